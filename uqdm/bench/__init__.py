@@ -1,0 +1,1 @@
+"""The benchmark: data sets, evaluation on Ray, result rows, metrics, curves, tables and plots."""

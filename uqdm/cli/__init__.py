@@ -1,0 +1,1 @@
+"""The command line: a file for each subcommand, gathered in :mod:`uqdm.cli.main`."""

@@ -1,0 +1,1 @@
+"""``uqdm bench``: evaluate, summarize and plot, a file each."""

@@ -1,0 +1,336 @@
+"""The contract that every codec meets, and the registry that finds them.
+
+A codec turns uint8 images into bytes and back. One file that defines a subclass of :class:`Codec`, and one
+entry point in the group ``uqdm.codecs``, is all it takes to join the benchmark (see ``docs/add-a-codec.md``).
+This module imports no codec: the registry loads one when its name is asked for.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.metadata
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+ENTRY_POINT_GROUP = "uqdm.codecs"
+
+
+class StreamError(ValueError):
+    """A stream cannot be decoded: it is damaged, cut short, or made by something else. The message says which."""
+
+
+class ParameterError(ValueError):
+    """A codec parameter is unknown, of the wrong type, or out of range."""
+
+
+class UnknownCodecError(LookupError):
+    """No codec of that name is registered. The message suggests near names and lists all of them."""
+
+
+class CodecClashError(RuntimeError):
+    """Two packages register different codecs under one name."""
+
+
+class CodecUnavailableError(RuntimeError):
+    """The codec is registered, but a library or program that it needs is missing here."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why a codec cannot run on this machine, and how to mend that."""
+
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a codec: its type, default and allowed values.
+
+    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them.
+
+    >>> Parameter("quality", int, 75, minimum=1, maximum=100).check(50)
+    50
+    """
+
+    name: str
+    type: type
+    default: Any
+    help: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] | None = None
+
+    def check(self, value: Any) -> Any:
+        """Returns ``value`` in this parameter's type; raises :class:`ParameterError` if it is not allowed.
+
+        Integers stand for floats, and text (from a command line) for numbers and booleans.
+        """
+        typed = self._typed(value)
+        if self.choices is not None and typed not in self.choices:
+            raise ParameterError(f"{self.name}={value!r}: choose one of {', '.join(map(str, self.choices))}")
+        if self.minimum is not None and typed < self.minimum:
+            raise ParameterError(f"{self.name}={value!r}: must be at least {self.minimum}")
+        if self.maximum is not None and typed > self.maximum:
+            raise ParameterError(f"{self.name}={value!r}: must be at most {self.maximum}")
+        return typed
+
+    def _typed(self, value: Any) -> Any:
+        if type(value) is self.type or (value is None and self.default is None):
+            return value
+        if self.type is float and type(value) is int:
+            return float(value)
+        if isinstance(value, str):
+            try:
+                return _parse_text(value, self.type)
+            except ValueError:
+                pass
+        raise ParameterError(f"{self.name}={value!r}: expected {self.type.__name__}, got {type(value).__name__}")
+
+
+def _parse_text(text: str, wanted: type) -> Any:
+    if wanted is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    if wanted in (int, float):
+        return wanted(text)
+    raise ValueError(text)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place at which a stream can be cut and decoded.
+
+    ``n_bytes`` is the length of the shortest prefix of the stream from which the point can be decoded, headers
+    included. ``reconstructions`` names the ways in which a picture can be made from those bytes.
+    """
+
+    name: str
+    n_bytes: int
+    reconstructions: tuple[str, ...] = ("decoded",)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A stream with what only its encoder knows.
+
+    ``ideal_bits`` holds, by the name of the point, the information content in bits of what was coded up to it
+    (a model's own estimate, without coder, header or padding); empty where a codec has no such notion.
+    ``seed`` is the seed of randomness that the stream was made with, if any.
+    """
+
+    stream: bytes
+    ideal_bits: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3]."""
+
+    point: Point
+    name: str
+    image_uint8: np.ndarray
+
+
+class Codec(ABC):
+    """Compresses uint8 RGB images [H, W, 3] to self-contained streams of bytes.
+
+    A subclass sets ``name`` and ``summary``, lists its ``parameters``, and defines :attr:`version`,
+    :meth:`encode` and :meth:`decode`. A progressive codec also overrides :meth:`points` and
+    :meth:`reconstructions`. Parameters are given to the constructor by name, checked there, and kept in
+    ``self.values``; :attr:`setting` is their canonical text, and a column of the results.
+
+    Streams must not depend on the other images of a batch, and must decode without anything but themselves
+    and the codec (of the same parameters).
+    """
+
+    name: ClassVar[str]
+    """Registered name, as in ``get_codec(name)`` and in the results."""
+    summary: ClassVar[str] = ""
+    """One line on what the codec is."""
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    """The parameters that the constructor takes."""
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    """The settings that a benchmark runs when none are named, as keyword arguments of the constructor."""
+    suffix: ClassVar[str] = ".bin"
+    """File name suffix of a stream."""
+    batch_size: ClassVar[int] = 1
+    """How many images a benchmark hands to :meth:`encode` at once."""
+    holds_model: ClassVar[bool] = False
+    """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values: dict[str, Any] = check_parameters(type(self), values)
+
+    @classmethod
+    def missing(cls) -> Missing | None:
+        """Says what this codec lacks on this machine; None if it can run."""
+        return None
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The library that does the work and its version, e.g. ``"Pillow 12.0.0, libjpeg-turbo 3.1.2"``.
+
+        A change of it means that streams may differ: finished results are not reused across versions.
+        """
+
+    @property
+    def setting(self) -> str:
+        """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order."""
+        return ",".join(f"{key}={_format(value)}" for key, value in self.values.items())
+
+    @abstractmethod
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """Encodes each image, uint8 [H, W, 3] (sizes may differ), to a stream of its own."""
+
+    @abstractmethod
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """Decodes each whole stream to uint8 [H, W, 3]; raises :class:`StreamError` where that is impossible."""
+
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        """As :meth:`encode`, with ideal bits and seeds where the codec has them."""
+        return [Encoded(stream) for stream in self.encode(images)]
+
+    def points(self, stream: bytes) -> list[Point]:
+        """The points of a stream in order of their bytes; the last one is the whole stream."""
+        return [Point("full", len(stream))]
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        """Decodes a stream once, and yields every reconstruction of every point, in the order of the points."""
+        (point,) = self.points(stream)
+        (image,) = self.decode([stream])
+        yield Reconstruction(point, point.reconstructions[0], image)
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.values.items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def _format(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def check_parameters(codec: type[Codec], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all parameters of ``codec``: ``values`` checked, the rest at their defaults, in declared order."""
+    known = {parameter.name: parameter for parameter in codec.parameters}
+    for name in values:
+        if name not in known:
+            listed = ", ".join(known) or "none"
+            raise ParameterError(f"{codec.name} has no parameter {name!r}{_suggest(name, known)}; it takes: {listed}")
+    return {name: known[name].check(values[name]) if name in values else known[name].default for name in known}
+
+
+def check_images(images: Sequence[np.ndarray]) -> None:
+    """Raises ValueError unless every image is a non-empty uint8 array [H, W, 3]."""
+    for index, image in enumerate(images):
+        shape, dtype = np.shape(image), getattr(image, "dtype", type(image))
+        if dtype != np.uint8 or len(shape) != 3 or shape[2] != 3 or 0 in shape:
+            raise ValueError(f"image {index}: expected uint8 [H, W, 3], got {dtype} {list(shape)}")
+
+
+# ---- registry -----------------------------------------------------------------------------------------------
+
+_registered: dict[str, type[Codec]] = {}  # by register_codec; entry points are looked up beside it
+
+
+def register_codec(codec: type[Codec]) -> type[Codec]:
+    """Registers a codec class in this process (a notebook, a test). Packages use an entry point instead.
+
+    Ray workers are processes of their own: they see entry points only.
+    """
+    _check_class(codec, codec.name)
+    entry_points = _entry_points()
+    taken = _registered.get(codec.name)
+    if codec.name in entry_points or (taken is not None and taken is not codec):
+        other = entry_points[codec.name].value if codec.name in entry_points else repr(taken)
+        raise CodecClashError(f"codec name {codec.name!r} is taken by {other}; give yours another name")
+    _registered[codec.name] = codec
+    return codec
+
+
+def codec_names() -> list[str]:
+    """Names of all registered codecs, sorted; none is imported for this."""
+    return sorted({*_entry_points(), *_registered})
+
+
+def codec_class(name: str) -> type[Codec]:
+    """The class registered under ``name``; imports the module that defines it.
+
+    Raises :class:`UnknownCodecError` for an unknown name and :class:`CodecUnavailableError` if its module does
+    not import here.
+    """
+    if name in _registered:
+        return _registered[name]
+    entry_points = _entry_points()
+    if name not in entry_points:
+        names = codec_names()
+        raise UnknownCodecError(f"no codec {name!r}{_suggest(name, names)}; known: {', '.join(names)}")
+    entry_point = entry_points[name]
+    try:
+        codec = entry_point.load()
+    except ImportError as error:
+        raise CodecUnavailableError(f"codec {name!r} ({entry_point.value}) does not import: {error}") from error
+    _check_class(codec, name)
+    return codec
+
+
+def get_codec(name: str, **parameters: Any) -> Codec:
+    """Makes the codec ``name`` with these parameters, ready to run.
+
+    >>> codec = get_codec("png")
+    >>> image = np.zeros((4, 6, 3), np.uint8)
+    >>> codec.decode(codec.encode([image]))[0].shape
+    (4, 6, 3)
+    """
+    codec = codec_class(name)
+    missing = codec.missing()
+    if missing is not None:
+        raise CodecUnavailableError(f"codec {name!r} cannot run here: {missing}")
+    return codec(**parameters)
+
+
+@functools.cache
+def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
+    found: dict[str, importlib.metadata.EntryPoint] = {}
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        other = found.setdefault(entry_point.name, entry_point)
+        if other.value != entry_point.value:
+            raise CodecClashError(
+                f"codec name {entry_point.name!r} is registered twice: {_origin(other)} and {_origin(entry_point)}; "
+                "uninstall one of them or rename its entry point"
+            )
+    return found
+
+
+def _origin(entry_point: importlib.metadata.EntryPoint) -> str:
+    package = entry_point.dist.name if entry_point.dist is not None else "an unnamed package"
+    return f"{entry_point.value} of {package}"
+
+
+def _check_class(codec: Any, name: str) -> None:
+    if not (isinstance(codec, type) and issubclass(codec, Codec)):
+        raise TypeError(f"codec {name!r}: {codec!r} is not a subclass of uqdm.codec.Codec")
+    if getattr(codec, "__abstractmethods__", None):
+        raise TypeError(
+            f"codec {name!r}: {codec.__name__} does not define {', '.join(sorted(codec.__abstractmethods__))}"
+        )
+    if getattr(codec, "name", None) != name:
+        raise TypeError(f"codec {name!r}: the class is named {getattr(codec, 'name', None)!r}; the two must agree")
+    for settings in codec.sweep:
+        check_parameters(codec, settings)
+
+
+def _suggest(name: str, known: Any) -> str:
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {', '.join(near)}?)" if near else ""
