@@ -1,1 +1,21 @@
-"""``uqdm bench``: evaluate, summarize and plot, a file each."""
+"""Evaluates codecs on data sets; summarizes, plots and reports the results."""
+
+from __future__ import annotations
+
+import typer
+
+from uqdm.cli.lazy import lazy_group
+
+SUBCOMMANDS = {
+    "evaluate": "uqdm.cli.bench.evaluate:evaluate",
+    "summarize": "uqdm.cli.bench.summarize:summarize",
+    "plot": "uqdm.cli.bench.plot:plot",
+    "report": "uqdm.cli.bench.report:report",
+}
+
+app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.callback()
+def bench() -> None:
+    """Evaluates codecs on data sets; summarizes, plots and reports the results."""

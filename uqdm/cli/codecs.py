@@ -1,0 +1,82 @@
+"""``uqdm codecs``: what is registered, and what works here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any
+
+import typer
+
+from uqdm.codec import CodecUnavailableError, Parameter, codec_class, codec_names
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One registered codec as it stands on this machine; ``missing`` is None if it works."""
+
+    name: str
+    summary: str = ""
+    version: str | None = None
+    parameters: tuple[dict[str, Any], ...] = ()
+    settings: tuple[dict[str, Any], ...] = ()
+    missing: str | None = None
+
+
+def listing(name: str) -> Listing:
+    """Looks up one codec; a codec that cannot run here is listed with the reason and the remedy."""
+    try:
+        codec = codec_class(name)
+    except Exception as error:  # one broken codec must not hide the others
+        return Listing(name, missing=_reason(error))
+    known = Listing(
+        name,
+        codec.summary,
+        parameters=tuple(_parameter(parameter) for parameter in codec.parameters),
+        settings=tuple(dict(setting) for setting in codec.sweep),
+    )
+    try:
+        lack = codec.missing()
+        version = None if lack else codec(**(codec.sweep[0] if codec.sweep else {})).version
+    except Exception as error:
+        return replace(known, missing=_reason(error))
+    return replace(known, version=version, missing=str(lack) if lack else None)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, CodecUnavailableError) else f"{type(error).__name__}: {error}"
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {**vars(parameter), "type": parameter.type.__name__}
+
+
+def _parameter_text(parameter: dict[str, Any]) -> str:
+    bounds = [parameter["minimum"], parameter["maximum"]]
+    allowed = "" if bounds == [None, None] else f" in {bounds[0]}..{bounds[1]}".replace("None", "")
+    if parameter["choices"]:
+        allowed = f" of {'|'.join(map(str, parameter['choices']))}"
+    return f"{parameter['name']}: {parameter['type']}{allowed} = {parameter['default']}"
+
+
+def codecs(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
+) -> None:
+    """Lists every registered codec: version, parameters, and whether it works here."""
+    listings = [listing(name) for name in codec_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in listings], indent=2, default=str))
+        return
+    _print_table(listings)
+
+
+def _print_table(listings: list[Listing]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("codec", "works here", "version", "parameters = default", "settings")
+    for entry in listings:
+        works = "yes" if entry.missing is None else f"no: {entry.missing}"
+        parameters = "\n".join(_parameter_text(parameter) for parameter in entry.parameters)
+        table.add_row(entry.name, works, entry.version or "-", parameters or "-", str(len(entry.settings)))
+    Console(markup=False).print(table)

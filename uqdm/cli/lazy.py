@@ -1,0 +1,68 @@
+"""Command groups whose subcommands are imported only when they run, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+def lazy_group(subcommands: Mapping[str, str]) -> type[TyperGroup]:
+    """A group class for ``typer.Typer(cls=...)``; ``subcommands`` maps a name to ``"module:object"``.
+
+    The object is a function (one command) or a ``typer.Typer`` (a group). The group's help takes its summary from
+    the source, the docstring of the function or else of the module, without importing it.
+    """
+
+    class LazyGroup(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            outlines = {name: _outline(name, target) for name, target in subcommands.items()}
+            super().__init__(**{**attributes, "commands": outlines})
+
+        def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+            name, _, rest = super().resolve_command(ctx, args)
+            return name, _load(str(name), subcommands[str(name)]), rest
+
+    return LazyGroup
+
+
+def _outline(name: str, target: str) -> TyperCommand:
+    return TyperCommand(name=name, help=summary_of(target))
+
+
+def _load(name: str, target: str) -> Any:
+    module, attribute = target.split(":")
+    loaded = getattr(importlib.import_module(module), attribute)
+    if isinstance(loaded, typer.Typer):
+        command: Any = typer.main.get_group(loaded)
+    else:
+        app = typer.Typer(add_completion=False)
+        app.command(name)(loaded)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+def summary_of(target: str) -> str:
+    """First line of the docstring of ``"module:object"``, or of its module, read without importing the module.
+
+    A module that is not there is said so: it must not take the other subcommands with it.
+
+    >>> summary_of("uqdm.cli.lazy:lazy_group")
+    'A group class for ``typer.Typer(cls=...)``; ``subcommands`` maps a name to ``"module:object"``.'
+    """
+    module, attribute = target.split(":")
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        return f"(not installed: {module})"
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute]
+    text = ast.get_docstring(functions[0] if functions else tree) or ""
+    return inspect.cleandoc(text).partition("\n")[0]

@@ -1,0 +1,71 @@
+"""The console script ``uqdm``: its subcommands, and how errors reach the user."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from uqdm.cli.lazy import lazy_group
+from uqdm.codec import CodecClashError, CodecUnavailableError
+
+SUBCOMMANDS = {
+    "encode": "uqdm.cli.encode:encode",
+    "decode": "uqdm.cli.decode:decode",
+    "info": "uqdm.cli.info:info",
+    "train": "uqdm.cli.train:train",
+    "codecs": "uqdm.cli.codecs:codecs",
+    "bench": "uqdm.cli.bench:app",
+}
+
+# What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.
+USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
+
+app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata
+
+        typer.echo(f"uqdm {importlib.metadata.version('uqdm')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where an error arose (or set UQDM_TRACEBACK=1)")
+    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+) -> None:
+    """Compresses images with diffusion models, and benchmarks codecs."""
+    if traceback:
+        os.environ["UQDM_TRACEBACK"] = "1"
+
+
+def message_of(error: BaseException) -> str:
+    """One line for the user; a bare key says little, so lookups that fail inside the program name their type.
+
+    >>> message_of(ValueError("quality=0: must be at least 1"))
+    'quality=0: must be at least 1'
+    >>> message_of(KeyError("psnr"))
+    "KeyError: 'psnr' (UQDM_TRACEBACK=1 shows where)"
+    """
+    text = " ".join(str(error).split())
+    if type(error) in (KeyError, IndexError) or not text:
+        return f"{type(error).__name__}: {text} (UQDM_TRACEBACK=1 shows where)"
+    return text
+
+
+def main() -> None:
+    """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
+    try:
+        app(prog_name="uqdm")
+    except USER_ERRORS as error:
+        if os.environ.get("UQDM_TRACEBACK", "0") not in ("", "0"):
+            raise
+        print(f"error: {message_of(error)}", file=sys.stderr)
+        sys.exit(1)
