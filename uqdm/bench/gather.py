@@ -1,0 +1,145 @@
+"""Gathers a finished codec's shards into ``per_image/<codec>.parquet``, and writes down what was done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.metrics import rows_schema
+from uqdm.bench.provenance import with_provenance
+from uqdm.bench.requests import Candidate
+from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
+from uqdm.bench.shards import Images, Shard, ShardStore
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all codecs of an evaluation share."""
+
+    dataset: Images
+    store: ShardStore
+    origin: Mapping[str, Any]
+    shard_size: int
+    keep_streams: bool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one codec: images x settings that are ok and failed, settings that were skipped, and why."""
+
+    codec: str
+    ok: int
+    failed: int
+    skipped_settings: int
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        if not self.ok and not self.failed:
+            return f"{self.codec}: SKIPPED: {self.reason}"
+        parts = [f"{self.ok:,} ok", f"{self.failed:,} FAILED" if self.failed else "0 failed"]
+        parts += [f"{self.skipped_settings} settings SKIPPED"] if self.skipped_settings else []
+        return f"{self.codec}: {', '.join(parts)}" + (f" ({self.reason})" if self.reason else "")
+
+
+def finish_codec(
+    context: Context,
+    name: str,
+    candidates: Sequence[Candidate],
+    shards: Sequence[Shard],
+    known: Mapping[str, Counter[str] | None],
+) -> Finding:
+    """Writes ``per_image/<name>.parquet`` from the shards, then ``manifests/<name>.json``."""
+    run_dir = context.store.run_dir
+    skipped = [candidate for candidate in candidates if candidate.missing is not None]
+    counts = sum((known[shard.key] or Counter() for shard in shards), Counter[str]())
+    schema = with_provenance(rows_schema(), context.origin)
+    reason = skipped[0].missing if skipped else None
+    with (
+        replacing(run_dir / "per_image" / f"{name}.parquet") as path,
+        pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for rows in context.store.read_all(shards):
+            writer.write_table(rows.replace_schema_metadata(schema.metadata))
+            reason = reason or _first_error(rows)
+        if skipped:
+            writer.write_table(_skipped_rows(context, skipped, schema))
+    finding = Finding(name, counts["ok"], counts["failed"], len(skipped), reason)
+    _write_json(run_dir / "manifests" / f"{name}.json", _manifest(context, finding, candidates, shards, known))
+    return finding
+
+
+def _first_error(rows: pa.Table) -> str | None:
+    return next((text for text in rows["error"].to_pylist() if text is not None), None)
+
+
+def _skipped_rows(context: Context, skipped: Sequence[Candidate], schema: pa.Schema) -> pa.Table:
+    shared = {"dataset": context.dataset.name, "fingerprint": context.dataset.fingerprint, "status": STATUS_SKIPPED}
+    rows = [
+        {**shared, "codec": candidate.name, "setting": candidate.setting, "error": candidate.missing}
+        for candidate in skipped
+    ]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _manifest(
+    context: Context,
+    finding: Finding,
+    candidates: Sequence[Candidate],
+    shards: Sequence[Shard],
+    known: Mapping[str, Counter[str] | None],
+) -> dict[str, Any]:
+    return {
+        **asdict(finding),
+        **_run_facts(context),
+        "settings": [
+            {
+                "setting": candidate.setting,
+                "parameters": dict(candidate.parameters),
+                "codec_version": candidate.version,
+                "skipped": candidate.missing,
+                "shards": [
+                    {"key": shard.key, "start": shard.start, "stop": shard.stop, **(known[shard.key] or {})}
+                    for shard in shards
+                    if shard.candidate is candidate
+                ],
+            }
+            for candidate in candidates
+        ],
+    }
+
+
+def _run_facts(context: Context) -> dict[str, Any]:
+    dataset = context.dataset
+    return {
+        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "n_images": len(dataset)},
+        "row_format": ROW_FORMAT,
+        "shard_size": context.shard_size,
+        "keep_streams": context.keep_streams,
+        "provenance": dict(context.origin),
+    }
+
+
+def finish_run(context: Context, findings: Sequence[Finding]) -> None:
+    """Writes ``evaluation.json``: what this evaluation found, codec by codec."""
+    codecs = {finding.codec: asdict(finding) for finding in findings}
+    _write_json(context.store.run_dir / "evaluation.json", {"codecs": codecs, **_run_facts(context)})
+
+
+def prune_others(run_dir: Path, keep: Sequence[str]) -> None:
+    """Removes the gathered rows and manifests of codecs other than ``keep``; their shards stay."""
+    for folder, suffix in (("per_image", ".parquet"), ("manifests", ".json")):
+        for path in (run_dir / folder).glob(f"*{suffix}"):
+            if path.stem not in keep:
+                path.unlink()
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -1,0 +1,167 @@
+"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from uqdm.bench import metrics
+from uqdm.bench.schema import STATUS_FAILED, STATUS_OK
+from uqdm.codec import Codec, Encoded, Point, Reconstruction
+
+_ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
+
+Row = dict[str, Any]
+
+
+class MeasurementError(RuntimeError):
+    """A codec broke its contract on an image: wrong shape, wrong points, wrong type. The message says how."""
+
+
+@dataclass
+class Measured:
+    """What measuring a codec on some images gave: rows, and the stream of each image (None where encoding failed)."""
+
+    rows: list[Row] = field(default_factory=list)
+    streams: list[bytes | None] = field(default_factory=list)
+
+
+def measure_images(encoder: Codec, decoder: Codec, images: Sequence[np.ndarray]) -> Measured:
+    """Rows for uint8 images [H, W, 3], with ``image_index`` counted from 0 in ``images``.
+
+    An image on which the codec raises, or breaks its contract, gives a single row with status failed and the reason.
+    ``decoder`` may be ``encoder``; where construction is cheap another instance guards against remembered state.
+    """
+    measured = Measured()
+    for start in range(0, len(images), encoder.batch_size):
+        batch = images[start : start + encoder.batch_size]
+        for offset, outcome in enumerate(_encode(encoder, batch)):
+            rows, stream = _measure_image(decoder, images[start + offset], outcome)
+            measured.rows += [{"image_index": start + offset, **row} for row in rows]
+            measured.streams.append(stream)
+    return measured
+
+
+def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
+    """Encodes and decodes a corner of ``image``, so that imports and first-use set-up are in nobody's time."""
+    corner = np.ascontiguousarray(image[:64, :64])
+    try:
+        (encoded,) = encoder.encode_detailed([corner])
+        for _ in decoder.reconstructions(encoded.stream):
+            pass
+    except Exception:  # the codec's faults are recorded where they are measured
+        return
+
+
+def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, float] | Exception]:
+    """Encodes a batch: for each image the stream with its share of the time in ms, or what the codec raised."""
+    started = time.perf_counter()
+    try:
+        encoded = codec.encode_detailed(batch)
+        share_ms = 1e3 * (time.perf_counter() - started) / len(batch)
+        _check_encoded(encoded, len(batch))
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+        return [_encode(codec, [image])[0] for image in batch]  # finds the image that is at fault
+    return [(one, share_ms) for one in encoded]
+
+
+def _check_encoded(encoded: Sequence[Encoded], count: int) -> None:
+    if len(encoded) != count:
+        raise MeasurementError(f"{len(encoded)} streams for {count} images")
+    for one in encoded:
+        if type(one.stream) is not bytes:
+            raise MeasurementError(f"a stream is {type(one.stream).__name__}, not bytes")
+
+
+def _measure_image(
+    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, float] | Exception
+) -> tuple[list[Row], bytes | None]:
+    """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
+    size = {"height": image.shape[0], "width": image.shape[1]}
+    if isinstance(outcome, Exception):
+        return [{**size, **failure(f"encode: {describe(outcome)}")}], None
+    encoded, encode_ms = outcome
+    try:
+        pictures = list(_decode(codec, image, encoded))
+    except Exception as error:
+        return [{**size, **failure(f"decode: {describe(error)}")}], encoded.stream
+    pixels = image.shape[0] * image.shape[1]
+    shared = {**size, "encode_ms": encode_ms, "seed": encoded.seed, "status": STATUS_OK, "roundtrip_checked": True}
+    return [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures], encoded.stream
+
+
+def failure(reason: str) -> Row:
+    """The columns of a failed row that do not depend on the image."""
+    return {"status": STATUS_FAILED, "error": reason, "roundtrip_checked": False}
+
+
+def describe(error: BaseException) -> str:
+    """An exception as one line, cut to a length that a table can hold.
+
+    >>> describe(ValueError("too small"))
+    'ValueError: too small'
+    """
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 3]}..."
+
+
+def _decode(codec: Codec, image: np.ndarray, encoded: Encoded) -> Iterator[Row]:
+    """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
+    stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
+    points = _checked_points(codec, stream)
+    expected = {(point.name, name) for point in points for name in point.reconstructions}
+    for picture, decode_ms in _timed(codec.reconstructions(stream)):
+        key = (picture.point.name, picture.name)
+        if key not in expected:
+            raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
+        expected.remove(key)
+        index = [point.name for point in points].index(picture.point.name)
+        yield {**_picture_columns(image, encoded, points[index], picture), "point_index": index, "decode_ms": decode_ms}
+    if expected:
+        raise MeasurementError(f"pictures are missing: {sorted(expected)}")
+
+
+def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
+    points = codec.points(stream)
+    sizes = [point.n_bytes for point in points]
+    names = [point.name for point in points]
+    if not points or sizes[-1] != len(stream):
+        raise MeasurementError(f"the last point must be the whole stream of {len(stream)} bytes; points end at {sizes}")
+    if sizes != sorted(sizes) or sizes[0] < 0:
+        raise MeasurementError(f"the bytes of the points must not fall: {sizes}")
+    if len(set(names)) < len(names):
+        raise MeasurementError(f"two points share a name: {names}")
+    return points
+
+
+def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture: Reconstruction) -> Row:
+    decoded = picture.image_uint8
+    if getattr(decoded, "dtype", None) != np.uint8 or decoded.shape != image.shape:
+        got = f"{getattr(decoded, 'dtype', type(decoded).__name__)} {list(np.shape(decoded))}"
+        raise MeasurementError(f"decoded {got} for an image uint8 {list(image.shape)}")
+    return {
+        "point": point.name,
+        "reconstruction": picture.name,
+        "file_bits": 8 * point.n_bytes,
+        "ideal_bits": encoded.ideal_bits.get(point.name),
+        **metrics.measure(image, decoded),
+    }
+
+
+def _timed(pictures: Iterator[Reconstruction]) -> Iterator[tuple[Reconstruction, float]]:
+    """Each picture with the decoder's time up to it in ms, without what its user does between two of them."""
+    spent_ms = 0.0
+    pictures = iter(pictures)
+    while True:
+        started = time.perf_counter()
+        picture = next(pictures, None)
+        spent_ms += 1e3 * (time.perf_counter() - started)
+        if picture is None:
+            return
+        yield picture, spent_ms

@@ -1,0 +1,107 @@
+"""Progress of an evaluation: a live bar on a terminal, a plain line every few seconds elsewhere, and a log file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+LINE_SECONDS = 4.0
+"""Least time between two progress lines."""
+
+
+class Progress:
+    """Counts measurements (image x setting) and shows them; ``log`` gets the plain lines too."""
+
+    def __init__(self, stream: TextIO | None = None, log: TextIO | None = None, bar: Bar | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._log = log
+        self._bar = bar
+        self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
+        self.plan("", total=0)
+
+    def plan(self, title: str, total: int, stored: int = 0) -> None:
+        """Says what is to be done: ``total`` measurements, of which ``stored`` were found done."""
+        self._title, self._total, self._done, self._found, self._failed = title, total, stored, stored, 0
+        self._label = ""
+        self._started = self._shown = time.monotonic()
+
+    def label(self, text: str) -> None:
+        """Says what is being worked on."""
+        self._label = text
+
+    def advance(self, count: int, failed: int = 0) -> None:
+        """Says that ``count`` measurements are done, of which ``failed`` failed."""
+        self._done += count
+        self._failed += failed
+        self.tick()
+
+    def tick(self) -> None:
+        """Shows where things stand, if it is time to."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=self.line(), completed=self._done, total=self._total, visible=True)
+        if time.monotonic() - self._shown >= LINE_SECONDS:
+            self._shown = time.monotonic()
+            self._print(self.line(), to_stream=self._bar is None)
+
+    def line(self) -> str:
+        """Where things stand, in one line."""
+        seconds = time.monotonic() - self._started
+        rate = (self._done - self._found) / seconds if seconds > 0 else 0.0
+        left = _duration((self._total - self._done) / rate) if rate > 0 else "?"
+        failed = f", {self._failed:,} failed" if self._failed else ""
+        return (
+            f"{self._title}: {self._label}, {self._done:,}/{self._total:,} images x settings{failed}, "
+            f"{rate:,.1f}/s, {left} left"
+        )
+
+    def say(self, text: str) -> None:
+        """Prints a line of its own."""
+        self._print(text, to_stream=True)
+
+    def _print(self, text: str, *, to_stream: bool) -> None:
+        if self._log is not None:
+            print(text, file=self._log, flush=True)
+        if to_stream and self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        elif to_stream:
+            print(text, file=self._stream, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """A duration as a person says it.
+
+    >>> _duration(42), _duration(3700)
+    ('42 s', '1 h 02 min')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+@contextlib.contextmanager
+def show_progress(log_path: Path | None = None) -> Iterator[Progress]:
+    """A :class:`Progress` on stderr: live if that is a terminal, lines if not; ``log_path`` is written anew."""
+    with contextlib.ExitStack() as stack:
+        log = None
+        if log_path is not None:
+            log_path.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(log_path.open("w", encoding="utf-8"))
+        bar = stack.enter_context(_bar()) if sys.stderr.isatty() else None
+        yield Progress(log=log, bar=bar)
+
+
+def _bar() -> Bar:
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
+    return Bar(*columns, console=Console(stderr=True), transient=True)

@@ -1,0 +1,62 @@
+"""A Ray session for one evaluation: on this machine, or on the cluster of ``RAY_ADDRESS``."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+
+from uqdm.bench.provenance import available_cores
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the session has in all."""
+
+    cpus: int
+    gpus: int
+    object_store_bytes: int
+
+
+@contextlib.contextmanager
+def ray_session(cpus: int | None = None) -> Iterator[Resources]:
+    """Connects to ``RAY_ADDRESS`` if that is set, and starts nothing; else starts Ray here on ``cpus`` cores.
+
+    None means all cores that this process may use. A session that the caller has already made is used and left
+    running. Raises ConnectionError, naming the address, where the cluster does not answer.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        _start(cpus)
+    try:
+        total = ray.cluster_resources()
+        yield Resources(
+            int(total.get("CPU", 1)), int(total.get("GPU", 0)), int(total.get("object_store_memory", 2**30))
+        )
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _start(cpus: int | None) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, or unset it to run locally"
+            ) from error
+        return
+    ray.init(
+        address="local",
+        num_cpus=cpus or available_cores(),
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )

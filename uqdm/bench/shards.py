@@ -1,0 +1,153 @@
+"""Shards: the unit of work and of what is stored. A shard is a range of images x one codec x one setting.
+
+A shard's file name is a hash of all that went in, and never of how many workers there were: results that exist are
+found again, and anything that would change a row changes the name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.files import write_bytes
+from uqdm.bench.metrics import rows_schema
+from uqdm.bench.requests import Candidate
+from uqdm.bench.schema import ROW_FORMAT, STATUS_FAILED, STREAMS
+
+
+class Images(Protocol):
+    """What an evaluation needs of a data set (see :mod:`uqdm.bench.datasets`)."""
+
+    @property
+    def name(self) -> str:
+        """Name, as in the rows."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Count and content hash."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Names of the images."""
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int) -> np.ndarray:
+        """Image ``index``, uint8 [H, W, 3]."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of images, from ``start``, that one codec at one setting is measured on."""
+
+    dataset: str
+    fingerprint: str
+    start: int
+    image_ids: tuple[str, ...]
+    candidate: Candidate
+    keep_streams: bool
+
+    @property
+    def stop(self) -> int:
+        """Index of the first image after the range."""
+        return self.start + len(self.image_ids)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that the rows depend on: 32 hexadecimal digits of a SHA-256."""
+        candidate = self.candidate
+        went_in = {
+            "row_format": ROW_FORMAT,
+            "columns": rows_schema().names,
+            "dataset": [self.dataset, self.fingerprint, self.start, self.image_ids],
+            "codec": [candidate.name, candidate.version, candidate.setting, dict(candidate.parameters)],
+            "keep_streams": self.keep_streams,
+        }
+        return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def split(dataset: Images, candidate: Candidate, shard_size: int, *, keep_streams: bool) -> list[Shard]:
+    """The shards of a codec at one setting, in the order of the images."""
+    return [
+        Shard(
+            dataset.name,
+            dataset.fingerprint,
+            start,
+            tuple(dataset.ids[start : start + shard_size]),
+            candidate,
+            keep_streams,
+        )
+        for start in range(0, len(dataset), shard_size)
+    ]
+
+
+class ShardStore:
+    """The shards below a run's folder: ``shards/<codec>/<key>.parquet`` and ``streams/<codec>/<key>.parquet``."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+
+    def rows_path(self, shard: Shard) -> Path:
+        """Where a shard's rows are kept."""
+        return self.run_dir / "shards" / shard.candidate.name / f"{shard.key}.parquet"
+
+    def streams_path(self, shard: Shard) -> Path:
+        """Where a shard's coded files are kept."""
+        return self.run_dir / "streams" / shard.candidate.name / f"{shard.key}.parquet"
+
+    def write(self, shard: Shard, rows: bytes, streams: bytes | None) -> None:
+        """Stores a finished shard; the rows last, since they are what says that it is finished."""
+        if streams is not None:
+            write_bytes(self.streams_path(shard), streams)
+        write_bytes(self.rows_path(shard), rows)
+
+    def counts(self, shard: Shard) -> Counter[str] | None:
+        """Images of a stored shard by status; None unless all of it is there and reads as it should."""
+        try:
+            if shard.keep_streams and not pq.read_schema(self.streams_path(shard)).equals(STREAMS):
+                return None
+            table = self.read(shard)
+        except (OSError, pa.ArrowException):
+            return None
+        counts = count_images(table)
+        return counts if counts.total() == len(shard.image_ids) else None
+
+    def read(self, shard: Shard) -> pa.Table:
+        """The rows of a stored shard; raises OSError or ArrowException if they are not there or damaged."""
+        table = pq.ParquetFile(self.rows_path(shard), page_checksum_verification=True).read()
+        if not table.schema.equals(rows_schema()):
+            raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
+        return table
+
+    def read_all(self, shards: Sequence[Shard]) -> Iterator[pa.Table]:
+        """The rows of stored shards, one after the other."""
+        return (self.read(shard) for shard in shards)
+
+
+def count_images(rows: pa.Table) -> Counter[str]:
+    """Images by status; an image counts as failed if any of its rows is."""
+    failed: set[Any] = set()
+    seen: set[Any] = set()
+    for index, status in zip(rows["image_index"].to_pylist(), rows["status"].to_pylist(), strict=True):
+        seen.add(index)
+        if status == STATUS_FAILED:
+            failed.add(index)
+    return Counter(ok=len(seen - failed), failed=len(failed))
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file, pages with checksums."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()

@@ -1,0 +1,89 @@
+"""``uqdm bench evaluate``: measures codecs on a data set, on Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from uqdm.bench.gather import Finding
+    from uqdm.bench.requests import Request
+
+
+def evaluate(
+    dataset: Annotated[str, typer.Option(help="demo, folder:PATH or npz:PATH")],
+    out: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME for its default settings, or NAME:key=value,... for one; may be repeated"),
+    ] = None,
+    codecs_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML or JSON: {NAME: null | {key: value} | [{key: value}, ...]}", exists=True, dir_okay=False
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first N images", min=1)] = None,
+    cpus: Annotated[
+        int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
+    ] = None,
+    shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
+    streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files")] = True,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Drop the rows of codecs that are not named here")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
+    log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
+) -> None:
+    """Measures codecs on a data set: rate and distortion of every image, from real files."""
+    from uqdm.bench.datasets import open_dataset
+    from uqdm.bench.evaluate import Options
+    from uqdm.bench.evaluate import evaluate as run
+    from uqdm.bench.progress import show_progress
+    from uqdm.bench.requests import resolve
+
+    codecs = resolve(_requests(codec or [], codecs_file))
+    options = Options(cpus, shard_size, streams, retry_failed, prune)
+    images = open_dataset(dataset, limit)
+    with show_progress(log) as progress:
+        findings = run(images, codecs, out, options, progress)
+        clean = _conclude(findings, out, progress.say)
+    if strict and not clean:
+        raise typer.Exit(1)
+
+
+def _requests(codecs: list[str], codecs_file: Path | None) -> list[Request]:
+    from uqdm.bench.requests import parse_request, requests_from_mapping
+
+    requests = [parse_request(text) for text in codecs]
+    if codecs_file is not None:
+        requests += requests_from_mapping(_read_mapping(codecs_file))
+    if not requests:
+        raise ValueError("no codec named: give --codec NAME or --codecs-file FILE; `uqdm codecs` lists them")
+    return requests
+
+
+def _read_mapping(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML or JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a mapping of codec names to settings, got {type(content).__name__}")
+    return content
+
+
+def _conclude(findings: list[Finding], out: Path, say: Callable[[str], None]) -> bool:
+    """Says how many failed and were skipped, last; True if none."""
+    ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)
+    skipped = sum(found.skipped_settings for found in findings)
+    advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
+    say(f"rows: {out / 'per_image'}")
+    say(f"evaluated: {ok:,} images x settings ok, {failed:,} failed, {skipped} settings skipped{advice}")
+    return not failed and not skipped
