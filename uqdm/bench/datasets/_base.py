@@ -1,0 +1,120 @@
+"""What a data set is: numbered uint8 images with names, checked once before work starts, and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar, Self
+
+import numpy as np
+
+from uqdm.codec import check_images
+
+_LISTED = 20  # so many bad images are named in an error; the rest are counted
+
+
+class DataSetError(ValueError):
+    """A data set cannot be used: a path is wrong, or images in it cannot be read. The message names each and how to
+    mend it."""
+
+
+class UnknownDataSetError(LookupError):
+    """No kind of data set has that name. The message suggests near names and lists all of them."""
+
+
+class DataSet(ABC):
+    """Images in a fixed order, read one at a time; opened with :func:`uqdm.bench.datasets.open_dataset`.
+
+    A subclass defines :meth:`open` and :meth:`read`. Instances can be pickled: a worker that gets one reads the
+    images that it needs itself. The fingerprint is that of the images when the data set was opened.
+    """
+
+    kind: ClassVar[str]
+    """Name of this kind of data set, as at the start of a spec; the name of its module."""
+    argument: ClassVar[str] = ""
+    """What follows the kind in a spec, for messages, e.g. ``"PATH"``; empty if nothing may follow."""
+
+    def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
+        self.name = name
+        """Short name, the column ``dataset`` of the results."""
+        self.spec = spec
+        """The text that opens this data set again."""
+        self.ids = tuple(ids)
+        """Names of the images, in order; each is unique."""
+        self._fingerprint: str | None = None
+
+    @classmethod
+    @abstractmethod
+    def open(cls, argument: str, limit: int | None) -> Self:
+        """Opens what ``argument`` (the spec after its first colon) names, the first ``limit`` images of it.
+
+        Raises :class:`DataSetError` if that is impossible. The images themselves are checked afterwards.
+        """
+
+    @abstractmethod
+    def read(self, index: int) -> np.ndarray:
+        """Reads image ``index`` (0 <= index < len) as uint8 [H, W, 3]; raises ValueError or OSError if it cannot."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def load(self, index: int) -> np.ndarray:
+        """Image ``index`` as a contiguous uint8 array [H, W, 3] in RGB order.
+
+        Raises IndexError for an index out of range, :class:`DataSetError` if the image cannot be read.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.spec}: no image {index}, there are {len(self)}")
+        try:
+            image = np.ascontiguousarray(self.read(index))
+            check_images([image])
+        except (ValueError, OSError) as error:
+            raise DataSetError(f"{self.ids[index]}: {error}") from error
+        return image
+
+    @property
+    def fingerprint(self) -> str:
+        """``COUNT-HASH`` of the images (see :func:`content_fingerprint`); reads all of them the first time."""
+        if self._fingerprint is None:
+            self._fingerprint = self.check()
+        return self._fingerprint
+
+    def check(self) -> str:
+        """Reads every image once and returns the fingerprint; raises one DataSetError that names all bad ones."""
+        problems: list[str] = []
+        fingerprint = content_fingerprint(self._images(problems))
+        if problems:
+            rest = [f"... and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
+            listed = "\n  ".join(problems[:_LISTED] + rest)
+            raise DataSetError(
+                f"{self.spec}: {len(problems)} of {len(self)} cannot be used as images:\n  {listed}\n"
+                "remove, repair or convert these to 8-bit PNG, or move them out of the data set"
+            )
+        return fingerprint
+
+    def _images(self, problems: list[str]) -> Iterator[np.ndarray]:
+        for index in range(len(self)):
+            try:
+                yield self.load(index)
+            except DataSetError as error:
+                problems.append(str(error))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.spec!r}, {len(self)} images>"
+
+
+def content_fingerprint(images: Iterable[np.ndarray]) -> str:
+    """Fingerprint of uint8 images [H, W, 3]: their count, ``-``, and 16 hexadecimal digits of a SHA-256.
+
+    What is hashed, image after image in order: height and width as little-endian 32-bit integers, then the pixels
+    in rows, RGB. File names, formats and metadata do not count: the same pixels give the same fingerprint.
+
+    >>> content_fingerprint([np.zeros((2, 3, 3), np.uint8)])
+    '1-0ad243e60754f5a7'
+    """
+    digest, count = hashlib.sha256(), 0
+    for count, image in enumerate(images, start=1):  # noqa: B007 (the last count is used)
+        digest.update(np.array(image.shape[:2], "<u4").tobytes())
+        digest.update(np.ascontiguousarray(image))
+    return f"{count}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,98 @@
+"""Finds kinds of data set by name: the modules of this package and the entry points of others."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import pkgutil
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import uqdm.bench.datasets
+from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
+
+ENTRY_POINT_GROUP = "uqdm.datasets"
+
+
+def open_dataset(spec: str, limit: int | None = None) -> DataSet:
+    """Opens a data set and checks all of its images.
+
+    ``spec`` is ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"`` where the file holds several
+    arrays), or ``"KIND:..."`` of a kind that another package brings. With ``limit`` only the first so many images
+    are used and checked (all, if there are fewer), and the fingerprint is theirs.
+
+    Raises :class:`UnknownDataSetError` for an unknown kind, and :class:`DataSetError` that names every image that
+    cannot be used.
+
+    >>> dataset = open_dataset("demo", limit=4)
+    >>> len(dataset), dataset.load(0).shape
+    (4, (64, 64, 3))
+    """
+    if limit is not None and limit < 1:
+        raise DataSetError(f"limit={limit}: a data set needs at least one image")
+    kind, _, argument = spec.partition(":")
+    dataset_type = dataset_class(kind, spec)
+    if bool(argument) != bool(dataset_type.argument):
+        raise DataSetError(f"data set {spec!r}: write it as {_usage(dataset_type)!r}")
+    dataset = dataset_type.open(argument, limit)
+    if not len(dataset):
+        raise DataSetError(f"data set {spec!r} holds no images")
+    if len(set(dataset.ids)) < len(dataset.ids):
+        raise DataSetError(f"data set {spec!r}: two images have the same name; give each its own")
+    _ = dataset.fingerprint  # reads and checks every image
+    return dataset
+
+
+def dataset_kinds() -> list[str]:
+    """Names of all kinds of data set, sorted; none is imported for this."""
+    return sorted(_loaders())
+
+
+def dataset_class(kind: str, spec: str = "") -> type[DataSet]:
+    """The class of a kind of data set; ``spec`` is the whole text that the user gave, for the message."""
+    loaders = _loaders()
+    if kind not in loaders:
+        raise UnknownDataSetError(_unknown(kind, spec or kind, sorted(loaders)))
+    found = loaders[kind]()
+    if not (isinstance(found, type) and issubclass(found, DataSet) and found.kind == kind):
+        raise TypeError(f"data set kind {kind!r}: {found!r} is not a DataSet with kind = {kind!r}")
+    return found
+
+
+def _unknown(kind: str, spec: str, kinds: list[str]) -> str:
+    near = get_close_matches(kind, kinds, n=3, cutoff=0.5)
+    hint = f" (did you mean {', '.join(near)}?)" if near else ""
+    if Path(spec).is_dir():
+        hint = f" (for a folder of images write 'folder:{spec}')"
+    elif Path(spec).suffix == ".npz":
+        hint = f" (for an array of images write 'npz:{spec}')"
+    return f"no data set {spec!r}{hint}; known: {', '.join(kinds)}"
+
+
+def _usage(dataset_type: type[DataSet]) -> str:
+    return f"{dataset_type.kind}:{dataset_type.argument}" if dataset_type.argument else dataset_type.kind
+
+
+@functools.cache
+def _loaders() -> dict[str, Callable[[], Any]]:
+    package = uqdm.bench.datasets
+    modules = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    loaders: dict[str, Callable[[], Any]] = {name: functools.partial(_class_in_module, name) for name in modules}
+    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
+        if entry_point.name in loaders:
+            raise DataSetError(
+                f"data set kind {entry_point.name!r} of {entry_point.value} is taken; rename that entry point"
+            )
+        loaders[entry_point.name] = entry_point.load
+    return loaders
+
+
+def _class_in_module(name: str) -> Any:
+    module = importlib.import_module(f"{uqdm.bench.datasets.__name__}.{name}")
+    found = [value for value in vars(module).values() if getattr(value, "kind", None) == name]
+    if len(found) != 1:
+        raise TypeError(f"{module.__name__} must define one DataSet with kind = {name!r}, it defines {len(found)}")
+    return found[0]
