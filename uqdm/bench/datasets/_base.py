@@ -26,8 +26,8 @@ class UnknownDataSetError(LookupError):
 class DataSet(ABC):
     """Images in a fixed order, read one at a time; opened with :func:`uqdm.bench.datasets.open_dataset`.
 
-    A subclass defines :meth:`open` and :meth:`read`. Instances can be pickled: a worker that gets one reads the
-    images that it needs itself. The fingerprint is that of the images when the data set was opened.
+    A subclass defines :meth:`open` and :meth:`read`. The fingerprint is that of the images when the data set was
+    opened.
     """
 
     kind: ClassVar[str]
@@ -116,5 +116,5 @@ def content_fingerprint(images: Iterable[np.ndarray]) -> str:
     digest, count = hashlib.sha256(), 0
     for count, image in enumerate(images, start=1):  # noqa: B007 (the last count is used)
         digest.update(np.array(image.shape[:2], "<u4").tobytes())
-        digest.update(np.ascontiguousarray(image))
+        digest.update(np.ascontiguousarray(image).data)
     return f"{count}-{digest.hexdigest()[:16]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "JPEG2000", "TIFF", "BMP", "PPM", "GIF")
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "BMP", "PPM", "GIF")
 MAX_PIXELS = 2**27  # 134 million; a larger header is refused before anything is decoded
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
 
@@ -49,14 +49,22 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _rgb_uint8(image: Image.Image) -> np.ndarray:
-    deep = "16" in str(image.tile[0].args) if image.format in ("PNG", "TIFF") and image.tile else False
+    deep = _is_deep(image)
     image.load()
     if deep or image.mode not in _MODES:
-        raise ValueError(f"{'more than 8 bits a channel' if deep else f'colour mode {image.mode}'}, not 8-bit RGB or grey")
+        found = "more than 8 bits a channel" if deep else f"colour mode {image.mode}"
+        raise ValueError(f"{found}, not 8-bit RGB or grey")
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
         return _on_white(np.asarray(image.convert("RGBA")))
     return np.asarray(image.convert("RGB"))
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether a file that Pillow opens in an 8-bit mode holds 16 bits: Pillow would keep the high byte silently."""
+    tiles = getattr(image, "tile", [])  # gone once the image is loaded
+    arguments = [tile[3] if isinstance(tile[3], tuple) else (tile[3],) for tile in tiles]
+    return any(";16" in str(raw_mode) for raw_mode, *_ in arguments)
 
 
 def _on_white(rgba_uint8: np.ndarray) -> np.ndarray:
