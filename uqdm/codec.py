@@ -279,7 +279,7 @@ def codec_class(name: str) -> type[Codec]:
     entry_point = entry_points[name]
     try:
         codec = entry_point.load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise CodecUnavailableError(f"codec {name!r} ({entry_point.value}) does not import: {error}") from error
     _check_class(codec, name)
     return codec

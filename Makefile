@@ -1,0 +1,49 @@
+# `make run` and `make test` set up .venv with the locked versions first; both can be repeated at no cost.
+# The plain commands behind them are in README.md.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+LOCK := requirements.lock
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+# The first Python that will do; or choose one: make run PYTHON=/path/to/python3.12
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c "$(SUPPORTED)" 2>/dev/null && echo "$$python" && break; done)
+
+.PHONY: run test lint lock clean-venv
+
+run: $(VENV)/.installed
+	$(BIN)/snakemake --cores all
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+
+# The versions of .venv as they are now, for everyone. Local suffixes (+cpu) are no published versions.
+lock: $(VENV)/.installed-test
+	{ echo "# Versions that are known to work together; written by \`make lock\`, read by pip as constraints."; \
+	  $(PIP) freeze --exclude-editable | grep -E '^[A-Za-z0-9._-]+==' | grep -v '^uqdm==' | sed 's/+.*//'; } > $(LOCK).new
+	mv $(LOCK).new $(LOCK)
+
+clean-venv:
+	rm -rf $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
+	$(PIP) install -c $(LOCK) -e ".[codecs]"
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml $(LOCK) | $(BIN)/python
+	$(PIP) install -c $(LOCK) -e ".[codecs,test]"
+	touch $@ $(VENV)/.installed
+
+$(BIN)/python:
+	@"$(PYTHON)" -c "$(SUPPORTED)" 2>/dev/null || { \
+	  echo "error: Python 3.11 to 3.13 is needed; found $$("$(PYTHON)" --version 2>&1 || echo none)." >&2; \
+	  echo "Install one, and name it if it is not on the path: make run PYTHON=/path/to/python3.12" >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)

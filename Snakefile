@@ -1,0 +1,41 @@
+# From data sets to a compared, plotted, stored benchmark: `snakemake --cores all`.
+# Snakemake owns the files and their order; Ray, inside the rule `evaluate`, owns the cores.
+
+from snakemake.utils import min_version, validate
+
+min_version("9.0")
+
+
+configfile: "config/config.yaml"
+
+
+validate(config, workflow.source_path("workflow/schemas/config.schema.yaml"))
+
+
+report: "workflow/report/workflow.rst"
+
+
+wildcard_constraints:
+    run="[^/]+",
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/summarize.smk"
+include: "workflow/rules/plot.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        expand(
+            "{results}/{run}/{product}",
+            results=config["results"],
+            run=config["runs"],
+            product=PRODUCTS,
+        ),
+
+
+onsuccess:
+    print_closing(config)

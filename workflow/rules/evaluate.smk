@@ -1,0 +1,22 @@
+# Measures every codec of a run on Ray. One job a run: starting Ray costs seconds, and a codec that is added costs only
+# its own shards. The shards themselves are no declared outputs, since Snakemake removes those of a job that is killed.
+
+
+rule evaluate:
+    input:
+        dataset_files,
+    output:
+        f"{RESULTS}/{{run}}/evaluation.json",
+    log:
+        f"{RESULTS}/{{run}}/logs/evaluate.log",
+    benchmark:
+        f"{RESULTS}/{{run}}/benchmarks/evaluate.tsv"
+    conda:
+        CONDA_ENVIRONMENT
+    threads: workflow.cores
+    params:
+        out=subpath(output[0], parent=True),
+        options=lambda wildcards: evaluate_options(wildcards.run),
+        identities=lambda wildcards: codec_identities(wildcards.run),
+    shell:
+        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --log {log:q} {params.options:q}"

@@ -1,0 +1,19 @@
+# Means with intervals over the images of each setting.
+
+
+rule summarize:
+    input:
+        f"{RESULTS}/{{run}}/evaluation.json",
+    output:
+        f"{RESULTS}/{{run}}/summary.parquet",
+        f"{RESULTS}/{{run}}/summary.csv",
+    log:
+        f"{RESULTS}/{{run}}/logs/summarize.log",
+    benchmark:
+        f"{RESULTS}/{{run}}/benchmarks/summarize.tsv"
+    conda:
+        CONDA_ENVIRONMENT
+    params:
+        run=subpath(input[0], parent=True),
+    shell:
+        "uqdm bench summarize --run {params.run:q} > {log:q} 2>&1"
