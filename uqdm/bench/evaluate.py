@@ -22,6 +22,9 @@ from uqdm.bench.requests import Candidate
 from uqdm.bench.shards import Images, Shard, ShardStore, split
 from uqdm.bench.worker import Finished, Work
 
+OBJECT_STORE_SHARE = 1 / 3
+"""Part of Ray's object store that images under way, and again images kept for the next setting, may fill."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -125,7 +128,7 @@ def _announce(plans: Sequence[_CodecPlan], dataset: Images, progress: Progress) 
 
 def _measure(context: Context, plans: Sequence[_CodecPlan], resources: Resources, progress: Progress) -> list[Finding]:
     """Plain codecs share one queue, so that no core waits for the end of each; then each codec that holds a model."""
-    budget_bytes = resources.object_store_bytes // 3
+    budget_bytes = int(resources.object_store_bytes * OBJECT_STORE_SHARE)
     cache = ImageCache(context.dataset, budget_bytes)
     plain = [plan for plan in plans if not plan.holds_model]
     groups = [plain] if plain else []

@@ -37,8 +37,9 @@ def all_metrics() -> tuple[Metric, ...]:
     >>> {"mse", "psnr_db"} <= {metric.name for metric in all_metrics()}
     True
     """
-    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    metrics = sorted((module.METRIC for module in modules), key=lambda metric: metric.name)
+    names = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    found = (importlib.import_module(f"{__name__}.{name}").METRIC for name in names)
+    metrics = sorted(found, key=lambda metric: metric.name)
     names = [metric.name for metric in metrics]
     if len(set(names)) < len(names):
         raise ValueError(f"two modules of {__name__} define a metric of one name: {', '.join(names)}")

@@ -1,0 +1,143 @@
+"""Small codecs for tests of the evaluation: a raw one, a progressive one, and some that misbehave on marked images.
+
+An image is marked by its first value, ``image[0, 0, 0]``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from uqdm.codec import Codec, Encoded, Missing, Parameter, Point, Reconstruction, StreamError
+
+RAISE, KILL, WRONG_SHAPE, WRONG_DTYPE, WRONG_POINT = 201, 202, 203, 204, 205
+
+
+class Raw(Codec):
+    """Eight bytes of size, then the values with their low ``drop`` bits cleared."""
+
+    name = "toy-raw"
+    summary = "raw values"
+    parameters = (Parameter("drop", int, 0, minimum=0, maximum=7),)
+    sweep: ClassVar = ({"drop": 0}, {"drop": 4})
+    suffix = ".raw"
+
+    @property
+    def version(self) -> str:
+        return "toy 1"
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        drop = self.values["drop"]
+        return [struct.pack("<II", *image.shape[:2]) + (image >> drop << drop).tobytes() for image in images]
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        return [self._decode(stream) for stream in streams]
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        height, width = struct.unpack("<II", stream[:8])
+        if len(stream) != 8 + height * width * 3:
+            raise StreamError(f"{len(stream)} bytes for {height} x {width} pixels")
+        return np.frombuffer(stream, np.uint8, offset=8).reshape(height, width, 3)
+
+
+class Faulty(Raw):
+    """As Raw, in batches of four, but misbehaves on marked images."""
+
+    name = "toy-faulty"
+    sweep: ClassVar = ({},)
+    batch_size = 4
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        marks = [int(image[0, 0, 0]) for image in images]
+        if KILL in marks:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if RAISE in marks:
+            raise RuntimeError("cannot encode this\nimage")
+        return super().encode(images)
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        image = super()._decode(stream)
+        if image[0, 0, 0] == WRONG_SHAPE:
+            return image[:-1]
+        return image.astype(np.float32) if image[0, 0, 0] == WRONG_DTYPE else image
+
+    def points(self, stream: bytes) -> list[Point]:
+        return [Point("full", len(stream) - (stream[8] == WRONG_POINT))]
+
+
+class Model(Raw):
+    """A progressive codec that holds a model: high nibbles first, then low ones; two ways to look at the first."""
+
+    name = "toy-model"
+    sweep: ClassVar = ({"drop": 0},)
+    batch_size = 4
+    holds_model = True
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        if any(image[0, 0, 0] == KILL for image in images):
+            os.kill(os.getpid(), signal.SIGKILL)
+        halves = [(image >> 4, image & 15) for image in images]
+        heads = [struct.pack("<II", *image.shape[:2]) for image in images]
+        return [head + high.tobytes() + low.tobytes() for head, (high, low) in zip(heads, halves, strict=True)]
+
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        bits = [4.0 * image.size for image in images]
+        streams = self.encode(images)
+        return [Encoded(s, {"high": b, "all": 2 * b}, seed=7) for s, b in zip(streams, bits, strict=True)]
+
+    def points(self, stream: bytes) -> list[Point]:
+        half = (len(stream) - 8) // 2
+        return [Point("high", 8 + half, ("floor", "middle")), Point("all", len(stream))]
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        first, last = self.points(stream)
+        height, width = struct.unpack("<II", stream[:8])
+        high, low = np.frombuffer(stream, np.uint8, offset=8).reshape(2, height, width, 3)
+        yield Reconstruction(first, "floor", high << 4)
+        yield Reconstruction(first, "middle", (high << 4) + np.uint8(8))
+        yield Reconstruction(last, "decoded", (high << 4) + low)
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        return [list(self.reconstructions(stream))[-1].image_uint8 for stream in streams]
+
+
+class Absent(Raw):
+    """A codec whose library is never there."""
+
+    name = "toy-absent"
+
+    @classmethod
+    def missing(cls) -> Missing | None:
+        return Missing("libtoy is not installed", "install it from its home page")
+
+
+class Slow(Raw):
+    """Takes a moment for each image, so that a test can interrupt it."""
+
+    name = "toy-slow"
+    sweep: ClassVar = ({},)
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        time.sleep(0.1 * len(images))
+        return super().encode(images)
+
+
+ALL = (Raw, Faulty, Model, Absent, Slow)
+
+
+def install(folder: os.PathLike[str]) -> None:
+    """Makes ``folder`` hold this module as an installed package, for whoever has the folder on the module path."""
+    root = Path(folder)
+    info = root / "toy_codecs-1.dist-info"
+    info.mkdir(parents=True)
+    (root / "toy_codecs.py").write_text(Path(__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-codecs\nVersion: 1\n")
+    lines = ["[uqdm.codecs]", *(f"{codec.name} = toy_codecs:{codec.__name__}" for codec in ALL)]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
