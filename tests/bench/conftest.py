@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 import toy_codecs
+from small_run import measure_run
+from toy_images import MemoryImages
 
 import uqdm.codec
+from uqdm.bench.datasets import open_dataset
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +36,31 @@ def ray_on_two_cores(toys: Path) -> Iterator[None]:
     assert "RAY_ADDRESS" not in os.environ, "the tests start a Ray of their own"
     with ray_session(2):
         yield
+
+
+@pytest.fixture(scope="session")
+def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the toy codecs on seven photographs, one of which is marked so that `toy-faulty` fails on it.
+
+    Raw at two settings (lossless, lossy), a progressive codec, one that fails on an image, one that is not there.
+    """
+    demo = open_dataset("demo", limit=7)
+    images = [demo.load(index).copy() for index in range(len(demo))]
+    for index, image in enumerate(images):
+        image[0, 0, 0] = toy_codecs.RAISE if index == 3 else 0
+    codecs = ["toy-raw", "toy-model", "toy-faulty", "toy-absent"]
+    return measure_run(tmp_path_factory.mktemp("measured") / "run", MemoryImages(images), *codecs)
+
+
+@pytest.fixture(scope="session")
+def finished_run(measured_run: Path) -> Path:
+    """The same run, summarized, plotted and reported."""
+    from uqdm.bench.plots import all_plots, save_plot
+    from uqdm.bench.report import save_report
+    from uqdm.bench.summarize import summarize_run
+
+    summarize_run(measured_run)
+    for plot in all_plots():
+        save_plot(plot, measured_run)
+    save_report(measured_run)
+    return measured_run

@@ -1,0 +1,105 @@
+"""Rate-distortion curves out of a summary: which of its rows belong on one line, and what that line is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uqdm.bench.schema import STATUS_OK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+PSNR_LEVELS_DB = (30, 35, 40)
+"""Levels at which codecs are compared."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Rows of a summary in order of their rate: one codec on one data set, one way to make pictures.
+
+    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter.
+    Points at which every image is exact have no PSNR, and are in no curve (see :func:`lossless`).
+    """
+
+    codec: str
+    label: str
+    points: pd.DataFrame
+
+    def bpp_at(self, psnr_db: float) -> float:
+        """Rate at ``psnr_db``, linear in dB and log rate between neighbours; NaN outside the curve.
+
+        Where a curve crosses the level more than once, the lowest rate counts.
+        """
+        rate, quality = np.log(self.points["bpp"].to_numpy()), self.points["psnr_db"].to_numpy()
+        for left in range(len(rate) - 1):
+            low, high = quality[left], quality[left + 1]
+            if min(low, high) <= psnr_db <= max(low, high):
+                share = (psnr_db - low) / (high - low) if high != low else 0.0
+                return float(np.exp(rate[left] + share * (rate[left + 1] - rate[left])))
+        return float("nan")
+
+
+def curves(summary: pd.DataFrame) -> list[Curve]:
+    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first."""
+    ok = summary[(summary.status == STATUS_OK) & (summary.bpp > 0)]
+    found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
+    return sorted(found, key=_rank)
+
+
+def lossless(summary: pd.DataFrame) -> pd.DataFrame:
+    """Of each codec in a summary of one data set the row of lowest rate at which every image is exact."""
+    exact = summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)]
+    return exact.sort_values("bpp", kind="stable").drop_duplicates("codec")
+
+
+def families(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others, but the swept one (it takes most values).
+
+    >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
+    {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
+    """
+    parsed = {setting: _parameters(setting) for setting in settings}
+    values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
+    swept = max(values, key=lambda name: len(values[name]), default=None)
+    varied = [name for name in values if name != swept and len(values[name]) > 1]
+    return {
+        setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
+    }
+
+
+def _rank(curve: Curve) -> list[float]:
+    """Rates at the middle level, then at the others; a level that is not reached comes last."""
+    levels = sorted(PSNR_LEVELS_DB, key=lambda level: abs(level - np.median(PSNR_LEVELS_DB)))
+    return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
+
+
+def _parameters(setting: str) -> dict[str, str]:
+    """The parameters of a setting's text; a part without ``=`` goes on with the value before it."""
+    parameters: dict[str, str] = {}
+    name = ""
+    for part in setting.split(",") if setting else ():
+        if "=" in part:
+            name, _, parameters[name] = part.partition("=")
+        elif name:
+            parameters[name] += f",{part}"
+    return parameters
+
+
+def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
+    """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
+    layered = rows.groupby("setting")["point"].transform("nunique") > 1
+    family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
+    rows = rows.assign(family=family.where(~layered, "progressive " + rows["setting"]))
+    grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
+    n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
+    found = []
+    for (name, way), points in grouped:
+        parts = [codec, *([name] if n_families > 1 else []), *([way] if n_ways > 1 else [])]
+        label = " ".join(str(part).strip() for part in parts if part)
+        found.append(Curve(codec, label, points.sort_values(["bpp", "point_index"], kind="stable")))
+    return found

@@ -1,0 +1,89 @@
+"""Plots of a run: a module each, found in this package by its ``PLOT``.
+
+A new plot is one new file here that defines ``PLOT = Plot(...)``; its name is the module's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from uqdm.bench.files import replacing
+from uqdm.bench.results import plots_dir
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot: how it is drawn from a run's folder, and what is said below it in a report.
+
+    ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.results.ResultsError` where the run
+    lacks what every run has; what only some runs have is said in the picture. ``caption_drawn`` says that the picture
+    holds its caption. ``formats`` are file name suffixes. Plots of low ``order`` come first in a report.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Path], Figure]
+    caption: Callable[[Path], str]
+    formats: tuple[str, ...] = ("png",)
+    order: int = 10
+    caption_drawn: bool = False
+
+    def files(self, run_dir: Path) -> list[Path]:
+        """Where the plot of a run is kept, in the order of ``formats``."""
+        return [plots_dir(run_dir) / f"{self.name}.{suffix}" for suffix in self.formats]
+
+
+@functools.cache
+def all_plots() -> tuple[Plot, ...]:
+    """Every plot in this package, sorted by name; raises ValueError where a name is not its module's.
+
+    >>> [plot.name for plot in all_plots()]
+    ['progressive', 'rate_distortion']
+    """
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    plots = tuple(importlib.import_module(f"{__name__}.{name}").PLOT for name in names)
+    wrong = [f"{plot.name} in {name}.py" for name, plot in zip(names, plots, strict=True) if plot.name != name]
+    if wrong:
+        raise ValueError(f"a plot has the name of its module; found {', '.join(wrong)}")
+    return plots
+
+
+def find_plot(name: str) -> Plot:
+    """The plot of that name; raises LookupError with suggestions and all names.
+
+    >>> find_plot("progresive")
+    Traceback (most recent call last):
+    LookupError: no plot 'progresive' (did you mean progressive?); known: progressive, rate_distortion
+    """
+    known = {plot.name: plot for plot in all_plots()}
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f" (did you mean {', '.join(near)}?)" if near else ""
+        raise LookupError(f"no plot {name!r}{hint}; known: {', '.join(known)}")
+    return known[name]
+
+
+def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
+    """Draws a plot of a run and writes it in each of its formats; returns the files."""
+    from matplotlib import rc_context
+
+    from uqdm.bench.plots._style import RC
+
+    with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
+        figure = plot.draw(run_dir)
+        for path in plot.files(run_dir):
+            with replacing(path) as temporary:
+                kind = path.suffix.removeprefix(".")
+                # No date in the file: the same rows give the same bytes.
+                figure.savefig(temporary, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return plot.files(run_dir)

@@ -1,0 +1,81 @@
+"""What the plots share: type sizes, and a fixed colour and marker for each codec."""
+
+from __future__ import annotations
+
+import textwrap
+import zlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RC: dict[str, Any] = {
+    "axes.edgecolor": "#888888",
+    "axes.grid": True,
+    "axes.labelsize": 10,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # of equal widths, for readers of the SVG
+    "font.size": 9,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.7,
+    "legend.fontsize": 9,
+    "figure.dpi": 200,
+    "savefig.dpi": "figure",
+    "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
+    "svg.hashsalt": "uqdm",
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+}
+
+CAPTION_SIZE = 8
+
+# Colours that readers with any colour vision tell apart (Okabe & Ito 2008), by codec.
+_KNOWN = {
+    "uqdm": ("#D55E00", "o"),
+    "jpeg": ("#555555", "s"),
+    "jpeg2000": ("#E69F00", "^"),
+    "webp": ("#56B4E9", "v"),
+    "avif": ("#009E73", "D"),
+    "jxl": ("#0072B2", "P"),
+    "png": ("#CC79A7", "X"),
+}
+# Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
+_COLOURS = ("#332288", "#882255", "#999933", "#44AA99", "#661100", "#AA4499", "#117733", "#6699CC")
+_MARKERS = ("<", ">", "p", "h", "*", "d", "8")
+
+LINE_STYLES = ("-", "-.", ":")
+"""For several curves of one codec, in turn. Dashes are kept for ideal rates."""
+
+
+def codec_style(codec: str) -> tuple[str, str]:
+    """Colour and marker of a codec; they depend on its name alone.
+
+    >>> codec_style("uqdm")
+    ('#D55E00', 'o')
+    """
+    digest = zlib.crc32(codec.encode())
+    other = _COLOURS[digest % len(_COLOURS)], _MARKERS[digest // len(_COLOURS) % len(_MARKERS)]
+    return _KNOWN.get(codec, other)
+
+
+def write_caption(figure: Figure, paragraphs: list[str]) -> float:
+    """Writes text below the plots, wrapped to the width of the figure; returns its top as a share of the height."""
+    width_in, height_in = figure.get_size_inches()
+    columns = int(width_in * 72 / (CAPTION_SIZE * 0.56))  # 0.56 em: mean width of a character, with some to spare
+    wrapped = [line for text in paragraphs for line in textwrap.wrap(text, columns)]
+    line_height = CAPTION_SIZE * 1.45 / 72 / height_in
+    bottom = 0.08 / height_in
+    text = "\n".join(wrapped)
+    figure.text(0.1 / width_in, bottom, text, size=CAPTION_SIZE, color="#333333", va="bottom", linespacing=1.25)
+    return float(bottom + line_height * len(wrapped))
+
+
+def message_figure(text: str) -> Figure:
+    """A picture that says why there is nothing to draw."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 2.2))
+    figure.text(0.5, 0.5, textwrap.fill(text, 90), ha="center", va="center", size=10, color="#333333")
+    return figure

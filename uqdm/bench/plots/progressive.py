@@ -1,0 +1,250 @@
+"""Strip of pictures: what one progressive stream of each of a few images decodes to, point by point."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.metrics.mse import mse
+from uqdm.bench.plots import Plot
+from uqdm.bench.plots._style import message_figure
+from uqdm.bench.results import (
+    ResultsError,
+    StreamsNotKeptError,
+    read_manifest,
+    read_rows,
+    read_streams,
+    read_summary,
+    records,
+)
+from uqdm.bench.schema import STATUS_OK
+from uqdm.codec import Codec, CodecUnavailableError, get_codec
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+N_IMAGES = 5
+MAX_POINTS = 8  # columns; of more points, some are left out
+
+_PREFERRED = "uqdm"  # the project's own codec is what the strip is about, if the run has it
+_CELL = 192  # pixels of the file, height and width of a picture
+_GAP, _TEXT, _HEAD, _SIDE = 10, 44, 34, 46  # pixels: between pictures, for the text below and above, left of them
+_DPI = 150
+_COLUMNS = ["dataset", "codec", "setting", "point", "point_index", "reconstruction", "image_index", "image_id"]
+_COLUMNS += ["bpp", "mse", "psnr_db", "status"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One cell of the strip; the numbers are those of the rows."""
+
+    image_id: str
+    point: str
+    reconstruction: str
+    bpp: float
+    psnr_db: float
+    image_uint8: np.ndarray
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The pictures [image][point] of one codec at one setting, and the originals where the run holds them."""
+
+    codec: str
+    setting: str
+    dataset: str
+    pictures: list[list[Picture]]
+    originals: list[np.ndarray | None]
+
+
+def draw(run_dir: Path) -> Figure:
+    """The strip, or a picture that says why there is none."""
+    try:
+        strip = read_strip(run_dir)
+    except (CodecUnavailableError, StreamsNotKeptError) as error:
+        return message_figure(f"No progressive strip: {error}")
+    return message_figure(_no_strip()) if strip is None else _draw_strip(strip)
+
+
+def caption(run_dir: Path) -> str:
+    """Which codec, what the columns and numbers are."""
+    chosen = _progressive_setting(read_summary(run_dir))
+    if chosen is None:
+        return _no_strip()
+    dataset, codec, setting = chosen
+    return (
+        f"{codec}{f' ({setting})' if setting else ''} on {dataset}: each row is one stored file of one image, decoded "
+        "after each of its points. Below a picture: bits per pixel of the file up to there, and PSNR of this picture. "
+        "Rows go from images of low to images of high rate; pixels are enlarged without interpolation."
+    )
+
+
+def read_strip(run_dir: Path) -> Strip | None:
+    """Decodes stored streams of a run's progressive codec; None if no codec of the run is progressive.
+
+    Raises :class:`~uqdm.bench.results.ResultsError` if a picture is not the one that its row was measured on.
+    """
+    chosen = _progressive_setting(read_summary(run_dir))
+    if chosen is None:
+        return None
+    dataset, name, setting = chosen
+    everything = read_rows(run_dir, _COLUMNS)
+    everything = everything[(everything.status == STATUS_OK) & (everything.dataset == dataset)]
+    rows = everything[(everything.codec == name) & (everything.setting == setting)]
+    rows = rows.sort_values(["point_index"], kind="stable").drop_duplicates(["image_index", "point"])
+    indices = _choose_images(rows)
+    decoded = _decode(run_dir, name, setting, indices)
+    pictures, originals = [], []
+    for index in indices:
+        found = decoded[index]
+        original = _original(run_dir, everything[everything.image_index == index], found, name, setting)
+        of_image = rows[rows.image_index == index]
+        pictures.append([_picture(row, found, original) for row in _spread(records(of_image))])
+        originals.append(original)
+    return Strip(name, setting, dataset, pictures, originals)
+
+
+def _no_strip() -> str:
+    return (
+        "No progressive strip: no codec of this run has streams with more than one point and an image that succeeded. "
+        f"Add a progressive codec, such as {_PREFERRED}, to the run."
+    )
+
+
+def _progressive_setting(summary: pd.DataFrame) -> tuple[str, str, str] | None:
+    """Data set, codec and setting of the streams to show: the preferred codec's, else the first by name."""
+    ok = summary[summary.status == STATUS_OK]
+    counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
+    found = [tuple(key) for key in counts.index[counts > 1]]
+    return min(found, key=lambda key: (key[1] != _PREFERRED, key), default=None)
+
+
+def _choose_images(rows: pd.DataFrame) -> list[int]:
+    """Of images that lack no point, sorted by rate and cut into equal parts, the first of the data set in each part."""
+    complete = rows.groupby("image_index")["point"].nunique()
+    whole = rows.groupby("image_index")["bpp"].max()[complete == complete.max()].sort_values(kind="stable")
+    parts = np.array_split(whole.index.to_numpy(int), min(N_IMAGES, len(whole)))
+    return [int(part.min()) for part in parts]
+
+
+def _spread(items: Sequence, count: int = MAX_POINTS) -> list:
+    """At most ``count`` items, evenly spread, with the first and the last."""
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def _decode(
+    run_dir: Path, name: str, setting: str, indices: Sequence[int]
+) -> dict[int, dict[tuple[str, str], np.ndarray]]:
+    """Every picture of the stored streams, by image, then by point and reconstruction."""
+    codec = _make_codec(run_dir, name, setting)
+    streams = read_streams(run_dir, name, setting, indices)
+    return {
+        index: {(one.point.name, one.name): one.image_uint8 for one in codec.reconstructions(stream)}
+        for index, stream in streams.items()
+    }
+
+
+def _make_codec(run_dir: Path, name: str, setting: str) -> Codec:
+    (parameters,) = (one["parameters"] for one in read_manifest(run_dir, name)["settings"] if one["setting"] == setting)
+    return get_codec(name, **parameters)
+
+
+def _original(
+    run_dir: Path, rows: pd.DataFrame, decoded: Mapping[tuple[str, str], np.ndarray], name: str, setting: str
+) -> np.ndarray | None:
+    """The original image: a picture that was measured to be exact, of the same stream or else of any other codec."""
+    exact = rows[rows.mse == 0]
+    own = exact[(exact.codec == name) & (exact.setting == setting)]
+    if len(own):
+        return decoded[own.point.iloc[0], own.reconstruction.iloc[0]]
+    for row in records(exact):
+        try:
+            found = _decode(run_dir, row["codec"], row["setting"], [row["image_index"]])
+        except (CodecUnavailableError, ResultsError):  # not installed here, or not kept: another may do
+            continue
+        return found[row["image_index"]][row["point"], row["reconstruction"]]
+    return None
+
+
+def _picture(
+    row: Mapping[str, Any], decoded: Mapping[tuple[str, str], np.ndarray], original: np.ndarray | None
+) -> Picture:
+    image_uint8 = decoded[row["point"], row["reconstruction"]]
+    if original is not None and mse(original, image_uint8) != row["mse"]:
+        raise ResultsError(
+            f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at {row['point']!r} "
+            f"than was measured (MSE {mse(original, image_uint8):.6g}, row {row['mse']:.6g}); evaluate "
+            f"{row['codec']} again, and draw on the machine that evaluated"
+        )
+    named = {name: row[name] for name in ("image_id", "point", "reconstruction", "bpp", "psnr_db")}
+    return Picture(**named, image_uint8=image_uint8)
+
+
+def _draw_strip(strip: Strip) -> Figure:
+    from matplotlib.figure import Figure
+
+    heads = [picture.point for picture in strip.pictures[0]]
+    n_columns = len(heads) + any(original is not None for original in strip.originals)
+    width = _SIDE + n_columns * (_CELL + _GAP)
+    height = _HEAD + len(strip.pictures) * (_CELL + _TEXT)
+    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+    canvas = _Canvas(figure, width, height)
+    for column, head in enumerate([*heads, "original"][:n_columns]):
+        canvas.text(_left(column) + _CELL / 2, _HEAD / 2, head, weight="bold", size=9)
+    for row, (pictures, original) in enumerate(zip(strip.pictures, strip.originals, strict=True)):
+        top = _HEAD + row * (_CELL + _TEXT)
+        name = textwrap.fill(pictures[0].image_id, 26, max_lines=2, placeholder="...")
+        canvas.text(_SIDE / 2 - 3, top + _CELL / 2, name, rotation=90, size=6.5, linespacing=1.1)
+        for column, picture in enumerate(pictures):
+            canvas.picture(_left(column), top, picture.image_uint8, label_of(picture))
+        if original is not None:
+            canvas.picture(_left(len(pictures)), top, original, "24 bpp\nuncompressed")
+    return figure
+
+
+def label_of(picture: Picture) -> str:
+    """What stands below a picture.
+
+    >>> label_of(Picture("a", "step 1", "denoise", 0.5, float("inf"), np.zeros((1, 1, 3), np.uint8)))
+    '0.500 bpp\\nexact'
+    """
+    quality = "exact" if math.isinf(picture.psnr_db) else f"{picture.psnr_db:.2f} dB"
+    return f"{picture.bpp:.3f} bpp\n{quality}"
+
+
+def _left(column: int) -> int:
+    return _SIDE + column * (_CELL + _GAP)
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """A figure with places in pixels from its upper left corner, so that enlarged pixels are all of one size."""
+
+    figure: Figure
+    width: int
+    height: int
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        """Text with its centre at (x, y)."""
+        self.figure.text(x / self.width, 1 - y / self.height, text, ha="center", va="center", **style)
+
+    def picture(self, left: int, top: int, image_uint8: np.ndarray, label: str) -> None:
+        """A picture, enlarged by a whole number, or its centre if it is too large, with text below."""
+        cut = [slice(max(0, (n - _CELL) // 2), max(0, (n - _CELL) // 2) + _CELL) for n in image_uint8.shape[:2]]
+        shown = image_uint8[tuple(cut)]
+        scale = max(1, _CELL // max(shown.shape[:2]))
+        shown = shown.repeat(scale, axis=0).repeat(scale, axis=1)
+        left += (_CELL - shown.shape[1]) // 2
+        self.figure.figimage(shown, left, self.height - top - shown.shape[0])
+        self.text(left + shown.shape[1] / 2, top + shown.shape[0] + _TEXT / 2 - 3, label, size=7.5, linespacing=1.15)
+
+
+PLOT = Plot("progressive", "Progressive decoding", draw, caption)

@@ -1,0 +1,132 @@
+"""Rate-distortion plot: every codec's PSNR against its rate, and above it the rates of lossless coding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.bench.curves import Curve, curves, lossless
+from uqdm.bench.plots import Plot
+from uqdm.bench.plots._style import LINE_STYLES, codec_style, message_figure, write_caption
+from uqdm.bench.results import read_summary, records
+from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.tables import absences
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
+_LOSSLESS_ROW_IN = 0.21
+_REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
+
+
+def draw(run_dir: Path) -> Figure:
+    """A panel for each data set of the run."""
+    from matplotlib.figure import Figure
+
+    summary = read_summary(run_dir)
+    data = [rows for _, rows in summary[summary.status == STATUS_OK].groupby("dataset")]
+    if not data:
+        return message_figure("Nothing to draw: no codec succeeded on any image. " + " ".join(absences(summary)))
+    strip_in = _LOSSLESS_ROW_IN * (1.2 + max(len(lossless(rows)) for rows in data))
+    figure = Figure(figsize=(_PANEL_WIDTH_IN * len(data), _PANEL_HEIGHT_IN + strip_in + 1.3))
+    notes = [text if len(text) <= _REASON_LENGTH else f"{text[: _REASON_LENGTH - 3]}..." for text in absences(summary)]
+    top = write_caption(figure, [caption(run_dir), *notes])
+    height, width = float(figure.get_size_inches()[1]), float(figure.get_size_inches()[0])
+    axes = figure.subplots(2, len(data), sharex="col", squeeze=False, height_ratios=[strip_in, _PANEL_HEIGHT_IN])
+    figure.subplots_adjust(
+        left=0.6 / width, right=1 - 0.15 / width, top=1 - 0.35 / height, bottom=top + 0.55 / height, hspace=0.06
+    )
+    for (upper, lower), rows in zip(axes.T, data, strict=True):
+        _draw_curves(lower, curves(rows))
+        _draw_lossless(upper, lossless(rows))
+        _label_axes(upper, lower, rows)
+    return figure
+
+
+def caption(run_dir: Path) -> str:
+    """What the plot shows, over how many images, by which protocol."""
+    summary = read_summary(run_dir)
+    counts = summary[summary.status == STATUS_OK].groupby("dataset")["n"].max()
+    images = "; ".join(f"{name}: {n} image{'s' if n != 1 else ''}" for name, n in counts.items())
+    return (
+        f"{images}. Rate: mean over images of all bits of the file per pixel. PSNR: mean over images of the image's "
+        f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "
+        "intervals over images. Top: lossless coding, where every image is exact."
+        + (" Dashed: ideal rate by the model, without coder and header." if summary.ideal_bpp.notna().any() else "")
+    )
+
+
+def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
+    seen: dict[str, int] = {}
+    for curve in drawn:
+        number = seen[curve.codec] = seen.get(curve.codec, -1) + 1
+        _draw_curve(axes, curve, LINE_STYLES[number % len(LINE_STYLES)])
+    if drawn:
+        axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="#dddddd", handlelength=2.6)
+
+
+def _draw_curve(axes: Axes, curve: Curve, line_style: str) -> None:
+    colour, marker = codec_style(curve.codec)
+    points = curve.points
+    axes.plot(points.bpp, points.psnr_db, line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
+    some_exact = points[points.exact > 0]
+    axes.plot(some_exact.bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
+    known = points.dropna(subset=["bpp_low", "psnr_db_low"])
+    axes.errorbar(
+        known.bpp,
+        known.psnr_db,
+        xerr=[known.bpp - known.bpp_low, known.bpp_high - known.bpp],
+        yerr=[known.psnr_db - known.psnr_db_low, known.psnr_db_high - known.psnr_db],
+        fmt="none",
+        ecolor=colour,
+        elinewidth=0.8,
+        alpha=0.6,
+    )
+    ideal = points[points.ideal_bpp > 0]
+    if len(ideal):
+        label = f"{curve.label}, ideal rate"
+        axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", color=colour, lw=1, alpha=0.55, label=label, zorder=1)
+
+
+def _draw_lossless(axes: Axes, rows: pd.DataFrame) -> None:
+    """A line of its own for each codec, lowest rate on top, so that no label meets another."""
+    for height, row in enumerate(records(rows.sort_values("bpp", ascending=False))):
+        colour, marker = codec_style(row["codec"])
+        left = row["bpp"] if np.isnan(row["bpp_low"]) else row["bpp_low"]
+        axes.plot([row["bpp_low"], row["bpp_high"]], [height, height], color=colour, lw=0.9, alpha=0.7)
+        axes.plot(row["bpp"], height, marker, color=colour, ms=5.5)
+        text = f"{row['codec']}  {row['bpp']:.2f}"
+        axes.annotate(text, (left, height), (-9, 0), textcoords="offset points", ha="right", va="center")
+    axes.set_ylim(-0.8, max(len(rows), 1) - 0.2)
+    axes.set_yticks([])
+    axes.tick_params(axis="x", which="both", length=0)
+    axes.spines["bottom"].set_visible(False)
+    axes.set_facecolor("#f7f7f7")
+    axes.text(
+        0.01, 0.5, "lossless" if len(rows) else "lossless: none", transform=axes.transAxes, va="center", weight="bold"
+    )
+
+
+def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    upper.set_title(f"{rows.dataset.iloc[0]}: rate and distortion", loc="left", weight="bold")
+    lower.set_xlabel("rate, bits per pixel")
+    lower.set_ylabel("PSNR, dB")
+    rates = rows.bpp[rows.bpp > 0]
+    if rates.max() > 10 * rates.min():
+        lower.set_xscale("log")
+        lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        lower.xaxis.set_minor_formatter(NullFormatter())
+
+
+PLOT = Plot(
+    "rate_distortion", "Rate and distortion", draw, caption, formats=("png", "svg"), order=0, caption_drawn=True
+)

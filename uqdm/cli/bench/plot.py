@@ -1,0 +1,20 @@
+"""``uqdm bench plot``: draws the plots of a summarized run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def plot(
+    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    only: Annotated[str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]")] = None,
+) -> None:
+    """Draws the plots of a run into its folder plots."""
+    from uqdm.bench.plots import all_plots, find_plot, save_plot
+
+    for one in all_plots() if only is None else [find_plot(only)]:
+        for path in save_plot(one, run):
+            typer.echo(path)

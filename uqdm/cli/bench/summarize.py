@@ -1,0 +1,19 @@
+"""``uqdm bench summarize``: means with intervals over the images of each setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def summarize(
+    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+) -> None:
+    """Summarizes the rows of a run: writes summary.parquet and summary.csv, prints a short table."""
+    from uqdm.bench.summarize import summarize_run
+    from uqdm.bench.tables import closing_message
+
+    summarize_run(run)
+    typer.echo(closing_message(run))
