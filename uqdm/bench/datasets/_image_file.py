@@ -37,7 +37,7 @@ def read_image_file(path: str | Path) -> np.ndarray:
                 return _rgb_uint8(image)
         except UnidentifiedImageError as error:
             raise ValueError(f"not an image file ({', '.join(FORMATS)}), or one with a damaged header") from error
-        except (Image.DecompressionBombError, SyntaxError) as error:  # Pillow's words for "too large" and "damaged"
+        except (Image.DecompressionBombError, SyntaxError, RuntimeError) as error:  # what plugins raise besides
             raise ValueError(str(error)) from error
 
 
