@@ -1,0 +1,314 @@
+"""One stream of an asymmetric numeral system (range variant; Duda 2013) for all of an image's symbols.
+
+The stream is last in, first out: what is pushed last is read first, and a reader that stops after any symbol has
+needed only a prefix of the bytes. State in [2^32, 2^48), 16-bit words, frequencies out of 2^24. The state that the
+writer starts from is free to carry 32 bits of a check value, which the reader finds when everything is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from uqdm.coding.logistic import TOTAL, TOTAL_BITS, cumulative, half_window
+
+_LOW = 1 << 32
+_WORD_BITS = 16
+_WORD_MASK = 0xFFFF
+_RENORM = (_LOW >> TOTAL_BITS) << _WORD_BITS
+STATE_BYTES = 6
+MAX_RAW_BITS = 16
+_ESCAPE_LENGTH_BITS = 6
+_WORDS_PER_SYMBOL = 8  # an escaped symbol: 24 + 6 + at most 63 bits
+
+
+class DamagedStreamError(ValueError):
+    """The words of a stream ran out, or hold what no writer writes."""
+
+
+@njit(cache=True)
+def _push(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
+    limit = np.uint64(_RENORM) * np.uint64(frequency)
+    while state >= limit:
+        words[n] = state & np.uint64(_WORD_MASK)
+        n += 1
+        state >>= np.uint64(_WORD_BITS)
+    f = np.uint64(frequency)
+    quotient = state // f
+    return (quotient << np.uint64(TOTAL_BITS)) + (state - quotient * f) + np.uint64(first), n
+
+
+@njit(cache=True)
+def _pop(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
+    """Takes a symbol off; returns the new state and position, -1 if the words ran out."""
+    slot = state & np.uint64(TOTAL - 1)
+    state = np.uint64(frequency) * (state >> np.uint64(TOTAL_BITS)) + slot - np.uint64(first)
+    while state < np.uint64(_LOW):
+        if n >= words.size:
+            return state, -1
+        state = (state << np.uint64(_WORD_BITS)) | np.uint64(words[n])
+        n += 1
+    return state, n
+
+
+@njit(cache=True)
+def _push_raw(state, words, n, value, bits):  # type: ignore[no-untyped-def]
+    return _push(state, words, n, value << (TOTAL_BITS - bits), 1 << (TOTAL_BITS - bits))
+
+
+@njit(cache=True)
+def _pop_raw(state, words, n, bits):  # type: ignore[no-untyped-def]
+    value = np.int64(state & np.uint64(TOTAL - 1)) >> (TOTAL_BITS - bits)
+    state, n = _pop(state, words, n, value << (TOTAL_BITS - bits), 1 << (TOTAL_BITS - bits))
+    return value, state, n
+
+
+@njit(cache=True)
+def _push_excess(state, words, n, excess):  # type: ignore[no-untyped-def]
+    """Elias gamma code of excess + 1: its length, then its bits below the leading one, high ones read first."""
+    value, length = excess + 1, 0
+    while (value >> length) > 1:
+        length += 1
+    for shift in range(0, length, MAX_RAW_BITS):
+        bits = min(MAX_RAW_BITS, length - shift)
+        state, n = _push_raw(state, words, n, (value >> shift) & ((1 << bits) - 1), bits)
+    return _push_raw(state, words, n, length, _ESCAPE_LENGTH_BITS)
+
+
+@njit(cache=True)
+def _pop_excess(state, words, n):  # type: ignore[no-untyped-def]
+    length, state, n = _pop_raw(state, words, n, _ESCAPE_LENGTH_BITS)
+    if n < 0 or length > 33:  # no 32-bit symbol is further away
+        return 0, state, -2 if n >= 0 else -1
+    value, left = 1, length
+    while left > 0:
+        bits = left % MAX_RAW_BITS
+        if bits == 0:
+            bits = MAX_RAW_BITS
+        part, state, n = _pop_raw(state, words, n, bits)
+        if n < 0:
+            return 0, state, n
+        value = (value << bits) | part
+        left -= bits
+    return value - 1, state, n
+
+
+@njit(cache=True, nogil=True)
+def _push_symbols(state, words, n, symbols, locations, scales):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size - 1, -1, -1):
+        scale = scales[i]
+        half = half_window(scale)
+        rest = locations[i] & 0xFFFF
+        offset = symbols[i] - (locations[i] >> 16)
+        if offset < -half:
+            state, n = _push_excess(state, words, n, -half - 1 - offset)
+            state, n = _push(state, words, n, 0, cumulative(-half, rest, scale, half))
+        elif offset >= half:
+            first = cumulative(half, rest, scale, half)
+            state, n = _push_excess(state, words, n, offset - half)
+            state, n = _push(state, words, n, first, TOTAL - first)
+        else:
+            first = cumulative(offset, rest, scale, half)
+            state, n = _push(state, words, n, first, cumulative(offset + 1, rest, scale, half) - first)
+    return state, n
+
+
+@njit(cache=True, nogil=True)
+def _pop_symbols(state, words, n, locations, scales, symbols):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size):
+        scale = scales[i]
+        half = half_window(scale)
+        rest = locations[i] & 0xFFFF
+        base = locations[i] >> 16
+        slot = np.int64(state & np.uint64(TOTAL - 1))
+        low, high = -half, half
+        first = cumulative(low, rest, scale, half)
+        past = cumulative(high, rest, scale, half)
+        if slot < first:
+            state, n = _pop(state, words, n, 0, first)
+            excess, state, n = _pop_excess(state, words, n)
+            symbols[i] = base - half - 1 - excess
+        elif slot >= past:
+            state, n = _pop(state, words, n, past, TOTAL - past)
+            excess, state, n = _pop_excess(state, words, n)
+            symbols[i] = base + half + excess
+        else:
+            low, first, past = _search(slot, rest, scale, half, first, past)
+            state, n = _pop(state, words, n, first, past - first)
+            symbols[i] = base + low
+        if n < 0:
+            return state, n
+    return state, n
+
+
+@njit(cache=True)
+def _search(slot, rest, scale, half, first, past):  # type: ignore[no-untyped-def]
+    """The offset whose interval holds the slot: steps of doubling size away from the mode, then bisection."""
+    low, high = -half, half
+    at = cumulative(0, rest, scale, half)
+    step = 1
+    if slot >= at:
+        low, first = 0, at
+        while low + step < high:
+            at = cumulative(low + step, rest, scale, half)
+            if slot < at:
+                high, past = low + step, at
+                break
+            low, first = low + step, at
+            step *= 2
+    else:
+        high, past = 0, at
+        while high - step > low:
+            at = cumulative(high - step, rest, scale, half)
+            if slot >= at:
+                low, first = high - step, at
+                break
+            high, past = high - step, at
+            step *= 2
+    while high - low > 1:
+        middle = (low + high) >> 1
+        at = cumulative(middle, rest, scale, half)
+        if slot >= at:
+            low, first = middle, at
+        else:
+            high, past = middle, at
+    return low, first, past
+
+
+@njit(cache=True, nogil=True)
+def _push_choices(state, words, n, values, counts):  # type: ignore[no-untyped-def]
+    for i in range(values.size - 1, -1, -1):
+        if counts[i] > 1:
+            share = TOTAL // counts[i]
+            first = values[i] * share
+            frequency = share if values[i] + 1 < counts[i] else TOTAL - first
+            state, n = _push(state, words, n, first, frequency)
+    return state, n
+
+
+@njit(cache=True, nogil=True)
+def _pop_choices(state, words, n, counts, values):  # type: ignore[no-untyped-def]
+    for i in range(counts.size):
+        values[i] = 0
+        if counts[i] > 1:
+            share = TOTAL // counts[i]
+            value = min(np.int64(state & np.uint64(TOTAL - 1)) // share, counts[i] - 1)
+            first = value * share
+            state, n = _pop(state, words, n, first, share if value + 1 < counts[i] else TOTAL - first)
+            if n < 0:
+                return state, n
+            values[i] = value
+    return state, n
+
+
+class Writer:
+    """Collects what a reader shall read, in the reader's order; :meth:`finish` codes it all.
+
+    >>> writer = Writer()
+    >>> writer.raw(5, bits=3)
+    >>> reader = Reader(writer.finish(check=7)[0])
+    >>> reader.raw(3), reader.check()
+    (5, 7)
+    """
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[str, tuple[np.ndarray, ...] | tuple[int, int]]] = []
+        self._size = 0
+
+    def raw(self, value: int, bits: int) -> None:
+        """A number of 1 to 16 bits, as it is."""
+        if not (1 <= bits <= MAX_RAW_BITS and 0 <= value < 1 << bits):
+            raise ValueError(f"{value} does not fit in {bits} bits")
+        self._pieces.append(("raw", (value, bits)))
+        self._size += 1
+
+    def symbols(self, symbols: np.ndarray, locations: np.ndarray, scales: np.ndarray) -> None:
+        """Integers with logistic distributions; int64 arrays [N] (see :mod:`uqdm.coding.logistic`).
+
+        Any 32-bit integer can be coded, however improbable.
+        """
+        self._pieces.append(("symbols", (symbols, locations, scales)))
+        self._size += symbols.size
+
+    def choices(self, values: np.ndarray, counts: np.ndarray) -> None:
+        """Values uniform in 0..count-1; a count of 1 costs nothing. int64 arrays [N]."""
+        self._pieces.append(("choices", (values, counts)))
+        self._size += values.size
+
+    def mark(self) -> None:
+        """Remembers this place: :meth:`finish` tells how many bytes a reader needs to get here."""
+        self._pieces.append(("mark", ()))
+
+    def finish(self, check: int = 0) -> tuple[bytes, list[int]]:
+        """Codes everything. Returns the stream, and for each mark the bytes of the prefix that holds what precedes it.
+
+        ``check`` is a number of 32 bits that the reader finds at the end, at no cost.
+        """
+        words = np.empty(_WORDS_PER_SYMBOL * self._size + 8, np.uint16)
+        state, n, marks = np.uint64(_LOW + check), 0, []
+        for kind, data in reversed(self._pieces):
+            if kind == "mark":
+                marks.append(n)
+            else:
+                state, n = _PUSHERS[kind](np.uint64(state), words, n, *data)
+        head = int(state).to_bytes(STATE_BYTES, "big")
+        body = words[:n][::-1].astype(">u2").tobytes()
+        return head + body, [STATE_BYTES + 2 * (n - mark) for mark in reversed(marks)]
+
+
+_PUSHERS: dict[str, Any] = {"raw": _push_raw, "symbols": _push_symbols, "choices": _push_choices}
+
+
+class Reader:
+    """Reads a stream, or a prefix of one, in the order in which it was written.
+
+    Every method raises :class:`DamagedStreamError` when the words run out.
+    """
+
+    def __init__(self, stream: bytes):
+        if len(stream) < STATE_BYTES:
+            raise DamagedStreamError(f"{len(stream)} bytes are no stream")
+        self._state = np.uint64(int.from_bytes(stream[:STATE_BYTES], "big"))
+        usable = (len(stream) - STATE_BYTES) // 2 * 2
+        self._words = np.frombuffer(stream, ">u2", usable // 2, STATE_BYTES).astype(np.uint16)
+        self._n = 0
+        if not _LOW <= int(self._state) < _LOW << _WORD_BITS:
+            raise DamagedStreamError("the stream does not begin as one")
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far."""
+        return STATE_BYTES + 2 * self._n
+
+    def raw(self, bits: int) -> int:
+        """See :meth:`Writer.raw`."""
+        value, state, n = _pop_raw(self._state, self._words, self._n, bits)
+        self._advance(state, n)
+        return int(value)
+
+    def symbols(self, locations: np.ndarray, scales: np.ndarray) -> np.ndarray:
+        """See :meth:`Writer.symbols`; int64 [N]."""
+        symbols = np.empty(locations.size, np.int64)
+        self._advance(*_pop_symbols(self._state, self._words, self._n, locations, scales, symbols))
+        return symbols
+
+    def choices(self, counts: np.ndarray) -> np.ndarray:
+        """See :meth:`Writer.choices`; int64 [N]."""
+        values = np.empty(counts.size, np.int64)
+        self._advance(*_pop_choices(self._state, self._words, self._n, counts, values))
+        return values
+
+    def check(self) -> int:
+        """The writer's check value, once everything is read."""
+        value = int(self._state) - _LOW
+        if self._n != self._words.size or not 0 <= value < 1 << 32:
+            raise DamagedStreamError("the stream does not end where its content does")
+        return value
+
+    def _advance(self, state: np.uint64, n: int) -> None:
+        if n < 0:
+            reason = "ends early" if n == -1 else "holds a symbol beyond 32 bits"
+            raise DamagedStreamError(f"the stream {reason}")
+        self._state, self._n = np.uint64(state), n

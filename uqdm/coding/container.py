@@ -1,0 +1,251 @@
+"""The file: header, index, and the segments of the stream in the order of the steps.
+
+An image is a row of tiles; runs of up to 16 tiles are chunks, each with a stream of its own. Every stream is cut at
+the ends of its stages (the T steps, and the last stage where it is not free), and the file holds the first stage of
+all chunks, then the second, and so on: a prefix of the file is an image with fewer steps. ``docs/format.md`` has the
+layout byte by byte.
+"""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+from dataclasses import dataclass
+
+from uqdm.codec import StreamError
+
+MAGIC = b"UQD"
+VERSION = 1
+CHUNK_TILES = 16
+MODEL_ID_BYTES = 4
+MAX_SIDE = 1 << 20
+MAX_PIXELS = 1 << 28
+"""No file may claim more pixels than this."""
+_EPS_BASE = 4  # eps codes stand for 2^-4 to 2^-34 in steps of 2^-2
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a decoder must know before the first step. ``n_stages`` counts the segments of a chunk."""
+
+    model_id: bytes
+    width: int
+    height: int
+    tile_size: int
+    n_stages: int
+    seed: int = 0
+    seed_bits: int = 0
+    """Each tile's seed is ``seed`` plus a number of this many bits in its stream."""
+    double: bool = False
+    """The network ran in float64."""
+    mean_eps_bins: float = 1.0
+    """Error of x_hat, in bins of any step, that the file bears; rounded up to a power of 4."""
+    scale_eps_octaves: float = 1.0
+
+    @property
+    def tiles_across(self) -> int:
+        """Tiles in a row of the image."""
+        return -(-self.width // self.tile_size)
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles of the image, row by row; those at the right and bottom reach beyond it."""
+        return self.tiles_across * -(-self.height // self.tile_size)
+
+    @property
+    def chunks(self) -> list[range]:
+        """The tiles of each chunk."""
+        return [range(i, min(i + CHUNK_TILES, self.n_tiles)) for i in range(0, self.n_tiles, CHUNK_TILES)]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One segment of one chunk: where it lies in the file, and the check value of what it holds.
+
+    ``check`` is None for the last stage, whose check value is inside the stream. ``end`` is None for the last segment
+    of the file, which reaches to the end.
+    """
+
+    begin: int
+    end: int | None
+    check: int | None
+
+
+@dataclass(frozen=True)
+class Container:
+    """A parsed file, or a prefix of one."""
+
+    header: Header
+    stages: list[list[Stage]]
+    """By chunk, then by stage."""
+    data: bytes
+    header_bytes: int
+    index_bytes: int
+
+    def stage_end(self, n_stages: int) -> int:
+        """Bytes of the prefix that holds the first ``n_stages`` stages of all chunks (0: header and index)."""
+        if n_stages == 0:
+            return self.header_bytes + self.index_bytes
+        end = self.stages[-1][n_stages - 1].end
+        return len(self.data) if end is None else end
+
+    def complete_stages(self) -> int:
+        """Stages that these bytes hold whole; the last one counts as whole if any of its final segment is there."""
+        count = 0
+        for chunk in self.stages[-1]:
+            if chunk.begin > len(self.data) or (chunk.end is not None and chunk.end > len(self.data)):
+                break
+            if chunk.end is None and chunk.begin >= len(self.data) and self.stages[-1][count - 1].end == chunk.begin:
+                break
+            count += 1
+        return count
+
+    def stream(self, chunk: int, n_stages: int) -> bytes:
+        """The first ``n_stages`` stages of a chunk's stream."""
+        return b"".join(self.data[stage.begin : stage.end] for stage in self.stages[chunk][:n_stages])
+
+
+def pack(header: Header, streams: list[bytes], marks: list[list[int]], checks: list[list[int]]) -> bytes:
+    """Writes a file from the chunks' streams.
+
+    ``marks`` holds, by chunk, the bytes of the stream up to the end of each stage but the last; ``checks`` the check
+    values (16 bits) of the same stages.
+    """
+    segments = [_split(stream, ends) for stream, ends in zip(streams, marks, strict=True)]
+    index = bytearray()
+    for chunk, (parts, values) in enumerate(zip(segments, checks, strict=True)):
+        for stage, part in enumerate(parts):
+            if stage < header.n_stages - 1:
+                index += _varint(len(part) // 2) + values[stage].to_bytes(2, "big")
+            elif chunk < len(segments) - 1:
+                index += _varint(len(part) // 2)
+    head = _pack_header(header)
+    head += binascii.crc_hqx(head + index, 0xFFFF).to_bytes(2, "big") + index
+    return head + b"".join(parts[stage] for stage in range(header.n_stages) for parts in segments)
+
+
+def _split(stream: bytes, ends: list[int]) -> list[bytes]:
+    bounds = [0, *ends, len(stream)]
+    return [stream[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+def _pack_header(header: Header) -> bytes:
+    flags = int(header.double) | header.seed_bits << 1
+    layout = (header.tile_size.bit_length() - 1) << 4 | (header.n_stages - 1)
+    eps = _eps_code(header.mean_eps_bins) << 4 | _eps_code(header.scale_eps_octaves)
+    fixed = MAGIC + bytes([VERSION]) + header.model_id + bytes([flags, layout, eps])
+    return fixed + _varint(header.width) + _varint(header.height) + _varint(header.seed)
+
+
+def parse(data: bytes) -> Container:
+    """Reads header and index of a file or of a prefix; raises :class:`uqdm.codec.StreamError` naming what is wrong.
+
+    No more memory is taken than the bytes of the index account for.
+    """
+    source = _Source(data)
+    if source.take(len(MAGIC), "magic") != MAGIC:
+        raise StreamError(f"not a UQDM file: it begins with {data[:4]!r}")
+    if (version := source.take(1, "version")[0]) != VERSION:
+        raise StreamError(f"format version {version} is unknown; this program reads version {VERSION}")
+    header = _parse_header(source)
+    header_end = source.position
+    crc = source.take(2, "header check")
+    index_begin = source.position
+    entries = _parse_index(source, header)
+    if binascii.crc_hqx(data[:header_end] + data[index_begin : source.position], 0xFFFF).to_bytes(2, "big") != crc:
+        raise StreamError("header or index is damaged: their check value differs")
+    stages = _locate(entries, source.position, header)
+    return Container(header, stages, data, header_end + 2, source.position - index_begin)
+
+
+def _parse_header(source: _Source) -> Header:
+    model_id = source.take(MODEL_ID_BYTES, "model id")
+    flags, layout, eps = source.take(3, "flags")
+    header = Header(
+        model_id=model_id,
+        width=source.varint("width"),
+        height=source.varint("height"),
+        tile_size=1 << (layout >> 4),
+        n_stages=(layout & 15) + 1,
+        seed=source.varint("seed"),
+        seed_bits=(flags >> 1) & 15,
+        double=bool(flags & 1),
+        mean_eps_bins=_eps(eps >> 4),
+        scale_eps_octaves=_eps(eps & 15),
+    )
+    if flags >> 5:
+        raise StreamError(f"flags {flags:#04x} are unknown to this version")
+    if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
+        raise StreamError(f"size {header.width}x{header.height} is out of range (1 to {MAX_SIDE})")
+    if header.width * header.height > MAX_PIXELS:
+        raise StreamError(f"size {header.width}x{header.height} exceeds the limit of {MAX_PIXELS} pixels")
+    return header
+
+
+def _parse_index(source: _Source, header: Header) -> list[list[tuple[int | None, int | None]]]:
+    entries = []
+    n_chunks = -(-header.n_tiles // CHUNK_TILES)
+    # A chunk's entries take at least three bytes: a claim of many chunks must be backed by bytes.
+    for chunk in range(n_chunks):
+        lengths: list[tuple[int | None, int | None]] = []
+        for _ in range(header.n_stages - 1):
+            n_words = source.varint("index")
+            lengths.append((2 * n_words, int.from_bytes(source.take(2, "index"), "big")))
+        lengths.append((None if chunk == n_chunks - 1 else 2 * source.varint("index"), None))
+        entries.append(lengths)
+    return entries
+
+
+def _locate(entries: list[list[tuple[int | None, int | None]]], begin: int, header: Header) -> list[list[Stage]]:
+    stages: list[list[Stage]] = [[] for _ in entries]
+    for stage in range(header.n_stages):
+        for chunk, lengths in enumerate(entries):
+            length, check = lengths[stage]
+            end = None if length is None else begin + length
+            stages[chunk].append(Stage(begin, end, check))
+            begin = end or begin
+    return stages
+
+
+def _eps_code(eps: float) -> int:
+    """The largest code whose value is not below ``eps``."""
+    code = 0
+    while code < 15 and _eps(code + 1) >= eps:
+        code += 1
+    return code
+
+
+def _eps(code: int) -> float:
+    return 2.0 ** -(_EPS_BASE + 2 * code)
+
+
+def _varint(value: int) -> bytes:
+    """Groups of 7 bits, low ones first, with a bit that says whether more follow."""
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])
+
+
+class _Source:
+    """Reads bytes and numbers; says what was being read when they run out."""
+
+    def __init__(self, data: bytes):
+        self._data, self.position = data, 0
+
+    def take(self, n: int, what: str) -> bytes:
+        part = self._data[self.position : self.position + n]
+        if len(part) < n:
+            raise StreamError(f"the file ends inside its {what} ({len(self._data)} bytes)")
+        self.position += n
+        return part
+
+    def varint(self, what: str) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self.take(1, what)[0]
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+        raise StreamError(f"the {what} holds a number beyond 35 bits")

@@ -1,0 +1,77 @@
+"""The lattice that latents live on, in integers.
+
+With u the dither and ``width`` the width of a step's uniform noise, universal quantization (Sec. 4.2, Yang et al.
+2025) sends k = round(m / width + u), m the posterior's mean, and both sides then hold z_s = (k - u) width. Here z_s is
+an integer n_s in units of width / 512, and z_T one in units of 2^-12. m is linear in z_t and x, so that quantizing and
+its inverse are integer arithmetic with two fixed-point constants a step, and z is the same everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from uqdm.coding.randomness import DITHER_LEVELS, START_BITS
+
+UNITS = 2 * DITHER_LEVELS  # lattice units in a bin
+_UNIT_BITS = 9
+_FIX = 32  # fractional bits of the constants
+LOCATION_BITS = 16  # fractional bits of a location in bins
+MAX_LATENT = 1 << 28  # |n| beyond this is no latent of an image
+
+
+@dataclass(frozen=True)
+class LatticeStep:
+    """Fixed-point constants of one step: posterior mean in units = (a n_t + b (2 v - 255)) / 2^32 for level v."""
+
+    a: int
+    b: int
+    unit: float
+    """Value of one unit of n_s, in units of z."""
+
+    @classmethod
+    def make(cls, unit_t: float, z_weight: float, x_weight: float, width: float) -> LatticeStep:
+        """From the unit of n_t and the step's constants, all float64; the arithmetic is exact up to one rounding."""
+        unit = width / UNITS  # a power of two: exact
+        a = Fraction(z_weight) * Fraction(unit_t) / Fraction(unit)
+        b = Fraction(x_weight) / 256 / Fraction(unit)
+        return cls(round(a * 2**_FIX), round(b * 2**_FIX), unit)
+
+    @property
+    def window_is_free(self) -> bool:
+        """Whether z_t and z_s together leave one level of x: the last stage then costs nothing."""
+        return 2 * self.b >= UNITS << _FIX
+
+    def quantize(self, n_t: np.ndarray, levels: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """Symbols k for pixel levels 0..255 given n_t and dither indices; all int64 of one shape."""
+        mean = self.a * n_t + self.b * (2 * levels - 255)
+        return (mean + ((2 * j + 1) << _FIX)) >> (_FIX + _UNIT_BITS)
+
+    def latent(self, k: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """n_s = 512 (k - u) for symbols k."""
+        return UNITS * k - (2 * j + 1) + DITHER_LEVELS
+
+    def known_location(self, n_t: np.ndarray, j: np.ndarray) -> np.ndarray:
+        """The part of a symbol's expected position that is known exactly, (z_weight z_t) / width + u + 1/2, in bins.
+
+        Fixed point with 16 fractional bits, int64. The network adds x_weight x_hat / width.
+        """
+        shift = _FIX + _UNIT_BITS - LOCATION_BITS
+        return ((self.a * n_t) >> shift) + ((2 * j + 1) << (LOCATION_BITS - _UNIT_BITS))
+
+    def window(self, n_t: np.ndarray, k: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """First level of x that would have been quantized to k, and how many there are (at least 1), int64."""
+        low = ((UNITS * k - (2 * j + 1)) << _FIX) - self.a * n_t  # of b (2 v - 255), inclusive
+        first = _ceil_div(low + 255 * self.b, 2 * self.b)
+        past = _ceil_div(low + (UNITS << _FIX) + 255 * self.b, 2 * self.b)
+        first, past = np.clip(first, 0, 255), np.clip(past, 1, 256)
+        return first, np.maximum(past - first, 1)
+
+
+def _ceil_div(numerator: np.ndarray, denominator: int) -> np.ndarray:
+    return -((-numerator) // denominator)
+
+
+START_UNIT = 2.0**-START_BITS

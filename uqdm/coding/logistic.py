@@ -1,0 +1,84 @@
+"""The logistic distribution in integers: what probability a symbol has, the same on every machine.
+
+A symbol k of a coordinate has probability S((E(k) + 1) / s) - S(E(k) / s), S the logistic function, where
+E(k) = k - location is the lower edge of its bin. Locations are fixed point with 16 fractional bits, in bins; the
+scale s, in bins, is a power of two with an exponent in multiples of 1/2048. The tables of S and of the powers are
+computed in decimal arithmetic and rounded to 30 bits.
+
+Cumulative frequencies out of 2^24 leave one unit for every symbol of a window around the location, as wide as 17
+scales, and the rest of the line to two escapes, so that any symbol can be coded.
+"""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, localcontext
+
+import numpy as np
+from numba import njit
+
+TOTAL_BITS = 24
+TOTAL = 1 << TOTAL_BITS
+SCALE_UNITS = 2048
+"""Steps of the scale's exponent in an octave."""
+_SCALE_BITS = 11
+MIN_SCALE, MAX_SCALE = -12 * SCALE_UNITS, 8 * SCALE_UNITS - 1
+"""Range of scale exponents: 2^-12 to 2^8 bins."""
+_ONE = 1 << 30
+_ARGUMENT_BITS = 20  # fractional bits of an argument of S
+_STEP_BITS = 8  # S is tabulated in steps of 2^-8, and interpolated
+_RANGE = 20  # S(20) is 1 to within 2^-28
+
+
+def _logistic_table() -> np.ndarray:
+    with localcontext(Context(prec=40)):
+        ratio, power = (Decimal(-1) / (1 << _STEP_BITS)).exp(), Decimal(1)
+        table = []
+        for _ in range(_RANGE << _STEP_BITS):
+            table.append(int((_ONE / (1 + power)).to_integral_value()))
+            power *= ratio
+    return np.array([*table, _ONE, _ONE], np.int64)
+
+
+def _power_table() -> np.ndarray:
+    with localcontext(Context(prec=40)):
+        ratio, power = Decimal(2) ** (Decimal(-1) / SCALE_UNITS), Decimal(1)
+        table = []
+        for _ in range(SCALE_UNITS):
+            table.append(int((_ONE * power).to_integral_value()))
+            power *= ratio
+    return np.array(table, np.int64)
+
+
+LOGISTIC = _logistic_table()
+INVERSE_POWERS = _power_table()
+
+
+@njit(cache=True)
+def half_window(scale: int) -> int:
+    """Symbols on either side of the location that are coded without an escape."""
+    octave = (scale >> _SCALE_BITS) + 1  # the scale is below 2^octave bins
+    return ((17 << octave) if octave >= 0 else (17 >> -octave)) + 2
+
+
+@njit(cache=True)
+def logistic_at(edge: int, scale: int) -> int:
+    """S(edge / s) in units of 2^-30, for an edge with 16 fractional bits; non-decreasing in the edge."""
+    octave = scale >> _SCALE_BITS
+    magnitude = edge if edge >= 0 else -edge
+    argument = (magnitude * INVERSE_POWERS[scale & (SCALE_UNITS - 1)]) >> (46 - _ARGUMENT_BITS + octave)
+    if argument >= (_RANGE << _ARGUMENT_BITS):
+        return _ONE if edge >= 0 else 0
+    low = argument >> (_ARGUMENT_BITS - _STEP_BITS)
+    rest = argument & ((1 << (_ARGUMENT_BITS - _STEP_BITS)) - 1)
+    value = LOGISTIC[low] + (((LOGISTIC[low + 1] - LOGISTIC[low]) * rest) >> (_ARGUMENT_BITS - _STEP_BITS))
+    return value if edge >= 0 else _ONE - value
+
+
+@njit(cache=True)
+def cumulative(offset: int, rest: int, scale: int, half: int) -> int:
+    """Cumulative frequency at the lower edge of symbol floor(location) + offset; ``rest`` is the location's fraction.
+
+    ``offset`` is in -half..half, where the escapes begin and end; strictly increasing in the offset.
+    """
+    share = TOTAL - 2 * half - 2
+    return 1 + offset + half + ((share * logistic_at((offset << 16) - rest, scale)) >> 30)

@@ -1,0 +1,59 @@
+"""Randomness that encoder and decoder share, the same on every machine and device.
+
+A counter-based generator (Philox 4x64-10; Salmon et al. 2011) is keyed by the seed and counts in integers; nothing
+here touches floating point except the table of normal quantiles, which is rounded so coarsely that no library's last
+digit can change it (and whose digest is checked all the same).
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from statistics import NormalDist
+
+import numpy as np
+
+DITHER_LEVELS = 256
+"""The dither of a coordinate is u = (2 j + 1) / 512 - 1/2 with j uniform in 0..255."""
+START_BITS = 12
+"""z_T is a multiple of 2^-12."""
+_QUANTILES = 1 << 16
+_QUANTILES_SHA256 = "65adb44855f8b71385141d120e46bcbbe7ab553ca422fa6c389f204db6da226b"
+
+
+def dither(seed: int, stage: int, tile: int, size: int) -> np.ndarray:
+    """Dither indices j of one step and tile: int64 [size], uniform in 0..255.
+
+    ``stage`` counts the steps from 1; ``tile`` is the tile's position in its image.
+
+    >>> dither(seed=0, stage=1, tile=0, size=4).tolist() == dither(0, 1, 0, 8)[:4].tolist()
+    True
+    """
+    return np.frombuffer(_raw(seed, stage, tile, -(-size // 8)), np.uint8)[:size].astype(np.int64)
+
+
+def start(seed: int, size: int) -> np.ndarray:
+    """Latents z_T of a tile in multiples of 2^-12: int64 [size], standard normal in steps of 2^-16 quantiles.
+
+    The same for every tile and image of a seed, so that what a network makes of it can be kept.
+    """
+    return _normal_quantiles()[np.frombuffer(_raw(seed, 0, 0, -(-size // 4)), "<u2")[:size]]
+
+
+def _raw(seed: int, stage: int, tile: int, words: int) -> bytes:
+    if not 0 <= seed < 1 << 32:
+        raise ValueError(f"seed {seed}: must be in 0..2^32-1")
+    generator = np.random.Philox(key=[seed, stage], counter=[0, tile, 0, 0])
+    return generator.random_raw(words).astype("<u8").tobytes()
+
+
+@functools.cache
+def _normal_quantiles() -> np.ndarray:
+    half = _QUANTILES // 2
+    inverse = NormalDist().inv_cdf
+    positive = [round(inverse((2 * i + 1) / (2 * _QUANTILES)) * (1 << START_BITS)) for i in range(half, _QUANTILES)]
+    table = np.array([-value for value in reversed(positive)] + positive, np.int64)
+    if hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != _QUANTILES_SHA256:
+        raise RuntimeError("the table of normal quantiles came out differently on this machine; files would not decode")
+    table.setflags(write=False)
+    return table

@@ -1,0 +1,90 @@
+"""The uniform diffusion process: forward and reverse steps and their rates (Sec. 4, Yang et al. 2025)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+
+from uqdm.diffusion.density import bin_log_mass
+from uqdm.diffusion.images import N_LEVELS
+from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.model.schedule import Schedule, Step
+
+Noise = Callable[[int, torch.Size], torch.Tensor]
+"""Shared noise: for index 0 the latent z_T ~ N(0, 1); for 1..T the dither U(-1/2, 1/2) of step index - 1."""
+
+
+def posterior_mean(z_t: torch.Tensor, x: torch.Tensor, step: Step) -> torch.Tensor:
+    """Mean of the forward kernel q(z_s | z_t, x)."""
+    return step.z_weight * z_t + step.x_weight * x
+
+
+def reverse_mean(z_t: torch.Tensor, prediction: Prediction, step: Step) -> torch.Tensor:
+    """Mean of p(z_s | z_t): the forward kernel's at the clipped estimate of x."""
+    return posterior_mean(z_t, prediction.x_hat.clamp(-1, 1), step)
+
+
+def step_bits(z_s: torch.Tensor, z_t: torch.Tensor, prediction: Prediction, step: Step) -> torch.Tensor:
+    """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
+
+    -log2 of the bin's mass: log q is the same constant (-log width) everywhere, so this is one sample of the KL
+    term of eq. 6 (Yang et al. 2025).
+    """
+    mean = reverse_mean(z_t, prediction, step)
+    return bin_log_mass(z_s, mean, prediction.scale, step.width) / -math.log(2)
+
+
+def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step) -> torch.Tensor:
+    """Bits of x given z_0 alone, as the paper counts them: a softmax over the 256 levels of each coordinate.
+
+    ``step`` is the last one. The logit of level v is -(z_0 / alpha_0 - x(v))^2 exp(-gamma_0) / 2.
+    """
+    centre = z_0 / step.alpha_s
+    nearest = torch.floor((centre.clamp(-1, 1) + 1) * (N_LEVELS / 2)).clamp(max=N_LEVELS - 1)
+    # Levels further than 14 deviations away have no share that a float64 could show.
+    reach = min(N_LEVELS, math.ceil(14 * math.exp(step.gamma_s / 2) * (N_LEVELS / 2)) + 1)
+    near = nearest[..., None] + torch.arange(-reach, reach + 1, dtype=z_0.dtype, device=z_0.device)
+    logits = _level_logits(centre[..., None], near, step)
+    logits = logits.masked_fill((near < 0) | (near >= N_LEVELS), -torch.inf)
+    level = torch.floor((x + 1) * (N_LEVELS / 2))
+    return (logits.logsumexp(-1) - _level_logits(centre, level, step)) / math.log(2)
+
+
+def _level_logits(centre: torch.Tensor, level: torch.Tensor, step: Step) -> torch.Tensor:
+    return -0.5 * math.exp(-step.gamma_s) * (centre - ((2 * level + 1) / N_LEVELS - 1)) ** 2
+
+
+@dataclass(frozen=True)
+class Transmission:
+    """One step of sending an image: what was known, what was predicted, what was sent, and what it cost."""
+
+    step: Step
+    z_t: torch.Tensor
+    prediction: Prediction
+    z_s: torch.Tensor
+    bits: torch.Tensor
+    """Ideal bits of each coordinate, [B, C, H, W]."""
+
+
+@torch.inference_mode()
+def transmit(
+    denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, noise: Noise, *, around_mean: bool = False
+) -> Iterator[Transmission]:
+    """Sends x [B, C, H, W] by universal quantization (Sec. 4.2), step by step, with shared noise.
+
+    The quantizer's lattice is fixed: z_s = (k - u) width with k = round(m / width + u), m the posterior's mean.
+    ``around_mean=True`` centres it on the predicted mean instead, as the published code does; the distribution of
+    z_s is the same either way, since the dither u is uniform.
+    """
+    z_t = noise(0, x.shape)
+    for step in schedule.steps():
+        prediction = denoiser(z_t, step)
+        offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+        u = noise(step.index + 1, x.shape)
+        k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
+        z_s = (k - u) * step.width + offset
+        yield Transmission(step, z_t, prediction, z_s, step_bits(z_s, z_t, prediction, step))
+        z_t = z_s

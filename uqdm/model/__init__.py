@@ -1,0 +1,1 @@
+"""What is learned: noise schedule, denoisers and their checkpoints."""

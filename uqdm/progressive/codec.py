@@ -1,0 +1,81 @@
+"""UQDM under the contract of :mod:`uqdm.codec`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
+from uqdm.model.checkpoint import WEIGHTS_CHOICES
+from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
+
+LOSSLESS = "lossless"
+
+
+class UQDMCodec(Codec):
+    """Universally quantized diffusion (Yang et al. 2025): one stream from a first glimpse to lossless.
+
+    Points are ``step 0`` (what z_T alone shows) to ``step T``, and ``lossless``.
+    """
+
+    name = "uqdm"
+    summary = "universally quantized diffusion, progressive to lossless"
+    parameters = (
+        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
+        Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
+        Parameter("seeds", int, 0, minimum=0, maximum=MAX_SEEDS, help="seeds tried per tile; 0: as the model gains"),
+    )
+    suffix = ".uqdm"
+    batch_size: ClassVar[int] = 16
+    holds_model = True
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self._model: UQDM = _load(self.values["model"], self.values["weights"])
+
+    @property
+    def version(self) -> str:
+        """Model and its digest."""
+        model = self._model.model
+        return f"{model.name} sha256:{model.sha256[:16]}"
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """See :meth:`uqdm.codec.Codec.encode`."""
+        return self._model.compress(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
+
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
+        made = self._model.compress_detailed(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
+        names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
+        return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed) for item in made]
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """Decodes whole files; also a cut one, to the last step that it holds."""
+        return list(self._model.decompress(streams))
+
+    def points(self, stream: bytes) -> list[Point]:
+        """Steps 0..T with the bytes of the prefix that holds them, and the lossless end."""
+        container = self._model.open(stream)
+        n_steps = self._model.n_steps
+        points = [Point(_step_name(step), container.stage_end(step), ("denoise",)) for step in range(n_steps + 1)]
+        return [*points, Point(LOSSLESS, len(stream), ("exact",))]
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        """Every picture of the stream, each network call made once."""
+        points = {point.name: point for point in self.points(stream)}
+        for picture in self._model.pictures(stream):
+            point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
+            yield Reconstruction(point, point.reconstructions[0], picture.image_uint8)
+
+
+def _step_name(step: int) -> str:
+    return f"step {step}"
+
+
+@functools.lru_cache(maxsize=4)
+def _load(model: str, weights: str) -> UQDM:
+    return load_model(model, weights=weights)

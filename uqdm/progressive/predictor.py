@@ -1,0 +1,125 @@
+"""Running a denoiser for the coder: from integer latents to the outputs that the coder rounds."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from uqdm.coding.lattice import START_UNIT, LatticeStep
+from uqdm.coding.randomness import start
+from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
+from uqdm.model.checkpoint import Model
+from uqdm.model.denoiser import Denoiser, Prediction
+
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A step's predictions for tiles, in the coder's units; arrays are float64 [B, D], channel by channel."""
+
+    x_hat: np.ndarray
+    """Estimate of the data, clipped to [-1, 1]."""
+    mean_bins: np.ndarray
+    """x_hat's part of the location of the symbols, in bins."""
+    log2_scale: np.ndarray
+    """Binary logarithm of the logistic's scale, in bins."""
+
+    def rows(self, begin: int, end: int) -> Outputs:
+        """The outputs of tiles ``begin`` to ``end``."""
+        return Outputs(self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
+
+
+OUTPUT_NAMES = tuple(item.name for item in fields(Outputs))
+
+
+class Predictor:
+    """A model's denoiser with the lattice of its schedule.
+
+    ``double`` runs it in float64. The first step's outputs depend on the seed alone: they are always computed in
+    float64, one tile at a time, and kept.
+    """
+
+    def __init__(self, model: Model, device: str = "cpu", *, double: bool = False):
+        self.model, self.device = model, torch.device(device)
+        self.dtype = torch.float64 if double else torch.float32
+        self._denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
+        self._denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._exact = self._denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
+        self.steps = model.schedule.steps()
+        self.lattice: list[LatticeStep] = []
+        for step in self.steps:
+            unit = self.lattice[-1].unit if self.lattice else START_UNIT
+            self.lattice.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
+        self._kept = functools.lru_cache(maxsize=64)(self._first)
+
+    @property
+    def n_coordinates(self) -> int:
+        """Coordinates D of a tile."""
+        return CHANNELS * self.model.image_size**2
+
+    def unit(self, index: int) -> float:
+        """Value of a unit of the latents that are known before step ``index``."""
+        return START_UNIT if index == 0 else self.lattice[index - 1].unit
+
+    def first(self, seed: int) -> Outputs:
+        """Outputs of step 0 for one tile, [1, D], from the latent z_T of a seed."""
+        return self._kept(seed if self.first_depends_on_seed else 0)
+
+    @property
+    def first_depends_on_seed(self) -> bool:
+        """Whether the network looks at z_T at all."""
+        return self.model.denoiser.needs_input(self.steps[0])
+
+    def is_exact(self, index: int) -> bool:
+        """Whether the outputs of a step are computed in float64."""
+        return index == 0 or self.dtype == torch.float64
+
+    def predict(self, index: int, n_t: np.ndarray, seeds: list[int]) -> Outputs:
+        """Predicts step ``index`` from latents int64 [B, D] of tiles that began from ``seeds``."""
+        if index == 0:
+            return _stack([self.first(seed) for seed in seeds])
+        return self._run(self._denoiser, index, n_t)
+
+    def _first(self, seed: int) -> Outputs:
+        return self._run(self._exact, 0, start(seed, self.n_coordinates)[None])
+
+    def _run(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> Outputs:
+        weights = next(denoiser.parameters())
+        size = self.model.image_size
+        z = torch.from_numpy(n_t * self.unit(index)).float().to(weights.device, weights.dtype)
+        z = z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), full_precision():
+            return self._outputs(index, denoiser(z, self.steps[index]))
+
+    def _outputs(self, index: int, prediction: Prediction) -> Outputs:
+        step = self.steps[index]
+        x_hat = _rows(prediction.x_hat.clamp(-1, 1))
+        scale_bins = _rows(prediction.scale) * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
+        return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
+
+
+def _stack(outputs: list[Outputs]) -> Outputs:
+    x_hat, mean_bins, log2_scale = ([getattr(o, name) for o in outputs] for name in OUTPUT_NAMES)
+    return Outputs(np.concatenate(x_hat), np.concatenate(mean_bins), np.concatenate(log2_scale))
+
+
+def _rows(values: torch.Tensor) -> np.ndarray:
+    return values.to("cpu", torch.float64).flatten(1).contiguous().numpy()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Keeps GPUs from rounding float32 to TF32 inside: coding needs the last digits."""
+    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn

@@ -1,0 +1,36 @@
+"""Between images of any size and rows of square tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def cut(image_uint8: np.ndarray, size: int) -> np.ndarray:
+    """Cuts [H, W, 3] into tiles [n, size, size, 3], row by row; the last row and column of pixels are repeated to fill.
+
+    >>> cut(np.zeros((65, 10, 3), np.uint8), 64).shape
+    (2, 64, 64, 3)
+    """
+    height, width = image_uint8.shape[:2]
+    padded = np.pad(image_uint8, ((0, -height % size), (0, -width % size), (0, 0)), mode="edge")
+    rows, columns = padded.shape[0] // size, padded.shape[1] // size
+    return padded.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+
+
+def join(tiles_uint8: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The reverse of :func:`cut`: tiles [n, size, size, 3] to [height, width, 3]."""
+    size = tiles_uint8.shape[1]
+    columns = -(-width // size)
+    rows = len(tiles_uint8) // columns
+    grid = tiles_uint8.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(grid.reshape(rows * size, columns * size, 3)[:height, :width])
+
+
+def to_coordinates(tiles_uint8: np.ndarray) -> np.ndarray:
+    """Levels of tiles [n, H, W, 3] in the order of coding, channel by channel: int64 [n, 3 H W]."""
+    return tiles_uint8.transpose(0, 3, 1, 2).reshape(len(tiles_uint8), -1).astype(np.int64)
+
+
+def from_coordinates(levels: np.ndarray, size: int) -> np.ndarray:
+    """The reverse of :func:`to_coordinates`: uint8 [n, size, size, 3]."""
+    return np.ascontiguousarray(levels.reshape(-1, 3, size, size).transpose(0, 2, 3, 1).astype(np.uint8))

@@ -1,0 +1,1 @@
+"""Training of models; nothing else of the project depends on it."""
