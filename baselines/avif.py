@@ -32,7 +32,7 @@ class AVIF(PillowCodec):
     suffix = ".avif"
     format = "AVIF"
     feature = ""
-    max_side = 65535  # of the fields for height and width in AV1's sequence header
+    max_side = 32768  # the bound of libavif's decoder
 
     @classmethod
     def missing(cls) -> Missing | None:

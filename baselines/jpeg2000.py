@@ -51,7 +51,7 @@ class JPEG2000(PillowCodec):
             "quality_layers": [int(ratio) for ratio in self.values["layers"].split(",")],
             "irreversible": wavelet == "9/7",
             "mct": int(colour != "none"),  # the wavelet decides which of the two transforms it is
-            "num_resolutions": 6,  # Pillow lowers it on images of fewer than 32 pixels a side
+            "num_resolutions": 0,  # six, or as many as the shorter side allows
             "codeblock_size": (64, 64),
             "progression": "LRCP",
         }

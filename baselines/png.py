@@ -7,6 +7,9 @@ from typing import Any
 from PIL import features
 
 from baselines._pillow import PillowCodec, open_image, pillow_version
+from uqdm.codec import StreamError
+
+_END = b"\0\0\0\0IEND\xae\x42\x60\x82"  # the closing chunk: no data, its name, its checksum
 
 
 class PNG(PillowCodec):
@@ -30,6 +33,8 @@ class PNG(PillowCodec):
         return {"optimize": True, "compress_level": 9}
 
     def check_stream(self, stream: bytes) -> None:
-        """Checks the checksum of every chunk, which decoding the pixels does not."""
+        """Checks the checksum of every chunk and the closing one, which decoding the pixels does not."""
         with open_image(stream, self.format) as image:
             image.verify()
+        if not stream.endswith(_END):
+            raise StreamError(f"cut short: no closing chunk after {len(stream)} bytes")

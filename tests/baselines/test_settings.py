@@ -1,0 +1,166 @@
+"""Each baseline's own settings and libraries: what the encoder was told is what the file says."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import io
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, features
+
+from baselines import _pillow
+from baselines.jxl import _size
+from uqdm.codec import CodecUnavailableError, ParameterError, codec_class, get_codec
+
+
+def _sampling_factors(stream: bytes) -> list[int]:
+    """Sampling factors of the components, from the frame header (ITU-T T.81, B.2.2); SOF0 is the baseline process."""
+    start = stream.index(b"\xff\xc0")
+    return [stream[start + 11 + 3 * component] for component in range(3)]
+
+
+def test_jpeg_is_baseline_and_420(photographs_uint8: list[np.ndarray]) -> None:
+    (stream,) = get_codec("jpeg", quality=100).encode(photographs_uint8[:1])
+    assert _sampling_factors(stream) == [0x22, 0x11, 0x11]
+    assert b"\xff\xc2" not in stream  # SOF2, progressive
+
+
+def test_jpeg_tables_are_those_of_the_quality(photographs_uint8: list[np.ndarray]) -> None:
+    (stream,) = get_codec("jpeg", quality=50).encode(photographs_uint8[:1])
+    with Image.open(io.BytesIO(stream)) as image:
+        assert image.quantization[0][:4] == [16, 11, 10, 16]  # type: ignore[attr-defined] # ITU-T T.81, table K.1
+
+
+@pytest.mark.parametrize(("transform", "colour", "wavelet"), [("none-5/3", 0, 1), ("rct-5/3", 1, 1), ("ict-9/7", 1, 0)])
+def test_jpeg2000_codes_the_layers_and_transform_it_was_told(
+    transform: str, colour: int, wavelet: int, photographs_uint8: list[np.ndarray]
+) -> None:
+    (stream,) = get_codec("jpeg2000", layers="20,10,5", transform=transform).encode(photographs_uint8[:1])
+    style = stream.index(b"\xff\x52")  # COD marker segment (ITU-T T.800, A.6.1)
+    progression, layers = stream[style + 5], int.from_bytes(stream[style + 6 : style + 8], "big")
+    assert (progression, layers) == (0, 3)  # 0 is layer, resolution, component, position
+    assert stream[style + 8] == colour  # 1: component transform on
+    assert stream[style + 13] == wavelet  # 1: reversible 5/3
+
+
+def test_jpeg2000_ratios_are_whole_file_ratios(photographs_uint8: list[np.ndarray]) -> None:
+    image = np.concatenate([np.concatenate(photographs_uint8[:4]), np.concatenate(photographs_uint8[4:])], axis=1)
+    for ratio, layers in [(20, "20"), (10, "20,10"), (5, "20,10,5")]:
+        (stream,) = get_codec("jpeg2000", layers=layers).encode([image])
+        # OpenJPEG aims at the ratio from below; 300 bytes are more than its boxes, headers and last code-block pass
+        assert image.nbytes / ratio - 300 <= len(stream) <= image.nbytes / ratio + 300
+
+
+def test_jpeg2000_with_a_colour_transform_is_better_at_equal_rate(photographs_uint8: list[np.ndarray]) -> None:
+    def error(transform: str) -> float:
+        codec = get_codec("jpeg2000", layers="20,10,5", transform=transform)
+        decoded = codec.decode(codec.encode(photographs_uint8))
+        return float(np.mean((np.array(decoded, float) - np.array(photographs_uint8)) ** 2))
+
+    assert error("ict-9/7") < error("none-5/3")
+
+
+def test_jpeg2000_takes_no_other_layers() -> None:
+    with pytest.raises(ParameterError, match="choose one of 20, 20,10"):
+        get_codec("jpeg2000", layers="7")
+
+
+@pytest.mark.parametrize(("subsampling", "flags"), [("4:4:4", 0), ("4:2:2", 0x08), ("4:2:0", 0x0C)])
+def test_avif_is_subsampled_as_told(subsampling: str, flags: int, photographs_uint8: list[np.ndarray]) -> None:
+    pytest.importorskip("pillow_avif")
+    (stream,) = get_codec("avif", subsampling=subsampling, speed=9).encode(photographs_uint8[:1])
+    # The AV1 configuration box: third byte, chroma_subsampling_x and _y (AV1 in ISOBMFF, 2.3.3)
+    assert stream[stream.index(b"av1C") + 6] & 0x0C == flags
+
+
+def test_avif_is_written_and_read_by_the_plugin_that_the_version_names(photographs_uint8: list[np.ndarray]) -> None:
+    plugin = pytest.importorskip("pillow_avif.AvifImagePlugin")
+    codec = get_codec("avif", speed=9)
+    (stream,) = codec.encode(photographs_uint8[:1])
+    assert codec.version.startswith(f"pillow-avif-plugin {importlib.metadata.version('pillow-avif-plugin')}, libavif ")
+    assert Image.SAVE["AVIF"].__module__ == plugin.__name__
+    with _pillow.open_image(stream, "AVIF") as image:
+        assert isinstance(image, plugin.AvifImageFile)
+
+
+def test_avif_refuses_to_run_under_another_encoders_name(
+    photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pillow_avif")
+    codec = get_codec("avif")
+    monkeypatch.setitem(Image.SAVE, "AVIF", Image.SAVE["PNG"])
+    with pytest.raises(RuntimeError, match="another package has replaced"):
+        codec.encode(photographs_uint8[:1])
+
+
+def test_avif_is_tuned_for_psnr(photographs_uint8: list[np.ndarray]) -> None:
+    """libaom's default for still pictures costs a decibel and more at equal rate."""
+    pytest.importorskip("pillow_avif")
+
+    def rate_and_error(quality: int, tuned: bool) -> tuple[int, float]:
+        codec = get_codec("avif", quality=quality, speed=6)
+        options = codec.save_options()  # type: ignore[attr-defined]
+        if not tuned:
+            del options["advanced"]
+            codec.save_options = lambda: options  # type: ignore[attr-defined]
+        streams = codec.encode(photographs_uint8)
+        squares = (np.array(codec.decode(streams), float) - np.array(photographs_uint8)) ** 2
+        return sum(map(len, streams)), float(squares.mean())
+
+    (rate, error), (default_rate, default_error) = rate_and_error(70, True), rate_and_error(84, False)
+    assert rate < default_rate
+    assert error < default_error
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (64, 64), (48, 64), (64, 36), (1, 600), (9000, 3), (256, 264)])
+def test_the_size_header_of_jxl_is_read(size: tuple[int, int]) -> None:
+    pytest.importorskip("pillow_jxl")
+    (stream,) = get_codec("jxl").encode([np.zeros((*size, 3), np.uint8)])
+    assert _size(stream[2:]) == size
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg2000", "png", "webp"])
+def test_the_version_names_pillow_and_its_library(name: str) -> None:
+    version = get_codec(name).version
+    assert re.fullmatch(rf"Pillow {re.escape(Image.__version__)}, [\w-]+ \d[\w.]*", version)
+
+
+def test_the_version_of_jxl_names_plugin_and_libjxl() -> None:
+    pytest.importorskip("pillow_jxl")
+    assert re.fullmatch(r"pillow-jxl-plugin [\d.]+(, libjxl [\d.]+)?", get_codec("jxl").version)
+
+
+@pytest.mark.parametrize(("name", "module"), [("avif", "pillow_avif"), ("jxl", "pillow_jxl")])
+def test_a_missing_plugin_is_said_with_its_remedy(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for loaded in [key for key in sys.modules if key.partition(".")[0] == module]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, module, None)  # import then fails as if it were not installed
+    with pytest.raises(CodecUnavailableError, match=r'does not import: .*; pip install "uqdm\[codecs\]"'):
+        get_codec(name)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "jpeg2000", "png", "webp"])
+def test_a_pillow_without_the_library_is_said_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "check", lambda feature: False)
+    with pytest.raises(CodecUnavailableError, match=r"was built without .*; install a Pillow wheel"):
+        get_codec(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("jpeg", {"quality": 0}, "at least 1"),
+        ("jpeg", {"quality": 50.5}, "expected int"),
+        ("jxl", {"quality": 100}, "at most 99"),
+        ("webp", {"qualty": 1}, "did you mean quality"),
+        ("avif", {"subsampling": "4:1:1"}, "choose one of 4:4:4"),
+        ("png", {"level": 1}, "it takes: none"),
+    ],
+)
+def test_a_wrong_parameter_is_named_before_anything_runs(name: str, parameters: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        codec_class(name)(**parameters)
