@@ -7,6 +7,7 @@ last) and ``evaluation.json`` (what a finished evaluation writes last).
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,7 @@ def evaluate(
     skipped row for each setting. Neither stops the others.
     """
     options, progress = options or Options(), progress or Progress()
+    stopwatch = _Stopwatch()
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
     context = Context(dataset, store, provenance(), options.shard_size, options.keep_streams)
@@ -87,15 +89,31 @@ def evaluate(
     _announce(plans, dataset, progress)
     findings = [_finish(context, plan, progress) for plan in plans if not plan.missing()]
     waiting = [plan for plan in plans if plan.missing()]
+    stopwatch.lap("plan")
     if waiting:
         with ray_session(options.cpus) as resources:
+            stopwatch.lap("ray_start")
             findings += _measure(context, waiting, resources, progress)
+            stopwatch.lap("work")
+        stopwatch.lap("ray_stop")
     if options.prune:
         prune_others(run_dir, keep=list(codecs))
     order = list(codecs)
     findings.sort(key=lambda finding: order.index(finding.codec))
-    finish_run(context, findings)
+    finish_run(context, findings, stopwatch.seconds)
     return findings
+
+
+class _Stopwatch:
+    """Wall seconds of each phase, so that fixed cost and work can be told apart."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase], self._last = round(now - self._last, 3), now
 
 
 def _plan(context: Context, name: str, candidates: Sequence[Candidate], options: Options) -> _CodecPlan:

@@ -127,10 +127,12 @@ def _run_facts(context: Context) -> dict[str, Any]:
     }
 
 
-def finish_run(context: Context, findings: Sequence[Finding]) -> None:
-    """Writes ``evaluation.json``: what this evaluation found, codec by codec."""
+def finish_run(context: Context, findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:
+    """Writes ``evaluation.json``: what this evaluation found, codec by codec, and the wall seconds of its phases."""
     codecs = {finding.codec: asdict(finding) for finding in findings}
-    _write_json(context.store.run_dir / "evaluation.json", {"codecs": codecs, **_run_facts(context)})
+    _write_json(
+        context.store.run_dir / "evaluation.json", {"codecs": codecs, "seconds": dict(seconds), **_run_facts(context)}
+    )
 
 
 def prune_others(run_dir: Path, keep: Sequence[str]) -> None:

@@ -15,9 +15,6 @@ PRODUCTS = [
     "report.html",
 ]
 
-# Looked at with `--software-deployment-method conda` only: an environment of this name that the project is installed in.
-CONDA_ENVIRONMENT = "uqdm"
-
 # The commands of the environment that snakemake runs in, activated or not.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 

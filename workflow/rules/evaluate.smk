@@ -12,7 +12,7 @@ rule evaluate:
     benchmark:
         f"{RESULTS}/{{run}}/benchmarks/evaluate.tsv"
     conda:
-        CONDA_ENVIRONMENT
+        "../envs/uqdm.yaml"
     threads: workflow.cores
     params:
         out=subpath(output[0], parent=True),

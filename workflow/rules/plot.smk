@@ -23,7 +23,7 @@ rule plot:
     benchmark:
         f"{RESULTS}/{{run}}/benchmarks/plot.tsv"
     conda:
-        CONDA_ENVIRONMENT
+        "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
     shell:

@@ -13,7 +13,7 @@ rule report:
     benchmark:
         f"{RESULTS}/{{run}}/benchmarks/report.tsv"
     conda:
-        CONDA_ENVIRONMENT
+        "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
     shell:

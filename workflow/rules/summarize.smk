@@ -12,7 +12,7 @@ rule summarize:
     benchmark:
         f"{RESULTS}/{{run}}/benchmarks/summarize.tsv"
     conda:
-        CONDA_ENVIRONMENT
+        "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
     shell:
