@@ -1,0 +1,67 @@
+"""Guards `uqdm codecs`: every registered codec is listed, and one that does not work says why."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from uqdm.cli import codecs as module
+from uqdm.cli.codecs import listing
+from uqdm.cli.main import app
+from uqdm.codec import Codec, CodecUnavailableError, Missing, codec_names
+
+
+class Broken(Codec):
+    name = "broken"
+    version = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    def encode(self, images: Any) -> list[bytes]:
+        return []
+
+    def decode(self, streams: Any) -> list[Any]:
+        return []
+
+
+class Lacking(Broken):
+    name = "lacking"
+
+    @classmethod
+    def missing(cls) -> Missing | None:
+        return Missing("libtoy is not installed", "install it")
+
+
+def test_json_lists_every_codec_with_its_parameters() -> None:
+    done = CliRunner().invoke(app, ["codecs", "--json"])
+    assert done.exit_code == 0
+    entries = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert sorted(entries) == codec_names()
+    jpeg = entries["jpeg"]
+    assert jpeg["missing"] is None
+    assert "jpeg" in jpeg["version"].lower()
+    (quality,) = [parameter for parameter in jpeg["parameters"] if parameter["name"] == "quality"]
+    assert (quality["type"], quality["minimum"] is None) == ("int", False)
+
+
+def test_the_table_names_every_codec() -> None:
+    done = CliRunner().invoke(app, ["codecs"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert all(f" {name} " in done.stdout for name in codec_names())
+
+
+def test_a_codec_that_cannot_run_says_why_and_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "codec_class", lambda name: Lacking)
+    assert listing("lacking").missing == "libtoy is not installed; install it"
+
+
+def test_a_broken_codec_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "codec_class", lambda name: Broken)
+    assert listing("broken").missing == "ZeroDivisionError: division by zero"
+
+    def fail(name: str) -> None:
+        raise CodecUnavailableError("does not import")
+
+    monkeypatch.setattr(module, "codec_class", fail)
+    assert listing("broken").missing == "does not import"

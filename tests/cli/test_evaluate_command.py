@@ -1,0 +1,52 @@
+"""Guards `uqdm bench evaluate`: input is checked before work starts, and the last line says what failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from uqdm.bench.gather import Finding
+from uqdm.cli.bench.evaluate import _conclude
+from uqdm.cli.main import app
+
+
+def evaluate(*arguments: str) -> BaseException | None:
+    return CliRunner().invoke(app, ["bench", "evaluate", *arguments]).exception
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dataset", "demo"], "no codec named"),
+        (["--dataset", "demo", "--codec", "jpeg:quality=500"], "quality='500': must be at most"),
+        (["--dataset", "demo", "--codec", "jpeg:speed=5"], "no parameter 'speed'"),
+        (["--dataset", "demmo", "--codec", "jpeg"], "demo"),
+        (["--dataset", "npz:nowhere.npz", "--codec", "jpeg"], "nowhere.npz"),
+    ],
+)
+def test_bad_input_is_named_before_work_starts(arguments: list[str], message: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    error = evaluate(*arguments, "--out", str(out))
+    assert isinstance(error, (ValueError, LookupError, OSError))
+    assert message in str(error)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(("text", "message"), [("- jpeg\n", "expected a mapping"), ("{jpeg: [", "not YAML or JSON")])
+def test_a_malformed_codecs_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "codecs.yaml"
+    path.write_text(text)
+    error = evaluate("--dataset", "demo", "--codecs-file", str(path), "--out", str(tmp_path / "out"))
+    assert isinstance(error, ValueError)
+    assert str(path) in str(error)
+    assert message in str(error)
+
+
+def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
+    lines: list[str] = []
+    findings = [Finding("a", 10, 0, 0), Finding("b", 7, 3, 0, "x"), Finding("c", 0, 0, 2, "y")]
+    assert not _conclude(findings, Path("run"), lines.append)
+    assert lines[-1].startswith("evaluated: 17 images x settings ok, 3 failed, 2 settings skipped")
+    assert _conclude(findings[:1], Path("run"), lines.append)
