@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.metadata
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -75,6 +76,8 @@ class Parameter:
         Integers stand for floats, and text (from a command line) for numbers and booleans.
         """
         typed = self._typed(value)
+        if isinstance(typed, float) and not math.isfinite(typed):
+            raise ParameterError(f"{self.name}={value!r}: must be finite")
         if self.choices is not None and typed not in self.choices:
             raise ParameterError(f"{self.name}={value!r}: choose one of {', '.join(map(str, self.choices))}")
         if self.minimum is not None and typed < self.minimum:
@@ -247,16 +250,21 @@ _registered: dict[str, type[Codec]] = {}  # by register_codec; entry points are 
 def register_codec(codec: type[Codec]) -> type[Codec]:
     """Registers a codec class in this process (a notebook, a test). Packages use an entry point instead.
 
-    Ray workers are processes of their own: they see entry points only.
+    Ray workers are processes of their own: they see entry points only. A class that is defined again under its own
+    name (a cell that is run twice) replaces the one before.
     """
     _check_class(codec, codec.name)
     entry_points = _entry_points()
     taken = _registered.get(codec.name)
-    if codec.name in entry_points or (taken is not None and taken is not codec):
+    if codec.name in entry_points or (taken is not None and not _same_place(taken, codec)):
         other = entry_points[codec.name].value if codec.name in entry_points else repr(taken)
         raise CodecClashError(f"codec name {codec.name!r} is taken by {other}; give yours another name")
     _registered[codec.name] = codec
     return codec
+
+
+def _same_place(one: type, other: type) -> bool:
+    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
 
 
 def codec_names() -> list[str]:
