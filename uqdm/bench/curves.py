@@ -35,13 +35,27 @@ class Curve:
 
         Where a curve crosses the level more than once, the lowest rate counts.
         """
-        rate, quality = np.log(self.points["bpp"].to_numpy()), self.points["psnr_db"].to_numpy()
-        for left in range(len(rate) - 1):
-            low, high = quality[left], quality[left + 1]
-            if min(low, high) <= psnr_db <= max(low, high):
-                share = (psnr_db - low) / (high - low) if high != low else 0.0
-                return float(np.exp(rate[left] + share * (rate[left + 1] - rate[left])))
-        return float("nan")
+        left = self._left_of(psnr_db)
+        if left is None:
+            return float("nan")
+        (low, high), rates = self._psnr_db[left : left + 2], np.log(self.points["bpp"].to_numpy()[left : left + 2])
+        share = (psnr_db - low) / (high - low) if high != low else 0.0
+        return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
+
+    def gap_db(self, psnr_db: float) -> float:
+        """How far apart in dB the measured points are that :meth:`bpp_at` goes between; NaN outside the curve."""
+        left = self._left_of(psnr_db)
+        return float("nan") if left is None else float(abs(self._psnr_db[left + 1] - self._psnr_db[left]))
+
+    @property
+    def _psnr_db(self) -> np.ndarray:
+        return self.points["psnr_db"].to_numpy()
+
+    def _left_of(self, psnr_db: float) -> int | None:
+        """The first point from which on the curve crosses the level before the next one."""
+        first, second = self._psnr_db[:-1], self._psnr_db[1:]
+        crossing = (np.minimum(first, second) <= psnr_db) & (psnr_db <= np.maximum(first, second))
+        return int(np.argmax(crossing)) if crossing.any() else None
 
 
 def curves(summary: pd.DataFrame) -> list[Curve]:

@@ -16,26 +16,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NONE = "-"
+ROUGH_DB = 5
+"""Points further apart than this make what is interpolated between them doubtful."""
 
 _LINES = 20  # lines of codecs in a short table; the full table is in the summary
-_ERROR_LENGTH = 90  # characters of a reason
+_ERROR_LENGTH = 160  # characters of a reason
 
 
 @dataclass(frozen=True)
 class Line:
-    """One codec on one data set, one way to make pictures. A rate that it does not reach is None."""
+    """One codec on one data set, one way to make pictures.
+
+    A rate that is not reached is None; ``rough`` says which rates lie between points over ``ROUGH_DB`` apart.
+    """
 
     dataset: str
     label: str
     bpp_at: tuple[float | None, ...]
+    rough: tuple[bool, ...]
     lossless_bpp: float | None
     n: int
     failed: int
 
     def cells(self) -> list[str]:
         """The line as text, as under :data:`HEADINGS`."""
-        rates = [NONE if rate is None else f"{rate:.3f}" for rate in (*self.bpp_at, self.lossless_bpp)]
-        return [self.label, *rates, str(self.n), str(self.failed)]
+        marks = ["~" if rough else "" for rough in (*self.rough, False)]
+        rates = (*self.bpp_at, self.lossless_bpp)
+        texts = [NONE if rate is None else f"{mark}{rate:.3f}" for rate, mark in zip(rates, marks, strict=True)]
+        return [self.label, *texts, str(self.n), str(self.failed)]
 
 
 HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", "images", "failed")
@@ -73,7 +81,7 @@ def short_table(summary: pd.DataFrame) -> str:
     found = lines(summary)
     for dataset in dict.fromkeys(line.dataset for line in found):
         text.append(
-            f"{dataset}: bits per pixel at equal PSNR (between measured points) and lossless; summary.csv has intervals"
+            f"{dataset}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless"
         )
         text += _aligned([list(HEADINGS), *(line.cells() for line in found if line.dataset == dataset)])
     if len(text) > _LINES:
@@ -112,6 +120,7 @@ def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: flo
     return Line(
         dataset=str(summary.dataset.iloc[0]),
         label=curve.label if curve else codec,
+        rough=tuple(curve is not None and curve.gap_db(level) > ROUGH_DB for level in PSNR_LEVELS_DB),
         bpp_at=tuple(None if math.isnan(rate) else rate for rate in rates),
         lossless_bpp=None if exact_bpp is None else float(exact_bpp),
         n=int((curve.points if curve else rows).n.max()),

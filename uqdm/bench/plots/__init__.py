@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# No date in a file, so that the same rows give the same bytes; and no address of the program that drew it.
+_NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+
+
 @dataclass(frozen=True)
 class Plot:
     """A plot: how it is drawn from a run's folder, and what is said below it in a report.
 
     ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.results.ResultsError` where the run
     lacks what every run has; what only some runs have is said in the picture. ``caption_drawn`` says that the picture
-    holds its caption. ``formats`` are file name suffixes. Plots of low ``order`` come first in a report.
+    holds its caption. ``formats`` are "png" and "svg". Plots of low ``order`` come first in a report.
     """
 
     name: str
@@ -84,6 +88,5 @@ def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
         for path in plot.files(run_dir):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")
-                # No date in the file: the same rows give the same bytes.
-                figure.savefig(temporary, format=kind, metadata={"Date": None} if kind == "svg" else None)
+                figure.savefig(temporary, format=kind, metadata=_NO_METADATA[kind])
     return plot.files(run_dir)

@@ -13,7 +13,7 @@ from uqdm.bench.files import write_bytes
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.results import ResultsError, read_summary, report_path, summary_provenance
-from uqdm.bench.tables import HEADINGS, absences, lines
+from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, lines
 
 _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 
@@ -42,6 +42,7 @@ def render_report(run_dir: Path) -> str:
         script=files.joinpath("page.js").read_text(encoding="utf-8"),
         title=content.title(summary),
         lead=content.lead(summary, origin),
+        rough_db=ROUGH_DB,
         comparison_headings=HEADINGS,
         comparison={
             name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()

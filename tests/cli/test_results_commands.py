@@ -1,0 +1,74 @@
+"""Guards `uqdm bench summarize|plot|report` on real files: what they write and print, and how they answer bad input."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from small_run import measure_run
+from typer.testing import CliRunner
+
+from uqdm.bench.datasets import open_dataset
+from uqdm.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def photograph_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    codecs = ["jpeg:quality=20", "jpeg:quality=90", "png"]
+    return measure_run(tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=3), *codecs)
+
+
+def bench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
+def test_the_three_commands_make_all_products(photograph_run: Path) -> None:
+    summarized = bench("summarize", "--run", photograph_run)
+    assert summarized.exit_code == 0, summarized.output
+    for text in ("jpeg", "png", "lossless", str(photograph_run / "summary.csv"), str(photograph_run / "per_image")):
+        assert text in summarized.stdout
+    plots = bench("plot", "--run", photograph_run).stdout.split()
+    assert plots == [
+        str(photograph_run / "plots" / name)
+        for name in ("progressive.png", "rate_distortion.png", "rate_distortion.svg")
+    ]
+    assert bench("report", "--run", photograph_run).stdout.strip() == str(photograph_run / "report.html")
+    assert all(Path(path).stat().st_size for path in [*plots, photograph_run / "report.html"])
+    assert not list(photograph_run.rglob(".*")), "temporary files are left"
+
+
+def test_only_one_plot(photograph_run: Path) -> None:
+    bench("summarize", "--run", photograph_run)
+    assert len(bench("plot", "--run", photograph_run, "--only", "rate_distortion").stdout.split()) == 2
+
+
+def test_an_unknown_plot_is_answered_with_names(photograph_run: Path) -> None:
+    done = bench("plot", "--run", photograph_run, "--only", "rate-distortion")
+    assert done.exit_code == 1
+    assert "did you mean rate_distortion?" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("command", "remedy"),
+    [("summarize", "uqdm bench evaluate"), ("plot", "uqdm bench summarize"), ("report", "uqdm bench summarize")],
+)
+def test_an_empty_folder_names_the_command_that_fills_it(command: str, remedy: str, tmp_path: Path) -> None:
+    done = bench(command, "--run", tmp_path)
+    assert done.exit_code == 1
+    assert f"make it with: {remedy}" in str(done.exception)
+
+
+def test_summarizing_and_reporting_start_without_heavy_libraries(photograph_run: Path) -> None:
+    """Each is a job of the workflow: importing Ray, torch or matplotlib would cost it seconds."""
+    code = (
+        "import sys; from uqdm.cli.main import app\n"
+        f"for command in ('summarize', 'plot', 'report'): app(['bench', command, '--run', {str(photograph_run)!r}], "
+        "standalone_mode=False); print(sorted({'ray', 'torch', 'matplotlib.pyplot'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.count("[]\n") == 3, done.stdout
