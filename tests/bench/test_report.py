@@ -11,10 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from small_run import measure_run
+from toy_images import MemoryImages, unmarked_images
 
+from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import render_report, save_report
 from uqdm.bench.results import ResultsError, read_summary
 from uqdm.bench.schema import SUMMARY
+from uqdm.bench.summarize import summarize_run
 
 
 class Page(HTMLParser):
@@ -97,3 +101,13 @@ def test_a_missing_plot_names_the_command(finished_run: Path, tmp_path: Path) ->
     with pytest.raises(ResultsError, match=r"no .*progressive.png; make it with: uqdm bench plot --run"):
         save_report(run_dir)
     assert (run_dir / "report.html").read_bytes() == before
+
+
+def test_a_run_in_which_every_codec_was_skipped_has_a_report(toys: Path, tmp_path: Path) -> None:
+    run_dir = measure_run(tmp_path, MemoryImages(unmarked_images(2)), "toy-absent")
+    summarize_run(run_dir)
+    for plot in all_plots():
+        save_plot(plot, run_dir)
+    page = Page(render_report(run_dir))
+    assert "0 codecs at 0 settings" in page.text
+    assert "toy-absent skipped" in page.text
