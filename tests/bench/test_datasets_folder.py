@@ -78,7 +78,7 @@ def test_every_bad_file_is_named_at_once(folder: Path) -> None:
     assert "4 of 8 cannot be used as images" in message
     assert all(f"\n  {name}: " in message for name in ["cut.png", "flipped.png", "b/notes.txt", "empty.jpg"])
     assert "a10.png" not in message
-    assert "remove, repair or convert" in message
+    assert "Remove, repair or convert" in message
 
 
 def test_a_file_that_breaks_after_the_check_is_named_when_it_is_loaded(folder: Path) -> None:

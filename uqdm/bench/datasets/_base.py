@@ -86,10 +86,10 @@ class DataSet(ABC):
         fingerprint = content_fingerprint(self._images(problems))
         if problems:
             rest = [f"... and {len(problems) - _LISTED} more"] if len(problems) > _LISTED else []
-            listed = "\n  ".join(problems[:_LISTED] + rest)
+            listed = ";\n  ".join(problems[:_LISTED] + rest)
             raise DataSetError(
-                f"{self.spec}: {len(problems)} of {len(self)} cannot be used as images:\n  {listed}\n"
-                "remove, repair or convert these to 8-bit PNG, or move them out of the data set"
+                f"{self.spec}: {len(problems)} of {len(self)} cannot be used as images:\n  {listed}.\n"
+                "Remove, repair or convert these to 8-bit PNG, or move them out of the data set"
             )
         return fingerprint
 

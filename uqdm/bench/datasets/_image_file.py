@@ -36,7 +36,7 @@ def read_image_file(path: str | Path) -> np.ndarray:
             with _open(data) as image:
                 return _rgb_uint8(image)
         except UnidentifiedImageError as error:
-            raise ValueError(f"not an image file ({', '.join(FORMATS)}), or one with a damaged header") from error
+            raise ValueError("not an image of a known format, or its header is damaged") from error
         except (Image.DecompressionBombError, SyntaxError, RuntimeError) as error:  # what plugins raise besides
             raise ValueError(str(error)) from error
 
