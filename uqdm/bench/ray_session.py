@@ -60,3 +60,11 @@ def _start(cpus: int | None) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+    _stop_autoscaler()
+
+
+def _stop_autoscaler() -> None:
+    """Ends the process that would scale a cluster: one machine has nothing to scale, and it delays shutdown by 1 s."""
+    node = getattr(ray._private.worker, "_global_node", None)
+    for info in getattr(node, "all_processes", {}).get("monitor", ()):
+        info.process.kill()

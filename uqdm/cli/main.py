@@ -69,3 +69,7 @@ def main() -> None:
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

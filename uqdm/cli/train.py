@@ -18,6 +18,7 @@ def train(
     iterations: Annotated[int | None, typer.Option(help="Override the configuration's n_iterations", min=1)] = None,
 ) -> None:
     """Trains a model on a folder of photographs, on the CPU."""
+    from uqdm.progressive.tolerance import record
     from uqdm.training.run import read_config, train_from_config
 
     total = iterations or read_config(config)["recipe"]["n_iterations"]
@@ -28,4 +29,5 @@ def train(
         typer.echo(f"{progress.iteration}/{total}  bpp by step: {rates}  {left / 60:.1f} min left", err=True)
 
     folder = train_from_config(config, images, out, show, n_iterations=iterations)
+    record(folder)
     typer.echo(f"model written to {folder}")

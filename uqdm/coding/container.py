@@ -11,13 +11,14 @@ from __future__ import annotations
 import binascii
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 from uqdm.codec import StreamError
 
-MAGIC = b"UQD"
+MAGIC = b"UQ"
 VERSION = 1
 CHUNK_TILES = 16
-MODEL_ID_BYTES = 4
+MODEL_ID_BYTES = 3
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28
 """No file may claim more pixels than this."""
@@ -62,12 +63,11 @@ class Header:
 class Stage:
     """One segment of one chunk: where it lies in the file, and the check value of what it holds.
 
-    ``check`` is None for the last stage, whose check value is inside the stream. ``end`` is None for the last segment
-    of the file, which reaches to the end.
+    ``check`` is None for the last stage, whose check value is inside the stream.
     """
 
     begin: int
-    end: int | None
+    end: int
     check: int | None
 
 
@@ -86,19 +86,11 @@ class Container:
         """Bytes of the prefix that holds the first ``n_stages`` stages of all chunks (0: header and index)."""
         if n_stages == 0:
             return self.header_bytes + self.index_bytes
-        end = self.stages[-1][n_stages - 1].end
-        return len(self.data) if end is None else end
+        return self.stages[-1][n_stages - 1].end
 
     def complete_stages(self) -> int:
-        """Stages that these bytes hold whole; the last one counts as whole if any of its final segment is there."""
-        count = 0
-        for chunk in self.stages[-1]:
-            if chunk.begin > len(self.data) or (chunk.end is not None and chunk.end > len(self.data)):
-                break
-            if chunk.end is None and chunk.begin >= len(self.data) and self.stages[-1][count - 1].end == chunk.begin:
-                break
-            count += 1
-        return count
+        """Stages that these bytes hold whole."""
+        return sum(stage.end <= len(self.data) for stage in self.stages[-1])
 
     def stream(self, chunk: int, n_stages: int) -> bytes:
         """The first ``n_stages`` stages of a chunk's stream."""
@@ -113,12 +105,11 @@ def pack(header: Header, streams: list[bytes], marks: list[list[int]], checks: l
     """
     segments = [_split(stream, ends) for stream, ends in zip(streams, marks, strict=True)]
     index = bytearray()
-    for chunk, (parts, values) in enumerate(zip(segments, checks, strict=True)):
-        for stage, part in enumerate(parts):
-            if stage < header.n_stages - 1:
-                index += _varint(len(part) // 2) + values[stage].to_bytes(2, "big")
-            elif chunk < len(segments) - 1:
-                index += _varint(len(part) // 2)
+    for parts, values in zip(segments, checks, strict=True):
+        for part, value in itertools.zip_longest(parts, values):
+            index += _varint(len(part) // 2)
+            if value is not None:
+                index += value.to_bytes(2, "big")
     head = _pack_header(header)
     head += binascii.crc_hqx(head + index, 0xFFFF).to_bytes(2, "big") + index
     return head + b"".join(parts[stage] for stage in range(header.n_stages) for parts in segments)
@@ -155,6 +146,8 @@ def parse(data: bytes) -> Container:
     if binascii.crc_hqx(data[:header_end] + data[index_begin : source.position], 0xFFFF).to_bytes(2, "big") != crc:
         raise StreamError("header or index is damaged: their check value differs")
     stages = _locate(entries, source.position, header)
+    if len(data) > stages[-1][-1].end:
+        raise StreamError(f"the file is longer than it says: {len(data)} bytes instead of {stages[-1][-1].end}")
     return Container(header, stages, data, header_end + 2, source.position - index_begin)
 
 
@@ -182,28 +175,26 @@ def _parse_header(source: _Source) -> Header:
     return header
 
 
-def _parse_index(source: _Source, header: Header) -> list[list[tuple[int | None, int | None]]]:
-    entries = []
+def _parse_index(source: _Source, header: Header) -> list[list[tuple[int, int | None]]]:
+    # Every entry takes at least a byte: a claim of many chunks must be backed by bytes.
     n_chunks = -(-header.n_tiles // CHUNK_TILES)
-    # A chunk's entries take at least three bytes: a claim of many chunks must be backed by bytes.
-    for chunk in range(n_chunks):
-        lengths: list[tuple[int | None, int | None]] = []
-        for _ in range(header.n_stages - 1):
-            n_words = source.varint("index")
-            lengths.append((2 * n_words, int.from_bytes(source.take(2, "index"), "big")))
-        lengths.append((None if chunk == n_chunks - 1 else 2 * source.varint("index"), None))
-        entries.append(lengths)
-    return entries
+    return [[_parse_entry(source, stage, header) for stage in range(header.n_stages)] for _ in range(n_chunks)]
 
 
-def _locate(entries: list[list[tuple[int | None, int | None]]], begin: int, header: Header) -> list[list[Stage]]:
+def _parse_entry(source: _Source, stage: int, header: Header) -> tuple[int, int | None]:
+    """Bytes of a segment, and its check value."""
+    n_bytes = 2 * source.varint("index")
+    is_last = stage == header.n_stages - 1
+    return n_bytes, None if is_last else int.from_bytes(source.take(2, "index"), "big")
+
+
+def _locate(entries: list[list[tuple[int, int | None]]], begin: int, header: Header) -> list[list[Stage]]:
     stages: list[list[Stage]] = [[] for _ in entries]
     for stage in range(header.n_stages):
         for chunk, lengths in enumerate(entries):
-            length, check = lengths[stage]
-            end = None if length is None else begin + length
-            stages[chunk].append(Stage(begin, end, check))
-            begin = end or begin
+            n_bytes, check = lengths[stage]
+            stages[chunk].append(Stage(begin, begin + n_bytes, check))
+            begin += n_bytes
     return stages
 
 
@@ -249,3 +240,40 @@ class _Source:
             if byte < 128:
                 return value
         raise StreamError(f"the {what} holds a number beyond 35 bits")
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """Header and index of a file, or of a prefix of one, as plain data for JSON."""
+    container = parse(data)
+    header, n_stages = container.header, container.header.n_stages
+    ends = [container.stage_end(stage) for stage in range(n_stages + 1)]
+    n_pixels = header.width * header.height
+    return {
+        "format_version": VERSION,
+        "model_id": header.model_id.hex(),
+        "width": header.width,
+        "height": header.height,
+        "tile_size": header.tile_size,
+        "tiles": header.n_tiles,
+        "chunks": len(header.chunks),
+        "seed": header.seed,
+        "seeds_tried": 1 << header.seed_bits,
+        "network_precision": "float64" if header.double else "float32",
+        "tolerance": {"mean_bins": header.mean_eps_bins, "scale_octaves": header.scale_eps_octaves},
+        "bytes": {"file": len(data), "header": container.header_bytes, "index": container.index_bytes},
+        "stages_held": container.complete_stages(),
+        "stages": [
+            {
+                "stage": stage + 1,
+                "bytes": ends[stage + 1] - ends[stage],
+                "ends_at": ends[stage + 1],
+                "bpp_so_far": 8 * ends[stage + 1] / n_pixels,
+                "checks": [_hex(chunk[stage].check) for chunk in container.stages],
+            }
+            for stage in range(n_stages)
+        ],
+    }
+
+
+def _hex(check: int | None) -> str:
+    return "in the stream" if check is None else f"{check:04x}"

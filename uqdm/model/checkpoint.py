@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from uqdm.model.unet import ScoreNetwork, UNetDenoiser
 
 CONFIG, WEIGHTS, PUBLISHED_WEIGHTS = "config.json", "model.safetensors", "checkpoint.pt"
 FORMAT = "uqdm-model-1"
+PUBLISHED_IMAGE_SIZE = 64  # their models are of ImageNet64; the configuration doesn't say
 WEIGHTS_CHOICES = ("ema", "as-released")
 
 
@@ -90,13 +90,18 @@ def save(folder: str | os.PathLike[str], config: dict[str, Any], denoiser: nn.Mo
     dtype = torch.float16 if half else torch.float32
     tensors = {key: value.detach().cpu().to(dtype).contiguous() for key, value in denoiser.state_dict().items()}
     _write(path / WEIGHTS, safetensors.torch.save(tensors))
-    _write(path / CONFIG, (json.dumps({"format": FORMAT, **config}, indent=2) + "\n").encode())
+    write_config(path, config)
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Writes a model's ``config.json``, in one move."""
+    _write(folder / CONFIG, (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode())
 
 
 def _write(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(data)
-    os.replace(file.name, path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
 
 
 def _read_config(path: Path) -> dict[str, Any]:
@@ -121,7 +126,8 @@ def _load_own(path: Path, config: dict[str, Any]) -> Model:
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file ({error})") from error
     _fill(denoiser, {key: value.float() for key, value in tensors.items()}, path / WEIGHTS)
-    return _finish(path.name, denoiser, schedule, int(config["image_size"]), config)
+    described = {key: config[key] for key in ("image_size", "denoiser")}
+    return _finish(path.name, denoiser, schedule, int(config["image_size"]), config, described)
 
 
 def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
@@ -139,7 +145,8 @@ def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
     schedule = Schedule(slope=abs(slope), gamma_max=options["gamma_max"], n_steps=options["n_timesteps"])
     _fill(network, tensors, path / PUBLISHED_WEIGHTS)
     forward = options.get("base_prior_scale", "forward_kernel") == "forward_kernel"
-    return _finish(path.name, UNetDenoiser(network, forward_kernel_scale=forward), schedule, 64, config)
+    denoiser = UNetDenoiser(network, forward_kernel_scale=forward)
+    return _finish(path.name, denoiser, schedule, PUBLISHED_IMAGE_SIZE, config, options)
 
 
 def _published_network(options: dict[str, Any], file: Path) -> ScoreNetwork:
@@ -182,13 +189,20 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], file: Path) -> No
         raise CheckpointError(f"{file}: its weights do not fit its configuration ({error})") from error
 
 
-def _finish(name: str, denoiser: Denoiser, schedule: Schedule, image_size: int, config: dict[str, Any]) -> Model:
+def _finish(
+    name: str,
+    denoiser: Denoiser,
+    schedule: Schedule,
+    image_size: int,
+    config: dict[str, Any],
+    described: dict[str, Any],
+) -> Model:
     denoiser.eval().requires_grad_(False)
-    return Model(name, denoiser, schedule, image_size, config, _digest(denoiser, schedule))
+    return Model(name, denoiser, schedule, image_size, config, _digest(denoiser, schedule, described))
 
 
-def _digest(denoiser: Denoiser, schedule: Schedule) -> str:
-    digest = hashlib.sha256(f"{type(denoiser).__name__} {schedule!r}\n".encode())
+def _digest(denoiser: Denoiser, schedule: Schedule, described: dict[str, Any]) -> str:
+    digest = hashlib.sha256(f"{schedule!r} {json.dumps(described, sort_keys=True)}\n".encode())
     for key, value in sorted(denoiser.state_dict().items()):
         array = value.detach().cpu().float().contiguous().numpy()
         digest.update(f"{key} {list(array.shape)}\n".encode())

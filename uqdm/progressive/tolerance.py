@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
-from uqdm.model.checkpoint import Model
+from uqdm.model.checkpoint import Model, load, write_config
 from uqdm.progressive.predictor import Outputs, Predictor
 
 MARGIN = 2.5
@@ -36,6 +37,13 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
     if given is not None:
         return [StepTolerance(float(item["x_hat"]), float(item["log2_scale"])) for item in given]
     return measure(model)
+
+
+def record(folder: Path) -> None:
+    """Measures a model of the project's own, and writes what was found into its configuration."""
+    model = load(folder)
+    given = [{"x_hat": item.x_hat, "log2_scale": item.log2_scale} for item in measure(model)]
+    write_config(folder, {**model.config, "tolerance": given})
 
 
 def measure(model: Model) -> list[StepTolerance]:

@@ -1,0 +1,54 @@
+"""``uqdm encode``, ``decode`` and ``info`` as a user runs them."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "uqdm.cli.main", *map(str, arguments)], capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, photographs_uint8):
+    path = tmp_path_factory.mktemp("files")
+    Image.fromarray(np.concatenate(photographs_uint8[:2], axis=1)[:, :100]).save(path / "photo.png")
+    done = run("encode", path / "photo.png", path / "photo.uqdm")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+def test_a_file_decodes_to_the_image(folder):
+    done = run("decode", folder / "photo.uqdm", folder / "back.png")
+    assert done.returncode == 0, done.stderr
+    assert (np.asarray(Image.open(folder / "back.png")) == np.asarray(Image.open(folder / "photo.png"))).all()
+
+
+def test_a_step_and_its_bytes_give_the_same_picture(folder):
+    info = json.loads(run("info", folder / "photo.uqdm").stdout)
+    assert (info["width"], info["height"], info["format_version"]) == (100, 64, 1)
+    assert info["bytes"]["file"] == (folder / "photo.uqdm").stat().st_size
+    end = info["stages"][1]["ends_at"]
+    assert run("decode", folder / "photo.uqdm", folder / "step.png", "--step", 2).returncode == 0
+    assert run("decode", folder / "photo.uqdm", folder / "bytes.png", "--bytes", end).returncode == 0
+    assert (folder / "step.png").read_bytes() == (folder / "bytes.png").read_bytes()
+
+
+def test_errors_are_one_line_and_leave_nothing_behind(folder):
+    for arguments, message in [
+        (("decode", folder / "photo.png", folder / "x.png"), "not a UQDM file"),
+        (("decode", folder / "photo.uqdm", folder / "x.unknown"), "unknown kind of image"),
+        (("encode", folder / "photo.uqdm", folder / "x.uqdm"), "not an image of a known format"),
+        (("decode", folder / "photo.uqdm", folder / "x.png", "--model", "nosuch"), "no model 'nosuch'"),
+        (("info", folder / "photo.png"), "not a UQDM file"),
+    ]:
+        done = run(*arguments)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ")
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("*x.*"))

@@ -1,0 +1,68 @@
+"""Integer quantization is universal quantization, and its window holds exactly the levels that fit."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from uqdm.coding.lattice import START_UNIT, UNITS, LatticeStep
+from uqdm.coding.randomness import dither, start
+from uqdm.model.schedule import Schedule
+
+
+def lattices(slope):
+    steps = Schedule(slope, 6.0, 4).steps()
+    made = []
+    for step in steps:
+        unit = made[-1].unit if made else START_UNIT
+        made.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
+    return steps, made
+
+
+@pytest.mark.parametrize("slope", [17.9658203125, 18.21])
+def test_latents_follow_the_forward_kernel(slope):
+    steps, made = lattices(slope)
+    size = 50_000
+    levels = np.random.default_rng(0).integers(0, 256, size)
+    x, n_t, unit = (2 * levels + 1) / 256 - 1, start(0, size), START_UNIT
+    for step, lattice in zip(steps, made, strict=True):
+        j = dither(0, step.index + 1, 0, size)
+        n_s = lattice.latent(lattice.quantize(n_t, levels, j), j)
+        mean = step.z_weight * n_t * unit + step.x_weight * x
+        noise = (n_s * lattice.unit - mean) / step.width
+        # Uniform in (-1/2, 1/2); the lattice's half unit is 1/1024 of it, the constants' rounding far below.
+        assert np.abs(noise).max() <= 0.5 + 1e-6
+        assert stats.kstest(noise + 0.5, "uniform").pvalue > 1e-3
+        n_t, unit = n_s, lattice.unit
+
+
+@pytest.mark.parametrize(("slope", "free"), [(17.9658203125, False), (18.21, True), (19.0, True), (16.0, False)])
+def test_the_window_holds_exactly_the_levels_that_would_give_the_symbol(slope, free):
+    _, made = lattices(slope)
+    size = 3000
+    levels = np.random.default_rng(1).integers(0, 256, size)
+    levels[:50], levels[50:100] = 0, 255  # the ends of the range cut the window
+    n_t = start(0, size)
+    for index, lattice in enumerate(made):
+        j = dither(0, index + 1, 0, size)
+        symbols = lattice.quantize(n_t, levels, j)
+        first, counts = lattice.window(n_t, symbols, j)
+        if index == len(made) - 1:
+            every = np.arange(256)[:, None]
+            fits = lattice.quantize(n_t, every, j) == symbols
+            assert (fits.sum(0) == counts).all()
+            assert (fits.argmax(0) == first).all()
+            assert lattice.window_is_free == free
+            assert not free or (counts == 1).all()
+        n_t = lattice.latent(symbols, j)
+
+
+def test_a_location_is_where_the_symbol_is_expected():
+    _, made = lattices(18.21)
+    size = 1000
+    n_t, j, levels = start(0, size), dither(0, 1, 0, size), np.full(size, 77)
+    mean_bins = made[0].b * (2 * levels - 255) / 2**32 / UNITS
+    location = made[0].known_location(n_t, j) / 65536 + mean_bins
+    # A perfect prediction puts the location inside the symbol's own bin, but for the rounding to 2^-16 bins.
+    inside = location - made[0].quantize(n_t, levels, j)
+    assert inside.min() >= -(2.0**-15)
+    assert inside.max() <= 1 + 2.0**-15

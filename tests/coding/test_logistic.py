@@ -1,0 +1,53 @@
+"""The integer tables hold the logistic distribution, and nothing that a machine could round otherwise."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from uqdm.coding.logistic import (
+    INVERSE_POWERS,
+    LOGISTIC,
+    MAX_SCALE,
+    MIN_SCALE,
+    SCALE_UNITS,
+    TOTAL,
+    cumulative,
+    half_window,
+    logistic_at,
+)
+
+
+def test_tables_are_the_same_everywhere():
+    # Files depend on every entry: a change of these digests is a new format version.
+    digest = hashlib.sha256(LOGISTIC.astype("<i8").tobytes() + INVERSE_POWERS.astype("<i8").tobytes()).hexdigest()
+    assert digest == "0f9c6a996cd982a80d3c973077d61b739670a5adaddcbcb0a378dd24ccea66c5"
+
+
+def test_table_is_the_logistic_function_within_its_rounding():
+    x = np.arange(len(LOGISTIC) - 2) / 256
+    assert np.abs(LOGISTIC[:-2] - expit(x) * 2**30).max() <= 0.5 + 1e-6  # scipy's own error is some 1e-7 units
+
+
+@pytest.mark.parametrize("scale", [MIN_SCALE, -5 * SCALE_UNITS + 77, -1, 0, 1, 3 * SCALE_UNITS + 1023, MAX_SCALE])
+def test_interpolated_values_are_close_and_do_not_decrease(scale):
+    wide = 2.0 ** (scale / SCALE_UNITS)
+    reach = 25 * wide
+    edges = np.unique(np.linspace(-reach * 65536, reach * 65536, 4001).astype(np.int64))
+    values = np.array([logistic_at(int(edge), scale) for edge in edges])
+    assert (np.diff(values) >= 0).all()
+    # Linear interpolation in steps of 1/256 is off by at most (1/256)^2 / 8 max|S''| = 1.9e-7, the argument's last
+    # digit by 2^-20 / 4, and the scale's mantissa (2^-30) by far less.
+    slack = 1.9e-7 + 2.0**-22 + 2.0**-30
+    assert np.abs(values / 2**30 - expit(edges / 65536 / wide)).max() < slack
+
+
+@pytest.mark.parametrize("scale", [MIN_SCALE, -3 * SCALE_UNITS, 0, 2 * SCALE_UNITS + 5, MAX_SCALE])
+@pytest.mark.parametrize("rest", [0, 1, 30000, 65535])
+def test_every_symbol_of_the_window_has_a_share_and_escapes_have_one_too(scale, rest):
+    half = half_window(scale)
+    cumulated = np.array([cumulative(offset, rest, scale, half) for offset in range(-half, half + 1)])
+    assert cumulated[0] >= 1
+    assert cumulated[-1] <= TOTAL - 1
+    assert np.diff(cumulated).min() >= 1

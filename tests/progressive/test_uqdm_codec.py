@@ -1,0 +1,40 @@
+"""UQDM under the contract that every codec meets."""
+
+import numpy as np
+import pytest
+
+from uqdm.codec import ParameterError, get_codec
+
+
+def test_points_and_reconstructions_are_those_of_the_stream(photographs_uint8):
+    codec = get_codec("uqdm")
+    (encoded,) = codec.encode_detailed(photographs_uint8[:1])
+    points = codec.points(encoded.stream)
+    assert [point.name for point in points] == ["step 0", "step 1", "step 2", "step 3", "step 4", "lossless"]
+    assert points[-1].n_bytes == len(encoded.stream)
+    assert set(encoded.ideal_bits) == {point.name for point in points}
+    found = list(codec.reconstructions(encoded.stream))
+    assert [item.point for item in found] == points
+    assert (found[-1].image_uint8 == photographs_uint8[0]).all()
+    for item in found[1:-1]:
+        (from_prefix,) = codec.decode([encoded.stream[: item.point.n_bytes]])
+        if item.point.n_bytes < len(encoded.stream):
+            assert (from_prefix == item.image_uint8).all()
+
+
+def test_version_names_the_model_and_its_digest():
+    assert get_codec("uqdm").version.startswith("uqdm-demo sha256:")
+
+
+def test_an_unknown_model_is_an_error_that_lists_the_shipped_ones():
+    with pytest.raises(ValueError, match="did you mean uqdm-demo"):
+        get_codec("uqdm", model="uqdm-dem")
+    with pytest.raises(ParameterError, match="weights"):
+        get_codec("uqdm", weights="best")
+
+
+def test_batches_give_the_files_of_single_images(photographs_uint8):
+    codec = get_codec("uqdm")
+    together = codec.encode(photographs_uint8[:3])
+    assert together == [codec.encode([image])[0] for image in photographs_uint8[:3]]
+    assert all(np.array_equal(a, b) for a, b in zip(codec.decode(together), photographs_uint8, strict=False))

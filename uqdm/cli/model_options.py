@@ -1,0 +1,11 @@
+"""Options that every command with a model takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+ModelName = Annotated[str, typer.Option("--model", help="Name of a shipped model, or path of a model folder")]
+Weights = Annotated[str, typer.Option(help="Of a published checkpoint: ema, or as-released")]
+Device = Annotated[str, typer.Option(help="cpu, or cuda")]
