@@ -13,18 +13,17 @@ def outputs(size, seed=0):
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 48, 12288])
-@pytest.mark.parametrize("fine", [False, True])
-def test_a_decoder_with_other_rounding_errors_finds_the_same_cells(size, fine):
-    eps = grids.Tolerance(2e-6, 2e-5) if fine else grids.Tolerance(1e-4, 5e-5)
+@pytest.mark.parametrize("eps", [grids.Tolerance(1e-4, 5e-5), grids.Tolerance(1e-9, 1e-9)])
+def test_a_decoder_with_other_rounding_errors_finds_the_same_cells(size, eps):
     means, scales = outputs(size)
     writer = Writer()
-    written = grids.write(writer, means, scales, eps, fine=fine)
+    written = grids.write(writer, means, scales, eps)
     stream, _ = writer.finish()
     rng = np.random.default_rng(1)
     for _ in range(20):  # each at the very edge of what is tolerated
         other = means + 0.999 * eps.mean_bins * rng.choice([-1, 1], size)
         other_scales = scales + 0.999 * eps.scale_octaves * rng.choice([-1, 1], size)
-        read = grids.read(Reader(stream), other, other_scales, fine=fine)
+        read = grids.read(Reader(stream), other, other_scales)
         assert (read.mean == written.mean).all()
         assert (read.scale == written.scale).all()
 
@@ -32,20 +31,20 @@ def test_a_decoder_with_other_rounding_errors_finds_the_same_cells(size, fine):
 def test_rounding_stays_within_half_a_cell():
     means, scales = outputs(5000)
     writer = Writer()
-    cells = grids.write(writer, means, scales, grids.Tolerance(1e-6, 1e-6), fine=False)
+    cells = grids.write(writer, means, scales, grids.Tolerance(1e-6, 1e-6))
     assert np.abs(cells.scale / 2048 - scales.clip(-11.8, 7.8)).max() <= 1 / 16 + 1 / 2048
-    cell_bins = 2.0 ** -np.clip(1 - cells.scale // 2048, -4, 4)
+    cell_bins = 2.0 ** -np.clip(1 - cells.scale // 2048, -4, 4)  # at the coarsest
     assert (np.abs(cells.mean / 65536 - means) <= cell_bins * (0.5 + 1 / 256)).all()
 
 
 def test_outputs_that_no_offset_can_keep_apart_are_an_error():
     means, scales = outputs(12288)
     with pytest.raises(grids.MarginError):
-        grids.write(Writer(), means, scales, grids.Tolerance(0.05, 1e-6), fine=False)
+        grids.write(Writer(), means, scales, grids.Tolerance(0.05, 1e-6))
 
 
 def test_outputs_that_are_not_numbers_become_numbers():
     bad = np.array([np.nan, np.inf, -np.inf, 0.0])
-    cells = grids.write(Writer(), bad, bad, grids.Tolerance(1e-6, 1e-6), fine=False)
+    cells = grids.write(Writer(), bad, bad, grids.Tolerance(1e-6, 1e-6))
     assert np.abs(cells.mean).max() < 2**40
     assert ((cells.scale >= -12 * 2048) & (cells.scale < 8 * 2048)).all()

@@ -305,7 +305,7 @@ def _predict(predictor: Predictor, index: int, states: list[ChunkState]) -> None
     begin = 0
     for state in states:
         end = begin + len(state.positions)
-        state.read_offsets(index, outputs.rows(begin, end))
+        state.read_offsets(outputs.rows(begin, end))
         begin = end
 
 

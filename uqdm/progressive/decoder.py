@@ -51,12 +51,12 @@ class ChunkState:
     def _begin(self) -> None:
         self.n_t = np.stack([start(seed, self.predictor.n_coordinates) for seed in self.seeds])
 
-    def read_offsets(self, index: int, outputs: Outputs) -> None:
-        """Reads how the outputs for step ``index``, the next, are to be rounded, and rounds them."""
+    def read_offsets(self, outputs: Outputs) -> None:
+        """Reads how the outputs for the next step are to be rounded, and rounds them."""
         assert self.reader is not None
         try:
             rows = zip(outputs.mean_bins, outputs.log2_scale, strict=True)
-            self.cells = [grids.read(self.reader, *row, fine=self.predictor.is_exact(index)) for row in rows]
+            self.cells = [grids.read(self.reader, *row) for row in rows]
         except DamagedStreamError as error:
             raise self._damaged(max(self.n_done, 1), error) from error
 

@@ -151,8 +151,7 @@ def _write_offsets(
     writer: Writer, tiles: list[SentTile], index: int, predictor: Predictor, tolerances: list[StepTolerance]
 ) -> list[Cells]:
     tolerance = in_bins(tolerances[index], predictor, index)
-    fine = predictor.is_exact(index)
-    return [grids.write(writer, *tile.outputs[index], tolerance, fine=fine) for tile in tiles]
+    return [grids.write(writer, *tile.outputs[index], tolerance) for tile in tiles]
 
 
 def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids.Tolerance:

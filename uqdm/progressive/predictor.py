@@ -77,10 +77,6 @@ class Predictor:
         """Whether the network looks at z_T at all."""
         return self.model.denoiser.needs_input(self.steps[0])
 
-    def is_exact(self, index: int) -> bool:
-        """Whether the outputs of a step are computed in float64."""
-        return index == 0 or self.dtype == torch.float64
-
     def predict(self, index: int, n_t: np.ndarray, seeds: list[int]) -> Outputs:
         """Predicts step ``index`` from latents int64 [B, D] of tiles that began from ``seeds``."""
         if index == 0:
