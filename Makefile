@@ -13,8 +13,10 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 
 .PHONY: run test lint lock clean-venv
 
+# What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
-	$(BIN)/snakemake --cores all
+	$(BIN)/snakemake --cores all --no-hooks
+	@$(BIN)/uqdm bench show
 
 test: lint
 	$(BIN)/python -m pytest

@@ -57,6 +57,10 @@ class _CodecPlan:
         return todo if self.holds_model else sorted(todo, key=lambda shard: shard.start)
 
     @property
+    def title(self) -> str:
+        return f"{self.name} ({len(self.candidates)} setting{'s' if len(self.candidates) != 1 else ''})"
+
+    @property
     def holds_model(self) -> bool:
         return any(candidate.holds_model for candidate in self.candidates)
 
@@ -131,13 +135,15 @@ def _plan(context: Context, name: str, candidates: Sequence[Candidate], options:
 
 
 def _announce(plans: Sequence[_CodecPlan], dataset: Images, progress: Progress) -> None:
-    total = sum(len(shard.image_ids) for plan in plans for shard in plan.shards)
-    left = sum(len(shard.image_ids) for plan in plans for shard in plan.missing())
-    progress.plan(f"evaluate {dataset.name}", total, stored=total - left)
-    settings = sum(len(plan.candidates) for plan in plans)
+    progress.plan(f"evaluate {dataset.name}")
+    totals = Counter[str]()
+    for plan in plans:
+        total, left = (sum(len(shard.image_ids) for shard in shards) for shards in (plan.shards, plan.missing()))
+        progress.add(plan.name, plan.title, total, stored=total - left)
+        totals.update(total=total, left=left, settings=len(plan.candidates))
     progress.say(
-        f"evaluate {dataset.name}: {len(plans)} codecs, {settings} settings, {len(dataset)} images; "
-        f"{total - left:,} of {total:,} images x settings are done already"
+        f"evaluate {dataset.name}: {len(plans)} codecs, {totals['settings']} settings, {len(dataset)} images; "
+        f"{totals['total'] - totals['left']:,} of {totals['total']:,} images x settings are done already"
     )
     for plan in plans:
         for reason in dict.fromkeys(candidate.missing for candidate in plan.candidates if candidate.missing):
@@ -174,23 +180,17 @@ class _Collector:
         self._left = {plan.name: len(plan.missing()) for plan in plans}
         self._progress = progress
         self.findings: list[Finding] = []
-        progress.label(_title(plans[0]))
+        progress.begin(plans[0].name)
 
     def done(self, work: Work, finished: Finished) -> None:
         """Stores one shard."""
         plan = self._plans[work.shard.candidate.name]
         self._context.store.write(work.shard, finished.rows, finished.streams)
         plan.known[work.shard.key] = finished.counts
-        self._progress.label(_title(plan))
-        self._progress.advance(finished.counts.total(), finished.counts["failed"])
+        self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
         if self._left[plan.name] == 0:
             self.findings.append(_finish(self._context, plan, self._progress))
-
-
-def _title(plan: _CodecPlan) -> str:
-    n_settings = len(plan.candidates)
-    return f"{plan.name} ({n_settings} setting{'s' if n_settings != 1 else ''})"
 
 
 def _finish(context: Context, plan: _CodecPlan, progress: Progress) -> Finding:

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,50 +17,81 @@ LINE_SECONDS = 4.0
 """Least time between two progress lines."""
 
 
+@dataclass
+class _Part:
+    """Measurements of one codec: in all, done (of which found done), failed, and since when it is under way."""
+
+    title: str
+    total: int
+    done: int
+    found: int
+    failed: int = 0
+    started: float | None = None
+
+    def line(self, now: float) -> str:
+        seconds = now - self.started if self.started is not None else 0.0
+        rate = (self.done - self.found) / seconds if seconds > 0 else 0.0
+        left = _duration((self.total - self.done) / rate) if rate > 0 else "? s"
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return f"{self.title}, {self.done:,}/{self.total:,} images x settings{failed}, {rate:,.1f}/s, {left} left"
+
+
 class Progress:
-    """Counts measurements (image x setting) and shows them; ``log`` gets the plain lines too."""
+    """Counts measurements (image x setting), codec by codec, and shows them; ``log`` gets the plain lines too.
+
+    Time left is told for the codec under way: the next may be a hundred times as slow.
+    """
 
     def __init__(self, stream: TextIO | None = None, log: TextIO | None = None, bar: Bar | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._log = log
         self._bar = bar
         self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
-        self.plan("", total=0)
+        self._title = ""
+        self._parts: dict[str, _Part] = {}
+        self._current: str | None = None
+        self._shown = time.monotonic()
 
-    def plan(self, title: str, total: int, stored: int = 0) -> None:
-        """Says what is to be done: ``total`` measurements, of which ``stored`` were found done."""
-        self._title, self._total, self._done, self._found, self._failed = title, total, stored, stored, 0
-        self._label = ""
-        self._started = self._shown = time.monotonic()
+    def plan(self, title: str) -> None:
+        """Begins an evaluation of that title."""
+        self._title, self._parts, self._current = title, {}, None
+        self._shown = time.monotonic()
 
-    def label(self, text: str) -> None:
-        """Says what is being worked on."""
-        self._label = text
+    def add(self, name: str, title: str, total: int, stored: int) -> None:
+        """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
+        self._parts[name] = _Part(title, total, stored, stored)
 
-    def advance(self, count: int, failed: int = 0) -> None:
-        """Says that ``count`` measurements are done, of which ``failed`` failed."""
-        self._done += count
-        self._failed += failed
+    def begin(self, name: str) -> None:
+        """Says that the codec ``name`` is under way now."""
+        if name != self._current:
+            self._current = name
+            self._parts[name].started = self._parts[name].started or time.monotonic()
+
+    def advance(self, name: str, count: int, failed: int = 0) -> None:
+        """Says that ``count`` measurements of codec ``name`` are done, of which ``failed`` failed."""
+        self.begin(name)
+        self._parts[name].done += count
+        self._parts[name].failed += failed
         self.tick()
 
     def tick(self) -> None:
         """Shows where things stand, if it is time to."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=self.line(), completed=self._done, total=self._total, visible=True)
+            done, total = self._sums()
+            self._bar.update(self._task, description=self.line(), completed=done, total=total, visible=True)
         if time.monotonic() - self._shown >= LINE_SECONDS:
             self._shown = time.monotonic()
             self._print(self.line(), to_stream=self._bar is None)
 
     def line(self) -> str:
         """Where things stand, in one line."""
-        seconds = time.monotonic() - self._started
-        rate = (self._done - self._found) / seconds if seconds > 0 else 0.0
-        left = _duration((self._total - self._done) / rate) if rate > 0 else "?"
-        failed = f", {self._failed:,} failed" if self._failed else ""
-        return (
-            f"{self._title}: {self._label}, {self._done:,}/{self._total:,} images x settings{failed}, "
-            f"{rate:,.1f}/s, {left} left"
-        )
+        done, total = self._sums()
+        part = f"{self._parts[self._current].line(time.monotonic())}; " if self._current is not None else ""
+        return f"{self._title}: {part}{done:,}/{total:,} in all"
+
+    def _sums(self) -> tuple[int, int]:
+        parts = self._parts.values()
+        return sum(part.done for part in parts), sum(part.total for part in parts)
 
     def say(self, text: str) -> None:
         """Prints a line of its own."""

@@ -62,7 +62,7 @@ def evaluate_options(run):
 
 
 def print_closing(config):
-    """Says where the products are, with a short table; also where there was nothing to do."""
+    """Says where the products are, with a short table."""
     from uqdm.bench.tables import closing_message
 
     for run in config["runs"]:

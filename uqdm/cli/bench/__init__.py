@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "plot": "uqdm.cli.bench.plot:plot",
     "report": "uqdm.cli.bench.report:report",
+    "show": "uqdm.cli.bench.show:show",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)

@@ -1,0 +1,257 @@
+"""Guards the whole: the real workflow on real images with every codec that is here, its rows, and its resumption."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+from typer.testing import CliRunner
+
+from uqdm.bench.datasets import open_dataset
+from uqdm.cli.main import app
+from uqdm.codec import CodecUnavailableError, codec_names, get_codec
+
+ROOT = Path(__file__).resolve().parents[1]
+N_IMAGES = 8
+PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
+PRODUCTS = ("summary.parquet", "summary.csv", "plots/rate_distortion.png", "plots/rate_distortion.svg")
+PRODUCTS += ("plots/progressive.png", "report.html")
+
+
+def snakemake_command(folder: Path, *arguments: str) -> list[str]:
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--snakefile", str(ROOT / "Snakefile")]
+    return [*command, "--directory", str(folder), "--configfile", str(folder / "config.yaml")]
+
+
+def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = snakemake_command(folder, *arguments)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=quiet_environment())
+
+
+def quiet_environment() -> dict[str, str]:
+    """One thread a process, and no cluster of the person who runs the tests."""
+    return {**{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}, "OMP_NUM_THREADS": "1"}
+
+
+def configure(folder: Path, codecs: Mapping[str, Any], *, shard_size: int = 3) -> None:
+    run = {"dataset": "demo", "limit": N_IMAGES, "codecs": dict(codecs)}
+    config = {"evaluate": {"shard_size": shard_size}, "runs": {"small": run}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+
+
+def read(run_dir: Path, table: str) -> pd.DataFrame:
+    return pd.concat([pd.read_parquet(path) for path in sorted((run_dir / table).rglob("*.parquet"))])
+
+
+def files_with_times(run_dir: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in sorted((run_dir / "shards").rglob("*.parquet"))}
+
+
+def runs_here(name: str) -> bool:
+    try:
+        get_codec(name)
+    except CodecUnavailableError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the workflow: eight images, every codec, each at its default settings."""
+    folder = tmp_path_factory.mktemp("workflow")
+    configure(folder, dict.fromkeys(codec_names()))
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run_dir(folder: Path) -> Path:
+    return folder / "results" / "small"
+
+
+@pytest.fixture(scope="module")
+def rows(run_dir: Path) -> pd.DataFrame:
+    return read(run_dir, "per_image")
+
+
+@pytest.fixture(scope="module")
+def streams(run_dir: Path) -> pd.DataFrame:
+    return read(run_dir, "streams")
+
+
+@pytest.fixture(scope="module")
+def images_uint8() -> list[np.ndarray]:
+    dataset = open_dataset("demo", limit=N_IMAGES)
+    return [dataset.load(index) for index in range(N_IMAGES)]
+
+
+def test_every_product_is_there(run_dir: Path) -> None:
+    assert [name for name in PRODUCTS if not (run_dir / name).is_file()] == []
+
+
+def test_every_codec_that_runs_here_is_ok_on_every_image(rows: pd.DataFrame) -> None:
+    assert set(rows["codec"]) == set(codec_names())
+    here = rows[rows["codec"].map(runs_here)]
+    assert len(here)
+    assert here.loc[here["status"] != "ok", ["codec", "error"]].to_numpy().tolist() == []
+    assert set(rows.loc[~rows["codec"].map(runs_here), "status"]) <= {"skipped"}
+    key = ["codec", "setting", "point", "reconstruction"]
+    assert set(here.groupby(key)["image_index"].nunique()) == {N_IMAGES}
+    assert not here.duplicated([*key, "image_index"]).any()
+
+
+def test_file_bits_are_those_of_the_stored_streams(rows: pd.DataFrame, streams: pd.DataFrame) -> None:
+    key = ["codec", "setting", "image_index"]
+    whole = rows[rows["status"] == "ok"].groupby(key)["file_bits"].max()  # the last point is the whole file
+    stored = streams.set_index(key)["stream"].map(len) * 8
+    pd.testing.assert_series_equal(whole.sort_index(), stored.sort_index(), check_names=False, check_dtype=False)
+
+
+def test_bpp_is_file_bits_over_pixels(rows: pd.DataFrame) -> None:
+    ok = rows[rows["status"] == "ok"]
+    assert (ok["bpp"] == ok["file_bits"] / (ok["height"] * ok["width"])).all()
+
+
+def test_psnr_equals_that_of_streams_decoded_by_pillow_alone(
+    rows: pd.DataFrame, streams: pd.DataFrame, images_uint8: list[np.ndarray]
+) -> None:
+    checked = rows[rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok")]
+    stored = streams.set_index(["codec", "setting", "image_index"])["stream"]
+    assert len(checked)
+    for row in checked.itertuples():
+        with Image.open(io.BytesIO(stored[row.codec, row.setting, row.image_index])) as picture:
+            decoded = np.asarray(picture.convert("RGB"))
+        check_scores(row, images_uint8[row.image_index], decoded)
+
+
+def test_psnr_equals_that_of_pictures_decoded_anew_from_the_streams(
+    rows: pd.DataFrame, streams: pd.DataFrame, images_uint8: list[np.ndarray]
+) -> None:
+    checked = rows[~rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok") & (rows["image_index"] < 2)]
+    pictures = checked.set_index(["codec", "setting", "image_index", "point", "reconstruction"])
+    assert len(checked)
+    stored = streams[streams["codec"].isin(set(checked["codec"])) & (streams["image_index"] < 2)]
+    for stream in stored.itertuples():
+        codec = get_codec(stream.codec)  # decoding needs none of the encoder's settings, or this fails
+        for picture in codec.reconstructions(stream.stream):
+            key = (stream.codec, stream.setting, stream.image_index, picture.point.name, picture.name)
+            check_scores(pictures.loc[key], images_uint8[stream.image_index], picture.image_uint8)
+
+
+def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
+    error = np.mean((original.astype(np.float64) - decoded) ** 2)
+    assert row.mse == pytest.approx(error, rel=1e-12)  # both exact but for one rounding
+    if error:
+        expected = peak_signal_noise_ratio(original, decoded, data_range=255)
+        assert row.psnr_db == pytest.approx(expected, rel=1e-12)
+    else:
+        assert row.psnr_db == np.inf
+
+
+def test_show_tells_every_codec_and_where_the_products_are(run_dir: Path) -> None:
+    shown = CliRunner().invoke(app, ["bench", "show", str(run_dir)]).stdout
+    assert all(name in shown for name in codec_names())
+    assert all(str(run_dir / name) in shown for name in ("report.html", "plots", "summary.parquet", "per_image"))
+
+
+def test_a_second_run_finds_nothing_to_do(folder: Path, run_dir: Path) -> None:
+    before = files_with_times(run_dir)
+    done = snakemake(folder)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert files_with_times(run_dir) == before
+
+
+def test_a_codec_that_is_added_leaves_the_others_alone(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None})
+    assert snakemake(tmp_path, "results/small/evaluation.json").returncode == 0
+    run_dir = tmp_path / "results" / "small"
+    before = files_with_times(run_dir)
+    configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]})
+    done = snakemake(tmp_path, "results/small/evaluation.json")
+    assert done.returncode == 0, done.stderr
+    after = files_with_times(run_dir)
+    assert before.items() <= after.items()
+    assert len(after) == 2 * len(before)
+    assert set(read(run_dir, "per_image")["setting"]) == {"", "quality=50"}
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
+    run_dir = tmp_path / "results" / "small"
+    process = subprocess.Popen(
+        snakemake_command(tmp_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=quiet_environment(),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while len(files_with_times(run_dir)) < 40 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    before = files_with_times(run_dir)
+    assert len(before) >= 40
+    assert not (run_dir / "evaluation.json").exists(), "the run was over before it could be killed"
+    done = snakemake(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert before.items() <= files_with_times(run_dir).items()  # what was finished was not done again
+    rows = read(run_dir, "per_image")
+    assert not rows.duplicated(["codec", "setting", "image_index"]).any()
+    assert (rows["status"] == "ok").all()
+    assert set(rows.groupby(["codec", "setting"]).size()) == {N_IMAGES}
+    assert [path for path in run_dir.rglob(".*") if path.is_file()] == []  # nothing half written is left
+
+
+def test_lint_is_clean() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "good condition" in done.stdout + done.stderr
+
+
+def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None})
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    assert all(f"rule {stage}:" in output for stage in ("evaluate", "summarize", "plot", "report"))
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"codecs": {"jpgg": None}}, "did you mean jpeg"),
+        ({"codecs": {"jpeg": {"quality": 500}}}, "must be at most 100"),
+        ({"codecs": {"jpeg": 5}}, "jpeg"),
+        ({"codecs": {}}, "codecs"),
+        ({"limit": 0}, "limit"),
+        ({"speed": 3}, "speed"),
+        ({"dataset": "npz:nowhere.npz"}, "nowhere.npz"),
+    ],
+)
+def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
+    run = {"dataset": "demo", "codecs": {"png": None}, **change}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"runs": {"small": run}}))
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 1
+    assert named in done.stdout + done.stderr
