@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +24,8 @@ CHANNELS = 3
 class Outputs:
     """A step's predictions for tiles, in the coder's units; arrays are float64 [B, D], channel by channel."""
 
+    prediction: Prediction
+    """What the network gave, [B, 3, H, W]."""
     x_hat: np.ndarray
     """Estimate of the data, clipped to [-1, 1]."""
     mean_bins: np.ndarray
@@ -33,10 +35,9 @@ class Outputs:
 
     def rows(self, begin: int, end: int) -> Outputs:
         """The outputs of tiles ``begin`` to ``end``."""
-        return Outputs(self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
-
-
-OUTPUT_NAMES = tuple(item.name for item in fields(Outputs))
+        whole = self.prediction
+        part = Prediction(whole.x_hat[begin:end], whole.scale[begin:end])
+        return Outputs(part, self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
 
 
 class Predictor:
@@ -98,12 +99,13 @@ class Predictor:
         step = self.steps[index]
         x_hat = _rows(prediction.x_hat.clamp(-1, 1))
         scale_bins = _rows(prediction.scale) * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
-        return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
+        return Outputs(prediction, x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
 
 
 def _stack(outputs: list[Outputs]) -> Outputs:
-    x_hat, mean_bins, log2_scale = ([getattr(o, name) for o in outputs] for name in OUTPUT_NAMES)
-    return Outputs(np.concatenate(x_hat), np.concatenate(mean_bins), np.concatenate(log2_scale))
+    x_hats, scales = ([getattr(o.prediction, name) for o in outputs] for name in ("x_hat", "scale"))
+    arrays = ([getattr(o, name) for o in outputs] for name in ("x_hat", "mean_bins", "log2_scale"))
+    return Outputs(Prediction(torch.cat(x_hats), torch.cat(scales)), *(np.concatenate(array) for array in arrays))
 
 
 def _rows(values: torch.Tensor) -> np.ndarray:
