@@ -138,11 +138,16 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3]."""
+    """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3].
+
+    ``decode_ms`` is the time from the stream to this picture alone, from a codec that makes several in one go; None
+    leaves it to the caller to time the iteration.
+    """
 
     point: Point
     name: str
     image_uint8: np.ndarray
+    decode_ms: float | None = None
 
 
 class Codec(ABC):

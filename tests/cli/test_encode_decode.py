@@ -38,6 +38,28 @@ def test_a_step_and_its_bytes_give_the_same_picture(folder):
     assert (folder / "step.png").read_bytes() == (folder / "bytes.png").read_bytes()
 
 
+def test_info_tells_ideal_bits_by_step(folder):
+    info = json.loads(run("info", folder / "photo.uqdm").stdout)
+    assert info["model"] == "uqdm-demo"
+    assert len(info["ideal_bits"]) == 5
+    stage_bits = [8 * stage["bytes"] for stage in info["stages"]]
+    # Each step's bytes are its ideal bits and a little: offsets, rounding, and at most two words looked ahead.
+    assert all(0 < spent - ideal < 200 for spent, ideal in zip(stage_bits, info["ideal_bits"], strict=False))
+
+
+def test_salvage_gives_what_is_before_the_damage(folder):
+    info = json.loads(run("info", folder / "photo.uqdm", "--no-ideal").stdout)
+    data = bytearray((folder / "photo.uqdm").read_bytes())
+    data[info["stages"][2]["ends_at"] - 50] ^= 4
+    (folder / "bad.uqdm").write_bytes(data)
+    assert "step 3 of the file is damaged" in run("decode", folder / "bad.uqdm", folder / "bad.png").stderr
+    done = run("decode", folder / "bad.uqdm", folder / "bad.png", "--salvage")
+    assert done.returncode == 0
+    assert "step 2 is whole" in done.stderr
+    run("decode", folder / "photo.uqdm", folder / "step.png", "--step", 2)
+    assert (folder / "bad.png").read_bytes() == (folder / "step.png").read_bytes()
+
+
 def test_errors_are_one_line_and_leave_nothing_behind(folder):
     for arguments, message in [
         (("decode", folder / "photo.png", folder / "x.png"), "not a UQDM file"),

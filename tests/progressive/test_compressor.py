@@ -137,8 +137,58 @@ def test_junk_is_an_error_that_says_what_it_is_not(model, junk):
 def test_a_step_or_reconstruction_that_there_is_not_is_an_error(model, files):
     with pytest.raises(ValueError, match="step=5"):
         model.decompress(files, 5)
-    with pytest.raises(ValueError, match="choose one of denoise"):
+    with pytest.raises(ValueError, match="choose one of denoise, ancestral, flow"):
         model.decompress(files, 2, "magic")
+
+
+def test_sampled_pictures_are_seeded_and_do_not_depend_on_the_batch(model, files):
+    for kind in ("ancestral", "flow"):
+        together = model.decompress(files, 2, kind)
+        # Floats of another batch size may round to another level here and there; nothing more.
+        alone = model.decompress(files[1:2], 2, kind)[0]
+        assert np.abs(together[1].astype(int) - alone).max() <= 1
+    first, again, other = (model.decompress(files[:1], 1, "ancestral", noise_seed=seed) for seed in (0, 0, 1))
+    assert (first == again).all()
+    assert np.abs(first.astype(int) - other).mean() > 1
+
+
+def test_pictures_of_all_kinds_share_the_networks_calls(model, files, monkeypatch):
+    calls = []
+    predictor = model.predictor()
+    model.pictures(files[0])  # the first step's outputs are kept from here on
+    forward = predictor._denoiser.forward
+    monkeypatch.setattr(predictor._denoiser, "forward", lambda z, step: calls.append(step.index) or forward(z, step))
+    model.pictures(files[0], ("denoise", "ancestral", "flow"))
+    # 3 of coding (the first is kept), and 3 + 2 + 1 for each of the other two ways, whose first calls coding made.
+    assert len(calls) == 15
+
+
+def test_salvage_gives_the_steps_before_the_damage(model, files):
+    container = parse(files[0])
+    for step in (2, 3, 4):
+        data = bytearray(files[0])
+        data[container.stage_end(step - 1) + 40] ^= 8
+        picture, reason = model.salvage(bytes(data))
+        assert picture.step == step - 1
+        assert f"step {step}" in reason
+        assert (picture.image_uint8 == model.decompress(files[:1], step - 1)[0]).all()
+    picture, reason = model.salvage(files[0])
+    assert (picture.step, reason) == (None, "nothing")
+    picture, reason = model.salvage(files[0][:-1])
+    assert picture.step == 3
+    assert "cut" in reason
+    data = bytearray(files[0])
+    data[container.stage_end(0) + 10] ^= 1
+    with pytest.raises(StreamError, match="nothing can be saved"):
+        model.salvage(bytes(data))
+
+
+def test_progress_counts_tiles_to_the_end(model):
+    seen = []
+    image = np.zeros((130, 130 * 4, 3), np.uint8)
+    model.compress([image], report=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (27, 27)
+    assert len(seen) == 2
 
 
 def test_the_published_tiny_model_codes_exactly(shared):

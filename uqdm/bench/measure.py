@@ -155,7 +155,10 @@ def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture:
 
 
 def _timed(pictures: Iterator[Reconstruction]) -> Iterator[tuple[Reconstruction, float]]:
-    """Each picture with the decoder's time up to it in ms, without what its user does between two of them."""
+    """Each picture with the decoder's time up to it in ms, without what its user does between two of them.
+
+    A codec that makes pictures of several kinds in one go says itself what each took.
+    """
     spent_ms = 0.0
     pictures = iter(pictures)
     while True:
@@ -164,4 +167,4 @@ def _timed(pictures: Iterator[Reconstruction]) -> Iterator[tuple[Reconstruction,
         spent_ms += 1e3 * (time.perf_counter() - started)
         if picture is None:
             return
-        yield picture, spent_ms
+        yield picture, spent_ms if picture.decode_ms is None else picture.decode_ms

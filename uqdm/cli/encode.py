@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.model_options import Device, ModelName, Weights
+from uqdm.cli.progress import tile_progress
 
 
 def encode(
@@ -16,7 +17,7 @@ def encode(
     model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
-    seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile (a power of two)")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,
     device: Device = "cpu",
 ) -> None:
     """Compresses an image to one progressive file, lossless at its end."""
@@ -26,7 +27,8 @@ def encode(
 
     pixels = read_image_file(image)
     loaded = load_model(model, weights=weights, device=device)
-    (data,) = loaded.compress([pixels], seed=seed, seeds=seeds)
+    with tile_progress("encoding") as report:
+        (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, report=report)
     write_bytes(file, data)
     height, width = pixels.shape[:2]
     typer.echo(f"{file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp for {width}x{height} pixels")

@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 
 def info(
     file: Annotated[Path, typer.Argument(help="File made by uqdm encode, or the beginning of one", exists=True)],
+    model: Annotated[str | None, typer.Option(help="The model that made it, if it is not a shipped one")] = None,
+    ideal: Annotated[bool, typer.Option(help="Decode the file to tell its ideal bits")] = True,
 ) -> None:
-    """Prints header and index of a file as JSON; the model is not needed for it."""
+    """Prints all about a file as JSON: format, model, sizes, checks, and ideal bits by step."""
     from uqdm.coding.container import describe
 
-    typer.echo(json.dumps(describe(file.read_bytes()), indent=2))
+    data = file.read_bytes()
+    described = describe(data)
+    typer.echo(json.dumps({**described, **(_by_model(data, described["model_id"], model) if ideal else {})}, indent=2))
+
+
+def _by_model(data: bytes, model_id: str, given: str | None) -> dict[str, Any]:
+    """The model's name, and the ideal bits of each stage; null where no model that is here made the file."""
+    from uqdm.model.zoo import shipped_names
+    from uqdm.progressive import load_model
+
+    for name in [given] if given is not None else shipped_names():
+        loaded = load_model(name)
+        if given is not None or loaded.model.sha256.startswith(model_id):
+            bits = loaded.ideal_bits(data)
+            return {"model": loaded.model.name, "model_sha256": loaded.model.sha256, "ideal_bits": bits}
+    return {"model": None, "ideal_bits": None, "note": "no shipped model made this file: name it with --model"}

@@ -17,6 +17,11 @@ from uqdm.model.schedule import Step
 FOURIER_EXPONENTS = (5, 6)
 
 
+def linear_double(x: torch.Tensor, layer: nn.Linear) -> torch.Tensor:
+    """Applies a layer to x in float64, whatever its weights are stored in."""
+    return F.linear(x, layer.weight.double(), None if layer.bias is None else layer.bias.double())
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with group norm and SiLU, a bias from the conditioning vector, and a skip."""
 
@@ -35,8 +40,8 @@ class ResidualBlock(nn.Module):
             self.skip_conv = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Adds the block's output to x [B, C, H, W]; ``condition`` is [B, D]."""
-        h = self.net1(x) + self.cond_proj(condition)[:, :, None, None]
+        """Adds the block's output to x [B, C, H, W]; ``condition`` is [1, D], float64."""
+        h = self.net1(x) + linear_double(condition, self.cond_proj).to(x.dtype)[:, :, None, None]
         skip = self.skip_conv(x) if hasattr(self, "skip_conv") else x
         return skip + self.net2(h)
 
@@ -131,8 +136,8 @@ class ScoreNetwork(nn.Module):
         )
 
     def forward(self, z_t: torch.Tensor, gamma_t: float) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Returns eps_hat and the factor of the deviation (None if not learned), both shaped as z_t."""
-        condition = self.embed_conditioning(self._embed_time(gamma_t, z_t))
+        """Returns eps_hat and the factor of the deviation (None if not learned), both shaped as z_t, in float64."""
+        condition = self._condition(gamma_t, z_t)
         h = self.conv_in(self._features(z_t))
         skips = []
         for down in self.down_blocks:
@@ -143,25 +148,31 @@ class ScoreNetwork(nn.Module):
         h = self.mid_resnet_block_2(self.mid_attn_block(h), condition)
         for up in self.up_blocks:
             h = up(torch.cat([h, skips.pop()], dim=1), condition)
-        out = self.conv_out(h)
+        out = self.conv_out(h).double()
         eps_hat = out[:, : self.n_channels] + z_t
         if not self.learned_scale:
             return eps_hat, None
         # softplus shifted so that 0 gives a factor of 1
         return eps_hat, F.softplus(out[:, self.n_channels :] + math.log(math.e - 1))
 
-    def _embed_time(self, gamma_t: float, like: torch.Tensor) -> torch.Tensor:
+    def _condition(self, gamma_t: float, like: torch.Tensor) -> torch.Tensor:
+        """The conditioning vector, the same for a whole batch: [1, D] in float64, since it costs next to nothing."""
         # The constants of the configuration, not the learned schedule, scale gamma.
         # Rounding to float32 first, as the weights were trained with, matters: tau counts in thousandths.
-        gamma = torch.tensor(gamma_t, dtype=torch.float32, device=like.device)
-        tau = (1000 * ((gamma - self.gamma_min) / (self.gamma_max - self.gamma_min))).to(like.dtype)
-        angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=like.dtype, device=like.device)
-        return torch.cat([angles.sin(), angles.cos()])[None].expand(len(like), -1)
+        gamma = torch.tensor(gamma_t, dtype=torch.float32)
+        tau = 1000 * ((gamma - self.gamma_min) / (self.gamma_max - self.gamma_min)).double()
+        angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=torch.float64)
+        h = torch.cat([angles.sin(), angles.cos()])[None].to(like.device)
+        for layer in self.embed_conditioning:
+            h = linear_double(h, layer) if isinstance(layer, nn.Linear) else layer(h)
+        return h
 
     def _features(self, z_t: torch.Tensor) -> torch.Tensor:
         if not self.fourier_features:
             return z_t
-        angles = torch.cat([2 * math.pi * 2**n * z_t for n in FOURIER_EXPONENTS], dim=1)
+        # Whole turns are taken off before the multiplication by pi: 2^n z and what is left of it are exact in floats.
+        turns = torch.cat([2**n * z_t for n in FOURIER_EXPONENTS], dim=1)
+        angles = 2 * math.pi * (turns - turns.round())
         return torch.cat([z_t, angles.sin(), angles.cos()], dim=1)
 
 
@@ -175,7 +186,8 @@ class UNetDenoiser(Denoiser):
 
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:
         """See :meth:`uqdm.model.denoiser.Denoiser.forward`."""
+        # float64 from the last layer on: rounding x_hat to float32 would add errors of the size of the network's own.
         eps_hat, factor = self.network(z_t, step.gamma_t)
         x_hat = (z_t - step.sigma_t * eps_hat) / step.alpha_t
         base = step.forward_sd if self.forward_kernel_scale else step.posterior_sd
-        return Prediction(x_hat, torch.full_like(z_t, base) if factor is None else base * factor)
+        return Prediction(x_hat, torch.full_like(x_hat, base) if factor is None else base * factor)

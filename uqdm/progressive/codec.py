@@ -10,13 +10,15 @@ import numpy as np
 
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
-from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
+from uqdm.progressive.compressor import MAX_SEEDS, RECONSTRUCTIONS, UQDM, load_model
 
 LOSSLESS = "lossless"
 
 
 class UQDMCodec(Codec):
     """Universally quantized diffusion (Yang et al. 2025): one stream from a first glimpse to lossless.
+
+    Files don't depend on ``reconstruct`` and ``noise_seed``, which concern decoding alone.
 
     Points are ``step 0`` (what z_T alone shows) to ``step T``, and ``lossless``.
     """
@@ -27,6 +29,8 @@ class UQDMCodec(Codec):
         Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
+        Parameter("reconstruct", str, "all", choices=("all", *RECONSTRUCTIONS), help="which pictures of each step"),
+        Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
         Parameter("seeds", int, 0, minimum=0, maximum=MAX_SEEDS, help="seeds tried per tile; 0: as the model gains"),
     )
     suffix = ".uqdm"
@@ -61,15 +65,21 @@ class UQDMCodec(Codec):
         """Steps 0..T with the bytes of the prefix that holds them, and the lossless end."""
         container = self._model.open(stream)
         n_steps = self._model.n_steps
-        points = [Point(_step_name(step), container.stage_end(step), ("denoise",)) for step in range(n_steps + 1)]
+        points = [
+            Point(_step_name(step), container.stage_end(step), self._reconstructions) for step in range(n_steps + 1)
+        ]
         return [*points, Point(LOSSLESS, len(stream), ("exact",))]
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream, each network call made once."""
         points = {point.name: point for point in self.points(stream)}
-        for picture in self._model.pictures(stream):
+        for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
-            yield Reconstruction(point, point.reconstructions[0], picture.image_uint8)
+            yield Reconstruction(point, picture.reconstruction, picture.image_uint8, 1e3 * picture.seconds)
+
+    @property
+    def _reconstructions(self) -> tuple[str, ...]:
+        return RECONSTRUCTIONS if self.values["reconstruct"] == "all" else (self.values["reconstruct"],)
 
 
 def _step_name(step: int) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,13 +16,18 @@ from uqdm.coding.grids import MarginError
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
-from uqdm.progressive.decoder import ChunkState
-from uqdm.progressive.encoder import CodedChunk, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
+from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
-RECONSTRUCTIONS = ("denoise",)
+RECONSTRUCTIONS = ("denoise", "ancestral", "flow")
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
+OVERLAP = 2  # batches at once: one in the network while another is coded
+
+Report = Callable[[int, int], Any]
+"""Told how many tiles are done, and of how many."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -30,14 +37,27 @@ class Compressed:
     stream: bytes
     ideal_bits: list[float]
     seed: int
+    """Of the first tile."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded image: ``step`` 0..T, or None for the lossless one."""
+    """A decoded image: after ``step`` 0..T in some reconstruction, or the lossless one (``step`` None)."""
 
     step: int | None
+    reconstruction: str
     image_uint8: np.ndarray
+    seconds: float
+    """From the file to this picture, without what other pictures took; for a batch of files, of all together."""
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk of one of the images or files at hand."""
+
+    item: int
+    number: int
+    tiles: range
 
 
 def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu") -> UQDM:
@@ -58,10 +78,16 @@ class UQDM:
 
     Images are cut into tiles of the model's size. A file decodes to the same pixels whatever the batch, the threads
     or the machine, as long as the network's outputs differ by less than the file bears (see ``docs/format.md``).
+
+    ``precision="float64"`` runs the network in float64 to decode files that were made in float32 as well.
+    ``overlap`` is the number of batches at work at once: while one is in the network, another is coded.
     """
 
-    def __init__(self, model: Model, device: str = "cpu"):
-        self.model, self.device = model, device
+    def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int = OVERLAP):
+        if precision not in ("float32", "float64"):
+            raise ValueError(f"precision={precision!r}: choose float32 or float64")
+        self.model, self.device, self.overlap = model, device, overlap
+        self._always_double = precision == "float64"
         self._predictors: dict[bool, Predictor] = {}
         self._tolerances: dict[bool, list[tolerance.StepTolerance]] = {}
 
@@ -70,9 +96,11 @@ class UQDM:
         """T, the steps of a file before the lossless end."""
         return self.model.schedule.n_steps
 
-    def _predictor(self, double: bool) -> Predictor:
+    def predictor(self, double: bool = False) -> Predictor:
+        """The network as the coder runs it; ``double`` for files whose header asks for float64."""
         if double not in self._predictors:
-            self._predictors[double] = Predictor(self.model, self.device, double=double)
+            precise = double or self._always_double
+            self._predictors[double] = Predictor(self.model, self.device, double=precise)
         return self._predictors[double]
 
     def tolerances(self, double: bool = False) -> list[tolerance.StepTolerance]:
@@ -84,14 +112,20 @@ class UQDM:
     # ---- compressing ----------------------------------------------------------------------------------------
 
     def compress(
-        self, images: Sequence[np.ndarray] | np.ndarray, *, seed: int = 0, seeds: int | None = None
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        *,
+        seed: int = 0,
+        seeds: int | None = None,
+        report: Report | None = None,
     ) -> list[bytes]:
         """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
 
         For each tile the encoder takes the best of ``seeds`` (a power of two up to 256) starting at ``seed``; None
         means 16, or 1 where the model's first step looks at no latent.
         """
-        return [item.stream for item in self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False)]
+        made = self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False, report=report)
+        return [item.stream for item in made]
 
     def compress_detailed(
         self,
@@ -100,19 +134,20 @@ class UQDM:
         seed: int = 0,
         seeds: int | None = None,
         ideal: bool = True,
+        report: Report | None = None,
     ) -> list[Compressed]:
         """As :meth:`compress`, with ideal bits (empty lists unless ``ideal``)."""
         check_images(list(images))
         n_seeds = self._n_seeds(seeds)
         try:
-            return self._compress(images, seed, n_seeds, ideal, double=False)
+            return self._compress(images, seed, n_seeds, ideal, double=False, report=report)
         except MarginError:
             # Rare: some image's outputs crowd the boundaries. In float64 there is room for any.
             return [self._compress_one(image, seed, n_seeds, ideal) for image in images]
 
     def _n_seeds(self, seeds: int | None) -> int:
         if seeds is None:
-            return DEFAULT_SEEDS if self._predictor(False).first_depends_on_seed else 1
+            return DEFAULT_SEEDS if self.predictor().first_depends_on_seed else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
         return seeds
@@ -124,28 +159,31 @@ class UQDM:
             return self._compress([image], seed, n_seeds, ideal, double=True)[0]
 
     def _compress(
-        self, images: Sequence[np.ndarray] | np.ndarray, seed: int, n_seeds: int, ideal: bool, double: bool
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        seed: int,
+        n_seeds: int,
+        ideal: bool,
+        *,
+        double: bool,
+        report: Report | None = None,
     ) -> list[Compressed]:
         headers = [self._header(image, seed, n_seeds, double) for image in images]
-        jobs = [(i, chunk) for i, header in enumerate(headers) for chunk in header.chunks]
-        coded: list[list[CodedChunk]] = [[] for _ in images]
+        candidates = range(seed, seed + n_seeds)
+
+        def encode(batch: list[_Chunk]) -> list[tuple[CodedChunk, list[SentTile]]]:
+            return self._encode_batch(images, headers, batch, candidates, ideal=ideal)
+
+        coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
         chosen = [seed] * len(headers)
-        for batch in _batches(jobs):
-            pieces = [tiles.to_coordinates(self._tiles(images[i], chunk)) for i, chunk in batch]
-            positions = [position for _, chunk in batch for position in chunk]
-            levels = np.concatenate(pieces)
-            predictor = self._predictor(double)
-            candidates = range(seed, seed + n_seeds)
-            picked = [choose_seed(predictor, row, at, candidates) for row, at in zip(levels, positions, strict=True)]
-            sent = send_tiles(predictor, levels, positions, picked, ideal=ideal)
-            begin = 0
-            for i, chunk in batch:
-                part, begin = sent[begin : begin + len(chunk)], begin + len(chunk)
-                coded[i].append(write_chunk(part, predictor, self.tolerances(double), seed, headers[i].seed_bits))
-                chosen[i] = part[0].seed
+        for batch, results in self._overlapped(encode, _batches(headers), report):
+            for chunk, (stream, sent) in zip(batch, results, strict=True):
+                coded[chunk.item].append(stream)
+                if chunk.number == 0:
+                    chosen[chunk.item] = sent[0].seed
                 if ideal:
-                    bits[i] += np.sum([tile.ideal_bits for tile in part], axis=0)
+                    bits[chunk.item] += np.sum([tile.ideal_bits for tile in sent], axis=0)
         return [
             Compressed(
                 pack(header, [c.stream for c in chunks], [c.marks for c in chunks], [c.checks for c in chunks]),
@@ -155,11 +193,49 @@ class UQDM:
             for header, chunks, row, used in zip(headers, coded, bits, chosen, strict=True)
         ]
 
-    def _tiles(self, image: np.ndarray, chunk: range) -> np.ndarray:
-        return tiles.cut(image, self.model.image_size)[chunk.start : chunk.stop]
+    def _encode_batch(
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        headers: list[Header],
+        batch: list[_Chunk],
+        candidates: range,
+        *,
+        ideal: bool,
+    ) -> list[tuple[CodedChunk, list[SentTile]]]:
+        header = headers[batch[0].item]
+        predictor, tolerances = self.predictor(header.double), self.tolerances(header.double)
+        size = self.model.image_size
+        cut = [tiles.cut(images[chunk.item], size, chunk.tiles) for chunk in batch]
+        levels = tiles.to_coordinates(np.concatenate(cut))
+        positions = [position for chunk in batch for position in chunk.tiles]
+        seeds = [choose_seed(predictor, row, at, candidates) for row, at in zip(levels, positions, strict=True)]
+        sent = iter(send_tiles(predictor, levels, positions, seeds, ideal=ideal))
+        parts = [[next(sent) for _ in chunk.tiles] for chunk in batch]
+        return [(write_chunk(part, predictor, tolerances, candidates.start, header.seed_bits), part) for part in parts]
+
+    def _overlapped(
+        self, work: Callable[[list[_Chunk]], T], batches: Iterable[list[_Chunk]], report: Report | None
+    ) -> Iterator[tuple[list[_Chunk], T]]:
+        """Results of ``work`` in the order of the batches, with ``overlap`` of them at work at once."""
+        batches = list(batches)
+        total, done = sum(len(chunk.tiles) for batch in batches for chunk in batch), 0
+        with ThreadPoolExecutor(self.overlap) as pool:
+            ahead = [pool.submit(work, batch) for batch in batches[: self.overlap]]
+            try:
+                for number, batch in enumerate(batches):
+                    result = ahead.pop(0).result()
+                    if number + self.overlap < len(batches):
+                        ahead.append(pool.submit(work, batches[number + self.overlap]))
+                    yield batch, result
+                    done += sum(len(chunk.tiles) for chunk in batch)
+                    if report is not None:
+                        report(done, total)
+            finally:
+                for future in ahead:
+                    future.cancel()
 
     def _header(self, image: np.ndarray, seed: int, n_seeds: int, double: bool) -> Header:
-        predictor, steps = self._predictor(double), self.tolerances(double)
+        predictor, steps = self.predictor(double), self.tolerances(double)
         bins = [in_bins(item, predictor, index) for index, item in enumerate(steps)]
         return Header(
             model_id=self._model_id,
@@ -180,44 +256,102 @@ class UQDM:
 
     @property
     def _n_stages(self) -> int:
-        return self.n_steps + (not self._predictor(False).lattice[-1].window_is_free)
+        return self.n_steps + (not self.predictor().lattice[-1].window_is_free)
 
     # ---- decompressing --------------------------------------------------------------------------------------
 
     def decompress(
-        self, files: Sequence[bytes], step: int | None = None, reconstruction: str = "denoise"
+        self,
+        files: Sequence[bytes],
+        step: int | None = None,
+        reconstruction: str = "denoise",
+        *,
+        noise_seed: int = 0,
+        report: Report | None = None,
     ) -> np.ndarray | list[np.ndarray]:
         """Decodes files, or prefixes of files, to uint8 images: [N, H, W, 3], or a list where sizes differ.
 
         ``step`` 1..T gives the picture after that step, 0 what z_T alone shows; None the lossless image, or the last
-        step that a cut file holds. Raises :class:`uqdm.codec.StreamError` where a file is damaged, foreign, or does
-        not hold the step.
+        step that a cut file holds. ``reconstruction`` is ``denoise`` (the estimate of the image; the same pixels
+        everywhere), ``ancestral`` (the rest is sampled, with noise from ``noise_seed``) or ``flow`` (the rest follows
+        the probability flow). Raises :class:`uqdm.codec.StreamError` where a file is damaged, foreign, or does not
+        hold the step.
         """
+        self._check_wanted(step, reconstruction)
+        containers = [self.open(data) for data in files]
+        wanted = [Wanted(self._target(container, step), reconstruction, noise_seed) for container in containers]
+        images: list[np.ndarray] = [np.empty(0)] * len(files)
+        groups = {(item, container.header.double) for item, container in zip(wanted, containers, strict=True)}
+        for group in sorted(groups, key=repr):
+            members = [i for i, c in enumerate(containers) if (wanted[i], c.header.double) == group]
+            for i, found in zip(
+                members, self._decode([containers[i] for i in members], [group[0]], report), strict=True
+            ):
+                images[i] = found[0].image_uint8
+        same = len({image.shape for image in images}) == 1
+        return np.stack(images) if same else images
+
+    def _check_wanted(self, step: int | None, reconstruction: str) -> None:
         if reconstruction not in RECONSTRUCTIONS:
             raise ValueError(f"reconstruction={reconstruction!r}: choose one of {', '.join(RECONSTRUCTIONS)}")
         if step is not None and not 0 <= step <= self.n_steps:
             raise ValueError(f"step={step}: must be in 0..{self.n_steps}, or None for the lossless image")
-        images = [self._decode(data, step) for data in files]
-        same = len({image.shape for image in images}) == 1
-        return np.stack(images) if same else images
 
-    def _decode(self, data: bytes, step: int | None) -> np.ndarray:
+    def _target(self, container: Container, step: int | None) -> int | None:
+        """The step to decode a file to; raises StreamError if the file does not hold it."""
+        held, n_bytes = container.complete_stages(), len(container.data)
+        if step is not None and held < step:
+            raise StreamError(f"the file holds {held} whole steps, not {step}: it is cut at {n_bytes} bytes")
+        if step is None and held == 0:
+            raise StreamError(f"the file is cut inside step 1: it holds no whole step ({n_bytes} bytes)")
+        return held if step is None and held < self._n_stages else step
+
+    def pictures(
+        self, data: bytes, reconstructions: Sequence[str] = ("denoise",), *, noise_seed: int = 0
+    ) -> list[Picture]:
+        """Decodes a file once to the pictures of every step that it holds, 0 to T, and the lossless one.
+
+        Each call of the network that pictures have in common is made once.
+        """
+        for name in reconstructions:
+            self._check_wanted(None, name)
         container = self.open(data)
         held = container.complete_stages()
-        if step is None:
-            step = None if held == self._n_stages else held
-            if step == 0:
-                raise StreamError(f"the file is cut inside step 1: it holds no whole step ({len(data)} bytes)")
-        elif held < step:
-            raise StreamError(f"the file holds {held} whole steps, not {step}: it is cut at {len(data)} bytes")
-        *_, last = self._pictures(container, step, last_only=True)
-        return last.image_uint8
+        steps = range(min(held, self.n_steps) + 1)
+        wanted = [Wanted(step, name, noise_seed) for step in steps for name in reconstructions]
+        if held == self._n_stages:
+            wanted.append(Wanted(None, "exact"))
+        return self._decode([container], wanted)[0]
 
-    def pictures(self, data: bytes) -> Iterator[Picture]:
-        """Decodes a file once, and yields the picture of each step that it holds, 0 to T, then the lossless one."""
+    def salvage(self, data: bytes) -> tuple[Picture, str]:
+        """The best picture that a damaged file still gives, and what is wrong with the rest.
+
+        Raises :class:`uqdm.codec.StreamError` where nothing is left: a damaged header or first step.
+        """
         container = self.open(data)
         held = container.complete_stages()
-        yield from self._pictures(container, None if held == self._n_stages else held, last_only=False)
+        targets = [None] if held == self._n_stages else []
+        reason = "nothing" if targets else f"the file is cut at {len(data)} bytes"
+        for step in [*targets, *range(min(held, self.n_steps), 0, -1)]:
+            try:
+                return self._decode([container], [Wanted(step)])[0][0], reason
+            except StreamError as error:
+                reason = str(error)
+        raise StreamError(f"nothing can be saved: {reason}")
+
+    def ideal_bits(self, data: bytes) -> list[float]:
+        """Ideal bits of what a file holds, by the paper's accounting: each step, then the last stage. Decodes it."""
+        container = self.open(data)
+        held = container.complete_stages()
+        wanted = [Wanted(None if held == self._n_stages else held)]
+        predictor = self.predictor(container.header.double)
+        bits: list[list[float]] = []
+        for number in range(len(container.header.chunks)):
+            state = ChunkState(container, number, predictor, ideal_bits=[])
+            for _ in decode_chunks([state], wanted):
+                pass
+            bits.append(state.ideal_bits or [])
+        return np.sum(bits, axis=0).tolist()
 
     def open(self, data: bytes) -> Container:
         """Parses a file and checks that it is this model's; raises :class:`uqdm.codec.StreamError`."""
@@ -232,83 +366,45 @@ class UQDM:
             raise StreamError("the file's tile size or number of stages are not this model's: its header is damaged")
         return container
 
-    def _pictures(self, container: Container, step: int | None, *, last_only: bool) -> Iterator[Picture]:
-        """Pictures of steps 0..``step``, or all and the lossless one if None."""
-        header = container.header
-        predictor = self._predictor(header.double)
-        wanted = list(range(self.n_steps + 1 if step is None else step + 1))
-        names: list[int | None] = [*wanted, None] if step is None else list(wanted)
-        names = names[-1:] if last_only else names
-        if len(header.chunks) == 1:  # the common case: yield each picture as soon as it is there
-            for name, levels in _decode_chunks([ChunkState(container, 0, predictor)], names):
-                yield Picture(name, self._assemble(levels, header))
-            return
-        shape = (len(names), header.n_tiles, predictor.n_coordinates)
-        rows = np.empty(shape, np.uint8)
-        for chunk, positions in enumerate(header.chunks):
-            state = ChunkState(container, chunk, predictor)
-            for n, (_, levels) in enumerate(_decode_chunks([state], names)):
-                rows[n, positions.start : positions.stop] = levels
-        for name, levels in zip(names, rows, strict=True):
-            yield Picture(name, self._assemble(levels, header))
+    def _decode(
+        self, containers: list[Container], wanted: Sequence[Wanted], report: Report | None = None
+    ) -> list[list[Picture]]:
+        """The wanted pictures of each file; all files of one network precision."""
+        headers = [container.header for container in containers]
+        predictor = self.predictor(headers[0].double)
 
-    def _assemble(self, levels: np.ndarray, header: Header) -> np.ndarray:
-        return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
+        def decode(batch: list[_Chunk]) -> list[Decoded]:
+            states = [ChunkState(containers[chunk.item], chunk.number, predictor) for chunk in batch]
+            return list(decode_chunks(states, wanted))
+
+        rows = [[np.empty((h.n_tiles, predictor.n_coordinates), np.uint8) for _ in wanted] for h in headers]
+        seconds = np.zeros(len(wanted))
+        for batch, results in self._overlapped(decode, _batches(headers), report):
+            for n, decoded in enumerate(results):
+                seconds[n] += decoded.seconds
+                for chunk, part in zip(batch, decoded.parts, strict=True):
+                    rows[chunk.item][n][chunk.tiles.start : chunk.tiles.stop] = part
+        return [
+            [
+                Picture(item.step, item.reconstruction, _assemble(part, header), float(spent))
+                for item, part, spent in zip(wanted, row, seconds, strict=True)
+            ]
+            for header, row in zip(headers, rows, strict=True)
+        ]
 
 
-def _batches(jobs: list[tuple[int, range]]) -> Iterator[list[tuple[int, range]]]:
-    """Groups chunks so that a batch of the network has at most a chunk's number of tiles."""
-    batch: list[tuple[int, range]] = []
-    for job in jobs:
-        if batch and sum(len(chunk) for _, chunk in batch) + len(job[1]) > CHUNK_TILES:
-            yield batch
-            batch = []
-        batch.append(job)
+def _assemble(levels: np.ndarray, header: Header) -> np.ndarray:
+    return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
+
+
+def _batches(headers: Sequence[Header]) -> Iterator[list[_Chunk]]:
+    """All chunks, grouped so that a batch of the network has at most a full chunk's number of tiles."""
+    batch: list[_Chunk] = []
+    for item, header in enumerate(headers):
+        for number, positions in enumerate(header.chunks):
+            if sum(len(chunk.tiles) for chunk in batch) + len(positions) > CHUNK_TILES:
+                yield batch
+                batch = []
+            batch.append(_Chunk(item, number, positions))
     if batch:
         yield batch
-
-
-def _decode_chunks(states: list[ChunkState], names: Sequence[int | None]) -> Iterator[tuple[int | None, np.ndarray]]:
-    """Decodes chunks in step; yields for each name (a step, or None) the levels of all their tiles, int64 [B, D]."""
-    predictor = states[0].predictor
-    n_steps = len(predictor.steps)
-    lossless = names[-1] is None
-    last_step = n_steps if lossless else names[-1]
-    assert last_step is not None
-    if 0 in names:
-        yield 0, np.concatenate([state.first_picture() for state in states])
-    if last_step == 0:
-        return
-    n_stages = len(states[0].container.stages[0]) if lossless else last_step
-    for state in states:
-        state.open(n_stages)
-    _predict(predictor, 0, states)
-    for step in range(1, last_step + 1):
-        for state in states:
-            state.read_step()
-        if step < n_steps:
-            _predict(predictor, step, states)
-        for state in states:
-            state.check_step()
-        if step in names:
-            pictures = [state.picture() if step < n_steps else state.final_picture() for state in states]
-            yield step, np.concatenate(pictures)
-    if lossless:
-        for state in states:
-            state.read_last_stage()
-        yield None, np.concatenate([state.levels for state in states if state.levels is not None])
-
-
-def _predict(predictor: Predictor, index: int, states: list[ChunkState]) -> None:
-    n_t = np.concatenate([state.n_t for state in states])
-    outputs = predictor.predict(index, n_t, [seed for state in states for seed in state.seeds])
-    begin = 0
-    for state in states:
-        end = begin + len(state.positions)
-        state.read_offsets(outputs.rows(begin, end))
-        begin = end
-
-
-def prefix(container: Container, n_stages: int) -> Container:
-    """The same file cut after ``n_stages`` stages."""
-    return replace(container, data=container.data[: container.stage_end(n_stages)])

@@ -69,7 +69,7 @@ def send_tiles(
         if ideal:
             bits.append(step_ideal_bits(symbols, known, outputs))
     if ideal:
-        bits.append(_last_stage_ideal_bits(predictor, levels, n_t))
+        bits.append(last_stage_ideal_bits(predictor, levels, n_t))
     return [
         SentTile(
             seed=seeds[row],
@@ -98,7 +98,8 @@ def step_ideal_bits(symbols: np.ndarray, known: np.ndarray, outputs: Outputs) ->
     return (log_mass.sum(1) / -math.log(2)).numpy()
 
 
-def _last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndarray) -> np.ndarray:
+def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndarray) -> np.ndarray:
+    """Bits of each tile's pixels given z_0 alone, by the paper's accounting, float64 [B]."""
     step = predictor.steps[-1]
     x = torch.from_numpy((2 * levels + 1) / 256 - 1)
     z_0 = torch.from_numpy(n_0 * predictor.lattice[-1].unit)

@@ -16,6 +16,7 @@ from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.model.schedule import Step
 
 CHANNELS = 3
 
@@ -87,18 +88,28 @@ class Predictor:
     def _first(self, seed: int) -> Outputs:
         return self._run(self._exact, 0, start(seed, self.n_coordinates)[None])
 
+    def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
+        """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
+        size = self.model.image_size
+        z = torch.from_numpy(n_t * self.unit(index)).float().to(self.device, self.dtype)
+        return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=torch.channels_last)
+
+    def network(self, z_t: torch.Tensor, step: Step) -> Prediction:
+        """A bare call of the network, [B, 3, H, W]."""
+        with torch.inference_mode(), full_precision():
+            prediction = self._denoiser(z_t, step)
+        return Prediction(prediction.x_hat.to(z_t.dtype), prediction.scale.to(z_t.dtype))
+
     def _run(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> Outputs:
         weights = next(denoiser.parameters())
-        size = self.model.image_size
-        z = torch.from_numpy(n_t * self.unit(index)).float().to(weights.device, weights.dtype)
-        z = z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=torch.channels_last)
+        z = self.latents(index, n_t).to(weights.device, weights.dtype)
         with torch.inference_mode(), full_precision():
             return self._outputs(index, denoiser(z, self.steps[index]))
 
     def _outputs(self, index: int, prediction: Prediction) -> Outputs:
         step = self.steps[index]
-        x_hat = _rows(prediction.x_hat.clamp(-1, 1))
-        scale_bins = _rows(prediction.scale) * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
+        x_hat = data_rows(prediction.x_hat.clamp(-1, 1))
+        scale_bins = data_rows(prediction.scale) * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
         return Outputs(prediction, x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
 
 
@@ -108,7 +119,8 @@ def _stack(outputs: list[Outputs]) -> Outputs:
     return Outputs(Prediction(torch.cat(x_hats), torch.cat(scales)), *(np.concatenate(array) for array in arrays))
 
 
-def _rows(values: torch.Tensor) -> np.ndarray:
+def data_rows(values: torch.Tensor) -> np.ndarray:
+    """Values [B, 3, H, W] in the order of coding, float64 [B, D]."""
     return values.to("cpu", torch.float64).flatten(1).contiguous().numpy()
 
 

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 
-def cut(image_uint8: np.ndarray, size: int) -> np.ndarray:
-    """Cuts [H, W, 3] into tiles [n, size, size, 3], row by row; the last row and column of pixels are repeated to fill.
+def cut(image_uint8: np.ndarray, size: int, positions: Iterable[int]) -> np.ndarray:
+    """Cuts tiles [n, size, size, 3] out of [H, W, 3], at positions counted row by row.
 
-    >>> cut(np.zeros((65, 10, 3), np.uint8), 64).shape
+    Beyond the image, its last row and column of pixels are repeated.
+
+    >>> cut(np.zeros((65, 10, 3), np.uint8), 64, range(2)).shape
     (2, 64, 64, 3)
     """
-    height, width = image_uint8.shape[:2]
-    padded = np.pad(image_uint8, ((0, -height % size), (0, -width % size), (0, 0)), mode="edge")
-    rows, columns = padded.shape[0] // size, padded.shape[1] // size
-    return padded.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+    return np.stack([_tile(image_uint8, size, position) for position in positions])
+
+
+def _tile(image_uint8: np.ndarray, size: int, position: int) -> np.ndarray:
+    row, column = divmod(position, -(-image_uint8.shape[1] // size))
+    piece = image_uint8[row * size : (row + 1) * size, column * size : (column + 1) * size]
+    return np.pad(piece, ((0, size - piece.shape[0]), (0, size - piece.shape[1]), (0, 0)), mode="edge")
 
 
 def join(tiles_uint8: np.ndarray, height: int, width: int) -> np.ndarray:
