@@ -24,7 +24,7 @@ from uqdm.model.schedule import Schedule, Step
 from uqdm.training.data import random_crops
 
 
-class TrainingError(RuntimeError):
+class TrainingError(ValueError):
     """Training cannot go on; the message says at which iteration and why."""
 
 
@@ -107,7 +107,7 @@ def train(
         bpp = step_loss_bpp(denoiser, schedule, to_data(crops), index, bfloat16=recipe.bfloat16)
         if not torch.isfinite(bpp):
             raise TrainingError(
-                f"iteration {iteration}: the rate of step {index} is {float(bpp)} bpp; lower the learning rate"
+                f"iteration {iteration}: the rate of step {index} is {bpp.item()} bpp; lower the learning rate"
             )
         bpp.backward()
         nn.utils.clip_grad_norm_(denoiser.parameters(), recipe.clip_norm)
