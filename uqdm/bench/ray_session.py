@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import ray
 
 from uqdm.bench.provenance import available_cores
+
+_KNOCK_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,12 @@ def _start(cpus: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except ConnectionError as error:
+        except OSError as error:
             raise ConnectionError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, or unset it to run locally"
+                f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, set RAY_AUTH_MODE=token "
+                "and RAY_AUTH_TOKEN if it asks for a token, or unset RAY_ADDRESS to run on this machine"
             ) from error
         return
     ray.init(
@@ -61,6 +66,13 @@ def _start(cpus: int | None) -> None:
         logging_level=logging.ERROR,
     )
     _stop_autoscaler()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError if nothing listens at ``host:port``; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
 
 
 def _stop_autoscaler() -> None:
