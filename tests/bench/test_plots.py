@@ -53,7 +53,7 @@ def test_every_plot_is_written_in_each_format(finished_run: Path) -> None:
 
 def test_every_codec_is_named_on_the_curves(finished_run: Path) -> None:
     texts = svg_texts(finished_run / "plots" / "rate_distortion.svg")
-    for label in ("toy-raw", "toy-faulty", "toy-model floor", "toy-model middle", "toy-model floor, ideal rate"):
+    for label in ("toy-raw", "toy-faulty", "toy-model floor", "toy-model middle", "ideal rate"):
         drawn = label in texts or any(text.startswith(f"{label} ") for text in texts)
         assert drawn, f"{label} is not among {texts}"
     everything = " ".join(texts)

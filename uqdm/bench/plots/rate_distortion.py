@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
 _LOSSLESS_ROW_IN = 0.21
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
+IDEAL = "ideal rate"
 
 
 def draw(run_dir: Path) -> Figure:
@@ -63,12 +64,24 @@ def caption(run_dir: Path) -> str:
 
 
 def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
-    seen: dict[str, int] = {}
     for curve in drawn:
-        number = seen[curve.codec] = seen.get(curve.codec, -1) + 1
-        _draw_curve(axes, curve, LINE_STYLES[number % len(LINE_STYLES)])
+        siblings = sorted((other.label for other in drawn if other.codec == curve.codec), key=_denoised_first)
+        _draw_curve(axes, curve, LINE_STYLES[siblings.index(curve.label) % len(LINE_STYLES)])
     if drawn:
-        axes.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="#dddddd", handlelength=2.6)
+        handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+        ideal = handles.pop(IDEAL, None)  # last, and once for all curves
+        handles |= {IDEAL: ideal} if ideal is not None else {}
+        style = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
+        axes.legend(handles.values(), handles.keys(), loc="upper left", **style)
+
+
+def _denoised_first(label: str) -> tuple[bool, str]:
+    """The order in which curves of one codec take line styles: the plain picture is solid."""
+    return not label.endswith("denoise"), label
+
+
+def _legend_text(label: str) -> str:
+    return IDEAL if label.endswith(IDEAL) else label
 
 
 def _draw_curve(axes: Axes, curve: Curve, line_style: str) -> None:
@@ -90,7 +103,7 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: str) -> None:
     )
     ideal = points[points.ideal_bpp > 0]
     if len(ideal):
-        label = f"{curve.label}, ideal rate"
+        label = f"{curve.label}, {IDEAL}"
         axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", color=colour, lw=1, alpha=0.55, label=label, zorder=1)
 
 
