@@ -62,11 +62,11 @@ def test_salvage_gives_what_is_before_the_damage(folder):
 
 def test_errors_are_one_line_and_leave_nothing_behind(folder):
     for arguments, message in [
-        (("decode", folder / "photo.png", folder / "x.png"), "not a UQDM file"),
+        (("decode", folder / "photo.png", folder / "x.png"), "photo.png: not a UQDM file"),
         (("decode", folder / "photo.uqdm", folder / "x.unknown"), "unknown kind of image"),
-        (("encode", folder / "photo.uqdm", folder / "x.uqdm"), "not an image of a known format"),
+        (("encode", folder / "photo.uqdm", folder / "x.uqdm"), "photo.uqdm: not an image of a known format"),
         (("decode", folder / "photo.uqdm", folder / "x.png", "--model", "nosuch"), "no model 'nosuch'"),
-        (("info", folder / "photo.png"), "not a UQDM file"),
+        (("info", folder / "photo.png"), "photo.png: not a UQDM file"),
     ]:
         done = run(*arguments)
         assert done.returncode == 1

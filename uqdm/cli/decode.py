@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.about import about
 from uqdm.cli.model_options import Device, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
@@ -36,11 +37,12 @@ def decode(
     data = file.read_bytes()[:n_bytes]
     loaded = load_model(model, weights=weights, device=device)
     if salvage:
-        picture, reason = loaded.salvage(data)
+        with about(file):
+            picture, reason = loaded.salvage(data)
         pixels = picture.image_uint8
         typer.echo(f"{file}: {_held(picture.step)} is whole; lost: {reason}", err=True)
     else:
-        with tile_progress("decoding") as report:
+        with about(file), tile_progress("decoding") as report:
             (pixels,) = loaded.decompress([data], step, reconstruction, noise_seed=noise_seed, report=report)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, Image.EXTENSION[image.suffix.lower()])

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.about import about
 from uqdm.cli.model_options import Device, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
@@ -25,7 +26,8 @@ def encode(
     from uqdm.bench.files import write_bytes
     from uqdm.progressive import load_model
 
-    pixels = read_image_file(image)
+    with about(image):
+        pixels = read_image_file(image)
     loaded = load_model(model, weights=weights, device=device)
     with tile_progress("encoding") as report:
         (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, report=report)

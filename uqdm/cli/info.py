@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from uqdm.cli.about import about
+
 
 def info(
     file: Annotated[Path, typer.Argument(help="File made by uqdm encode, or the beginning of one", exists=True)],
@@ -18,7 +20,8 @@ def info(
     from uqdm.coding.container import describe
 
     data = file.read_bytes()
-    described = describe(data)
+    with about(file):
+        described = describe(data)
     typer.echo(json.dumps({**described, **(_by_model(data, described["model_id"], model) if ideal else {})}, indent=2))
 
 
