@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 
 from uqdm.codec import StreamError, check_images
 from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack, parse
@@ -23,7 +24,6 @@ from uqdm.progressive.predictor import Predictor
 RECONSTRUCTIONS = ("denoise", "ancestral", "flow")
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
-OVERLAP = 2  # batches at once: one in the network while another is coded
 
 Report = Callable[[int, int], Any]
 """Told how many tiles are done, and of how many."""
@@ -80,10 +80,11 @@ class UQDM:
     or the machine, as long as the network's outputs differ by less than the file bears (see ``docs/format.md``).
 
     ``precision="float64"`` runs the network in float64 to decode files that were made in float32 as well.
-    ``overlap`` is the number of batches at work at once: while one is in the network, another is coded.
+    ``overlap`` is the number of batches at work at once: while one is in the network, another is coded. By default it
+    is 2, or 1 where torch is held to one thread.
     """
 
-    def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int = OVERLAP):
+    def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
         self.model, self.device, self.overlap = model, device, overlap
@@ -219,13 +220,14 @@ class UQDM:
         """Results of ``work`` in the order of the batches, with ``overlap`` of them at work at once."""
         batches = list(batches)
         total, done = sum(len(chunk.tiles) for batch in batches for chunk in batch), 0
-        with ThreadPoolExecutor(self.overlap) as pool:
-            ahead = [pool.submit(work, batch) for batch in batches[: self.overlap]]
+        overlap = self.overlap or min(2, torch.get_num_threads())
+        with ThreadPoolExecutor(overlap) as pool:
+            ahead = [pool.submit(work, batch) for batch in batches[:overlap]]
             try:
                 for number, batch in enumerate(batches):
                     result = ahead.pop(0).result()
-                    if number + self.overlap < len(batches):
-                        ahead.append(pool.submit(work, batches[number + self.overlap]))
+                    if number + overlap < len(batches):
+                        ahead.append(pool.submit(work, batches[number + overlap]))
                     yield batch, result
                     done += sum(len(chunk.tiles) for chunk in batch)
                     if report is not None:
