@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
-import torch
 
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack, parse
+from uqdm.coding.container import MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
+from uqdm.progressive.batches import Chunk, Report, batches, overlapped
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
@@ -24,10 +22,6 @@ from uqdm.progressive.predictor import Predictor
 RECONSTRUCTIONS = ("denoise", "ancestral", "flow")
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
-
-Report = Callable[[int, int], Any]
-"""Told how many tiles are done, and of how many."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,15 +43,6 @@ class Picture:
     image_uint8: np.ndarray
     seconds: float
     """From the file to this picture, without what other pictures took; for a batch of files, of all together."""
-
-
-@dataclass(frozen=True)
-class _Chunk:
-    """A chunk of one of the images or files at hand."""
-
-    item: int
-    number: int
-    tiles: range
 
 
 def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu") -> UQDM:
@@ -172,13 +157,13 @@ class UQDM:
         headers = [self._header(image, seed, n_seeds, double) for image in images]
         candidates = range(seed, seed + n_seeds)
 
-        def encode(batch: list[_Chunk]) -> list[tuple[CodedChunk, list[SentTile]]]:
+        def encode(batch: list[Chunk]) -> list[tuple[CodedChunk, list[SentTile]]]:
             return self._encode_batch(images, headers, batch, candidates, ideal=ideal)
 
         coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
         chosen = [seed] * len(headers)
-        for batch, results in self._overlapped(encode, _batches(headers), report):
+        for batch, results in overlapped(encode, batches(headers), self.overlap, report):
             for chunk, (stream, sent) in zip(batch, results, strict=True):
                 coded[chunk.item].append(stream)
                 if chunk.number == 0:
@@ -198,7 +183,7 @@ class UQDM:
         self,
         images: Sequence[np.ndarray] | np.ndarray,
         headers: list[Header],
-        batch: list[_Chunk],
+        batch: list[Chunk],
         candidates: range,
         *,
         ideal: bool,
@@ -213,28 +198,6 @@ class UQDM:
         sent = iter(send_tiles(predictor, levels, positions, seeds, ideal=ideal))
         parts = [[next(sent) for _ in chunk.tiles] for chunk in batch]
         return [(write_chunk(part, predictor, tolerances, candidates.start, header.seed_bits), part) for part in parts]
-
-    def _overlapped(
-        self, work: Callable[[list[_Chunk]], T], batches: Iterable[list[_Chunk]], report: Report | None
-    ) -> Iterator[tuple[list[_Chunk], T]]:
-        """Results of ``work`` in the order of the batches, with ``overlap`` of them at work at once."""
-        batches = list(batches)
-        total, done = sum(len(chunk.tiles) for batch in batches for chunk in batch), 0
-        overlap = self.overlap or min(2, torch.get_num_threads())
-        with ThreadPoolExecutor(overlap) as pool:
-            ahead = [pool.submit(work, batch) for batch in batches[:overlap]]
-            try:
-                for number, batch in enumerate(batches):
-                    result = ahead.pop(0).result()
-                    if number + overlap < len(batches):
-                        ahead.append(pool.submit(work, batches[number + overlap]))
-                    yield batch, result
-                    done += sum(len(chunk.tiles) for chunk in batch)
-                    if report is not None:
-                        report(done, total)
-            finally:
-                for future in ahead:
-                    future.cancel()
 
     def _header(self, image: np.ndarray, seed: int, n_seeds: int, double: bool) -> Header:
         predictor, steps = self.predictor(double), self.tolerances(double)
@@ -375,13 +338,13 @@ class UQDM:
         headers = [container.header for container in containers]
         predictor = self.predictor(headers[0].double)
 
-        def decode(batch: list[_Chunk]) -> list[Decoded]:
+        def decode(batch: list[Chunk]) -> list[Decoded]:
             states = [ChunkState(containers[chunk.item], chunk.number, predictor) for chunk in batch]
             return list(decode_chunks(states, wanted))
 
         rows = [[np.empty((h.n_tiles, predictor.n_coordinates), np.uint8) for _ in wanted] for h in headers]
         seconds = np.zeros(len(wanted))
-        for batch, results in self._overlapped(decode, _batches(headers), report):
+        for batch, results in overlapped(decode, batches(headers), self.overlap, report):
             for n, decoded in enumerate(results):
                 seconds[n] += decoded.seconds
                 for chunk, part in zip(batch, decoded.parts, strict=True):
@@ -397,16 +360,3 @@ class UQDM:
 
 def _assemble(levels: np.ndarray, header: Header) -> np.ndarray:
     return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
-
-
-def _batches(headers: Sequence[Header]) -> Iterator[list[_Chunk]]:
-    """All chunks, grouped so that a batch of the network has at most a full chunk's number of tiles."""
-    batch: list[_Chunk] = []
-    for item, header in enumerate(headers):
-        for number, positions in enumerate(header.chunks):
-            if sum(len(chunk.tiles) for chunk in batch) + len(positions) > CHUNK_TILES:
-                yield batch
-                batch = []
-            batch.append(_Chunk(item, number, positions))
-    if batch:
-        yield batch
