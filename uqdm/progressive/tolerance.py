@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +19,7 @@ from uqdm.progressive.predictor import Outputs, Predictor
 
 MARGIN = 2.5
 """A tolerance is this many times the largest difference that was measured."""
+_METHOD = 1  # raise it when what is measured, or the margin, changes: kept values are then measured again
 _FLOOR = 2.0**-24  # no measured difference is trusted below this
 
 
@@ -35,15 +41,38 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
         return [_DOUBLE] * model.schedule.n_steps
     given = model.config.get("tolerance")
     if given is not None:
-        return [StepTolerance(float(item["x_hat"]), float(item["log2_scale"])) for item in given]
-    return measure(model)
+        return _from_data(given)
+    return _kept(model)
+
+
+def _kept(model: Model) -> list[StepTolerance]:
+    """Measured tolerances of a model, kept on disk: only an encoder uses them, and files tell what they bear."""
+    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
+    file = root / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
+    try:
+        return _from_data(json.loads(file.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        measured = measure(model)
+    with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, nothing else
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
+        temporary.write_text(json.dumps(_to_data(measured)))
+        os.replace(temporary, file)
+    return measured
+
+
+def _to_data(tolerances: list[StepTolerance]) -> list[dict[str, float]]:
+    return [{"x_hat": item.x_hat, "log2_scale": item.log2_scale} for item in tolerances]
+
+
+def _from_data(data: Any) -> list[StepTolerance]:
+    return [StepTolerance(float(item["x_hat"]), float(item["log2_scale"])) for item in data]
 
 
 def record(folder: Path) -> None:
     """Measures a model of the project's own, and writes what was found into its configuration."""
     model = load(folder)
-    given = [{"x_hat": item.x_hat, "log2_scale": item.log2_scale} for item in measure(model)]
-    write_config(folder, {**model.config, "tolerance": given})
+    write_config(folder, {**model.config, "tolerance": _to_data(measure(model))})
 
 
 def measure(model: Model) -> list[StepTolerance]:
