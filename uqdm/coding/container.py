@@ -9,6 +9,7 @@ layout byte by byte.
 from __future__ import annotations
 
 import binascii
+import bisect
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,10 @@ MODEL_ID_BYTES = 3
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28
 """No file may claim more pixels than this."""
+_FIRST_BYTES = (0, 192, 240, 252, 255, 256)
+"""Where the first bytes of numbers of 1, 2, ... 5 bytes begin."""
+# Bits of the flags; those between hold seed_bits.
+_DOUBLE, _SEED_BITS_SHIFT, _SEED_BITS_MASK, _HAS_SIZE, _HAS_SEED = 1, 1, 15, 32, 64
 _EPS_BASE = 4  # eps codes stand for 2^-4 to 2^-34 in steps of 2^-2
 
 
@@ -107,7 +112,7 @@ def pack(header: Header, streams: list[bytes], marks: list[list[int]], checks: l
     index = bytearray()
     for parts, values in zip(segments, checks, strict=True):
         for part, value in itertools.zip_longest(parts, values):
-            index += _varint(len(part) // 2)
+            index += _number(len(part) // 2)
             if value is not None:
                 index += value.to_bytes(2, "big")
     head = _pack_header(header)
@@ -121,11 +126,14 @@ def _split(stream: bytes, ends: list[int]) -> list[bytes]:
 
 
 def _pack_header(header: Header) -> bytes:
-    flags = int(header.double) | header.seed_bits << 1
+    has_size = (header.width, header.height) != (header.tile_size, header.tile_size)
+    flags = _DOUBLE * header.double | header.seed_bits << _SEED_BITS_SHIFT
+    flags |= _HAS_SIZE * has_size | _HAS_SEED * (header.seed > 0)
     layout = (header.tile_size.bit_length() - 1) << 4 | (header.n_stages - 1)
     eps = _eps_code(header.mean_eps_bins) << 4 | _eps_code(header.scale_eps_octaves)
     fixed = MAGIC + bytes([VERSION]) + header.model_id + bytes([flags, layout, eps])
-    return fixed + _varint(header.width) + _varint(header.height) + _varint(header.seed)
+    size = _number(header.width) + _number(header.height) if has_size else b""
+    return fixed + size + (_number(header.seed) if header.seed else b"")
 
 
 def parse(data: bytes) -> Container:
@@ -154,20 +162,21 @@ def parse(data: bytes) -> Container:
 def _parse_header(source: _Source) -> Header:
     model_id = source.take(MODEL_ID_BYTES, "model id")
     flags, layout, eps = source.take(3, "flags")
+    if flags >= 2 * _HAS_SEED:
+        raise StreamError(f"flags {flags:#04x} are unknown to this version")
+    tile_size = 1 << (layout >> 4)
     header = Header(
         model_id=model_id,
-        width=source.varint("width"),
-        height=source.varint("height"),
-        tile_size=1 << (layout >> 4),
+        width=source.number("width") if flags & _HAS_SIZE else tile_size,
+        height=source.number("height") if flags & _HAS_SIZE else tile_size,
+        tile_size=tile_size,
         n_stages=(layout & 15) + 1,
-        seed=source.varint("seed"),
-        seed_bits=(flags >> 1) & 15,
-        double=bool(flags & 1),
+        seed=source.number("seed") if flags & _HAS_SEED else 0,
+        seed_bits=(flags >> _SEED_BITS_SHIFT) & _SEED_BITS_MASK,
+        double=bool(flags & _DOUBLE),
         mean_eps_bins=_eps(eps >> 4),
         scale_eps_octaves=_eps(eps & 15),
     )
-    if flags >> 5:
-        raise StreamError(f"flags {flags:#04x} are unknown to this version")
     if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
         raise StreamError(f"size {header.width}x{header.height} is out of range (1 to {MAX_SIDE})")
     if header.width * header.height > MAX_PIXELS:
@@ -183,7 +192,7 @@ def _parse_index(source: _Source, header: Header) -> list[list[tuple[int, int | 
 
 def _parse_entry(source: _Source, stage: int, header: Header) -> tuple[int, int | None]:
     """Bytes of a segment, and its check value."""
-    n_bytes = 2 * source.varint("index")
+    n_bytes = 2 * source.number("index")
     is_last = stage == header.n_stages - 1
     return n_bytes, None if is_last else int.from_bytes(source.take(2, "index"), "big")
 
@@ -210,13 +219,14 @@ def _eps(code: int) -> float:
     return 2.0 ** -(_EPS_BASE + 2 * code)
 
 
-def _varint(value: int) -> bytes:
-    """Groups of 7 bits, low ones first, with a bit that says whether more follow."""
-    out = bytearray()
-    while value >= 128:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
+def _number(value: int) -> bytes:
+    """1 byte for values below 192, 2 for the next 48 * 2^8, and so on: the first byte says how many follow."""
+    for n_more, (first, past) in enumerate(itertools.pairwise(_FIRST_BYTES)):
+        room = (past - first) << 8 * n_more
+        if value < room:
+            return (value + (first << 8 * n_more)).to_bytes(1 + n_more, "big")
+        value -= room
+    raise ValueError(f"{value} is too large for a file")
 
 
 class _Source:
@@ -232,14 +242,14 @@ class _Source:
         self.position += n
         return part
 
-    def varint(self, what: str) -> int:
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self.take(1, what)[0]
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-        raise StreamError(f"the {what} holds a number beyond 35 bits")
+    def number(self, what: str) -> int:
+        data = self.take(1, what)
+        n_more = bisect.bisect_right(_FIRST_BYTES, data[0]) - 1
+        data += self.take(n_more, what)
+        below = sum(
+            (past - first) << 8 * n for n, (first, past) in enumerate(itertools.pairwise(_FIRST_BYTES[: n_more + 1]))
+        )
+        return int.from_bytes(data, "big") - (_FIRST_BYTES[n_more] << 8 * n_more) + below
 
 
 def describe(data: bytes) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from fractions import Fraction
 
 import numpy as np
 
+from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import DITHER_LEVELS, START_BITS
 
 UNITS = 2 * DITHER_LEVELS  # lattice units in a bin
 _UNIT_BITS = 9
 _FIX = 32  # fractional bits of the constants
-LOCATION_BITS = 16  # fractional bits of a location in bins
 MAX_LATENT = 1 << 28  # |n| beyond this is no latent of an image
 
 

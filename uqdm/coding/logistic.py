@@ -18,9 +18,11 @@ from numba import njit
 
 TOTAL_BITS = 24
 TOTAL = 1 << TOTAL_BITS
-SCALE_UNITS = 2048
+LOCATION_BITS = 16
+"""Fractional bits of a location."""
+SCALE_BITS = 11
+SCALE_UNITS = 1 << SCALE_BITS
 """Steps of the scale's exponent in an octave."""
-_SCALE_BITS = 11
 MIN_SCALE, MAX_SCALE = -12 * SCALE_UNITS, 8 * SCALE_UNITS - 1
 """Range of scale exponents: 2^-12 to 2^8 bins."""
 _ONE = 1 << 30
@@ -56,14 +58,14 @@ INVERSE_POWERS = _power_table()
 @njit(cache=True)
 def half_window(scale: int) -> int:
     """Symbols on either side of the location that are coded without an escape."""
-    octave = (scale >> _SCALE_BITS) + 1  # the scale is below 2^octave bins
+    octave = (scale >> SCALE_BITS) + 1  # the scale is below 2^octave bins
     return ((17 << octave) if octave >= 0 else (17 >> -octave)) + 2
 
 
 @njit(cache=True)
 def logistic_at(edge: int, scale: int) -> int:
     """S(edge / s) in units of 2^-30, for an edge with 16 fractional bits; non-decreasing in the edge."""
-    octave = scale >> _SCALE_BITS
+    octave = scale >> SCALE_BITS
     magnitude = edge if edge >= 0 else -edge
     argument = (magnitude * INVERSE_POWERS[scale & (SCALE_UNITS - 1)]) >> (46 - _ARGUMENT_BITS + octave)
     if argument >= (_RANGE << _ARGUMENT_BITS):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -28,6 +29,9 @@ class Denoiser(nn.Module, ABC):
 
     ``needs_input(step)`` is False where the prediction does not depend on z_t; it then holds for every image.
     """
+
+    memory_format: ClassVar[torch.memory_format] = torch.channels_last
+    """Layout of weights and latents in which the network runs best, of those in which it is exact."""
 
     @abstractmethod
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:

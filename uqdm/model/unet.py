@@ -17,8 +17,9 @@ from uqdm.model.schedule import Step
 FOURIER_EXPONENTS = (5, 6)
 
 
-def linear_double(x: torch.Tensor, layer: nn.Linear) -> torch.Tensor:
+def linear_double(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
     """Applies a layer to x in float64, whatever its weights are stored in."""
+    assert isinstance(layer, nn.Linear)
     return F.linear(x, layer.weight.double(), None if layer.bias is None else layer.bias.double())
 
 
@@ -137,8 +138,8 @@ class ScoreNetwork(nn.Module):
 
     def forward(self, z_t: torch.Tensor, gamma_t: float) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Returns eps_hat and the factor of the deviation (None if not learned), both shaped as z_t, in float64."""
-        condition = self._condition(gamma_t, z_t)
-        h = self.conv_in(self._features(z_t))
+        condition = self._condition(gamma_t)
+        h = self.conv_in(self._features(z_t.to(self.conv_in.weight.dtype)))
         skips = []
         for down in self.down_blocks:
             skips.append(h)
@@ -155,14 +156,14 @@ class ScoreNetwork(nn.Module):
         # softplus shifted so that 0 gives a factor of 1
         return eps_hat, F.softplus(out[:, self.n_channels :] + math.log(math.e - 1))
 
-    def _condition(self, gamma_t: float, like: torch.Tensor) -> torch.Tensor:
+    def _condition(self, gamma_t: float) -> torch.Tensor:
         """The conditioning vector, the same for a whole batch: [1, D] in float64, since it costs next to nothing."""
         # The constants of the configuration, not the learned schedule, scale gamma.
         # Rounding to float32 first, as the weights were trained with, matters: tau counts in thousandths.
         gamma = torch.tensor(gamma_t, dtype=torch.float32)
         tau = 1000 * ((gamma - self.gamma_min) / (self.gamma_max - self.gamma_min)).double()
         angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=torch.float64)
-        h = torch.cat([angles.sin(), angles.cos()])[None].to(like.device)
+        h = torch.cat([angles.sin(), angles.cos()])[None].to(self.conv_in.weight.device)
         for layer in self.embed_conditioning:
             h = linear_double(h, layer) if isinstance(layer, nn.Linear) else layer(h)
         return h
@@ -170,14 +171,17 @@ class ScoreNetwork(nn.Module):
     def _features(self, z_t: torch.Tensor) -> torch.Tensor:
         if not self.fourier_features:
             return z_t
-        # Whole turns are taken off before the multiplication by pi: 2^n z and what is left of it are exact in floats.
-        turns = torch.cat([2**n * z_t for n in FOURIER_EXPONENTS], dim=1)
-        angles = 2 * math.pi * (turns - turns.round())
+        # Angles of float32 whatever the network runs in: up to some thousands, their rounding is part of the features.
+        single = z_t.float()
+        angles = torch.cat([2 * math.pi * 2**n * single for n in FOURIER_EXPONENTS], dim=1).to(z_t.dtype)
         return torch.cat([z_t, angles.sin(), angles.cos()], dim=1)
 
 
 class UNetDenoiser(Denoiser):
     """The published network as a denoiser: eps_hat to x_hat, and the factor to a deviation."""
+
+    # With channels last, group norm sums in plain float32: up to 4 times the error, and only 5 % faster.
+    memory_format = torch.contiguous_format
 
     def __init__(self, network: ScoreNetwork, *, forward_kernel_scale: bool = True):
         super().__init__()

@@ -12,7 +12,7 @@ import torch
 from uqdm.coding import grids
 from uqdm.coding.ans import Writer
 from uqdm.coding.grids import Cells
-from uqdm.coding.lattice import LOCATION_BITS
+from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION, bin_log_mass
 from uqdm.diffusion.process import last_stage_bits
@@ -123,7 +123,7 @@ def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candida
 def write_chunk(
     tiles: list[SentTile], predictor: Predictor, tolerances: list[StepTolerance], base_seed: int, seed_bits: int
 ) -> CodedChunk:
-    """Codes a chunk's tiles into one stream. Raises :class:`uqdm.coding.grids.MarginError`."""
+    """Codes a chunk's tiles into one stream. Raises :class:`uqdm.coding.offsets.MarginError`."""
     writer, checks, crc = Writer(), [], 0
     n_steps = len(predictor.steps)
     if seed_bits:

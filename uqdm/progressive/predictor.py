@@ -52,7 +52,7 @@ class Predictor:
         self.model, self.device = model, torch.device(device)
         self.dtype = torch.float64 if double else torch.float32
         self._denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
-        self._denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
         self._exact = self._denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
         self.steps = model.schedule.steps()
         self.lattice: list[LatticeStep] = []
@@ -92,7 +92,7 @@ class Predictor:
         """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
         size = self.model.image_size
         z = torch.from_numpy(n_t * self.unit(index)).float().to(self.device, self.dtype)
-        return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=torch.channels_last)
+        return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=self.model.denoiser.memory_format)
 
     def network(self, z_t: torch.Tensor, step: Step) -> Prediction:
         """A bare call of the network, [B, 3, H, W]."""

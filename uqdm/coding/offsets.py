@@ -1,0 +1,138 @@
+"""Shifting a grid so that no value lies near a boundary between its cells, and telling the reader by how much.
+
+Values are rounded to cells of 2^-bits, where bits may differ between values. An offset o moves all boundaries of a
+group of values by o / 128 cells. Groups are runs of equal length; there are 1, 2, 4, ... or 64 of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from uqdm.coding.ans import Reader, Writer
+
+OFFSET_BITS = 7
+OFFSETS = 1 << OFFSET_BITS
+MAX_HALVINGS = 6
+MAX_GROUPS = 1 << MAX_HALVINGS
+_LENGTH_BITS = 3  # of the number of bits, 0 to 7, that each offset of a set takes
+# Order of trial: each next offset is far from those before (bits reversed), so that a free one is soon found.
+_ORDER = np.array([int(f"{place:0{OFFSET_BITS}b}"[::-1], 2) for place in range(OFFSETS)], np.int64)
+
+
+class MarginError(ValueError):
+    """No offsets keep every coordinate away from a boundary; the network must be run more exactly."""
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """Offsets of all groups, as places 0..127 in the order of trial, int64 [1, 2, 4, ... or 64]."""
+
+    places: np.ndarray
+
+    @property
+    def length(self) -> int:
+        """Bits that each place is sent in."""
+        return int(self.places.max()).bit_length()
+
+    @property
+    def halvings(self) -> int:
+        """Times that the values are halved to get the groups."""
+        return self.places.size.bit_length() - 1
+
+    @property
+    def bits(self) -> int:
+        """What :func:`write` takes."""
+        return min(self.halvings + 1, MAX_HALVINGS) + _LENGTH_BITS + self.places.size * self.length
+
+
+def choose(values: np.ndarray, cell_bits: np.ndarray, eps: float) -> Offsets:
+    """The offsets of the fewest bits that keep every value, float64 [N], ``eps`` away from a boundary.
+
+    ``cell_bits`` int64 [N] is log2 of the cells in a unit. Raises :class:`MarginError`.
+    """
+    blocked = np.zeros((MAX_GROUPS, OFFSETS), np.bool_)
+    _block(values, cell_bits, eps, blocked)
+    best: Offsets | None = None
+    while True:
+        places = _first_free(blocked, _ORDER)
+        if places.size and (best is None or Offsets(places).bits <= best.bits):
+            best = Offsets(places)
+        if len(blocked) == 1:
+            break
+        blocked = blocked[0::2] | blocked[1::2]
+    if best is None:
+        widest = np.ldexp(eps, int(cell_bits.max()))
+        raise MarginError(f"outputs within {widest:.2g} cells cannot be kept apart")
+    return best
+
+
+def write(writer: Writer, offsets: Offsets) -> None:
+    """Writes offsets for :func:`read`."""
+    for halving in range(min(offsets.halvings + 1, MAX_HALVINGS)):
+        writer.raw(int(halving < offsets.halvings), 1)
+    writer.raw(offsets.length, _LENGTH_BITS)
+    writer.choices(offsets.places, np.full(offsets.places.size, 1 << offsets.length))
+
+
+def read(reader: Reader) -> Offsets:
+    """Reads what :func:`write` wrote."""
+    halvings = 0
+    while halvings < MAX_HALVINGS and reader.raw(1):
+        halvings += 1
+    length = reader.raw(_LENGTH_BITS)
+    return Offsets(reader.choices(np.full(1 << halvings, 1 << length)))
+
+
+def round_to_cells(values: np.ndarray, cell_bits: np.ndarray, offsets: Offsets, fraction_bits: int) -> np.ndarray:
+    """The middle of each value's cell, fixed point with ``fraction_bits`` fractional bits, int64 [N].
+
+    ``cell_bits`` must not exceed ``fraction_bits - 7``, so that middles are exact but for half of the last bit.
+    """
+    return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits)
+
+
+@njit(cache=True)
+def _group_length(size: int, groups: int) -> int:
+    # Groups are made of 64ths, so that those of a smaller number are pairs of those of the next larger.
+    return -(-size // MAX_GROUPS) * (MAX_GROUPS // groups)
+
+
+@njit(cache=True, nogil=True)
+def _block(values: np.ndarray, cell_bits: np.ndarray, eps: float, blocked: np.ndarray) -> None:
+    """Marks for each of the smallest groups, bool [64, 128], the offsets that put a boundary within eps of a value."""
+    length = _group_length(values.size, MAX_GROUPS)
+    for i in range(values.size):
+        cells = 2.0 ** cell_bits[i]
+        in_cells = values[i] * cells
+        reach = min(eps * cells * OFFSETS, OFFSETS)
+        position = OFFSETS * (np.ceil(in_cells) - in_cells)  # the offset that puts a boundary on the value
+        for offset in range(int(np.ceil(position - reach)), int(np.floor(position + reach)) + 1):
+            blocked[i // length, offset & (OFFSETS - 1)] = True
+
+
+@njit(cache=True, nogil=True)
+def _first_free(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Place of the first free offset of each group; empty if a group has none."""
+    places = np.empty(blocked.shape[0], np.int64)
+    for group in range(places.size):
+        place = 0
+        while place < order.size and blocked[group, order[place]]:
+            place += 1
+        if place == order.size:
+            return places[:0]
+        places[group] = place
+    return places
+
+
+@njit(cache=True, nogil=True)
+def _round(values: np.ndarray, cell_bits: np.ndarray, offsets: np.ndarray, fraction_bits: int) -> np.ndarray:
+    length = _group_length(values.size, offsets.size)
+    rounded = np.empty(values.size, np.int64)
+    for i in range(values.size):
+        offset = offsets[i // length]
+        cell = int(np.floor(values[i] * 2.0 ** cell_bits[i] + offset / OFFSETS))
+        rounded[i] = (cell * OFFSETS - offset + OFFSETS // 2) << (fraction_bits - OFFSET_BITS - cell_bits[i])
+    return rounded
