@@ -19,7 +19,7 @@ from uqdm.progressive.predictor import Outputs, Predictor
 
 MARGIN = 2.5
 """A tolerance is this many times the largest difference that was measured."""
-_METHOD = 1  # raise it when what is measured, or the margin, changes: kept values are then measured again
+_METHOD = 2  # raise it when what is measured, or the margin, changes: kept values are then measured again
 _FLOOR = 2.0**-24  # no measured difference is trusted below this
 
 
