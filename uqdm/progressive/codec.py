@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
@@ -88,4 +89,5 @@ def _step_name(step: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _load(model: str, weights: str) -> UQDM:
-    return load_model(model, weights=weights)
+    # A GPU where there is one: a benchmark gives each worker its own, and files are the same either way.
+    return load_model(model, weights=weights, device="cuda" if torch.cuda.is_available() else "cpu")
