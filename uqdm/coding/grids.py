@@ -113,33 +113,35 @@ def _mean_cell_bits(scale: np.ndarray, fineness: int) -> np.ndarray:
     return bits
 
 
-def _choose_means(mean: np.ndarray, scale: np.ndarray, eps_bins: float) -> tuple[int, Offsets]:
-    """Fineness and offsets of the fewest bits in all: those of the offsets and those lost by rounding."""
-    best: tuple[float, int, Offsets] | None = None
-    coarse_bits = _rounding_bits(scale)
-    for fineness in range(1 << FINENESS_BITS):
-        try:
-            found = offsets.choose(mean, _mean_cell_bits(scale, fineness), eps_bins)
-        except MarginError:
-            if best is None:
-                raise
-            break
-        bits = found.bits + coarse_bits / 4**fineness
-        if best is not None and bits >= best[0]:
-            break
-        best = bits, fineness, found
-    assert best is not None
-    return best[1:]
+_OCTAVES = range(MIN_SCALE >> SCALE_BITS, (MAX_SCALE >> SCALE_BITS) + 1)
+_COARSEST_CELLS = np.exp2([_octave_cell_bits(octave) for octave in _OCTAVES])
+"""Cells in a bin, by octave."""
 
 
-def _rounding_bits(scale: np.ndarray) -> float:
-    """Expected bits lost by rounding means at the coarsest: cell^2 / 12 times half the information on the mean.
+def _rounding_bits() -> np.ndarray:
+    """Expected bits lost by rounding a mean at the coarsest, by octave: cell^2 / 12 times half the information on it.
 
     A logistic symbol of scale s in bins of width 1 holds about 1 / (s + 3 s^2) of it, in nats: 1 / s for narrow ones,
     where only a bin's edge near the mean tells anything, and 1 / (3 s^2) for wide ones.
     """
-    octaves = np.arange(MIN_SCALE >> SCALE_BITS, (MAX_SCALE >> SCALE_BITS) + 1)
-    s = np.exp2(octaves + 0.5)
-    cell = np.exp2([-_octave_cell_bits(int(octave)) for octave in octaves])
-    lost = cell**2 / 12 / 2 / (s + 3 * s * s) / math.log(2)
-    return float(lost @ np.bincount((scale >> SCALE_BITS) - octaves[0], minlength=octaves.size))
+    s = np.exp2(np.array(_OCTAVES) + 0.5)
+    return 1 / _COARSEST_CELLS**2 / 12 / 2 / (s + 3 * s * s) / math.log(2)
+
+
+_ROUNDING_BITS = _rounding_bits()
+
+
+def _choose_means(mean: np.ndarray, scale: np.ndarray, eps_bins: float) -> tuple[int, Offsets]:
+    """Fineness and offsets of the fewest bits in all: those of the offsets and those lost by rounding."""
+    counts = np.bincount((scale >> SCALE_BITS) - _OCTAVES[0], minlength=len(_OCTAVES))
+    # A share of exp(-blocked) of the offsets of a group is free; to name one of them takes about as many nats.
+    blocked, lost = 2 * eps_bins * (counts @ _COARSEST_CELLS), counts @ _ROUNDING_BITS
+    bits = [blocked * 2**f / math.log(2) + lost / 4**f for f in range(1 << FINENESS_BITS)]
+    fineness = int(np.argmin(bits))
+    while True:
+        try:
+            return fineness, offsets.choose(mean, _mean_cell_bits(scale, fineness), eps_bins)
+        except MarginError:
+            if fineness == 0:
+                raise
+            fineness -= 1

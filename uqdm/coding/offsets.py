@@ -20,6 +20,9 @@ MAX_GROUPS = 1 << MAX_HALVINGS
 _LENGTH_BITS = 3  # of the number of bits, 0 to 7, that each offset of a set takes
 # Order of trial: each next offset is far from those before (bits reversed), so that a free one is soon found.
 _ORDER = np.array([int(f"{place:0{OFFSET_BITS}b}"[::-1], 2) for place in range(OFFSETS)], np.int64)
+# Powers of 2 from 2^-32, for cells.
+_POWERS_ZERO = 32
+_POWERS = np.ldexp(1.0, np.arange(-_POWERS_ZERO, _POWERS_ZERO))
 
 
 class MarginError(ValueError):
@@ -35,7 +38,7 @@ class Offsets:
     @property
     def length(self) -> int:
         """Bits that each place is sent in."""
-        return int(self.places.max()).bit_length()
+        return int(_length(self.places))
 
     @property
     def halvings(self) -> int:
@@ -45,7 +48,7 @@ class Offsets:
     @property
     def bits(self) -> int:
         """What :func:`write` takes."""
-        return min(self.halvings + 1, MAX_HALVINGS) + _LENGTH_BITS + self.places.size * self.length
+        return int(_bits(self.places))
 
 
 def choose(values: np.ndarray, cell_bits: np.ndarray, eps: float) -> Offsets:
@@ -53,20 +56,11 @@ def choose(values: np.ndarray, cell_bits: np.ndarray, eps: float) -> Offsets:
 
     ``cell_bits`` int64 [N] is log2 of the cells in a unit. Raises :class:`MarginError`.
     """
-    blocked = np.zeros((MAX_GROUPS, OFFSETS), np.bool_)
-    _block(values, cell_bits, eps, blocked)
-    best: Offsets | None = None
-    while True:
-        places = _first_free(blocked, _ORDER)
-        if places.size and (best is None or Offsets(places).bits <= best.bits):
-            best = Offsets(places)
-        if len(blocked) == 1:
-            break
-        blocked = blocked[0::2] | blocked[1::2]
-    if best is None:
+    found = _choose(_block(values, cell_bits, eps, _POWERS), _ORDER)
+    if not found.size:
         widest = np.ldexp(eps, int(cell_bits.max()))
         raise MarginError(f"outputs within {widest:.2g} cells cannot be kept apart")
-    return best
+    return Offsets(found)
 
 
 def write(writer: Writer, offsets: Offsets) -> None:
@@ -91,7 +85,7 @@ def round_to_cells(values: np.ndarray, cell_bits: np.ndarray, offsets: Offsets, 
 
     ``cell_bits`` must not exceed ``fraction_bits - 7``, so that middles are exact but for half of the last bit.
     """
-    return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits)
+    return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits, _POWERS)
 
 
 @njit(cache=True)
@@ -100,20 +94,52 @@ def _group_length(size: int, groups: int) -> int:
     return -(-size // MAX_GROUPS) * (MAX_GROUPS // groups)
 
 
+@njit(cache=True)
+def _length(places: np.ndarray) -> int:
+    length = 0
+    while places.max() >> length:
+        length += 1
+    return length
+
+
+@njit(cache=True)
+def _bits(places: np.ndarray) -> int:
+    halvings = 0
+    while places.size >> (halvings + 1):
+        halvings += 1
+    return min(halvings + 1, MAX_HALVINGS) + _LENGTH_BITS + places.size * _length(places)
+
+
 @njit(cache=True, nogil=True)
-def _block(values: np.ndarray, cell_bits: np.ndarray, eps: float, blocked: np.ndarray) -> None:
+def _block(values: np.ndarray, cell_bits: np.ndarray, eps: float, powers: np.ndarray) -> np.ndarray:
     """Marks for each of the smallest groups, bool [64, 128], the offsets that put a boundary within eps of a value."""
+    blocked = np.zeros((MAX_GROUPS, OFFSETS), np.bool_)
     length = _group_length(values.size, MAX_GROUPS)
-    for i in range(values.size):
-        cells = 2.0 ** cell_bits[i]
-        in_cells = values[i] * cells
-        reach = min(eps * cells * OFFSETS, OFFSETS)
-        position = OFFSETS * (np.ceil(in_cells) - in_cells)  # the offset that puts a boundary on the value
-        for offset in range(int(np.ceil(position - reach)), int(np.floor(position + reach)) + 1):
-            blocked[i // length, offset & (OFFSETS - 1)] = True
+    for group in range(MAX_GROUPS):
+        for i in range(group * length, min((group + 1) * length, values.size)):
+            cells = powers[cell_bits[i] + _POWERS_ZERO]
+            in_cells = values[i] * cells
+            reach = min(eps * cells * OFFSETS, OFFSETS)
+            position = OFFSETS * (np.ceil(in_cells) - in_cells)  # the offset that puts a boundary on the value
+            for offset in range(int(np.ceil(position - reach)), int(np.floor(position + reach)) + 1):
+                blocked[group, offset & (OFFSETS - 1)] = True
+    return blocked
 
 
 @njit(cache=True, nogil=True)
+def _choose(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Places of the cheapest free offsets over all numbers of groups; empty if there are none."""
+    best = np.empty(0, np.int64)
+    while True:
+        places = _first_free(blocked, order)
+        if places.size and (not best.size or _bits(places) <= _bits(best)):
+            best = places
+        if blocked.shape[0] == 1:
+            return best
+        blocked = blocked[0::2] | blocked[1::2]
+
+
+@njit(cache=True)
 def _first_free(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Place of the first free offset of each group; empty if a group has none."""
     places = np.empty(blocked.shape[0], np.int64)
@@ -128,11 +154,14 @@ def _first_free(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _round(values: np.ndarray, cell_bits: np.ndarray, offsets: np.ndarray, fraction_bits: int) -> np.ndarray:
+def _round(
+    values: np.ndarray, cell_bits: np.ndarray, offsets: np.ndarray, fraction_bits: int, powers: np.ndarray
+) -> np.ndarray:
     length = _group_length(values.size, offsets.size)
     rounded = np.empty(values.size, np.int64)
-    for i in range(values.size):
-        offset = offsets[i // length]
-        cell = int(np.floor(values[i] * 2.0 ** cell_bits[i] + offset / OFFSETS))
-        rounded[i] = (cell * OFFSETS - offset + OFFSETS // 2) << (fraction_bits - OFFSET_BITS - cell_bits[i])
+    for group in range(offsets.size):
+        offset, shift = offsets[group], offsets[group] / OFFSETS
+        for i in range(group * length, min((group + 1) * length, values.size)):
+            cell = int(np.floor(values[i] * powers[cell_bits[i] + _POWERS_ZERO] + shift))
+            rounded[i] = (cell * OFFSETS - offset + OFFSETS // 2) << (fraction_bits - OFFSET_BITS - cell_bits[i])
     return rounded
