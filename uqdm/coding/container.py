@@ -179,6 +179,8 @@ def _parse_header(source: _Source) -> Header:
     )
     if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
         raise StreamError(f"size {header.width}x{header.height} is out of range (1 to {MAX_SIDE})")
+    if header.seed + (1 << header.seed_bits) > 1 << 32:
+        raise StreamError(f"seed {header.seed} with {header.seed_bits} bits of choice is beyond 32 bits")
     if header.width * header.height > MAX_PIXELS:
         raise StreamError(f"size {header.width}x{header.height} exceeds the limit of {MAX_PIXELS} pixels")
     return header

@@ -19,7 +19,7 @@ from uqdm.coding.lattice import MAX_LATENT
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.reconstruct import Uniform, ancestral, flow
 from uqdm.model.denoiser import Prediction
-from uqdm.progressive.encoder import CHECK_MASK, last_stage_ideal_bits, latent_check, step_ideal_bits
+from uqdm.progressive.encoder import CHECK_MASK, cells_check, last_stage_ideal_bits, latent_check, step_ideal_bits
 from uqdm.progressive.predictor import Outputs, Predictor, data_rows
 
 _NOISE_STREAM = 1 << 32  # apart from the streams of coding, which count steps
@@ -99,7 +99,11 @@ class ChunkState:
         self.n_done += 1
 
     def check_step(self) -> None:
-        """Compares the check value of the steps so far."""
+        """Compares the check value of the steps so far, and of the rounded outputs that their picture is made from."""
+        if self.n_done < len(self.predictor.steps):
+            self.crc = cells_check(self.cells, self.crc)
+        elif self.predictor.lattice[-1].window_is_free:
+            self.read_last_stage()  # the check value of the last step is that of the pixels
         expected = self.container.stages[self.chunk][self.n_done - 1].check
         if expected is not None and self.crc & CHECK_MASK != expected:
             raise self._damaged(self.n_done, "its check value differs")
@@ -242,7 +246,8 @@ def _steps(states: list[ChunkState], wanted: Sequence[Wanted]) -> Iterator[int |
         yield step
     if lossless:
         for state in states:
-            state.read_last_stage()
+            if state.levels is None:
+                state.read_last_stage()
         yield None
 
 

@@ -136,6 +136,7 @@ def write_chunk(
             crc = latent_check(tile.latents[index], crc)
         if index + 1 < n_steps:
             cells = _write_offsets(writer, tiles, index + 1, predictor, tolerances)
+            crc = cells_check(cells, crc)
         checks.append(crc & CHECK_MASK)
         writer.mark()
     free = predictor.lattice[-1].window_is_free
@@ -159,6 +160,13 @@ def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids
     """A step's tolerance in the coder's units."""
     step = predictor.steps[index]
     return grids.Tolerance(tolerance.x_hat * step.x_weight / step.width, tolerance.log2_scale)
+
+
+def cells_check(cells: list[Cells], crc: int) -> int:
+    """Running check value of the rounded means of tiles, which the picture of a step is made from."""
+    for cell in cells:
+        crc = zlib.crc32(cell.mean.astype("<i8").tobytes(), crc)
+    return crc
 
 
 def latent_check(latents: np.ndarray, crc: int) -> int:
