@@ -1,8 +1,8 @@
 """Where a file's bits go: everything over the ideal bits of the paper's accounting, by its cause.
 
-    python benchmarks/overhead_bits.py MODEL IMAGES.npz[:key] [--n 200] [--csv FILE]
+    python benchmarks/overhead_bits.py [MODEL] [--dataset npz:imagenet64-sample.npz#eval] [--images 200] [--csv FILE]
 
-MODEL is a shipped model's name or a model folder; the images are uint8 [N, H, W, 3] of the model's size. The ideal
+MODEL is a shipped model's name or a model folder; of larger images, tiles of the model's size are taken. The ideal
 bits are those of the same z_T and dither: the entropy estimates of the steps, and of the last stage given z_0.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from tile_images import load_tiles
 
 from uqdm import load_model
 from uqdm.coding import grids
@@ -144,24 +145,15 @@ def lines(bits: Bits) -> list[tuple[str, float]]:
     ]
 
 
-def load_images(path: str, n: int) -> np.ndarray:
-    """The first ``n`` images of ``FILE.npz:key``; the key may be left out where the file holds one array."""
-    name, _, key = path.partition(".npz:")
-    file = Path(name + ".npz" if key else name)
-    with np.load(file, allow_pickle=False) as arrays:
-        if not key and len(arrays.files) > 1:
-            raise SystemExit(f"{file} holds {', '.join(arrays.files)}: name one, as in {file}:{arrays.files[0]}")
-        return arrays[key or arrays.files[0]][:n]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model")
-    parser.add_argument("images", metavar="IMAGES.npz[:key]")
-    parser.add_argument("--n", type=int, default=200, help="how many of the images")
+    parser.add_argument("model", nargs="?", default="uqdm-demo")
+    parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--csv", type=Path, help="also writes the bits of every image here")
     arguments = parser.parse_args()
-    model, images = load_model(arguments.model), load_images(arguments.images, arguments.n)
+    model = load_model(arguments.model)
+    images = load_tiles(arguments.dataset, arguments.images, model.model.image_size)
     rows = measure_all(model, images)
     if arguments.csv:
         with arguments.csv.open("w", newline="") as file:

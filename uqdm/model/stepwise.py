@@ -83,11 +83,12 @@ class StepwiseDenoiser(Denoiser):
         # In the units of Karras et al. 2022 (Table 1): noisy data y = z / alpha with noise sd / SIGMA_DATA.
         noise = step.sigma_t / step.alpha_t
         total = math.sqrt(SIGMA_DATA**2 + noise**2)
-        y = z_t / step.alpha_t
-        out = self.networks[step.index - 1](y / total)
-        residual, log_factor = out.float().chunk(2, dim=1)
+        out = self.networks[step.index - 1](z_t.to(self.mean.dtype) / step.alpha_t / total)
+        # float64 from here on: rounding x_hat to float32 would add errors of the size of the network's own.
+        residual, log_factor = out.double().chunk(2, dim=1)
         c_skip, c_out = SIGMA_DATA**2 / total**2, noise * SIGMA_DATA / total
-        return Prediction(c_skip * y + c_out * residual, base * log_factor.clamp(-8.0, 8.0).exp())
+        x_hat = c_skip / step.alpha_t * z_t.double() + c_out * residual
+        return Prediction(x_hat, base * log_factor.clamp(-8.0, 8.0).exp())
 
 
 def _base_deviation(step: Step) -> float:
