@@ -5,7 +5,8 @@
 For every step but the first (which is always computed in float64, one tile at a time) each way is held against
 float64: largest and root mean square difference of x_hat and of the binary logarithm of the scale, both divided by
 the step's tolerance. What must stay below 1 is the last row, the largest difference between any two ways: one of them
-may be the encoder, the other the decoder. Exits 1 if it does not. With a GPU, that is two more ways.
+may be the encoder, the other the decoder. Exits 1 if it does not. With a GPU, that is two more ways. The layout in
+memory that the model's own class does not choose is shown as well, but is no way that files are made or decoded.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ WAYS = (
     Way("batch 16, 2 threads", batch=16, threads=2),
     Way("batch 1, no oneDNN", onednn=False),
     Way("batch 4, 2 threads, no oneDNN", batch=4, threads=2, onednn=False),
-    Way("batch 4, other layout", batch=4, other_layout=True),
 )
+UNUSED = Way("batch 4, other layout", batch=4, other_layout=True)
 PLAIN_WAYS = (Way("batch 1"), Way("batch 4, no oneDNN", batch=4, onednn=False))
 CUDA_WAYS = (Way("GPU, batch 1", device="cuda"), Way("GPU, batch 16", batch=16, device="cuda"))
 
@@ -99,11 +100,12 @@ def coded_latents(model: Model, levels: np.ndarray) -> list[np.ndarray]:
 
 
 def all_outputs(name: str, model: Model, latents: list[np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each way's name and outputs, float64 first."""
+    """Each way's name and outputs, float64 first, and the one that is not used last."""
     for way in WAYS + (CUDA_WAYS if torch.cuda.is_available() else ()):
         yield way.name, outputs(model, way, latents)
     for number, way in enumerate(PLAIN_WAYS):
         yield f"{way.name}, plain kernels", _outputs_elsewhere(name, number, latents)
+    yield UNUSED.name, outputs(model, UNUSED, latents)
 
 
 def _outputs_elsewhere(name: str, number: int, latents: list[np.ndarray]) -> np.ndarray:
@@ -131,13 +133,14 @@ def measure(name: str, model: Model, levels: np.ndarray, units: list[StepToleran
         if not exact.size:
             exact = lowest = highest = found
             continue
-        lowest, highest = np.minimum(lowest, found), np.maximum(highest, found)
+        if way != UNUSED.name:
+            lowest, highest = np.minimum(lowest, found), np.maximum(highest, found)
         difference = np.abs(found - exact) / scale
         rms = np.sqrt((difference**2).mean((2, 3)))
         table.add_row(way, *[f"{a:.3f} / {b:.4f}" for a, b in zip(difference.max((2, 3)).flat, rms.flat, strict=True)])
     widest = ((highest - lowest) / scale).max((2, 3))
     table.add_section()
-    table.add_row("any two ways", *[f"{value:.3f}" for value in widest.flat])
+    table.add_row("any two, but for the other layout", *[f"{value:.3f}" for value in widest.flat])
     return table, float(widest.max())
 
 
