@@ -1,0 +1,382 @@
+"""A decoder written from docs/format.md alone gives the same pictures; only the network is the project's.
+
+Slow and simple on purpose: whole numbers of Python where the page says integers. Where it fails while the project's own
+tests pass, the page is wrong.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import itertools
+import math
+import re
+import zlib
+from decimal import Context, Decimal, localcontext
+from fractions import Fraction
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+import torch
+from small_models import CODED_SLOPE, FREE_SLOPE, small_codec
+
+from uqdm.model.zoo import load_named
+
+PAGE = Path(__file__).parents[1] / "docs" / "format.md"
+GOLDEN = Path(__file__).parent / "progressive" / "golden-v1.uqdm"
+
+# ---- header and index ---------------------------------------------------------------------------------------------
+
+
+def number(data, at):
+    """A number of 1 to 5 bytes at a place, and the place after it."""
+    first, begins = data[at], (0, 192, 240, 252, 255, 256)
+    below, n_more = 0, 0
+    while first >= begins[n_more + 1]:
+        below += (begins[n_more + 1] - begins[n_more]) << 8 * n_more
+        n_more += 1
+    value = first - begins[n_more]
+    for byte in data[at + 1 : at + 1 + n_more]:
+        value = value << 8 | byte
+    return below + value, at + 1 + n_more
+
+
+def crc16(data):
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+def parse(data):
+    """The fields of the header, and of each chunk the segments that are there whole, and check values."""
+    flags, layout, eps = data[6:9]
+    head = {
+        "magic": data[:2],
+        "version": data[2],
+        "model": data[3:6],
+        "double": flags & 1,
+        "seed_bits": flags >> 1 & 15,
+    }
+    head |= {"tile": 1 << (layout >> 4), "n_stages": (layout & 15) + 1, "eps": (2.0 ** -(4 + 2 * (eps >> 4)), eps & 15)}
+    at, width, height, seed = 9, head["tile"], head["tile"], 0
+    if flags & 32:
+        width, at = number(data, at)
+        height, at = number(data, at)
+    if flags & 64:
+        seed, at = number(data, at)
+    head |= {"width": width, "height": height, "seed": seed}
+    begin, columns, rows = at, -(-width // head["tile"]), -(-height // head["tile"])
+    head["n_tiles"] = columns * rows
+    at += 2
+    sizes, checks = [], []
+    for _ in range(-(-head["n_tiles"] // 16)):
+        sizes.append([])
+        checks.append([])
+        for stage in range(head["n_stages"]):
+            words, at = number(data, at)
+            sizes[-1].append(2 * words)
+            if stage < head["n_stages"] - 1:
+                checks[-1].append(int.from_bytes(data[at : at + 2], "big"))
+                at += 2
+    assert crc16(data[:begin] + data[begin + 2 : at]) == int.from_bytes(data[begin : begin + 2], "big")
+    streams, ends = [b""] * len(sizes), [at]
+    for stage in range(head["n_stages"]):
+        for chunk, lengths in enumerate(sizes):
+            streams[chunk] += data[at : at + lengths[stage]]
+            at += lengths[stage]
+        ends.append(at)
+    return head, streams, checks, ends
+
+
+# ---- the stream ---------------------------------------------------------------------------------------------------
+
+with localcontext(Context(prec=60)):
+    S = [round(2**30 / (1 + (-Decimal(i) / 256).exp())) for i in range(5120)] + [2**30, 2**30]
+    P = [round(2**30 * Decimal(2) ** (-Decimal(i) / 2048)) for i in range(2048)]
+
+
+def logistic(edge, scale):
+    argument = abs(edge) * P[scale & 2047] >> 26 + (scale >> 11)
+    if argument >= 20 << 20:
+        value = 2**30
+    else:
+        i, rest = argument >> 12, argument & 4095
+        value = S[i] + ((S[i + 1] - S[i]) * rest >> 12)
+    return value if edge >= 0 else 2**30 - value
+
+
+class Stream:
+    def __init__(self, data):
+        self.x = int.from_bytes(data[:6], "big")
+        self.words = np.frombuffer(data, ">u2", len(data) // 2 - 3, 6).tolist()
+        self.n = 0
+
+    def pop(self, first, frequency):
+        self.x = frequency * (self.x >> 24) + self.x % 2**24 - first
+        while self.x < 2**32:
+            self.x = self.x << 16 | self.words[self.n]
+            self.n += 1
+
+    def raw(self, bits):
+        value = self.x % 2**24 >> 24 - bits
+        self.pop(value << 24 - bits, 1 << 24 - bits)
+        return value
+
+    def choice(self, count):
+        if count == 1:
+            return 0
+        share = 2**24 // count
+        value = min(self.x % 2**24 // share, count - 1)
+        self.pop(value * share, share if value < count - 1 else 2**24 - value * share)
+        return value
+
+    def excess(self):
+        length = self.raw(6)
+        assert length <= 33
+        value = 1
+        for bits in [length % 16] * (length % 16 > 0) + [16] * (length // 16):
+            value = value << bits | self.raw(bits)
+        return value - 1
+
+    def symbol(self, location, scale):
+        base, rest, octave = location >> 16, location & 0xFFFF, (scale >> 11) + 1
+        half = (17 << octave if octave >= 0 else 17 >> -octave) + 2
+
+        def c(offset):
+            return 1 + offset + half + ((2**24 - 2 * half - 2) * logistic((offset << 16) - rest, scale) >> 30)
+
+        slot, low, high = self.x % 2**24, -half, half
+        if slot < c(low):
+            self.pop(0, c(low))
+            return base - half - 1 - self.excess()
+        if slot >= c(high):
+            self.pop(c(high), 2**24 - c(high))
+            return base + half + self.excess()
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if slot >= c(middle) else (low, middle)
+        self.pop(c(low), c(low + 1) - c(low))
+        return base + low
+
+    def offsets(self, n):
+        """The offset of each of n coordinates."""
+        halvings = 0
+        while halvings < 6 and self.raw(1):
+            halvings += 1
+        bits = self.raw(3)
+        places = [self.raw(bits) if bits else 0 for _ in range(1 << halvings)]
+        length = -(-n // 64) * (64 >> halvings)
+        return [int(f"{places[i // length]:07b}"[::-1], 2) for i in range(n)]
+
+
+# ---- randomness ---------------------------------------------------------------------------------------------------
+
+
+def philox(key, tile, n_bytes):
+    """Bytes of Philox 4x64-10, the first block from a counter of 1."""
+    out, mask = b"", 2**64 - 1
+    for block in range(1, 2 + n_bytes // 32):
+        c, k = [block, tile, 0, 0], list(key)
+        for _ in range(10):
+            p, q = c[0] * 0xD2E7470EE14C6C93, c[2] * 0xCA5A826395121157
+            c = [q >> 64 ^ c[1] ^ k[0], q & mask, p >> 64 ^ c[3] ^ k[1], p & mask]
+            k = [k[0] + 0x9E3779B97F4A7C15 & mask, k[1] + 0xBB67AE8584CAA73B & mask]
+        out += b"".join(word.to_bytes(8, "little") for word in c)
+    return out[:n_bytes]
+
+
+def quantiles():
+    upper = [round(4096 * NormalDist().inv_cdf((2 * i + 1) / 2**17)) for i in range(2**15, 2**16)]
+    return [-value for value in reversed(upper)] + upper
+
+
+# ---- model and steps ----------------------------------------------------------------------------------------------
+
+
+def constants(schedule):
+    """Of each step: z_weight, x_weight, width and alpha_s, rounded to float64."""
+    with localcontext(Context(prec=60)):
+        slope, top = abs(Decimal(repr(schedule.slope))), Decimal(repr(schedule.gamma_max))
+        gammas = [top + slope * (Decimal(1 - i / schedule.n_steps) - 1) for i in range(schedule.n_steps + 1)]
+        found = []
+        for gamma_t, gamma_s in itertools.pairwise(gammas):
+            sigma2_t, sigma2_s = (1 / (1 + (-gamma).exp()) for gamma in (gamma_t, gamma_s))
+            alpha_t, alpha_s = (1 - sigma2_t).sqrt(), (1 - sigma2_s).sqrt()
+            e = 1 - (gamma_s - gamma_t).exp()
+            width = (12 * sigma2_s * e).sqrt()
+            found.append([float(value) for value in (alpha_s * (1 - e) / alpha_t, alpha_s * e, width, alpha_s)])
+    return found
+
+
+class Decoder:
+    """Decodes files of a model; ``pictures`` of steps 0 to T and the lossless one, uint8 [H, W, 3]."""
+
+    def __init__(self, model):
+        self.model, self.size = model, model.image_size
+        self.n = 3 * self.size**2
+        self.exact = copy.deepcopy(model.denoiser).double()
+        self.steps = constants(model.schedule)
+        self.units = [2.0**-12, *(width / 512 for _, _, width, _ in self.steps)]
+        pairs = list(zip(self.steps, self.units, self.units[1:], strict=False))
+        self.a = [round(Fraction(step[0]) * Fraction(unit) / Fraction(after) * 2**32) for step, unit, after in pairs]
+        self.b = [round(Fraction(step[1]) / 256 / Fraction(after) * 2**32) for step, _, after in pairs]
+        self.free = 2 * self.b[-1] >= 512 << 32
+        self.quantiles = np.array(quantiles())
+
+    def predict(self, index, n_t):
+        """mean in bins and log2 of the scale in bins, float64 [D]; x_hat too."""
+        denoiser = self.model.denoiser if index else self.exact
+        z = torch.from_numpy(np.array(n_t) * self.units[index]).float().to(torch.float32 if index else torch.float64)
+        with torch.inference_mode():
+            found = denoiser(z.reshape(1, 3, self.size, self.size), self.model.schedule.step(index))
+        x_hat, scale = (value.double().flatten().numpy() for value in (found.x_hat.clamp(-1, 1), found.scale))
+        _, x_weight, width, _ = self.steps[index]
+        return x_hat * (x_weight / width), np.log2(scale * (math.sqrt(3) / math.pi / width)), x_hat
+
+    def cells(self, stream, index, n_t):
+        """Rounded means (2^-16 bins) and scales (2^-11 octaves) of a tile's next step."""
+        means, scales, _ = self.predict(index, n_t)
+        scale = []
+        for value, o in zip(scales.tolist(), stream.offsets(self.n), strict=True):
+            value = min(max(value, -12 + 1 / 8), 8 - 1 / 2048 - 1 / 8)
+            scale.append((math.floor(value * 8 + o / 128) * 128 - o + 64) << 1)
+        fineness, mean = stream.raw(2), []
+        for value, o, s in zip(means.tolist(), stream.offsets(self.n), scale, strict=True):
+            octave = s >> 11
+            bits = fineness + (2 + -octave // 3 if octave < -1 else 2 - (2 * octave + 3) // 3)
+            value = min(max(value, -(2.0**20)), 2.0**20)
+            mean.append((math.floor(value * 2.0**bits + o / 128) * 128 - o + 64) << 9 - bits)
+        return mean, scale
+
+    def pictures(self, data):
+        head, streams, checks, ends = parse(data)
+        assert (head["magic"], head["version"]) == (b"UQ", 1)
+        assert head["model"] == bytes.fromhex(self.model.sha256)[:3]
+        assert (head["tile"], head["n_stages"]) == (self.size, len(self.steps) + (not self.free))
+        assert not head["double"]
+        held = sum(end <= len(data) for end in ends[1:])
+        tiles = [[] for _ in range(held + 1 + self.free * (held == head["n_stages"]))]
+        for chunk, stream in enumerate(streams):
+            positions = range(16 * chunk, min(16 * chunk + 16, head["n_tiles"]))
+            for row, part in zip(tiles, self.chunk(head, Stream(stream), positions, checks[chunk], held), strict=True):
+                row += part
+        return [self.join(head, row) for row in tiles]
+
+    def chunk(self, head, stream, positions, checks, held):
+        """Levels of a chunk's tiles by picture."""
+        seeds = [head["seed"] + (stream.raw(head["seed_bits"]) if head["seed_bits"] else 0) for _ in positions]
+        n_t = [self.quantiles[np.frombuffer(philox((seed, 0), 0, 2 * self.n), "<u2")].tolist() for seed in seeds]
+        found = [[self.level(self.predict(0, n)[2]) for n in n_t]]
+        cells, crc, n_steps = [self.cells(stream, 0, n) for n in n_t], 0, len(self.steps)
+        for index in range(min(held, n_steps)):
+            windows = []
+            for tile, position in enumerate(positions):
+                j = philox((seeds[tile], index + 1), position, self.n)
+                n_s, window = self.step(stream, index, n_t[tile], j, cells[tile])
+                windows.append(window)
+                n_t[tile] = n_s
+                crc = zlib.crc32(np.array(n_s, "<i4").tobytes(), crc)
+            if index + 1 < n_steps:
+                cells = [self.cells(stream, index + 1, n) for n in n_t]
+                for mean, _ in cells:
+                    crc = zlib.crc32(np.array(mean, "<i8").tobytes(), crc)
+                _, x_weight, width, _ = self.steps[index + 1]
+                found.append([self.level(np.array(mean) * (width / x_weight / 65536)) for mean, _ in cells])
+            else:
+                found.append([self.level(np.array(n) * (self.units[-1] / self.steps[-1][3])) for n in n_t])
+            assert index == len(checks) or crc & 0xFFFF == checks[index]
+        if held == head["n_stages"]:
+            found.append([[first + stream.choice(count) for first, count in window] for window in windows])
+            for levels in found[-1]:
+                crc = zlib.crc32(bytes(levels), crc)
+            assert (stream.x - 2**32, stream.n) == (crc, len(stream.words))
+        return found
+
+    def step(self, stream, index, n_t, j, cells):
+        """The latents after a step of a tile, and what they leave of each pixel: the first level, and how many."""
+        a, b, n_s, window = self.a[index], self.b[index], [], []
+        for n, dither, mean, scale in zip(n_t, j, *cells, strict=True):
+            k = stream.symbol((a * n >> 25) + (2 * dither + 1 << 7) + mean, scale)
+            n_s.append(512 * k - (2 * dither + 1) + 256)
+            low = (512 * k - (2 * dither + 1) << 32) - a * n
+            first = min(max(-(-(low + 255 * b) // (2 * b)), 0), 255)
+            past = min(max(-(-(low + (512 << 32) + 255 * b) // (2 * b)), 1), 256)
+            window.append((first, 1 if self.free else max(past - first, 1)))
+        return n_s, window
+
+    def level(self, x):
+        return np.clip(np.floor((x + 1) * 128), 0, 255).astype(int).tolist()
+
+    def join(self, head, tiles):
+        size, across = self.size, -(-head["width"] // self.size)
+        out = np.zeros((-(-len(tiles) // across) * size, across * size, 3), np.uint8)
+        for position, levels in enumerate(tiles):
+            top, left = position // across * size, position % across * size
+            out[top : top + size, left : left + size] = np.reshape(levels, (3, size, size)).transpose(1, 2, 0)
+        return out[: head["height"], : head["width"]]
+
+
+# ---- tests --------------------------------------------------------------------------------------------------------
+
+
+def test_the_stored_file_decodes_to_the_projects_pictures():
+    model, data = load_named("uqdm-demo"), GOLDEN.read_bytes()
+    from uqdm.progressive import UQDM  # what is compared with
+
+    expected = [picture.image_uint8 for picture in UQDM(model).pictures(data)]
+    found = Decoder(model).pictures(data)
+    assert len(found) == 6
+    assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("slope", [FREE_SLOPE, CODED_SLOPE])
+def test_small_files_decode_to_the_projects_pictures_also_when_cut(slope, tmp_path, photographs_uint8):
+    codec = small_codec(tmp_path / "small", slope)
+    decoder, photograph = Decoder(codec.model), photographs_uint8[0]
+    for image in (photograph[:8, :8], photograph[:9, :20], photograph[:33, :35]):  # 1, 6 and 25 tiles
+        for options in ({}, {"seed": 70_000, "seeds": 8}):
+            (data,) = codec.compress([image], **options)
+            expected = [picture.image_uint8 for picture in codec.pictures(data)]
+            found = decoder.pictures(data)
+            assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+            assert (found[-1] == image).all()
+            end = parse(data)[3][2]
+            cut = decoder.pictures(data[: end + 1])
+            assert all((a == b).all() for a, b in zip(cut, expected[:3], strict=True))
+
+
+def test_symbols_far_from_where_they_are_expected_are_read_as_written():
+    from uqdm.coding.ans import Writer  # a writer makes what no image does
+
+    rng = np.random.default_rng(0)
+    symbols = np.concatenate([rng.integers(-(2**31), 2**31, 300), rng.integers(-400, 400, 300)])
+    locations, scales = rng.integers(-(2**20), 2**20, 600), rng.integers(-12 * 2048, 8 * 2048, 600)
+    counts = rng.integers(1, 257, 600)
+    values = rng.integers(0, counts)
+    writer = Writer()
+    writer.symbols(symbols, locations, scales)
+    writer.choices(values, counts)
+    stream = Stream(writer.finish(check=77)[0])
+    assert [stream.symbol(*pair) for pair in zip(locations.tolist(), scales.tolist(), strict=True)] == symbols.tolist()
+    assert [stream.choice(count) for count in counts.tolist()] == values.tolist()
+    assert (stream.x, stream.n) == (2**32 + 77, len(stream.words))
+
+
+def test_digests_on_the_page_are_those_of_the_tables():
+    page = PAGE.read_text()
+    tables = {"S": np.array(S, "<i8"), "P": np.array(P, "<i8"), "Q": np.array(quantiles(), "<i4")}
+    for name, table in tables.items():
+        assert f"`{name}` | {hashlib.sha256(table.tobytes()).hexdigest()}" in page
+
+
+def test_the_example_on_the_page_is_the_stored_file():
+    (example,) = re.findall(r"^```text\n([0-9a-f \n]+)```$", PAGE.read_text(), re.MULTILINE)
+    data = GOLDEN.read_bytes()
+    head, _, _, ends = parse(data)
+    assert bytes.fromhex(example) == data[: ends[0]]
+    assert (head["width"], head["height"], ends[-1]) == (64, 64, len(data))
