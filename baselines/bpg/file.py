@@ -13,7 +13,7 @@ from uqdm.codec import StreamError
 
 _LEFT_OUT = (nal.VPS, nal.SPS, nal.AUD, nal.PREFIX_SEI, nal.SUFFIX_SEI)
 # With chroma one step finer than luma, libx265 at 4:2:0 keeps to the rate of bpgenc -e jctvc at equal PSNR of RGB: on
-# CIFAR-10, quantiser 10, 0.1 % below instead of 1.0 % above.
+# 1,017 images of CIFAR-10, quantisers 10 to 40, 0.0 to 1.7 % below, instead of from 2.5 % below to 1.0 % above.
 _CHROMA_OFFSET_420 = -1
 
 
