@@ -87,7 +87,7 @@ def prepare(denoiser: Denoiser, variant: Variant) -> Denoiser:
             for name, child in module.named_children():
                 if isinstance(child, AttentionOp):
                     setattr(module, name, PlainAttention(child.n_heads))
-    return network.to(memory_format=variant.memory_format)  # type: ignore[call-overload]
+    return network.to(memory_format=variant.memory_format)
 
 
 def call(network: Denoiser, variant: Variant, z_t: torch.Tensor, step: Step) -> Prediction:
@@ -141,13 +141,13 @@ def timings(
 def show(model: UQDM, threads: int, batch: int, found: dict[Variant, float], errors: dict[Variant, float]) -> None:
     table = Table(title=f"{model.model.name}, batch of {batch}, threads: {threads}")
     table.add_column("variant")
-    for heading in ("calls an image", "ms an image", "of plain", "largest error, tolerances", "taken"):
+    for heading in ("calls an image", "ms an image", "of plain", "largest error, tolerances", "in use"):
         table.add_column(heading, justify="right")
     whole = next(iter(found.values()))
     for variant, milliseconds in found.items():
         calls = str(model.n_steps if variant.first_call else model.n_steps - 1)
         numbers = [calls, f"{milliseconds:.1f}", f"{milliseconds / whole:.2f}", f"{errors[variant]:.2f}"]
-        table.add_row(variant.name, *numbers, "yes" if variant.taken or variant.first_call else "no")
+        table.add_row(variant.name, *numbers, "yes" if variant.taken else "")
     Console(width=110).print(table)
 
 

@@ -105,7 +105,7 @@ def measure(model: UQDM, tile: SentTile, file: bytes) -> Bits:
 
 def rounded_bits(symbols: np.ndarray, known: np.ndarray, cells: grids.Cells) -> float:
     """Ideal bits of symbols under the rounded predictions, in floating point."""
-    outputs = Outputs(None, cells.mean[None], cells.mean[None] / 65536, cells.scale[None] / 2048)  # type: ignore[arg-type]
+    outputs = Outputs(None, cells.mean[None], cells.mean[None] / 65536, cells.scale[None] / 2048)
     return float(step_ideal_bits(symbols[None], known[None], outputs)[0])
 
 

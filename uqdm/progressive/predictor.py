@@ -59,7 +59,7 @@ class Predictor:
         for step in self.steps:
             unit = self.lattice[-1].unit if self.lattice else START_UNIT
             self.lattice.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
-        self._kept = functools.lru_cache(maxsize=64)(self._first)
+        self._kept = functools.lru_cache(maxsize=256)(self._first)
 
     @property
     def n_coordinates(self) -> int:

@@ -1,0 +1,56 @@
+"""The benchmarks of bits and speed run, and the figures that do not depend on the machine hold."""
+
+import importlib
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import uqdm
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports one of the scripts, which find each other in their own folder."""
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    return importlib.import_module
+
+
+def test_everything_over_the_ideal_bits_is_accounted_for_and_small(benchmark, photographs_uint8):
+    overhead_bits = benchmark("overhead_bits")
+    rows = overhead_bits.measure_all(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8))
+    bits = overhead_bits.mean(rows)
+    parts = {field.name: getattr(bits, field.name) for field in fields(bits)}
+    # The file is the sum of its parts by construction of the coder's share: it is that share which must be plausible.
+    # 32 bits are the check that the state starts from, 0 to 16 the state's last word; floors of frequencies cost < 2.
+    assert 32 <= bits.coder < 50, parts
+    assert bits.overhead < 0.006 * bits.ideal, parts
+    assert bits.header + bits.index + bits.checks <= 8 * 28, parts
+
+
+def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark, shared):
+    overhead_bits = benchmark("overhead_bits")
+    images = np.load(shared / "data" / "imagenet64-sample.npz")["eval"][:8]
+    bits = overhead_bits.mean(overhead_bits.measure_all(uqdm.load_model(shared / "checkpoints" / "uqdm-tiny"), images))
+    # On 200 images 0.596 % and -1.83 %; the bits of the overhead hardly depend on the image.
+    assert bits.overhead < 420
+    assert bits.file < 0.985 * bits.ideal
+
+
+def test_coding_is_timed_on_the_compressors_own_bytes(benchmark, photographs_uint8):
+    pytest.importorskip("constriction", reason="the benchmark's baseline is an extra: pip install -e .[benchmark]")
+    coding = benchmark("coding")
+    rows = coding.measure(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:2]), repeats=1)
+    assert all(encode > 0 for _, encode, _ in rows)
+
+
+def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photographs_uint8):
+    network = benchmark("network")
+    model = uqdm.load_model("uqdm-demo")
+    z = network.latents(model, np.stack(photographs_uint8[:3]))
+    errors = {v: network.error(model, network.prepare(model.model.denoiser, v), v, z) for v in network.variants(model)}
+    assert max(error for variant, error in errors.items() if variant.taken) < 0.5
+    assert max(error for variant, error in errors.items() if variant.dtype == torch.float64) < 1e-6
+    assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is no choice
