@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from baselines import _pillow
+from uqdm.bench.measure import measure_images
 from uqdm.codec import Codec, ParameterError, StreamError, codec_class, get_codec
 
 NAMES = (
@@ -250,3 +251,11 @@ def test_a_quality_beside_lossless_is_refused(name: str) -> None:
         codec_class(name)(lossless=True, quality=3)
     again = dict(part.split("=") for part in codec_class(name)(lossless=True).setting.split(","))
     assert codec_class(name)(**again).values["lossless"] is True  # the setting's own text makes it again
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_format_itself_costs_is_told_beside_the_rate(name: str, photographs_uint8: list[np.ndarray]) -> None:
+    codec = _codec(name)
+    (row, *_) = measure_images(codec, codec, photographs_uint8[:1]).rows
+    assert row["container_bits"] == 8 * len(codec.encode([np.zeros((1, 1, 3), np.uint8)])[0])
+    assert 0 < row["container_bits"] < 8 * len(codec.encode(photographs_uint8[:1])[0])
