@@ -25,6 +25,7 @@ NAMES = (
     "webp",
     "avif",
     "jxl",
+    "heic",
 )
 LOSSY: dict[str, dict[str, Any]] = {
     "jpeg": {"quality": 95},
@@ -32,11 +33,13 @@ LOSSY: dict[str, dict[str, Any]] = {
     "webp": {"quality": 95},
     "avif": {"quality": 90, "speed": 8},
     "jxl": {"quality": 95},
+    "heic": {"quality": 90},
 }
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [
     ("png", {}),
     ("webp", {"lossless": True}),
     ("jxl", {"lossless": True}),
+    ("heic", {"lossless": True}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1"}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1", "transform": "rct-5/3"}),
 ]
@@ -51,6 +54,7 @@ SIGNATURES = {
     "webp": b"RIFF",
     "avif": b"ftypavif",
     "jxl": b"\xff\x0a",
+    "heic": b"ftypheix",
 }
 
 
@@ -108,6 +112,7 @@ def test_lossy_keeps_size_and_type_at_every_size(name: str, size: tuple[int, int
         ("webp", 5, 0.25, 0.4),
         ("avif", 7, 1.0, 1.0),
         ("jxl", 14, 0.15, 0.7),
+        ("heic", 5, 0.25, 0.4),
     ],
 )
 def test_lossy_shifts_neither_range_nor_colour(
@@ -210,7 +215,7 @@ def test_too_many_pixels_are_refused_in_both_directions(name: str, monkeypatch: 
         codec.encode([image])
 
 
-@pytest.mark.parametrize(("name", "side"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768)])
+@pytest.mark.parametrize(("name", "side"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768), ("heic", 16384)])
 def test_the_longest_side_works_and_one_more_is_refused(name: str, side: int) -> None:
     codec = _codec(name)
     with pytest.raises(ValueError, match=f"at most {side} pixels a side"):
