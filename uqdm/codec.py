@@ -190,7 +190,8 @@ class Codec(ABC):
     def version(self) -> str:
         """The library that does the work and its version, e.g. ``"Pillow 12.0.0, libjpeg-turbo 3.1.2"``.
 
-        A change of it means that streams may differ: finished results are not reused across versions.
+        A change of it means that streams may differ: finished results are not reused across versions. Raises
+        :class:`CodecUnavailableError` where this setting, unlike others, needs what is not here.
         """
 
     @property
