@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from abc import abstractmethod
@@ -46,6 +47,11 @@ class PillowCodec(Codec):
             return None
         remedy = 'install a Pillow wheel: pip install --force-reinstall --only-binary=:all: "pillow>=11.3"'
         return Missing(f"this Pillow {Image.__version__} was built without {cls.format} ({cls.feature})", remedy)
+
+    @functools.cached_property
+    def container_bits(self) -> int | None:
+        """Bits of the file of one black pixel; see :attr:`uqdm.codec.Codec.container_bits`."""
+        return 8 * len(self.encode([np.zeros((1, 1, 3), np.uint8)])[0])
 
     @abstractmethod
     def save_options(self) -> dict[str, Any]:

@@ -10,6 +10,13 @@ from baselines._pillow import PillowCodec, check_end_marker, pillow_version
 from uqdm.codec import Parameter
 
 LAYERS = ("20", "20,10", "20,10,5", "20,10,5,3", "20,10,5,3,2", "20,10,5,3,2,1")
+TRANSFORM = Parameter(
+    "transform",
+    str,
+    "none-5/3",
+    "of colour and wavelet: none or reversible (RCT) with 5/3, irreversible (ICT) with 9/7",
+    choices=("none-5/3", "rct-5/3", "ict-9/7"),
+)
 
 
 class JPEG2000(PillowCodec):
@@ -17,20 +24,14 @@ class JPEG2000(PillowCodec):
 
     ``layers`` lists the compression ratio at each quality layer of the file; the last one decides its size, and a
     ratio of 1 makes it lossless (with a 5/3 wavelet). As in the published curve the colour channels are coded
-    apart; ``transform="ict-9/7"`` is about 4 dB better at equal rate.
+    apart; ``transform="ict-9/7"`` is about 4 dB better at equal rate, and is a codec of its own, ``jpeg2000-tuned``.
     """
 
     name = "jpeg2000"
     summary = "JPEG 2000 by Pillow and OpenJPEG; as published, reversible 5/3 without a colour transform"
-    parameters = (
+    parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("layers", str, "20,10,5", "compression ratio of each quality layer", choices=LAYERS),
-        Parameter(
-            "transform",
-            str,
-            "none-5/3",
-            "of colour and wavelet: none or reversible (RCT) with 5/3, irreversible (ICT) with 9/7",
-            choices=("none-5/3", "rct-5/3", "ict-9/7"),
-        ),
+        TRANSFORM,
     )
     sweep: ClassVar = tuple({"layers": layers} for layers in LAYERS)
     suffix = ".jp2"
@@ -43,12 +44,22 @@ class JPEG2000(PillowCodec):
         """Pillow and OpenJPEG."""
         return pillow_version("OpenJPEG", features.version("jpg_2000"))
 
+    @property
+    def layers(self) -> str:
+        """The compression ratio of each quality layer."""
+        return str(self.values["layers"])
+
+    @property
+    def transform(self) -> str:
+        """Colour transform and wavelet."""
+        return str(self.values["transform"])
+
     def save_options(self) -> dict[str, Any]:
         """One tile, layers by rate, progression by layer."""
-        colour, _, wavelet = self.values["transform"].partition("-")
+        colour, _, wavelet = self.transform.partition("-")
         return {
             "quality_mode": "rates",
-            "quality_layers": [int(ratio) for ratio in self.values["layers"].split(",")],
+            "quality_layers": [float(ratio) for ratio in self.layers.split(",")],
             "irreversible": wavelet == "9/7",
             "mct": int(colour != "none"),  # the wavelet decides which of the two transforms it is
             "num_resolutions": 0,  # six, or as many as the shorter side allows

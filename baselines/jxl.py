@@ -15,7 +15,11 @@ _WIDTH_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # t
 
 
 class JPEGXL(PillowCodec):
-    """JPEG XL as a bare codestream, effort 7; lossy (XYB, tuned for the eye and not for PSNR) or lossless."""
+    """JPEG XL as a bare codestream, effort 7; lossy (XYB, tuned for the eye and not for PSNR) or lossless.
+
+    The format's progressive modes are out of reach: the plugin decodes whole files only, so there are no points inside
+    one.
+    """
 
     name = "jxl"
     summary = "JPEG XL by libjxl, effort 7; lossy or lossless"

@@ -170,7 +170,7 @@ class Codec(ABC):
     """The parameters that the constructor takes."""
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """The settings that a benchmark runs when none are named, as keyword arguments of the constructor."""
-    suffix: ClassVar[str] = ".bin"
+    suffix: str = ".bin"
     """File name suffix of a stream."""
     batch_size: ClassVar[int] = 1
     """How many images a benchmark hands to :meth:`encode` at once."""
@@ -190,13 +190,23 @@ class Codec(ABC):
     def version(self) -> str:
         """The library that does the work and its version, e.g. ``"Pillow 12.0.0, libjpeg-turbo 3.1.2"``.
 
-        A change of it means that streams may differ: finished results are not reused across versions.
+        A change of it means that streams may differ: finished results are not reused across versions. Raises
+        :class:`CodecUnavailableError` where this setting, unlike others, needs what is not here.
         """
 
     @property
     def setting(self) -> str:
         """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order."""
         return ",".join(f"{key}={_format(value)}" for key, value in self.values.items())
+
+    @property
+    def container_bits(self) -> int | None:
+        """What the format itself costs: bits of the whole file of one black pixel at these parameters.
+
+        None where that cannot be told, or would mislead. For the reader of small pictures' rates: it is a part of
+        every file, and nothing is ever taken off a rate.
+        """
+        return None
 
     @abstractmethod
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:

@@ -12,31 +12,49 @@ import pytest
 from PIL import Image
 
 from baselines import _pillow
+from uqdm.bench.measure import measure_images
 from uqdm.codec import Codec, ParameterError, StreamError, codec_class, get_codec
 
-NAMES = ("jpeg", "jpeg2000", "png", "webp", "avif", "jxl")
+NAMES = (
+    "jpeg",
+    "jpeg-progressive",
+    "jpeg2000",
+    "jpeg2000-progressive",
+    "jpeg2000-tuned",
+    "png",
+    "webp",
+    "avif",
+    "jxl",
+    "heic",
+)
 LOSSY: dict[str, dict[str, Any]] = {
     "jpeg": {"quality": 95},
     "jpeg2000": {"layers": "20,10,5,3"},
     "webp": {"quality": 95},
     "avif": {"quality": 90, "speed": 8},
     "jxl": {"quality": 95},
+    "heic": {"quality": 90},
 }
 LOSSLESS: list[tuple[str, dict[str, Any]]] = [
     ("png", {}),
     ("webp", {"lossless": True}),
     ("jxl", {"lossless": True}),
+    ("heic", {"lossless": True}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1"}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1", "transform": "rct-5/3"}),
 ]
 SIZES = [(1, 1), (1, 2), (3, 1), (2, 2), (5, 7), (16, 9), (63, 65), (1, 300), (200, 131)]
 SIGNATURES = {
     "jpeg": b"\xff\xd8\xff",
+    "jpeg-progressive": b"\xff\xd8\xff",
     "jpeg2000": b"\0\0\0\x0cjP  ",
+    "jpeg2000-progressive": b"\0\0\0\x0cjP  ",
+    "jpeg2000-tuned": b"\xff\x4f\xff\x51",
     "png": b"\x89PNG\r\n\x1a\n",
     "webp": b"RIFF",
     "avif": b"ftypavif",
     "jxl": b"\xff\x0a",
+    "heic": b"ftypheix",
 }
 
 
@@ -94,6 +112,7 @@ def test_lossy_keeps_size_and_type_at_every_size(name: str, size: tuple[int, int
         ("webp", 5, 0.25, 0.4),
         ("avif", 7, 1.0, 1.0),
         ("jxl", 14, 0.15, 0.7),
+        ("heic", 5, 0.25, 0.4),
     ],
 )
 def test_lossy_shifts_neither_range_nor_colour(
@@ -122,7 +141,7 @@ def test_lossy_keeps_a_flat_grey(name: str, level: int) -> None:
     assert np.abs(decoded.astype(int) - level).max() <= 1  # rounding of a colour transform
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if "progressive" not in name])  # there the points rise
 def test_the_sweep_rises_in_rate_and_quality(name: str, photographs_uint8: list[np.ndarray]) -> None:
     lossy = [settings for settings in codec_class(name).sweep if "lossless" not in settings]
     fast = {"speed": 9} if name == "avif" else {}
@@ -166,7 +185,11 @@ def test_junk_and_other_formats_are_stream_errors(name: str, photographs_uint8: 
     codec = _codec(name)
     bmp = io.BytesIO()
     Image.fromarray(photographs_uint8[0]).save(bmp, "BMP")
-    others = [get_codec(other).encode(photographs_uint8[:1])[0] for other in ("png", "jpeg") if other != name]
+    others = [
+        get_codec(other).encode(photographs_uint8[:1])[0]
+        for other in ("png", "jpeg")
+        if SIGNATURES[other] != SIGNATURES[name]
+    ]
     for stream in [b"\0" * 100, bytes(range(256)) * 4, bmp.getvalue(), *others]:
         with pytest.raises(StreamError, match=name):
             codec.decode([stream])
@@ -192,7 +215,7 @@ def test_too_many_pixels_are_refused_in_both_directions(name: str, monkeypatch: 
         codec.encode([image])
 
 
-@pytest.mark.parametrize(("name", "side"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768)])
+@pytest.mark.parametrize(("name", "side"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768), ("heic", 16384)])
 def test_the_longest_side_works_and_one_more_is_refused(name: str, side: int) -> None:
     codec = _codec(name)
     with pytest.raises(ValueError, match=f"at most {side} pixels a side"):
@@ -233,3 +256,11 @@ def test_a_quality_beside_lossless_is_refused(name: str) -> None:
         codec_class(name)(lossless=True, quality=3)
     again = dict(part.split("=") for part in codec_class(name)(lossless=True).setting.split(","))
     assert codec_class(name)(**again).values["lossless"] is True  # the setting's own text makes it again
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_the_format_itself_costs_is_told_beside_the_rate(name: str, photographs_uint8: list[np.ndarray]) -> None:
+    codec = _codec(name)
+    (row, *_) = measure_images(codec, codec, photographs_uint8[:1]).rows
+    assert row["container_bits"] == 8 * len(codec.encode([np.zeros((1, 1, 3), np.uint8)])[0])
+    assert 0 < row["container_bits"] < 8 * len(codec.encode(photographs_uint8[:1])[0])

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import features
 
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.published import published
 from uqdm.codec import codec_class, get_codec
 
 # Rate in bits per pixel and PSNR in dB, measured once with OpenJPEG on those images; the paper's own row is that
@@ -58,11 +58,11 @@ def test_jpeg2000_reproduces_the_protocol(layers: str, cifar10_uint8: list[np.nd
     ("index", "psnr_change_db"), [*((index, 0.0) for index in range(10)), (10, -0.33), (11, -2.65)]
 )
 def test_jpeg_agrees_with_the_published_curve(
-    index: int, psnr_change_db: float, shared: Path, cifar10_uint8: list[np.ndarray]
+    index: int, psnr_change_db: float, cifar10_uint8: list[np.ndarray]
 ) -> None:
     if not features.check_feature("libjpeg_turbo"):
         pytest.skip("this Pillow has another libjpeg than the one these differences were measured with")
-    published = yaml.safe_load((shared / "published" / "cifar10.yml").read_text())["jpeg"]
+    point = published("cifar10").query("system == 'jpeg'").iloc[index]
     rate_bpp, psnr_db = _rate_and_psnr("jpeg", cifar10_uint8, **codec_class("jpeg").sweep[index])
-    assert rate_bpp == pytest.approx(published["bpp"][index], rel=0.006 if index < 10 else 0.008)
-    assert psnr_db - published["psnr"][index] == pytest.approx(psnr_change_db, abs=0.1 if index < 10 else 0.01)
+    assert rate_bpp == pytest.approx(point.bpp, rel=0.006 if index < 10 else 0.008)
+    assert psnr_db - point.psnr_db == pytest.approx(psnr_change_db, abs=0.1 if index < 10 else 0.01)

@@ -116,6 +116,17 @@ def test_avif_is_tuned_for_psnr(photographs_uint8: list[np.ndarray]) -> None:
     assert error < default_error
 
 
+@pytest.mark.parametrize(
+    ("settings", "chroma"),
+    [({}, 3), ({"subsampling": "4:2:2"}, 2), ({"subsampling": "4:2:0"}, 1), ({"lossless": True}, 3)],
+)
+def test_heic_is_subsampled_as_told(settings: dict[str, Any], chroma: int, photographs_uint8: list[np.ndarray]) -> None:
+    pytest.importorskip("pillow_heif")
+    (stream,) = get_codec("heic", **settings).encode(photographs_uint8[:1])
+    # The HEVC configuration box: chroma_format_idc, after segmentation and parallelism (ISO 14496-15, 8.3.3)
+    assert stream[stream.index(b"hvcC") + 4 + 16] & 3 == chroma
+
+
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (64, 64), (48, 64), (64, 36), (1, 600), (9000, 3), (256, 264)])
 def test_the_size_header_of_jxl_is_read(size: tuple[int, int]) -> None:
     pytest.importorskip("pillow_jxl")
@@ -134,12 +145,17 @@ def test_the_version_of_jxl_names_plugin_and_libjxl() -> None:
     assert re.fullmatch(r"pillow-jxl-plugin [\d.]+(, libjxl [\d.]+)?", get_codec("jxl").version)
 
 
-@pytest.mark.parametrize(("name", "module"), [("avif", "pillow_avif"), ("jxl", "pillow_jxl")])
-def test_a_missing_plugin_is_said_with_its_remedy(name: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("name", "module", "extra"),
+    [("avif", "pillow_avif", "codecs"), ("jxl", "pillow_jxl", "codecs"), ("heic", "pillow_heif", "heic")],
+)
+def test_a_missing_plugin_is_said_with_its_remedy(
+    name: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for loaded in [key for key in sys.modules if key.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, module, None)  # import then fails as if it were not installed
-    with pytest.raises(CodecUnavailableError, match=r'does not import: .*; pip install "uqdm\[codecs\]"'):
+    with pytest.raises(CodecUnavailableError, match=rf'does not import: .*; pip install "uqdm\[{extra}\]"'):
         get_codec(name)
 
 
@@ -159,6 +175,8 @@ def test_a_pillow_without_the_library_is_said_with_its_remedy(name: str, monkeyp
         ("webp", {"qualty": 1}, "did you mean quality"),
         ("avif", {"subsampling": "4:1:1"}, "choose one of 4:4:4"),
         ("png", {"level": 1}, "it takes: none"),
+        ("heic", {"lossless": True, "subsampling": "4:2:0"}, "leave subsampling out"),
+        ("jpeg2000-tuned", {"ratio": 0.5}, "at least 1"),
     ],
 )
 def test_a_wrong_parameter_is_named_before_anything_runs(name: str, parameters: dict[str, Any], message: str) -> None:

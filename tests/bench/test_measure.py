@@ -114,3 +114,12 @@ class Remembers(Raw):
 def test_a_second_instance_exposes_a_codec_that_remembers() -> None:
     measured = measure_images(Remembers(), Remembers(), unmarked_images(1))
     assert [row["status"] for row in measured.rows] == ["failed"]
+
+
+def test_the_formats_own_cost_is_a_column_and_null_where_untold() -> None:
+    class Telling(Raw):
+        container_bits = 64  # type: ignore[assignment]
+
+    (image,) = unmarked_images(1)
+    assert measure(Raw(), [image])[0][0]["container_bits"] is None
+    assert measure(Telling(), [image])[0][0]["container_bits"] == 64

@@ -89,10 +89,12 @@ def _measure_image(
     encoded, encode_ms = outcome
     try:
         pictures = list(_decode(codec, image, encoded))
+        container_bits = codec.container_bits
     except Exception as error:
         return [{**size, **failure(f"decode: {describe(error)}")}], encoded.stream
     pixels = image.shape[0] * image.shape[1]
-    shared = {**size, "encode_ms": encode_ms, "seed": encoded.seed, "status": STATUS_OK, "roundtrip_checked": True}
+    shared = {**size, "encode_ms": encode_ms, "seed": encoded.seed, "container_bits": container_bits}
+    shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     return [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures], encoded.stream
 
 

@@ -122,4 +122,4 @@ def _candidate(codec: Any, parameters: Mapping[str, Any]) -> Candidate:
         setting = format_request(Request(codec.name, parameters)).partition(":")[2]
         return Candidate(codec.name, dict(parameters), setting, missing=str(error))
     reason = f"codec {codec.name!r} cannot run here: {lack}" if lack else None
-    return Candidate(codec.name, dict(made.values), made.setting, version, codec.suffix, codec.holds_model, reason)
+    return Candidate(codec.name, dict(made.values), made.setting, version, made.suffix, codec.holds_model, reason)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 1
+ROW_FORMAT = 2
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
 
 STATUS_OK = "ok"
@@ -40,6 +40,7 @@ ROWS = pa.schema(
         _field("reconstruction", pa.string(), "how the picture is made from the bytes: 'decoded', 'denoise', ..."),
         _field("seed", pa.int64(), "seed of the stream's randomness; null where there is none"),
         _field("file_bits", pa.int64(), "8 x bytes of the shortest prefix of the file that decodes to the point"),
+        _field("container_bits", pa.int64(), "bits of the file of one black pixel at this setting; null if untold"),
         _field(
             "ideal_bits", pa.float64(), "information content up to the point, by the model; null where there is none"
         ),

@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "info": "uqdm.cli.info:info",
     "train": "uqdm.cli.train:train",
     "codecs": "uqdm.cli.codecs:codecs",
+    "doctor": "uqdm.cli.doctor:doctor",
     "bench": "uqdm.cli.bench:app",
 }
 

@@ -35,7 +35,10 @@ CAPTION_SIZE = 8
 _KNOWN = {
     "uqdm": ("#D55E00", "o"),
     "jpeg": ("#555555", "s"),
+    "jpeg-progressive": ("#994455", "*"),
     "jpeg2000": ("#E69F00", "^"),
+    "jpeg2000-progressive": ("#997700", ">"),
+    "jpeg2000-tuned": ("#8C510A", "p"),
     "webp": ("#56B4E9", "v"),
     "avif": ("#009E73", "D"),
     "jxl": ("#0072B2", "P"),

@@ -10,6 +10,7 @@ import numpy as np
 from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
+from uqdm.bench.plots._published import draw_published, published_note
 from uqdm.bench.plots._style import LINE_STYLES, codec_style, message_figure, write_caption
 from uqdm.bench.results import read_summary, records
 from uqdm.bench.schema import STATUS_OK
@@ -47,6 +48,7 @@ def draw(run_dir: Path) -> Figure:
         _draw_curves(lower, curves(rows))
         _draw_lossless(upper, lossless(rows))
         _label_axes(upper, lower, rows)
+        draw_published(lower, str(rows.dataset.iloc[0]))
     return figure
 
 
@@ -60,6 +62,7 @@ def caption(run_dir: Path) -> str:
         f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "
         "intervals over images. Top: lossless coding, where every image is exact."
         + (" Dashed: ideal rate by the model, without coder and header." if summary.ideal_bpp.notna().any() else "")
+        + published_note(list(counts.index))
     )
 
 

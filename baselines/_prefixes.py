@@ -1,0 +1,57 @@
+"""Progressive files: one stream, cut at several points, each prefix decoded from its own bytes alone."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from baselines._pillow import PillowCodec
+from uqdm.codec import Point, Reconstruction, StreamError
+
+
+class PrefixCodec(PillowCodec):
+    """A codec of Pillow whose files show a picture before they end.
+
+    The rate of a point is the length of a true prefix of the file, from its first byte on. The decoder is handed that
+    prefix and nothing else; what it needs to take it for a whole file (an end marker, lengths that fit) it puts in
+    itself, by :meth:`complete`.
+    """
+
+    part: ClassVar[str]
+    """What a point adds: 'scan', 'layer'."""
+
+    @abstractmethod
+    def cuts(self, stream: bytes) -> list[int]:
+        """Lengths in bytes of the prefixes that end with a part; the last is the whole stream."""
+
+    @abstractmethod
+    def complete(self, prefix: bytes) -> bytes:
+        """A whole file that shows what a prefix holds."""
+
+    def points(self, stream: bytes) -> list[Point]:
+        """A point after each part; raises StreamError where they cannot be found."""
+        try:
+            cuts = self.cuts(stream)
+        except (StreamError, IndexError, ValueError) as error:
+            raise StreamError(f"{self.name}: no {self.part}s found in {len(stream)} bytes: {error}") from error
+        return [Point(f"{self.part} {number}", length) for number, length in enumerate(cuts, 1)]
+
+    def decode_prefix(self, prefix: bytes) -> np.ndarray:
+        """Decodes what the beginning of a stream shows, uint8 [H, W, 3]; raises StreamError if it shows nothing."""
+        self.load_plugin()
+        try:
+            whole = self.complete(prefix)
+        except (StreamError, IndexError, ValueError) as error:
+            raise StreamError(f"{self.name}: {len(prefix)} bytes show no picture: {error}") from error
+        return self._decode(whole)
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        """The picture of every point, each decoded anew from its prefix."""
+        for point in self.points(stream):
+            started = time.perf_counter()
+            image_uint8 = self.decode_prefix(stream[: point.n_bytes])
+            yield Reconstruction(point, "decoded", image_uint8, 1e3 * (time.perf_counter() - started))

@@ -1,0 +1,40 @@
+"""JPEG 2000 as well as it does for PSNR at a given rate; the published points leave 4 dB and more behind."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from baselines.jpeg2000 import JPEG2000
+from uqdm.codec import Parameter
+
+_RATIOS = (80.0, 40.0, 20.0, 10.0, 7.0, 5.0, 4.0, 3.0, 2.0)
+
+
+class JPEG2000Tuned(JPEG2000):
+    """9/7 wavelet, colour transform, one quality layer, and a bare codestream instead of a .jp2 file.
+
+    Boxes cost 85 bytes, which is 0.66 bits per pixel of a 32 x 32 picture; the comment with the encoder's version is
+    one blank for the same reason (the encoder writes its own in place of an empty one).
+    """
+
+    name = "jpeg2000-tuned"
+    summary = "JPEG 2000 by Pillow and OpenJPEG, tuned: 9/7, colour transform, one layer, bare codestream"
+    parameters = (
+        Parameter("ratio", float, 10.0, "of compression: bytes of the pixels to bytes of the file", minimum=1.0),
+    )
+    sweep: ClassVar = tuple({"ratio": ratio} for ratio in _RATIOS)
+    suffix = ".j2k"
+
+    def save_options(self) -> dict[str, Any]:
+        """No boxes, and next to no comment."""
+        return {**super().save_options(), "no_jp2": True, "comment": " "}
+
+    @property
+    def layers(self) -> str:
+        """One, at the ratio that is asked for."""
+        return str(self.values["ratio"])
+
+    @property
+    def transform(self) -> str:
+        """ICT and the 9/7 wavelet."""
+        return "ict-9/7"

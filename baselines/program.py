@@ -1,0 +1,210 @@
+"""Any program as a codec: two commands, one that encodes a picture file and one that decodes it again."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from baselines._pillow import open_image
+from baselines._process import ProgramError, execute, run, tail
+from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, StreamError, check_images
+
+_HOW = "see docs/programs.md"
+
+
+class Program(Codec):
+    """Runs an encoder and a decoder as processes, on picture files in a temporary folder of their own.
+
+    In a command ``{input}`` and ``{output}`` stand for the two files and ``{quality}`` for the parameter of that
+    name. A command is split into arguments as a shell would split it, but no shell runs it; the values are put in
+    afterwards, so a value never becomes two arguments. Encode and decode times hold the start of the process and
+    the picture file. Threads are the program's own: tell it to use one.
+
+    >>> codec = Program(encode="cp {input} {output}", decode="cp {input} {output}", suffix=".png")
+    >>> codec.decode(codec.encode([np.zeros((4, 6, 3), np.uint8)]))[0].shape
+    (4, 6, 3)
+    """
+
+    name = "program"
+    summary = "any program, by an encode and a decode command of your own (docs/programs.md)"
+    parameters = (
+        Parameter("encode", str, "", "command that reads the picture {input} and writes the stream {output}"),
+        Parameter("decode", str, "", "command that reads the stream {input} and writes the picture {output}"),
+        Parameter("quality", str, "", "what {quality} in a command stands for"),
+        Parameter("suffix", str, ".bin", "file name suffix of a stream"),
+        Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
+        Parameter("version", str, "", "command that prints the program's version"),
+        Parameter("timeout_s", float, 60.0, "limit of one call, seconds", minimum=0.01, maximum=86400),
+    )
+
+    def __init__(self, **values: Any) -> None:
+        if type(values.get("quality")) in (int, float):  # as YAML reads it
+            values["quality"] = str(values["quality"])
+        super().__init__(**values)
+        self.suffix = self.values["suffix"]
+        self._check_values()
+        self._encode_command = _split("encode", self.values["encode"])
+        self._decode_command = _split("decode", self.values["decode"])
+        self._version_command = _split("version", self.values["version"])
+
+    @property
+    def version(self) -> str:
+        """What the version command prints first, and the hash of each program file (and script) that is run.
+
+        Libraries that a program loads are not in the hash: they show only if its version command tells them.
+        Raises :class:`~uqdm.codec.CodecUnavailableError` where a program is not there.
+        """
+        parts = [self._printed_version()] if self._version_command else []
+        files = [*self._files(self._encode_command), *self._files(self._decode_command)]
+        parts += [f"{path.name} sha256:{_sha256(path, path.stat().st_mtime_ns)[:12]}" for path in dict.fromkeys(files)]
+        return ", ".join(parts)
+
+    @functools.cached_property
+    def container_bits(self) -> int | None:
+        """See :attr:`uqdm.codec.Codec.container_bits`; None for a program that takes no picture of one pixel."""
+        try:
+            return 8 * len(self._encode(np.zeros((1, 1, 3), np.uint8)))
+        except ProgramError:
+            return None
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """Encodes each image, uint8 [H, W, 3], by a call of its own; raises :class:`ProgramError` where one fails."""
+        check_images(images)
+        return [self._encode(image) for image in images]
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """Decodes each stream by a call of its own; raises StreamError where one fails."""
+        return [self._decode(stream) for stream in streams]
+
+    def _encode(self, image_uint8: np.ndarray) -> bytes:
+        def write(path: Path) -> None:
+            Image.fromarray(image_uint8).save(path, compress_level=1)
+
+        return self._call(self._encode_command, self.values["picture"], write, self.suffix)
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        def write(path: Path) -> None:
+            path.write_bytes(stream)
+
+        try:
+            return _pixels(self._call(self._decode_command, self.suffix, write, self.values["picture"]))
+        except (ProgramError, OSError, SyntaxError, ValueError) as error:
+            raise StreamError(f"{self.name}: {error}") from error
+
+    def _call(
+        self, command: Sequence[str], input_suffix: str, write: Callable[[Path], None], output_suffix: str
+    ) -> bytes:
+        """Runs a command in a folder of its own, and returns the file that it wrote."""
+        self._files(command)  # says what is missing
+        with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
+            files = {"input": Path(folder) / f"input{input_suffix}", "output": Path(folder) / f"output{output_suffix}"}
+            write(files["input"])
+            arguments = substitute(command, {**files, "quality": self.values["quality"]})
+            printed = run(arguments, Path(folder), self.values["timeout_s"])
+            if not files["output"].is_file():
+                raise ProgramError(f"{arguments[0]} ended well but wrote no {files['output'].name}: {tail(printed)}")
+            return files["output"].read_bytes()
+
+    def _printed_version(self) -> str:
+        """The first line with a number such as 2.5 in what the version command prints, whatever its exit status is."""
+        self._files(self._version_command)
+        try:
+            with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
+                _, printed = execute(self._version_command, Path(folder), self.values["timeout_s"])
+        except ProgramError as error:
+            raise CodecUnavailableError(f"codec {self.name!r}: {error}") from error
+        lines = [line.strip() for line in printed.splitlines() if re.search(r"\d\.\d", line)]
+        if not lines:
+            raise CodecUnavailableError(f"codec {self.name!r}: {self.values['version']!r} prints no version")
+        return lines[0]
+
+    def _files(self, command: Sequence[str]) -> list[Path]:
+        """The program of a command, and what else in it is a file by its full path (a script, a model)."""
+        if not command:
+            raise CodecUnavailableError(f"codec {self.name!r} is told no program; set encode and decode, {_HOW}")
+        program = shutil.which(command[0])
+        if program is None:
+            raise CodecUnavailableError(f"codec {self.name!r}: no program {command[0]!r} on PATH; install it, {_HOW}")
+        others = [Path(argument) for argument in command[1:] if os.path.isabs(argument)]
+        return [Path(program), *(path for path in others if path.is_file())]
+
+    def _check_values(self) -> None:
+        values = self.values
+        if bool(values["encode"]) != bool(values["decode"]):
+            raise ParameterError(f"{self.name}: set both encode and decode, {_HOW}")
+        if not re.fullmatch(r"\.[A-Za-z0-9._-]+", values["suffix"]):
+            raise ParameterError(f"suffix={values['suffix']!r}: expected a dot and letters, as in .jxl")
+        for name, value in values.items():
+            if any("=" in part for part in str(value).split(",")[1:]):
+                raise ParameterError(f"{name}={value!r}: a comma with = after it would read as another parameter")
+        for name in ("encode", "decode"):
+            _check_places(name, values[name], bool(values["quality"]))
+
+
+def with_defaults(parameters: Sequence[Parameter], **defaults: Any) -> tuple[Parameter, ...]:
+    """Parameters with other defaults: what a program needs to be a codec under a name of its own.
+
+    >>> with_defaults(Program.parameters, suffix=".jxl")[3].default
+    '.jxl'
+    """
+    unknown = set(defaults) - {parameter.name for parameter in parameters}
+    if unknown:
+        raise ParameterError(f"no parameter {', '.join(sorted(unknown))} to set a default for")
+    return tuple(replace(p, default=p.check(defaults[p.name])) if p.name in defaults else p for p in parameters)
+
+
+def substitute(command: Sequence[str], values: Mapping[str, Any]) -> list[str]:
+    """Puts values in the places of a command's arguments; a value is never split, nor looked at for places.
+
+    >>> substitute(["cjxl", "{input}", "--quality={quality}"], {"input": "a b.png", "quality": "{input}"})
+    ['cjxl', 'a b.png', '--quality={input}']
+    """
+    return [_PLACE.sub(lambda place: str(values[place[1]]), argument) for argument in command]
+
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+def _split(name: str, command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ParameterError(f"{name}={command!r}: {error}") from error
+
+
+def _check_places(name: str, command: str, has_quality: bool) -> None:
+    found = set(_PLACE.findall(command))
+    if command and not {"input", "output"} <= found:
+        raise ParameterError(f"{name}={command!r}: {{input}} and {{output}} must both be in it")
+    unknown = found - {"input", "output", "quality"}
+    if unknown:
+        raise ParameterError(f"{name}={command!r}: {{{min(unknown)}}} is not one of {{input}}, {{output}}, {{quality}}")
+    if "quality" in found and not has_quality:
+        raise ParameterError(f"{name}={command!r}: it asks for {{quality}}; set quality too")
+
+
+@functools.lru_cache(maxsize=64)
+def _sha256(path: Path, modified_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pixels(picture: bytes) -> np.ndarray:
+    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3]; a grey file stands for three equal channels."""
+    with open_image(picture, "PNG" if picture.startswith(b"\x89PNG") else "PPM") as image:
+        if image.mode not in ("RGB", "L"):
+            raise ValueError(f"the program wrote a picture of mode {image.mode}, expected RGB")
+        image.load()
+        return np.array(image.convert("RGB"))

@@ -1,0 +1,89 @@
+"""Guards `uqdm doctor`: green, yellow and red, and the exit status that goes with them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from uqdm import codec as registry
+from uqdm.cli.main import app
+from uqdm.codec import Codec, Missing, register_codec
+
+
+class Dark(Codec):
+    name = "dark"
+    version = "1"
+
+    def encode(self, images: Any) -> list[bytes]:
+        return [f"{image.shape[0]} {image.shape[1]}".encode() for image in images]
+
+    def decode(self, streams: Any) -> list[Any]:
+        import numpy as np
+
+        return [np.zeros((*map(int, stream.split()), 3), np.uint8) for stream in streams]
+
+
+class Absent(Dark):
+    name = "absent"
+
+    @classmethod
+    def missing(cls) -> Missing | None:
+        return Missing("libtoy is not installed", "apt install libtoy")
+
+
+class Broken(Dark):
+    name = "broken"
+    version = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+
+@pytest.fixture(autouse=True)
+def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    for codec in (Dark, Absent, Broken):
+        register_codec(codec)
+
+
+def _doctor(*arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["doctor", *arguments])
+    return done.exit_code, done.stdout
+
+
+def test_a_codec_that_works_is_green_with_its_library() -> None:
+    status, text = _doctor("png", "jpeg:quality=95")
+    assert status == 0
+    assert [line.split()[:2] for line in text.splitlines()[:2]] == [["works", "png"], ["works", "jpeg"]]
+    assert "libjpeg" in text
+    assert text.endswith("2 works, 0 not here, 0 FAILS\n")
+
+
+def test_a_codec_that_is_not_here_says_how_to_get_it_and_is_no_failure() -> None:
+    status, text = _doctor("absent", "png", "program")
+    assert status == 0
+    assert "libtoy is not installed; apt install libtoy" in text
+    assert "docs/programs.md" in text
+    assert text.endswith("1 works, 2 not here, 0 FAILS\n")
+
+
+@pytest.mark.parametrize(("name", "reason"), [("dark", "lossy: photograph: "), ("broken", "ZeroDivisionError")])
+def test_a_codec_that_fails_is_red_and_exits_1(name: str, reason: str) -> None:
+    status, text = _doctor(name, "png")
+    assert status == 1
+    assert reason in text
+    assert text.endswith("1 works, 0 not here, 1 FAILS\n")
+
+
+def test_json_has_every_figure() -> None:
+    status, text = _doctor("--json", "png", "dark")
+    png, dark = json.loads(text)
+    assert status == 1
+    assert {check["name"]: check["detail"] for check in png["checks"]}["lossless: noise"] == "exact"
+    assert next(check["name"] for check in dark["checks"] if not check["ok"]) == "lossy: gradient"
+
+
+def test_an_unknown_codec_is_refused_before_any_test_runs() -> None:
+    done = CliRunner().invoke(app, ["doctor", "png", "jpge"])
+    assert "did you mean jpeg" in str(done.exception)
+    assert done.stdout == ""

@@ -1,0 +1,68 @@
+"""Published curves behind the measured ones: grey, thin, hollow, and in a legend of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.published import published, published_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+TITLE = "published (Yang, Will & Mandt 2025)"
+_GREY = "#8a8a8a"
+_MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
+_STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
+
+
+def draw_published(axes: Axes, dataset: str) -> None:
+    """Draws what was published for a data set, if anything; leaves the limits of the axes to what was measured."""
+    from matplotlib.lines import Line2D
+
+    rows = published_rows(dataset)
+    if rows is None:
+        return
+    lines = []
+    for (system, points), marker in zip(rows.groupby("system", sort=False), _MARKERS, strict=False):
+        kind = points.kind.iloc[0]
+        look: dict[str, Any] = {
+            "color": _GREY,
+            "lw": 0.7,
+            "ls": _STYLES[kind],
+            "marker": marker,
+            "mfc": "none",
+            "ms": 4,
+            "mew": 0.7,
+        }
+        line = Line2D(points.bpp, points.psnr_db, label=f"{system}, {kind}", zorder=0.9, **look)
+        lines.append(axes.add_artist(line))  # unlike add_line it does not stretch the axes
+    measured = axes.get_legend()
+    axes.legend(
+        handles=lines, loc="lower right", ncols=2, fontsize=6.5, title=TITLE, title_fontsize=7, handlelength=2.6
+    )
+    if measured is not None:
+        axes.add_artist(measured)
+
+
+def published_rows(dataset: str) -> pd.DataFrame | None:
+    """The published points that a rate-distortion plot can show; None if there are none for this data set."""
+    name = published_name(dataset)
+    if name is None:
+        return None
+    rows = published(name)
+    return rows[(rows.bpp > 0) & np.isfinite(rows.psnr_db)]
+
+
+def published_note(datasets: list[str]) -> str:
+    """What to say of them below the plot; empty if none are drawn."""
+    names = {dataset: published_name(dataset) for dataset in datasets}
+    shown = [f"{dataset}: all of {name}" for dataset, name in names.items() if name is not None]
+    if not shown:
+        return ""
+    return (
+        f" Grey and hollow: figures published by Yang, Will & Mandt (2025), not measured here ({'; '.join(shown)}); "
+        "rates are sizes of files, a model's ideal rate, or unstated, as the legend says."
+    )

@@ -1,0 +1,105 @@
+"""``uqdm doctor``: tests every codec on this machine, and says how to get those that are not here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from uqdm.bench.requests import Request
+    from uqdm.bench.selftest import Check
+
+WORKS, ABSENT, FAILS = "works", "not here", "FAILS"
+_COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red"}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One codec: its version, whether it works, why not or how to get it, and the checks that ran."""
+
+    codec: str
+    status: str
+    version: str = ""
+    reason: str = ""
+    checks: tuple[Check, ...] = ()
+
+
+def diagnose(name: str, requests: list[Request]) -> Diagnosis:
+    """Tests one codec at the settings that are asked for. A codec that cannot run here is no failure."""
+    from uqdm.bench.requests import resolve
+    from uqdm.bench.selftest import self_test
+    from uqdm.codec import ParameterError
+
+    try:
+        candidates = resolve(requests)[name]
+        missing = [candidate.missing for candidate in candidates if candidate.missing is not None]
+        if missing or not candidates:
+            return Diagnosis(name, ABSENT, reason=missing[0] if missing else "no settings to test it at")
+        checks = tuple(self_test(candidates))
+    except ParameterError:
+        raise  # what the user asked for
+    except Exception as error:  # one broken codec must not hide the others
+        return Diagnosis(name, FAILS, reason=f"{type(error).__name__}: {error}")
+    failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
+    return Diagnosis(name, FAILS if failed else WORKS, candidates[0].version or "", "; ".join(failed), checks)
+
+
+def doctor(
+    codec: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="NAME, or NAME:key=value,... for one setting of high quality [every codec, default settings]"
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the figures of every check")] = False,
+) -> None:
+    """Tests every codec: lists its version, whether it gives pictures back rightly, or how to get it.
+
+    Exits 1 if a codec that is installed fails; one that is not here is no failure.
+    """
+    found = []
+    for name, requests in _asked(codec or []).items():
+        found.append(diagnose(name, requests))
+        if not as_json:
+            _print(found[-1])
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+    else:
+        typer.echo(", ".join(f"{sum(each.status == status for each in found)} {status}" for status in _COLOURS))
+    if any(each.status == FAILS for each in found):
+        raise typer.Exit(1)
+
+
+def _asked(texts: list[str]) -> dict[str, list[Request]]:
+    from uqdm.bench.requests import Request, parse_request
+    from uqdm.codec import codec_names
+
+    asked: dict[str, list[Request]] = {}
+    for request in map(parse_request, texts) if texts else map(Request, codec_names()):
+        asked.setdefault(request.name, []).append(request)
+    unknown = set(asked) - set(codec_names())
+    if unknown:
+        from uqdm.codec import codec_class
+
+        codec_class(min(unknown))  # raises, and suggests
+    return asked
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    for text, colour in _pieces(diagnosis):
+        typer.secho(text, fg=colour, nl=False)
+    typer.echo()
+
+
+def _pieces(diagnosis: Diagnosis) -> Iterator[tuple[str, str | None]]:
+    yield f"{diagnosis.status:<10}", _COLOURS[diagnosis.status]
+    yield f"{diagnosis.codec:<22}", None
+    yield f" {diagnosis.version}", "bright_black"
+    if diagnosis.checks:
+        yield f"  ({sum(check.ok for check in diagnosis.checks)} of {len(diagnosis.checks)} checks)", "bright_black"
+    if diagnosis.reason:
+        yield f"  {diagnosis.reason}", _COLOURS[diagnosis.status]
