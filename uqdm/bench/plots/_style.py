@@ -43,6 +43,7 @@ _KNOWN = {
     "avif": ("#009E73", "D"),
     "jxl": ("#0072B2", "P"),
     "png": ("#CC79A7", "X"),
+    "bpg": ("#117733", "d"),
 }
 # Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
 _COLOURS = ("#332288", "#882255", "#999933", "#44AA99", "#661100", "#AA4499", "#117733", "#6699CC")
