@@ -119,7 +119,8 @@ def test_every_codec_that_runs_here_is_ok_on_every_image(rows: pd.DataFrame) -> 
 
 def test_file_bits_are_those_of_the_stored_streams(rows: pd.DataFrame, streams: pd.DataFrame) -> None:
     key = ["codec", "setting", "image_index"]
-    whole = rows[rows["status"] == "ok"].groupby(key)["file_bits"].max()  # the last point is the whole file
+    ok = rows[rows["status"] == "ok"].astype({"image_index": "int32"})  # a skipped codec's is null, which makes floats
+    whole = ok.groupby(key)["file_bits"].max()  # the last point is the whole file
     stored = streams.set_index(key)["stream"].map(len) * 8
     pd.testing.assert_series_equal(whole.sort_index(), stored.sort_index(), check_names=False, check_dtype=False)
 
@@ -132,7 +133,7 @@ def test_bpp_is_file_bits_over_pixels(rows: pd.DataFrame) -> None:
 def test_psnr_equals_that_of_streams_decoded_by_pillow_alone(
     rows: pd.DataFrame, streams: pd.DataFrame, images_uint8: list[np.ndarray]
 ) -> None:
-    checked = rows[rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok")]
+    checked = rows[rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok")].astype({"image_index": int})
     stored = streams.set_index(["codec", "setting", "image_index"])["stream"]
     assert len(checked)
     for row in checked.itertuples():
