@@ -106,12 +106,21 @@ def latents(model: UQDM, images: np.ndarray) -> list[torch.Tensor]:
     return [predictor.latents(index, n_t) for index, n_t in enumerate(known[:-1])]
 
 
-def error(model: UQDM, network: Denoiser, variant: Variant, z: list[torch.Tensor]) -> float:
-    """Largest difference from float64 over the steps after the first, in units of the tolerance."""
-    exact = Variant("exact", dtype=torch.float64)
-    reference, found = prepare(model.model.denoiser, exact), []
-    for step, tolerance, z_t in list(zip(model.predictor().steps, model.tolerances(), z, strict=True))[1:]:
-        a, b = call(reference, exact, z_t, step), call(network, variant, z_t, step)
+def predictions(model: UQDM, variant: Variant, z: list[torch.Tensor]) -> list[Prediction]:
+    """What a variant makes of the latents of all steps but the first."""
+    network = prepare(model.model.denoiser, variant)
+    return [call(network, variant, z_t, step) for step, z_t in list(zip(model.predictor().steps, z, strict=True))[1:]]
+
+
+def errors(model: UQDM, z: list[torch.Tensor]) -> dict[Variant, float]:
+    """Largest difference of each variant from float64, in units of the tolerance."""
+    exact = predictions(model, Variant("exact", dtype=torch.float64), z)
+    return {variant: _largest(model, exact, predictions(model, variant, z)) for variant in variants(model)}
+
+
+def _largest(model: UQDM, exact: list[Prediction], other: list[Prediction]) -> float:
+    found = []
+    for a, b, tolerance in zip(exact, other, model.tolerances()[1:], strict=True):
         x_hat = (a.x_hat.clamp(-1, 1) - b.x_hat.double().clamp(-1, 1)).abs().max()
         scale = (a.scale.log2() - b.scale.double().log2()).abs().max()
         found += [float(x_hat) / tolerance.x_hat, float(scale) / tolerance.log2_scale]
@@ -138,7 +147,7 @@ def timings(
     return {variant: 1e3 * statistics.median(values) / len(z[0]) for variant, values in found.items()}
 
 
-def show(model: UQDM, threads: int, batch: int, found: dict[Variant, float], errors: dict[Variant, float]) -> None:
+def show(model: UQDM, threads: int, batch: int, found: dict[Variant, float], largest: dict[Variant, float]) -> None:
     table = Table(title=f"{model.model.name}, batch of {batch}, threads: {threads}")
     table.add_column("variant")
     for heading in ("calls an image", "ms an image", "of plain", "largest error, tolerances", "in use"):
@@ -146,7 +155,7 @@ def show(model: UQDM, threads: int, batch: int, found: dict[Variant, float], err
     whole = next(iter(found.values()))
     for variant, milliseconds in found.items():
         calls = str(model.n_steps if variant.first_call else model.n_steps - 1)
-        numbers = [calls, f"{milliseconds:.1f}", f"{milliseconds / whole:.2f}", f"{errors[variant]:.2f}"]
+        numbers = [calls, f"{milliseconds:.1f}", f"{milliseconds / whole:.2f}", f"{largest[variant]:.2f}"]
         table.add_row(variant.name, *numbers, "yes" if variant.taken else "")
     Console(width=110).print(table)
 
@@ -164,11 +173,11 @@ def main() -> None:
     torch.set_num_threads(arguments.threads[0])
     z = latents(model, images)
     networks = {variant: prepare(model.model.denoiser, variant) for variant in variants(model)}
-    errors = {variant: error(model, network, variant, z) for variant, network in networks.items()}
+    largest = errors(model, z)
     for threads in arguments.threads:
         torch.set_num_threads(threads)
         load = os.getloadavg()[0]
-        show(model, threads, arguments.batch, timings(model, networks, z, arguments.repeats), errors)
+        show(model, threads, arguments.batch, timings(model, networks, z, arguments.repeats), largest)
         print(f"load average of the minute before: {load:.1f} on {os.cpu_count()} cores")
 
 

@@ -49,8 +49,7 @@ def test_coding_is_timed_on_the_compressors_own_bytes(benchmark, photographs_uin
 def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photographs_uint8):
     network = benchmark("network")
     model = uqdm.load_model("uqdm-demo")
-    z = network.latents(model, np.stack(photographs_uint8[:3]))
-    errors = {v: network.error(model, network.prepare(model.model.denoiser, v), v, z) for v in network.variants(model)}
+    errors = network.errors(model, network.latents(model, np.stack(photographs_uint8[:3])))
     assert max(error for variant, error in errors.items() if variant.taken) < 0.5
     assert max(error for variant, error in errors.items() if variant.dtype == torch.float64) < 1e-6
     assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is no choice
