@@ -128,10 +128,14 @@ def _pop_symbols(state, words, n, locations, scales, symbols):  # type: ignore[n
         past = cumulative(high, rest, scale, half)
         if slot < first:
             state, n = _pop(state, words, n, 0, first)
+            if n < 0:
+                return state, n
             excess, state, n = _pop_excess(state, words, n)
             symbols[i] = base - half - 1 - excess
         elif slot >= past:
             state, n = _pop(state, words, n, past, TOTAL - past)
+            if n < 0:
+                return state, n
             excess, state, n = _pop_excess(state, words, n)
             symbols[i] = base + half + excess
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import binascii
 import bisect
+import functools
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ class Header:
         """Tiles of the image, row by row; those at the right and bottom reach beyond it."""
         return self.tiles_across * -(-self.height // self.tile_size)
 
-    @property
+    @functools.cached_property
     def chunks(self) -> list[range]:
         """The tiles of each chunk."""
         return [range(i, min(i + CHUNK_TILES, self.n_tiles)) for i in range(0, self.n_tiles, CHUNK_TILES)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,10 +127,25 @@ def data_rows(values: torch.Tensor) -> np.ndarray:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Keeps GPUs from rounding float32 to TF32 inside: coding needs the last digits."""
-    matmul, cudnn = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    """Keeps GPUs from rounding float32 to TF32 inside: coding needs the last digits.
+
+    The switches are the process's: the first thread that enters throws them, the last one that leaves restores them.
+    """
+    with _switches_lock:
+        if not _switches_before:
+            _switches_before.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        else:
+            _switches_before.append(_switches_before[0])
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+        with _switches_lock:
+            matmul, cudnn = _switches_before.pop()
+            if not _switches_before:
+                torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
+
+
+_switches_lock = threading.Lock()
+_switches_before: list[tuple[bool, bool]] = []
+"""What the switches were, once for each thread inside."""
