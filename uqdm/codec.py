@@ -128,12 +128,14 @@ class Encoded:
 
     ``ideal_bits`` holds, by the name of the point, the information content in bits of what was coded up to it
     (a model's own estimate, without coder, header or padding); empty where a codec has no such notion.
-    ``seed`` is the seed of randomness that the stream was made with, if any.
+    ``seed`` is the seed of randomness that the stream was made with, if any. ``calls`` is how often a network was
+    called to make it; None stands for never, or for untold where the codec holds a model.
     """
 
     stream: bytes
     ideal_bits: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,17 @@ class Reconstruction:
     """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3].
 
     ``decode_ms`` is the time from the stream to this picture alone, from a codec that makes several in one go; None
-    leaves it to the caller to time the iteration.
+    leaves it to the caller to time the iteration. ``calls`` and ``macs`` are the network calls that lead from the
+    stream to this picture alone and their multiply-accumulates, as ``docs/comparing.md`` counts them; None stands for
+    0, or for untold where the codec holds a model.
     """
 
     point: Point
     name: str
     image_uint8: np.ndarray
     decode_ms: float | None = None
+    calls: int | None = None
+    macs: int | None = None
 
 
 class Codec(ABC):
@@ -198,6 +204,11 @@ class Codec(ABC):
     def setting(self) -> str:
         """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order."""
         return ",".join(f"{key}={_format(value)}" for key, value in self.values.items())
+
+    @property
+    def device(self) -> str:
+        """Where the work is done: ``"cpu"``, or ``"cuda:"`` with the name of the GPU; a column of the results."""
+        return "cpu"
 
     @property
     def container_bits(self) -> int | None:

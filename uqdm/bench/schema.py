@@ -8,8 +8,22 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 2
+ROW_FORMAT = 3
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
+
+MACS_CONVENTION = (
+    "multiply-accumulates of the convolutions, linear layers and attention products in the decode_calls network calls, "
+    "all tiles together, divided by height x width; 0 without a network, null where the codec does not tell"
+)
+PEAK_MEMORY_CONVENTION = (
+    "high-water mark of the worker's resident memory, plus that of the GPU memory it allocated, while it measured the "
+    "shard of this image (where the system cannot reset the mark: since the worker began); programs that a codec "
+    "starts are not in it"
+)
+_CALLS = (
+    "tiles of one image side by side count once, and what depends on a seed alone is kept and not counted; 0 without a "
+    "network, null where the codec does not tell"
+)
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
@@ -47,8 +61,15 @@ ROWS = pa.schema(
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
-        _field("encode_ms", pa.float64(), "time to encode the whole stream, an image's share of its batch"),
-        _field("decode_ms", pa.float64(), "time from the stream to this picture, milliseconds"),
+        _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
+        _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
+        _field("batch_size", pa.int32(), "images encoded together with this one, itself included"),
+        _field("device", pa.string(), "where encoder and decoder ran: 'cpu', or 'cuda:' with the name of the GPU"),
+        _field("threads", pa.int32(), "threads that the worker allowed torch or OpenMP"),
+        _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
+        _field("decode_calls", pa.int32(), f"network calls from the stream to this picture; {_CALLS}"),
+        _field("macs_per_pixel", pa.float64(), MACS_CONVENTION),
+        _field("peak_memory_bytes", pa.int64(), PEAK_MEMORY_CONVENTION),
         _field("roundtrip_checked", pa.bool_(), "the picture was decoded from the stored bytes alone, by a new call"),
         _field("status", pa.string(), "'ok', 'failed' or 'skipped'", nullable=False),
         _field("error", pa.string(), "reason of a failed or skipped row"),
@@ -89,6 +110,13 @@ SUMMARY = pa.schema(
         _field("mse", pa.float64(), "mean over all images of the image's MSE, exact ones included"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
+        _field("batch_size", pa.float64(), "mean over images of how many were encoded together"),
+        _field("device", pa.string(), "where encoder and decoder ran; several joined by '; '"),
+        _field("threads", pa.float64(), "mean over images of the threads that the worker allowed"),
+        _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),
+        _field("decode_calls", pa.float64(), "mean over images of network calls from the stream to the picture"),
+        _field("macs_per_pixel", pa.float64(), f"mean over images of {MACS_CONVENTION}"),
+        _field("peak_memory_bytes", pa.int64(), f"largest over images of the {PEAK_MEMORY_CONVENTION}"),
         _field("status", pa.string(), "'ok', 'failed' (every image failed) or 'skipped'", nullable=False),
         _field("error", pa.string(), "first reason among failed images, or why the codec was skipped"),
     ]

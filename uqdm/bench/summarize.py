@@ -8,6 +8,7 @@ intervals over images, with the same resamples for everything on a data set.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +20,21 @@ from uqdm.bench import bootstrap
 from uqdm.bench.files import replacing
 from uqdm.bench.provenance import provenance, with_provenance
 from uqdm.bench.results import ResultsError, read_rows, rows_provenance, summary_path
-from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED, SUMMARY
+from uqdm.bench.schema import (
+    MACS_CONVENTION,
+    PEAK_MEMORY_CONVENTION,
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_SKIPPED,
+    SUMMARY,
+)
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
-    "MSE and times": "means over all images that succeeded",
+    "MSE, times and other costs": "means over all images that succeeded; of memory, the largest",
+    "multiply-accumulates per pixel": MACS_CONVENTION,
+    "peak memory": PEAK_MEMORY_CONVENTION,
     "intervals": (
         f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
         f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and are "
@@ -35,8 +45,9 @@ PROTOCOL = {
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
-_MEANS = ["bpp", "mse", "psnr_db", "encode_ms", "decode_ms"]
-_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS]
+_COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
+_MEANS = ["bpp", "mse", "psnr_db", *_COSTS]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "status", "error"]
 
 
@@ -101,6 +112,8 @@ def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
     groups = ok.groupby(_PICTURE, sort=False)
     table = groups[[*_MEANS, "ideal_bpp"]].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
+    table["device"] = groups["device"].agg(_joined)
+    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
     table.loc[groups["ideal_bpp"].count() < table.n, "ideal_bpp"] = np.nan  # a mean over some images would mislead
     images = pd.Index(rows.image_index.dropna().unique()).sort_values()
     for name in ("bpp", "psnr_db"):
@@ -109,6 +122,10 @@ def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
         table[f"{name}_low"], table[f"{name}_high"] = bootstrap.mean_intervals(values)
     table["psnr_db"] = table.psnr_db.mask(table.exact == table.n, np.inf)
     return table.reset_index().assign(status=STATUS_OK)
+
+
+def _joined(texts: pd.Series) -> Any:
+    return "; ".join(sorted(texts.dropna().unique())) or None
 
 
 def _check_fingerprints(rows: pd.DataFrame) -> None:

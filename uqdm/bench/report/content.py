@@ -49,6 +49,12 @@ _COLUMNS = (
     ("mse", "MSE", 2),
     ("encode_ms", "encode, ms", 2),
     ("decode_ms", "decode, ms", 2),
+    ("batch_size", "batch", 0),
+    ("device", "device", None),
+    ("threads", "threads", 0),
+    ("decode_calls", "calls", 0),
+    ("macs_per_pixel", "MACs a pixel", 0),
+    ("peak_memory_bytes", "peak memory, bytes", 0),
 )
 
 
