@@ -48,13 +48,20 @@ def test_wrong_type_and_shape_are_refused() -> None:
         mse(noise(6), noise(6)[1:])
 
 
+NEW_METRIC = """
+from uqdm.bench.metrics import Metric
+METRIC = Metric(name="worst", label="Worst", unit="", direction="lower", value_range=(0, 255), source="this test",
+                comment="largest error", compute=lambda original, reconstruction: 9.0)
+"""
+
+
 def test_a_new_file_is_a_new_metric_and_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = "from uqdm.bench.metrics import Metric\nMETRIC = Metric('worst', 'largest error', lambda a, b: 9.0)\n"
-    (tmp_path / "worst_error.py").write_text(text)
+    (tmp_path / "worst_error.py").write_text(NEW_METRIC)
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
-    metrics.all_metrics.cache_clear()
+    metrics.declared.cache_clear()
     try:
         assert metrics.measure(noise(7), noise(8))["worst"] == 9.0
         assert metrics.rows_schema().field("worst").metadata == {b"comment": b"largest error"}
+        assert {"worst", "worst_low", "worst_high"} <= set(metrics.summary_schema().names)
     finally:
-        metrics.all_metrics.cache_clear()
+        metrics.declared.cache_clear()
