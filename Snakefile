@@ -22,6 +22,7 @@ wildcard_constraints:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/summarize.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
 

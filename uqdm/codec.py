@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -256,7 +256,7 @@ def check_parameters(codec: type[Codec], values: Mapping[str, Any]) -> dict[str,
     for name in values:
         if name not in known:
             listed = ", ".join(known) or "none"
-            raise ParameterError(f"{codec.name} has no parameter {name!r}{_suggest(name, known)}; it takes: {listed}")
+            raise ParameterError(f"{codec.name} has no parameter {name!r}{suggest(name, known)}; it takes: {listed}")
     return {name: known[name].check(values[name]) if name in values else known[name].default for name in known}
 
 
@@ -309,7 +309,7 @@ def codec_class(name: str) -> type[Codec]:
     entry_points = _entry_points()
     if name not in entry_points:
         names = codec_names()
-        raise UnknownCodecError(f"no codec {name!r}{_suggest(name, names)}; known: {', '.join(names)}")
+        raise UnknownCodecError(f"no codec {name!r}{suggest(name, names)}; known: {', '.join(names)}")
     entry_point = entry_points[name]
     try:
         codec = entry_point.load()
@@ -365,6 +365,11 @@ def _check_class(codec: Any, name: str) -> None:
         check_parameters(codec, settings)
 
 
-def _suggest(name: str, known: Any) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Names like ``name`` as the part of a message, with a blank before it; empty if there is none.
+
+    >>> suggest("jpgg", ["jpeg", "png"])
+    ' (did you mean jpeg?)'
+    """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" (did you mean {', '.join(near)}?)" if near else ""

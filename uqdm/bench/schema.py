@@ -1,7 +1,8 @@
 """The columns of a benchmark's results: the one place where they are defined.
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
-and reconstruction over a data set. ``STREAMS`` keeps the coded files themselves.
+and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
+``STREAMS`` keeps the coded files themselves.
 """
 
 from __future__ import annotations
@@ -84,6 +85,41 @@ STREAMS = pa.schema(
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'", nullable=False),
         _field("stream", pa.binary(), "the whole file", nullable=False),
+    ]
+)
+
+BD = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set", nullable=False),
+        _field("metric", pa.string(), "column of the rows or the summary that is the quality", nullable=False),
+        _field("direction", pa.string(), "which values of the metric are better: 'higher' or 'lower'", nullable=False),
+        _field("anchor", pa.string(), "label of the curve that the other is held against", nullable=False),
+        _field("codec", pa.string(), "registered name of the codec", nullable=False),
+        _field("curve", pa.string(), "label of its curve", nullable=False),
+        _field("bd_rate_percent", pa.float64(), "mean difference in rate at equal quality; negative: fewer bits"),
+        _field(
+            "bd_rate_low",
+            pa.float64(),
+            "lower end of its 95 % bootstrap interval; null for metrics of sets",
+        ),
+        _field("bd_rate_high", pa.float64(), "upper end of that interval"),
+        _field("bd_quality", pa.float64(), "mean difference at equal rate, curve minus anchor, in the metric's unit"),
+        _field("bd_quality_low", pa.float64(), "lower end of its 95 % bootstrap interval; null for metrics of sets"),
+        _field("bd_quality_high", pa.float64(), "upper end of that interval"),
+        _field("overlap_low", pa.float64(), "lower end of the interval of the metric that bd_rate is a mean over"),
+        _field("overlap_high", pa.float64(), "upper end of that interval"),
+        _field("overlap_share", pa.float64(), "share of the codec's curve that it covers"),
+        _field("anchor_overlap_share", pa.float64(), "share of the anchor's curve that it covers"),
+        _field("rate_overlap_low", pa.float64(), "lower end of the interval of bpp that bd_quality is a mean over"),
+        _field("rate_overlap_high", pa.float64(), "upper end of that interval, bpp"),
+        _field("rate_overlap_share", pa.float64(), "share of the codec's curve that it covers, in log rate"),
+        _field("anchor_rate_overlap_share", pa.float64(), "share of the anchor's curve that it covers, in log rate"),
+        _field("points", pa.int32(), "points of the codec's curve that have a finite value of the metric"),
+        _field("anchor_points", pa.int32(), "points of the anchor's curve that have one"),
+        _field("n", pa.int64(), "images that both curves are means over"),
+        _field("method", pa.string(), "interpolation of the curves", nullable=False),
+        _field("reason", pa.string(), "why a figure or its interval is null"),
     ]
 )
 

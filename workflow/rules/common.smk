@@ -9,6 +9,7 @@ RESULTS = config["results"]
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
+    "bd.csv",
     "plots/rate_distortion.png",
     "plots/rate_distortion.svg",
     "plots/progressive.png",
@@ -59,6 +60,16 @@ def evaluate_options(run):
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
+
+
+def compare_options(run):
+    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
+    from uqdm.codec import codec_class, codec_names
+
+    anchor = config["compare"]["anchor"]
+    if anchor not in codec_names():
+        codec_class(anchor)  # raises, with suggestions
+    return [f"--anchor={anchor}"] if anchor in config["runs"][run]["codecs"] else []
 
 
 def print_closing(config):

@@ -9,6 +9,7 @@ from uqdm.cli.lazy import lazy_group
 SUBCOMMANDS = {
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
     "summarize": "uqdm.cli.bench.summarize:summarize",
+    "bd": "uqdm.cli.bench.bd:bd",
     "plot": "uqdm.cli.bench.plot:plot",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
