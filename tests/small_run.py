@@ -8,7 +8,7 @@ from uqdm.bench.gather import Context, finish_codec
 from uqdm.bench.provenance import provenance
 from uqdm.bench.requests import parse_request, resolve
 from uqdm.bench.shards import Images, ShardStore, split
-from uqdm.bench.worker import Work, measure_shard
+from uqdm.bench.worker import Work, run_job
 
 SHARD_SIZE = 3
 
@@ -22,7 +22,7 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
         known = {}
         for shard in shards:
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = measure_shard(Work(shard, context.origin), images)
+            finished = run_job(Work(shard, context.origin), images)
             context.store.write(shard, finished.rows, finished.streams)
             known[shard.key] = finished.counts
         finish_codec(context, name, candidates, shards, known)

@@ -67,13 +67,21 @@ def finish_codec(
         pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for rows in context.store.read_all(shards):
-            writer.write_table(rows.replace_schema_metadata(schema.metadata))
+            writer.write_table(unscored_rows(rows, schema))
             reason = reason or _first_error(rows)
         if skipped:
             writer.write_table(_skipped_rows(context, skipped, schema))
     finding = Finding(name, counts["ok"], counts["failed"], len(skipped), reason)
     _write_json(run_dir / "manifests" / f"{name}.json", _manifest(context, finding, candidates, shards, known))
     return finding
+
+
+def unscored_rows(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows as an evaluation leaves them, in the columns of ``schema``; what they lack is null."""
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type) for field in schema
+    ]
+    return pa.table(columns, schema=schema)
 
 
 def _first_error(rows: pa.Table) -> str | None:
@@ -119,7 +127,12 @@ def _manifest(
 def _run_facts(context: Context) -> dict[str, Any]:
     dataset = context.dataset
     return {
-        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "n_images": len(dataset)},
+        "dataset": {
+            "name": dataset.name,
+            "spec": dataset.spec,
+            "fingerprint": dataset.fingerprint,
+            "n_images": len(dataset),
+        },
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
         "keep_streams": context.keep_streams,
