@@ -157,11 +157,14 @@ class Fanout:
         """Starts what there is room for, in workers and in the object store; one job always fits."""
         while self._waiting and len(self._running) < self._pool.capacity:
             job, split = self._waiting[0]
-            images, n_bytes = self._cache.get(job.shard) if job.takes_images else ([], 0)
+            images, n_bytes = self._images(job)
             if self._running and n_bytes + self._bytes_running() > self._budget_bytes:
                 return
             self._waiting.popleft()
             self._running[self._pool.submit(job, images)] = (job, split, n_bytes)
+
+    def _images(self, job: Job) -> tuple[ray.ObjectRef | list[np.ndarray], int]:
+        return self._cache.get(job.shard) if job.takes_images else ([], 0)
 
     def _bytes_running(self) -> int:
         ranges = {(job.shard.start, job.shard.stop): n_bytes for job, _, n_bytes in self._running.values()}

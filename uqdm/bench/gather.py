@@ -16,6 +16,7 @@ from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
+from uqdm.bench.results import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.bench.shards import Images, Shard, ShardStore
 
@@ -67,21 +68,13 @@ def finish_codec(
         pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for rows in context.store.read_all(shards):
-            writer.write_table(unscored_rows(rows, schema))
+            writer.write_table(with_columns(rows, schema).replace_schema_metadata(schema.metadata))
             reason = reason or _first_error(rows)
         if skipped:
             writer.write_table(_skipped_rows(context, skipped, schema))
     finding = Finding(name, counts["ok"], counts["failed"], len(skipped), reason)
     _write_json(run_dir / "manifests" / f"{name}.json", _manifest(context, finding, candidates, shards, known))
     return finding
-
-
-def unscored_rows(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows as an evaluation leaves them, in the columns of ``schema``; what they lack is null."""
-    columns = [
-        rows[field.name] if field.name in rows.column_names else pa.nulls(len(rows), field.type) for field in schema
-    ]
-    return pa.table(columns, schema=schema)
 
 
 def _first_error(rows: pa.Table) -> str | None:

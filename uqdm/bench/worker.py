@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, TypeVar
 
@@ -99,22 +99,23 @@ class Worker:
 
     def __init__(self) -> None:
         self._codecs: dict[tuple[str, str], tuple[Codec, Codec]] = {}
-        self._kept: dict[Any, Any] = {}
+        self._kept: dict[Hashable, tuple[Any, bool]] = {}
 
     def run(self, job: Job, images: Sequence[np.ndarray]) -> Any:
         """Does one job."""
         return job.run(self, images)
 
-    def keep(self, key: Any, make: Callable[[], T]) -> T:
-        """What ``make`` gave when it was first called under ``key``; only the last key of its kind is kept.
+    def keep(self, key: Hashable, make: Callable[[], T], *, alone: bool = False) -> T:
+        """What ``make`` gave when it was first called under ``key``, with one thread.
 
-        The kind is the first item of the key. What is kept has its threads limited to one.
+        What is kept ``alone`` makes way for the next such thing: one codec's model at a time in memory.
         """
         if key not in self._kept:
-            self._kept = {other: value for other, value in self._kept.items() if other[0] != key[0]}
-            self._kept[key] = make()
+            if alone:
+                self._kept = {other: kept for other, kept in self._kept.items() if not kept[1]}
+            self._kept[key] = (make(), alone)
             limit_threads()
-        kept: T = self._kept[key]
+        kept: T = self._kept[key][0]
         return kept
 
     def measure(self, work: Work, images: Sequence[np.ndarray]) -> Finished:

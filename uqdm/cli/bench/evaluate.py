@@ -39,7 +39,7 @@ def evaluate(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
-    """Measures codecs on a data set: real files of every image, their rates and times, and pictures decoded from them."""
+    """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
     from uqdm.bench.datasets import open_dataset
     from uqdm.bench.evaluate import Options
     from uqdm.bench.evaluate import evaluate as run
