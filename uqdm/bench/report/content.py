@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.results import records
-from uqdm.bench.schema import STATUS_OK, STATUS_SKIPPED, SUMMARY
+from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED, SUMMARY
 from uqdm.bench.tables import NONE
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def title(summary: pd.DataFrame) -> str:
 
 def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
     """One sentence on what was run, on what, and by what."""
-    ran = summary[summary.status != STATUS_SKIPPED]
+    ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     settings = len(ran.drop_duplicates(["dataset", "codec", "setting"]))
     images = "; ".join(
         f"{int(data.n.max())} images of {name} (fingerprint {data.fingerprint.iloc[0]})"
