@@ -14,6 +14,7 @@ ROW_FORMAT = 2
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
 STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns
+STATUS_REFERENCE = "reference"  # a row of the summary that no codec made: what a metric gives for originals alone
 
 
 def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:
