@@ -2,7 +2,8 @@
 "use strict";
 
 const GREY = "#8a8a8a";
-const TICKS = [-3, -2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
+const POWERS = [-5, -4, -3, -2, -1, 0, 1, 2, 3];
+const TICK_WIDTH = 30; // pixels that a number below a logarithmic axis takes
 
 const byId = (id) => document.getElementById(id);
 
@@ -180,6 +181,7 @@ function publishedTrace(system, metric) {
     text: points.map((point) => publishedText(system, point, metric)),
     hovertemplate: "%{text}<extra></extra>",
     name: plain(system.system),
+    published: true,
     mode: "lines+markers",
     line: { color: GREY, dash: system.dash, width: 1 },
     marker: { symbol: system.symbol, size: 7, color: GREY, line: { width: 1, color: GREY } },
@@ -203,37 +205,48 @@ function losslessTraces(points, codecs, metric) {
 
 // ---- layout -------------------------------------------------------------------------------------------------
 
-function rateAxis(isLog, traces, anchor) {
-  const rates = traces.flatMap((trace) => trace.x).filter((rate) => rate > 0);
-  const low = Math.min(...rates, 1), high = Math.max(...rates, 1);
-  const margin = isLog ? (high / low) ** 0.04 : 1;
+const AXIS = { zeroline: false, gridcolor: "#e6e6e6", linecolor: "#888", ticks: "outside", tickcolor: "#888" };
+
+// Published curves don't stretch the axes, unless nothing else is drawn.
+function extent(traces, axis, levels = []) {
+  const measured = traces.filter((trace) => !trace.published);
+  const ends = [...(measured.length ? measured : traces).flatMap((trace) => trace[axis]), ...levels];
+  return ends.length ? [Math.min(...ends), Math.max(...ends)] : null;
+}
+
+// As many of 1, 2 and 5 times a power of ten as there is room for.
+function logTicks(decades, width) {
+  const room = width / TICK_WIDTH / decades;
+  const digits = room >= 3 ? [1, 2, 5] : room >= 2 ? [1, 3] : [1];
+  const values = POWERS.flatMap((power) => digits.map((digit) => Number(`${digit}e${power}`)));
+  return { tickmode: "array", tickvals: values, ticktext: values.map(String), tickangle: 0 };
+}
+
+function rateAxis(isLog, traces, width) {
+  const [low, high] = extent(traces, "x") ?? [0.1, 10];
+  const title = { text: "rate, bits per pixel" };
+  if (!isLog) return { ...AXIS, title, type: "linear", range: [0, high * 1.04], tickangle: 0 };
+  const margin = Math.max(high / low, 2) ** 0.04;
+  const range = [Math.log10(low / margin), Math.log10(high * margin)];
+  return { ...AXIS, title, type: "log", range, ...logTicks(range[1] - range[0], width - 72) };
+}
+
+function qualityAxis(traces, metric, extra) {
+  const better = metric.direction === "higher" ? "more is better" : "less is better";
+  const [low, high] = extent(traces.filter((trace) => trace.yaxis !== "y2"), "y", extra.levels) ?? [0, 1];
+  const margin = (high - low || Math.abs(high) || 1) * 0.06;
   return {
-    title: { text: "rate, bits per pixel" },
-    type: isLog ? "log" : "linear",
-    range: isLog ? [Math.log10(low / margin), Math.log10(high * margin)] : [0, high * 1.04],
-    ...(isLog && { tickmode: "array", tickvals: TICKS, ticktext: TICKS.map(String) }),
-    anchor,
-    zeroline: false,
-    gridcolor: "#e6e6e6",
-    linecolor: "#888",
-    ticks: "outside",
-    tickcolor: "#888",
+    ...AXIS,
+    title: { text: `${plain(titled(metric))} <span style="color:#777">(${better})</span>` },
+    domain: [0, extra.top],
+    range: [low - margin, high + margin],
   };
 }
 
 function layoutOf(traces, metric, options, extra) {
-  const better = metric.direction === "higher" ? "more is better" : "less is better";
   return {
-    xaxis: rateAxis(options.logRate, traces, "y"),
-    yaxis: {
-      title: { text: `${plain(titled(metric))} <span style="color:#777">(${better})</span>` },
-      domain: [0, extra.top],
-      zeroline: false,
-      gridcolor: "#e6e6e6",
-      linecolor: "#888",
-      ticks: "outside",
-      tickcolor: "#888",
-    },
+    xaxis: rateAxis(options.logRate, traces, extra.width),
+    yaxis: qualityAxis(traces, metric, extra),
     margin: { l: 58, r: 14, t: 8, b: 48 },
     height: extra.height,
     font: { family: 'system-ui, "Segoe UI", Helvetica, Arial, sans-serif', size: 12, color: "#333" },
@@ -252,30 +265,29 @@ function layoutOf(traces, metric, options, extra) {
 const CONFIG = {
   responsive: true,
   displaylogo: false,
-  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  modeBarButtons: [["toImage"], ["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   toImageButtonOptions: { format: "svg" },
 };
 
 // The rates of lossless coding stand above the curves, a line for each codec.
-function losslessBand(points, height) {
-  const share = points.length ? Math.min(0.4, (18 * points.length + 14) / height) : 0;
+function losslessBand(points, height, isLog) {
+  if (!points.length) return { top: 1, axes: {}, shapes: [], annotations: [] };
+  const share = Math.min(0.4, (18 * points.length + 14) / height);
+  const text = { xanchor: "right", yanchor: "middle", showarrow: false };
+  const names = points.map((point, row) => {
+    const rate = point.bpp[1] ?? point.bpp[0];
+    return {
+      ...text, xref: "x", x: isLog ? Math.log10(rate) : rate, yref: "y2", y: points.length - 1 - row, xshift: -8,
+      text: `${plain(point.codec)}  ${point.bpp[0].toFixed(2)}`, font: { size: 11 },
+    };
+  });
+  const title = { ...text, xref: "paper", x: 0, xanchor: "left", xshift: 6, yref: "paper", y: 1 - share / 2, text: "<b>lossless</b>" };
+  const ground = { type: "rect", xref: "paper", x0: 0, x1: 1, yref: "paper", y0: 1 - share, y1: 1, fillcolor: "#f5f5f5" };
   return {
-    top: points.length ? 1 - share - 0.015 : 1,
-    axes: points.length && {
-      yaxis2: { domain: [1 - share, 1], range: [-0.8, points.length - 0.2], visible: false, fixedrange: true },
-    },
-    shapes: points.length
-      ? [{ type: "rect", xref: "paper", yref: "paper", x0: 0, x1: 1, y0: 1 - share, y1: 1, fillcolor: "#f5f5f5", line: { width: 0 }, layer: "below" }]
-      : [],
-    annotations: points.length
-      ? [
-          { xref: "paper", yref: "paper", x: 0, y: 1 - share / 2, xanchor: "left", yanchor: "middle", showarrow: false, text: "<b>lossless</b>", xshift: 6 },
-          ...points.map((point, row) => ({
-            xref: "x", yref: "y2", y: points.length - 1 - row, xanchor: "right", yanchor: "middle", showarrow: false, xshift: -8,
-            rate: point.bpp[1] ?? point.bpp[0], text: `${plain(point.codec)}  ${point.bpp[0].toFixed(2)}`, font: { size: 11 },
-          })),
-        ]
-      : [],
+    top: 1 - share - 0.015,
+    axes: { yaxis2: { domain: [1 - share, 1], range: [-0.8, points.length - 0.2], visible: false, fixedrange: true } },
+    shapes: [{ ...ground, line: { width: 0 }, layer: "below" }],
+    annotations: [title, ...names],
   };
 }
 
@@ -284,6 +296,7 @@ function floorMark(floor, metric) {
   if (value === null) return {};
   const images = floor.set_n === null ? "" : ` (n = ${count(floor.set_n)})`;
   return {
+    levels: [value],
     shapes: [{ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: value, y1: value, line: { color: "#444", width: 1, dash: "dot" } }],
     annotations: [{
       xref: "paper", yref: "y", x: 1, y: value, xanchor: "right", yanchor: "bottom", showarrow: false,
@@ -409,7 +422,8 @@ class Plots {
     this.drawMain(metric, options);
     for (const one of this.setMetrics) {
       const traces = this.traces(one, options);
-      const layout = layoutOf(traces, one, options, { top: 1, height: 380, ...floorMark(this.data.floor, one) });
+      const width = byId(`${one.name}-plot`).clientWidth;
+      const layout = layoutOf(traces, one, options, { top: 1, height: 380, width, ...floorMark(this.data.floor, one) });
       Plotly.react(`${one.name}-plot`, traces, layout, CONFIG);
     }
   }
@@ -418,11 +432,11 @@ class Plots {
     const lossless = this.data.lossless.filter((point) => !this.off.has(point.codec));
     const traces = [...this.traces(metric, options), ...losslessTraces(lossless, this.data.codecs, metric)];
     const height = 500;
-    const extra = { height, ...losslessBand(lossless, height) };
+    const band = losslessBand(lossless, height, options.logRate);
     const floor = metric.of_sets ? floorMark(this.data.floor, metric) : {};
-    extra.shapes = [...extra.shapes, ...(floor.shapes ?? [])];
-    extra.annotations = [...extra.annotations, ...(floor.annotations ?? [])].map(({ rate, ...mark }) =>
-      rate === undefined ? mark : { ...mark, x: options.logRate ? Math.log10(rate) : rate });
+    const extra = { ...band, height, width: byId("main-plot").clientWidth, levels: floor.levels };
+    extra.shapes = [...band.shapes, ...(floor.shapes ?? [])];
+    extra.annotations = [...band.annotations, ...(floor.annotations ?? [])];
     byId("main-title").textContent = `${this.data.name}: rate and ${metric.label}`;
     byId("main-caption").textContent = this.caption(metric, options);
     Plotly.react("main-plot", traces, layoutOf(traces, metric, options, extra), CONFIG);

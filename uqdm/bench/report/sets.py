@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.metrics import SetMetric
+from uqdm.bench.metrics import SetMetric, declared
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
 from uqdm.bench.results import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.bench.unscored import unscored_reasons
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +67,21 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
 
 
 def _unscored(ok: pd.DataFrame) -> list[str]:
-    return [f"Not computed: {text}" for text in _texts(ok, "unscored")]
+    """Of each metric that some or all rows lack the first reason."""
+    reasons: dict[str, tuple[str, int]] = {}
+    texts = ok.unscored if "unscored" in ok else ()
+    for text in texts:
+        for name, reason in unscored_reasons(text if isinstance(text, str) else None).items():
+            first, count = reasons.get(name, (reason, 0))
+            reasons[name] = (first, count + 1)
+    return [
+        f"No {_label(name)} {'here' if count == len(ok) else f'at {count} of {len(ok)} points'}: {reason}."
+        for name, (reason, count) in reasons.items()
+    ]
+
+
+def _label(column: str) -> str:
+    return next((metric.label for metric in declared() if metric.name == column), column)
 
 
 def _texts(rows: pd.DataFrame, column: str) -> list[str]:
