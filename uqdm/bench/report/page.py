@@ -28,7 +28,7 @@ from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
 from uqdm.bench.results import ResultsError, read_summary, report_path, summary_provenance
-from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, lines
+from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +95,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "comparison": {
             name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()
         },
+        "comparison_rates": "; ".join(_rates(summary)),
         "several_datasets": summary.dataset.nunique() > 1,
         "caveats": caveats(summary),
         "deltas": read_deltas(run_dir),
@@ -107,6 +108,14 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "codecs": content.codec_table(summary, origin),
         "packages": content.packages(origin),
     }
+
+
+def _rates(summary: pd.DataFrame) -> list[str]:
+    """The rate that the codecs of each data set are compared at."""
+    several = summary.dataset.nunique() > 1
+    return [
+        f"{common_rate(rows):.2g} bpp{f' on {name}' if several else ''}" for name, rows in summary.groupby("dataset")
+    ]
 
 
 def _environment() -> jinja2.Environment:

@@ -20,7 +20,7 @@ from uqdm.bench.scoring.scores import Picture
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Worker
 
-PICTURES_AT_ONCE = 64
+PICTURES_AT_ONCE = 32
 """Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
 
 

@@ -265,11 +265,12 @@ def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str
 
 
 def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[FeatureJob]:
-    by_shard: dict[Shard | None, list[Wanted]] = {}
+    by_shard: dict[str | None, tuple[Shard | None, list[Wanted]]] = {}
     for member, metric in absent.values():
-        by_shard.setdefault(member.shard, []).append(member.wanted(metric))
+        key = member.shard.key if member.shard else None
+        by_shard.setdefault(key, (member.shard, []))[1].append(member.wanted(metric))
     dataset, jobs = task.run.dataset, []
-    for shard, wanted in by_shard.items():
+    for shard, wanted in by_shard.values():
         if shard is None:
             whole = Shard(dataset.name, dataset.fingerprint, 0, tuple(dataset.ids), Candidate(ORIGINALS), True)
             source = Streams(task.run.store, whole)
