@@ -14,9 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from uqdm.bench.metrics import rows_schema, summary_schema
 from uqdm.bench.provenance import read_provenance
 from uqdm.bench.results import ResultsError, read_summary
-from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.bench.summarize import summarize_rows, summarize_run
 
 
@@ -51,7 +51,7 @@ def make_row(image: int, psnr_db: float = 30.0, **changes: Any) -> dict[str, Any
         "roundtrip_checked": True,
         "status": "ok",
     }
-    return {**dict.fromkeys(ROWS.names), **row, **changes}
+    return {**dict.fromkeys(rows_schema().names), **row, **changes}
 
 
 def failed_row(image: int, **changes: Any) -> dict[str, Any]:
@@ -60,13 +60,13 @@ def failed_row(image: int, **changes: Any) -> dict[str, Any]:
 
 
 def skipped_row(**changes: Any) -> dict[str, Any]:
-    nulls = dict.fromkeys(ROWS.names)
+    nulls = dict.fromkeys(rows_schema().names)
     kept = {"dataset": "d", "fingerprint": "4-aa", "codec": "gone", "setting": "", "status": "skipped"}
     return {**nulls, **kept, "error": "libgone is not installed; install it", **changes}
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pa.Table.from_pylist(list(rows), ROWS).to_pandas()
+    return pa.Table.from_pylist(list(rows), rows_schema()).to_pandas()
 
 
 def summary_of(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def test_means_are_those_of_the_rows(measured_run: Path) -> None:
     rows = pa.concat_tables(
         [pq.read_table(path) for path in (measured_run / "per_image").glob("*.parquet")]
     ).to_pylist()
-    summary = pa.Table.from_pandas(summarize_rows(frame(*rows)), SUMMARY, preserve_index=False).to_pylist()
+    summary = pa.Table.from_pandas(summarize_rows(frame(*rows)), summary_schema(), preserve_index=False).to_pylist()
     seen = 0
     for line in summary:
         of_line = [
@@ -223,8 +223,8 @@ def test_settings_are_in_order_of_their_rate() -> None:
 
 def test_the_file_has_the_schema_the_protocol_and_the_provenance_of_the_rows(finished_run: Path) -> None:
     schema = pq.read_schema(finished_run / "summary.parquet")
-    assert schema.equals(SUMMARY)
-    assert [schema.field(name).metadata for name in schema.names] == [SUMMARY.field(n).metadata for n in SUMMARY.names]
+    assert schema.equals(summary_schema())
+    assert [field.metadata for field in schema] == [field.metadata for field in summary_schema()]
     origin = read_provenance(schema)
     assert "2,000 resamples" in origin["protocol"]["intervals"]
     assert set(origin["rows"]) == {"toy-raw", "toy-model", "toy-faulty", "toy-absent"}
@@ -233,7 +233,7 @@ def test_the_file_has_the_schema_the_protocol_and_the_provenance_of_the_rows(fin
 
 def test_csv_and_parquet_agree_to_the_last_bit(finished_run: Path) -> None:
     options = pyarrow.csv.ConvertOptions(
-        column_types=pa.schema([pa.field(field.name, field.type) for field in SUMMARY]),
+        column_types=pa.schema([pa.field(field.name, field.type) for field in summary_schema()]),
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,  # "" is an empty setting, nothing at all is null
     )

@@ -1,4 +1,7 @@
-"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray."""
+"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray.
+
+Metrics are not computed here but from the stored streams afterwards (see :mod:`uqdm.bench.scoring`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.bench import metrics
-from uqdm.bench.schema import STATUS_FAILED, STATUS_OK
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
@@ -159,7 +162,8 @@ def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture:
         "reconstruction": picture.name,
         "file_bits": 8 * point.n_bytes,
         "ideal_bits": encoded.ideal_bits.get(point.name),
-        **metrics.measure(image, decoded),
+        "picture_sha256": picture_sha256(decoded),
+        "unscored": NOT_SCORED,
     }
 
 

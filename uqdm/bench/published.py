@@ -29,6 +29,13 @@ COLUMNS = {
 """The columns of those files."""
 
 
+IMAGES = {
+    "cifar10": "10,000 images, the test set of CIFAR-10",
+    "imagenet64": "10,000 images of ImageNet64's validation set (npz release, duplicates of training images removed)",
+}
+"""What the figures of each data set were measured on."""
+
+
 def published_names() -> list[str]:
     """Names of the data sets that there are figures for.
 

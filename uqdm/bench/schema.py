@@ -1,8 +1,9 @@
-"""The columns of a benchmark's results: the one place where they are defined.
+"""The columns of a benchmark's results: the one place where they are defined, but for what a metric declares itself.
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
 and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
-``STREAMS`` keeps the coded files themselves.
+``STREAMS`` keeps the coded files themselves. :mod:`uqdm.bench.metrics` appends the columns of metrics that are not
+named here.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _CALLS = (
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
 STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns
+STATUS_REFERENCE = "reference"  # a row of the summary that no codec made: what a metric gives for originals alone
+
+NOT_SCORED = "not scored yet"
+"""What ``unscored`` says in a row that an evaluation left and no scoring has filled."""
 
 
 def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:
@@ -62,6 +67,8 @@ ROWS = pa.schema(
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
+        _field("unscored", pa.string(), "which metrics are null, and why: 'ms_ssim: ...; lpips: ...'; null if none is"),
+        _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
         _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
         _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
         _field("batch_size", pa.int32(), "images encoded together with this one, itself included"),
@@ -144,6 +151,11 @@ SUMMARY = pa.schema(
         _field("psnr_db_low", pa.float64(), "lower end of the 95 % bootstrap interval of psnr_db"),
         _field("psnr_db_high", pa.float64(), "upper end of the 95 % bootstrap interval of psnr_db"),
         _field("mse", pa.float64(), "mean over all images of the image's MSE, exact ones included"),
+        _field("fid_n", pa.int64(), "images that the metrics of sets (fid, kid, ...) were computed on"),
+        _field("fid_extractor", pa.string(), "first 16 digits of the SHA-256 of the feature extractor's weights"),
+        _field("fid_resize", pa.string(), "how pictures are brought to the extractor's size"),
+        _field("fid_warning", pa.string(), "why fid is not to be trusted at this fid_n; null if it is"),
+        _field("unscored", pa.string(), "which metrics are null, and why: 'fid: ...; lpips: ...'; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("batch_size", pa.float64(), "mean over images of how many were encoded together"),
@@ -153,7 +165,12 @@ SUMMARY = pa.schema(
         _field("decode_calls", pa.float64(), "mean over images of network calls from the stream to the picture"),
         _field("macs_per_pixel", pa.float64(), f"mean over images of {MACS_CONVENTION}"),
         _field("peak_memory_bytes", pa.int64(), f"largest over images of the {PEAK_MEMORY_CONVENTION}"),
-        _field("status", pa.string(), "'ok', 'failed' (every image failed) or 'skipped'", nullable=False),
+        _field(
+            "status",
+            pa.string(),
+            "'ok', 'failed' (every image failed), 'skipped', or 'reference' (originals alone)",
+            nullable=False,
+        ),
         _field("error", pa.string(), "first reason among failed images, or why the codec was skipped"),
     ]
 )

@@ -38,6 +38,7 @@ class UQDMCodec(Codec):
     suffix = ".uqdm"
     batch_size: ClassVar[int] = 16
     holds_model = True
+    varying_reconstructions = frozenset({"ancestral", "flow"})
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)

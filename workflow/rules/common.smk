@@ -62,6 +62,28 @@ def evaluate_options(run):
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
 
 
+def score_options():
+    """The command line options of scoring."""
+    wanted = config["score"]
+    bounds = wanted["set_metrics"]
+    options = [f"--metric={name}" for name in wanted["metrics"] or []]
+    options += [f"--set-images={bounds['images'] or 0}"]
+    options += [f"--set-settings={bounds['settings'] or 0}"]
+    options += [f"--features={wanted['features']}"] if wanted["features"] else []
+    weights = wanted["inception_weights"]
+    return options + ([f"--inception={weights}"] if weights else [])
+
+
+def metric_identities():
+    """Each metric with its version, or what it lacks here: a metric that is new or works now is a reason to score."""
+    from uqdm.bench.metrics import all_metrics, all_set_metrics
+
+    return [
+        f"{one.name} {one.missing() or one.version}"
+        for one in (*all_metrics(), *all_set_metrics())
+    ]
+
+
 def compare_options(run):
     """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
     from uqdm.codec import codec_class, codec_names

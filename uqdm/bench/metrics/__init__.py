@@ -2,6 +2,7 @@
 
 A new metric is one new file here. ``METRIC = Metric(...)`` is a figure for one picture and a column of the rows;
 ``METRIC = SetMetric(...)`` is a figure for all pictures of a data set at one setting and a column of the summary.
+Another package names its ``METRIC`` in an entry point of the group ``uqdm.metrics``.
 Modules import their libraries inside ``compute``: whoever lists metrics must not pay for them.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.metadata
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ import pyarrow as pa
 
 from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.codec import Missing
+
+ENTRY_POINT_GROUP = "uqdm.metrics"
 
 
 def _never_missing() -> Missing | None:
@@ -92,13 +96,14 @@ class SetMetric(_Declaration):
 
 @functools.cache
 def declared() -> tuple[Metric | SetMetric, ...]:
-    """Every metric of this package, sorted by name; raises ValueError where two share a column."""
+    """Every metric, sorted by name; raises ValueError where two share a column."""
     modules = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
-    found = (importlib.import_module(f"{__name__}.{name}").METRIC for name in modules)
+    found = [importlib.import_module(f"{__name__}.{name}").METRIC for name in modules]
+    found += [entry_point.load() for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
     metrics = sorted(found, key=lambda metric: metric.name)
     columns = [name for metric in metrics for name in columns_of(metric)]
     if len(set(columns)) < len(columns):
-        raise ValueError(f"two modules of {__name__} define a metric of one name: {', '.join(columns)}")
+        raise ValueError(f"two metrics fill one column; they fill: {', '.join(columns)}")
     return tuple(metrics)
 
 
@@ -120,15 +125,6 @@ def all_metrics() -> tuple[Metric, ...]:
 def all_set_metrics() -> tuple[SetMetric, ...]:
     """Every metric of sets of pictures, sorted by name."""
     return tuple(metric for metric in declared() if isinstance(metric, SetMetric))
-
-
-def measure(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> dict[str, float]:
-    """All metrics of one reconstruction, by name.
-
-    >>> measure(np.zeros((2, 2, 3), np.uint8), np.full((2, 2, 3), 255, np.uint8))["psnr_db"]
-    0.0
-    """
-    return {metric.name: metric.compute(original_uint8, reconstruction_uint8) for metric in all_metrics()}
 
 
 def rows_schema() -> pa.Schema:
