@@ -19,10 +19,11 @@ PRODUCTS = [
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-def dataset_files(wildcards):
-    """The file or folder that a run's data set is read from, if any; a change of it is a reason to evaluate again."""
-    path = config["runs"][wildcards.run]["dataset"].partition(":")[2].partition("#")[0]
-    return [path] if path else []
+def run_files(wildcards):
+    """The files and folders that a run's data set is read from; a change of one is a reason to evaluate again."""
+    from uqdm.bench.datasets import dataset_files
+
+    return [str(path) for path in dataset_files(config["runs"][wildcards.run]["dataset"])]
 
 
 def codec_requests(run):
