@@ -23,7 +23,9 @@ def run_files(wildcards):
     """The files and folders that a run's data set is read from; a change of one is a reason to evaluate again."""
     from uqdm.bench.datasets import dataset_files
 
-    return [str(path) for path in dataset_files(config["runs"][wildcards.run]["dataset"])]
+    return [
+        str(path) for path in dataset_files(config["runs"][wildcards.run]["dataset"])
+    ]
 
 
 def codec_requests(run):
