@@ -10,6 +10,7 @@ SUBCOMMANDS = {
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }
