@@ -76,7 +76,7 @@ def test_the_head_of_the_very_images_and_of_others(run: Run, rows: pd.DataFrame)
     found = head(same, rows, [replace(MODELS[0], is_published=True)])
     assert "FID can: it is over as many images as published." in found.can_agree
     assert any(text.endswith("says that it is the published model.") for text in found.can_agree)
-    assert "lies within the mean measured here, widened by 5e-05" in found.rules[0]
+    assert "is the mean measured here, widened by 0.00005" in found.rules[0]
     other = replace(run, relation=Relation("other", "The images are others.", np.nan))
     assert head(other, rows, MODELS).can_agree[0].startswith("No row")
 

@@ -133,16 +133,14 @@ def _rules(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> list[str]:
 def _agreement(relation: Relation) -> str:
     if relation.kind == "other":
         return "No verdict of agreement is given on other images."
-    interval = (
-        "the mean measured here"
-        if relation.sampling == 0
-        else f"the {bootstrap.LEVEL_TEXT} bootstrap interval over images of the mean measured here, stretched "
-        f"{relation.sampling:.3f}-fold about it (which turns its sampling error into that of the difference of the two "
-        "means)"
-    )
+    widened = f"widened by {ROUNDING:.5f} for its rounding and by a tolerance for libraries"
+    limits = "The limits are in table.csv as agrees_from and agrees_to."
+    if relation.sampling == 0:
+        return f"A row agrees if the published figure is the mean measured here, {widened}. {limits}"
     return (
-        f"A row agrees if the published figure lies within {interval}, widened by {ROUNDING:g} for its rounding and by "
-        "a tolerance for libraries. The limits are in table.csv as agrees_from and agrees_to."
+        f"A row agrees if the published figure lies within the {bootstrap.LEVEL_TEXT} bootstrap interval over images of "
+        f"the mean measured here, stretched {relation.sampling:.3f}-fold about it (which turns its sampling error into "
+        f"that of the difference of the two means), {widened}. {limits}"
     )
 
 

@@ -39,8 +39,9 @@ def accepted(estimate: Estimate, sampling: float, tolerance: float) -> tuple[flo
     difference from the published one (see :func:`uqdm.bench.published.relation`), and then widened on both sides by
     ``tolerance`` and the rounding of the published figure.
 
-    >>> accepted(Estimate(2.0, 1.75, 2.25), sampling=0.0, tolerance=0.25)
-    (1.74995, 2.25005)
+    >>> low, high = accepted(Estimate(2.0, 1.5, 2.25), sampling=1.0, tolerance=0.25)
+    >>> round(low, 5), round(high, 5)
+    (1.24995, 2.50005)
     """
     slack = tolerance + ROUNDING
     if sampling == 0 or math.isinf(estimate.value):

@@ -65,13 +65,13 @@ def _list(texts: Sequence[str]) -> str:
     return " ".join(map(escape, texts))
 
 
-def _cell(text: str) -> str:
+def _setting(text: str) -> str:
     """Text that may be broken behind a comma, as lists of layers must be."""
     return escape(text).replace(",", r",\allowbreak{}")
 
 
 def _table(caption: str, columns: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [" & ".join(map(_cell, row)) + r" \\" for row in rows]
+    lines = [" & ".join([_setting(row[0]), *map(escape, row[1:])]) + r" \\" for row in rows]
     top = " & ".join(map(escape, headings)) + r" \\"
     return "\n".join(
         [

@@ -223,9 +223,7 @@ class _Pair:
             f"another model, {self.other_model}": bool(self.other_model),
             f"{measured['failed']} images failed": measured["failed"] > 0,
             "the published rate is the model's estimate": quantity == "file_bpp",
-            "another encoder, judged by its rate at the published PSNR": (
-                quantity != "bpp_at_psnr" and self._by_psnr(measured)
-            ),
+            "another encoder": quantity != "bpp_at_psnr" and self._by_psnr(measured),
             "the published figure is doubtful": quantity == "fid" and self.point["suspect"],
         }
         return next((Verdict(NOT_COMPARABLE, reason) for reason, holds in reasons.items() if holds), None)
