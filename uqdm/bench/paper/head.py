@@ -139,8 +139,8 @@ def _agreement(relation: Relation) -> str:
         return f"A row agrees if the published figure is the mean measured here, {widened}. {limits}"
     return (
         f"A row agrees if the published figure lies within the {bootstrap.LEVEL_TEXT} bootstrap interval over images "
-        f"of the mean measured here, stretched {relation.sampling:.3f}-fold about it (which turns its sampling error into "
-        f"that of the difference of the two means), {widened}. {limits}"
+        f"of the mean measured here, stretched {relation.sampling:.3f}-fold about it (which turns its sampling error "
+        f"into that of the difference of the two means), {widened}. {limits}"
     )
 
 
