@@ -23,7 +23,7 @@ from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.results import read_rows, scores_path
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
-from uqdm.bench.scoring.pictures import Scored, ScoreJob, Streams
+from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
 from uqdm.bench.scoring.scores import Picture, ScoreStore
 from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
@@ -32,8 +32,6 @@ from uqdm.bench.shards import Images, Shard
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
-
-STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
 
 _OBJECT_STORE_SHARE = 1 / 3  # part of Ray's object store that images may fill, as in an evaluation
 _SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
