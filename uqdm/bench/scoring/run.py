@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import importlib
 import json
@@ -16,7 +15,7 @@ from typing import Any
 
 from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
 from uqdm.bench.files import sweep_temporaries, write_bytes
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
@@ -61,12 +60,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
             raise ValueError(f"batch and cpus must be at least 1, got {self.recipe.batch} and {self.cpus}")
-        known = [metric.name for metric in (*all_metrics(), *all_set_metrics())]
-        for name in self.metrics or ():
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-                hint = f" (did you mean {', '.join(near)}?)" if near else ""
-                raise ValueError(f"no metric {name!r}{hint}; known: {', '.join(known)}")
+        check_names(self.metrics or ())
 
     def asks_for(self, name: str) -> bool:
         """Whether the metric of that name is to be computed."""
