@@ -320,9 +320,10 @@ class Plots {
     this.setMetrics = metrics.filter((metric) => ["fid", "kid"].includes(metric.name));
     for (const metric of this.setMetrics) byId("set-plots").append(this.figure(metric));
     byId("dataset").addEventListener("input", () => this.choose());
-    for (const id of ["plot-controls", "codecs", "systems"]) byId(id).addEventListener("input", () => this.draw());
     byId("published").addEventListener("input", () => this.fillSystems());
+    for (const id of ["plot-controls", "codecs", "systems"]) byId(id).addEventListener("input", () => this.draw()); // last
     this.choose();
+    this.draw();
   }
 
   figure(metric) {
@@ -342,24 +343,29 @@ class Plots {
     this.off.clear();
     this.fillCodecs();
     this.fillSystems();
-    this.draw();
   }
 
   chip(key, text, ...mark) {
     const box = element("input", { type: "checkbox" });
     box.checked = !this.off.has(key);
-    box.addEventListener("input", () => (box.checked ? this.off.delete(key) : this.off.add(key)));
+    box.addEventListener("input", () => this.turn(key, box.checked));
     return element("label", { class: "chip", "data-key": key }, box, ...mark, element("span", {}, text));
+  }
+
+  turn(key, isOn) {
+    if (isOn) this.off.delete(key);
+    else this.off.add(key);
   }
 
   allOrNone(holder) {
     return ["all", "none"].map((text) => {
       const button = element("button", { type: "button", class: "small" }, text);
       button.addEventListener("click", () => {
-        for (const box of holder.querySelectorAll("input")) {
-          box.checked = text === "all";
-          box.dispatchEvent(new Event("input", { bubbles: true }));
+        for (const chip of holder.querySelectorAll(".chip")) {
+          chip.firstElementChild.checked = text === "all";
+          this.turn(chip.dataset.key, text === "all");
         }
+        this.draw();
       });
       return button;
     });
@@ -395,7 +401,6 @@ class Plots {
     if (chosen) holder.append(...this.allOrNone(holder));
     byId("published-note").hidden = !chosen;
     byId("published-note").textContent = chosen ? this.data.published_notes[byId("published").value] : "";
-    this.draw();
   }
 
   shows(curve) {
