@@ -22,7 +22,8 @@ NONE = "-"
 ROUGH_DB = 5
 """Points further apart than this make what is interpolated between them doubtful."""
 
-_LINES = 18  # lines of codecs in a short table; the full table is in the summary
+_LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
+_NOTES = 4  # lines of notes on FID and KID
 _ERROR_LENGTH = 160  # characters of a reason
 
 
@@ -98,7 +99,8 @@ def short_table(summary: pd.DataFrame) -> str:
 
     Rates between the measured points are interpolated (see :meth:`uqdm.bench.curves.Curve.bpp_at`).
     """
-    text = []
+    text: list[str] = []
+    notes: list[str] = []
     found = lines(summary)
     for dataset in dict.fromkeys(line.dataset for line in found):
         data = summary[summary.dataset == dataset]
@@ -107,9 +109,12 @@ def short_table(summary: pd.DataFrame) -> str:
             f"PSNR, FID, KID at the point nearest {common_rate(data):.2g} bpp"
         )
         text += _aligned([list(HEADINGS), *(line.cells() for line in found if line.dataset == dataset)])
-        text += _notes(data)
-    if len(text) > _LINES:
-        text = [*text[:_LINES], f"... and {len(text) - _LINES} lines more: see the summary"]
+        notes += _notes(data)
+    notes = notes[:_NOTES]
+    room = _LINES - len(notes)
+    if len(text) > room:
+        text = [*text[:room], f"... and {len(text) - room} lines more: see the summary"]
+    text += notes
     gone = [_shortened(reason) for reason in absences(summary)]
     return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
 
@@ -147,8 +152,8 @@ def _near(points: pd.DataFrame, bpp: float) -> Near | None:
     if points.empty:
         return None
     ratios = np.abs(np.log(points.bpp / bpp)) if bpp > 0 else points.bpp
-    row = points.loc[ratios.idxmin()]
-    return Near(row.bpp, row.psnr_db, _known(row.fid), _known(row.kid))
+    row = records(points)[int(np.argmin(ratios))]
+    return Near(row["bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
 
 
 def _known(value: float) -> float | None:

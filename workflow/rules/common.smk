@@ -65,7 +65,10 @@ def evaluate_options(run):
 
 def score_options():
     """The command line options of scoring."""
+    from uqdm.bench.metrics import check_names
+
     wanted = config["score"]
+    check_names(wanted["metrics"] or [])
     bounds = wanted["set_metrics"]
     options = [f"--metric={name}" for name in wanted["metrics"] or []]
     options += [f"--set-images={bounds['images'] or 0}"]

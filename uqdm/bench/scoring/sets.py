@@ -164,7 +164,7 @@ def _lines(task: Task, rows: pd.DataFrame) -> list[SetLine]:
         line = SetLine(dict(zip(_LINE, names, strict=True)), [], [])
         lines.append(line)
         line.chosen = line.names["setting"] in chosen[line.names["codec"]]
-        if line.chosen:
+        if line.chosen and task.metrics:
             found = group[group.image_index.isin(indices)].sort_values("image_index")
             line.pictures = [_member(shards, row) for row in found.to_dict("records")]
             line.originals = [originals[member.image_index] for member in line.pictures]
@@ -172,7 +172,7 @@ def _lines(task: Task, rows: pd.DataFrame) -> list[SetLine]:
             counts = f"{len(chosen[line.names['codec']])} of {len(codecs[line.names['codec']].settings)}"
             reason = f"not among the {counts} settings chosen for metrics of sets"
             line.reasons |= {metric.name: reason for metric in task.metrics}
-    return [*lines, _floor(list(originals.values()))]
+    return [*lines, _floor(list(originals.values()))] if task.metrics else lines
 
 
 def _original(image: np.ndarray, index: int) -> Member:
