@@ -13,6 +13,8 @@ PRODUCTS = [
     "plots/rate_distortion.png",
     "plots/rate_distortion.svg",
     "plots/progressive.png",
+    "plots/distortion_perception.png",
+    "plots/distortion_perception.svg",
     "report.html",
 ]
 
