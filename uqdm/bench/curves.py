@@ -92,6 +92,31 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     }
 
 
+def short_settings(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others; see :func:`shared_parameters` for the rest.
+
+    >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
+    {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
+    """
+    parsed = {setting: _parameters(setting) for setting in settings}
+    values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
+    return {
+        setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
+        for setting, each in parsed.items()
+    }
+
+
+def shared_parameters(settings: Iterable[str]) -> str:
+    """The parameters that are the same in all settings.
+
+    >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
+    'fast=true'
+    """
+    parsed = [_parameters(setting) for setting in settings]
+    values = {name: {each.get(name) for each in parsed} for each in parsed for name in each}
+    return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
+
+
 def _rank(curve: Curve) -> list[float]:
     """Rates at the middle level, then at the others; a level that is not reached comes last."""
     levels = sorted(PSNR_LEVELS_DB, key=lambda level: abs(level - np.median(PSNR_LEVELS_DB)))

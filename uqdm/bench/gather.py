@@ -17,6 +17,7 @@ from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
+from uqdm.bench.results import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.bench.shards import Images, Shard, ShardStore
 
@@ -68,7 +69,7 @@ def finish_codec(
         pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for rows in context.store.read_all(shards):
-            writer.write_table(rows.replace_schema_metadata(schema.metadata))
+            writer.write_table(with_columns(rows, schema).replace_schema_metadata(schema.metadata))
             reason = reason or _first_error(rows)
         if skipped:
             writer.write_table(_skipped_rows(context, skipped, schema))
@@ -120,7 +121,12 @@ def _manifest(
 def _run_facts(context: Context) -> dict[str, Any]:
     dataset = context.dataset
     return {
-        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "n_images": len(dataset)},
+        "dataset": {
+            "name": dataset.name,
+            "spec": dataset.spec,
+            "fingerprint": dataset.fingerprint,
+            "n_images": len(dataset),
+        },
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
         "keep_streams": context.keep_streams,

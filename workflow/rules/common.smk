@@ -9,9 +9,12 @@ RESULTS = config["results"]
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
+    "bd.csv",
     "plots/rate_distortion.png",
     "plots/rate_distortion.svg",
     "plots/progressive.png",
+    "plots/distortion_perception.png",
+    "plots/distortion_perception.svg",
     "report.html",
 ]
 
@@ -26,6 +29,16 @@ def all_runs():
 
 
 RUNS = all_runs()
+
+
+def check_metrics():
+    """Raises, with suggestions, where the configuration asks for a metric that there is not."""
+    from uqdm.bench.metrics import check_names
+
+    check_names(config["score"]["metrics"] or [])
+
+
+check_metrics()
 
 # The commands of the environment that snakemake runs in, activated or not.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
@@ -72,6 +85,40 @@ def evaluate_options(run):
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
+
+
+def score_options(run):
+    """The command line options of a run's scoring."""
+    from uqdm.bench.paper.configuration import set_metrics_bounds
+
+    wanted = config["score"]
+    bounds = set_metrics_bounds(RUNS[run], wanted["set_metrics"])
+    options = [f"--metric={name}" for name in wanted["metrics"] or []]
+    options += [f"--set-images={bounds['images'] or 0}"]
+    options += [f"--set-settings={bounds['settings'] or 0}"]
+    options += [f"--features={wanted['features']}"] if wanted["features"] else []
+    weights = wanted["inception_weights"]
+    return options + ([f"--inception={weights}"] if weights else [])
+
+
+def metric_identities():
+    """Each metric with its version, or what it lacks here: a metric that is new or works now is a reason to score."""
+    from uqdm.bench.metrics import all_metrics, all_set_metrics
+
+    return [
+        f"{one.name} {one.missing() or one.version}"
+        for one in (*all_metrics(), *all_set_metrics())
+    ]
+
+
+def compare_options(run):
+    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
+    from uqdm.codec import codec_class, codec_names
+
+    anchor = config["compare"]["anchor"]
+    if anchor not in codec_names():
+        codec_class(anchor)  # raises, with suggestions
+    return [f"--anchor={anchor}"] if anchor in config["runs"][run]["codecs"] else []
 
 
 def paper_options(wildcards):

@@ -7,6 +7,9 @@ from typing import Any
 
 from uqdm.bench.paper.protocol import Model, codecs
 
+PUBLISHED_ON = ("cifar10", "imagenet64")
+"""Kinds of data sets that the published figures are of."""
+
 
 def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """A run for each data set of the section, as under ``runs`` in the configuration.
@@ -21,9 +24,26 @@ def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "dataset": wanted["dataset"],
             "limit": wanted.get("limit"),
             "codecs": codecs(models(wanted), wanted.get("options")),
+            "set_metrics": wanted.get("set_metrics"),
         }
         for name, wanted in section.items()
     }
+
+
+def set_metrics_bounds(run: Mapping[str, Any], usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What FID and KID of a run are computed on: its own bounds, else none on whole official sets, else the usual.
+
+    The published FIDs are over all images at all settings; on a part of them no FID is comparable anyway.
+
+    >>> set_metrics_bounds({"dataset": "cifar10", "limit": None}, {"images": 64, "settings": 5})["images"]
+    >>> set_metrics_bounds({"dataset": "cifar10", "limit": 200}, {"images": 64, "settings": 5})["images"]
+    64
+    """
+    if run.get("set_metrics") is not None:
+        return {"images": None, "settings": None, **run["set_metrics"]}
+    kind = run["dataset"].partition(":")[0].partition("#")[0]
+    whole = kind in PUBLISHED_ON and run.get("limit") is None
+    return {"images": None, "settings": None} if whole else usual
 
 
 def models(wanted: Mapping[str, Any]) -> list[Model]:

@@ -52,7 +52,7 @@ def all_plots() -> tuple[Plot, ...]:
     """Every plot in this package, sorted by name; raises ValueError where a name is not its module's.
 
     >>> [plot.name for plot in all_plots()]
-    ['progressive', 'rate_distortion']
+    ['distortion_perception', 'progressive', 'rate_distortion']
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
     plots = tuple(importlib.import_module(f"{__name__}.{name}").PLOT for name in names)
@@ -65,9 +65,9 @@ def all_plots() -> tuple[Plot, ...]:
 def find_plot(name: str) -> Plot:
     """The plot of that name; raises LookupError with suggestions and all names.
 
-    >>> find_plot("progresive")
+    >>> find_plot("progresive")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    LookupError: no plot 'progresive' (did you mean progressive?); known: progressive, rate_distortion
+    LookupError: no plot 'progresive' (did you mean progressive?); known: distortion_perception, progressive, ...
     """
     known = {plot.name: plot for plot in all_plots()}
     if name not in known:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TITLE = "published (Yang, Will & Mandt 2025)"
-_GREY = "#8a8a8a"
-_MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
-_STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
+GREY = "#8a8a8a"
+MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
+STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
 
 
 def draw_published(axes: Axes, dataset: str, beside: Relation | None = None) -> None:
@@ -33,12 +33,12 @@ def draw_published(axes: Axes, dataset: str, beside: Relation | None = None) -> 
     if rows is None:
         return
     lines = []
-    for (system, points), marker in zip(rows.groupby("system", sort=False), _MARKERS, strict=False):
+    for (system, points), marker in zip(rows.groupby("system", sort=False), MARKERS, strict=False):
         kind = points.kind.iloc[0]
         look: dict[str, Any] = {
-            "color": _GREY,
+            "color": GREY,
             "lw": 0.7,
-            "ls": _STYLES[kind],
+            "ls": STYLES[kind],
             "marker": marker,
             "mfc": "none",
             "ms": 4,

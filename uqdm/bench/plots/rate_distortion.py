@@ -11,7 +11,7 @@ from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import LINE_STYLES, codec_style, message_figure, write_caption
+from uqdm.bench.plots._style import codec_style, curve_styles, message_figure, write_caption
 from uqdm.bench.results import read_summary, records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.tables import absences
@@ -69,20 +69,15 @@ def caption(run_dir: Path) -> str:
 
 
 def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
+    styles = curve_styles(drawn)
     for curve in drawn:
-        siblings = sorted((other.label for other in drawn if other.codec == curve.codec), key=_denoised_first)
-        _draw_curve(axes, curve, LINE_STYLES[siblings.index(curve.label) % len(LINE_STYLES)])
+        _draw_curve(axes, curve, styles[curve.label])
     if drawn:
         handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         ideal = handles.pop(IDEAL, None)  # last, and once for all curves
         handles |= {IDEAL: ideal} if ideal is not None else {}
         style = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
         axes.legend(handles.values(), handles.keys(), loc="upper left", **style)
-
-
-def _denoised_first(label: str) -> tuple[bool, str]:
-    """The order in which curves of one codec take line styles: the plain picture is solid."""
-    return not label.endswith("denoise"), label
 
 
 def _legend_text(label: str) -> str:

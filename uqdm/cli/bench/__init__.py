@@ -1,4 +1,4 @@
-"""Evaluates codecs on data sets; summarizes, plots and reports the results."""
+"""Evaluates codecs on data sets; scores, summarizes, plots and reports the results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from uqdm.cli.lazy import lazy_group
 
 SUBCOMMANDS = {
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
+    "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",
+    "bd": "uqdm.cli.bench.bd:bd",
     "plot": "uqdm.cli.bench.plot:plot",
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
@@ -20,4 +22,4 @@ app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup
 
 @app.callback()
 def bench() -> None:
-    """Evaluates codecs on data sets; summarizes, plots and reports the results."""
+    """Evaluates codecs on data sets; scores, summarizes, plots and reports the results."""
