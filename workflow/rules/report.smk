@@ -6,8 +6,10 @@ rule report:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
+        f"{RESULTS}/{{run}}/bd.csv",
         f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
         f"{RESULTS}/{{run}}/plots/progressive.png",
+        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
     output:
         f"{RESULTS}/{{run}}/report.html",
     log:

@@ -112,10 +112,8 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
 
 def _rates(summary: pd.DataFrame) -> list[str]:
     """The rate that the codecs of each data set are compared at."""
-    several = summary.dataset.nunique() > 1
-    return [
-        f"{common_rate(rows):.2g} bpp{f' on {name}' if several else ''}" for name, rows in summary.groupby("dataset")
-    ]
+    rates = {str(name): common_rate(rows) for name, rows in summary.groupby("dataset")}
+    return [f"{rate:.2g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
 
 
 def _environment() -> jinja2.Environment:

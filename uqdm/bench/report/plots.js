@@ -39,6 +39,7 @@ function withInterval([value, low, high]) {
   return low === null || high === null ? number(value) : `${number(value)} (${number(low)} to ${number(high)})`;
 }
 
+const defined = (metric) => `${metric.label}: ${metric.comment} (${metric.source}).`;
 const titled = (metric) => (metric.unit ? `${metric.label}, ${metric.unit}` : metric.label);
 
 // ---- marks of the legend ------------------------------------------------------------------------------------
@@ -291,18 +292,19 @@ function losslessBand(points, height, isLog) {
   };
 }
 
+// What a metric of sets gives for originals alone is a dotted line, explained below the plot.
 function floorMark(floor, metric) {
   const value = floor?.values[metric.name] ?? null;
-  if (value === null) return {};
+  if (value === null) return { shapes: [] };
+  const line = { color: "#444", width: 1.2, dash: "dot" };
+  return { levels: [value], shapes: [{ type: "line", xref: "paper", x0: 0, x1: 1, yref: "y", y0: value, y1: value, line }] };
+}
+
+function floorText(floor, metric) {
+  const value = floor?.values[metric.name] ?? null;
+  if (value === null) return "";
   const images = floor.set_n === null ? "" : ` (n = ${count(floor.set_n)})`;
-  return {
-    levels: [value],
-    shapes: [{ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: value, y1: value, line: { color: "#444", width: 1, dash: "dot" } }],
-    annotations: [{
-      xref: "paper", yref: "y", x: 1, y: value, xanchor: "right", yanchor: "bottom", showarrow: false,
-      text: `originals, half against half${images}: ${number(value)}`, font: { size: 11, color: "#444" }, bgcolor: "rgba(255,255,255,.75)",
-    }],
-  };
+  return ` Dotted: ${floor.text}${images}: ${number(value)}.`;
 }
 
 // ---- the plots and their controls ---------------------------------------------------------------------------
@@ -320,15 +322,16 @@ class Plots {
     this.setMetrics = metrics.filter((metric) => ["fid", "kid"].includes(metric.name));
     for (const metric of this.setMetrics) byId("set-plots").append(this.figure(metric));
     byId("dataset").addEventListener("input", () => this.choose());
-    for (const id of ["plot-controls", "codecs", "systems"]) byId(id).addEventListener("input", () => this.draw());
     byId("published").addEventListener("input", () => this.fillSystems());
+    for (const id of ["plot-controls", "codecs", "systems"]) byId(id).addEventListener("input", () => this.draw()); // last
     this.choose();
+    this.draw();
   }
 
   figure(metric) {
     const canvas = element("div", { id: `${metric.name}-plot`, class: "canvas", role: "group", "aria-labelledby": `${metric.name}-title` });
     const title = element("h3", { id: `${metric.name}-title` }, `Rate and ${metric.label}`);
-    return element("figure", { class: "plot" }, title, canvas);
+    return element("figure", { class: "plot" }, title, canvas, element("figcaption", { id: `${metric.name}-caption` }));
   }
 
   get data() {
@@ -342,24 +345,29 @@ class Plots {
     this.off.clear();
     this.fillCodecs();
     this.fillSystems();
-    this.draw();
   }
 
   chip(key, text, ...mark) {
     const box = element("input", { type: "checkbox" });
     box.checked = !this.off.has(key);
-    box.addEventListener("input", () => (box.checked ? this.off.delete(key) : this.off.add(key)));
+    box.addEventListener("input", () => this.turn(key, box.checked));
     return element("label", { class: "chip", "data-key": key }, box, ...mark, element("span", {}, text));
+  }
+
+  turn(key, isOn) {
+    if (isOn) this.off.delete(key);
+    else this.off.add(key);
   }
 
   allOrNone(holder) {
     return ["all", "none"].map((text) => {
       const button = element("button", { type: "button", class: "small" }, text);
       button.addEventListener("click", () => {
-        for (const box of holder.querySelectorAll("input")) {
-          box.checked = text === "all";
-          box.dispatchEvent(new Event("input", { bubbles: true }));
+        for (const chip of holder.querySelectorAll(".chip")) {
+          chip.firstElementChild.checked = text === "all";
+          this.turn(chip.dataset.key, text === "all");
         }
+        this.draw();
       });
       return button;
     });
@@ -395,7 +403,6 @@ class Plots {
     if (chosen) holder.append(...this.allOrNone(holder));
     byId("published-note").hidden = !chosen;
     byId("published-note").textContent = chosen ? this.data.published_notes[byId("published").value] : "";
-    this.draw();
   }
 
   shows(curve) {
@@ -425,6 +432,7 @@ class Plots {
       const width = byId(`${one.name}-plot`).clientWidth;
       const layout = layoutOf(traces, one, options, { top: 1, height: 380, width, ...floorMark(this.data.floor, one) });
       Plotly.react(`${one.name}-plot`, traces, layout, CONFIG);
+      byId(`${one.name}-caption`).textContent = `${defined(one)}${floorText(this.data.floor, one)}`;
     }
   }
 
@@ -433,17 +441,16 @@ class Plots {
     const traces = [...this.traces(metric, options), ...losslessTraces(lossless, this.data.codecs, metric)];
     const height = 500;
     const band = losslessBand(lossless, height, options.logRate);
-    const floor = metric.of_sets ? floorMark(this.data.floor, metric) : {};
+    const floor = floorMark(this.data.floor, metric);
     const extra = { ...band, height, width: byId("main-plot").clientWidth, levels: floor.levels };
-    extra.shapes = [...band.shapes, ...(floor.shapes ?? [])];
-    extra.annotations = [...band.annotations, ...(floor.annotations ?? [])];
+    extra.shapes = [...band.shapes, ...floor.shapes];
     byId("main-title").textContent = `${this.data.name}: rate and ${metric.label}`;
     byId("main-caption").textContent = this.caption(metric, options);
     Plotly.react("main-plot", traces, layoutOf(traces, metric, options, extra), CONFIG);
   }
 
   caption(metric, options) {
-    const texts = [`${metric.label}: ${metric.comment} (${metric.source}).`, "Rate: all bits of the file."];
+    const texts = [`${defined(metric)}${floorText(this.data.floor, metric)}`, "Rate: all bits of the file."];
     if (options.intervals) texts.push("Bars: 95 % bootstrap intervals over images, where there are any.");
     if (this.data.curves.some((curve) => curve.points.some((point) => point.exact))) {
       texts.push("Hollow: some images are exact there.");

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -67,16 +68,19 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
 
 
 def _unscored(ok: pd.DataFrame) -> list[str]:
-    """Of each metric that some or all rows lack the first reason."""
-    reasons: dict[str, tuple[str, int]] = {}
-    texts = ok.unscored if "unscored" in ok else ()
-    for text in texts:
-        for name, reason in unscored_reasons(text if isinstance(text, str) else None).items():
-            first, count = reasons.get(name, (reason, 0))
-            reasons[name] = (first, count + 1)
+    """Which metrics some or all points lack, with the first reason of each; those of one reason together."""
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for text in ok.unscored.dropna() if "unscored" in ok else ():
+        reasons = unscored_reasons(text)
+        counts.update(list(reasons))
+        first = reasons | first
+    together: dict[tuple[str, int], list[str]] = {}
+    for name, reason in first.items():
+        together.setdefault((reason, counts[name]), []).append(_label(name))
     return [
-        f"No {_label(name)} {'here' if count == len(ok) else f'at {count} of {len(ok)} points'}: {reason}."
-        for name, (reason, count) in reasons.items()
+        f"No {' and '.join(labels)} {'here' if count == len(ok) else f'at {count} of {len(ok)} points'}: {reason}."
+        for (reason, count), labels in together.items()
     ]
 
 

@@ -24,8 +24,8 @@ class Walk {
   }
 
   thumb(image, index) {
-    const box = element("input", { type: "radio", name: "image", value: String(index) });
-    box.checked = index === Math.floor(this.walk.images.length / 2);
+    const first = index === Math.floor(this.walk.images.length / 2) ? { checked: "" } : {};
+    const box = element("input", { type: "radio", name: "image", value: String(index), ...first });
     const place = image.original ?? image.streams[0].at(-1).pictures[0].picture;
     return element("label", { title: image.id }, box, element("img", { src: this.pictures[place], alt: image.id }));
   }
@@ -53,9 +53,8 @@ class Walk {
     byId("walk-kind-choice").hidden = lasting.length < 2;
     const others = this.walk.companions.filter((codec) => codec !== this.stream.codec);
     [byId("walk-left"), byId("walk-right")].forEach((select, place) => {
-      const kept = select.value;
-      select.replaceChildren(...others.map((codec) => element("option", {}, codec)));
-      select.value = others.includes(kept) ? kept : (others[place] ?? others[0] ?? "");
+      const chosen = others.includes(select.value) ? select.value : others[place];
+      select.replaceChildren(...others.map((codec) => element("option", codec === chosen ? { selected: "" } : {}, codec)));
       select.parentElement.hidden = others.length <= place;
     });
     this.show();

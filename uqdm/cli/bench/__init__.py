@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "bd": "uqdm.cli.bench.bd:bd",
     "compare": "uqdm.cli.bench.compare:compare",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }
