@@ -100,9 +100,10 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
     parts = []
     for folder in folders:
         part = read_rows(folder, rows_schema().names) if rows else read_summary(folder)
-        parts.append(part.assign(run=str(folder)) if len(folders) > 1 else part)
+        if len(folders) > 1 or "run" in asked.columns:
+            part.insert(0, "run", str(folder))
+        parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
-    frame = frame[[*(["run"] if len(folders) > 1 else []), *parts[0].columns.drop("run", errors="ignore")]]
     frame = where(matching(frame, asked.patterns), [one for text in asked.where for one in parse_conditions(text)])
     return ordered(frame, asked.sort, descending=asked.descending)[: asked.limit]
 
