@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 from small_run import measure_run
 from toy_images import MemoryImages
 
+from uqdm.bench.bjontegaard import METHOD
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.results import read_summary, summary_path, summary_provenance
-from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.bench.schema import BD, STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.summarize import summarize_run
 
 N_IMAGES = 6
@@ -28,7 +29,7 @@ CODECS += ("bpg:quality=40", "bpg:quality=20")
 
 
 def make_run(folder: Path) -> Path:
-    """Measures, summarizes and plots; the name of the data set is one that there are published figures for."""
+    """Measures, summarizes, compares and plots; there are published figures for the data set's name."""
     demo = open_dataset("demo", limit=N_IMAGES)
     images = [demo.load(index).copy() for index in range(N_IMAGES)]
     for image in images:
@@ -38,6 +39,7 @@ def make_run(folder: Path) -> Path:
     run_dir = measure_run(folder / "run", dataset, *CODECS)
     summarize_run(run_dir)
     with_made_up_sets(run_dir)
+    write_deltas(run_dir)
     for plot in all_plots():
         save_plot(plot, run_dir)
     return run_dir
@@ -74,10 +76,11 @@ def with_made_up_sets(run_dir: Path) -> None:
 
 def write_deltas(run_dir: Path) -> None:
     """Writes ``bd.csv`` with two metrics and two anchors; one row is undefined."""
-    shared = {"dataset": "cifar10-like", "n": N_IMAGES, "method": "pchip"}
+    shared = dict.fromkeys(BD.names) | {"dataset": "cifar10-like", "n": N_IMAGES, "method": METHOD}
     known = {"bd_rate_percent": -12.34, "bd_rate_low": -15.0, "bd_rate_high": -9.1}
     known |= {"bd_quality": 1.2345, "bd_quality_low": 0.9, "bd_quality_high": 1.5}
-    known |= {"overlap_low": 22.1, "overlap_high": 35.2, "overlap_share": 0.7, "reason": None}
+    known |= {"overlap_low": 22.1, "overlap_high": 35.2, "overlap_share": 0.7}
+    known |= {"anchor_overlap_share": 0.5}
     nothing = dict.fromkeys(known) | {"reason": "the curves share no quality"}
     rows = [
         {**shared, "metric": metric, "anchor": anchor, "codec": codec, "curve": codec}

@@ -32,8 +32,8 @@ from uqdm.bench.summarize import summarize_run
 
 
 @pytest.fixture(scope="module")
-def run_dir(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return report_run.make_run(tmp_path_factory.mktemp("report"))
+def run_dir(reportable_run: Path) -> Path:
+    return reportable_run
 
 
 @pytest.fixture(scope="module")
@@ -180,9 +180,9 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     report_run.write_deltas(tmp_path)
     deltas = read_deltas(tmp_path)
     assert deltas is not None
-    assert (deltas.metrics, deltas.anchors) == (["psnr_db", "fid"], ["jpeg", "bpg"])
+    assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
-    assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2, 70 %"]
+    assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 % and 50 %)"]
     pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
     with pytest.raises(ResultsError, match=r"bd\.csv: no column method; remove it"):
         read_deltas(tmp_path)

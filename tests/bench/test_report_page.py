@@ -44,11 +44,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def run_dir(toys: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run_dir = report_run.make_run(tmp_path_factory.mktemp("report"))
-    report_run.write_deltas(run_dir)
-    save_report(run_dir)
-    return run_dir
+def run_dir(browser: Any, reportable_run: Path) -> Path:
+    save_report(reportable_run)
+    return reportable_run
 
 
 class Viewer:
@@ -300,16 +298,16 @@ def test_deltas_are_narrowed_to_a_metric_and_an_anchor(open_page: Open) -> None:
     page = open_page()
     rows = page.locator("#delta-table tbody tr:visible")
     assert [row.split("\t")[:3] for row in rows.all_inner_texts()] == [
-        ["bpg", "psnr_db", "jpeg"],
-        ["toy-model", "psnr_db", "jpeg"],
+        ["bpg", "PSNR", "jpeg"],
+        ["toy-model", "PSNR", "jpeg"],
     ]
     assert "-12.3\n-15.0 to -9.1" in rows.first.inner_text()
     assert "the curves share no quality" in rows.last.inner_text()
     page.select_option("#delta-controls select[name=metric]", "fid")
     page.select_option("#delta-controls select[name=anchor]", "bpg")
     assert [row.split("\t")[:3] for row in rows.all_inner_texts()] == [
-        ["jpeg", "fid", "bpg"],
-        ["toy-model", "fid", "bpg"],
+        ["jpeg", "FID", "bpg"],
+        ["toy-model", "FID", "bpg"],
     ]
 
 

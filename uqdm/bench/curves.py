@@ -59,7 +59,13 @@ class Curve:
 
 
 def curves(summary: pd.DataFrame) -> list[Curve]:
-    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first."""
+    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first.
+
+    Raises ValueError for rows of different images: curves of different fingerprints are never side by side unsaid.
+    """
+    contents = summary.fingerprint.unique()
+    if len(contents) > 1:
+        raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
     ok = summary[(summary.status == STATUS_OK) & (summary.bpp > 0)]
     found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
     return sorted(found, key=_rank)

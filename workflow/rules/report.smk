@@ -6,6 +6,7 @@ rule report:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
+        f"{RESULTS}/{{run}}/bd.csv",
         f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
         f"{RESULTS}/{{run}}/plots/progressive.png",
         f"{RESULTS}/{{run}}/plots/distortion_perception.svg",

@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "bd": "uqdm.cli.bench.bd:bd",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }
