@@ -30,7 +30,8 @@ N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
-PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "plots/rate_distortion.png", "plots/rate_distortion.svg")
+PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv")
+PRODUCTS += ("plots/rate_distortion.png", "plots/rate_distortion.svg")
 PRODUCTS += ("plots/progressive.png", "report.html")
 
 
@@ -274,6 +275,7 @@ def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
         ({"limit": 0}, "limit"),
         ({"speed": 3}, "speed"),
         ({"dataset": "npz:nowhere.npz"}, "nowhere.npz"),
+        ({"dataset": "kodka"}, "did you mean kodak"),
     ],
 )
 def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -298,3 +300,34 @@ def test_a_wrong_configuration_of_scoring_is_named_too(score: dict[str, Any], na
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 1
     assert named in done.stdout + done.stderr
+
+
+def paper_command(folder: Path, target: str, dataset: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    section = {"cifar10": {"dataset": dataset}, "imagenet64": {"dataset": "demo"}}
+    run = {"small": {"dataset": "demo", "codecs": {"png": None}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"runs": run, "paper": section, "limit": 2}))
+    return snakemake(folder, target, *arguments)
+
+
+def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
+    np.savez(tmp_path / "cifar10-few.npz", np.stack([image[:32, :32] for image in images_uint8]))
+    done = paper_command(tmp_path, "paper_cifar10", f"npz:{tmp_path}/cifar10-few.npz")
+    assert done.returncode == 0, done.stderr
+    run_dir = tmp_path / "results" / "paper_cifar10"
+    found = pd.read_csv(run_dir / "table.csv")
+    assert set(found.n) == {2}  # the common limit
+    judged = found[found.codec.notna() & found["quantity"].isin(["bpp", "psnr_db"])]
+    assert set(judged.system) == {"jpeg", "jpeg2000", "bpg"}
+    assert len(judged) == 2 * (12 + 6 + 7)
+    assert judged.ours.notna().all()
+    names = ["table.md", "table.tex", "figures/rate_distortion.png", "figures/rate_fid.svg"]
+    assert [name for name in names if not (run_dir / name).is_file()] == []
+    assert "paper_cifar10: published figures and those measured here: " in done.stdout
+    assert not (tmp_path / "results" / "small").exists()
+
+
+def test_a_missing_archive_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UQDM_DATA", str(tmp_path / "data"))
+    done = paper_command(tmp_path, "paper_cifar10", "cifar10", "--dry-run")
+    assert done.returncode == 1
+    assert "Fetch https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz" in done.stdout + done.stderr

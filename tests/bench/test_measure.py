@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,3 +125,32 @@ def test_the_formats_own_cost_is_a_column_and_null_where_untold() -> None:
     (image,) = unmarked_images(1)
     assert measure(Raw(), [image])[0][0]["container_bits"] is None
     assert measure(Telling(), [image])[0][0]["container_bits"] == 64
+
+
+COSTS = ("batch_size", "device", "encode_calls", "decode_calls", "macs_per_pixel")
+
+
+def test_a_codec_without_a_network_calls_none() -> None:
+    rows, _ = measure(Raw(), unmarked_images(1))
+    assert [rows[0][name] for name in COSTS] == [1, "cpu", 0, 0, 0]
+
+
+def test_a_model_that_tells_nothing_is_not_said_to_be_free() -> None:
+    rows, _ = measure(Model(), unmarked_images(6))
+    assert {tuple(row[name] for name in COSTS) for row in rows} == {(n, "cpu", None, None, None) for n in (4, 2)}
+
+
+def test_costs_are_those_that_a_codec_tells() -> None:
+    class Telling(Model):
+        device = "cuda:some GPU"  # type: ignore[assignment]
+
+        def encode_detailed(self, images: Any) -> list[Encoded]:
+            return [replace(one, calls=5) for one in super().encode_detailed(images)]
+
+        def reconstructions(self, stream: bytes) -> Any:
+            return (replace(picture, calls=2, macs=700) for picture in super().reconstructions(stream))
+
+    (image,) = unmarked_images(1)
+    rows, _ = measure(Telling(), [image])
+    pixels = image.shape[0] * image.shape[1]
+    assert {tuple(row[name] for name in COSTS) for row in rows} == {(1, "cuda:some GPU", 5, 2, 700 / pixels)}

@@ -41,6 +41,13 @@ def make_row(image: int, psnr_db: float = 30.0, **changes: Any) -> dict[str, Any
         "psnr_db": psnr_db,
         "encode_ms": 1.0,
         "decode_ms": 2.0,
+        "batch_size": 1,
+        "device": "cpu",
+        "threads": 1,
+        "encode_calls": 0,
+        "decode_calls": 0,
+        "macs_per_pixel": 0.0,
+        "peak_memory_bytes": 2**27,
         "roundtrip_checked": True,
         "status": "ok",
     }
@@ -117,6 +124,21 @@ def test_one_image_has_no_interval() -> None:
     line = summary_of(make_row(0))
     assert line["bpp"] == 1
     assert all(math.isnan(line[name]) for name in ("bpp_low", "bpp_high", "psnr_db_low", "psnr_db_high"))
+
+
+def test_costs_are_means_memory_the_largest_and_devices_are_joined() -> None:
+    line = summary_of(
+        make_row(0, batch_size=3, decode_calls=1, macs_per_pixel=5.0, peak_memory_bytes=10),
+        make_row(1, batch_size=3, decode_calls=2, macs_per_pixel=7.0, peak_memory_bytes=30, device="cuda:GPU"),
+    )
+    assert (line["batch_size"], line["decode_calls"], line["macs_per_pixel"]) == (3, 1.5, 6)
+    assert (line["peak_memory_bytes"], line["device"]) == (30, "cpu; cuda:GPU")
+
+
+def test_costs_that_are_not_told_are_null() -> None:
+    line = summary_of(make_row(0, encode_calls=None, macs_per_pixel=None), make_row(1, encode_calls=None))
+    assert math.isnan(line["encode_calls"])
+    assert line["macs_per_pixel"] == 0  # a mean over those that tell
 
 
 def test_failed_images_are_counted_beside_those_that_succeeded() -> None:

@@ -59,7 +59,13 @@ class Curve:
 
 
 def curves(summary: pd.DataFrame) -> list[Curve]:
-    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first."""
+    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first.
+
+    Raises ValueError for rows of different images: curves of different fingerprints are never side by side unsaid.
+    """
+    contents = summary.fingerprint.unique()
+    if len(contents) > 1:
+        raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
     ok = summary[(summary.status == STATUS_OK) & (summary.bpp > 0)]
     found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
     return sorted(found, key=_rank)
@@ -84,6 +90,31 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     return {
         setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
     }
+
+
+def short_settings(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others; see :func:`shared_parameters` for the rest.
+
+    >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
+    {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
+    """
+    parsed = {setting: _parameters(setting) for setting in settings}
+    values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
+    return {
+        setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
+        for setting, each in parsed.items()
+    }
+
+
+def shared_parameters(settings: Iterable[str]) -> str:
+    """The parameters that are the same in all settings.
+
+    >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
+    'fast=true'
+    """
+    parsed = [_parameters(setting) for setting in settings]
+    values = {name: {each.get(name) for each in parsed} for each in parsed for name in each}
+    return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
 
 
 def _rank(curve: Curve) -> list[float]:

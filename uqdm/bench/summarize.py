@@ -23,17 +23,29 @@ from uqdm.bench.files import replacing
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
 from uqdm.bench.provenance import provenance, with_provenance
 from uqdm.bench.results import ResultsError, read_rows, read_scores, rows_provenance, score_remedy, summary_path
-from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
+from uqdm.bench.schema import (
+    MACS_CONVENTION,
+    NOT_SCORED,
+    PEAK_MEMORY_CONVENTION,
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_REFERENCE,
+    STATUS_SKIPPED,
+)
 from uqdm.bench.unscored import unscored_reasons, unscored_text
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
-    "MSE, SSIM, other metrics and times": "means over all images that succeeded; null where an image has no value",
+    "MSE, SSIM, other metrics, times and other costs": (
+        "means over all images that succeeded, null where an image has no value; of memory, the largest"
+    ),
     "FID and KID": (
         "Inception features of pictures against those of the same originals, on the images and settings chosen for "
         "metrics of sets; fid_n says how many images, and under 2,048 of them FID is biased"
     ),
+    "multiply-accumulates per pixel": MACS_CONVENTION,
+    "peak memory": PEAK_MEMORY_CONVENTION,
     "intervals": (
         f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
         f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and are "
@@ -44,8 +56,9 @@ PROTOCOL = {
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
-_MEANS = ["bpp", "encode_ms", "decode_ms"]
-_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS]
+_COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
+_MEANS = ["bpp", *_COSTS]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
@@ -135,6 +148,8 @@ def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
     groups = ok.groupby(_PICTURE, sort=False)
     table = groups[[*_MEANS, "ideal_bpp"]].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
+    table["device"] = groups["device"].agg(_joined)
+    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
     table.loc[groups["ideal_bpp"].count() < table.n, "ideal_bpp"] = np.nan  # a mean over some images would mislead
     images = pd.Index(rows.image_index.dropna().unique()).sort_values()
     place = (images.get_indexer(ok.image_index), groups.ngroup())
@@ -177,6 +192,10 @@ def _unscored(texts: pd.Series) -> str | None:
         for name, reason in reasons.items()
     }
     return unscored_text(told)
+
+
+def _joined(texts: pd.Series) -> Any:
+    return "; ".join(sorted(texts.dropna().unique())) or None
 
 
 def _check_fingerprints(rows: pd.DataFrame) -> None:

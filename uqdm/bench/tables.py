@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uqdm.bench.curves import PSNR_LEVELS_DB, Curve, curves, lossless
-from uqdm.bench.results import plots_dir, read_summary, records, report_path, rows_dir, summary_path
+from uqdm.bench.results import bd_path, plots_dir, read_summary, records, report_path, rows_dir, summary_path
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
 from uqdm.bench.unscored import unscored_reasons
 
@@ -72,7 +72,7 @@ HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", *
 
 def lines(summary: pd.DataFrame) -> list[Line]:
     """A line for each curve and each codec that has none but ran, lowest rate first."""
-    return [line for _, data in summary.groupby("dataset") for line in _dataset_lines(data)]
+    return [line for _, data in summary.groupby(["dataset", "fingerprint"]) for line in _dataset_lines(data)]
 
 
 def absences(summary: pd.DataFrame) -> list[str]:
@@ -126,6 +126,7 @@ def closing_message(run_dir: Path) -> str:
         "plots": plots_dir(run_dir),
         "summary": summary_path(run_dir),
         "as CSV": summary_path(run_dir, ".csv"),
+        "BD-rates": bd_path(run_dir),
         "rows": rows_dir(run_dir),
     }
     table = [short_table(read_summary(run_dir)), ""] if summary_path(run_dir).is_file() else []

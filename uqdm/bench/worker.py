@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench import footprint
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
 from uqdm.bench.requests import Candidate
-from uqdm.bench.schema import ROWS, STREAMS
+from uqdm.bench.schema import ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
 from uqdm.codec import Codec, get_codec
 
@@ -120,11 +121,16 @@ class Worker:
 
     def measure(self, work: Work, images: Sequence[np.ndarray]) -> Finished:
         """Measures every image of a shard; a codec that cannot be made here fails them all, with its reason."""
+        footprint.begin_peak()
         try:
             encoder, decoder = self._ready(work.shard.candidate, images[0])
         except Exception as error:
             return finish(work, failed(images, describe(error)))
-        return finish(work, measure_images(encoder, decoder, images))
+        measured = measure_images(encoder, decoder, images)
+        taken = {"threads": footprint.threads(), "peak_memory_bytes": footprint.peak_memory_bytes()}
+        for row in measured.rows:
+            row |= taken if row["status"] == STATUS_OK else {}
+        return finish(work, measured)
 
     def _ready(self, candidate: Candidate, image: np.ndarray) -> tuple[Codec, Codec]:
         """An encoder and a decoder, warm; the same object where construction is costly."""

@@ -11,6 +11,7 @@ import torch
 
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
+from uqdm.progressive import cost
 from uqdm.progressive.compressor import MAX_SEEDS, RECONSTRUCTIONS, UQDM, load_model
 
 LOSSLESS = "lossless"
@@ -52,6 +53,12 @@ class UQDMCodec(Codec):
         model = self._model.model
         return f"{model.name} sha256:{model.sha256[:16]}"
 
+    @property
+    def device(self) -> str:
+        """The processor's kind, or the GPU's name."""
+        device = torch.device(self._model.device)
+        return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
         return self._model.compress(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
@@ -60,7 +67,8 @@ class UQDMCodec(Codec):
         """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
         made = self._model.compress_detailed(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
         names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
-        return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed) for item in made]
+        calls = len(cost.encoding_steps(self._model.n_steps))
+        return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed, calls) for item in made]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
         """Decodes whole files; also a cut one, to the last step that it holds."""
@@ -78,9 +86,19 @@ class UQDMCodec(Codec):
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream, each network call made once."""
         points = {point.name: point for point in self.points(stream)}
+        n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
-            yield Reconstruction(point, picture.reconstruction, picture.image_uint8, 1e3 * picture.seconds)
+            steps = cost.decoding_steps(self._model.n_steps, picture.step, picture.reconstruction)
+            macs = n_tiles * sum(self._call_macs[index] for index in steps)
+            milliseconds = 1e3 * picture.seconds
+            yield Reconstruction(
+                point, picture.reconstruction, picture.image_uint8, milliseconds, calls=len(steps), macs=macs
+            )
+
+    @functools.cached_property
+    def _call_macs(self) -> tuple[int, ...]:
+        return cost.call_macs(self._model.model)
 
     @property
     def _reconstructions(self) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # No date in a file, so that the same rows give the same bytes; and no address of the program that drew it.
-_NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 @dataclass(frozen=True)
@@ -88,5 +88,5 @@ def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
         for path in plot.files(run_dir):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")
-                figure.savefig(temporary, format=kind, metadata=_NO_METADATA[kind])
+                figure.savefig(temporary, format=kind, metadata=NO_METADATA[kind])
     return plot.files(run_dir)

@@ -10,7 +10,9 @@ SUBCOMMANDS = {
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
     "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",
+    "bd": "uqdm.cli.bench.bd:bd",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }
