@@ -246,10 +246,15 @@ def _fid(run: Run, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | Non
         reason = f"FID is over {n_scored:,.0f} images against {N_IMAGES:,}; score all"
         return Estimate(math.nan), Verdict(NOT_COMPARABLE, reason)
     if value != value:
-        said = measured.get("unscored")
-        reason = f"FID is not scored: {said}" if isinstance(said, str) and said else "FID is not scored"
+        reason = ": ".join(["FID is not scored", *_unscored(measured.get("unscored"), "fid")])
         return Estimate(math.nan), Verdict(NOT_RUN, reason)
     return Estimate(value), None
+
+
+def _unscored(text: Any, metric: str) -> list[str]:
+    """Why a metric has no value, out of a summary's column ``unscored``; nothing if that does not say."""
+    reasons = text.split("; ") if isinstance(text, str) else []
+    return [reason.removeprefix(f"{metric}: ") for reason in reasons if reason.startswith(f"{metric}: ")]
 
 
 def find_row(summary: pd.DataFrame, place: Place) -> tuple[dict[str, Any] | None, str]:
