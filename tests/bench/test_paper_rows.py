@@ -264,6 +264,14 @@ def test_a_known_difference_gives_the_reason(run: Run) -> None:
     assert reasons["quality 90"] == "by more than sampling, rounding and libraries explain"
 
 
+@pytest.mark.parametrize(("n_images", "too_few"), [(29, True), (30, False)])
+def test_few_images_are_not_judged(run: Run, n_images: int, too_few: bool) -> None:
+    found = table(replace(run, n_images=n_images), []).query("system == 'jpeg' and quantity == 'bpp'")
+    reasons = set(found.verdict + ": " + found.reason)
+    assert (reasons == {"not comparable: n=29 is too few for an interval"}) == too_few
+    assert found.ours.notna().all()
+
+
 def test_other_images_are_never_judged(run: Run) -> None:
     found = table(replace(run, relation=OTHER), [DEMO])
     judged = found[found.codec.notna() & (found["quantity"] != "fid")]
