@@ -26,6 +26,7 @@ include: "workflow/rules/summarize.smk"
 include: "workflow/rules/compare.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 rule all:

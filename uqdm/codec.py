@@ -182,7 +182,7 @@ class Codec(ABC):
     """How many images a benchmark hands to :meth:`encode` at once."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
-    varying_reconstructions: ClassVar[frozenset[str]] = frozenset()
+    varying_reconstructions: frozenset[str] = frozenset()
     """Names of reconstructions that may differ by rounding between machines; all others must be equal everywhere."""
 
     def __init__(self, **values: Any) -> None:

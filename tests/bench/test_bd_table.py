@@ -16,7 +16,7 @@ from uqdm.bench import bootstrap
 from uqdm.bench.bd_table import MAX_UNDEFINED, bd_table, save_bd_table
 from uqdm.bench.bjontegaard import Points, bd_qualities, bd_quality, bd_rate, bd_rates
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.metrics import SetMetric
+from uqdm.bench.metrics import SetMetric, all_metrics
 from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary
 from uqdm.bench.schema import BD
 from uqdm.bench.summarize import summarize_run
@@ -33,8 +33,8 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(run_dir: Path) -> pd.DataFrame:
-    names = ["dataset", "image_index", "status", "codec", "setting", "point", "reconstruction", "bpp", "mse", "psnr_db"]
-    return read_rows(run_dir, names)
+    names = ["dataset", "image_index", "status", "codec", "setting", "point", "reconstruction", "bpp"]
+    return read_rows(run_dir, [*names, *(metric.name for metric in all_metrics())])
 
 
 def line(table: pd.DataFrame, **wanted: str) -> dict[str, Any]:
@@ -185,6 +185,18 @@ def test_images_that_one_codec_failed_on_are_left_out_of_both() -> None:
     pair = [Points(*(values[kept].mean(axis=0) for values in codecs[name])) for name in ("jpeg", "webp")]
     expected = bd_rate(*pair).value
     assert line(table, metric="psnr_db", curve="webp")["bd_rate_percent"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_images_that_a_metric_has_no_value_for_are_left_out_of_both() -> None:
+    generator = np.random.default_rng(2)
+    codecs = {name: images_of(generator, 20) for name in ("jpeg", "webp")}
+    summary, rows = make(codecs)
+    rows.loc[(rows.image_index == 7) & (rows.setting == "q=3"), "psnr_db"] = np.nan
+    found = line(bd_table(summary, rows), metric="psnr_db", curve="webp")
+    kept = np.arange(20) != 7
+    pair = [Points(*(values[kept].mean(axis=0) for values in codecs[name])) for name in ("jpeg", "webp")]
+    assert found["n"] == 19
+    assert found["bd_rate_percent"] == pytest.approx(bd_rate(*pair).value, rel=1e-12)
 
 
 def test_exact_images_are_left_out_of_psnr_as_in_the_summary() -> None:

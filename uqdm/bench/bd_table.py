@@ -119,7 +119,11 @@ def _without_anchor(metric: Metric | SetMetric, curve: Curve, anchor: str) -> di
 
 
 class _PerImage:
-    """Rates and values of one metric [images, pictures], NaN where an image has no row, or its value is infinite."""
+    """Rates and values of one metric [images, pictures].
+
+    Both are NaN where an image has no row or no value, and the value alone where it is infinite: an exact image takes
+    part, but has no PSNR.
+    """
 
     def __init__(self, ok: pd.DataFrame, metric: str) -> None:
         numbers = ok.groupby(_PICTURE, sort=False).ngroup()
@@ -129,7 +133,7 @@ class _PerImage:
         images = pd.Index(ok.image_index.unique()).sort_values()
         self.bpp, self.quality = (np.full((len(images), len(self._column)), np.nan) for _ in range(2))
         place = images.get_indexer(ok.image_index), numbers.to_numpy()
-        self.bpp[place] = ok.bpp
+        self.bpp[place] = ok.bpp.where(ok[metric].notna())
         self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
 
     def columns(self, curve: Curve) -> list[int]:

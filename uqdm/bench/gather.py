@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench.datasets import Origin
 from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
@@ -130,7 +131,14 @@ def _run_facts(context: Context) -> dict[str, Any]:
         "shard_size": context.shard_size,
         "keep_streams": context.keep_streams,
         "provenance": dict(context.origin),
+        "origin": _origin(dataset),
     }
+
+
+def _origin(dataset: Images) -> dict[str, str] | None:
+    """Which release the images are of, from data sets that know."""
+    origin: Origin | None = getattr(dataset, "origin", None)
+    return None if origin is None else asdict(origin)
 
 
 def finish_run(context: Context, findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench.datasets import Origin
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.provenance import read_provenance
 from uqdm.bench.schema import SUMMARY
@@ -108,6 +109,13 @@ def score_remedy(run_dir: Path | str) -> str:
     'make it with: uqdm bench score --run results/demo'
     """
     return f"make it with: uqdm bench score --run {run_dir}"
+
+
+def read_origin(run_dir: Path) -> Origin | None:
+    """Which release a run's images are of; None if that is not known."""
+    path = run_dir / "evaluation.json"
+    found = json.loads(path.read_text(encoding="utf-8")).get("origin") if path.is_file() else None
+    return None if found is None else Origin(**found)
 
 
 def read_streams(run_dir: Path, codec: str, setting: str, image_indices: Collection[int]) -> dict[int, bytes]:

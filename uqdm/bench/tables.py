@@ -72,7 +72,7 @@ HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", *
 
 def lines(summary: pd.DataFrame) -> list[Line]:
     """A line for each curve and each codec that has none but ran, lowest rate first."""
-    return [line for _, data in summary.groupby("dataset") for line in _dataset_lines(data)]
+    return [line for _, data in summary.groupby(["dataset", "fingerprint"]) for line in _dataset_lines(data)]
 
 
 def absences(summary: pd.DataFrame) -> list[str]:

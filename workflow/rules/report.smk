@@ -9,6 +9,7 @@ rule report:
         f"{RESULTS}/{{run}}/bd.csv",
         f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
         f"{RESULTS}/{{run}}/plots/progressive.png",
+        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
     output:
         f"{RESULTS}/{{run}}/report.html",
     log:

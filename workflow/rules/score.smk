@@ -15,7 +15,7 @@ rule score:
     threads: workflow.cores
     params:
         run=subpath(input[0], parent=True),
-        options=score_options(),
+        options=lambda wildcards: score_options(wildcards.run),
         metrics=metric_identities(),
     shell:
         "uqdm bench score --run {params.run:q} --cpus {threads} --log {log:q} {params.options:q}"

@@ -8,11 +8,12 @@ Modules import their libraries inside ``compute``: whoever lists metrics must no
 
 from __future__ import annotations
 
+import difflib
 import functools
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -125,6 +126,19 @@ def all_metrics() -> tuple[Metric, ...]:
 def all_set_metrics() -> tuple[SetMetric, ...]:
     """Every metric of sets of pictures, sorted by name."""
     return tuple(metric for metric in declared() if isinstance(metric, SetMetric))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises ValueError, with near names and all that are known, for a name that no metric has.
+
+    >>> check_names(["psnr_db", "ssim"])
+    """
+    known = [metric.name for metric in declared()]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f" (did you mean {', '.join(near)}?)" if near else ""
+            raise ValueError(f"no metric {name!r}{hint}; known: {', '.join(known)}")
 
 
 def rows_schema() -> pa.Schema:

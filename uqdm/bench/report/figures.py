@@ -35,7 +35,7 @@ def figure_data(summary: pd.DataFrame) -> dict[str, Any]:
     return {
         "metrics": [_metric(metric) for metric in metrics],
         "datasets": [_dataset(rows, metrics) for rows in data if (rows.status == STATUS_OK).any()],
-        "published": {name: {"systems": _systems(name), "images": IMAGES[name]} for name in published_names()},
+        "published": {name: {"systems": _systems(name), "images": IMAGES[name].text} for name in published_names()},
     }
 
 
@@ -54,7 +54,7 @@ def published_note(dataset: str, fingerprint: str, name: str) -> str:
     else:
         verdict = "These are other images: compare shapes, not numbers."
     return (
-        f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name]}. "
+        f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name].text}. "
         f"This run: {count}. {verdict}"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
+import pyarrow as pa
 
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import Metric
@@ -17,6 +18,8 @@ from uqdm.bench.scoring.scores import Picture, Score
 from uqdm.bench.shards import Shard, ShardStore
 from uqdm.bench.worker import Worker
 from uqdm.codec import Codec, get_codec
+
+STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,11 @@ class Streams:
     streams: Mapping[int, bytes] = field(default_factory=dict)
 
     def read(self, image_indices: set[int]) -> Self:
-        """With the files of these images."""
-        found = self.store.read_streams(self.shard)
+        """With the files of these images, as far as they are stored."""
+        try:
+            found = self.store.read_streams(self.shard)
+        except (OSError, pa.ArrowException):
+            found = {}
         return replace(self, streams={index: found[index] for index in image_indices if index in found})
 
 
@@ -137,7 +143,7 @@ def _decode_image(
     left = dict(wanted)
     reason = "decoding its stream gave no such picture here"
     if stream is None:
-        reason = "its stream is not stored"
+        reason = STREAMS_GONE
     else:
         try:
             for found in codec.reconstructions(stream):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import importlib
 import json
@@ -16,14 +15,14 @@ from typing import Any
 
 from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
 from uqdm.bench.files import sweep_temporaries, write_bytes
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.results import read_rows, scores_path
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
-from uqdm.bench.scoring.pictures import Scored, ScoreJob, Streams
+from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
 from uqdm.bench.scoring.scores import Picture, ScoreStore
 from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
@@ -32,8 +31,6 @@ from uqdm.bench.shards import Images, Shard
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
-
-STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
 
 _OBJECT_STORE_SHARE = 1 / 3  # part of Ray's object store that images may fill, as in an evaluation
 _SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
@@ -63,12 +60,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
             raise ValueError(f"batch and cpus must be at least 1, got {self.recipe.batch} and {self.cpus}")
-        known = [metric.name for metric in (*all_metrics(), *all_set_metrics())]
-        for name in self.metrics or ():
-            if name not in known:
-                near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-                hint = f" (did you mean {', '.join(near)}?)" if near else ""
-                raise ValueError(f"no metric {name!r}{hint}; known: {', '.join(known)}")
+        check_names(self.metrics or ())
 
     def asks_for(self, name: str) -> bool:
         """Whether the metric of that name is to be computed."""

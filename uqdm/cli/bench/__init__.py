@@ -11,7 +11,9 @@ SUBCOMMANDS = {
     "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "bd": "uqdm.cli.bench.bd:bd",
+    "compare": "uqdm.cli.bench.compare:compare",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }

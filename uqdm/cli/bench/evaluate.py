@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="demo, folder:PATH or npz:PATH")],
+    dataset: Annotated[str, typer.Option(help="demo, cifar10, imagenet64, kodak, folder:PATH or npz:PATH")],
     out: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
     codec: Annotated[
         list[str] | None,
