@@ -36,9 +36,9 @@ class Ways(Codec):
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         half, full = self.points(stream)
         (image,) = self.decode([stream])
-        yield Reconstruction(half, "real", image ^ np.uint8(255), 5.0)
+        yield Reconstruction(half, "real", image ^ np.uint8(255), 5.0, calls=4, macs=40)
         yield Reconstruction(half, "other", image)
-        yield Reconstruction(half, "mean", np.full_like(image, 128), 3.0)
+        yield Reconstruction(half, "mean", np.full_like(image, 128), 3.0, calls=2, macs=20)
         yield Reconstruction(full, "exact", image, 7.0)
 
 
@@ -73,8 +73,10 @@ def test_pixels_lie_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) ->
     np.testing.assert_array_equal(codec.decode([stream])[0], exact)
 
 
-def test_times_are_those_of_what_was_used(codec: Codec) -> None:
-    assert [found.decode_ms for found in codec.reconstructions(codec.encode([IMAGE])[0])] == [3, 8, 5, 7]
+def test_costs_are_those_of_what_was_used(codec: Codec) -> None:
+    found = list(codec.reconstructions(codec.encode([IMAGE])[0]))
+    costs = [(each.decode_ms, each.calls, each.macs) for each in found]
+    assert costs == [(3, 2, 20), (8, 6, 60), (5, 4, 40), (7, None, None)]
 
 
 def test_what_varies_between_machines_is_what_uses_such_a_picture(codec: Codec) -> None:

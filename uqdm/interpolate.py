@@ -8,7 +8,7 @@ themselves are the best of their kinds (Freirich et al. 2021); Yang, Mandt & The
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -84,6 +84,11 @@ class Interpolated(Codec):
         return self.inner.version
 
     @property
+    def device(self) -> str:
+        """That of the codec whose streams they are."""
+        return self.inner.device
+
+    @property
     def container_bits(self) -> int | None:
         """That of the codec whose streams they are."""
         return self.inner.container_bits
@@ -110,14 +115,14 @@ class Interpolated(Codec):
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """The codec's own, with each pair of ends replaced by what lies between them.
 
-        The time of a mixture is that of both of its ends, each decoded by itself.
+        What a mixture costs (time, network calls) is what both of its ends do, each decoded by itself.
         """
         points = self._points(stream)
         ends: dict[str, dict[str, Reconstruction]] = {}
         for found in self.inner.reconstructions(stream):
             point = points[found.point.name]
             if not self._is_mixed(found.point):
-                yield Reconstruction(point, found.name, found.image_uint8, found.decode_ms)
+                yield replace(found, point=point)
             elif found.name in self._ends:
                 pair = ends.setdefault(point.name, {})
                 pair[found.name] = found
@@ -127,9 +132,9 @@ class Interpolated(Codec):
     def _mixtures(self, point: Point, mmse: Reconstruction, realistic: Reconstruction) -> Iterator[Reconstruction]:
         for lam in self.lambdas:
             image_uint8 = mix(mmse.image_uint8, realistic.image_uint8, lam)
-            used = [end.decode_ms for end, weight in ((mmse, 1 - lam), (realistic, lam)) if weight]
-            known = [each for each in used if each is not None]
-            yield Reconstruction(point, _name(lam), image_uint8, sum(known) if len(known) == len(used) else None)
+            used = [end for end, weight in ((mmse, 1 - lam), (realistic, lam)) if weight]
+            costs = {name: _sum(getattr(end, name) for end in used) for name in ("decode_ms", "calls", "macs")}
+            yield Reconstruction(point, _name(lam), image_uint8, **costs)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -165,6 +170,12 @@ def mix(mmse_uint8: np.ndarray, realistic_uint8: np.ndarray, lam: float) -> np.n
     array([  2, 100, 191], dtype=uint8)
     """
     return np.rint((1 - lam) * mmse_uint8 + lam * realistic_uint8).astype(np.uint8)
+
+
+def _sum(costs: Iterable[float | None]) -> Any:
+    """The sum of costs; None where one is untold."""
+    known = list(costs)
+    return None if None in known else sum(cost for cost in known if cost is not None)
 
 
 def _name(lam: float) -> str:

@@ -17,7 +17,7 @@ from toy_images import MemoryImages
 
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import distortion_perception, find_plot, save_plot
-from uqdm.bench.plots.distortion_perception import GUIDE, draw, mixtures
+from uqdm.bench.plots.distortion_perception import draw, mixtures
 from uqdm.bench.results import read_summary
 from uqdm.bench.summarize import summarize_run
 
@@ -51,9 +51,8 @@ def texts(figure: Figure) -> str:
     return " ".join(" ".join(text.get_text() for text in figure.texts).split())
 
 
-def guide(axes: Axes) -> float:
-    (lines,) = [found for found in axes.collections if found.get_linestyle()[0][1] and len(found.get_segments()) == 1]
-    return float(lines.get_segments()[0][0, 0])
+def guides(axes: Axes) -> list[float]:
+    return [float(line.get_xydata()[0, 0]) for line in axes.lines if line.get_label() == "_guide"]
 
 
 def test_marks_and_guide_are_where_the_summary_says(scored_run: Path) -> None:
@@ -62,11 +61,11 @@ def test_marks_and_guide_are_where_the_summary_says(scored_run: Path) -> None:
     figure = draw(scored_run)
     for axes, name in zip(figure.axes, ("fid", "kid"), strict=True):
         curve = axes.lines[0]
-        np.testing.assert_array_equal(curve.get_xydata(), rows[["mse", name]].to_numpy())
-        assert guide(axes) == pytest.approx(GUIDE * rows.mse.iloc[0])
+        np.testing.assert_array_equal(curve.get_xydata(), rows[["psnr_db", name]].to_numpy())
+        assert guides(axes) == pytest.approx([rows.psnr_db.iloc[0] - 10 * np.log10(2)])
         assert curve.get_label() == f"high, {rows.bpp.iloc[0]:.2f} bpp"
     assert [axes.get_ylabel() for axes in figure.axes] == ["FID", "KID"]
-    assert "4 for MSE, 4 for FID and KID; FID of so few is biased" in texts(figure)
+    assert "4 for PSNR, 4 for FID and KID; FID of so few is biased" in texts(figure)
     assert figure.axes[0].get_title("left") == "memory: distortion and realism of toy-model"
     for path in save_plot(find_plot("distortion_perception"), scored_run):
         assert path.stat().st_size > 10_000
@@ -87,9 +86,9 @@ def test_a_run_without_such_pictures_says_how_to_get_them(finished_run: Path) ->
 
 def test_exact_pictures_have_no_place_on_the_curve(scored_run: Path) -> None:
     summary = read_summary(scored_run)
-    summary.loc[summary.reconstruction == "lambda 0", "mse"] = 0.0
+    summary.loc[summary.reconstruction == "lambda 0", "psnr_db"] = np.inf
     table = pa.Table.from_pandas(pd.DataFrame(summary), summary_schema(), preserve_index=False)
     pq.write_table(table, scored_run / "summary.parquet")
     axes = draw(scored_run).axes[0]
     assert len(axes.lines[0].get_xydata()) == 2
-    assert not [found for found in axes.collections if len(found.get_segments()) == 1]  # no guide without its base
+    assert not guides(axes)  # without lambda 0, of what?

@@ -43,6 +43,26 @@ def test_distances_do_not_depend_on_the_batch(
     assert one == pytest.approx(many, abs=1e-3)
 
 
+@pytest.mark.usefixtures("ray_on_two_cores")
+def test_distances_do_not_depend_on_the_number_of_workers(
+    inception_weights: Weights,
+    jpegs_uint8: list[np.ndarray],
+    originals_features: np.ndarray,
+    jpegs_features: np.ndarray,
+) -> None:
+    import ray
+
+    actor = ray.remote(Extractor)
+    workers = [
+        actor.options(num_cpus=1).remote(build(inception_weights.tensors), "", torch.device("cpu")) for _ in "ab"
+    ]
+    halves = [jpegs_uint8[:12], jpegs_uint8[12:24]]
+    found = ray.get([worker.features.remote(half) for worker, half in zip(workers, halves, strict=True)])
+    originals = Gaussian.of(originals_features)
+    two, one = (frechet_distance(originals, Gaussian.of(each)) for each in (np.concatenate(found), jpegs_features[:24]))
+    assert two == pytest.approx(one, abs=1e-3)
+
+
 def test_pictures_of_several_sizes_keep_their_order(extractor: Extractor, photographs_uint8: list[np.ndarray]) -> None:
     first, second = photographs_uint8[:2]
     mixed = [first, second[:40, :52], second, first[:1, :1]]

@@ -1,9 +1,12 @@
-"""Distortion-perception plot: realism against squared error, from a point's faithful picture to its realistic one."""
+"""Distortion-perception plot: realism against PSNR, from a point's faithful picture to its realistic one."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from uqdm.bench.metrics import SetMetric, all_set_metrics
 from uqdm.bench.plots import Plot
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 METRICS = ("fid", "kid")
 GUIDE = 2.0
 """Times the least squared error: what a picture of perfect realism costs at most."""
+GUIDE_DB = 10 * math.log10(GUIDE)
 
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 6.2, 4.4
+_GUIDE_STYLE: dict[str, Any] = {"marker": "|", "ms": 15, "mew": 1.6, "ls": "none"}
 _GROUP = ["dataset", "codec", "setting"]
 _POINT = ["point_index", "point"]
 
@@ -60,10 +65,11 @@ def caption(run_dir: Path) -> str:
     numbers = sorted({f"{n:,.0f}" for n in scored.fid_n})
     return (
         "Each curve is one point of a stream: pictures (1 - lambda) x_mmse + lambda x_realistic, from lambda 0 (the "
-        "faithful picture, filled) to the largest (the realistic one, hollow). Down is more realistic, left is nearer "
-        f"to the original. Dotted: {GUIDE:g} times the MSE of lambda 0, or 3 dB; a picture drawn from all that the "
-        "bytes may stand for costs no more than this. Bars: standard deviation of KID over its subsets. "
-        f"Images: {rows.n.max():,} for MSE, {' or '.join(numbers)} for FID and KID"
+        "faithful picture, filled) to the largest (the realistic one, hollow). Down is more realistic, right is nearer "
+        f"to the original; a curve that rises towards its hollow end gains no realism. Upright stroke: {GUIDE:g} times "
+        f"the MSE of lambda 0, {GUIDE_DB:.2f} dB below it; a picture drawn at random from all that the bytes may stand "
+        "for costs just this. Bars: standard deviation of KID over its subsets. "
+        f"Images: {rows.n.max():,} for PSNR, {' or '.join(numbers)} for FID and KID"
         + ("; FID of so few is biased upwards." if scored.fid_warning.notna().any() else ".")
     )
 
@@ -100,35 +106,35 @@ def _title(codec: str, setting: str) -> str:
 def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: SetMetric) -> None:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.lines import Line2D
 
     points = list(rows.groupby(_POINT, sort=True))
     for index, ((_, point), curve) in enumerate(points):
         colour = to_hex(colormaps["viridis"](0.9 * index / max(1, len(points) - 1)))
         _draw_curve(axes, curve, metric, colour, f"{point}, {curve.bpp.iloc[0]:.2f} bpp")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("MSE, of values 0 to 255")
+    guide = Line2D([], [], color="#444444", label=f"{GUIDE:g}x MSE of lambda 0", **_GUIDE_STYLE)
+    axes.margins(0.06, 0.1)
+    axes.set_xlabel("PSNR, dB")
     axes.set_ylabel(metric.label)
-    axes.legend(frameon=True, framealpha=0.9, edgecolor="#dddddd")
+    axes.legend(handles=[*axes.get_legend_handles_labels()[0], guide], frameon=True, framealpha=0.9, edgecolor="#ddd")
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, metric: SetMetric, colour: str, label: str) -> None:
-    known = curve.dropna(subset=["mse", metric.name])
-    known = known[known.mse > 0]
+    known = curve.dropna(subset=["psnr_db", metric.name])
+    known = known[np.isfinite(known.psnr_db)]
     if not len(known):
         return
     values = known[metric.name]
-    axes.plot(known.mse, values, "-o", color=colour, lw=1.6, ms=4, label=label)
+    axes.plot(known.psnr_db, values, "-o", color=colour, lw=1.6, ms=4, label=label)
     if known.lam.iloc[-1] > 0:
-        axes.plot(known.mse.iloc[-1], values.iloc[-1], "o", color=colour, mfc="white", ms=5, zorder=3)
+        axes.plot(known.psnr_db.iloc[-1], values.iloc[-1], "o", color=colour, mfc="white", ms=5, zorder=3)
     deviation = f"{metric.name}_sd"
     if deviation in metric.columns:
-        axes.errorbar(known.mse, values, yerr=known[deviation], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6)
+        axes.errorbar(
+            known.psnr_db, values, yerr=known[deviation], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6
+        )
     if known.lam.iloc[0] == 0:
-        axes.vlines(GUIDE * known.mse.iloc[0], values.min(), values.max(), colors=[colour], linestyles="dotted", lw=1.2)
+        axes.plot(known.psnr_db.iloc[0] - GUIDE_DB, values.iloc[-1], color=colour, label="_guide", **_GUIDE_STYLE)
 
 
 PLOT = Plot(

@@ -229,7 +229,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
     if not jobs:
         return faults
     total = sum(len(job.wanted) for job in jobs)
-    task.progress.add(_FEATURES, _FEATURES, total, stored=0)
+    task.progress.add(_FEATURES, "features of pictures", total, stored=0)
     task.progress.begin(_FEATURES)
 
     def done(job: FeatureJob, features: Mapping[str, np.ndarray | str]) -> None:
