@@ -10,7 +10,7 @@ import torch
 
 from uqdm.diffusion.density import bin_log_mass
 from uqdm.diffusion.images import N_LEVELS
-from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Schedule, Step
 
 Noise = Callable[[int, torch.Size], torch.Tensor]
@@ -63,7 +63,10 @@ class Transmission:
 
     step: Step
     z_t: torch.Tensor
+    x_hat: torch.Tensor
+    """Estimate of the data from z_t alone, for pictures."""
     prediction: Prediction
+    """What each coordinate was coded with; section by section, where the step has several."""
     z_s: torch.Tensor
     bits: torch.Tensor
     """Ideal bits of each coordinate, [B, C, H, W]."""
@@ -77,14 +80,20 @@ def transmit(
 
     The quantizer's lattice is fixed: z_s = (k - u) width with k = round(m / width + u), m the posterior's mean.
     ``around_mean=True`` centres it on the predicted mean instead, as the published code does; the distribution of
-    z_s is the same either way, since the dither u is uniform.
+    z_s is the same either way, since the dither u is uniform. Sections go one after the other.
     """
     z_t = noise(0, x.shape)
     for step in schedule.steps():
-        prediction = denoiser(z_t, step)
-        offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+        opened = denoiser.begin(z_t, step)
+        section = denoiser.section_of(step, *x.shape[1:]).to(x.device)
         u = noise(step.index + 1, x.shape)
-        k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
-        z_s = (k - u) * step.width + offset
-        yield Transmission(step, z_t, prediction, z_s, step_bits(z_s, z_t, prediction, step))
+        z_s, whole = torch.zeros_like(z_t), None
+        for index in range(denoiser.n_sections(step)):
+            prediction = denoiser.condition(opened, z_t, z_s, index, step)
+            offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+            k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
+            z_s = torch.where(section == index, (k - u) * step.width + offset, z_s)
+            whole = prediction if whole is None else merge(whole, prediction, section == index)
+        assert whole is not None
+        yield Transmission(step, z_t, opened.x_hat, whole, z_s, step_bits(z_s, z_t, whole, step))
         z_t = z_s

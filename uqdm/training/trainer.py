@@ -128,7 +128,7 @@ def step_loss_bpp(
     z_t = sample_latent(schedule, x, index)
     z_s = posterior_mean(z_t, x, step) + step.width * (torch.rand_like(x) - 0.5)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-        prediction = denoiser(z_t, step)
+        prediction = denoiser.predict_all(z_t, z_s, step)
     return step_bits(z_s, z_t, _float32(prediction), step).sum() / (x.numel() / x.shape[1])
 
 
@@ -168,7 +168,7 @@ def _evaluate_image(denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, noi
     n_pixels = x.shape[-1] * x.shape[-2]
     rows = []
     for sent in transmit(denoiser, schedule, x, noise):
-        mse = float(((sent.prediction.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
+        mse = float(((sent.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
         psnr_db = 10 * math.log10(255**2 / max(mse, 1e-9))
         rows.append({"rate_bpp": float(sent.bits.sum()) / n_pixels, "x_hat_psnr_db": psnr_db})
     return rows
