@@ -9,29 +9,38 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from uqdm.coding import grids
+from uqdm.coding import grids, previews
 from uqdm.coding.ans import Writer
 from uqdm.coding.grids import Cells
 from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION, bin_log_mass
 from uqdm.diffusion.process import last_stage_bits
-from uqdm.progressive.predictor import Outputs, Predictor
+from uqdm.progressive.predictor import Outputs, Predictor, Sections
 from uqdm.progressive.tolerance import StepTolerance
 
 CHECK_MASK = 0xFFFF
 
 
 @dataclass(frozen=True)
+class SentStep:
+    """One step of a tile: symbols, known locations and outputs in the order of coding, latents as they are numbered."""
+
+    symbols: np.ndarray
+    known: np.ndarray
+    mean_bins: np.ndarray
+    log2_scale: np.ndarray
+    latents: np.ndarray
+    x_hat: np.ndarray
+    """What the picture before this step is made from, where that has a rounding of its own."""
+
+
+@dataclass(frozen=True)
 class SentTile:
-    """All that a writer needs of one tile: by step the symbols, known locations and outputs; then the last stage."""
+    """All that a writer needs of one tile: its steps, and then the last stage."""
 
     seed: int
-    symbols: list[np.ndarray]
-    known: list[np.ndarray]
-    outputs: list[tuple[np.ndarray, np.ndarray]]
-    """mean_bins and log2_scale of each step."""
-    latents: list[np.ndarray]
+    steps: list[SentStep]
     choices: tuple[np.ndarray, np.ndarray]
     """Which of the levels in the window of z_1 and z_0 it is, and how many there are."""
     levels: np.ndarray
@@ -56,27 +65,29 @@ def send_tiles(
     Ideal bits are computed if ``ideal``, else left empty: they take longer than coding itself.
     """
     n_t = np.stack([start(seed, predictor.n_coordinates) for seed in seeds])
-    steps: list[tuple[np.ndarray, np.ndarray, Outputs, np.ndarray]] = []
+    sent: list[list[SentStep]] = [[] for _ in seeds]
     bits: list[np.ndarray] = []
     for index, lattice in enumerate(predictor.lattice):
-        outputs = predictor.predict(index, n_t, seeds)
         j = _dithers(seeds, positions, index, predictor.n_coordinates)
         symbols, known = lattice.quantize(n_t, levels, j), lattice.known_location(n_t, j)
         if index == len(predictor.lattice) - 1:
             first, counts = lattice.window(n_t, symbols, j)
-        n_t = lattice.latent(symbols, j)
-        steps.append((symbols, known, outputs, n_t))
+        n_s = lattice.latent(symbols, j)
+        opened = predictor.open(index, n_t, seeds)
+        outputs, order = predictor.predict_all(opened, n_s), predictor.sections[index].order
+        symbols, known, x_hat = symbols[:, order], known[:, order], opened.x_hat
+        for row, steps in enumerate(sent):
+            means, scales = outputs.mean_bins[row], outputs.log2_scale[row]
+            steps.append(SentStep(symbols[row], known[row], means, scales, n_s[row], x_hat[row]))
         if ideal:
             bits.append(step_ideal_bits(symbols, known, outputs))
+        n_t = n_s
     if ideal:
         bits.append(last_stage_ideal_bits(predictor, levels, n_t))
     return [
         SentTile(
             seed=seeds[row],
-            symbols=[symbols[row] for symbols, _, _, _ in steps],
-            known=[known[row] for _, known, _, _ in steps],
-            outputs=[(outputs.mean_bins[row], outputs.log2_scale[row]) for _, _, outputs, _ in steps],
-            latents=[latents[row] for _, _, _, latents in steps],
+            steps=sent[row],
             choices=(levels[row] - first[row], counts[row]),
             levels=levels[row],
             ideal_bits=[float(values[row]) for values in bits],
@@ -116,7 +127,8 @@ def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candida
         j = dither(seed, 1, position, predictor.n_coordinates)[None]
         lattice = predictor.lattice[0]
         symbols, known = lattice.quantize(n_t, levels[None], j), lattice.known_location(n_t, j)
-        costs.append(float(step_ideal_bits(symbols, known, predictor.first(seed))[0]))
+        outputs, order = predictor.first_outputs(seed, lattice.latent(symbols, j)), predictor.sections[0].order
+        costs.append(float(step_ideal_bits(symbols[:, order], known[:, order], outputs)[0]))
     return candidates[int(np.argmin(costs))]
 
 
@@ -129,31 +141,51 @@ def write_chunk(
     if seed_bits:
         for tile in tiles:
             writer.raw(tile.seed - base_seed, seed_bits)
-    cells = _write_offsets(writer, tiles, 0, predictor, tolerances)
+    cells = _write_grids(writer, tiles, 0, predictor, tolerances)
     for index in range(n_steps):
-        for tile, cell in zip(tiles, cells, strict=True):
-            writer.symbols(tile.symbols[index], tile.known[index] + cell.mean, cell.scale)
-            crc = latent_check(tile.latents[index], crc)
-        if index + 1 < n_steps:
-            cells = _write_offsets(writer, tiles, index + 1, predictor, tolerances)
-            crc = cells_check(cells, crc)
+        if predictor.has_sections and index:
+            cells = _write_grids(writer, tiles, index, predictor, tolerances)
+        _write_symbols(writer, [tile.steps[index] for tile in tiles], cells, predictor.sections[index])
+        for tile in tiles:
+            crc = latent_check(tile.steps[index].latents, crc)
+        if predictor.has_sections and index + 1 < n_steps:
+            crc = _write_previews(writer, tiles, index + 1, tolerances[index + 1].x_hat, crc)
+        elif index + 1 < n_steps:
+            cells = _write_grids(writer, tiles, index + 1, predictor, tolerances)
+            crc = means_check(np.stack([cell.mean for cell in cells]), crc)
         checks.append(crc & CHECK_MASK)
         writer.mark()
     free = predictor.lattice[-1].window_is_free
     for tile in tiles:
         if not free:
             writer.choices(*tile.choices)
-        crc = zlib.crc32(tile.levels.astype(np.uint8).tobytes(), crc)
+        crc = levels_check(tile.levels, crc)
     stream, marks = writer.finish(check=crc)
     # Where the last stage is free, the last step is the end of the stream, and its check value the stream's own.
     return CodedChunk(stream, marks[:-1], checks[:-1]) if free else CodedChunk(stream, marks, checks)
 
 
-def _write_offsets(
+def _write_grids(
     writer: Writer, tiles: list[SentTile], index: int, predictor: Predictor, tolerances: list[StepTolerance]
 ) -> list[Cells]:
     tolerance = in_bins(tolerances[index], predictor, index)
-    return [grids.write(writer, *tile.outputs[index], tolerance) for tile in tiles]
+    steps = [tile.steps[index] for tile in tiles]
+    return [grids.write(writer, step.mean_bins, step.log2_scale, tolerance) for step in steps]
+
+
+def _write_symbols(writer: Writer, steps: list[SentStep], cells: list[Cells], sections: Sections) -> None:
+    """A step's symbols of a chunk's tiles, section by section."""
+    for begin, end in sections.spans:
+        for step, cell in zip(steps, cells, strict=True):
+            locations = step.known[begin:end] + cell.mean[begin:end]
+            writer.symbols(step.symbols[begin:end], locations, cell.scale[begin:end])
+
+
+def _write_previews(writer: Writer, tiles: list[SentTile], index: int, eps: float, crc: int) -> int:
+    """How the picture before step ``index`` is rounded; returns the running check value with what it shows."""
+    for tile in tiles:
+        crc = levels_check(previews.write(writer, tile.steps[index].x_hat, tile.levels, eps), crc)
+    return crc
 
 
 def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids.Tolerance:
@@ -162,13 +194,16 @@ def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids
     return grids.Tolerance(tolerance.x_hat * step.x_weight / step.width, tolerance.log2_scale)
 
 
-def cells_check(cells: list[Cells], crc: int) -> int:
-    """Running check value of the rounded means of tiles, which the picture of a step is made from."""
-    for cell in cells:
-        crc = zlib.crc32(cell.mean.astype("<i8").tobytes(), crc)
-    return crc
+def means_check(means: np.ndarray, crc: int) -> int:
+    """Running check value of the rounded means of tiles, which the picture of a step is made from, int64."""
+    return zlib.crc32(means.astype("<i8").tobytes(), crc)
 
 
 def latent_check(latents: np.ndarray, crc: int) -> int:
-    """Running check value of a tile's latents, int64 [D]."""
+    """Running check value of the latents of tiles, int64, as they are numbered."""
     return zlib.crc32(latents.astype("<i4").tobytes(), crc)
+
+
+def levels_check(levels: np.ndarray, crc: int) -> int:
+    """Running check value of levels of tiles, of the image or of a picture of it."""
+    return zlib.crc32(levels.astype(np.uint8).tobytes(), crc)
