@@ -43,8 +43,9 @@ class SmallSections(Denoiser):
     Sections are strips along diagonals, shifted by channel. Pictures are made from another estimate than coding.
     """
 
-    def __init__(self, n_sections: Sequence[int]):
+    def __init__(self, n_sections: Sequence[int], *, bounded: bool = False):
         super().__init__()
+        self.bounded = bounded
         self.sections = list(n_sections)
         self.conv_in = torch.nn.ModuleList(torch.nn.Conv2d(3, 4, 3, padding=1) for _ in self.sections)
         self.conv_out = torch.nn.ModuleList(torch.nn.Conv2d(10, 6, 3, padding=1) for _ in self.sections)
@@ -85,11 +86,13 @@ class SmallSections(Denoiser):
         return Prediction(x_hat, deviation * (0.3 * out[:, 3:]).exp())
 
 
-def small_sections_codec(slope: float, n_sections: Sequence[int] = (1, 3, 4, 2), **options: Any) -> UQDM:
-    """A model of 8x8 tiles whose steps have several sections, its tolerances measured."""
-    denoiser = SmallSections(n_sections).eval().requires_grad_(False)
+def small_sections_codec(
+    slope: float, n_sections: Sequence[int] = (1, 3, 4, 2), *, bounded: bool = False, **options: Any
+) -> UQDM:
+    """A model of 8x8 tiles whose steps have several sections, or bounded densities, its tolerances measured."""
+    denoiser = SmallSections(n_sections, bounded=bounded).eval().requires_grad_(False)
     schedule = Schedule(slope=slope, gamma_max=6.0, n_steps=len(n_sections))
-    digest = checkpoint._digest(denoiser, schedule, {"sections": list(n_sections)})
+    digest = checkpoint._digest(denoiser, schedule, {"sections": list(n_sections), "bounded": bounded})
     model = Model("small-sections", denoiser, schedule, 8, {}, digest)
     config = {"tolerance": tolerance._to_data(tolerance.measure(model))}
     return UQDM(replace(model, config=config), **options)

@@ -163,6 +163,27 @@ class Stream:
         self.pop(c(low), c(low + 1) - c(low))
         return base + low
 
+    def bounded(self, location, scale, low, high, first, last):
+        count = last - first + 1
+        if count == 1:
+            return first
+        reach = 5 << (scale >> 11) + 17
+        location = min(max(location, low - reach), high + reach)
+        before = logistic(low - location, scale)
+        mass = logistic(high - location, scale) - before
+
+        def c(i):
+            if i in (0, count):
+                return 2**24 * (i > 0)
+            if mass == 0:
+                return i * (2**24 // count)
+            inside = min(max(logistic((first + i << 16) - location, scale) - before, 0), mass)
+            return i + (2**24 - count) * inside // mass
+
+        (i,) = [i for i in range(count) if c(i) <= self.x % 2**24 < c(i + 1)]
+        self.pop(c(i), c(i + 1) - c(i))
+        return first + i
+
     def offsets(self, n):
         """The offset of each of n coordinates."""
         halvings = 0
@@ -228,7 +249,8 @@ class Decoder:
         self.free = 2 * self.b[-1] >= 512 << 32
         self.quantiles = np.array(quantiles())
         self.sections = [self.coordinates(model.schedule.step(index)) for index in range(len(self.steps))]
-        self.version = 2 if max(map(len, self.sections)) > 1 else 1
+        self.bounded = model.denoiser.bounded
+        self.version = 2 if max(map(len, self.sections)) > 1 or self.bounded else 1
 
     def coordinates(self, step):
         """The coordinates of each section."""
@@ -276,13 +298,17 @@ class Decoder:
         bits = fineness + (2 + -octave // 3 if octave < -1 else 2 - (2 * octave + 3) // 3)
         return (math.floor(mean * 2.0**bits + o / 128) * 128 - o + 64) << 9 - bits, scale
 
-    def picture(self, stream, x_hat):
+    def picture(self, stream, opened, windows):
         """Levels of version 2's picture of a step."""
         f, offsets = stream.raw(2), stream.offsets(self.n)
         middles = [
-            128 * math.floor(2**f * (128 * (x + 1)) + o / 128) - o + 64 for x, o in zip(x_hat, offsets, strict=True)
+            128 * math.floor(2**f * (128 * (x + 1)) + o / 128) - o + 64 for x, o in zip(opened[1], offsets, strict=True)
         ]
-        return [min(max(middle >> 7 + f, 0), 255) for middle in middles]
+        return self.clip([middle >> 7 + f for middle in middles], windows)
+
+    def clip(self, levels, windows):
+        limits = windows if self.bounded else [(0, 255)] * self.n
+        return [min(max(v, p), q) for v, (p, q) in zip(levels, limits, strict=True)]
 
     def pictures(self, data):
         head, streams, checks, ends = parse(data)
@@ -304,21 +330,22 @@ class Decoder:
         n_t = [self.start(seed) for seed in seeds]
         opened = [self.open(0, n) for n in n_t]
         found = [[self.level(np.array(self.open(0, self.start(head["seed"]))[1]))] * len(n_t)]
-        crc, n_steps = 0, len(self.steps)
+        crc, n_steps, windows = 0, len(self.steps), [[(0, 255)] * self.n for _ in n_t]
         if self.version == 1:
             grids = [self.grid(stream) for _ in n_t]
         for index in range(min(held, n_steps)):
             if self.version == 2:
                 grids = [self.grid(stream) for _ in n_t]
             js = [philox((seed, index + 1), position, self.n) for seed, position in zip(seeds, positions, strict=True)]
-            n_s, windows = [[0] * self.n for _ in n_t], [[None] * self.n for _ in n_t]
+            n_s = [[0] * self.n for _ in n_t]
             place = 0
             for section, coordinates in enumerate(self.sections[index]):
                 outputs = [self.predict(index, known, section, n) for (known, _), n in zip(opened, n_s, strict=True)]
                 for tile in range(len(n_t)):
                     for at, i in enumerate(coordinates, place):
                         cell = self.cell(grids[tile], at, outputs[tile][0][i], outputs[tile][1][i])
-                        n_s[tile][i], windows[tile][i] = self.step(stream, index, n_t[tile][i], js[tile][i], *cell)
+                        known = n_t[tile][i], js[tile][i], windows[tile][i]
+                        n_s[tile][i], windows[tile][i] = self.step(stream, index, *known, *cell)
                 place += len(coordinates)
             n_t = n_s
             for n in n_t:
@@ -326,7 +353,7 @@ class Decoder:
             if index + 1 < n_steps:
                 opened = [self.open(index + 1, n) for n in n_t]
                 if self.version == 2:
-                    found.append([self.picture(stream, x_hat) for _, x_hat in opened])
+                    found.append([self.picture(stream, *pair) for pair in zip(opened, windows, strict=True)])
                     for levels in found[-1]:
                         crc = zlib.crc32(bytes(levels), crc)
                 else:
@@ -339,23 +366,34 @@ class Decoder:
                         crc = zlib.crc32(np.array(means, "<i8").tobytes(), crc)
                         found[-1].append(self.level(np.array(means) * (width / x_weight / 65536)))
             else:
-                found.append([self.level(np.array(n) * (self.units[-1] / self.steps[-1][3])) for n in n_t])
+                nearest = [self.level(np.array(n) * (self.units[-1] / self.steps[-1][3])) for n in n_t]
+                found.append([self.clip(*pair) for pair in zip(nearest, windows, strict=True)])
             assert index == len(checks) or crc & 0xFFFF == checks[index]
         if held == head["n_stages"]:
-            found.append([[first + stream.choice(count) for first, count in window] for window in windows])
+            found.append([[p + stream.choice(1 if self.free else q - p + 1) for p, q in window] for window in windows])
             for levels in found[-1]:
                 crc = zlib.crc32(bytes(levels), crc)
             assert (stream.x - 2**32, stream.n) == (crc, len(stream.words))
         return found
 
-    def step(self, stream, index, n, dither, mean, scale):
-        """A coordinate's latent after a step, and what it leaves of the pixel: the first level, and how many."""
-        a, b = self.a[index], self.b[index]
-        k = stream.symbol((a * n >> 25) + (2 * dither + 1 << 7) + mean, scale)
+    def step(self, stream, index, n, dither, window, mean, scale):
+        """A coordinate's latent after a step, and the first and last level that are left."""
+        a, b, (p, q) = self.a[index], self.b[index], window
+        location = (a * n >> 25) + (2 * dither + 1 << 7) + mean
+        if self.bounded:
+            at = a * n + (2 * dither + 1 << 32)
+            ends = at + b * (2 * p - 256) >> 25, at + b * (2 * q - 254) >> 25
+            k = stream.bounded(location, scale, *ends, at + b * (2 * p - 255) >> 41, at + b * (2 * q - 255) >> 41)
+        else:
+            k = stream.symbol(location, scale)
         low = (512 * k - (2 * dither + 1) << 32) - a * n
         first = min(max(-(-(low + 255 * b) // (2 * b)), 0), 255)
         past = min(max(-(-(low + (512 << 32) + 255 * b) // (2 * b)), 1), 256)
-        return 512 * k - (2 * dither + 1) + 256, (first, 1 if self.free else max(past - first, 1))
+        last = first + max(past - first, 1) - 1
+        if self.bounded:
+            first = max(p, first)
+            last = max(min(q, last), first)
+        return 512 * k - (2 * dither + 1) + 256, (first, last)
 
     def level(self, x):
         return np.clip(np.floor((x + 1) * 128), 0, 255).astype(int).tolist()
@@ -387,9 +425,19 @@ def test_small_files_decode_to_the_projects_pictures_also_when_cut(slope, tmp_pa
     compare_small_files(small_codec(tmp_path / "small", slope), photographs_uint8[0])
 
 
-@pytest.mark.parametrize(("slope", "n_sections"), [(FREE_SLOPE, (1, 3, 4, 2)), (CODED_SLOPE, (2, 1, 5, 1))])
-def test_small_files_of_sections_decode_to_the_projects_pictures_also_when_cut(slope, n_sections, photographs_uint8):
-    compare_small_files(small_sections_codec(slope, n_sections), photographs_uint8[1])
+@pytest.mark.parametrize(
+    ("slope", "n_sections", "bounded"),
+    [
+        (FREE_SLOPE, (1, 3, 4, 2), False),
+        (CODED_SLOPE, (2, 1, 5, 1), False),
+        (FREE_SLOPE, (1, 1, 1, 1), True),
+        (CODED_SLOPE, (2, 3, 1, 4), True),
+    ],
+)
+def test_small_files_of_version_2_decode_to_the_projects_pictures_also_when_cut(
+    slope, n_sections, bounded, photographs_uint8
+):
+    compare_small_files(small_sections_codec(slope, n_sections, bounded=bounded), photographs_uint8[1])
 
 
 def compare_small_files(codec, photograph):

@@ -213,12 +213,8 @@ class UQDM:
             double=double,
             mean_eps_bins=max(item.mean_bins for item in bins),
             scale_eps_octaves=max(item.scale_octaves for item in bins),
-            version=self._version,
+            version=self.predictor().format_version,
         )
-
-    @property
-    def _version(self) -> int:
-        return 2 if self.predictor().has_sections else 1
 
     @property
     def _model_id(self) -> bytes:
@@ -333,7 +329,7 @@ class UQDM:
                 f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
             )
         found = header.version, header.tile_size, header.n_stages
-        if found != (self._version, self.model.image_size, self._n_stages):
+        if found != (self.predictor().format_version, self.model.image_size, self._n_stages):
             raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
         return container
 

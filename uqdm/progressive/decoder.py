@@ -18,6 +18,7 @@ from uqdm.coding.grids import Cells, Grid
 from uqdm.coding.lattice import MAX_LATENT
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.reconstruct import Uniform, ancestral, flow
+from uqdm.diffusion.window import Window
 from uqdm.progressive.encoder import (
     CHECK_MASK,
     last_stage_ideal_bits,
@@ -25,6 +26,7 @@ from uqdm.progressive.encoder import (
     levels_check,
     means_check,
     step_ideal_bits,
+    whole_window,
 )
 from uqdm.progressive.predictor import OpenStep, Outputs, Predictor, data_rows, full_precision
 
@@ -35,7 +37,8 @@ _NOISE_STREAM = 1 << 32  # apart from the streams of coding, which count steps
 class ChunkState:
     """A chunk in the middle of decoding: after ``n_done`` steps it holds the latents of its tiles, int64 [B, D].
 
-    ``n_s`` are those of the step in work, as far as its sections are decoded.
+    ``n_s`` are those of the step in work, as far as its sections are decoded. ``window`` is the first and last level
+    [B, D] that they leave, where the model's densities are bounded; else, after the last step, what that one leaves.
     """
 
     container: Container
@@ -77,17 +80,19 @@ class ChunkState:
     def _start(self) -> None:
         self.n_t = np.stack([start(seed, self.predictor.n_coordinates) for seed in self.seeds])
         self.n_s = np.zeros_like(self.n_t)
+        self.window = whole_window(self.n_t)
 
     def open_step(self, opened: OpenStep) -> None:
         """Takes what the network made of the latents so far; reads how to round the picture that it shows."""
         self.opened = opened
-        if not self.predictor.has_sections or self.n_done == 0:
+        if self.predictor.format_version == 1 or self.n_done == 0:
             return
         assert self.reader is not None
         try:
-            self.preview = np.stack([previews.read(self.reader, row) for row in opened.x_hat])
+            shown = np.stack([previews.read(self.reader, row) for row in opened.x_hat])
         except DamagedStreamError as error:
             raise self._damaged(self.n_done, error) from error
+        self.preview = np.clip(shown, *self.window)
 
     def round_section(self, number: int, outputs: Outputs) -> None:
         """Rounds the outputs of a section; before the first one, reads how."""
@@ -97,11 +102,15 @@ class ChunkState:
             if number == 0:
                 self.grids = [grids.read(self.reader, size) for _ in self.positions]
         except DamagedStreamError as error:
-            raise self._damaged(max(self.n_done + self.predictor.has_sections, 1), error) from error
+            raise self._damaged(self._stage_of_grids, error) from error
         rows = zip(self.grids, outputs.mean_bins, outputs.log2_scale, strict=True)
         cells = [grid.round(mean, scale, begin) for grid, mean, scale in rows]
         self.outputs = outputs
         self.cells = Cells(np.stack([cell.mean for cell in cells]), np.stack([cell.scale for cell in cells]))
+
+    @property
+    def _stage_of_grids(self) -> int:
+        return max(self.n_done, 1) if self.predictor.format_version == 1 else self.n_done + 1
 
     def read_section(self, number: int) -> None:
         """Decodes the symbols of a section with its rounded outputs."""
@@ -114,27 +123,31 @@ class ChunkState:
             self._begin_step()
         n_t, j = self.n_t[:, places], self._dither[:, places]
         known = lattice.known_location(n_t, j)
+        left = self.window[0][:, places], self.window[1][:, places]
+        bounds = lattice.bounds(n_t, *left, j) if self.predictor.bounded else None
+        locations, scales = (known + self.cells.mean).ravel(), self.cells.scale.ravel()
         try:
-            symbols = self.reader.symbols((known + self.cells.mean).ravel(), self.cells.scale.ravel())
+            if bounds is None:
+                symbols = self.reader.symbols(locations, scales)
+            else:
+                symbols = self.reader.bounded(locations, scales, bounds.flat)
         except DamagedStreamError as error:
             raise self._damaged(index + 1, error) from error
         symbols = symbols.reshape(known.shape)
         if self.ideal_bits is not None:
-            self.ideal_bits[-1] += float(step_ideal_bits(symbols, known, self.outputs).sum())
+            self.ideal_bits[-1] += float(step_ideal_bits(symbols, known, self.outputs, bounds).sum())
         latents = lattice.latent(symbols, j)
         if np.abs(latents).max() > MAX_LATENT:
             raise self._damaged(index + 1, "a latent is out of range")
         self.n_s[:, places] = latents
-        if index + 1 == len(self.predictor.steps):
-            self._first[:, places], self._counts[:, places] = lattice.window(n_t, symbols, j)
+        if self.predictor.bounded or index + 1 == len(self.predictor.steps):
+            self.window[0][:, places], self.window[1][:, places] = lattice.narrow(n_t, symbols, j, *left)
 
     def _begin_step(self) -> None:
         size = self.predictor.n_coordinates
         tiles = zip(self.seeds, self.positions, strict=True)
         self._dither = np.stack([dither(seed, self.n_done + 1, position, size) for seed, position in tiles])
         self.n_s = np.zeros_like(self.n_t)
-        if self.n_done + 1 == len(self.predictor.steps):
-            self._first, self._counts = np.empty_like(self.n_t), np.empty_like(self.n_t)
         if self.ideal_bits is not None:
             self.ideal_bits.append(0.0)
 
@@ -163,10 +176,11 @@ class ChunkState:
     def read_last_stage(self) -> None:
         """Decodes the pixels from the window that the last two latents leave; checks them."""
         assert self.reader is not None
-        self.levels = self._first
+        first, last = self.window
+        self.levels = first
         try:
             if not self.predictor.lattice[-1].window_is_free:
-                self.levels = self._first + self.reader.choices(self._counts.ravel()).reshape(self._first.shape)
+                self.levels = first + self.reader.choices((last - first + 1).ravel()).reshape(first.shape)
             found = self.reader.check()
         except DamagedStreamError as error:
             raise self._damaged(len(self.container.stages[self.chunk]), error) from error
@@ -197,8 +211,9 @@ class ChunkState:
         return _nearest_level(self.cells.mean * (step.width / step.x_weight / 65536))
 
     def nearest(self) -> np.ndarray:
-        """The most probable levels given z_0 alone."""
-        return _nearest_level(self.n_t * (self.predictor.lattice[-1].unit / self.predictor.steps[-1].alpha_s))
+        """The most probable levels given z_0 alone, or those nearest to them that are possible if that is known."""
+        nearest = _nearest_level(self.n_t * (self.predictor.lattice[-1].unit / self.predictor.steps[-1].alpha_s))
+        return np.clip(nearest, *self.window) if self.predictor.bounded else nearest
 
     def sampled(self, reconstruction: str, noise_seed: int) -> np.ndarray:
         """Levels by ``ancestral`` sampling or by the ``flow``, in the network's precision.
@@ -214,8 +229,13 @@ class ChunkState:
             if reconstruction == "flow":
                 found = flow(network, z_t, first, steps)
             else:
-                found = ancestral(network, z_t, first, steps, self._uniform(noise_seed))
+                found = ancestral(network, z_t, first, steps, self._uniform(noise_seed), self._left(z_t))
         return _nearest_level(data_rows(found))
+
+    def _left(self, z_t: torch.Tensor) -> Window | None:
+        if not self.predictor.bounded:
+            return None
+        return Window(*(torch.from_numpy(level).to(z_t).reshape(z_t.shape) for level in self.window))
 
     def _uniform(self, noise_seed: int) -> Uniform:
         """Noise of each tile from a stream of its own, so that it does not depend on the batch."""
@@ -305,7 +325,7 @@ class _Batch:
     def __init__(self, predictor: Predictor, states: list[ChunkState]):
         self.predictor, self.states = predictor, states
         # Files of version 1 make the picture of a step from the rounded means of the next, and so round them early.
-        self.early = not predictor.has_sections
+        self.early = predictor.format_version == 1
         ends = [0, *itertools.accumulate(len(state.positions) for state in states)]
         self.spans = list(itertools.pairwise(ends))
         self.seeds = [seed for state in states for seed in state.seeds]

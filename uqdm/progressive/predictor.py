@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from uqdm.coding.lattice import START_UNIT, LatticeStep
+from uqdm.coding.lattice import MAX_BINS, START_UNIT, LatticeStep
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.model.checkpoint import Model
@@ -100,6 +100,8 @@ class Predictor:
             unit = self.lattice[-1].unit if self.lattice else START_UNIT
             self.lattice.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
         self.sections = [self._sections(index) for index in range(len(self.steps))]
+        if self.bounded and max(lattice.n_bins for lattice in self.lattice) > MAX_BINS:
+            raise ValueError(f"{model.name}: a step's noise is so narrow that bounded symbols are more than {MAX_BINS}")
         self._kept = functools.lru_cache(maxsize=256)(self._first)
 
     def _sections(self, index: int) -> Sections:
@@ -112,9 +114,14 @@ class Predictor:
         return Sections(np.argsort(section, kind="stable"), [0, *np.cumsum(counts).tolist()])
 
     @property
-    def has_sections(self) -> bool:
-        """Whether any step has more than one section: then files are of version 2."""
-        return any(sections.count > 1 for sections in self.sections)
+    def bounded(self) -> bool:
+        """Whether densities are cut off where the data cannot be, given all latents so far."""
+        return self.model.denoiser.bounded
+
+    @property
+    def format_version(self) -> int:
+        """Version of the model's files: 1 where coordinates are independent given z_t, and densities not bounded."""
+        return 2 if self.bounded or any(sections.count > 1 for sections in self.sections) else 1
 
     @property
     def n_coordinates(self) -> int:
