@@ -54,7 +54,7 @@ def small(tmp_path_factory, photographs_uint8):
         sample(free, photograph[:40, 20:57]),
         sample(coded, photograph[30:38, 30:47]),
         sample(small_sections_codec(FREE_SLOPE, (2, 3, 4, 2)), photograph[20:31, 20:40], seed=3, seeds=4),
-        sample(small_sections_codec(CODED_SLOPE), photograph[12:20, 30:47]),
+        sample(small_sections_codec(CODED_SLOPE, bounded=True), photograph[12:20, 30:47]),
     ]
 
 
