@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from uqdm.diffusion.density import bin_log_mass
+from uqdm.diffusion.density import bin_log_mass, bounded_log_mass
 from uqdm.diffusion.images import N_LEVELS
-from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.diffusion.window import Window
+from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Schedule, Step
 
 Noise = Callable[[int, torch.Size], torch.Tensor]
@@ -27,14 +28,21 @@ def reverse_mean(z_t: torch.Tensor, prediction: Prediction, step: Step) -> torch
     return posterior_mean(z_t, prediction.x_hat.clamp(-1, 1), step)
 
 
-def step_bits(z_s: torch.Tensor, z_t: torch.Tensor, prediction: Prediction, step: Step) -> torch.Tensor:
+def step_bits(
+    z_s: torch.Tensor, z_t: torch.Tensor, prediction: Prediction, step: Step, window: Window | None = None
+) -> torch.Tensor:
     """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
 
     -log2 of the bin's mass: log q is the same constant (-log width) everywhere, so this is one sample of the KL
-    term of eq. 6 (Yang et al. 2025).
+    term of eq. 6 (Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the base
+    density is cut off where no x of the window can be.
     """
     mean = reverse_mean(z_t, prediction, step)
-    return bin_log_mass(z_s, mean, prediction.scale, step.width) / -math.log(2)
+    if window is None:
+        return bin_log_mass(z_s, mean, prediction.scale, step.width) / -math.log(2)
+    low, high = (posterior_mean(z_t, edge, step) for edge in window.edges())
+    least = step.x_weight / (2 * N_LEVELS)  # a quarter of a level: a bin that a level is in holds half of its cell
+    return bounded_log_mass(z_s, mean, prediction.scale, step.width, (low, high), least) / -math.log(2)
 
 
 def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step) -> torch.Tensor:
@@ -63,7 +71,10 @@ class Transmission:
 
     step: Step
     z_t: torch.Tensor
+    x_hat: torch.Tensor
+    """Estimate of the data from z_t alone, for pictures."""
     prediction: Prediction
+    """What each coordinate was coded with; section by section, where the step has several."""
     z_s: torch.Tensor
     bits: torch.Tensor
     """Ideal bits of each coordinate, [B, C, H, W]."""
@@ -77,14 +88,22 @@ def transmit(
 
     The quantizer's lattice is fixed: z_s = (k - u) width with k = round(m / width + u), m the posterior's mean.
     ``around_mean=True`` centres it on the predicted mean instead, as the published code does; the distribution of
-    z_s is the same either way, since the dither u is uniform.
+    z_s is the same either way, since the dither u is uniform. Sections go one after the other.
     """
     z_t = noise(0, x.shape)
+    window = Window.everything(z_t) if denoiser.bounded else None
     for step in schedule.steps():
-        prediction = denoiser(z_t, step)
-        offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+        opened = denoiser.begin(z_t, step)
+        section = denoiser.section_of(step, *x.shape[1:]).to(x.device)
         u = noise(step.index + 1, x.shape)
-        k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
-        z_s = (k - u) * step.width + offset
-        yield Transmission(step, z_t, prediction, z_s, step_bits(z_s, z_t, prediction, step))
+        z_s, whole = torch.zeros_like(z_t), None
+        for index in range(denoiser.n_sections(step)):
+            prediction = denoiser.condition(opened, z_t, z_s, index, step)
+            offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+            k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
+            z_s = torch.where(section == index, (k - u) * step.width + offset, z_s)
+            whole = prediction if whole is None else merge(whole, prediction, section == index)
+        assert whole is not None
+        yield Transmission(step, z_t, opened.x_hat, whole, z_s, step_bits(z_s, z_t, whole, step, window))
+        window = None if window is None else window.after(z_t, z_s, step)
         z_t = z_s

@@ -20,6 +20,7 @@ from torch import nn
 
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
+from uqdm.model.sectioned import SectionedDenoiser
 from uqdm.model.stepwise import StepwiseDenoiser
 from uqdm.model.unet import ScoreNetwork, UNetDenoiser
 
@@ -75,12 +76,14 @@ def build(config: dict[str, Any]) -> tuple[Denoiser, Schedule]:
         options.pop("kind")
         if kind == "stepwise":
             return StepwiseDenoiser(schedule, **options), schedule
+        if kind == "sectioned":
+            return SectionedDenoiser(schedule, **options), schedule
         if kind == "unet":
             forward_kernel_scale = options.pop("forward_kernel_scale", True)
             return UNetDenoiser(ScoreNetwork(**options), forward_kernel_scale=forward_kernel_scale), schedule
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{CONFIG}: {error}") from error
-    raise CheckpointError(f"{CONFIG}: denoiser kind {kind!r} is unknown; known: stepwise, unet")
+    raise CheckpointError(f"{CONFIG}: denoiser kind {kind!r} is unknown; known: sectioned, stepwise, unet")
 
 
 def save(folder: str | os.PathLike[str], config: dict[str, Any], denoiser: nn.Module, *, half: bool = False) -> None:

@@ -18,10 +18,11 @@ import torch
 from torch import nn
 
 from uqdm.diffusion.images import to_data
-from uqdm.diffusion.process import posterior_mean, step_bits, transmit
-from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.diffusion.process import transmit
+from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule, Step
 from uqdm.training.data import random_crops
+from uqdm.training.losses import step_losses
 
 
 class TrainingError(ValueError):
@@ -68,7 +69,7 @@ class Ema:
         self.decay = decay
         self.module = copy.deepcopy(module)
         self.module.requires_grad_(False)
-        self._updates: dict[str, int] = {}
+        self.updates: dict[str, int] = {}
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
@@ -76,7 +77,7 @@ class Ema:
         averages = dict(self.module.named_parameters())
         for name, value in module.named_parameters():
             if value.grad is not None:
-                n = self._updates[name] = self._updates.get(name, 0) + 1
+                n = self.updates[name] = self.updates.get(name, 0) + 1
                 averages[name].lerp_(value, 1 - min(self.decay, (1 + n) / (10 + n)))
 
 
@@ -124,27 +125,7 @@ def step_loss_bpp(
     denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, index: int, *, bfloat16: bool = False
 ) -> torch.Tensor:
     """Mean rate of one step in bits per pixel, for data x [B, 3, H, W], with fresh noise."""
-    step = schedule.step(index)
-    z_t = sample_latent(schedule, x, index)
-    z_s = posterior_mean(z_t, x, step) + step.width * (torch.rand_like(x) - 0.5)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=bfloat16):
-        prediction = denoiser(z_t, step)
-    return step_bits(z_s, z_t, _float32(prediction), step).sum() / (x.numel() / x.shape[1])
-
-
-def _float32(prediction: Prediction) -> Prediction:
-    return Prediction(prediction.x_hat.float(), prediction.scale.float())
-
-
-def sample_latent(schedule: Schedule, x: torch.Tensor, index: int) -> torch.Tensor:
-    """Draws the latent that is known before step ``index``, by the forward process from z_T ~ N(0, 1).
-
-    Coding draws z_T independently of x, so training does as well.
-    """
-    z = torch.randn_like(x)
-    for step in schedule.steps()[:index]:
-        z = posterior_mean(z, x, step) + step.width * (torch.rand_like(x) - 0.5)
-    return z
+    return step_losses(denoiser, schedule, x, index, bfloat16=bfloat16).rate_bpp
 
 
 def _running(mean: float, value: float) -> float:
@@ -168,7 +149,7 @@ def _evaluate_image(denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, noi
     n_pixels = x.shape[-1] * x.shape[-2]
     rows = []
     for sent in transmit(denoiser, schedule, x, noise):
-        mse = float(((sent.prediction.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
+        mse = float(((sent.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
         psnr_db = 10 * math.log10(255**2 / max(mse, 1e-9))
         rows.append({"rate_bpp": float(sent.bits.sum()) / n_pixels, "x_hat_psnr_db": psnr_db})
     return rows
