@@ -1,8 +1,8 @@
 """What a change of network or recipe does to one step's rate: trains it for some CPU seconds and evaluates it.
 
     python benchmarks/explore_models.py --images FOLDER --eval npz:imagenet64-sample.npz#eval --step 3 --seconds 75 \
-        [--network '{"width": 32, "dilations": [1, 1, 2, 1], "hidden": 32}'] [--recipe '{"x_hat_weight": 0.05}'] \
-        [--unbounded] [--batch 8] [--n 100]
+        [--network '{"width": 32, "dilations": [1, 1, 2, 1], "hidden": 32}'] [--recipe '{"learning_rate": 0.004}'] \
+        [--x-hat-weight 0.5] [--unbounded] [--batch 8] [--n 100]
 
 Prints a row of the table in docs/models.md. Steps are counted from 0 here, by what the network sees: step 3 goes from
 z_.25 to z_0. The rate is ideal, z_T drawn anew for each image. Seconds are of CPU time, on one thread, so that a loaded
@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=75.0)
     parser.add_argument("--network", type=json.loads, default=NETWORK)
     parser.add_argument("--recipe", type=json.loads, default={})
+    parser.add_argument("--x-hat-weight", type=float, default=0.5)
     parser.add_argument("--unbounded", action="store_true")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--n", type=int, default=100)
@@ -99,6 +100,7 @@ def main() -> None:
         cool_down=[1] * N_STEPS,
         batch_sizes=[[[0, arguments.batch]]] * N_STEPS,
         crop_sizes=[32] * N_STEPS,
+        x_hat_weights=[[[0, arguments.x_hat_weight]]] * N_STEPS,
         **arguments.recipe,
     )
     model = model_of(arguments.network, not arguments.unbounded)

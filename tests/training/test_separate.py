@@ -22,6 +22,7 @@ RECIPE = {
     "iterations": [20, 60, 60, 60],
     "cool_down": [10, 20, 20, 20],
     "batch_sizes": [[[0, 4]], [[0, 4]], [[0, 2], [20, 4]], [[0, 4]]],
+    "x_hat_weights": [[[0, 0.5]]] * 4,
     "crop_sizes": [16, 16, 16, 16],
     "warm_up": 5,
     "ema_decay": 0.9,

@@ -11,7 +11,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ class SeparateRecipe:
     iterations: list[int]
     batch_sizes: list[list[list[int]]]
     """For each step pairs of a first iteration, from 0 on, and the batch size from there."""
+    x_hat_weights: list[list[list[float]]]
+    """For each step such pairs with the weight of the error of x_hat, for pictures, beside the rate in bpp."""
     crop_sizes: list[int]
     cool_down: list[int]
     """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
@@ -46,8 +48,6 @@ class SeparateRecipe:
     betas: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    x_hat_weight: float = 0.5
-    """Weight of the squared error of x_hat, for pictures, beside the rate in bits per pixel."""
     unbounded_weight: float = 0.3
     """Weight of the rate without bounds at first; falls linearly to 0 over ``unbounded_until`` iterations."""
     unbounded_until: int = 5000
@@ -55,15 +55,20 @@ class SeparateRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not all(pairs and pairs[0][0] == 0 for pairs in self.batch_sizes):
-            raise TrainingError("recipe.batch_sizes: the pairs of each step must begin at iteration 0")
-        for name in ("batch_sizes", "crop_sizes", "cool_down"):
+        for name in ("batch_sizes", "x_hat_weights"):
+            if not all(pairs and pairs[0][0] == 0 for pairs in getattr(self, name)):
+                raise TrainingError(f"recipe.{name}: the pairs of each step must begin at iteration 0")
+        for name in ("batch_sizes", "x_hat_weights", "crop_sizes", "cool_down"):
             if len(getattr(self, name)) != len(self.iterations):
                 raise TrainingError(f"recipe.{name} needs {len(self.iterations)} entries, as recipe.iterations")
 
     def batch_at(self, index: int, iteration: int) -> int:
         """Batch size of a step at an iteration from 0 on."""
-        return [size for first, size in self.batch_sizes[index] if first <= iteration][-1]
+        return int(_at(self.batch_sizes[index], iteration))
+
+    def x_hat_weight_at(self, index: int, iteration: int) -> float:
+        """Weight of the error of x_hat at an iteration from 0 on."""
+        return _at(self.x_hat_weights[index], iteration)
 
     def rate_at(self, index: int, iteration: int) -> float:
         """Learning rate of a step at an iteration from 0 on."""
@@ -73,6 +78,11 @@ class SeparateRecipe:
     def unbounded_at(self, iteration: int) -> float:
         """Weight of the rate without bounds at an iteration from 0 on."""
         return self.unbounded_weight * max(0.0, 1 - iteration / max(1, self.unbounded_until))
+
+
+def _at(pairs: Sequence[Sequence[float]], iteration: int) -> float:
+    """The value of the last pair that begins at or before the iteration."""
+    return next(value for first, value in reversed(pairs) if first <= iteration)
 
 
 class StepRun:
@@ -105,7 +115,7 @@ class StepRun:
         self.optimizer.param_groups[0]["lr"] = self.rate_factor * recipe.rate_at(index, self.iteration)
         early = recipe.unbounded_at(self.iteration)
         losses = step_losses(self.denoiser, self.schedule, x, index, bfloat16=recipe.bfloat16, with_unbounded=early > 0)
-        loss = losses.rate_bpp + recipe.x_hat_weight * losses.x_hat_error
+        loss = losses.rate_bpp + recipe.x_hat_weight_at(index, self.iteration) * losses.x_hat_error
         if early > 0:
             loss = loss + early * losses.unbounded_bpp
         if not torch.isfinite(loss):
