@@ -19,12 +19,12 @@ def train(
 ) -> None:
     """Trains a model on a folder of photographs, on the CPU."""
     from uqdm.progressive.tolerance import record
-    from uqdm.training.run import read_config, train_from_config
+    from uqdm.training.run import n_iterations_of, read_config, train_from_config
 
-    total = iterations or read_config(config)["recipe"]["n_iterations"]
+    total = iterations or n_iterations_of(read_config(config))
 
     def show(progress: Progress) -> None:
-        left = progress.seconds / progress.iteration * (total - progress.iteration)
+        left = progress.seconds / max(1, progress.iteration) * (total - progress.iteration)
         rates = " ".join(f"{bpp:.3f}" for bpp in progress.step_bpp)
         typer.echo(f"{progress.iteration}/{total}  bpp by step: {rates}  {left / 60:.1f} min left", err=True)
 

@@ -7,11 +7,12 @@ it goes, and begins again, bit for bit, where it was killed.
 from __future__ import annotations
 
 import csv
+import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from uqdm.model import checkpoint
 from uqdm.model.denoiser import Denoiser
 from uqdm.training.data import random_crops
 from uqdm.training.losses import step_losses
-from uqdm.training.trainer import Ema, TrainingError
+from uqdm.training.trainer import Ema, Progress, TrainingError
 
 LOG_FIELDS = ("iteration", "seconds", "rate_bpp", "x_hat_error", "gradient_norm")
 
@@ -34,23 +35,40 @@ class SeparateRecipe:
     """How to train each step. Lists have an entry for each step of the schedule."""
 
     iterations: list[int]
-    batch_sizes: list[int]
+    batch_sizes: list[list[list[int]]]
+    """For each step pairs of a first iteration, from 0 on, and the batch size from there."""
+    x_hat_weights: list[list[list[float]]]
+    """For each step such pairs with the weight of the error of x_hat, for pictures, beside the rate in bpp."""
     crop_sizes: list[int]
+    cool_down: list[int]
+    """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
     learning_rate: float = 2e-3
     warm_up: int = 100
-    cool_down: list[int] = field(default_factory=list)
-    """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    x_hat_weight: float = 0.5
-    """Weight of the squared error of x_hat, for pictures, beside the rate in bits per pixel."""
     unbounded_weight: float = 0.3
     """Weight of the rate without bounds at first; falls linearly to 0 over ``unbounded_until`` iterations."""
     unbounded_until: int = 5000
     bfloat16: bool = True
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch_sizes", "x_hat_weights"):
+            if not all(pairs and pairs[0][0] == 0 for pairs in getattr(self, name)):
+                raise TrainingError(f"recipe.{name}: the pairs of each step must begin at iteration 0")
+        for name in ("batch_sizes", "x_hat_weights", "crop_sizes", "cool_down"):
+            if len(getattr(self, name)) != len(self.iterations):
+                raise TrainingError(f"recipe.{name} needs {len(self.iterations)} entries, as recipe.iterations")
+
+    def batch_at(self, index: int, iteration: int) -> int:
+        """Batch size of a step at an iteration from 0 on."""
+        return int(_at(self.batch_sizes[index], iteration))
+
+    def x_hat_weight_at(self, index: int, iteration: int) -> float:
+        """Weight of the error of x_hat at an iteration from 0 on."""
+        return _at(self.x_hat_weights[index], iteration)
 
     def rate_at(self, index: int, iteration: int) -> float:
         """Learning rate of a step at an iteration from 0 on."""
@@ -60,6 +78,11 @@ class SeparateRecipe:
     def unbounded_at(self, iteration: int) -> float:
         """Weight of the rate without bounds at an iteration from 0 on."""
         return self.unbounded_weight * max(0.0, 1 - iteration / max(1, self.unbounded_until))
+
+
+def _at(pairs: Sequence[Sequence[float]], iteration: int) -> float:
+    """The value of the last pair that begins at or before the iteration."""
+    return next(value for first, value in reversed(pairs) if first <= iteration)
 
 
 class StepRun:
@@ -79,17 +102,20 @@ class StepRun:
         self.rng = np.random.default_rng([recipe.seed, index])
         self.noise_seed = int(np.random.default_rng([recipe.seed, index, 1]).integers(2**62))
         self.iteration, self.seconds = 0, 0.0
+        self.rate_factor = 1.0
+        """What the recipe's learning rate is multiplied by; for trials that end by the clock."""
         torch.manual_seed(self.noise_seed)
 
     def advance(self, tiles_uint8: np.ndarray) -> dict[str, float]:
         """One iteration; returns the row of the log."""
         recipe, index, begun = self.recipe, self.index, time.monotonic()
-        crops = random_crops(tiles_uint8, recipe.batch_sizes[index], recipe.crop_sizes[index], self.rng)
+        batch = recipe.batch_at(index, self.iteration)
+        crops = random_crops(tiles_uint8, batch, recipe.crop_sizes[index], self.rng)
         x = to_data(crops).contiguous(memory_format=torch.channels_last)
-        self.optimizer.param_groups[0]["lr"] = recipe.rate_at(index, self.iteration)
+        self.optimizer.param_groups[0]["lr"] = self.rate_factor * recipe.rate_at(index, self.iteration)
         early = recipe.unbounded_at(self.iteration)
         losses = step_losses(self.denoiser, self.schedule, x, index, bfloat16=recipe.bfloat16, with_unbounded=early > 0)
-        loss = losses.rate_bpp + recipe.x_hat_weight * losses.x_hat_error
+        loss = losses.rate_bpp + recipe.x_hat_weight_at(index, self.iteration) * losses.x_hat_error
         if early > 0:
             loss = loss + early * losses.unbounded_bpp
         if not torch.isfinite(loss):
@@ -179,7 +205,7 @@ def _keep(file: Path, state: dict[str, Any]) -> None:
     os.replace(temporary, file)
 
 
-def _read_log(file: Path, until: int) -> list[dict[str, Any]]:
+def _read_log(file: Path, until: float = math.inf) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     with file.open(newline="") as opened:
@@ -201,30 +227,48 @@ def train_separately(
     tiles_uint8: np.ndarray,
     folder: Path,
     processes: int,
-    report: Callable[[int], Any] = lambda index: None,
+    report: Callable[[Progress], Any] = lambda progress: None,
+    report_s: float = 60.0,
 ) -> Denoiser:
-    """Trains every step, the longest first, ``processes`` at a time; returns the averaged model.
+    """Trains every step in ``folder``, the longest first, ``processes`` at a time; returns the averaged model.
 
-    ``report`` is told each step that is done.
+    Work that an earlier call left in the folder is continued. ``report`` is told about every ``report_s`` seconds.
     """
-    work = sorted(range(len(recipe.iterations)), key=lambda index: -recipe.iterations[index])
+    order = sorted(range(len(recipe.iterations)), key=lambda index: -recipe.iterations[index])
+    tiles, start = folder / "tiles.npy", time.monotonic()
+    np.save(tiles, tiles_uint8)
     context = multiprocessing.get_context("spawn")
-    np.save(folder / "tiles.npy", tiles_uint8)
     with context.Pool(processes, initializer=torch.set_num_threads, initargs=(1,), maxtasksperchild=1) as pool:
-        jobs = [(model, recipe, index, folder) for index in work]
-        for index in pool.imap_unordered(_job, jobs):
-            report(index)
-    (folder / "tiles.npy").unlink()
+        done = pool.map_async(_job, [(model, recipe, index, folder) for index in order], chunksize=1)
+        while not done.ready():
+            done.wait(report_s)
+            report(_progress(folder, len(order), time.monotonic() - start))
+        done.get()
+    tiles.unlink()
+    return assemble(model, recipe, folder)
+
+
+def assemble(model: dict[str, Any], recipe: SeparateRecipe, folder: Path) -> Denoiser:
+    """Puts the averaged weights of all steps' runs in ``folder`` into one denoiser."""
     denoiser, schedule = checkpoint.build(model)
     averaged = denoiser.state_dict()
-    for index in work:
+    for index in range(len(recipe.iterations)):
         state = torch.load(folder / f"step-{index}.pt", weights_only=True)["ema"]
         averaged.update({name: state[name] for name, _ in _parameters_of(denoiser, schedule, index)})
     denoiser.load_state_dict(averaged)
     return denoiser.eval()
 
 
-def _job(job: tuple[dict[str, Any], SeparateRecipe, int, Path]) -> int:
+def _job(job: tuple[dict[str, Any], SeparateRecipe, int, Path]) -> None:
     model, recipe, index, folder = job
     train_step(model, recipe, index, np.load(folder / "tiles.npy", mmap_mode="r"), folder)
-    return index
+
+
+def _progress(folder: Path, n_steps: int, seconds: float) -> Progress:
+    logs = [_read_log(folder / f"step-{index}.csv") for index in range(n_steps)]
+    last = [rows[-1] if rows else None for rows in logs]
+    return Progress(
+        sum(int(row["iteration"]) for row in last if row),
+        seconds,
+        [float(row["rate_bpp"]) if row else math.nan for row in last],
+    )
