@@ -10,9 +10,11 @@ from PIL import Image
 
 from uqdm.model import checkpoint
 from uqdm.model.checkpoint import build
+from uqdm.training.config import Recipe, TrainingConfigError, read_config
 from uqdm.training.data import TrainingDataError, random_crops, random_tiles
-from uqdm.training.run import TrainingConfigError, read_config, train_from_config
-from uqdm.training.trainer import Recipe, TrainingError, evaluate, train
+from uqdm.training.run import train_from_config
+from uqdm.training.trainer import TrainingError, train
+from uqdm.training.validation import evaluate
 
 MODEL = {
     "schedule": {"slope": 18.21, "gamma_max": 6.0, "n_steps": 4},

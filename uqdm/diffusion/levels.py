@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,3 +55,9 @@ class Levels:
 
 IMAGE_LEVELS = Levels(first=(1 / N_LEVELS - 1,), spacing=(2 / N_LEVELS,), clips=True)
 """Those of images: level v is (2 v + 1) / 256 - 1."""
+
+
+def levels_of(model_config: dict[str, Any]) -> Levels:
+    """The levels of a model's data: those that its configuration standardizes, else those of images."""
+    given = model_config.get("levels")
+    return IMAGE_LEVELS if given is None else Levels.standardized(given["mean"], given["deviation"])

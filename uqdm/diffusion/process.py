@@ -55,7 +55,7 @@ def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step, levels: Leve
     centre = z_0 / step.alpha_s
     first, spacing = levels.like(z_0)
     # Levels further than 14 deviations away have no share that a float64 could show.
-    reach = min(N_LEVELS, math.ceil(14 * math.exp(step.gamma_s / 2) / min(levels.spacing)) + 1)
+    reach = min(N_LEVELS, math.ceil(14 * math.exp(_number(step.gamma_s) / 2) / min(levels.spacing)) + 1)
     near = levels.nearest(centre.detach())[..., None] + torch.arange(
         -reach, reach + 1, dtype=z_0.dtype, device=z_0.device
     )
@@ -63,6 +63,10 @@ def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step, levels: Leve
     logits = -0.5 * snr * (centre[..., None] - (first[..., None] + near * spacing[..., None])) ** 2
     logits = logits.masked_fill((near < 0) | (near >= N_LEVELS), -torch.inf)
     return (logits.logsumexp(-1) + 0.5 * snr * (centre - x) ** 2) / math.log(2)
+
+
+def _number(value: float | torch.Tensor) -> float:
+    return float(value.detach()) if isinstance(value, torch.Tensor) else value
 
 
 def _exp(value: float | torch.Tensor) -> Any:

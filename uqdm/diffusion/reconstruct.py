@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
+from uqdm.diffusion.density import DENSITIES
 from uqdm.diffusion.process import reverse_mean
 from uqdm.model.denoiser import Prediction
 from uqdm.model.schedule import Step
@@ -20,20 +20,26 @@ Predict = Callable[[torch.Tensor, Step], Prediction]
 
 
 def ancestral(
-    z_t: torch.Tensor, first: Prediction, steps: list[Step], predict: Predict, uniform: Uniform
+    z_t: torch.Tensor,
+    first: Prediction,
+    steps: list[Step],
+    predict: Predict,
+    uniform: Uniform,
+    density: str = "logistic",
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0.
 
-    ``steps`` are those that are left, ``first`` the prediction of the first of them. p is a logistic convolved with
-    the step's uniform noise, so a sample is the sum of one of each.
+    ``steps`` are those that are left, ``first`` the prediction of the first of them. p is the base density convolved
+    with the step's uniform noise, so a sample is the sum of one of each.
     """
+    family = DENSITIES[density]
     prediction = first
     for i, step in enumerate(steps):
         prediction = prediction if i == 0 else predict(z_t, step)
-        scale = prediction.scale * LOGISTIC_SCALE_PER_DEVIATION
-        logistic = torch.logit(uniform(2 * i, z_t.shape)).to(z_t)
+        scale = prediction.scale * family.scale_per_deviation
+        base = family.quantile(uniform(2 * i, z_t.shape)).to(z_t)
         box = (uniform(2 * i + 1, z_t.shape) - 0.5).to(z_t)
-        z_t = reverse_mean(z_t, prediction, step) + scale * logistic + step.width * box
+        z_t = reverse_mean(z_t, prediction, step) + scale * base + step.width * box
     return z_t / steps[-1].alpha_s
 
 

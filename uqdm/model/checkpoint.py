@@ -75,7 +75,7 @@ def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
 def build(config: dict[str, Any]) -> tuple[Denoiser, Schedule]:
     """Makes the denoiser (fresh weights) and the schedule that a configuration of the project's own describes."""
     try:
-        schedule = Schedule(**{key: config["schedule"][key] for key in ("slope", "gamma_max", "n_steps")})
+        schedule = build_schedule(config)
         kind, options = config["denoiser"]["kind"], dict(config["denoiser"])
         options.pop("kind")
         if kind not in _KINDS:
@@ -86,6 +86,11 @@ def build(config: dict[str, Any]) -> tuple[Denoiser, Schedule]:
     denoiser.density = _choice(config, "density", DENSITY_NAMES)
     _choice(config, "process", PROCESS_NAMES)
     return denoiser, schedule
+
+
+def build_schedule(config: dict[str, Any]) -> Schedule:
+    """The schedule that a configuration describes."""
+    return Schedule(**{key: config["schedule"][key] for key in ("slope", "gamma_max", "n_steps")})
 
 
 def _choice(config: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
@@ -138,14 +143,13 @@ def _read_config(path: Path) -> dict[str, Any]:
 def _load_own(path: Path, config: dict[str, Any]) -> Model:
     if config.get("format") != FORMAT:
         raise CheckpointError(f"{path / CONFIG}: format {config.get('format')!r}; this version reads {FORMAT!r}")
-    denoiser, schedule = build(config)
+    denoiser, _ = build(config)
     try:
         tensors = safetensors.torch.load_file(path / WEIGHTS)
     except (safetensors.SafetensorError, OSError) as error:
         raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file ({error})") from error
     _fill(denoiser, {key: value.float() for key, value in tensors.items()}, path / WEIGHTS)
-    described = {key: config[key] for key in _DESCRIBING if key in config}
-    return _finish(path.name, denoiser, schedule, config, described)
+    return as_model(path.name, denoiser, config)
 
 
 def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
@@ -160,6 +164,12 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], file: Path) -> No
         module.load_state_dict(tensors, strict=True)
     except (RuntimeError, AttributeError) as error:
         raise CheckpointError(f"{file}: its weights do not fit its configuration ({error})") from error
+
+
+def as_model(name: str, denoiser: Denoiser, config: dict[str, Any]) -> Model:
+    """A model of weights in memory; ``config`` is that of the project's own layout."""
+    schedule = build_schedule(config)
+    return _finish(name, denoiser, schedule, config, {key: config[key] for key in _DESCRIBING if key in config})
 
 
 def _finish(

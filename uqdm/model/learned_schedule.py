@@ -42,13 +42,13 @@ class LearnedSchedule(nn.Module):
     @property
     def is_learned(self) -> bool:
         """Whether anything of it is."""
-        return any(True for _ in self.parameters())
+        return bool(self._parameters)
 
     def fixed(self) -> Schedule:
         """The schedule as it stands, for coding."""
         if not self.is_learned:
             return self._start
-        return Schedule(float(self.slope), float(self.gamma_max), self.n_steps)
+        return Schedule(float(self.slope.detach()), float(self.gamma_max.detach()), self.n_steps)
 
     def step(self, index: int) -> Step:
         """Constants of one step: floats, or where the schedule is learned float64 tensors of no dimension."""

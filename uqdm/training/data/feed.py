@@ -1,0 +1,59 @@
+"""Batches in their order, drawn from one random stream, some of them ahead of their use."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Feed(Generic[T]):
+    """Calls ``draw(rng)`` again and again; ``ahead`` results are kept ready by a thread of their own.
+
+    ``state`` is the random state from which the next batch is drawn, whatever has been drawn ahead of it.
+
+    >>> feed = Feed(lambda rng: int(rng.integers(100)), np.random.default_rng(0), ahead=2)
+    >>> first, state, second = feed.next(), feed.state, feed.next()
+    >>> rng = np.random.default_rng()
+    >>> rng.bit_generator.state = state
+    >>> second == rng.integers(100)
+    True
+    """
+
+    def __init__(self, draw: Callable[[np.random.Generator], T], rng: np.random.Generator, ahead: int = 0):
+        self._draw, self._rng, self._ahead = draw, rng, ahead
+        self._pool = ThreadPoolExecutor(1) if ahead else None  # one thread: the draws keep their order
+        self._waiting: deque[Future[tuple[dict[str, Any], T]]] = deque()
+
+    def next(self) -> T:
+        """The next batch."""
+        if self._pool is None:
+            return self._draw(self._rng)
+        self._fill(self._ahead + 1)
+        return self._waiting.popleft().result()[1]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """State of the generator before the next batch, as its ``bit_generator.state``."""
+        if self._pool is None:
+            return self._rng.bit_generator.state  # type: ignore[return-value]
+        self._fill(1)
+        return self._waiting[0].result()[0]
+
+    def _fill(self, n: int) -> None:
+        assert self._pool is not None
+        while len(self._waiting) < n:
+            self._waiting.append(self._pool.submit(self._stated))
+
+    def _stated(self) -> tuple[dict[str, Any], T]:
+        return self._rng.bit_generator.state, self._draw(self._rng)  # type: ignore[return-value]
+
+    def close(self) -> None:
+        """Ends the thread, if there is one."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
