@@ -31,7 +31,39 @@ def bin_log_mass(
     """
     family = DENSITIES[density]
     scale = deviation * family.scale_per_deviation
-    return family.log_mass((z - mean) / scale, 0.5 * width / scale)
+    centre = (z - mean) / scale
+    half = 0.5 * width / scale
+    return family.log_mass(centre - half, centre + half, 2 * half)
+
+
+def bounded_log_mass(
+    z: torch.Tensor,
+    mean: torch.Tensor,
+    deviation: torch.Tensor,
+    width: float,
+    bounds: tuple[torch.Tensor, torch.Tensor],
+    least: float,
+    density: str = "logistic",
+) -> torch.Tensor:
+    """As :func:`bin_log_mass`, of g cut off outside ``bounds`` and normalized again.
+
+    The part of the bin that lies within bounds is taken to be ``least`` wide at the least.
+
+    >>> z, one = torch.zeros(1), torch.ones(1)
+    >>> mass = bounded_log_mass(z, z, 1e4 * one, 1.0, (-2.0 * one, 2.0 * one), least=0.1)  # flat: a bin of 1 in 4
+    >>> round(float(mass.exp()), 4)
+    0.25
+    """
+    family = DENSITIES[density]
+    scale = deviation * family.scale_per_deviation
+    low, high = bounds
+    lower = torch.minimum(torch.maximum(z - width / 2, low), high - least)
+    upper = torch.maximum(torch.minimum(z + width / 2, high), lower + least)
+    part, whole = (
+        family.log_mass((a - mean) / scale, (b - mean) / scale, (b - a) / scale)
+        for a, b in ((lower, upper), (low, high))
+    )
+    return part - whole
 
 
 @dataclass(frozen=True)
@@ -39,21 +71,22 @@ class Density:
     """A symmetric density in units of its own scale."""
 
     scale_per_deviation: float
-    log_mass: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    """Log of the mass in [centre - half, centre + half]."""
+    log_mass: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+    """Log of the mass in [a, b], of a, b and their distance, in which b - a would lose digits."""
     quantile: Callable[[torch.Tensor], torch.Tensor]
     """Inverse of the distribution function, for sampling."""
 
 
-def _logistic_log_mass(centre: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
-    """With a < b the ends of the bin, S(b) - S(a) = S(b) S(-a) (1 - exp(a - b))."""
-    return F.logsigmoid(centre + half) + F.logsigmoid(half - centre) + torch.log(-torch.expm1(-2 * half))
+def _logistic_log_mass(a: torch.Tensor, b: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
+    """S(b) - S(a) = S(b) S(-a) (1 - exp(a - b))."""
+    return F.logsigmoid(b) + F.logsigmoid(-a) + torch.log(-torch.expm1(-length))
 
 
-def _gaussian_log_mass(centre: torch.Tensor, half: torch.Tensor) -> torch.Tensor:
+def _gaussian_log_mass(a: torch.Tensor, b: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
     """Seen from the nearer tail: log(Phi(b) - Phi(a)) = log Phi(b) + log(1 - Phi(a) / Phi(b)) with a + b <= 0."""
-    near = -centre.abs()
-    high, low = torch.special.log_ndtr(near + half), torch.special.log_ndtr(near - half)
+    mirrored = a + b > 0
+    a, b = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
+    high, low = torch.special.log_ndtr(b), torch.special.log_ndtr(a)
     return high + torch.log(-torch.expm1(low - high))
 
 

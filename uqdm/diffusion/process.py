@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from uqdm.diffusion.density import bin_log_mass
+from uqdm.diffusion.density import bin_log_mass, bounded_log_mass
 from uqdm.diffusion.images import N_LEVELS
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
+from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Schedule, Step
 
@@ -34,6 +35,7 @@ def step_bits(
     z_t: torch.Tensor,
     prediction: Prediction,
     step: Step,
+    window: Window | None = None,
     *,
     density: str = "logistic",
     levels: Levels = IMAGE_LEVELS,
@@ -41,10 +43,15 @@ def step_bits(
     """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
 
     -log2 of the bin's mass: log q is the same constant (-log width) everywhere, so this is one sample of the KL
-    term of eq. 6 (Yang et al. 2025).
+    term of eq. 6 (Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the base
+    density is cut off where no x of the window can be.
     """
     mean = reverse_mean(z_t, prediction, step, levels)
-    return bin_log_mass(z_s, mean, prediction.scale, step.width, density) / -math.log(2)
+    if window is None:
+        return bin_log_mass(z_s, mean, prediction.scale, step.width, density) / -math.log(2)
+    low, high = (posterior_mean(z_t, edge, step) for edge in window.edges())
+    least = step.x_weight / (2 * N_LEVELS)  # a quarter of a level: a bin that a level is in holds half of its cell
+    return bounded_log_mass(z_s, mean, prediction.scale, step.width, (low, high), least, density) / -math.log(2)
 
 
 def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step, levels: Levels = IMAGE_LEVELS) -> torch.Tensor:
@@ -105,6 +112,7 @@ def transmit(
     z_s is the same either way, since the dither u is uniform. Sections go one after the other.
     """
     z_t = noise(0, x.shape)
+    window = Window.everything(z_t) if denoiser.bounded else None
     for step in schedule.steps():
         opened = denoiser.begin(z_t, step)
         section = denoiser.section_of(step, *x.shape[1:]).to(x.device)
@@ -117,6 +125,7 @@ def transmit(
             z_s = torch.where(section == index, (k - u) * step.width + offset, z_s)
             whole = prediction if whole is None else merge(whole, prediction, section == index)
         assert whole is not None
-        bits = step_bits(z_s, z_t, whole, step, density=denoiser.density, levels=levels)
+        bits = step_bits(z_s, z_t, whole, step, window, density=denoiser.density, levels=levels)
         yield Transmission(step, z_t, opened.x_hat, whole, z_s, bits)
+        window = None if window is None else window.after(z_t, z_s, step)
         z_t = z_s

@@ -22,6 +22,7 @@ from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
 from uqdm.model.files import CheckpointError, write_file
 from uqdm.model.points import PointsDenoiser
 from uqdm.model.schedule import Schedule
+from uqdm.model.sectioned import SectionedDenoiser
 from uqdm.model.stepwise import StepwiseDenoiser
 from uqdm.model.unet import ScoreNetwork, UNetDenoiser
 
@@ -107,6 +108,7 @@ def _unet(schedule: Schedule, options: dict[str, Any]) -> Denoiser:
 
 _KINDS: dict[str, Callable[[Schedule, dict[str, Any]], Denoiser]] = {
     "stepwise": lambda schedule, options: StepwiseDenoiser(schedule, **options),
+    "sectioned": lambda schedule, options: SectionedDenoiser(schedule, **options),
     "unet": _unet,
     "points": lambda schedule, options: PointsDenoiser(**options),
 }

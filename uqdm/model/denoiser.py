@@ -64,6 +64,9 @@ class Denoiser(nn.Module, ABC):
     density: str = "logistic"
     """Family of the base density whose deviation is predicted (:mod:`uqdm.diffusion.density`)."""
 
+    bounded: bool = False
+    """Whether the base density is cut off where x cannot be, given all latents up to z_t (no part of the paper)."""
+
     @abstractmethod
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:
         """Predicts from latents z_t alone, float [B, C, H, W], of one step.
@@ -98,16 +101,16 @@ class Denoiser(nn.Module, ABC):
 
     def predict_all(self, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> Prediction:
         """Predictions of all sections, each given those of z_s before it; z_s is known, [B, C, H, W]."""
-        if self.n_sections(step) == 1:
-            return self(z_t, step)
+        return self.open_all(z_t, z_s, step)[1]
+
+    def open_all(self, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
+        """What :meth:`begin` and :meth:`predict_all` give, in one call: all that training needs."""
         opened = self.begin(z_t, step)
         section = self.section_of(step, *z_t.shape[1:]).to(z_t.device)
-        whole: Prediction | None = None
-        for index in range(self.n_sections(step)):
-            part = self.condition(opened, z_t, z_s, index, step)
-            whole = part if whole is None else merge(whole, part, section == index)
-        assert whole is not None
-        return whole
+        whole = self.condition(opened, z_t, z_s, 0, step)
+        for index in range(1, self.n_sections(step)):
+            whole = merge(whole, self.condition(opened, z_t, z_s, index, step), section == index)
+        return opened, whole
 
 
 def merge(first: Prediction, second: Prediction, of_second: torch.Tensor) -> Prediction:

@@ -77,7 +77,7 @@ class StepwiseDenoiser(Denoiser):
 
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:
         """See :meth:`uqdm.model.denoiser.Denoiser.forward`."""
-        base = _base_deviation(step)
+        base = base_deviation(step)
         if step.index == 0:
             x_hat = self.mean[None, :, None, None].expand_as(z_t)
             return Prediction(x_hat, (base * self.log_factor.exp())[None, :, None, None].expand_as(z_t))
@@ -92,7 +92,7 @@ class StepwiseDenoiser(Denoiser):
         return Prediction(x_hat, base * log_factor.clamp(-8.0, 8.0).exp())
 
 
-def _base_deviation(step: Step) -> float:
+def base_deviation(step: Step) -> float:
     """Deviation of the base density if x_hat had the error of the best linear estimate of white data.
 
     The uniform noise of the step is not part of it: p(z_s | z_t) is the base density convolved with that noise.

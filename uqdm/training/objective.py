@@ -17,12 +17,15 @@ from torch import nn
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.process import last_stage_bits, posterior_mean, step_bits
-from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.diffusion.window import Window
+from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Step
+from uqdm.model.stepwise import SIGMA_DATA
 
 Rates = dict[str, torch.Tensor]
-"""Mean rates in bits per pixel: ``prior``, ``step_1`` .. ``step_T`` and ``last_stage``, those that were computed."""
+"""Mean rates in bits per pixel: ``prior``, ``step_1`` .. ``step_T`` and ``last_stage``, those that were computed, and
+``x_hat_error``, the mean squared error of x_hat over that of the best linear estimate of white data."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Objective(nn.Module):
     """A denoiser with its schedule, and the rates that training lowers.
 
     ``start`` says whether z_T is a sample of its ``posterior`` q(z_T | x), or as in coding of the ``prior``.
-    With ``autocast`` the network computes in bfloat16 where it may; rates are float32.
+    With ``autocast`` the network computes in bfloat16 where it may; rates are float32. ``x_hat_weight`` is the weight
+    of x_hat's error beside the rate.
     """
 
     def __init__(
@@ -74,11 +78,12 @@ class Objective(nn.Module):
         start: str = "posterior",
         last_stage: bool = True,
         autocast: bool = False,
+        x_hat_weight: float = 0.0,
     ):
         super().__init__()
         self.denoiser, self.schedule = denoiser, schedule
         self.process, self.levels, self.start = process, levels, start
-        self.last_stage, self.autocast = last_stage, autocast
+        self.last_stage, self.autocast, self.x_hat_weight = last_stage, autocast, x_hat_weight
 
     def draw(self, blank: Callable[[], torch.Tensor], n_steps: int, generator: torch.Generator) -> Noise:
         """Draws z_T's noise, then that of ``n_steps`` steps; ``blank`` makes an empty tensor."""
@@ -86,27 +91,33 @@ class Objective(nn.Module):
         start = blank().normal_(generator=generator)
         return Noise(start, [process.draw(blank(), generator) for _ in range(n_steps)])
 
-    def forward(self, x: torch.Tensor, noise: Noise, steps: int | torch.Tensor | None) -> tuple[torch.Tensor, Rates]:
-        """The loss in bits per pixel, and the rates that it is made of (without gradient).
+    def forward(
+        self, x: torch.Tensor, noise: Noise, steps: int | torch.Tensor | None, unbounded_weight: float = 0.0
+    ) -> tuple[torch.Tensor, Rates]:
+        """The loss in bits per pixel, and the rates that it is made of (without gradient). x is [B, C, H, W].
 
         ``steps`` is one step (its rate is the loss), a step for each sample, int64 [B] (T times their mean rate,
-        with the ends of the bound), or None (the whole bound). x is [B, C, H, W].
+        with the ends of the bound), or None (the whole bound). ``unbounded_weight`` is the weight, beside the rate, of
+        the rate that there would be if the density were not cut off where x cannot be.
         """
-        if isinstance(steps, int):
-            z_t = self._latents(x, noise, steps)[-1]
-            rates = {f"step_{steps + 1}": self._step_rate(x, z_t, noise.steps[steps], self.schedule.step(steps))}
-            return self._sum(rates)
+        if isinstance(steps, torch.Tensor):
+            return self._random_steps(x, noise, steps)
+        chosen = range(self.schedule.n_steps) if steps is None else [steps]
+        path = self._path(x, noise, max(chosen) + 1)
+        losses, rates, errors = [], {}, []
+        for index in chosen:
+            cost = self._cost(x, path[index], path[index + 1].z, self.schedule.step(index), unbounded_weight)
+            losses.append(cost.rate)
+            rates[f"step_{index + 1}"] = cost.rate
+            errors.append(cost.x_hat_error)
+            if self.x_hat_weight:
+                losses.append(self.x_hat_weight * cost.x_hat_error)
+            if unbounded_weight:
+                losses.append(unbounded_weight * cost.unbounded)
         if steps is None:
-            latents = self._latents(x, noise, self.schedule.n_steps)
-            rates = {
-                f"step_{step.index + 1}": self._step_rate(x, latents[step.index], noise.steps[step.index], step)
-                for step in self.schedule.steps()
-            }
-            return self._sum({**rates, **self._ends(x, latents[-1])})
-        return self._random_steps(x, noise, steps)
-
-    def _sum(self, rates: Rates) -> tuple[torch.Tensor, Rates]:
-        return torch.stack(list(rates.values())).sum(), {name: rate.detach() for name, rate in rates.items()}
+            ends = self._ends(x, path[-1].z)
+            losses, rates = [*losses, *ends.values()], {**rates, **ends}
+        return _sum(losses), _detached({**rates, "x_hat_error": _sum(errors) / len(errors)})
 
     # ---- latents --------------------------------------------------------------------------------------------
 
@@ -116,30 +127,43 @@ class Objective(nn.Module):
         first = self.schedule.step(0)
         return first.alpha_t * x + first.sigma_t * noise.start
 
-    def _latents(self, x: torch.Tensor, noise: Noise, n: int) -> list[torch.Tensor]:
+    def _path(self, x: torch.Tensor, noise: Noise, n: int) -> list[_Latent]:
         """z_T and the latents after each of the first ``n`` steps."""
-        latents = [self._z_start(x, noise)]
+        z = self._z_start(x, noise)
+        path = [_Latent(z, Window.everything(x) if self.denoiser.bounded else None)]
         for index in range(n):
-            latents.append(self._next(latents[-1], x, noise.steps[index], self.schedule.step(index)))
-        return latents
+            step = self.schedule.step(index)
+            z_s, window = self._next(z, x, noise.steps[index], step), path[-1].window
+            path.append(_Latent(z_s, None if window is None else window.after(z, z_s, step)))
+            z = z_s
+        return path
 
     def _next(self, z_t: torch.Tensor, x: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
         return posterior_mean(z_t, x, step) + PROCESSES[self.process].spread(step) * noise
 
     # ---- rates ----------------------------------------------------------------------------------------------
 
-    def _step_rate(self, x: torch.Tensor, z_t: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
-        return self._step_bits(x, z_t, noise, step).sum() / _pixels(x)
+    def _cost(self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, step: Step, unbounded_weight: float) -> _Cost:
+        opened, prediction = self._predict(x, known.z, z_s, step)
+        rate = self._bits(x, known, z_s, prediction, step).sum() / _pixels(x)
+        separate = unbounded_weight > 0 and known.window is not None
+        unbounded = self._bits(x, _Latent(known.z), z_s, prediction, step).sum() / _pixels(x) if separate else rate
+        error = (opened.x_hat.to(x.dtype) - x).square().mean() / _best_error(step)
+        return _Cost(rate, unbounded, error)
 
-    def _step_bits(self, x: torch.Tensor, z_t: torch.Tensor, noise: torch.Tensor, step: Step) -> torch.Tensor:
-        """Bits of each coordinate of one step, [B, C, H, W]; of a Gaussian step its KL divergence."""
-        z_s = self._next(z_t, x, noise, step)
+    def _predict(self, x: torch.Tensor, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
-            prediction = self.denoiser.predict_all(z_t, z_s, step)
-        prediction = Prediction(prediction.x_hat.to(x.dtype), prediction.scale.to(x.dtype))
+            opened, prediction = self.denoiser.open_all(z_t, z_s, step)
+        return opened, Prediction(prediction.x_hat.to(x.dtype), prediction.scale.to(x.dtype))
+
+    def _bits(
+        self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, prediction: Prediction, step: Step
+    ) -> torch.Tensor:
+        """Bits of each coordinate of one step, [B, C, H, W]; of a Gaussian step its KL divergence."""
         if self.process == "gaussian":
             return gaussian.step_kl_bits(x, prediction, step, levels=self.levels)
-        return step_bits(z_s, z_t, prediction, step, density=self.denoiser.density, levels=self.levels)
+        density, levels = self.denoiser.density, self.levels
+        return step_bits(z_s, known.z, prediction, step, known.window, density=density, levels=levels)
 
     def _ends(self, x: torch.Tensor, z_0: torch.Tensor) -> Rates:
         """What the bound has besides its steps: the KL of z_T to the prior, and x given z_0."""
@@ -152,21 +176,29 @@ class Objective(nn.Module):
         return ends
 
     def _random_steps(self, x: torch.Tensor, noise: Noise, steps: torch.Tensor) -> tuple[torch.Tensor, Rates]:
+        n_steps = self.schedule.n_steps
         z_t, z_0 = self._marginals(x, noise, steps)
         noises = torch.stack(noise.steps)[steps, torch.arange(len(x), device=x.device)]
+        bits, errors = torch.zeros(2, len(x), dtype=x.dtype, device=x.device)
+        for rows, step in self._groups(steps):
+            z_s = self._next(z_t[rows], x[rows], noises[rows], step)
+            opened, prediction = self._predict(x[rows], z_t[rows], z_s, step)
+            part = self._bits(x[rows], _Latent(z_t[rows]), z_s, prediction, step).flatten(1).sum(1)
+            error = ((opened.x_hat.to(x.dtype) - x[rows]) ** 2 / _best_error(step)).flatten(1).mean(1)
+            bits, errors = bits.index_add(0, rows, part), errors.index_add(0, rows, error)
+        per_pixel = bits * (len(x) / _pixels(x))
+        rates = {"steps": n_steps * per_pixel.mean(), **self._ends(x, z_0)}
+        losses = [*rates.values(), *([self.x_hat_weight * n_steps * errors.mean()] if self.x_hat_weight else [])]
+        for index in steps.unique().tolist() if n_steps <= MAX_REPORTED else ():
+            rates[f"step_{index + 1}"] = per_pixel[steps == index].mean()
+        return _sum(losses), _detached({**rates, "x_hat_error": errors.mean()})
+
+    def _groups(self, steps: torch.Tensor) -> list[tuple[torch.Tensor, Step]]:
+        """The rows that one call of the network can take, with their step or steps."""
         if self.denoiser.mixes_steps:
-            bits = self._step_bits(x, z_t, noises, self.schedule.steps_of(steps)).flatten(1).sum(1)
-        else:
-            bits = torch.zeros(len(x), dtype=x.dtype, device=x.device)
-            for index in steps.unique().tolist():
-                rows = (steps == index).nonzero()[:, 0]
-                part = self._step_bits(x[rows], z_t[rows], noises[rows], self.schedule.step(index))
-                bits = bits.index_add(0, rows, part.flatten(1).sum(1))
-        mean = bits.mean() * (len(x) / _pixels(x))
-        total, rates = self._sum({"steps": self.schedule.n_steps * mean, **self._ends(x, z_0)})
-        for index in steps.unique().tolist() if self.schedule.n_steps <= MAX_REPORTED else ():
-            rates[f"step_{index + 1}"] = bits[steps == index].detach().mean() * (len(x) / _pixels(x))
-        return total, rates
+            return [(torch.arange(len(steps), device=steps.device), self.schedule.steps_of(steps))]
+        indices = steps.unique().tolist()
+        return [((steps == index).nonzero()[:, 0], self.schedule.step(index)) for index in indices]
 
     def _marginals(self, x: torch.Tensor, noise: Noise, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Each sample's latent before its own step, and z_0, without a loop over the steps.
@@ -185,6 +217,38 @@ class Objective(nn.Module):
         last = self.schedule.step(self.schedule.n_steps - 1)
         z_0 = last.alpha_s * x + sums[-1] * (last.sigma_s**2 / last.alpha_s)
         return mine.alpha_t * x + at * (mine.sigma_t**2 / mine.alpha_t), z_0
+
+
+@dataclass(frozen=True)
+class _Latent:
+    """A latent, and what all up to it leave of x (None where the density is not bounded by it)."""
+
+    z: torch.Tensor
+    window: Window | None = None
+
+
+@dataclass(frozen=True)
+class _Cost:
+    rate: torch.Tensor
+    unbounded: torch.Tensor
+    """The rate if the base density were not cut off; the rate itself where it is not, or where it has no weight."""
+    x_hat_error: torch.Tensor
+
+
+def _best_error(step: Step) -> Any:
+    """Mean squared error of the best linear estimate of white data from z_t."""
+    return step.sigma_t**2 * SIGMA_DATA**2 / (step.alpha_t**2 * SIGMA_DATA**2 + step.sigma_t**2)
+
+
+def _sum(values: list[torch.Tensor]) -> torch.Tensor:
+    total = values[0]
+    for value in values[1:]:
+        total = total + value
+    return total
+
+
+def _detached(rates: Rates) -> Rates:
+    return {name: rate.detach() for name, rate in rates.items()}
 
 
 MAX_REPORTED = 32
