@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from uqdm.training.run import Callbacks
+    from uqdm.training.job import Callbacks
     from uqdm.training.trainer import Progress
     from uqdm.training.validation import Validated
 
@@ -23,17 +25,23 @@ def train(
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Override the configuration's n_iterations", min=1)] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda")] = "cpu",
-    workers: Annotated[int, typer.Option(help="Processes that share each batch, by Ray", min=1)] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes, by Ray: they share each batch, or where steps are trained apart [all cores], take "
+            "a step each",
+            min=1,
+        ),
+    ] = None,
 ) -> None:
     """Trains a model; run again, the same command goes on from the last checkpoint."""
-    from uqdm.training.run import prepare, train_from_config
+    from uqdm.training.job import default_workers, prepare
+    from uqdm.training.run import train as train_job
 
-    job = prepare(config, images, out, None, iterations, device)
+    job = prepare(config, images, out, n_iterations=iterations, device=device)
     with _display(job.config.recipe.n_iterations, per_point=job.image_size == 1) as callbacks:
-        folder = train_from_config(
-            config, images, out, callbacks, n_iterations=iterations, device=device, n_workers=workers
-        )
-    typer.echo(f"model written to {folder}")
+        train_job(job, callbacks, workers or default_workers(job))
+    typer.echo(f"model written to {out}")
 
 
 @contextmanager
@@ -43,28 +51,36 @@ def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from uqdm.training.run import Callbacks
+    from uqdm.training.job import Callbacks
 
     unit = "bits per point" if per_point else "bpp"
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
+        done: dict[int | None, Progress] = {}
 
         def progress(seen: Progress) -> None:
-            left = seen.seconds / seen.iteration * (total - seen.iteration)
-            bar.update(task, completed=seen.iteration, description=f"{seen.total_bpp:.3f} {unit}")
-            steps = " ".join(f"{bpp:.3f}" for bpp in seen.step_bpp) if seen.schedule.n_steps <= 8 else ""
-            by_step = f" (by step: {steps})" if steps else ""
-            line = f"{seen.iteration}/{total}  {seen.total_bpp:.3f} {unit}{by_step}  gradient {seen.grad_norm:.2g}"
-            console.print(f"{line}  {left / 60:.1f} min left")
+            done[seen.part] = seen
+            rates = {name: rate for part in done.values() for name, rate in part.rates_bpp.items()}
+            together = replace(seen, rates_bpp=rates, iteration=sum(part.iteration for part in done.values()))
+            left = sum(part.seconds for part in done.values()) / together.iteration * (total - together.iteration)
+            bar.update(task, completed=together.iteration, description=f"{together.total_bpp:.3f} {unit}")
+            console.print(f"{_line(together, total, unit)}  gradient {seen.grad_norm:.2g}  {left / 60:.1f} min left")
 
         def validated(iteration: int, result: Validated) -> None:
             real = "" if result.file_bpp is None else f", files {result.file_bpp:.3f}"
             console.print(f"{iteration}/{total}  validation: ideal {result.ideal_bpp:.3f} {unit}{real}")
 
-        def resumed(iteration: int) -> None:
-            bar.update(task, completed=iteration)
-            console.print(f"going on after iteration {iteration}")
+        def resumed(iteration: int, part: int | None) -> None:
+            of = "" if part is None else f" of step {part + 1}"
+            console.print(f"going on after iteration {iteration}{of}")
 
         yield Callbacks(progress, validated, resumed)
+
+
+def _line(progress: Progress, total: int, unit: str) -> str:
+    """How far it is, with the rate of each step if they are few; a dash for those not trained yet."""
+    steps = " ".join("-" if math.isnan(bpp) else f"{bpp:.3f}" for bpp in progress.step_bpp)
+    by_step = f" (by step: {steps})" if progress.schedule.n_steps <= 8 else ""
+    return f"{progress.iteration}/{total}  {progress.total_bpp:.3f} {unit}{by_step}"

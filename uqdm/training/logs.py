@@ -17,24 +17,35 @@ from uqdm.training.validation import Validated
 
 TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
-RATES = ("prior", "last_stage", "picture")
+RATES = ("prior", "last_stage")
 MAX_STEPS = 32
 """Longer schedules have no column for each step."""
 
 
 class Logs:
-    """Writes what is reported below ``folder``. Rows after iteration ``since``, of a killed run, are dropped."""
+    """Writes what is reported below ``folder``. Rows after iteration ``since``, of a killed run, are dropped.
 
-    def __init__(self, folder: Path, n_steps: int, since: int, *, tensorboard: bool):
+    ``part`` is the step, where a run is about one alone: it then has files of its own.
+    """
+
+    def __init__(self, folder: Path, n_steps: int, since: int, *, part: int | None = None):
         self._steps = range(1, n_steps + 1) if n_steps <= MAX_STEPS else range(0)
+        name = "" if part is None else f"step-{part + 1}-"
         columns = ["iteration", "seconds", "total_bpp", *(f"step_{i}_bpp" for i in self._steps)]
-        columns += [f"{name}_bpp" for name in RATES] + ["grad_norm", "learning_rate", "slope", "gamma_max"]
-        self._training = _Table(folder / TRAINING_LOG, columns, since)
+        columns += [
+            *(f"{rate}_bpp" for rate in RATES),
+            "x_hat_error",
+            "grad_norm",
+            "learning_rate",
+            "slope",
+            "gamma_max",
+        ]
+        self._training = _Table(folder / f"{name}{TRAINING_LOG}", columns, since)
         columns = ["iteration", "ideal_bpp", *(f"step_{i}_bpp" for i in self._steps), "last_stage_bpp", "file_bpp"]
         columns += [f"step_{i}_psnr_db" for i in self._steps]
-        self._validation = _Table(folder / VALIDATION_LOG, columns, since)
+        self._validation = _Table(folder / f"{name}{VALIDATION_LOG}", columns, since)
         self._pictures = folder / PICTURES
-        self._board = _board(folder / TENSORBOARD, since) if tensorboard else None
+        self._board = _board(folder / TENSORBOARD / name, since) if has_tensorboard() else None
 
     def progress(self, progress: Progress) -> None:
         """Adds a row to the training log."""
@@ -43,6 +54,7 @@ class Logs:
             "seconds": progress.seconds,
             "total_bpp": progress.total_bpp,
             **{f"{name}_bpp": rate for name, rate in progress.rates_bpp.items()},
+            "x_hat_error": progress.rates_bpp.get("x_hat_error"),
             "grad_norm": progress.grad_norm,
             "learning_rate": progress.learning_rate,
             "slope": progress.schedule.slope,
@@ -101,28 +113,32 @@ def _board(folder: Path, since: int) -> Any:
 
 
 class _Table:
-    """A CSV file whose first column is the iteration."""
+    """A CSV file whose first column is the iteration; made when its first row comes."""
 
     def __init__(self, file: Path, columns: list[str], since: int):
-        kept = _rows_until(file, columns, since)
-        self._columns = columns
-        self._file: TextIO = file.open("w", newline="")
-        self._writer = csv.writer(self._file)
-        self._writer.writerows([columns, *kept])
-        self._file.flush()
+        self._file, self._columns = file, columns
+        self._opened: TextIO | None = None
+        if file.is_file():
+            self._open(_rows_until(file, columns, since))
 
     def add(self, values: dict[str, Any]) -> None:
         """Adds a row; columns without a value stay empty."""
-        self._writer.writerow([_text(values.get(column)) for column in self._columns])
-        self._file.flush()
+        opened = self._opened or self._open([])
+        csv.writer(opened).writerow([_text(values.get(column)) for column in self._columns])
+        opened.flush()
+
+    def _open(self, rows: list[list[str]]) -> TextIO:
+        self._opened = self._file.open("w", newline="")
+        csv.writer(self._opened).writerows([self._columns, *rows])
+        self._opened.flush()
+        return self._opened
 
     def close(self) -> None:
-        self._file.close()
+        if self._opened is not None:
+            self._opened.close()
 
 
 def _rows_until(file: Path, columns: list[str], since: int) -> list[list[str]]:
-    if not file.is_file():
-        return []
     with file.open(newline="") as opened:
         heading, *rows = list(csv.reader(opened)) or [[]]
     return [row for row in rows if heading == columns and len(row) == len(columns) and int(row[0]) <= since]

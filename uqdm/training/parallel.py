@@ -23,8 +23,10 @@ from ray.util.queue import Empty, Queue
 from torch import nn
 
 from uqdm.bench.ray_session import ray_session
+from uqdm.training.job import Callbacks, Job
 from uqdm.training.objective import Objective
-from uqdm.training.run import Callbacks, Job, run
+from uqdm.training.recipe import Recipe
+from uqdm.training.run import run
 from uqdm.training.trainer import TrainingError
 
 RAY_FOLDER = ".ray"
@@ -43,28 +45,29 @@ def train_in_parallel(job: Job, n_workers: int, callbacks: Callbacks) -> None:
         messages = Queue(actor_options={"num_cpus": 0})
         trainer = TorchTrainer(
             _work,
-            train_loop_config={"job": _absolute(job), "messages": messages},
+            train_loop_config={"job": absolute(job), "messages": messages},
             scaling_config=ray.train.ScalingConfig(
                 num_workers=n_workers, use_gpu=use_gpu, resources_per_worker={"GPU": 1} if use_gpu else {"CPU": 1}
             ),
             run_config=ray.train.RunConfig(name=job.config.name, storage_path=str(job.out.absolute() / RAY_FOLDER)),
         )
-        with _passing_on(messages, callbacks):
+        with passing_on(messages, callbacks):
             try:
                 trainer.fit()
             except Exception as error:
-                raise TrainingError(f"a worker failed: {_cause(error)}") from error
+                raise TrainingError(f"a worker failed: {cause(error)}") from error
     shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
 
 
 def _check_batches(job: Job, n_workers: int) -> None:
-    recipe = job.config.recipe
-    for n in {*(recipe.batch_sizes or []), recipe.batch_size} - {None}:
-        if n is not None and n % n_workers:
+    assert isinstance(job.config.recipe, Recipe)
+    for n in job.config.recipe.all_batch_sizes:
+        if n % n_workers:
             raise TrainingError(f"{n_workers} workers cannot share batches of {n}: choose multiples of {n_workers}")
 
 
-def _absolute(job: Job) -> Job:
+def absolute(job: Job) -> Job:
+    """The job with paths that hold in any working directory."""
     data, config = job.config.data, job.config
     kind, _, argument = (data.source or "").partition(":")
     if argument:
@@ -73,13 +76,13 @@ def _absolute(job: Job) -> Job:
     return dataclasses.replace(job, config=dataclasses.replace(config, data=data, init=init), out=job.out.absolute())
 
 
-def _cause(error: BaseException) -> BaseException:
+def cause(error: BaseException) -> BaseException:
     """The first error behind those that Ray wraps around it."""
     failures = getattr(error, "worker_failures", None)
     if failures:
-        return _cause(next(iter(failures.values())))
+        return cause(next(iter(failures.values())))
     inner = getattr(error, "cause", None) or error.__cause__
-    return _cause(inner) if isinstance(inner, BaseException) and inner is not error else error
+    return cause(inner) if isinstance(inner, BaseException) and inner is not error else error
 
 
 def _work(given: dict[str, Any]) -> None:
@@ -91,12 +94,17 @@ def _work(given: dict[str, Any]) -> None:
         job = dataclasses.replace(job, device=str(ray.train.torch.get_device()))
     else:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // n_workers))
-    callbacks = Callbacks(
+    callbacks = forwarding(messages) if worker == 0 else Callbacks()
+    run(job, callbacks, worker=worker, n_workers=n_workers, wrap=_shared)
+
+
+def forwarding(messages: Queue) -> Callbacks:
+    """Callbacks of a worker, which :func:`passing_on` calls in the process that started it."""
+    return Callbacks(
         lambda progress: messages.put(("progress", (progress,))),
         lambda iteration, result: messages.put(("validated", (iteration, result))),
-        lambda iteration: messages.put(("resumed", (iteration,))) if worker == 0 else None,
+        lambda iteration, part: messages.put(("resumed", (iteration, part))),
     )
-    run(job, callbacks, worker=worker, n_workers=n_workers, wrap=_shared)
 
 
 def _shared(objective: Objective) -> nn.Module:
@@ -105,7 +113,7 @@ def _shared(objective: Objective) -> nn.Module:
 
 
 @contextmanager
-def _passing_on(messages: Queue, callbacks: Callbacks) -> Iterator[None]:
+def passing_on(messages: Queue, callbacks: Callbacks) -> Iterator[None]:
     """Calls back in this process what the first worker reports, while the block runs."""
     done = threading.Event()
 

@@ -87,6 +87,13 @@ def restore(training: Training, config: dict[str, Any], file: Path) -> None:
     training.start_feed(rng)
 
 
+def trained_averages(file: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights of a checkpoint's denoiser, those that were trained."""
+    trained = read_state(file)["updates"]
+    averages = _below("averages.", safetensors.torch.load_file(file))
+    return _below("denoiser.", {name: averages[name] for name in trained})
+
+
 def _differ(key: str, first: dict[str, Any], second: dict[str, Any]) -> bool:
     return first.get(key) != second.get(key)
 

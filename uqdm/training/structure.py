@@ -39,11 +39,7 @@ def build(cls: type[T], data: Any, where: str) -> T:
             near = difflib.get_close_matches(str(key), known, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise TrainingConfigError(f"{where}: unknown key {key!r}{hint}; known: {', '.join(sorted(known))}")
-    missing = [
-        name
-        for name, item in known.items()
-        if name not in data and item.default is MISSING and item.default_factory is MISSING
-    ]
+    missing = [name for name in known if name in _required(cls) and name not in data]
     if missing:
         raise TrainingConfigError(f"{where}: {', '.join(missing)} must be given")
     types_of = get_type_hints(cls)
@@ -69,7 +65,7 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
     if origin in (Union, types.UnionType):
         if value is None:
             return None
-        return _convert(next(item for item in arguments if item is not type(None)), value, where)
+        return _convert(_fitting([item for item in arguments if item is not type(None)], value), value, where)
     if is_dataclass(wanted):
         return build(wanted, value, where)  # type: ignore[arg-type]
     if origin in (list, tuple):
@@ -79,6 +75,17 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
             raise TrainingConfigError(f"{where}: expected keys and values, got {_shown(value)}")
         return value
     return _scalar(wanted, value, where)
+
+
+def _fitting(kinds: list[Any], value: Any) -> Any:
+    """Of several dataclasses the first whose required fields are all there, else the first."""
+    given = set(value) if isinstance(value, dict) else set()
+    fit = [kind for kind in kinds if is_dataclass(kind) and _required(kind) <= given]
+    return fit[0] if fit else kinds[0]
+
+
+def _required(cls: Any) -> set[str]:
+    return {item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING}
 
 
 def _sequence(origin: Any, arguments: tuple[Any, ...], value: Any, where: str) -> Any:

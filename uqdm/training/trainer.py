@@ -17,9 +17,9 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
-from uqdm.training.config import Recipe
 from uqdm.training.data import Feed, Source, Tiles
 from uqdm.training.objective import Objective, Rates
+from uqdm.training.recipe import Plan, Recipe, SeparateRecipe
 
 AHEAD = 2  # batches of slow sources that are read while the network works
 MAX_GAMMA = 30.0
@@ -53,6 +53,8 @@ class Progress:
     grad_norm: float
     learning_rate: float
     schedule: Schedule
+    part: int | None = None
+    """The step that the run is about, where it is about one alone."""
 
     @property
     def step_bpp(self) -> list[float]:
@@ -62,74 +64,74 @@ class Progress:
     @property
     def total_bpp(self) -> float:
         """All that is known of the rate of an image."""
-        if "steps" in self.rates_bpp:
-            return sum(self.rates_bpp[name] for name in ("prior", "steps", "last_stage") if name in self.rates_bpp)
-        return sum(self.rates_bpp.values())
+        steps = [self.rates_bpp["steps"]] if "steps" in self.rates_bpp else self.step_bpp
+        ends = [self.rates_bpp[name] for name in ("prior", "last_stage") if name in self.rates_bpp]
+        return sum(rate for rate in (*steps, *ends) if not math.isnan(rate))
 
 
 class Training:
     """A training run: all that a checkpoint holds, and how it advances by an iteration.
 
     With several workers each has one of these, with the same random streams; each takes its part of every batch.
-    ``wrap`` makes the module that computes the loss of the objective, by default the objective itself.
+    ``part`` is the step, where a run is about one alone. ``wrap`` makes the module that computes the loss of the
+    objective, by default the objective itself.
     """
 
     def __init__(
         self,
         objective: Objective,
-        recipe: Recipe,
+        plan: Plan,
         source: Source,
         image_size: int,
         *,
         device: str = "cpu",
         worker: int = 0,
         n_workers: int = 1,
+        part: int | None = None,
         wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
     ):
         self.objective = objective.to(device)
-        self.recipe, self.source, self.image_size, self.device = recipe, source, image_size, torch.device(device)
-        self.worker, self.n_workers = worker, n_workers
+        self.plan, self.source, self.image_size, self.device = plan, source, image_size, torch.device(device)
+        learning, (data_seed, noise_seed) = plan.learning, plan.seeds
+        self.worker, self.n_workers, self.part = worker, n_workers, part
         groups: list[dict[str, Any]] = [{"params": list(self.objective.denoiser.parameters())}]
         if self.objective.schedule.is_learned:  # not decayed: its zero means nothing
             groups.append({"params": list(self.objective.schedule.parameters()), "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(
             groups,
-            lr=recipe.learning_rate,
-            betas=recipe.betas,
-            weight_decay=recipe.weight_decay,
+            lr=learning.learning_rate,
+            betas=learning.betas,
+            weight_decay=learning.weight_decay,
         )
-        self.averages = Averages(self.objective, recipe.ema_decay)
-        self.noise = torch.Generator(self.device).manual_seed(recipe.seed)
-        torch.manual_seed(recipe.seed)  # dropout
-        self.start_feed(np.random.default_rng(recipe.seed))
-        self.iteration, self.seconds, self.means = 0, 0.0, self._no_means()
+        self.averages = Averages(self.objective, learning.ema_decay)
+        self.noise = torch.Generator(self.device).manual_seed(noise_seed)
+        torch.manual_seed(noise_seed)  # dropout
+        self.iteration, self.seconds = 0, 0.0
+        self.means: dict[str, float] = {}
+        self.start_feed(np.random.default_rng(data_seed))
         self.objective.train()
-        if recipe.compile:
+        if learning.compile:
             self.objective.denoiser.compile()
         self._loss = wrap(self.objective)
 
     def start_feed(self, rng: np.random.Generator) -> None:
-        """Draws batches from here on with ``rng``."""
-        self.feed = Feed(self._draw, rng, ahead=AHEAD if self.source.is_slow else 0)
-
-    def _no_means(self) -> dict[str, float]:
-        n_steps = self.objective.schedule.n_steps
-        return {f"step_{i + 1}": math.nan for i in range(n_steps)} if self.recipe.objective == "steps" else {}
+        """Draws batches from the present iteration on with ``rng``."""
+        self.feed = Feed(self._draw, rng, self.iteration, ahead=AHEAD if self.source.is_slow else 0)
 
     # ---- an iteration ---------------------------------------------------------------------------------------
 
     def advance(self) -> Progress:
         """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
-        began, recipe = time.monotonic(), self.recipe
+        began = time.monotonic()
         batch = self.feed.next()
-        learning_rate = recipe.rate_at(self.iteration)
+        learning_rate = self.plan.rate_at(self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad(set_to_none=True)
         loss, rates = self._loss(*self._inputs(batch))
         self._check_loss(loss, batch)
         loss.backward()
-        grad_norm = float(nn.utils.clip_grad_norm_(self.objective.parameters(), recipe.clip_norm))
+        grad_norm = float(nn.utils.clip_grad_norm_(self.objective.parameters(), self.plan.learning.clip_norm))
         if not math.isfinite(grad_norm):
             raise TrainingError(f"iteration {self.iteration}: the gradient's norm is {grad_norm}; {_REMEDY}")
         self.optimizer.step()
@@ -140,21 +142,14 @@ class Training:
         self.iteration += 1
         self.seconds += time.monotonic() - began
         schedule = self.objective.schedule.fixed()
-        return Progress(self.iteration, self.seconds, dict(self.means), grad_norm, learning_rate, schedule)
+        means = dict(self.means)
+        return Progress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.part)
 
-    def _draw(self, rng: np.random.Generator) -> Batch:
-        recipe = self.recipe
-        steps: int | np.ndarray | None = None
-        n_steps = self.objective.schedule.n_steps
-        n, size = recipe.batch_size or 1, recipe.crop_size or self.image_size
-        if recipe.step_shares is not None and recipe.batch_sizes is not None and recipe.crop_sizes is not None:
-            steps = int(rng.choice(n_steps, p=recipe.step_shares))
-            n, size = recipe.batch_sizes[steps], recipe.crop_sizes[steps]
-        elif recipe.objective == "random_step":
-            steps = rng.integers(n_steps, size=n)
-        plan = self.source.plan(n, size, rng)
-        rows = slice(self.worker * n // self.n_workers, (self.worker + 1) * n // self.n_workers)
-        return Batch(self.source.load(plan[rows]), n, rows, steps)
+    def _draw(self, rng: np.random.Generator, iteration: int) -> Batch:
+        choice = self.plan.choose(iteration, self.objective.schedule.n_steps, rng)
+        plan = self.source.plan(choice.n, choice.size or self.image_size, rng)
+        rows = slice(self.worker * choice.n // self.n_workers, (self.worker + 1) * choice.n // self.n_workers)
+        return Batch(self.source.load(plan[rows]), choice.n, rows, choice.steps)
 
     def _inputs(self, batch: Batch) -> tuple[Any, ...]:
         x = self.objective.levels.to_data(batch.images_uint8).to(self.device)
@@ -166,15 +161,22 @@ class Training:
         n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.objective.schedule.n_steps
         noise = self.objective.draw(blank, n_noises, self.noise)
         mine = noise if self.n_workers == 1 else noise.rows(batch.rows)
+        early = self.plan.learning.unbounded_at(self.iteration)
         if isinstance(batch.steps, np.ndarray):
-            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device)
-        return x, mine, batch.steps
+            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), early
+        return x, mine, batch.steps, early
 
     def _of_all_workers(self, rates: Rates) -> dict[str, float]:
         """Means over the workers; some may not have had samples of some steps."""
         if self.n_workers == 1:
             return {name: float(rate) for name, rate in rates.items()}
-        names = ["prior", "steps", "last_stage", *(f"step_{i + 1}" for i in range(self.objective.schedule.n_steps))]
+        names = [
+            "prior",
+            "steps",
+            "last_stage",
+            "x_hat_error",
+            *(f"step_{i + 1}" for i in range(self.objective.schedule.n_steps)),
+        ]
         sums = torch.tensor([[float(rates.get(name, 0.0)), float(name in rates)] for name in names], device=self.device)
         torch.distributed.all_reduce(sums)
         return {name: total / count for name, (total, count) in zip(names, sums.tolist(), strict=True) if count}
@@ -245,18 +247,20 @@ def train(
 def make_objective(
     denoiser: Denoiser,
     schedule: Schedule,
-    recipe: Recipe,
+    recipe: Recipe | SeparateRecipe,
     *,
     process: str = "uniform",
     levels: Levels = IMAGE_LEVELS,
 ) -> Objective:
     """The objective that a recipe asks for."""
+    whole = recipe if isinstance(recipe, Recipe) else None
     return Objective(
         denoiser,
-        LearnedSchedule(schedule, recipe.learned_schedule),
+        LearnedSchedule(schedule, whole.learned_schedule if whole else ()),
         process=process,
         levels=levels,
-        start=recipe.starts_from,
-        last_stage=recipe.counts_last_stage,
+        start=whole.starts_from if whole else "prior",
+        last_stage=whole is not None and whole.counts_last_stage,
         autocast=recipe.bfloat16,
+        x_hat_weight=recipe.x_hat_weight,
     )

@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """Calls ``draw(rng)`` again and again; ``ahead`` results are kept ready by a thread of their own.
+    """Calls ``draw(rng, number)`` for one number after the other; ``ahead`` results are kept ready by a thread.
 
     ``state`` is the random state from which the next batch is drawn, whatever has been drawn ahead of it.
 
-    >>> feed = Feed(lambda rng: int(rng.integers(100)), np.random.default_rng(0), ahead=2)
+    >>> feed = Feed(lambda rng, number: int(rng.integers(100)), np.random.default_rng(0), ahead=2)
     >>> first, state, second = feed.next(), feed.state, feed.next()
     >>> rng = np.random.default_rng()
     >>> rng.bit_generator.state = state
@@ -25,15 +25,17 @@ class Feed(Generic[T]):
     True
     """
 
-    def __init__(self, draw: Callable[[np.random.Generator], T], rng: np.random.Generator, ahead: int = 0):
-        self._draw, self._rng, self._ahead = draw, rng, ahead
+    def __init__(
+        self, draw: Callable[[np.random.Generator, int], T], rng: np.random.Generator, number: int = 0, ahead: int = 0
+    ):
+        self._draw, self._rng, self._number, self._ahead = draw, rng, number, ahead
         self._pool = ThreadPoolExecutor(1) if ahead else None  # one thread: the draws keep their order
         self._waiting: deque[Future[tuple[dict[str, Any], T]]] = deque()
 
     def next(self) -> T:
         """The next batch."""
         if self._pool is None:
-            return self._draw(self._rng)
+            return self._drawn()
         self._fill(self._ahead + 1)
         return self._waiting.popleft().result()[1]
 
@@ -51,7 +53,11 @@ class Feed(Generic[T]):
             self._waiting.append(self._pool.submit(self._stated))
 
     def _stated(self) -> tuple[dict[str, Any], T]:
-        return self._rng.bit_generator.state, self._draw(self._rng)  # type: ignore[return-value]
+        return self._rng.bit_generator.state, self._drawn()  # type: ignore[return-value]
+
+    def _drawn(self) -> T:
+        self._number += 1
+        return self._draw(self._rng, self._number - 1)
 
     def close(self) -> None:
         """Ends the thread, if there is one."""
