@@ -124,6 +124,26 @@ def save(folder: str | os.PathLike[str], config: dict[str, Any], denoiser: nn.Mo
     write_config(path, config)
 
 
+def export(model: Model, folder: str | os.PathLike[str], layout: str) -> None:
+    """Writes a loaded model in the project's ``own`` layout, or in the ``published`` one (see :mod:`published`).
+
+    The copy has the model's digest (in the published layout only if float32 holds the schedule exactly). Raises
+    :class:`CheckpointError` where the published layout has no place for the model, or a model is there already.
+    """
+    path = Path(folder)
+    if any((path / name).exists() for name in (CONFIG, WEIGHTS, published.WEIGHTS)):
+        raise CheckpointError(f"{path}: a model is there already; name another folder")
+    if layout == "own":
+        save(path, model.config, model.denoiser)
+        return
+    if not isinstance(model.denoiser, UNetDenoiser) or model.process != "uniform":
+        raise CheckpointError(f"{model.name}: the published layout holds only the published kind of network")
+    provenance = model.config.get("training", {})
+    recipe = provenance.get("recipe") if isinstance(provenance, dict) else None
+    step = int(recipe["n_iterations"]) if recipe else 0
+    published.write(path, model.denoiser, model.schedule, step=step, recipe=recipe)
+
+
 def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Writes a model's ``config.json``, in one move."""
     write_file(folder / CONFIG, (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode())
@@ -156,9 +176,9 @@ def _load_own(path: Path, config: dict[str, Any]) -> Model:
 
 def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
     own, tensors = published.read(path, config, averaged=weights == "ema")
-    denoiser, schedule = build(own)
+    denoiser, _ = build(own)
     _fill(denoiser, tensors, path / published.WEIGHTS)
-    return _finish(path.name, denoiser, schedule, own, config["model"])
+    return as_model(path.name, denoiser, own)
 
 
 def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], file: Path) -> None:
@@ -171,13 +191,8 @@ def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], file: Path) -> No
 def as_model(name: str, denoiser: Denoiser, config: dict[str, Any]) -> Model:
     """A model of weights in memory; ``config`` is that of the project's own layout."""
     schedule = build_schedule(config)
-    return _finish(name, denoiser, schedule, config, {key: config[key] for key in _DESCRIBING if key in config})
-
-
-def _finish(
-    name: str, denoiser: Denoiser, schedule: Schedule, config: dict[str, Any], described: dict[str, Any]
-) -> Model:
     denoiser.eval().requires_grad_(False)
+    described = {key: config[key] for key in _DESCRIBING if key in config}
     digest = _digest(denoiser, schedule, described)
     return Model(name, denoiser, schedule, int(config["image_size"]), config, digest)
 

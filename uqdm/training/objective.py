@@ -49,6 +49,18 @@ PROCESSES = {
 
 
 @dataclass(frozen=True)
+class Weights:
+    """Of what the loss has beside the rate: x_hat's error, and the rate that there would be if no density were cut off
+    where x cannot be."""
+
+    x_hat: float = 0.0
+    unbounded: float = 0.0
+
+
+RATE_ALONE = Weights()
+
+
+@dataclass(frozen=True)
 class Noise:
     """All noise of a batch: ``start`` N(0, 1) for z_T, and for the steps from the first what the process adds."""
 
@@ -64,8 +76,7 @@ class Objective(nn.Module):
     """A denoiser with its schedule, and the rates that training lowers.
 
     ``start`` says whether z_T is a sample of its ``posterior`` q(z_T | x), or as in coding of the ``prior``.
-    With ``autocast`` the network computes in bfloat16 where it may; rates are float32. ``x_hat_weight`` is the weight
-    of x_hat's error beside the rate.
+    With ``autocast`` the network computes in bfloat16 where it may; rates are float32.
     """
 
     def __init__(
@@ -78,12 +89,11 @@ class Objective(nn.Module):
         start: str = "posterior",
         last_stage: bool = True,
         autocast: bool = False,
-        x_hat_weight: float = 0.0,
     ):
         super().__init__()
         self.denoiser, self.schedule = denoiser, schedule
         self.process, self.levels, self.start = process, levels, start
-        self.last_stage, self.autocast, self.x_hat_weight = last_stage, autocast, x_hat_weight
+        self.last_stage, self.autocast = last_stage, autocast
 
     def draw(self, blank: Callable[[], torch.Tensor], n_steps: int, generator: torch.Generator) -> Noise:
         """Draws z_T's noise, then that of ``n_steps`` steps; ``blank`` makes an empty tensor."""
@@ -92,28 +102,27 @@ class Objective(nn.Module):
         return Noise(start, [process.draw(blank(), generator) for _ in range(n_steps)])
 
     def forward(
-        self, x: torch.Tensor, noise: Noise, steps: int | torch.Tensor | None, unbounded_weight: float = 0.0
+        self, x: torch.Tensor, noise: Noise, steps: int | torch.Tensor | None, weights: Weights = RATE_ALONE
     ) -> tuple[torch.Tensor, Rates]:
         """The loss in bits per pixel, and the rates that it is made of (without gradient). x is [B, C, H, W].
 
         ``steps`` is one step (its rate is the loss), a step for each sample, int64 [B] (T times their mean rate,
-        with the ends of the bound), or None (the whole bound). ``unbounded_weight`` is the weight, beside the rate, of
-        the rate that there would be if the density were not cut off where x cannot be.
+        with the ends of the bound), or None (the whole bound).
         """
         if isinstance(steps, torch.Tensor):
-            return self._random_steps(x, noise, steps)
+            return self._random_steps(x, noise, steps, weights)
         chosen = range(self.schedule.n_steps) if steps is None else [steps]
         path = self._path(x, noise, max(chosen) + 1)
         losses, rates, errors = [], {}, []
         for index in chosen:
-            cost = self._cost(x, path[index], path[index + 1].z, self.schedule.step(index), unbounded_weight)
+            cost = self._cost(x, path[index], path[index + 1].z, self.schedule.step(index), weights)
             losses.append(cost.rate)
             rates[f"step_{index + 1}"] = cost.rate
             errors.append(cost.x_hat_error)
-            if self.x_hat_weight:
-                losses.append(self.x_hat_weight * cost.x_hat_error)
-            if unbounded_weight:
-                losses.append(unbounded_weight * cost.unbounded)
+            if weights.x_hat:
+                losses.append(weights.x_hat * cost.x_hat_error)
+            if weights.unbounded:
+                losses.append(weights.unbounded * cost.unbounded)
         if steps is None:
             ends = self._ends(x, path[-1].z)
             losses, rates = [*losses, *ends.values()], {**rates, **ends}
@@ -143,10 +152,10 @@ class Objective(nn.Module):
 
     # ---- rates ----------------------------------------------------------------------------------------------
 
-    def _cost(self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, step: Step, unbounded_weight: float) -> _Cost:
+    def _cost(self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, step: Step, weights: Weights) -> _Cost:
         opened, prediction = self._predict(x, known.z, z_s, step)
         rate = self._bits(x, known, z_s, prediction, step).sum() / _pixels(x)
-        separate = unbounded_weight > 0 and known.window is not None
+        separate = weights.unbounded > 0 and known.window is not None
         unbounded = self._bits(x, _Latent(known.z), z_s, prediction, step).sum() / _pixels(x) if separate else rate
         error = (opened.x_hat.to(x.dtype) - x).square().mean() / _best_error(step)
         return _Cost(rate, unbounded, error)
@@ -175,7 +184,9 @@ class Objective(nn.Module):
             ends["last_stage"] = last_stage_bits(x, z_0, last, self.levels).sum() / _pixels(x)
         return ends
 
-    def _random_steps(self, x: torch.Tensor, noise: Noise, steps: torch.Tensor) -> tuple[torch.Tensor, Rates]:
+    def _random_steps(
+        self, x: torch.Tensor, noise: Noise, steps: torch.Tensor, weights: Weights
+    ) -> tuple[torch.Tensor, Rates]:
         n_steps = self.schedule.n_steps
         z_t, z_0 = self._marginals(x, noise, steps)
         noises = torch.stack(noise.steps)[steps, torch.arange(len(x), device=x.device)]
@@ -188,7 +199,7 @@ class Objective(nn.Module):
             bits, errors = bits.index_add(0, rows, part), errors.index_add(0, rows, error)
         per_pixel = bits * (len(x) / _pixels(x))
         rates = {"steps": n_steps * per_pixel.mean(), **self._ends(x, z_0)}
-        losses = [*rates.values(), *([self.x_hat_weight * n_steps * errors.mean()] if self.x_hat_weight else [])]
+        losses = [*rates.values(), *([weights.x_hat * n_steps * errors.mean()] if weights.x_hat else [])]
         for index in steps.unique().tolist() if n_steps <= MAX_REPORTED else ():
             rates[f"step_{index + 1}"] = per_pixel[steps == index].mean()
         return _sum(losses), _detached({**rates, "x_hat_error": errors.mean()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,8 +24,6 @@ class Learning:
     betas: tuple[float, float] = (0.9, 0.99)
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    x_hat_weight: float = 0.0
-    """Weight, beside the rate in bits per pixel, of x_hat's squared error over that of the best linear estimate."""
     unbounded_weight: float = 0.0
     """Weight of the rate without bounds at first; falls linearly to 0 over ``unbounded_until`` iterations."""
     unbounded_until: int = 5000
@@ -36,7 +35,7 @@ class Learning:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "clip_norm"):
             require(getattr(self, name) > 0, name, getattr(self, name), "must be positive")
-        for name in ("weight_decay", "warm_up", "seed", "x_hat_weight", "unbounded_weight"):
+        for name in ("weight_decay", "warm_up", "seed", "unbounded_weight"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "must not be negative")
         for name, value in (("ema_decay", self.ema_decay), ("betas[0]", self.betas[0]), ("betas[1]", self.betas[1])):
             require(0 <= value < 1, name, value, "must be in [0, 1)")
@@ -70,6 +69,8 @@ class Recipe(Learning):
     """Probability that an iteration trains the step."""
     batch_sizes: list[int] | None = None
     crop_sizes: list[int] | None = None
+    x_hat_weight: float = 0.0
+    """Weight, beside the rate in bits per pixel, of x_hat's squared error over that of the best linear estimate."""
     decay: str = "cosine"
     """How the learning rate falls after warm-up: ``cosine`` (to 2 %) or ``none``."""
     objective: str = "steps"
@@ -99,6 +100,7 @@ class Recipe(Learning):
             total = sum(self.step_shares)
             require(abs(total - 1) < 1e-9 and min(self.step_shares) >= 0, "step_shares", total, "must sum to 1")
         require(not (one_step and self.last_stage), "last_stage", True, "not for the objective steps")
+        require(self.x_hat_weight >= 0, "x_hat_weight", self.x_hat_weight, "must not be negative")
         require(self.n_iterations > 0, "n_iterations", self.n_iterations, "must be positive")
         sizes = [*(self.batch_sizes or []), *(self.crop_sizes or []), self.batch_size or 1, self.crop_size or 1]
         require(min(sizes) >= 1, "batch_sizes, crop_sizes", sizes, "must be at least 1")
@@ -155,6 +157,10 @@ class Recipe(Learning):
         n = self.batch_size or 1
         return Choice(rng.integers(n_steps, size=n) if self.objective == "random_step" else None, n, self.crop_size)
 
+    def x_hat_weight_at(self, iteration: int) -> float:
+        """Always the same."""
+        return self.x_hat_weight
+
     def rate_at(self, iteration: int) -> float:
         """Learning rate: linear warm-up, then (or at once) a cosine down to 2 %, unless ``decay`` is ``none``."""
         warm = self.warm(iteration)
@@ -198,6 +204,9 @@ class Plan(Protocol):
     def rate_at(self, iteration: int) -> float:
         """Learning rate."""
 
+    def x_hat_weight_at(self, iteration: int) -> float:
+        """Weight of the error of x_hat."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeparateRecipe(Learning):
@@ -209,17 +218,19 @@ class SeparateRecipe(Learning):
     iterations: list[int]
     batch_sizes: list[list[list[int]]]
     """For each step pairs of a first iteration, from 0 on, and the batch size from there."""
+    x_hat_weights: list[list[list[float]]]
+    """For each step such pairs with the weight of the error of x_hat, for pictures, beside the rate in bpp."""
     crop_sizes: list[int]
     cool_down: list[int]
     """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
-    x_hat_weight: float = 0.5
     unbounded_weight: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for pairs in self.batch_sizes:
-            begins = bool(pairs) and all(len(pair) == 2 for pair in pairs) and pairs[0][0] == 0
-            require(begins, "batch_sizes", pairs, "the pairs [iteration, size] of each step must begin at iteration 0")
+        for name in ("batch_sizes", "x_hat_weights"):
+            for pairs in getattr(self, name):
+                begins = bool(pairs) and all(len(pair) == 2 for pair in pairs) and pairs[0][0] == 0
+                require(begins, name, pairs, "the pairs [iteration, value] of each step must begin at iteration 0")
         require(min(self.iterations) >= 1, "iterations", self.iterations, "must be at least 1")
         require(min(self.crop_sizes) >= 1, "crop_sizes", self.crop_sizes, "must be at least 1")
 
@@ -231,7 +242,8 @@ class SeparateRecipe(Learning):
     @property
     def counts(self) -> dict[str, int]:
         """Lengths of the lists that have an entry for each step."""
-        return {name: len(getattr(self, name)) for name in ("iterations", "batch_sizes", "crop_sizes", "cool_down")}
+        names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down")
+        return {name: len(getattr(self, name)) for name in names}
 
     @property
     def largest_crop(self) -> int:
@@ -277,13 +289,22 @@ class StepPlan:
 
     def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> Choice:
         """Always this step."""
-        n = [size for first, size in self.recipe.batch_sizes[self.index] if first <= iteration][-1]
+        n = int(_at(self.recipe.batch_sizes[self.index], iteration))
         return Choice(self.index, n, self.recipe.crop_sizes[self.index])
+
+    def x_hat_weight_at(self, iteration: int) -> float:
+        """Weight of the error of x_hat at an iteration from 0 on."""
+        return _at(self.recipe.x_hat_weights[self.index], iteration)
 
     def rate_at(self, iteration: int) -> float:
         """Learning rate at an iteration from 0 on."""
         left = (self.n_iterations - iteration) / max(1, self.recipe.cool_down[self.index])
         return self.recipe.learning_rate * min(self.recipe.warm(iteration), left)
+
+
+def _at(pairs: Sequence[Sequence[float]], iteration: int) -> float:
+    """The value of the last pair that begins at or before the iteration."""
+    return next(value for first, value in reversed(pairs) if first <= iteration)
 
 
 def require(holds: bool, name: str, value: Any, remedy: str) -> None:

@@ -18,7 +18,7 @@ from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
 from uqdm.training.data import Feed, Source, Tiles
-from uqdm.training.objective import Objective, Rates
+from uqdm.training.objective import Objective, Rates, Weights
 from uqdm.training.recipe import Plan, Recipe, SeparateRecipe
 
 AHEAD = 2  # batches of slow sources that are read while the network works
@@ -161,10 +161,10 @@ class Training:
         n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.objective.schedule.n_steps
         noise = self.objective.draw(blank, n_noises, self.noise)
         mine = noise if self.n_workers == 1 else noise.rows(batch.rows)
-        early = self.plan.learning.unbounded_at(self.iteration)
+        extra = Weights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
         if isinstance(batch.steps, np.ndarray):
-            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), early
-        return x, mine, batch.steps, early
+            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), extra
+        return x, mine, batch.steps, extra
 
     def _of_all_workers(self, rates: Rates) -> dict[str, float]:
         """Means over the workers; some may not have had samples of some steps."""
@@ -262,5 +262,4 @@ def make_objective(
         start=whole.starts_from if whole else "prior",
         last_stage=whole is not None and whole.counts_last_stage,
         autocast=recipe.bfloat16,
-        x_hat_weight=recipe.x_hat_weight,
     )

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """Calls ``draw(rng, number)`` for one number after the other; ``ahead`` results are kept ready by a thread.
+    """Calls ``draw(rng, number)`` for one number after the other; a thread keeps ``ahead`` results ready.
 
     ``state`` is the random state from which the next batch is drawn, whatever has been drawn ahead of it.
 
@@ -21,7 +21,7 @@ class Feed(Generic[T]):
     >>> first, state, second = feed.next(), feed.state, feed.next()
     >>> rng = np.random.default_rng()
     >>> rng.bit_generator.state = state
-    >>> second == rng.integers(100)
+    >>> second == int(rng.integers(100))
     True
     """
 
