@@ -88,6 +88,7 @@ def test_recipes_are_told_apart_by_their_keys(write):
         ({"recipe": {**BOUND, "last_stage": False, "learned_schedule": ["slope"]}}, "learned from the whole bound"),
         ({"recipe": {**SEPARATE, "cool_down": [1]}}, "recipe.cool_down needs 4 entries"),
         ({"recipe": {**SEPARATE, "batch_sizes": [[[1, 2]]] * 4}}, "must begin at iteration 0"),
+        ({"recipe": {**SEPARATE, "step_shares": [1.0]}}, "recipe: unknown key 'step_shares'"),
         ({"extra": 1}, r"small.yaml: unknown key 'extra'"),
         ({"model": None}, "give either model .* or init"),
         ({"image_size": None}, "image_size must be given"),

@@ -74,7 +74,8 @@ class Training:
 
     With several workers each has one of these, with the same random streams; each takes its part of every batch.
     ``part`` is the step, where a run is about one alone. ``wrap`` makes the module that computes the loss of the
-    objective, by default the objective itself.
+    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for trials that
+    end by the clock.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Training:
         self.averages = Averages(self.objective, learning.ema_decay)
         self.noise = torch.Generator(self.device).manual_seed(noise_seed)
         torch.manual_seed(noise_seed)  # dropout
-        self.iteration, self.seconds = 0, 0.0
+        self.iteration, self.seconds, self.rate_factor = 0, 0.0, 1.0
         self.means: dict[str, float] = {}
         self.start_feed(np.random.default_rng(data_seed))
         self.objective.train()
@@ -124,7 +125,7 @@ class Training:
         """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
         began = time.monotonic()
         batch = self.feed.next()
-        learning_rate = self.plan.rate_at(self.iteration)
+        learning_rate = self.rate_factor * self.plan.rate_at(self.iteration)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -185,7 +186,7 @@ class Training:
 
     def _check_loss(self, loss: torch.Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):
-            what = f"the rate of step {batch.steps}" if isinstance(batch.steps, int) else "the rate"
+            what = f"the rate of step {batch.steps + 1}" if isinstance(batch.steps, int) else "the rate"
             raise TrainingError(f"iteration {self.iteration}: {what} is {loss.item()} bpp; {_REMEDY}")
 
     def _check_schedule(self) -> None:
