@@ -66,7 +66,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, finished_run: Path) -> Non
 
 def test_the_plots_are_those_of_the_run(page: Page, finished_run: Path) -> None:
     embedded = [base64.b64decode(address.partition(",")[2]) for address in page.loaded]
-    names = ("rate_distortion.svg", "progressive.png")
+    names = ("rate_distortion.svg", "progressive.png", "distortion_perception.svg")
     assert embedded == [(finished_run / "plots" / name).read_bytes() for name in names]
     assert b"http" not in re.sub(rb'(xmlns(:\w+)?|rdf:resource)="[^"]*"|<!DOCTYPE[^>]*>', b"", embedded[0])
 

@@ -34,7 +34,11 @@ def test_the_three_commands_make_all_products(photograph_run: Path) -> None:
     plots = bench("plot", "--run", photograph_run).stdout.split()
     assert plots == [
         str(photograph_run / "plots" / name)
-        for name in ("progressive.png", "rate_distortion.png", "rate_distortion.svg")
+        for name in (
+            *("distortion_perception.png", "distortion_perception.svg"),
+            "progressive.png",
+            *("rate_distortion.png", "rate_distortion.svg"),
+        )
     ]
     assert bench("report", "--run", photograph_run).stdout.strip() == str(photograph_run / "report.html")
     assert all(Path(path).stat().st_size for path in [*plots, photograph_run / "report.html"])
