@@ -370,7 +370,7 @@ def _check_class(codec: Any, name: str) -> None:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Names like ``name`` as the part of a message, with a blank before it; empty if there is none.
 
-    >>> suggest("jpgg", ["jpeg", "png"])
+    >>> suggest("jpgg", ["jpeg", "uqdm"])
     ' (did you mean jpeg?)'
     """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

@@ -53,7 +53,7 @@ def rows(run: Run) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def above(run: Run, rows: pd.DataFrame) -> Head:
-    return head(run, rows, MODELS)
+    return head(replace(run, n_images=300), rows, MODELS)
 
 
 # ---- the head -----------------------------------------------------------------------------------------------
@@ -63,9 +63,9 @@ def test_the_head_tells_the_images_and_what_can_agree(above: Head, run: Run) -> 
     images, can = " ".join(above.images), " ".join(above.can_agree)
     assert "Figure 3" in images
     assert "10,000 test images of CIFAR-10" in images
-    assert f"3 images of cifar10-part_of_it, fingerprint {run.fingerprint}" in images
+    assert f"300 images of cifar10-part_of_it, fingerprint {run.fingerprint}" in images
     assert "nothing proves it" in images
-    assert "No FID can: it depends on the number of images, 3 here and 10,000 as published." in can
+    assert "No FID can: it depends on the number of images, 300 here and 10,000 as published." in can
     assert "UQDM by tiny_50% cannot: it is another model" in can
     assert "Of BPG only the rate at equal PSNR can" in can
     assert "Nothing here runs vdm-d, vdm-a, vdm-f, vdm-1000d, vae-b, vae-m" in can
@@ -77,6 +77,7 @@ def test_the_head_of_the_very_images_and_of_others(run: Run, rows: pd.DataFrame)
     assert "FID can: it is over as many images as published." in found.can_agree
     assert any(text.endswith("says that it is the published model.") for text in found.can_agree)
     assert "is the mean measured here, widened by 0.00005" in found.rules[0]
+    assert head(run, rows, MODELS).can_agree[0].startswith("No row: intervals over fewer than 30 images")
     other = replace(run, relation=Relation("other", "The images are others.", np.nan))
     assert head(other, rows, MODELS).can_agree[0].startswith("No row")
 

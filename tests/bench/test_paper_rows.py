@@ -264,6 +264,14 @@ def test_a_known_difference_gives_the_reason(run: Run) -> None:
     assert reasons["quality 90"] == "by more than sampling, rounding and libraries explain"
 
 
+@pytest.mark.parametrize(("n_images", "too_few"), [(29, True), (30, False)])
+def test_few_images_are_not_judged(run: Run, n_images: int, too_few: bool) -> None:
+    found = table(replace(run, n_images=n_images), []).query("system == 'jpeg' and quantity == 'bpp'")
+    reasons = set(found.verdict + ": " + found.reason)
+    assert (reasons == {"not comparable: n=29 is too few for an interval"}) == too_few
+    assert found.ours.notna().all()
+
+
 def test_other_images_are_never_judged(run: Run) -> None:
     found = table(replace(run, relation=OTHER), [DEMO])
     judged = found[found.codec.notna() & (found["quantity"] != "fid")]
@@ -275,8 +283,8 @@ def test_other_images_are_never_judged(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"fid": math.nan}, "not run: FID is not scored"),
-        ({"fid": math.nan, "unscored": "no weights"}, "not run: FID is not scored: no weights"),
+        ({"fid": math.nan, "unscored": "lpips: no weights"}, "not run: FID is not scored"),
+        ({"fid": math.nan, "unscored": "kid: few; fid: no weights"}, "not run: FID is not scored: no weights"),
         ({"fid_n": 64}, "not comparable: FID is over 64 images against 10,000; score all"),
     ],
 )
@@ -337,16 +345,17 @@ def measured(folder: Path, spec: str, models: list[Model], limit: int | None, *c
 def test_the_first_images_of_the_test_set_agree_as_the_benchmark_of_baselines_finds(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(small_run, "SHARD_SIZE", 1017)  # a file a setting
-    codecs = [*(f"jpeg:quality={quality}" for quality in (10, 90, 95, 100)), "jpeg2000:layers=20,10,5"]
-    found = measured(tmp_path / "run", f"npz:{shared}/data/cifar10-part.npz#test", [], None, *codecs)
+    monkeypatch.setattr(small_run, "SHARD_SIZE", 300)  # a file a setting
+    spec = f"npz:{shared}/data/cifar10-part.npz#test"
+    codecs = ["jpeg:quality=10", "jpeg:quality=100", "jpeg2000:layers=20,10,5"]
+    found = measured(tmp_path / "run", spec, [], 300, *codecs)
     judged = found[found["quantity"].isin(["bpp", "psnr_db"]) & found.ours.notna()].set_index(["setting", "quantity"])
-    assert len(judged) == 10
-    differing = judged[judged.verdict != "agrees"]
-    assert set(differing.index) == {("quality 95", "psnr_db"), ("quality 100", "psnr_db")}
+    assert len(judged) == 6
+    differing = judged[judged.verdict != "agrees"]  # with all 1,017 images the PSNR at quality 95 too
+    assert list(differing.index) == [("quality 100", "psnr_db")]
     assert differing.reason.str.startswith("libjpeg-turbo").all()
-    fid = found[(found["quantity"] == "fid") & (found.setting == "quality 90")]
-    assert list(fid.verdict + ": " + fid.reason) == ["not comparable: n=1,017 against 10,000"]
+    fid = found[(found["quantity"] == "fid") & (found.setting == "quality 100")]
+    assert list(fid.verdict + ": " + fid.reason) == ["not comparable: n=300 against 10,000"]
 
 
 @pytest.mark.shared

@@ -51,7 +51,7 @@ def page(finished_run: Path) -> Page:
 
 
 def test_nothing_is_loaded_from_elsewhere(page: Page, finished_run: Path) -> None:
-    assert len(page.loaded) == 2
+    assert len(page.loaded) == len(all_plots())
     assert all(address.startswith("data:image/") for address in page.loaded)
     assert all(address.startswith("#") for address in page.links)
     assert "link" not in page.tags
@@ -66,8 +66,10 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, finished_run: Path) -> Non
 
 def test_the_plots_are_those_of_the_run(page: Page, finished_run: Path) -> None:
     embedded = [base64.b64decode(address.partition(",")[2]) for address in page.loaded]
-    names = ("rate_distortion.svg", "progressive.png", "distortion_perception.svg")
-    assert embedded == [(finished_run / "plots" / name).read_bytes() for name in names]
+    files = [plot.files(finished_run) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    shown = [next((path for path in paths if path.suffix == ".svg"), paths[0]) for paths in files]
+    assert shown[0].name == "rate_distortion.svg"
+    assert embedded == [path.read_bytes() for path in shown]
     assert b"http" not in re.sub(rb'(xmlns(:\w+)?|rdf:resource)="[^"]*"|<!DOCTYPE[^>]*>', b"", embedded[0])
 
 

@@ -17,6 +17,7 @@ from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.curves import curves
+from uqdm.bench.datasets import Origin
 from uqdm.bench.decoding import RunPictures
 from uqdm.bench.report.bd import read_deltas
 from uqdm.bench.report.extremes import extremes, middle_row
@@ -76,12 +77,14 @@ def test_metrics_without_numbers_are_not_offered(summary: pd.DataFrame) -> None:
     assert not {"fid", "kid"} & {metric["name"] for metric in figure_data(without)["metrics"]}
 
 
-def test_published_curves_say_whether_the_names_agree() -> None:
-    same = published_note("cifar10-part", "1017-ab", "cifar10")
-    assert (
-        "1,017 images of cifar10-part (fingerprint 1017-ab). The names agree; that the images do is not known" in same
-    )
-    assert "These are other images" in published_note("demo", "128-ab", "cifar10")
+def test_published_curves_say_how_their_images_stand_to_those_of_the_run(summary: pd.DataFrame) -> None:
+    ok = summary[summary.status == "ok"]
+    by_name = published_note(ok, "cifar10", None)
+    assert "not measured here, on the 10,000 test images of CIFAR-10. This run: 6 images of cifar10-like" in by_name
+    assert by_name.endswith("cifar10-like is taken for images of that kind by its name; nothing proves it.")
+    assert published_note(ok, "imagenet64", None).endswith("Compare shapes, not numbers.")
+    known = Origin("cifar10-test", "the CIFAR-10 test set", "by fingerprint")
+    assert "the first 6 of the published ones (by fingerprint)" in published_note(ok, "cifar10", known)
 
 
 def test_the_caveats_name_images_extractor_floor_and_warning(summary: pd.DataFrame) -> None:
@@ -182,7 +185,7 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     assert deltas is not None
     assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
-    assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 % and 50 %)"]
+    assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
     pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
     with pytest.raises(ResultsError, match=r"bd\.csv: no column method; remove it"):
         read_deltas(tmp_path)

@@ -195,13 +195,13 @@ def test_published_curves_switch_and_say_what_they_are_of(open_page: Open) -> No
     page = open_page()
     note = page.locator("#published-note")
     assert page.input_value("#published") == "cifar10"  # by the name of the data set
-    assert "10,000 images, the test set of CIFAR-10" in note.text_content()
+    assert "the 10,000 test images of CIFAR-10" in note.text_content()
     assert "This run: 6 images of cifar10-like" in note.text_content()
     systems = {trace["name"] for trace in traces(page, "fid-plot") if trace["published"]}
     assert {"uqdm-d", "vdm-a", "bpg"} <= systems
     assert not any(trace["published"] for trace in traces(page, "kid-plot"))  # no KID was published
     page.select_option("#published", "imagenet64")
-    assert "These are other images: compare shapes, not numbers." in note.text_content()
+    assert "Compare shapes, not numbers." in note.text_content()
     assert "ctc" in {trace["name"] for trace in traces(page) if trace["published"]}
     page.uncheck("#systems .chip:has-text('ctc') input")
     assert "ctc" not in {trace["name"] for trace in traces(page) if trace["published"]}

@@ -99,6 +99,7 @@ def test_several_runs_say_which(run_dir: Path) -> None:
     printed = frame(show(run_dir, run_dir, "--csv").stdout)
     assert set(printed.run) == {str(run_dir)}
     assert len(printed) == 2 * len(read_summary(run_dir))
+    assert show(run_dir, "--csv", "--columns", "run,bpp", "--limit", "1").stdout.splitlines()[0] == "run,bpp"
 
 
 def test_nothing_found_is_an_empty_table(run_dir: Path) -> None:

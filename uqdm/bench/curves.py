@@ -83,7 +83,7 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
     {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
     """
-    parsed = {setting: _parameters(setting) for setting in settings}
+    parsed = {setting: parameters_of(setting) for setting in settings}
     values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
     swept = max(values, key=lambda name: len(values[name]), default=None)
     varied = [name for name in values if name != swept and len(values[name]) > 1]
@@ -98,7 +98,7 @@ def short_settings(settings: Iterable[str]) -> dict[str, str]:
     >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
     {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
     """
-    parsed = {setting: _parameters(setting) for setting in settings}
+    parsed = {setting: parameters_of(setting) for setting in settings}
     values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
     return {
         setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
@@ -112,7 +112,7 @@ def shared_parameters(settings: Iterable[str]) -> str:
     >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
     'fast=true'
     """
-    parsed = [_parameters(setting) for setting in settings]
+    parsed = [parameters_of(setting) for setting in settings]
     values = {name: {each.get(name) for each in parsed} for each in parsed for name in each}
     return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
 
@@ -123,8 +123,12 @@ def _rank(curve: Curve) -> list[float]:
     return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
 
 
-def _parameters(setting: str) -> dict[str, str]:
-    """The parameters of a setting's text; a part without ``=`` goes on with the value before it."""
+def parameters_of(setting: str) -> dict[str, str]:
+    """The parameters of a setting's text; a part without ``=`` goes on with the value before it.
+
+    >>> parameters_of("layers=20,10,mct=0")
+    {'layers': '20,10', 'mct': '0'}
+    """
     parameters: dict[str, str] = {}
     name = ""
     for part in setting.split(",") if setting else ():

@@ -2,8 +2,8 @@
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
 and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
-``STREAMS`` keeps the coded files themselves. :mod:`uqdm.bench.metrics` appends the columns of metrics that are not
-named here.
+``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves.
+:mod:`uqdm.bench.metrics` appends the columns of metrics that are not named here.
 """
 
 from __future__ import annotations
@@ -127,6 +127,34 @@ BD = pa.schema(
         _field("n", pa.int64(), "images that both curves are means over"),
         _field("method", pa.string(), "interpolation of the curves", nullable=False),
         _field("reason", pa.string(), "why a figure or its interval is null"),
+    ]
+)
+
+COMPARISON = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set in A", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set, the same in both", nullable=False),
+        _field("metric", pa.string(), "column of the rows, or of the summary for metrics of sets", nullable=False),
+        _field("direction", pa.string(), "which values of it are better: 'higher' or 'lower'", nullable=False),
+        *(
+            _field(f"{name}_{side}", pa.string(), f"as in the rows of {side.upper()}", nullable=False)
+            for side in ("a", "b")
+            for name in ("codec", "setting", "point", "reconstruction")
+        ),
+        _field("n", pa.int64(), "images that are ok and have a value in both", nullable=False),
+        _field("infinite", pa.int64(), "of these, images with an infinite value, left out of means and test"),
+        _field("mean_a", pa.float64(), "mean over the other images in A"),
+        _field("mean_b", pa.float64(), "mean over the same images in B"),
+        _field("difference", pa.float64(), "mean over these images of B minus A"),
+        _field("difference_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+        _field("difference_high", pa.float64(), "upper end of its 95 % bootstrap interval"),
+        _field("wilcoxon_p", pa.float64(), "two-sided p of Wilcoxon's signed-rank test; null where no image differs"),
+        _field("effect", pa.float64(), "matched-pairs rank-biserial correlation, -1 to 1; positive where B is higher"),
+        _field("better", pa.int64(), "images on which B is better, infinite values included"),
+        _field("worse", pa.int64(), "images on which B is worse"),
+        _field("equal", pa.int64(), "images on which both are equal to the last bit"),
+        _field("same_pictures", pa.int64(), "images whose two pictures are equal in every pixel"),
+        _field("reason", pa.string(), "why a figure is null"),
     ]
 )
 

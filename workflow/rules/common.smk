@@ -118,7 +118,7 @@ def compare_options(run):
     anchor = config["compare"]["anchor"]
     if anchor not in codec_names():
         codec_class(anchor)  # raises, with suggestions
-    return [f"--anchor={anchor}"] if anchor in config["runs"][run]["codecs"] else []
+    return [f"--anchor={anchor}"] if anchor in RUNS[run]["codecs"] else []
 
 
 def paper_options(wildcards):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from uqdm.bench import bootstrap
 from uqdm.bench.paper import protocol
-from uqdm.bench.paper.judge import ROUNDING, WORDS
+from uqdm.bench.paper.judge import MIN_IMAGES, ROUNDING, WORDS
 from uqdm.bench.paper.protocol import Model
 from uqdm.bench.paper.rows import Run
 from uqdm.bench.published import IMAGES, N_IMAGES, Relation
@@ -78,6 +78,8 @@ def _title(system: str, model: str) -> str:
 def _files(run: Run, table: pd.DataFrame) -> list[str]:
     if run.relation.kind == "other":
         return ["No row: the images are others than the published ones. Differences are shown, but judge nothing."]
+    if run.relation.sampling != 0 and run.n_images < MIN_IMAGES:
+        return [f"No row: intervals over fewer than {MIN_IMAGES} images are too narrow to judge by."]
     limits = {
         "same": "to within rounding and libraries, since the images are the same",
         "part": "to within the sampling error of a part of the published images",

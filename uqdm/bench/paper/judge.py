@@ -11,6 +11,10 @@ WORDS = (AGREES, DIFFERS, NOT_COMPARABLE, NOT_RUN)
 ROUNDING = 0.5e-4
 """Published figures have four digits behind the point."""
 
+MIN_IMAGES = 30
+"""Under so many images a bootstrap interval is markedly too narrow (Hesterberg, The American Statistician 2015), and
+would call differences that are none."""
+
 
 @dataclass(frozen=True)
 class Verdict:

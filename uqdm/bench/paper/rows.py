@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.estimates import Estimates
-from uqdm.bench.paper.judge import NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
+from uqdm.bench.paper.judge import MIN_IMAGES, NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place, System
 from uqdm.bench.published import N_IMAGES, Relation, published, relation
 from uqdm.bench.requests import format_value, parse_request
@@ -216,12 +216,17 @@ class _Pair:
         found = [find_row(self.run.summary, place)[0] for place in self.system.places]
         return [row["setting"] for row in found if row is not None and math.isfinite(row["psnr_db"])]
 
+    @property
+    def _too_few(self) -> bool:
+        return self.run.relation.sampling != 0 and self.run.n_images < MIN_IMAGES
+
     def _hindrance(self, quantity: str, measured: Mapping[str, Any]) -> Verdict | None:
         """Why a figure that is there cannot be compared; None if it can."""
         reasons = {
             "other images": self.run.relation.kind == "other",
             f"another model, {self.other_model}": bool(self.other_model),
             f"{measured['failed']} images failed": measured["failed"] > 0,
+            f"n={self.run.n_images} is too few for an interval": self._too_few,
             "the published rate is the model's estimate": quantity == "file_bpp",
             "another encoder": quantity != "bpp_at_psnr" and self._by_psnr(measured),
             "the published figure is doubtful": quantity == "fid" and self.point["suspect"],
@@ -246,10 +251,15 @@ def _fid(run: Run, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | Non
         reason = f"FID is over {n_scored:,.0f} images against {N_IMAGES:,}; score all"
         return Estimate(math.nan), Verdict(NOT_COMPARABLE, reason)
     if value != value:
-        said = measured.get("unscored")
-        reason = f"FID is not scored: {said}" if isinstance(said, str) and said else "FID is not scored"
+        reason = ": ".join(["FID is not scored", *_unscored(measured.get("unscored"), "fid")])
         return Estimate(math.nan), Verdict(NOT_RUN, reason)
     return Estimate(value), None
+
+
+def _unscored(text: Any, metric: str) -> list[str]:
+    """Why a metric has no value, out of a summary's column ``unscored``; nothing if that does not say."""
+    reasons = text.split("; ") if isinstance(text, str) else []
+    return [reason.removeprefix(f"{metric}: ") for reason in reasons if reason.startswith(f"{metric}: ")]
 
 
 def find_row(summary: pd.DataFrame, place: Place) -> tuple[dict[str, Any] | None, str]:

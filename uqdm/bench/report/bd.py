@@ -109,6 +109,6 @@ def _number(row: Mapping[str, Any], name: str, ends: str, form: str) -> Cell:
 def _overlap(row: Mapping[str, Any]) -> Cell:
     if math.isnan(row["overlap_low"]):
         return Cell(NONE, NONE)
-    shares = " and ".join(f"{100 * row[name]:.0f} %" for name in ("overlap_share", "anchor_overlap_share"))
-    text = f"{row['overlap_low']:.4g} to {row['overlap_high']:.4g} ({shares})"
+    shares = " / ".join(f"{100 * row[name]:.0f}" for name in ("overlap_share", "anchor_overlap_share"))
+    text = f"{row['overlap_low']:.4g} to {row['overlap_high']:.4g} ({shares} %)"
     return Cell(text, text)

@@ -12,12 +12,14 @@ from uqdm.bench.curves import Curve, curves, lossless, short_settings
 from uqdm.bench.metrics import Metric, SetMetric, declared
 from uqdm.bench.plots._published import MARKERS, STYLES
 from uqdm.bench.plots._style import codec_style, curve_styles
-from uqdm.bench.published import IMAGES, published, published_name, published_names
+from uqdm.bench.published import IMAGES, published, published_name, published_names, relation
 from uqdm.bench.results import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from uqdm.bench.datasets import Origin
 
 # What Plotly calls the line styles and markers of the other plots.
 _DASHES = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
@@ -28,13 +30,16 @@ _SYMBOLS |= {"h": "hexagon", "H": "hexagon2", "*": "star", "8": "octagon"}
 _DIGITS = 7  # significant, of numbers in the page
 
 
-def figure_data(summary: pd.DataFrame) -> dict[str, Any]:
-    """Metrics, the curves of each data set, and the published ones; only what JSON can hold."""
+def figure_data(summary: pd.DataFrame, origin: Origin | None = None) -> dict[str, Any]:
+    """Metrics, the curves of each data set, and the published ones; only what JSON can hold.
+
+    ``origin`` tells what is known of the images, for the note beside published curves.
+    """
     metrics = plotted_metrics(summary)
     data = [rows for _, rows in summary.groupby("dataset")]
     return {
         "metrics": [_metric(metric) for metric in metrics],
-        "datasets": [_dataset(rows, metrics) for rows in data if (rows.status == STATUS_OK).any()],
+        "datasets": [_dataset(rows, metrics, origin) for rows in data if (rows.status == STATUS_OK).any()],
         "published": {name: {"systems": _systems(name), "images": IMAGES[name].text} for name in published_names()},
     }
 
@@ -46,16 +51,15 @@ def plotted_metrics(summary: pd.DataFrame) -> list[Metric | SetMetric]:
     return sorted(found, key=lambda metric: (metric.name != "psnr_db", isinstance(metric, SetMetric), metric.name))
 
 
-def published_note(dataset: str, fingerprint: str, name: str) -> str:
-    """What published curves are of, beside what the run measured."""
-    count = f"{int(fingerprint.partition('-')[0]):,} images of {dataset} (fingerprint {fingerprint})"
-    if published_name(dataset) == name:
-        verdict = "The names agree; that the images do is not known."
-    else:
-        verdict = "These are other images: compare shapes, not numbers."
+def published_note(rows: pd.DataFrame, name: str, origin: Origin | None) -> str:
+    """What the published curves ``name`` are of, and how the images of the rows of one data set stand to those."""
+    dataset, fingerprint = str(rows.dataset.iloc[0]), rows.fingerprint.iloc[0]
+    n_images = int(rows.n.max())
+    beside = relation(name, dataset, n_images, origin)
+    advice = " Compare shapes, not numbers." if beside.kind == "other" else ""
     return (
         f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name].text}. "
-        f"This run: {count}. {verdict}"
+        f"This run: {n_images:,} images of {dataset} (fingerprint {fingerprint}). {beside.text}{advice}"
     )
 
 
@@ -71,24 +75,24 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
     }
 
 
-def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, Any]:
+def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None) -> dict[str, Any]:
     drawn = curves(rows)
     exact = lossless(rows).sort_values("bpp")
     styles = curve_styles(drawn)
-    name, fingerprint = str(rows.dataset.iloc[0]), str(rows.fingerprint.iloc[0])
+    name, ok = str(rows.dataset.iloc[0]), rows[rows.status == STATUS_OK]
     codecs = dict.fromkeys([*(curve.codec for curve in drawn), *exact.codec])
     shorts = {codec: short_settings(rows.setting[rows.codec == codec].unique()) for codec in codecs}
     rates = rows.bpp[rows.bpp > 0]
     return {
         "name": name,
-        "fingerprint": fingerprint,
+        "fingerprint": str(rows.fingerprint.iloc[0]),
         "log_rate": bool(rates.max() > 10 * rates.min()),
         "codecs": {codec: _look(codec) for codec in codecs},
         "curves": [_curve(curve, styles, shorts[curve.codec], metrics) for curve in drawn],
         "lossless": [_point(row, shorts[row["codec"]], metrics) for row in records(exact)],
         "floor": _floor(rows, metrics),
         "published": published_name(name),
-        "published_notes": {known: published_note(name, fingerprint, known) for known in published_names()},
+        "published_notes": {known: published_note(ok, known, origin) for known in published_names()},
     }
 
 

@@ -27,7 +27,7 @@ from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
-from uqdm.bench.results import ResultsError, read_summary, report_path, summary_provenance
+from uqdm.bench.results import ResultsError, read_origin, read_summary, report_path, summary_provenance
 from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def render_report(run_dir: Path) -> str:
     open_run = functools.cache(functools.partial(RunPictures, run_dir))
     walk = walk_data(open_run, summary, pool)
     shown = extremes(open_run, summary, pool)
-    figures = figure_data(summary)
+    figures = figure_data(summary, read_origin(run_dir))
     script = "\n".join(_file(name) for name in _SCRIPTS)
     return (
         _environment()

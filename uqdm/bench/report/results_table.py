@@ -68,10 +68,10 @@ def _decimals(count: int) -> Callable[[float], str]:
 def significant(value: float) -> str:
     """Four significant digits.
 
-    >>> significant(0.98765), significant(123.456), significant(12345.6)
-    ('0.9877', '123.5', '12,346')
+    >>> significant(0.98765), significant(123.456), significant(12345.6), significant(0)
+    ('0.9877', '123.5', '12,346', '0')
     """
-    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:#.4g}".removesuffix(".")
+    return f"{value:,.0f}" if not value or abs(value) >= 10_000 else f"{value:#.4g}".removesuffix(".")
 
 
 def in_mebibytes(value: float) -> str:
@@ -117,8 +117,8 @@ _LAST = (
     _Column("batch_size", "batch", "cost", with_prefix),
     _Column("device", "device", "cost"),
     _Column("threads", "threads", "cost", with_prefix),
-    _Column("encode_calls", "calls to encode", "cost", significant),
-    _Column("decode_calls", "calls to decode", "cost", significant),
+    _Column("encode_calls", "calls to encode", "cost", with_prefix),
+    _Column("decode_calls", "calls to decode", "cost", with_prefix),
     _Column("macs_per_pixel", "MACs per pixel", "cost", with_prefix),
     _Column("peak_memory_bytes", "peak memory", "cost", in_mebibytes),
 )

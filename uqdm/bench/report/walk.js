@@ -91,7 +91,7 @@ class Walk {
     const picture = element("img", { src: this.pictures[place], alt: `${this.image.id}: ${name} ${where}, ${rate}, ${psnr}` });
     const caption = element("figcaption", {}, element("b", {}, name), element("span", { class: "numbers" }, element("b", {}, rate), " ", element("b", {}, psnr)));
     if (note) caption.append(element("span", { class: "small" }, note));
-    if (where) caption.append(element("span", { class: "small" }, where));
+    if (where) caption.append(element("span", { class: "small" }, where.replaceAll(",", ",\u200b"))); // may break there
     return element("figure", { class: isOwn ? "card own" : "card" }, picture, caption);
   }
 

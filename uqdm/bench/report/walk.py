@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 N_IMAGES = 6
 N_STREAMS = 3
-BUDGET_PIXELS = 1_000_000
+BUDGET_PIXELS = 1_600_000
 COMPANIONS = ("jpeg", "bpg")
 """What stands beside the stream at first, where the run has it."""
 
@@ -53,7 +53,8 @@ class _Walk:
             str(codec): short_settings(found.setting.unique()) for codec, found in rows.groupby("codec", sort=True)
         }
         main = rows[(rows.codec == streams[0][0]) & (rows.setting == streams[0][1])]
-        per_image = 1 + len(streams) * (main.groupby(["point", "reconstruction"]).ngroups + 5 * len(self._shorts))
+        shown = 1 + len(streams) * (main.groupby(["point", "reconstruction"]).ngroups + 5 * len(self._shorts))
+        per_image = min(shown, 1 + rows.groupby(["codec", "setting", "point", "reconstruction"]).ngroups)
         count, self._side = share_out(
             BUDGET_PIXELS, per_image, N_IMAGES, int(main.height.median()), int(main.width.median())
         )

@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "bd": "uqdm.cli.bench.bd:bd",
+    "compare": "uqdm.cli.bench.compare:compare",
     "plot": "uqdm.cli.bench.plot:plot",
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",

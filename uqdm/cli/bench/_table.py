@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import typer
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NONE = "-"
+_WRAPPED = ("reason", "note", "error", "unscored", "setting", "codec_version")  # free texts, which may take lines
+_LEAST_WIDTH = 16  # of these, columns
 _PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
 
 
@@ -27,16 +29,20 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPE_WIDTH
+    console, rows, least = Console(highlight=False), list(rows), 0
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
-    for heading in headings:
-        named = heading in texts
-        table.add_column(Text(heading), justify="left" if named else "right", overflow="fold", no_wrap=not named)
+    for number, heading in enumerate(headings):
+        widest = max([len(heading), *(len(row[number]) for row in rows)])
+        wraps = heading in _WRAPPED
+        width = min(widest, _LEAST_WIDTH) if wraps else widest
+        side: Literal["left", "right"] = "left" if heading in texts else "right"
+        table.add_column(Text(heading), justify=side, overflow="fold", no_wrap=not wraps, min_width=width)
+        least += width + 3  # a blank on either side, and what the box puts between columns
     for row in rows:
         table.add_row(*map(Text, row))
+    # In a narrower terminal lines run on, but no figure is cut.
+    console.width = max(least, console.width) if console.is_terminal else _PIPE_WIDTH
     console.print(table)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "image_id", "device", "status", "error")
 _SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "bpp")
 _ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "bpp")
+_PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}}  # not worth a column
 _LAST_COLUMNS = ("encode_ms", "decode_ms")
 
 
@@ -99,9 +100,10 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
     parts = []
     for folder in folders:
         part = read_rows(folder, rows_schema().names) if rows else read_summary(folder)
-        parts.append(part.assign(run=str(folder)) if len(folders) > 1 else part)
+        if len(folders) > 1 or "run" in asked.columns:
+            part.insert(0, "run", str(folder))
+        parts.append(part)
     frame = pd.concat(parts, ignore_index=True)
-    frame = frame[[*(["run"] if len(folders) > 1 else []), *parts[0].columns.drop("run", errors="ignore")]]
     frame = where(matching(frame, asked.patterns), [one for text in asked.where for one in parse_conditions(text)])
     return ordered(frame, asked.sort, descending=asked.descending)[: asked.limit]
 
@@ -113,10 +115,27 @@ def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: boo
     if as_csv:
         print_csv(choose(frame, asked.columns) if asked.columns else frame, schema)
         return
-    shown = choose(frame, asked.columns or _main_columns(frame))
+    shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
     cells = zip(*([cell(value) for value in shown[name]] for name in shown.columns), strict=True)
     print_table("", list(shown.columns), cells, texts=_NAMED)
+    for text in everywhere:
+        typer.echo(text)
     typer.echo(f"{len(frame):,} row{'s' * (len(frame) != 1)}")
+
+
+def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The main columns with settings cut to what differs; and for each codec what is the same in all of its rows."""
+    from uqdm.bench.curves import shared_parameters, short_settings
+
+    settings, everywhere = frame.setting.copy(), []
+    for codec, rows in frame.groupby("codec", sort=False):
+        settings[rows.index] = rows.setting.map(short_settings(rows.setting.unique()))
+        shared = shared_parameters(rows.setting.unique())
+        everywhere += [f"{codec}: {shared} in all rows"] if shared else []
+    names = _main_columns(frame)
+    if len(frame) and not settings.any():
+        names.remove("setting")
+    return frame.assign(setting=settings)[names], everywhere
 
 
 def _main_columns(frame: pd.DataFrame) -> list[str]:
@@ -128,5 +147,5 @@ def _main_columns(frame: pd.DataFrame) -> list[str]:
     found = list(dict.fromkeys(name for name in names if name in frame and frame[name].notna().any()))
     if frame.empty:
         return [name for name in (*first, *_LAST_COLUMNS) if name in frame]
-    dull = {"dataset": 1, "status": 1, "reconstruction": 1, "point": 1}
-    return [name for name in found if not (name in dull and frame[name].nunique(dropna=False) == 1)]
+    plain = [name for name, values in _PLAIN.items() if name in frame and set(frame[name]) <= values]
+    return [name for name in found if name not in plain and (name != "dataset" or frame.dataset.nunique() > 1)]
