@@ -1,5 +1,5 @@
 # From data sets to a compared, plotted, stored benchmark: `snakemake --cores all`.
-# Snakemake owns the files and their order; Ray, inside the rule `evaluate`, owns the cores.
+# Snakemake owns the files and their order; Ray, inside the rules `evaluate` and `score`, owns the cores.
 
 from snakemake.utils import min_version, validate
 
@@ -21,9 +21,12 @@ wildcard_constraints:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/score.smk"
 include: "workflow/rules/summarize.smk"
+include: "workflow/rules/compare.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 rule all:

@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import constriction
@@ -30,12 +30,13 @@ from tile_images import load_tiles
 from uqdm import load_model
 from uqdm.coding import grids
 from uqdm.coding.ans import Reader, Writer
+from uqdm.coding.bounds import Bounds
 from uqdm.coding.container import pack, parse
 from uqdm.coding.grids import Cells
 from uqdm.progressive import UQDM, tiles
 from uqdm.progressive.decoder import ChunkState, Wanted, decode_chunks
 from uqdm.progressive.encoder import SentTile, choose_seed, in_bins, send_tiles, write_chunk
-from uqdm.progressive.predictor import Outputs, Predictor
+from uqdm.progressive.predictor import OpenStep, Outputs, Predictor
 
 LIMIT_MS = 3.0
 NETWORK_BATCH = 16
@@ -46,15 +47,28 @@ class Kept:
 
     def __init__(self, predictor: Predictor, levels: np.ndarray):
         self._predictor, self._outputs = predictor, list[Outputs]()
+        self._opened = list[OpenStep]()
         self._recording = True
         send_tiles(self, levels, [0], [0], ideal=False)
         self._recording = False
 
-    def predict(self, index: int, n_t: np.ndarray, seeds: list[int]) -> Outputs:
-        """See :meth:`uqdm.progressive.predictor.Predictor.predict`."""
+    def open(self, index: int, n_t: np.ndarray, seeds: list[int]) -> OpenStep:
+        """See :meth:`uqdm.progressive.predictor.Predictor.open`."""
         if self._recording:
-            self._outputs.append(self._predictor.predict(index, n_t, seeds))
-        return self._outputs[index]
+            self._opened.append(self._predictor.open(index, n_t, seeds))
+        return self._opened[index]
+
+    def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
+        """See :meth:`uqdm.progressive.predictor.Predictor.predict_all`."""
+        if self._recording:
+            self._outputs.append(self._predictor.predict_all(opened, n_s))
+        return self._outputs[opened.index]
+
+    def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
+        """See :meth:`uqdm.progressive.predictor.Predictor.predict`."""
+        begin, end = self._predictor.sections[opened.index].spans[number]
+        whole = self._outputs[opened.index]
+        return Outputs(*(values[:, begin:end] for values in (whole.x_hat, whole.mean_bins, whole.log2_scale)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._predictor, name)
@@ -79,8 +93,8 @@ class Case:
         tolerances = [in_bins(t, self.predictor, i) for i, t in enumerate(self.model.tolerances())]
         writers = [Writer() for _ in tolerances]
         return [
-            (writer, grids.write(writer, *outputs, tolerance))
-            for writer, outputs, tolerance in zip(writers, self.tile.outputs, tolerances, strict=True)
+            (writer, grids.write(writer, step.mean_bins, step.log2_scale, tolerance))
+            for writer, step, tolerance in zip(writers, self.tile.steps, tolerances, strict=True)
         ]
 
     def encode(self) -> bytes:
@@ -100,24 +114,35 @@ class Symbols:
 
     def __init__(self, case: Case):
         cells = [cell for _, cell in case.grids()]
-        self.symbols = np.concatenate(case.tile.symbols)
-        known = np.concatenate(case.tile.known)
+        steps = case.tile.steps
+        self.symbols = np.concatenate([step.symbols for step in steps])
+        known = np.concatenate([step.known for step in steps])
+        self.bounds = None if steps[0].bounds is None else _joined([step.bounds for step in steps])
         self.locations = known + np.concatenate([cell.mean for cell in cells])
         self.scales = np.concatenate([cell.scale for cell in cells])
 
     def encode(self) -> bytes:
         """Our coder."""
         writer = Writer()
-        writer.symbols(self.symbols, self.locations, self.scales)
+        if self.bounds is None:
+            writer.symbols(self.symbols, self.locations, self.scales)
+        else:
+            writer.bounded(self.symbols, self.locations, self.scales, self.bounds)
         return writer.finish()[0]
 
     def decode(self, stream: bytes) -> np.ndarray:
         """Our coder."""
-        return Reader(stream).symbols(self.locations, self.scales)
+        if self.bounds is None:
+            return Reader(stream).symbols(self.locations, self.scales)
+        return Reader(stream).bounded(self.locations, self.scales, self.bounds)
+
+
+def _joined(bounds: list[Bounds]) -> Bounds:
+    return Bounds(*(np.concatenate([getattr(item, field.name) for item in bounds]) for field in fields(Bounds)))
 
 
 class Baseline:
-    """The same symbols with constriction and a model of Python functions."""
+    """The same symbols with constriction and a model of Python functions, which knows no bounds."""
 
     def __init__(self, symbols: Symbols):
         self.symbols = symbols.symbols.astype(np.int32)
@@ -170,16 +195,12 @@ def network_milliseconds(model: UQDM, images: np.ndarray, repeats: int) -> float
     """All calls but the first, which is kept, per image."""
     predictor, count = model.predictor(), len(images)
     tile_levels = tiles.to_coordinates(images)
-    latents = [
-        np.stack(rows)
-        for rows in zip(
-            *(t.latents for t in send_tiles(predictor, tile_levels, [0] * count, [0] * count, ideal=False)), strict=True
-        )
-    ]
+    sent = send_tiles(predictor, tile_levels, [0] * count, [0] * count, ideal=False)
+    latents = [np.stack([tile.steps[index].latents for tile in sent]) for index in range(model.n_steps)]
 
     def run() -> None:
         for index in range(1, model.n_steps):
-            predictor.predict(index, latents[index - 1], [0] * count)
+            predictor.predict_all(predictor.open(index, latents[index - 1], [0] * count), latents[index])
 
     return milliseconds([run], repeats) / count
 

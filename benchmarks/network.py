@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import os
 import statistics
 import time
@@ -26,7 +27,7 @@ from torch import nn
 
 from uqdm import load_model
 from uqdm.coding.randomness import start
-from uqdm.model.denoiser import Denoiser, Prediction
+from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Step
 from uqdm.model.unet import AttentionOp
 from uqdm.progressive import UQDM, tiles
@@ -90,26 +91,36 @@ def prepare(denoiser: Denoiser, variant: Variant) -> Denoiser:
     return network.to(memory_format=variant.memory_format)
 
 
-def call(network: Denoiser, variant: Variant, z_t: torch.Tensor, step: Step) -> Prediction:
-    z_t = z_t.to(variant.dtype).contiguous(memory_format=variant.memory_format)
+def call(network: Denoiser, variant: Variant, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> Prediction:
+    """The outputs of a step, section by section, as a coder computes them."""
+    z_t, z_s = (z.to(variant.dtype).contiguous(memory_format=variant.memory_format) for z in (z_t, z_s))
     autocast = torch.autocast("cpu", torch.bfloat16) if variant.autocast else nullcontext()
     with torch.inference_mode(), full_precision(), autocast:
-        return network(z_t, step)
+        opened, section = network.begin(z_t, step), network.section_of(step, *z_t.shape[1:])
+        whole = network.condition(opened, z_t, z_s, 0, step)
+        for index in range(1, network.n_sections(step)):
+            whole = merge(whole, network.condition(opened, z_t, z_s, index, step), section == index)
+    return whole
 
 
 def latents(model: UQDM, images: np.ndarray) -> list[torch.Tensor]:
-    """What the network is given at each step when images are compressed."""
+    """What the network is given at each step when images are compressed, and the latents after the last."""
     predictor, seeds = model.predictor(), [0] * len(images)
     sent = send_tiles(predictor, tiles.to_coordinates(images), seeds, seeds, ideal=False)
     known = [np.stack([start(0, predictor.n_coordinates)] * len(images))]
-    known += [np.stack(rows) for rows in zip(*(tile.latents for tile in sent), strict=True)]
-    return [predictor.latents(index, n_t) for index, n_t in enumerate(known[:-1])]
+    known += [np.stack([tile.steps[index].latents for tile in sent]) for index in range(model.n_steps)]
+    return [predictor.latents(index, n_t) for index, n_t in enumerate(known)]
 
 
 def predictions(model: UQDM, variant: Variant, z: list[torch.Tensor]) -> list[Prediction]:
     """What a variant makes of the latents of all steps but the first."""
     network = prepare(model.model.denoiser, variant)
-    return [call(network, variant, z_t, step) for step, z_t in list(zip(model.predictor().steps, z, strict=True))[1:]]
+    return [call(network, variant, *pair, step) for step, pair in _calls(model, z)[1:]]
+
+
+def _calls(model: UQDM, z: list[torch.Tensor]) -> list[tuple[Step, tuple[torch.Tensor, torch.Tensor]]]:
+    """Each step with the latents before and after it."""
+    return list(zip(model.predictor().steps, itertools.pairwise(z), strict=True))
 
 
 def errors(model: UQDM, z: list[torch.Tensor]) -> dict[Variant, float]:
@@ -131,12 +142,11 @@ def timings(
     model: UQDM, networks: dict[Variant, Denoiser], z: list[torch.Tensor], repeats: int
 ) -> dict[Variant, float]:
     """Median milliseconds an image of each variant, the variants in turn."""
-    steps = model.predictor().steps
     found: dict[Variant, list[float]] = {variant: [] for variant in networks}
 
     def compress(variant: Variant) -> None:
-        for step, z_t in list(zip(steps, z, strict=True))[0 if variant.first_call else 1 :]:
-            call(networks[variant], variant, z_t, step)
+        for step, pair in _calls(model, z)[0 if variant.first_call else 1 :]:
+            call(networks[variant], variant, *pair, step)
 
     for repeat in range(repeats + 1):
         for variant in networks:

@@ -19,11 +19,11 @@ from rich.table import Table
 from tile_images import load_tiles
 
 from uqdm import load_model
-from uqdm.coding import grids
+from uqdm.coding import grids, previews
 from uqdm.coding.ans import Writer
 from uqdm.coding.container import parse
 from uqdm.progressive import UQDM, tiles
-from uqdm.progressive.encoder import SentTile, in_bins, send_tiles, step_ideal_bits, write_chunk
+from uqdm.progressive.encoder import SentStep, SentTile, in_bins, send_tiles, step_ideal_bits, write_chunk
 from uqdm.progressive.predictor import Outputs
 
 BATCH = 16
@@ -53,6 +53,7 @@ class Bits:
     ideal_steps: float
     ideal_last_stage: float
     offsets: float
+    pictures: float
     grids: float
     coder: float
     header: float
@@ -69,19 +70,23 @@ class Bits:
     @property
     def overhead(self) -> float:
         """Everything but the ideal bits of the steps and the levels inside the window."""
-        return self.offsets + self.grids + self.coder + self.header + self.index + self.checks
+        return self.offsets + self.pictures + self.grids + self.coder + self.header + self.index + self.checks
 
 
 def measure(model: UQDM, tile: SentTile, file: bytes) -> Bits:
     """Takes one image's bits apart."""
     predictor, tolerances = model.predictor(), model.tolerances()
     ideal = np.array(tile.ideal_bits)
-    offsets = rounded = 0.0
-    for index, (symbols, known) in enumerate(zip(tile.symbols, tile.known, strict=True)):
+    offsets = rounded = pictures = 0.0
+    for index, step in enumerate(tile.steps):
         writer = CountingWriter()
-        cells = grids.write(writer, *tile.outputs[index], in_bins(tolerances[index], predictor, index))
+        cells = grids.write(writer, step.mean_bins, step.log2_scale, in_bins(tolerances[index], predictor, index))
         offsets += writer.bits
-        rounded += rounded_bits(symbols, known, cells)
+        rounded += rounded_bits(step, cells)
+        if index and predictor.format_version > 1:
+            writer = CountingWriter()
+            previews.write(writer, step.x_hat, tile.levels, tolerances[index].x_hat)
+            pictures += writer.bits
     window = 0.0 if predictor.lattice[-1].window_is_free else float(np.log2(tile.choices[1]).sum())
     stream_bits = 8 * len(write_chunk([tile], predictor, tolerances, tile.seed, 0).stream)
     container = parse(file)
@@ -93,8 +98,9 @@ def measure(model: UQDM, tile: SentTile, file: bytes) -> Bits:
         ideal_steps=ideal[:-1].sum(),
         ideal_last_stage=ideal[-1],
         offsets=offsets,
+        pictures=pictures,
         grids=rounded - ideal[:-1].sum(),
-        coder=stream_bits - offsets - rounded - window,
+        coder=stream_bits - offsets - pictures - rounded - window,
         header=8 * container.header_bytes - CHECK_BITS,
         index=8 * container.index_bytes - checks + CHECK_BITS,
         checks=checks,
@@ -103,10 +109,11 @@ def measure(model: UQDM, tile: SentTile, file: bytes) -> Bits:
     )
 
 
-def rounded_bits(symbols: np.ndarray, known: np.ndarray, cells: grids.Cells) -> float:
+def rounded_bits(step: SentStep, cells: grids.Cells) -> float:
     """Ideal bits of symbols under the rounded predictions, in floating point."""
-    outputs = Outputs(None, cells.mean[None], cells.mean[None] / 65536, cells.scale[None] / 2048)
-    return float(step_ideal_bits(symbols[None], known[None], outputs)[0])
+    outputs = Outputs(cells.mean[None], cells.mean[None] / 65536, cells.scale[None] / 2048)
+    bounds = step.bounds and step.bounds.at(None)
+    return float(step_ideal_bits(step.symbols[None], step.known[None], outputs, bounds)[0])
 
 
 def measure_all(model: UQDM, images: np.ndarray) -> list[Bits]:
@@ -136,6 +143,7 @@ def lines(bits: Bits) -> list[tuple[str, float]]:
         ("coder: rANS and its state (which holds a check of 32 bits)", bits.coder),
         ("grids: rates lost by rounding", bits.grids),
         ("offsets of the grids", bits.offsets),
+        ("offsets of pictures of several sections or bounded densities", bits.pictures),
         ("header", bits.header),
         ("index: lengths of the stages", bits.index),
         ("checks of header and stages", bits.checks),

@@ -18,19 +18,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import features
 
 from uqdm.bench.bootstrap import mean_intervals
 from uqdm.bench.curves import Curve
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.measure import measure_images
+from uqdm.bench.paper.protocol import EQUAL_PSNR_SHARE, Place, known_difference
 from uqdm.bench.published import published
 from uqdm.codec import codec_class, codec_names, get_codec
 
 RATE_TOLERANCE, PSNR_TOLERANCE_DB = 0.01, 0.15
-BPG_RATE_TOLERANCE = 0.025  # of the rate at equal PSNR
-LIBJPEG_REASON = "libjpeg-turbo; the paper's was IJG libjpeg 9, which scales chroma in the DCT"
-BPG_LOSSLESS_REASON = "another lossless HEVC encoder than the paper's jctvc"
 BPG_ENDS_REASON = "judged at q 10 to 40 only"
 
 Judge = Callable[["Row"], str]
@@ -41,6 +38,7 @@ class Row:
     """One published point and what was measured for it: rate in bits per pixel, PSNR in dB."""
 
     label: str
+    setting: dict[str, Any]
     paper_bpp: float
     paper_psnr_db: float
     bpp: float
@@ -86,7 +84,7 @@ def rows_of(system: str, settings: Sequence[dict[str, Any]], images: Sequence[np
         raise SystemExit(f"{system}: {len(settings)} settings for {len(paper)} published points")
     for setting, bpp, psnr_db in zip(settings, paper.bpp, paper.psnr_db, strict=True):
         label = f"{system} " + " ".join(f"{key}={value}" for key, value in setting.items())
-        yield Row(label, bpp, psnr_db, **measure(system, setting, images))
+        yield Row(label, setting, bpp, psnr_db, **measure(system, setting, images))
 
 
 def at_equal_psnr(rows: Sequence[Row]) -> list[Row]:
@@ -96,6 +94,7 @@ def at_equal_psnr(rows: Sequence[Row]) -> list[Row]:
     return [
         Row(
             row.label,
+            row.setting,
             row.paper_bpp,
             row.paper_psnr_db,
             curve.bpp_at(row.paper_psnr_db),
@@ -117,18 +116,18 @@ def judge_row(row: Row) -> str:
 
 
 def judge_jpeg(row: Row) -> str:
-    """As any row, but the two qualities at which the library decides."""
-    excused = row.label in ("jpeg quality=95", "jpeg quality=100") and features.check_feature("libjpeg_turbo")
-    return f"differs: {LIBJPEG_REASON}" if excused and judge_row(row) != "ok" else judge_row(row)
+    """As any row, but where the library is known to differ."""
+    reason = known_difference(Place("jpeg", row.setting), get_codec("jpeg").version)
+    return f"differs: {reason}" if reason and judge_row(row) != "ok" else judge_row(row)
 
 
 def judge_bpg(row: Row) -> str:
     """Rate at equal PSNR for q 10 to 40."""
     if not np.isfinite(row.paper_psnr_db):
-        return f"shown: {BPG_LOSSLESS_REASON}"
-    if not set(row.label.split()) & {f"quality={quality}" for quality in (10, 20, 30, 40)}:
+        return f"shown: {known_difference(Place('bpg', row.setting), get_codec('bpg').version)}"
+    if row.setting.get("quality") not in (10, 20, 30, 40):
         return f"shown: {BPG_ENDS_REASON}"
-    return "ok" if abs(row.rate_change) <= BPG_RATE_TOLERANCE else "OUT"
+    return "ok" if abs(row.rate_change) <= EQUAL_PSNR_SHARE else "OUT"
 
 
 def line_of(row: Row, verdict: str) -> str:

@@ -3,16 +3,19 @@
     python benchmarks/tolerance.py [--model uqdm-demo] [--dataset npz:imagenet64-sample.npz#eval] [--images 32]
 
 For every step but the first (which is always computed in float64, one tile at a time) each way is held against
-float64: largest and root mean square difference of x_hat and of the binary logarithm of the scale, both divided by
-the step's tolerance. What must stay below 1 is the last row, the largest difference between any two ways: one of them
-may be the encoder, the other the decoder. Exits 1 if it does not. With a GPU, that is two more ways. The layout in
-memory that the model's own class does not choose is shown as well, but is no way that files are made or decoded.
+float64: largest and root mean square difference of x_hat (of that which is coded with, and of that which is shown,
+where it is another) and of the binary logarithm of the scale, all divided by the step's tolerance. Sections are
+computed one after the other, as a decoder does. What must stay below 1 is the last row, the largest difference between
+any two ways: one of them may be the encoder, the other the decoder. Exits 1 if it does not. With a GPU, that is two
+more ways. The layout in memory that the model's own class does not choose is shown as well, but is no way that files
+are made or decoded.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -76,24 +79,30 @@ def relaid(model: Model) -> Model:
 
 
 def outputs(model: Model, way: Way, latents: list[np.ndarray]) -> np.ndarray:
-    """x_hat and log2 scale of all steps but the first, float64 [T - 1, 2, N, D]; latents of each are [N, D]."""
+    """x_hat, log2 scale and x_hat of pictures of all steps but the first, float64 [T - 1, 3, N, D].
+
+    ``latents`` are those before each step and after the last, [N, D].
+    """
     torch.set_num_threads(way.threads)
     torch.backends.mkldnn.set_flags(way.onednn)
     predictor = Predictor(relaid(model) if way.other_layout else model, way.device, double=way.double)
     rows = []
-    for index, n_t in enumerate(latents[1:], 1):
-        starts = range(0, len(n_t), way.batch)
-        parts = [predictor.predict(index, n_t[i : i + way.batch], [0] * len(n_t[i : i + way.batch])) for i in starts]
-        rows.append([np.concatenate([getattr(part, name) for part in parts]) for name in ("x_hat", "log2_scale")])
+    for index, (n_t, n_s) in enumerate(itertools.pairwise(latents[1:]), 1):
+        parts = []
+        for i in range(0, len(n_t), way.batch):
+            opened = predictor.open(index, n_t[i : i + way.batch], [])
+            found = predictor.predict_all(opened, n_s[i : i + way.batch])
+            parts.append([found.x_hat, found.log2_scale, opened.x_hat])
+        rows.append([np.concatenate(values) for values in zip(*parts, strict=True)])
     torch.backends.mkldnn.set_flags(True)
     return np.array(rows)
 
 
 def coded_latents(model: Model, levels: np.ndarray) -> list[np.ndarray]:
-    """The latents before each step, int64 [N, D], as an encoder has them of tiles of these levels."""
+    """The latents before each step and after the last, int64 [N, D], as an encoder has them of these levels."""
     predictor = Predictor(model)
     latents = [np.stack([start(seed, predictor.n_coordinates) for seed in range(len(levels))])]
-    for index, lattice in enumerate(predictor.lattice[:-1]):
+    for index, lattice in enumerate(predictor.lattice):
         j = np.stack([dither(seed, index + 1, 0, predictor.n_coordinates) for seed in range(len(levels))])
         latents.append(lattice.latent(lattice.quantize(latents[-1], levels, j), j))
     return latents
@@ -124,10 +133,11 @@ def _work(name: str, way: Way, folder: Path) -> None:
 
 def measure(name: str, model: Model, levels: np.ndarray, units: list[StepTolerance]) -> tuple[Table, float]:
     """The table for tiles of these levels, int64 [N, D], and the largest ratio of its last row."""
-    scale = np.array([[unit.x_hat, unit.log2_scale] for unit in units[1:]])[:, :, None, None]
+    scale = np.array([[unit.x_hat, unit.log2_scale, unit.x_hat] for unit in units[1:]])[:, :, None, None]
     exact = lowest = highest = np.empty(0)
     table = Table(
-        "max / rms of", *[f"step {index + 2}: {what}" for index in range(len(scale)) for what in ("x_hat", "scale")]
+        "max / rms of",
+        *[f"step {index + 2}: {what}" for index in range(len(scale)) for what in ("x_hat", "scale", "shown")],
     )
     for way, found in all_outputs(name, model, coded_latents(model, levels)):
         if not exact.size:

@@ -1,20 +1,45 @@
-"""Makes a run's folder with real measurements in this process: what an evaluation writes, without Ray."""
+"""Makes a run's folder with real measurements in this process: what evaluation and scoring write, without Ray."""
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from uqdm.bench.gather import Context, finish_codec
+from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.requests import parse_request, resolve
+from uqdm.bench.scoring.fill import write_rows
+from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
+from uqdm.bench.scoring.stored import open_run
 from uqdm.bench.shards import Images, ShardStore, split
-from uqdm.bench.worker import Work, measure_shard
+from uqdm.bench.worker import Work, run_job
 
 SHARD_SIZE = 3
 
 
 def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
-    """Measures codecs, each ``NAME`` or ``NAME:key=value``, and returns ``run_dir``."""
+    """Measures and scores codecs, each ``NAME`` or ``NAME:key=value``, and returns ``run_dir``."""
+    evaluate_here(run_dir, dataset, *codecs)
+    score_here(run_dir, dataset)
+    return run_dir
+
+
+def score_here(run_dir: Path, dataset: Images) -> None:
+    """Scores pictures one by one; metrics of sets are left out."""
+    run, options, origin = open_run(run_dir, dataset), Options(), provenance()
+    scoring = PictureScoring(run, options, Progress(io.StringIO()))
+    plan = scoring.plan()
+    for codec in run.codecs:
+        for job in plan[codec.name]:
+            images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
+            scoring.done(job, run_job(job.ready(), images))
+        write_rows(run, codec, scoring.lacks, origin)
+    write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
+
+
+def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
+    """Measures codecs; their rows are not scored yet."""
     context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, keep_streams=True)
     for name, candidates in resolve([parse_request(text) for text in codecs]).items():
         runnable = [candidate for candidate in candidates if candidate.missing is None]
@@ -22,8 +47,7 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
         known = {}
         for shard in shards:
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = measure_shard(Work(shard, context.origin), images)
+            finished = run_job(Work(shard, context.origin), images)
             context.store.write(shard, finished.rows, finished.streams)
             known[shard.key] = finished.counts
         finish_codec(context, name, candidates, shards, known)
-    return run_dir

@@ -20,7 +20,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 import torch
-from small_models import CODED_SLOPE, FREE_SLOPE, small_codec
+from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
 from uqdm.model.zoo import load_named
 
@@ -163,6 +163,27 @@ class Stream:
         self.pop(c(low), c(low + 1) - c(low))
         return base + low
 
+    def bounded(self, location, scale, low, high, first, last):
+        count = last - first + 1
+        if count == 1:
+            return first
+        reach = 5 << (scale >> 11) + 17
+        location = min(max(location, low - reach), high + reach)
+        before = logistic(low - location, scale)
+        mass = logistic(high - location, scale) - before
+
+        def c(i):
+            if i in (0, count):
+                return 2**24 * (i > 0)
+            if mass == 0:
+                return i * (2**24 // count)
+            inside = min(max(logistic((first + i << 16) - location, scale) - before, 0), mass)
+            return i + (2**24 - count) * inside // mass
+
+        (i,) = [i for i in range(count) if c(i) <= self.x % 2**24 < c(i + 1)]
+        self.pop(c(i), c(i + 1) - c(i))
+        return first + i
+
     def offsets(self, n):
         """The offset of each of n coordinates."""
         halvings = 0
@@ -227,35 +248,71 @@ class Decoder:
         self.b = [round(Fraction(step[1]) / 256 / Fraction(after) * 2**32) for step, _, after in pairs]
         self.free = 2 * self.b[-1] >= 512 << 32
         self.quantiles = np.array(quantiles())
+        self.sections = [self.coordinates(model.schedule.step(index)) for index in range(len(self.steps))]
+        self.bounded = model.denoiser.bounded
+        self.version = 2 if max(map(len, self.sections)) > 1 or self.bounded else 1
 
-    def predict(self, index, n_t):
-        """mean in bins and log2 of the scale in bins, float64 [D]; x_hat too."""
-        denoiser = self.model.denoiser if index else self.exact
-        z = torch.from_numpy(np.array(n_t) * self.units[index]).float().to(torch.float32 if index else torch.float64)
+    def coordinates(self, step):
+        """The coordinates of each section."""
+        of = self.model.denoiser.section_of(step, 3, self.size, self.size).flatten().tolist()
+        count = self.model.denoiser.n_sections(step)
+        return [[i for i, section in enumerate(of) if section == number] for number in range(count)]
+
+    def start(self, seed):
+        """n(0) of a seed."""
+        return self.quantiles[np.frombuffer(philox((seed, 0), 0, 2 * self.n), "<u2")].tolist()
+
+    def z(self, index, n):
+        """Latents that are known before a step, as the network takes them."""
+        z = torch.from_numpy(np.array(n) * self.units[index]).float()
+        return z.reshape(1, 3, self.size, self.size)
+
+    def open(self, index, n_t):
+        """What the network makes of a tile's latents: something for :meth:`predict`, and x_hat for pictures."""
+        z_t = self.z(index, n_t).to(torch.float32 if index else torch.float64)
         with torch.inference_mode():
-            found = denoiser(z.reshape(1, 3, self.size, self.size), self.model.schedule.step(index))
+            opened = (self.model.denoiser if index else self.exact).begin(z_t, self.model.schedule.step(index))
+        return (z_t, opened), opened.x_hat.double().clamp(-1, 1).flatten().tolist()
+
+    def predict(self, index, opened, section, n_s):
+        """mean in bins and log2 of the scale in bins, float64 [D], of which those of the section count."""
+        denoiser, (z_t, found) = self.model.denoiser if index else self.exact, opened
+        z_s = self.z(index + 1, n_s).to(z_t.dtype)
+        with torch.inference_mode():
+            found = denoiser.condition(found, z_t, z_s, section, self.model.schedule.step(index))
         x_hat, scale = (value.double().flatten().numpy() for value in (found.x_hat.clamp(-1, 1), found.scale))
         _, x_weight, width, _ = self.steps[index]
-        return x_hat * (x_weight / width), np.log2(scale * (math.sqrt(3) / math.pi / width)), x_hat
+        return x_hat * (x_weight / width), np.log2(scale * (math.sqrt(3) / math.pi / width))
 
-    def cells(self, stream, index, n_t):
-        """Rounded means (2^-16 bins) and scales (2^-11 octaves) of a tile's next step."""
-        means, scales, _ = self.predict(index, n_t)
-        scale = []
-        for value, o in zip(scales.tolist(), stream.offsets(self.n), strict=True):
-            value = min(max(value, -12 + 1 / 8), 8 - 1 / 2048 - 1 / 8)
-            scale.append((math.floor(value * 8 + o / 128) * 128 - o + 64) << 1)
-        fineness, mean = stream.raw(2), []
-        for value, o, s in zip(means.tolist(), stream.offsets(self.n), scale, strict=True):
-            octave = s >> 11
-            bits = fineness + (2 + -octave // 3 if octave < -1 else 2 - (2 * octave + 3) // 3)
-            value = min(max(value, -(2.0**20)), 2.0**20)
-            mean.append((math.floor(value * 2.0**bits + o / 128) * 128 - o + 64) << 9 - bits)
-        return mean, scale
+    def grid(self, stream):
+        """Offsets of scales, fineness, and offsets of means of a tile's step, for places in the order of coding."""
+        scales, fineness = stream.offsets(self.n), stream.raw(2)
+        return scales, fineness, stream.offsets(self.n)
+
+    def cell(self, grid, place, mean, scale):
+        """Rounded mean (2^-16 bins) and scale (2^-11 octaves)."""
+        scales, fineness, means = grid
+        o, scale = scales[place], min(max(scale, -12 + 1 / 8), 8 - 1 / 2048 - 1 / 8)
+        scale = (math.floor(scale * 8 + o / 128) * 128 - o + 64) << 1
+        octave, o, mean = scale >> 11, means[place], min(max(mean, -(2.0**20)), 2.0**20)
+        bits = fineness + (2 + -octave // 3 if octave < -1 else 2 - (2 * octave + 3) // 3)
+        return (math.floor(mean * 2.0**bits + o / 128) * 128 - o + 64) << 9 - bits, scale
+
+    def picture(self, stream, opened, windows):
+        """Levels of version 2's picture of a step."""
+        f, offsets = stream.raw(2), stream.offsets(self.n)
+        middles = [
+            128 * math.floor(2**f * (128 * (x + 1)) + o / 128) - o + 64 for x, o in zip(opened[1], offsets, strict=True)
+        ]
+        return self.clip([middle >> 7 + f for middle in middles], windows)
+
+    def clip(self, levels, windows):
+        limits = windows if self.bounded else [(0, 255)] * self.n
+        return [min(max(v, p), q) for v, (p, q) in zip(levels, limits, strict=True)]
 
     def pictures(self, data):
         head, streams, checks, ends = parse(data)
-        assert (head["magic"], head["version"]) == (b"UQ", 1)
+        assert (head["magic"], head["version"]) == (b"UQ", self.version)
         assert head["model"] == bytes.fromhex(self.model.sha256)[:3]
         assert (head["tile"], head["n_stages"]) == (self.size, len(self.steps) + (not self.free))
         assert not head["double"]
@@ -270,44 +327,73 @@ class Decoder:
     def chunk(self, head, stream, positions, checks, held):
         """Levels of a chunk's tiles by picture."""
         seeds = [head["seed"] + (stream.raw(head["seed_bits"]) if head["seed_bits"] else 0) for _ in positions]
-        n_t = [self.quantiles[np.frombuffer(philox((seed, 0), 0, 2 * self.n), "<u2")].tolist() for seed in seeds]
-        found = [[self.level(self.predict(0, n)[2]) for n in n_t]]
-        cells, crc, n_steps = [self.cells(stream, 0, n) for n in n_t], 0, len(self.steps)
+        n_t = [self.start(seed) for seed in seeds]
+        opened = [self.open(0, n) for n in n_t]
+        found = [[self.level(np.array(self.open(0, self.start(head["seed"]))[1]))] * len(n_t)]
+        crc, n_steps, windows = 0, len(self.steps), [[(0, 255)] * self.n for _ in n_t]
+        if self.version == 1:
+            grids = [self.grid(stream) for _ in n_t]
         for index in range(min(held, n_steps)):
-            windows = []
-            for tile, position in enumerate(positions):
-                j = philox((seeds[tile], index + 1), position, self.n)
-                n_s, window = self.step(stream, index, n_t[tile], j, cells[tile])
-                windows.append(window)
-                n_t[tile] = n_s
-                crc = zlib.crc32(np.array(n_s, "<i4").tobytes(), crc)
+            if self.version == 2:
+                grids = [self.grid(stream) for _ in n_t]
+            js = [philox((seed, index + 1), position, self.n) for seed, position in zip(seeds, positions, strict=True)]
+            n_s = [[0] * self.n for _ in n_t]
+            place = 0
+            for section, coordinates in enumerate(self.sections[index]):
+                outputs = [self.predict(index, known, section, n) for (known, _), n in zip(opened, n_s, strict=True)]
+                for tile in range(len(n_t)):
+                    for at, i in enumerate(coordinates, place):
+                        cell = self.cell(grids[tile], at, outputs[tile][0][i], outputs[tile][1][i])
+                        known = n_t[tile][i], js[tile][i], windows[tile][i]
+                        n_s[tile][i], windows[tile][i] = self.step(stream, index, *known, *cell)
+                place += len(coordinates)
+            n_t = n_s
+            for n in n_t:
+                crc = zlib.crc32(np.array(n, "<i4").tobytes(), crc)
             if index + 1 < n_steps:
-                cells = [self.cells(stream, index + 1, n) for n in n_t]
-                for mean, _ in cells:
-                    crc = zlib.crc32(np.array(mean, "<i8").tobytes(), crc)
-                _, x_weight, width, _ = self.steps[index + 1]
-                found.append([self.level(np.array(mean) * (width / x_weight / 65536)) for mean, _ in cells])
+                opened = [self.open(index + 1, n) for n in n_t]
+                if self.version == 2:
+                    found.append([self.picture(stream, *pair) for pair in zip(opened, windows, strict=True)])
+                    for levels in found[-1]:
+                        crc = zlib.crc32(bytes(levels), crc)
+                else:
+                    grids = [self.grid(stream) for _ in n_t]
+                    _, x_weight, width, _ = self.steps[index + 1]
+                    found.append([])
+                    for grid, (known, _), n in zip(grids, opened, n_t, strict=True):
+                        outputs = zip(*self.predict(index + 1, known, 0, n), strict=True)
+                        means = [self.cell(grid, at, *output)[0] for at, output in enumerate(outputs)]
+                        crc = zlib.crc32(np.array(means, "<i8").tobytes(), crc)
+                        found[-1].append(self.level(np.array(means) * (width / x_weight / 65536)))
             else:
-                found.append([self.level(np.array(n) * (self.units[-1] / self.steps[-1][3])) for n in n_t])
+                nearest = [self.level(np.array(n) * (self.units[-1] / self.steps[-1][3])) for n in n_t]
+                found.append([self.clip(*pair) for pair in zip(nearest, windows, strict=True)])
             assert index == len(checks) or crc & 0xFFFF == checks[index]
         if held == head["n_stages"]:
-            found.append([[first + stream.choice(count) for first, count in window] for window in windows])
+            found.append([[p + stream.choice(1 if self.free else q - p + 1) for p, q in window] for window in windows])
             for levels in found[-1]:
                 crc = zlib.crc32(bytes(levels), crc)
             assert (stream.x - 2**32, stream.n) == (crc, len(stream.words))
         return found
 
-    def step(self, stream, index, n_t, j, cells):
-        """The latents after a step of a tile, and what they leave of each pixel: the first level, and how many."""
-        a, b, n_s, window = self.a[index], self.b[index], [], []
-        for n, dither, mean, scale in zip(n_t, j, *cells, strict=True):
-            k = stream.symbol((a * n >> 25) + (2 * dither + 1 << 7) + mean, scale)
-            n_s.append(512 * k - (2 * dither + 1) + 256)
-            low = (512 * k - (2 * dither + 1) << 32) - a * n
-            first = min(max(-(-(low + 255 * b) // (2 * b)), 0), 255)
-            past = min(max(-(-(low + (512 << 32) + 255 * b) // (2 * b)), 1), 256)
-            window.append((first, 1 if self.free else max(past - first, 1)))
-        return n_s, window
+    def step(self, stream, index, n, dither, window, mean, scale):
+        """A coordinate's latent after a step, and the first and last level that are left."""
+        a, b, (p, q) = self.a[index], self.b[index], window
+        location = (a * n >> 25) + (2 * dither + 1 << 7) + mean
+        if self.bounded:
+            at = a * n + (2 * dither + 1 << 32)
+            ends = at + b * (2 * p - 256) >> 25, at + b * (2 * q - 254) >> 25
+            k = stream.bounded(location, scale, *ends, at + b * (2 * p - 255) >> 41, at + b * (2 * q - 255) >> 41)
+        else:
+            k = stream.symbol(location, scale)
+        low = (512 * k - (2 * dither + 1) << 32) - a * n
+        first = min(max(-(-(low + 255 * b) // (2 * b)), 0), 255)
+        past = min(max(-(-(low + (512 << 32) + 255 * b) // (2 * b)), 1), 256)
+        last = first + max(past - first, 1) - 1
+        if self.bounded:
+            first = max(p, first)
+            last = max(min(q, last), first)
+        return 512 * k - (2 * dither + 1) + 256, (first, last)
 
     def level(self, x):
         return np.clip(np.floor((x + 1) * 128), 0, 255).astype(int).tolist()
@@ -336,17 +422,35 @@ def test_the_stored_file_decodes_to_the_projects_pictures():
 
 @pytest.mark.parametrize("slope", [FREE_SLOPE, CODED_SLOPE])
 def test_small_files_decode_to_the_projects_pictures_also_when_cut(slope, tmp_path, photographs_uint8):
-    codec = small_codec(tmp_path / "small", slope)
-    decoder, photograph = Decoder(codec.model), photographs_uint8[0]
-    for image in (photograph[:8, :8], photograph[:9, :20], photograph[:33, :35]):  # 1, 6 and 25 tiles
-        for options in ({}, {"seed": 70_000, "seeds": 8}):
-            (data,) = codec.compress([image], **options)
-            expected = [picture.image_uint8 for picture in codec.pictures(data)]
-            found = decoder.pictures(data)
-            assert all((a == b).all() for a, b in zip(found, expected, strict=True))
-            assert (found[-1] == image).all()
-            end = parse(data)[3][2]
-            cut = decoder.pictures(data[: end + 1])
+    compare_small_files(small_codec(tmp_path / "small", slope), photographs_uint8[0])
+
+
+@pytest.mark.parametrize(
+    ("slope", "n_sections", "bounded"),
+    [
+        (FREE_SLOPE, (1, 3, 4, 2), False),
+        (CODED_SLOPE, (2, 1, 5, 1), False),
+        (FREE_SLOPE, (1, 1, 1, 1), True),
+        (CODED_SLOPE, (2, 3, 1, 4), True),
+    ],
+)
+def test_small_files_of_version_2_decode_to_the_projects_pictures_also_when_cut(
+    slope, n_sections, bounded, photographs_uint8
+):
+    compare_small_files(small_sections_codec(slope, n_sections, bounded=bounded), photographs_uint8[1])
+
+
+def compare_small_files(codec, photograph):
+    decoder = Decoder(codec.model)
+    for size, options in itertools.product([(8, 8), (9, 20), (33, 35)], [{}, {"seed": 70_000, "seeds": 8}]):
+        image = photograph[: size[0], : size[1]]  # 1, 6 and 25 tiles
+        (data,) = codec.compress([image], **options)
+        expected = [picture.image_uint8 for picture in codec.pictures(data)]
+        found = decoder.pictures(data)
+        assert all((a == b).all() for a, b in zip(found, expected, strict=True))
+        assert (found[-1] == image).all()
+        if size != (33, 35):
+            cut = decoder.pictures(data[: parse(data)[3][2] + 1])
             assert all((a == b).all() for a, b in zip(cut, expected[:3], strict=True))
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
-PRODUCTS = ("summary.parquet", "summary.csv", "plots/rate_distortion.png", "plots/rate_distortion.svg")
+PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv")
+PRODUCTS += ("plots/rate_distortion.png", "plots/rate_distortion.svg")
 PRODUCTS += ("plots/progressive.png", "report.html")
 
 
@@ -49,9 +50,12 @@ def quiet_environment() -> dict[str, str]:
     return {**{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}, "OMP_NUM_THREADS": "1"}
 
 
-def configure(folder: Path, codecs: Mapping[str, Any], *, shard_size: int = 3) -> None:
+def configure(
+    folder: Path, codecs: Mapping[str, Any], *, shard_size: int = 3, metrics: Sequence[str] = ("psnr_db",)
+) -> None:
     run = {"dataset": "demo", "limit": N_IMAGES, "codecs": dict(codecs)}
-    config = {"evaluate": {"shard_size": shard_size}, "runs": {"small": run}}
+    score = {"metrics": list(metrics)}  # not all: FID's network may not be here, and takes its time
+    config = {"evaluate": {"shard_size": shard_size}, "score": score, "runs": {"small": run}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
@@ -194,6 +198,26 @@ def test_a_codec_that_is_added_leaves_the_others_alone(tmp_path: Path) -> None:
     assert set(read(run_dir, "per_image")["setting"]) == {"", "quality=50"}
 
 
+def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]})
+    assert snakemake(tmp_path, "results/small/summary.parquet").returncode == 0
+    run_dir = tmp_path / "results" / "small"
+    before = files_with_times(run_dir)
+    scores = set((run_dir / "scores").rglob("*.parquet"))
+    configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]}, metrics=["psnr_db", "ssim"])
+    done = snakemake(tmp_path, "results/small/summary.parquet")
+    assert done.returncode == 0, done.stderr
+    output = done.stdout + done.stderr
+    assert "rule score:" in output
+    assert "rule evaluate:" not in output
+    assert files_with_times(run_dir) == before
+    added = set((run_dir / "scores").rglob("*.parquet")) - scores
+    assert len(added) == 2 * 3  # for each codec, a file for each shard of three of the eight images
+    summary = pd.read_parquet(run_dir / "summary.parquet")
+    assert summary["ssim"].notna().all()
+    assert summary["ssim_low"].notna().all()
+
+
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
     run_dir = tmp_path / "results" / "small"
@@ -237,7 +261,7 @@ def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
     output = done.stdout + done.stderr
-    assert all(f"rule {stage}:" in output for stage in ("evaluate", "summarize", "plot", "report"))
+    assert all(f"rule {stage}:" in output for stage in ("evaluate", "score", "summarize", "plot", "report"))
     assert not (tmp_path / "results").exists()
 
 
@@ -251,6 +275,7 @@ def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
         ({"limit": 0}, "limit"),
         ({"speed": 3}, "speed"),
         ({"dataset": "npz:nowhere.npz"}, "nowhere.npz"),
+        ({"dataset": "kodka"}, "did you mean kodak"),
     ],
 )
 def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -259,3 +284,50 @@ def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 1
     assert named in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("score", "named"),
+    [
+        ({"metrics": ["psnr"]}, "did you mean psnr_db"),
+        ({"set_metrics": {"images": 1}}, "images"),
+        ({"metric": ["psnr_db"]}, "metric"),
+    ],
+)
+def test_a_wrong_configuration_of_scoring_is_named_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
+    runs = {"small": {"dataset": "demo", "codecs": {"png": None}}}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"score": score, "runs": runs}))
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 1
+    assert named in done.stdout + done.stderr
+
+
+def paper_command(folder: Path, target: str, dataset: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    section = {"cifar10": {"dataset": dataset}, "imagenet64": {"dataset": "demo"}}
+    run = {"small": {"dataset": "demo", "codecs": {"png": None}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump({"runs": run, "paper": section, "limit": 2}))
+    return snakemake(folder, target, *arguments)
+
+
+def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
+    np.savez(tmp_path / "cifar10-few.npz", np.stack([image[:32, :32] for image in images_uint8]))
+    done = paper_command(tmp_path, "paper_cifar10", f"npz:{tmp_path}/cifar10-few.npz")
+    assert done.returncode == 0, done.stderr
+    run_dir = tmp_path / "results" / "paper_cifar10"
+    found = pd.read_csv(run_dir / "table.csv")
+    assert set(found.n) == {2}  # the common limit
+    judged = found[found.codec.notna() & found["quantity"].isin(["bpp", "psnr_db"])]
+    assert set(judged.system) == {"jpeg", "jpeg2000", "bpg"}
+    assert len(judged) == 2 * (12 + 6 + 7)
+    assert judged.ours.notna().all()
+    names = ["table.md", "table.tex", "figures/rate_distortion.png", "figures/rate_fid.svg"]
+    assert [name for name in names if not (run_dir / name).is_file()] == []
+    assert "paper_cifar10: published figures and those measured here: " in done.stdout
+    assert not (tmp_path / "results" / "small").exists()
+
+
+def test_a_missing_archive_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UQDM_DATA", str(tmp_path / "data"))
+    done = paper_command(tmp_path, "paper_cifar10", "cifar10", "--dry-run")
+    assert done.returncode == 1
+    assert "Fetch https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz" in done.stdout + done.stderr

@@ -12,7 +12,7 @@ import functools
 import importlib.metadata
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -128,12 +128,14 @@ class Encoded:
 
     ``ideal_bits`` holds, by the name of the point, the information content in bits of what was coded up to it
     (a model's own estimate, without coder, header or padding); empty where a codec has no such notion.
-    ``seed`` is the seed of randomness that the stream was made with, if any.
+    ``seed`` is the seed of randomness that the stream was made with, if any. ``calls`` is how often a network was
+    called to make it; None stands for never, or for untold where the codec holds a model.
     """
 
     stream: bytes
     ideal_bits: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
+    calls: int | None = None
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,17 @@ class Reconstruction:
     """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3].
 
     ``decode_ms`` is the time from the stream to this picture alone, from a codec that makes several in one go; None
-    leaves it to the caller to time the iteration.
+    leaves it to the caller to time the iteration. ``calls`` and ``macs`` are the network calls that lead from the
+    stream to this picture alone and their multiply-accumulates, as ``docs/comparing.md`` counts them; None stands for
+    0, or for untold where the codec holds a model.
     """
 
     point: Point
     name: str
     image_uint8: np.ndarray
     decode_ms: float | None = None
+    calls: int | None = None
+    macs: int | None = None
 
 
 class Codec(ABC):
@@ -176,6 +182,8 @@ class Codec(ABC):
     """How many images a benchmark hands to :meth:`encode` at once."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
+    varying_reconstructions: frozenset[str] = frozenset()
+    """Names of reconstructions that may differ by rounding between machines; all others must be equal everywhere."""
 
     def __init__(self, **values: Any) -> None:
         self.values: dict[str, Any] = check_parameters(type(self), values)
@@ -198,6 +206,11 @@ class Codec(ABC):
     def setting(self) -> str:
         """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order."""
         return ",".join(f"{key}={_format(value)}" for key, value in self.values.items())
+
+    @property
+    def device(self) -> str:
+        """Where the work is done: ``"cpu"``, or ``"cuda:"`` with the name of the GPU; a column of the results."""
+        return "cpu"
 
     @property
     def container_bits(self) -> int | None:
@@ -245,7 +258,7 @@ def check_parameters(codec: type[Codec], values: Mapping[str, Any]) -> dict[str,
     for name in values:
         if name not in known:
             listed = ", ".join(known) or "none"
-            raise ParameterError(f"{codec.name} has no parameter {name!r}{_suggest(name, known)}; it takes: {listed}")
+            raise ParameterError(f"{codec.name} has no parameter {name!r}{suggest(name, known)}; it takes: {listed}")
     return {name: known[name].check(values[name]) if name in values else known[name].default for name in known}
 
 
@@ -298,7 +311,7 @@ def codec_class(name: str) -> type[Codec]:
     entry_points = _entry_points()
     if name not in entry_points:
         names = codec_names()
-        raise UnknownCodecError(f"no codec {name!r}{_suggest(name, names)}; known: {', '.join(names)}")
+        raise UnknownCodecError(f"no codec {name!r}{suggest(name, names)}; known: {', '.join(names)}")
     entry_point = entry_points[name]
     try:
         codec = entry_point.load()
@@ -354,6 +367,11 @@ def _check_class(codec: Any, name: str) -> None:
         check_parameters(codec, settings)
 
 
-def _suggest(name: str, known: Any) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Names like ``name`` as the part of a message, with a blank before it; empty if there is none.
+
+    >>> suggest("jpgg", ["jpeg", "uqdm"])
+    ' (did you mean jpeg?)'
+    """
     near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" (did you mean {', '.join(near)}?)" if near else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import report_run
 import toy_codecs
 from small_run import measure_run
 from toy_images import MemoryImages
@@ -50,6 +51,12 @@ def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         image[0, 0, 0] = toy_codecs.RAISE if index == 3 else 0
     codecs = ["toy-raw", "toy-model", "toy-faulty", "toy-absent"]
     return measure_run(tmp_path_factory.mktemp("measured") / "run", MemoryImages(images), *codecs)
+
+
+@pytest.fixture(scope="session")
+def reportable_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of real codecs with all that a report shows; see ``report_run.py``. It has no report yet."""
+    return report_run.make_run(tmp_path_factory.mktemp("reportable"))
 
 
 @pytest.fixture(scope="session")

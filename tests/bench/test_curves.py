@@ -13,7 +13,7 @@ from uqdm.bench.curves import curves, families, lossless
 
 def summary(*rows: dict[str, Any]) -> pd.DataFrame:
     base = {"codec": "c", "setting": "", "point": "full", "point_index": 0, "reconstruction": "decoded"}
-    base |= {"n": 4, "exact": 0, "bpp": 1.0, "psnr_db": 30.0, "status": "ok"}
+    base |= {"fingerprint": "4-a", "n": 4, "exact": 0, "bpp": 1.0, "psnr_db": 30.0, "status": "ok"}
     return pd.DataFrame([{**base, **row} for row in rows])
 
 
@@ -96,3 +96,8 @@ def test_the_curve_of_the_lowest_rate_comes_first() -> None:
 def test_families_of_settings_without_parameters() -> None:
     assert families(["", ""]) == {"": ""}
     assert families([]) == {}
+
+
+def test_rows_of_different_images_are_no_curves_of_one_data_set() -> None:
+    with pytest.raises(ValueError, match="curves of different images"):
+        curves(summary({"setting": "q=1"}, {"setting": "q=2", "fingerprint": "4-b"}))

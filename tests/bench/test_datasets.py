@@ -43,7 +43,7 @@ def test_an_unknown_kind_is_answered_with_a_suggestion_and_the_list(spec: str, h
     with pytest.raises(UnknownDataSetError) as caught:
         open_dataset(spec)
     assert hint in str(caught.value)
-    assert "known: demo, folder, npz" in str(caught.value)
+    assert "known: cifar10, demo, folder, imagenet64, kodak, npz" in str(caught.value)
 
 
 def test_a_bare_folder_is_answered_with_its_spec(tmp_path: Path) -> None:

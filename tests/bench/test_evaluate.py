@@ -75,8 +75,8 @@ def test_a_second_run_measures_nothing_and_a_damaged_shard_is_redone(tmp_path: P
     run(dataset, ["toy-raw"], tmp_path)
     changed = {path for path, time in shard_times(tmp_path).items() if time != before[path]}
     assert {path.name for path in changed} == {damaged.name}
-    times = ["encode_ms", "decode_ms"]
-    pd.testing.assert_frame_equal(rows_of(tmp_path, "toy-raw").drop(columns=times), first.drop(columns=times))
+    measured = ["encode_ms", "decode_ms", "peak_memory_bytes"]
+    pd.testing.assert_frame_equal(rows_of(tmp_path, "toy-raw").drop(columns=measured), first.drop(columns=measured))
 
 
 def test_rows_are_those_of_the_present_configuration(tmp_path: Path) -> None:
@@ -129,10 +129,19 @@ def test_a_skipped_codec_has_a_row_for_each_setting_and_no_shards(tmp_path: Path
     assert not (tmp_path / "shards").exists()
 
 
-def test_streams_are_left_out_when_not_wanted(tmp_path: Path) -> None:
-    run(MemoryImages(unmarked_images(3)), ["toy-raw"], tmp_path, keep_streams=False)
-    assert not (tmp_path / "streams").exists()
-    assert len(rows_of(tmp_path, "toy-raw")) == 6
+def test_streams_that_are_not_to_be_kept_are_there_until_they_are_scored(tmp_path: Path) -> None:
+    dataset = MemoryImages(unmarked_images(3))
+    run(dataset, ["toy-raw"], tmp_path, keep_streams=False)
+    streams = list((tmp_path / "streams").rglob("*.parquet"))
+    assert len(streams) == 2
+    assert set(rows_of(tmp_path, "toy-raw")["unscored"]) == {"not scored yet"}
+    for path in streams:
+        path.unlink()
+    before = shard_times(tmp_path)
+    run(dataset, ["toy-raw"], tmp_path, keep_streams=False)
+    assert shard_times(tmp_path) == before  # nothing was measured again for want of them
+    run(dataset, ["toy-raw"], tmp_path, keep_streams=True)
+    assert all(path.is_file() for path in streams)
 
 
 def test_images_larger_than_the_object_store_allows_still_run_one_shard_at_a_time(

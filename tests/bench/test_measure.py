@@ -1,8 +1,8 @@
-"""Guards what a row says: rates of whole files, scores of what was decoded, and failures that stay with their image."""
+"""Guards what a row says: rates of whole files, hashes of what was decoded, and failures that stay with their image."""
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from toy_codecs import RAISE, WRONG_DTYPE, WRONG_POINT, WRONG_SHAPE, Faulty, Mod
 from toy_images import unmarked_images
 
 from uqdm.bench.measure import measure_images
+from uqdm.bench.pictures import picture_sha256
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 
 
@@ -19,14 +20,15 @@ def measure(codec: Codec, images: list[np.ndarray]) -> tuple[list[dict[str, Any]
     return measured.rows, measured.streams
 
 
-def test_rows_hold_whole_file_bits_and_scores() -> None:
+def test_rows_hold_whole_file_bits_and_the_hash_of_the_picture() -> None:
     images = unmarked_images(3)
     rows, streams = measure(Raw(drop=4), images)
     for image, row, stream in zip(images, rows, streams, strict=True):
         assert stream is not None
         assert row["file_bits"] == 8 * len(stream) == 8 * (8 + image.size)
         assert row["bpp"] == row["file_bits"] / (image.shape[0] * image.shape[1])
-        assert row["mse"] == np.mean((image.astype(float) - (image >> 4 << 4)) ** 2)  # small integers: exact
+        assert row["picture_sha256"] == picture_sha256(image >> 4 << 4) != picture_sha256(image)
+        assert row["unscored"] == "not scored yet"
         assert (row["status"], row["roundtrip_checked"], row["point"]) == ("ok", True, "full")
 
 
@@ -41,7 +43,7 @@ def test_a_progressive_stream_gives_a_row_for_each_picture() -> None:
     assert [row["file_bits"] for row in rows] == [8 * (8 + image.size)] * 2 + [8 * (8 + 2 * image.size)]
     assert [row["ideal_bits"] for row in rows] == [4.0 * image.size] * 2 + [8.0 * image.size]
     assert {row["seed"] for row in rows} == {7}
-    assert rows[-1]["psnr_db"] == math.inf
+    assert rows[-1]["picture_sha256"] == picture_sha256(image) != rows[0]["picture_sha256"]
     assert [row["decode_ms"] for row in rows] == sorted(row["decode_ms"] for row in rows)
 
 
@@ -123,3 +125,32 @@ def test_the_formats_own_cost_is_a_column_and_null_where_untold() -> None:
     (image,) = unmarked_images(1)
     assert measure(Raw(), [image])[0][0]["container_bits"] is None
     assert measure(Telling(), [image])[0][0]["container_bits"] == 64
+
+
+COSTS = ("batch_size", "device", "encode_calls", "decode_calls", "macs_per_pixel")
+
+
+def test_a_codec_without_a_network_calls_none() -> None:
+    rows, _ = measure(Raw(), unmarked_images(1))
+    assert [rows[0][name] for name in COSTS] == [1, "cpu", 0, 0, 0]
+
+
+def test_a_model_that_tells_nothing_is_not_said_to_be_free() -> None:
+    rows, _ = measure(Model(), unmarked_images(6))
+    assert {tuple(row[name] for name in COSTS) for row in rows} == {(n, "cpu", None, None, None) for n in (4, 2)}
+
+
+def test_costs_are_those_that_a_codec_tells() -> None:
+    class Telling(Model):
+        device = "cuda:some GPU"  # type: ignore[assignment]
+
+        def encode_detailed(self, images: Any) -> list[Encoded]:
+            return [replace(one, calls=5) for one in super().encode_detailed(images)]
+
+        def reconstructions(self, stream: bytes) -> Any:
+            return (replace(picture, calls=2, macs=700) for picture in super().reconstructions(stream))
+
+    (image,) = unmarked_images(1)
+    rows, _ = measure(Telling(), [image])
+    pixels = image.shape[0] * image.shape[1]
+    assert {tuple(row[name] for name in COSTS) for row in rows} == {(1, "cuda:some GPU", 5, 2, 700 / pixels)}

@@ -176,10 +176,10 @@ def test_every_number_and_picture_of_the_strip_is_drawn(finished_run: Path) -> N
 def test_a_stream_that_decodes_to_another_picture_is_refused(copied_run: Path) -> None:
     path = copied_run / "per_image" / "toy-model.parquet"
     table = pq.read_table(path)
-    position = table.schema.get_field_index("mse")
-    changed = pa.array([value and value * 1.01 for value in table["mse"].to_pylist()], pa.float64())
-    pq.write_table(table.set_column(position, table.schema.field("mse"), changed), path)
-    with pytest.raises(ResultsError, match=r"decodes to another picture at 'high' than was measured \(MSE .*, row"):
+    position = table.schema.get_field_index("picture_sha256")
+    changed = pa.array(["0" * 64] * len(table))
+    pq.write_table(table.set_column(position, table.schema.field("picture_sha256"), changed), path)
+    with pytest.raises(ResultsError, match=r"another picture at 'high' than was measured \(SHA-256 .*, row 0000"):
         progressive.draw(copied_run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from uqdm.bench.datasets import Origin
 from uqdm.bench.plots import _published, rate_distortion
-from uqdm.bench.published import COLUMNS, FOLDER, published, published_names
+from uqdm.bench.published import COLUMNS, FOLDER, published, published_names, relation
 from uqdm.bench.results import read_summary
 from uqdm.bench.schema import SUMMARY
 
@@ -94,14 +96,51 @@ def test_a_run_on_a_published_data_set_shows_them_apart(finished_run: Path, tmp_
     axes = rate_distortion.draw(run_dir).axes[1]
     legend = axes.get_legend()
     assert legend is not None
-    assert legend.get_title().get_text() == _published.TITLE
+    assert legend.get_title().get_text() == f"{_published.TITLE}\n10,000 images, perhaps none of these"
     assert len(legend.get_texts()) == 15
     assert "bpg, file" in [text.get_text() for text in legend.get_texts()]
-    assert "not measured here (imagenet64-sample-eval: all of imagenet64)" in rate_distortion.caption(run_dir)
+    caption = rate_distortion.caption(run_dir)
+    assert "not measured here, over 10,000 images" in caption
+    assert "imagenet64-sample-eval is taken for images of that kind by its name; nothing proves it" in caption
     bpg = next(line for line in axes.lines if line.get_label() == "bpg, file")
     rows = published("imagenet64").query("system == 'bpg' and psnr_db < inf")
     np.testing.assert_array_equal(bpg.get_xydata(), rows[["bpp", "psnr_db"]])
     assert bpg.get_markerfacecolor() == "none"
+
+
+TEST_SET = Origin("cifar10-test", "the 10,000 test images of CIFAR-10", "MD5 of test_batch as published")
+NEWER = Origin("imagenet64-val", "the validation images of the newer release", "SHA-256 as published")
+UNPROVEN = Origin("imagenet64-val", "the validation images of the newer release", "")
+OLDER = Origin("imagenet64-val-older", "the validation images of the older release", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "n_images", "origin", "kind", "sampling"),
+    [
+        ("cifar10", "cifar10", 10_000, TEST_SET, "same", 0),
+        ("cifar10", "cifar10", 1_900, TEST_SET, "part", 0.9),  # sqrt(1 - 0.19)
+        ("cifar10", "cifar10", 10_000, None, "named", 2**0.5),  # an array of that name proves nothing
+        ("cifar10", "cifar10-part-test", 2_100, None, "named", 1.1),  # sqrt(1 + 0.21)
+        ("cifar10", "cifar10-train", 10_000, Origin("cifar10-train", "", "MD5"), "other", None),
+        ("cifar10", "demo", 128, None, "other", None),
+        ("imagenet64", "imagenet64-deduplicated", 10_000, NEWER, "sample", 2**0.5),
+        ("imagenet64", "imagenet64", 10_000, UNPROVEN, "named", 2**0.5),
+        ("imagenet64", "imagenet64-older", 10_000, OLDER, "other", None),
+    ],
+)
+def test_how_images_stand_to_the_published_ones(
+    name: str, dataset: str, n_images: int, origin: Origin | None, kind: str, sampling: float | None
+) -> None:
+    found = relation(name, dataset, n_images, origin)
+    assert found.kind == kind
+    assert found.sampling == pytest.approx(sampling) if sampling is not None else np.isnan(found.sampling)
+
+
+def test_the_very_images_are_said_to_be_so(finished_run: Path, tmp_path: Path) -> None:
+    run_dir = _run_on("cifar10", finished_run, tmp_path / "run")
+    facts = {"origin": {"release": "cifar10-test", "text": "the 10,000 test images of CIFAR-10", "proof": "MD5"}}
+    (run_dir / "evaluation.json").write_text(json.dumps(facts))
+    assert "The images are the first 7 of the published ones (MD5)." in rate_distortion.caption(run_dir)
 
 
 def test_published_curves_leave_the_axes_to_what_was_measured(finished_run: Path, tmp_path: Path) -> None:

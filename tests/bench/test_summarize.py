@@ -14,9 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from uqdm.bench.metrics import rows_schema, summary_schema
 from uqdm.bench.provenance import read_provenance
 from uqdm.bench.results import ResultsError, read_summary
-from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.bench.summarize import summarize_rows, summarize_run
 
 
@@ -41,10 +41,17 @@ def make_row(image: int, psnr_db: float = 30.0, **changes: Any) -> dict[str, Any
         "psnr_db": psnr_db,
         "encode_ms": 1.0,
         "decode_ms": 2.0,
+        "batch_size": 1,
+        "device": "cpu",
+        "threads": 1,
+        "encode_calls": 0,
+        "decode_calls": 0,
+        "macs_per_pixel": 0.0,
+        "peak_memory_bytes": 2**27,
         "roundtrip_checked": True,
         "status": "ok",
     }
-    return {**dict.fromkeys(ROWS.names), **row, **changes}
+    return {**dict.fromkeys(rows_schema().names), **row, **changes}
 
 
 def failed_row(image: int, **changes: Any) -> dict[str, Any]:
@@ -53,13 +60,13 @@ def failed_row(image: int, **changes: Any) -> dict[str, Any]:
 
 
 def skipped_row(**changes: Any) -> dict[str, Any]:
-    nulls = dict.fromkeys(ROWS.names)
+    nulls = dict.fromkeys(rows_schema().names)
     kept = {"dataset": "d", "fingerprint": "4-aa", "codec": "gone", "setting": "", "status": "skipped"}
     return {**nulls, **kept, "error": "libgone is not installed; install it", **changes}
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pa.Table.from_pylist(list(rows), ROWS).to_pandas()
+    return pa.Table.from_pylist(list(rows), rows_schema()).to_pandas()
 
 
 def summary_of(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +79,7 @@ def test_means_are_those_of_the_rows(measured_run: Path) -> None:
     rows = pa.concat_tables(
         [pq.read_table(path) for path in (measured_run / "per_image").glob("*.parquet")]
     ).to_pylist()
-    summary = pa.Table.from_pandas(summarize_rows(frame(*rows)), SUMMARY, preserve_index=False).to_pylist()
+    summary = pa.Table.from_pandas(summarize_rows(frame(*rows)), summary_schema(), preserve_index=False).to_pylist()
     seen = 0
     for line in summary:
         of_line = [
@@ -117,6 +124,21 @@ def test_one_image_has_no_interval() -> None:
     line = summary_of(make_row(0))
     assert line["bpp"] == 1
     assert all(math.isnan(line[name]) for name in ("bpp_low", "bpp_high", "psnr_db_low", "psnr_db_high"))
+
+
+def test_costs_are_means_memory_the_largest_and_devices_are_joined() -> None:
+    line = summary_of(
+        make_row(0, batch_size=3, decode_calls=1, macs_per_pixel=5.0, peak_memory_bytes=10),
+        make_row(1, batch_size=3, decode_calls=2, macs_per_pixel=7.0, peak_memory_bytes=30, device="cuda:GPU"),
+    )
+    assert (line["batch_size"], line["decode_calls"], line["macs_per_pixel"]) == (3, 1.5, 6)
+    assert (line["peak_memory_bytes"], line["device"]) == (30, "cpu; cuda:GPU")
+
+
+def test_costs_that_are_not_told_are_null() -> None:
+    line = summary_of(make_row(0, encode_calls=None, macs_per_pixel=None), make_row(1, encode_calls=None))
+    assert math.isnan(line["encode_calls"])
+    assert line["macs_per_pixel"] == 0  # a mean over those that tell
 
 
 def test_failed_images_are_counted_beside_those_that_succeeded() -> None:
@@ -201,8 +223,8 @@ def test_settings_are_in_order_of_their_rate() -> None:
 
 def test_the_file_has_the_schema_the_protocol_and_the_provenance_of_the_rows(finished_run: Path) -> None:
     schema = pq.read_schema(finished_run / "summary.parquet")
-    assert schema.equals(SUMMARY)
-    assert [schema.field(name).metadata for name in schema.names] == [SUMMARY.field(n).metadata for n in SUMMARY.names]
+    assert schema.equals(summary_schema())
+    assert [field.metadata for field in schema] == [field.metadata for field in summary_schema()]
     origin = read_provenance(schema)
     assert "2,000 resamples" in origin["protocol"]["intervals"]
     assert set(origin["rows"]) == {"toy-raw", "toy-model", "toy-faulty", "toy-absent"}
@@ -211,7 +233,7 @@ def test_the_file_has_the_schema_the_protocol_and_the_provenance_of_the_rows(fin
 
 def test_csv_and_parquet_agree_to_the_last_bit(finished_run: Path) -> None:
     options = pyarrow.csv.ConvertOptions(
-        column_types=pa.schema([pa.field(field.name, field.type) for field in SUMMARY]),
+        column_types=pa.schema([pa.field(field.name, field.type) for field in summary_schema()]),
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,  # "" is an empty setting, nothing at all is null
     )

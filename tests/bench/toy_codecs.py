@@ -129,7 +129,57 @@ class Slow(Raw):
         return super().encode(images)
 
 
-ALL = (Raw, Faulty, Model, Absent, Slow)
+PASSES = "encoding-is-over"
+"""A file of this name beside the installed module makes :class:`Once` raise when it is asked to encode."""
+
+
+class Once(Raw):
+    """Encodes until a file says that encoding is over."""
+
+    name = "toy-once"
+    sweep: ClassVar = ({"drop": 4},)
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        if Path(__file__).with_name(PASSES).exists():
+            raise RuntimeError("asked to encode")
+        return super().encode(images)
+
+
+class Noisy(Raw):
+    """Decodes to another picture each time, and says so."""
+
+    name = "toy-noisy"
+    sweep: ClassVar = ({"drop": 4},)
+    varying_reconstructions = frozenset({"decoded"})
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        return super()._decode(stream) | np.random.default_rng().integers(0, 2, dtype=np.uint8, size=3)
+
+
+class Deadly(Raw):
+    """Kills its process when it decodes a marked picture."""
+
+    name = "toy-deadly"
+    sweep: ClassVar = ({"drop": 0},)
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        if stream[8] == KILL:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._decode(stream)
+
+
+class SlowDecoder(Raw):
+    """Takes a moment to decode each image, so that a test can interrupt it."""
+
+    name = "toy-slow-decoder"
+    sweep: ClassVar = ({"drop": 4},)
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        time.sleep(0.1)
+        return super()._decode(stream)
+
+
+ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder)
 
 
 def install(folder: os.PathLike[str]) -> None:

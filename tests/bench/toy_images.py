@@ -13,6 +13,7 @@ class MemoryImages:
 
     def __init__(self, images: Sequence[np.ndarray], name: str = "memory") -> None:
         self.name = name
+        self.spec = name
         self.images = list(images)
         self.ids = [f"image-{index:03}" for index in range(len(self.images))]
         self.loads = 0

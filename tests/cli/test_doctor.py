@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from uqdm import codec as registry
+from uqdm.bench.features.weights import Weights
+from uqdm.cli.doctor import diagnose_weights
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Missing, register_codec
 
@@ -87,3 +90,25 @@ def test_an_unknown_codec_is_refused_before_any_test_runs() -> None:
     done = CliRunner().invoke(app, ["doctor", "png", "jpge"])
     assert "did you mean jpeg" in str(done.exception)
     assert done.stdout == ""
+
+
+def test_fids_weights_are_looked_for_and_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("UQDM_CACHE", "TORCH_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    monkeypatch.delenv("UQDM_INCEPTION", raising=False)
+    absent = diagnose_weights()
+    assert (absent.codec, absent.status) == ("fid-weights", "not here")
+    assert "UQDM_INCEPTION=FILE" in absent.reason
+    assert not list(tmp_path.iterdir())
+    given = tmp_path / "weights.pth"
+    given.write_bytes(b"something else")
+    monkeypatch.setenv("UQDM_INCEPTION", str(given))
+    wrong = diagnose_weights()
+    assert wrong.status == "FAILS"
+    assert "weights.pth: sha256" in wrong.reason
+
+
+def test_fids_weights_that_are_here_are_named(inception_weights: Weights) -> None:
+    here = diagnose_weights()
+    assert here.status == "works"
+    assert here.version.startswith(f"{inception_weights.sha256[:16]} from ")

@@ -43,6 +43,11 @@ def test_every_subcommand_is_there_and_says_what_it_does(target: str) -> None:
     assert "not installed" not in summary_of(target)
 
 
+def test_help_shows_defaults_in_brackets() -> None:
+    """They were once taken for markup, and swallowed."""
+    assert "[every run in results/]" in uqdm("bench", "show", "--help").stdout
+
+
 def test_an_error_is_one_line_that_names_the_input() -> None:
     done = uqdm("bench", "evaluate", "--dataset", "demo", "--codec", "jpgg", "--out", "unused")
     assert done.returncode == 1

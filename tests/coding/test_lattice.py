@@ -56,6 +56,34 @@ def test_the_window_holds_exactly_the_levels_that_would_give_the_symbol(slope, f
         n_t = lattice.latent(symbols, j)
 
 
+@pytest.mark.parametrize("slope", [16.0, 18.21, 19.0])
+def test_windows_shrink_to_the_levels_that_all_steps_leave_and_bound_the_symbols(slope):
+    _, made = lattices(slope)
+    size = 3000
+    levels = np.random.default_rng(1).integers(0, 256, size)
+    levels[:50], levels[50:100] = 0, 255
+    n_t, first, last = start(0, size), np.zeros(size, np.int64), np.full(size, 255)
+    every, fits = np.arange(256)[:, None], np.ones((256, size), bool)
+    for index, lattice in enumerate(made):
+        j = dither(0, index + 1, 0, size)
+        symbols = lattice.quantize(n_t, levels, j)
+        bounds = lattice.bounds(n_t, first, last, j)
+        possible = np.where(fits, lattice.quantize(n_t, every, j), symbols)
+        assert (possible.min(0) == bounds.first).all()
+        assert (possible.max(0) == bounds.last).all()
+        # A mean is in its symbol's bin; the bounds lie half a level, of a width of 2 b / 2^41 bins, beyond the first
+        # and the last. Fixed points are rounded down.
+        half_level = lattice.b / 2**41 * 65536
+        assert (bounds.low <= (bounds.first + 1 << 16) - half_level + 1).all()
+        assert (bounds.high >= (bounds.last << 16) + half_level - 1).all()
+        assert np.abs(bounds.high - bounds.low - 2 * half_level * (last - first + 1)).max() <= 1
+        fits &= lattice.quantize(n_t, every, j) == symbols
+        first, last = lattice.narrow(n_t, symbols, j, first, last)
+        assert (fits.argmax(0) == first).all()
+        assert (fits.sum(0) == last - first + 1).all()
+        n_t = lattice.latent(symbols, j)
+
+
 def test_a_location_is_where_the_symbol_is_expected():
     _, made = lattices(18.21)
     size = 1000

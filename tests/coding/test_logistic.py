@@ -13,6 +13,8 @@ from uqdm.coding.logistic import (
     MIN_SCALE,
     SCALE_UNITS,
     TOTAL,
+    bounded,
+    bounded_cumulative,
     cumulative,
     half_window,
     logistic_at,
@@ -51,3 +53,23 @@ def test_every_symbol_of_the_window_has_a_share_and_escapes_have_one_too(scale, 
     assert cumulated[0] >= 1
     assert cumulated[-1] <= TOTAL - 1
     assert np.diff(cumulated).min() >= 1
+
+
+@pytest.mark.parametrize("scale", [MIN_SCALE, -3 * SCALE_UNITS, 0, 2 * SCALE_UNITS + 5, MAX_SCALE])
+@pytest.mark.parametrize("location", [-(1 << 36), -400000, 0, 300000, 1 << 36])
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-70000, 500000), (65535, 131073), (1 << 30, (1 << 30) + 9)])
+def test_every_possible_symbol_has_a_share_of_all(scale, location, low, high):
+    first, count = low >> 16, (high >> 16) - (low >> 16) + 1
+    moved, before, mass = bounded(location, scale, low, high)
+    edges = [((first + i) << 16) - moved for i in range(count + 1)]
+    cumulated = [bounded_cumulative(i, count, edge, scale, before, mass) for i, edge in enumerate(edges)]
+    assert (cumulated[0], cumulated[-1]) == (0, TOTAL)
+    assert np.diff(cumulated).min() >= 1
+
+
+def test_a_far_location_is_moved_to_within_ten_scales_and_a_near_one_is_not():
+    for scale in (-5 * SCALE_UNITS + 77, 0, 3 * SCALE_UNITS + 1023):
+        wide = 65536 * 2.0 ** (scale / SCALE_UNITS)
+        assert bounded(123, scale, -4567, 65536)[0] == 123
+        assert -10.01 <= (bounded(-(1 << 40), scale, 100, 70000)[0] - 100) / wide <= -5
+        assert 5 <= (bounded(1 << 40, scale, 100, 70000)[0] - 70000) / wide <= 10.01

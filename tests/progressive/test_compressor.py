@@ -128,9 +128,9 @@ def test_damaged_files_are_errors_and_never_a_wrong_lossless_picture(model, imag
             model.decompress([bytes(data)])
 
 
-@pytest.mark.parametrize("junk", [b"", b"U", b"UQ", b"UQ\x01", b"UQ\x02abcdefgh", b"\x89PNG\r\n", bytes(100)])
+@pytest.mark.parametrize("junk", [b"", b"U", b"UQ", b"UQ\x01", b"UQ\x03abcdefgh", b"\x89PNG\r\n", bytes(100)])
 def test_junk_is_an_error_that_says_what_it_is_not(model, junk):
-    with pytest.raises(StreamError, match=r"ends inside|not a UQDM file|version 2"):
+    with pytest.raises(StreamError, match=r"ends inside|not a UQDM file|version 3"):
         model.decompress([junk])
 
 
@@ -156,8 +156,8 @@ def test_pictures_of_all_kinds_share_the_networks_calls(model, files, monkeypatc
     calls = []
     predictor = model.predictor()
     model.pictures(files[0])  # the first step's outputs are kept from here on
-    forward = predictor._denoiser.forward
-    monkeypatch.setattr(predictor._denoiser, "forward", lambda z, step: calls.append(step.index) or forward(z, step))
+    forward = predictor.denoiser.forward
+    monkeypatch.setattr(predictor.denoiser, "forward", lambda z, step: calls.append(step.index) or forward(z, step))
     model.pictures(files[0], ("denoise", "ancestral", "flow"))
     # 3 of coding (the first is kept), and 3 + 2 + 1 for each of the other two ways, whose first calls coding made.
     assert len(calls) == 15

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from small_models import CODED_SLOPE, FREE_SLOPE, small_codec
+from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
 import uqdm
 from uqdm.codec import StreamError
@@ -44,7 +44,7 @@ def sample(codec, image, **options):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory, photographs_uint8):
-    """Files of one tile, of several with seeds of their own, of two chunks, and one with a last stage to code."""
+    """Files of one tile, of several with seeds of their own, of two chunks, with a last stage, and of sections."""
     free = small_codec(tmp_path_factory.mktemp("model") / "free", FREE_SLOPE)
     coded = small_codec(tmp_path_factory.mktemp("model") / "coded", CODED_SLOPE)
     photograph = photographs_uint8[0]
@@ -53,6 +53,8 @@ def small(tmp_path_factory, photographs_uint8):
         sample(free, photograph[10:21, :20], seed=3, seeds=4),
         sample(free, photograph[:40, 20:57]),
         sample(coded, photograph[30:38, 30:47]),
+        sample(small_sections_codec(FREE_SLOPE, (2, 3, 4, 2)), photograph[20:31, 20:40], seed=3, seeds=4),
+        sample(small_sections_codec(CODED_SLOPE, bounded=True), photograph[12:20, 30:47]),
     ]
 
 
@@ -216,7 +218,7 @@ def test_the_last_step_of_a_damaged_file_is_refused(small):
                 (image,) = item.codec.decompress([flip(item.file, [place])], 4)
                 assert np.array_equal(image, item.pictures[4])
             n_cases += 1
-    assert n_cases == 240
+    assert n_cases == 360
 
 
 def test_salvage_of_damaged_files_gives_no_wrong_picture(small):
@@ -235,7 +237,7 @@ def test_salvage_of_damaged_files_gives_no_wrong_picture(small):
 
 def test_junk_is_refused(small, shipped):
     rng = np.random.default_rng(6)
-    for item in (small[0], small[3], shipped[0]):
+    for item in (small[0], small[3], small[5], shipped[0]):
         n_head = parse(item.file).header_bytes
         for size in rng.integers(0, 300, 60).tolist():
             for begin in (b"", item.file[:3], item.file[:9], item.file[: n_head - 2], item.file[:n_head]):
@@ -257,6 +259,7 @@ HOSTILE = {
     "seed": (1, 1 << 31),
     "seed_bits": (1, 8, 15),
     "double": (True,),
+    "version": (1, 2),
 }
 
 
@@ -298,7 +301,7 @@ def memory_below(traced, resident):
 
 def test_forged_headers_are_refused_or_decode_without_hunger(small):
     n_refused = 0
-    for item in (small[0], small[1]):
+    for item in (small[0], small[1], small[4]):
         item.codec.pictures(item.file)  # whatever is loaded once is loaded
         for data in forged_headers(item):
             # A file of a kilobyte cannot back a claim of more than some hundred chunks, of 16 tiles of 192 bytes.
@@ -339,8 +342,9 @@ def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shippe
 
 
 def test_tiles_are_cut_as_the_samples_need(small):
-    assert [parse(item.file).header.n_tiles for item in small] == [1, 6, 25, 3]
-    assert [len(parse(item.file).header.chunks) for item in small] == [1, 1, 2, 1]
-    assert [parse(item.file).header.n_stages for item in small] == [4, 4, 4, 5]
+    assert [parse(item.file).header.n_tiles for item in small] == [1, 6, 25, 3, 6, 3]
+    assert [len(parse(item.file).header.chunks) for item in small] == [1, 1, 2, 1, 1, 1]
+    assert [parse(item.file).header.n_stages for item in small] == [4, 4, 4, 5, 4, 5]
+    assert [parse(item.file).header.version for item in small] == [1, 1, 1, 1, 2, 2]
     assert parse(small[1].file).header.seed_bits == 2
     assert tiles.cut(small[0].pictures[-1], 8, [0]).shape == (1, 8, 8, 3)

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import uqdm
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import StreamError
 from uqdm.progressive import tiles, tolerance
+from uqdm.progressive.predictor import Outputs
 
 MODEL = "uqdm-demo"
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "decode_matrix.py"
@@ -73,12 +73,12 @@ def noisy(predictor, tolerances, share, seed):
     """The predictor's ``predict`` with errors of exactly ``share`` of the tolerance, up or down at random."""
     rng, exact = np.random.default_rng(seed), predictor.predict
 
-    def predict(index, n_t, seeds):
-        outputs, step = exact(index, n_t, seeds), predictor.steps[index]
+    def predict(opened, number, n_s):
+        outputs, step, tolerance = exact(opened, number, n_s), predictor.steps[opened.index], tolerances[opened.index]
         errors = share * rng.choice([-1.0, 1.0], (2, *outputs.x_hat.shape))
-        x_hat = outputs.x_hat + errors[0] * tolerances[index].x_hat
-        log2_scale = outputs.log2_scale + errors[1] * tolerances[index].log2_scale
-        return replace(outputs, x_hat=x_hat, mean_bins=x_hat * (step.x_weight / step.width), log2_scale=log2_scale)
+        x_hat = outputs.x_hat + errors[0] * tolerance.x_hat
+        log2_scale = outputs.log2_scale + errors[1] * tolerance.log2_scale
+        return Outputs(x_hat, x_hat * (step.x_weight / step.width), log2_scale)
 
     return predict
 

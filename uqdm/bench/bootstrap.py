@@ -28,17 +28,27 @@ def mean_intervals(
     (True, np.float64(nan))
     """
     values = np.asarray(values, np.float64)
-    if values.ndim != 2 or np.isinf(values).any():
-        raise ValueError(f"expected finite values or NaN [images, columns], got shape {values.shape}")
+    _check(values)
     if not values.size:
         return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    present = ~np.isnan(values)
-    n_present = present.sum(axis=0)
-    centre = np.where(present, values, 0).sum(axis=0) / np.maximum(n_present, 1)
-    deviations = np.where(present, values - centre, 0)  # about the mean, so that little is lost to rounding
-    ends = _quantiles(_resampled_means(deviations, present, n_resamples, seed), level) + centre
-    ends[:, n_present < 2] = np.nan
+    means, centre = _means_about_centre(values, n_resamples, seed)
+    ends = quantiles(means, level) + centre
+    ends[:, np.isfinite(values).sum(axis=0) < 2] = np.nan
     return ends[0], ends[1]
+
+
+def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> np.ndarray:
+    """Column means [n_resamples, K] of resamples of ``values`` [N, K], drawn and taken as in :func:`mean_intervals`.
+
+    Calls with as many images draw the same resamples. NaN where a resample has no image that the column holds.
+
+    >>> resampled_means(np.array([[1.0], [1.0]]), n_resamples=3).tolist()
+    [[1.0], [1.0], [1.0]]
+    """
+    values = np.asarray(values, np.float64)
+    _check(values)
+    means, centre = _means_about_centre(values, n_resamples, seed)
+    return means + centre
 
 
 def resample_counts(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -56,6 +66,19 @@ def resample_counts(n_images: int, n_resamples: int, seed: int) -> Iterator[np.n
         yield np.bincount(drawn.ravel(), minlength=rows * n_images).reshape(rows, n_images)
 
 
+def _check(values: np.ndarray) -> None:
+    if values.ndim != 2 or np.isinf(values).any():
+        raise ValueError(f"expected finite values or NaN [images, columns], got shape {values.shape}")
+
+
+def _means_about_centre(values: np.ndarray, n_resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Resampled means [n_resamples, K] of the deviations from the column means [K], and those means."""
+    present = ~np.isnan(values)
+    centre = np.where(present, values, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    deviations = np.where(present, values - centre, 0)  # about the mean, so that little is lost to rounding
+    return _resampled_means(deviations, present, n_resamples, seed), centre
+
+
 def _resampled_means(values: np.ndarray, present: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
     """Means [n_resamples, K]; NaN where a resample has no image that the column holds."""
     complete = bool(present.all())
@@ -68,8 +91,12 @@ def _resampled_means(values: np.ndarray, present: np.ndarray, n_resamples: int, 
     return np.concatenate(chunks)
 
 
-def _quantiles(means: np.ndarray, level: float) -> np.ndarray:
-    """Both ends [2, K] of the central interval of each column, NaN passed over."""
+def quantiles(means: np.ndarray, level: float = LEVEL) -> np.ndarray:
+    """Both ends [2, K] of the central interval of each column of resampled figures [R, K], NaN passed over.
+
+    >>> quantiles(np.arange(5.0)[:, None], 0.5).tolist()
+    [[1.0], [3.0]]
+    """
     tails = [(1 - level) / 2, (1 + level) / 2]
     ends = np.quantile(means, tails, axis=0)
     for column in np.flatnonzero(np.isnan(means).any(axis=0)):

@@ -59,7 +59,13 @@ class Curve:
 
 
 def curves(summary: pd.DataFrame) -> list[Curve]:
-    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first."""
+    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first.
+
+    Raises ValueError for rows of different images: curves of different fingerprints are never side by side unsaid.
+    """
+    contents = summary.fingerprint.unique()
+    if len(contents) > 1:
+        raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
     ok = summary[(summary.status == STATUS_OK) & (summary.bpp > 0)]
     found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
     return sorted(found, key=_rank)
@@ -77,7 +83,7 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
     {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
     """
-    parsed = {setting: _parameters(setting) for setting in settings}
+    parsed = {setting: parameters_of(setting) for setting in settings}
     values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
     swept = max(values, key=lambda name: len(values[name]), default=None)
     varied = [name for name in values if name != swept and len(values[name]) > 1]
@@ -86,14 +92,43 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     }
 
 
+def short_settings(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others; see :func:`shared_parameters` for the rest.
+
+    >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
+    {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
+    """
+    parsed = {setting: parameters_of(setting) for setting in settings}
+    values = {name: {each.get(name) for each in parsed.values()} for each in parsed.values() for name in each}
+    return {
+        setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
+        for setting, each in parsed.items()
+    }
+
+
+def shared_parameters(settings: Iterable[str]) -> str:
+    """The parameters that are the same in all settings.
+
+    >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
+    'fast=true'
+    """
+    parsed = [parameters_of(setting) for setting in settings]
+    values = {name: {each.get(name) for each in parsed} for each in parsed for name in each}
+    return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
+
+
 def _rank(curve: Curve) -> list[float]:
     """Rates at the middle level, then at the others; a level that is not reached comes last."""
     levels = sorted(PSNR_LEVELS_DB, key=lambda level: abs(level - np.median(PSNR_LEVELS_DB)))
     return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
 
 
-def _parameters(setting: str) -> dict[str, str]:
-    """The parameters of a setting's text; a part without ``=`` goes on with the value before it."""
+def parameters_of(setting: str) -> dict[str, str]:
+    """The parameters of a setting's text; a part without ``=`` goes on with the value before it.
+
+    >>> parameters_of("layers=20,10,mct=0")
+    {'layers': '20,10', 'mct': '0'}
+    """
     parameters: dict[str, str] = {}
     name = ""
     for part in setting.split(",") if setting else ():

@@ -1,6 +1,9 @@
 """Evaluates codecs on a data set: plans shards, measures those that are missing, gathers each codec's rows.
 
-Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files),
+Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
+
+Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files; they go
+when they have been scored, if they are not to be kept),
 ``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
 last) and ``evaluation.json`` (what a finished evaluation writes last).
 """

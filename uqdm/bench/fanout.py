@@ -1,22 +1,20 @@
-"""Fans shards out over Ray, with bounded memory, and finds the image that kills a worker."""
+"""Fans jobs on shards out over Ray, with bounded memory, and finds the image that kills a worker."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from uqdm.bench.measure import describe
 from uqdm.bench.ray_session import Resources
-from uqdm.bench.shards import Images, Shard, to_parquet
-from uqdm.bench.worker import Finished, Work, Worker, failed, finish, measure_shard
+from uqdm.bench.shards import Images, Shard
+from uqdm.bench.worker import Job, Worker, run_job
 from uqdm.codec import check_images
 
 RETRIES = 2
@@ -26,30 +24,30 @@ _TICK_SECONDS = 1.0
 
 
 class Pool(Protocol):
-    """Where shards run: ``capacity`` of them may be under way at once."""
+    """Where jobs run: ``capacity`` of them may be under way at once."""
 
     capacity: int
 
-    def submit(self, work: Work, images: ray.ObjectRef) -> ray.ObjectRef:
-        """Starts a shard."""
+    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
+        """Starts a job."""
 
     def release(self, ref: ray.ObjectRef) -> None:
-        """Says that the shard behind ``ref`` is over, done or lost."""
+        """Says that the job behind ``ref`` is over, done or lost."""
 
     def close(self) -> None:
         """Frees what the pool holds."""
 
 
 class TaskPool:
-    """Plain Ray tasks: any free worker takes the next shard."""
+    """Plain Ray tasks: any free worker takes the next job."""
 
     def __init__(self, resources: Resources) -> None:
-        self.capacity = 2 * resources.cpus + 2  # each worker finds its next shard waiting
-        self._task = ray.remote(measure_shard).options(num_cpus=1, max_retries=RETRIES)
+        self.capacity = 2 * resources.cpus + 2  # each worker finds its next job waiting
+        self._task = ray.remote(run_job).options(num_cpus=1, max_retries=RETRIES)
 
-    def submit(self, work: Work, images: ray.ObjectRef) -> ray.ObjectRef:
-        """Starts a shard."""
-        return self._task.remote(work, images)
+    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
+        """Starts a job."""
+        return self._task.remote(job.ready(), images)
 
     def release(self, ref: ray.ObjectRef) -> None:
         """Nothing to do: Ray frees the worker."""
@@ -61,20 +59,20 @@ class TaskPool:
 class ActorPool:
     """Ray actors that keep a model loaded, one for each GPU or, without any, for each core.
 
-    An actor has one shard at a time: one that waited behind a shard which kills the actor would count as tried too.
+    An actor has one job at a time: one that waited behind a job which kills the actor would count as tried too.
     """
 
-    def __init__(self, resources: Resources, n_shards: int) -> None:
-        self.capacity = max(1, min(resources.gpus or resources.cpus, n_shards))
+    def __init__(self, resources: Resources, n_jobs: int) -> None:
+        self.capacity = max(1, min(resources.gpus or resources.cpus, n_jobs))
         options = {"num_cpus": 1, "num_gpus": 1 if resources.gpus else 0, "max_restarts": -1}
         actor: Any = ray.remote(Worker).options(**options, max_task_retries=RETRIES)
         self._idle = [actor.remote() for _ in range(self.capacity)]
         self._busy: dict[ray.ObjectRef, Any] = {}
 
-    def submit(self, work: Work, images: ray.ObjectRef) -> ray.ObjectRef:
-        """Starts a shard on an idle actor."""
+    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
+        """Starts a job on an idle actor."""
         actor = self._idle.pop()
-        ref = actor.measure.remote(work, images)
+        ref = actor.run.remote(job.ready(), images)
         self._busy[ref] = actor
         return ref
 
@@ -117,31 +115,24 @@ class ImageCache:
 
 @dataclass
 class _Split:
-    """A shard whose worker died again and again, run image by image; ``parts`` are what has come back."""
+    """A job whose worker died again and again, run image by image; ``parts`` are what has come back."""
 
-    work: Work
-    parts: dict[int, Finished] = field(default_factory=dict)
+    job: Job
+    parts: dict[int, Any] = field(default_factory=dict)
 
-    def merged(self) -> Finished:
-        parts = [self.parts[index] for index in sorted(self.parts)]
-        counts = sum((part.counts for part in parts), Counter[str]())
-        streams = [part.streams for part in parts if part.streams is not None]
-        return Finished(_concatenate([part.rows for part in parts]), _concatenate(streams) if streams else None, counts)
-
-
-def _concatenate(files: list[bytes]) -> bytes:
-    return to_parquet(pa.concat_tables([pq.read_table(pa.BufferReader(data)) for data in files]))
+    def merged(self) -> Any:
+        return self.job.merged([self.parts[index] for index in sorted(self.parts)])
 
 
 class Fanout:
-    """Runs shards on a pool; hands each finished one to ``done``, and calls ``tick`` at least every second or so."""
+    """Runs jobs on a pool; hands what each gave to ``done``, and calls ``tick`` at least every second or so."""
 
     def __init__(
         self,
         pool: Pool,
         cache: ImageCache,
         budget_bytes: int,
-        done: Callable[[Work, Finished], None],
+        done: Callable[[Any, Any], None],
         tick: Callable[[], None],
     ) -> None:
         self._pool = pool
@@ -149,12 +140,12 @@ class Fanout:
         self._budget_bytes = budget_bytes
         self._done = done
         self._tick = tick
-        self._waiting: deque[tuple[Work, _Split | None]] = deque()
-        self._running: dict[ray.ObjectRef, tuple[Work, _Split | None, int]] = {}
+        self._waiting: deque[tuple[Job, _Split | None]] = deque()
+        self._running: dict[ray.ObjectRef, tuple[Job, _Split | None, int]] = {}
 
-    def run(self, works: Iterable[Work]) -> None:
-        """Runs all of ``works``; returns when the last is done."""
-        self._waiting.extend((work, None) for work in works)
+    def run(self, jobs: Iterable[Job]) -> None:
+        """Runs all of ``jobs``; returns when the last is done."""
+        self._waiting.extend((job, None) for job in jobs)
         while self._waiting or self._running:
             self._submit()
             ready, _ = ray.wait(list(self._running), timeout=_TICK_SECONDS)
@@ -163,46 +154,45 @@ class Fanout:
             self._tick()
 
     def _submit(self) -> None:
-        """Starts what there is room for, in workers and in the object store; one shard always fits."""
+        """Starts what there is room for, in workers and in the object store; one job always fits."""
         while self._waiting and len(self._running) < self._pool.capacity:
-            work, split = self._waiting[0]
-            images, n_bytes = self._cache.get(work.shard)
+            job, split = self._waiting[0]
+            images, n_bytes = self._images(job)
             if self._running and n_bytes + self._bytes_running() > self._budget_bytes:
                 return
             self._waiting.popleft()
-            self._running[self._pool.submit(work, images)] = (work, split, n_bytes)
+            self._running[self._pool.submit(job, images)] = (job, split, n_bytes)
+
+    def _images(self, job: Job) -> tuple[ray.ObjectRef | list[np.ndarray], int]:
+        return self._cache.get(job.shard) if job.takes_images else ([], 0)
 
     def _bytes_running(self) -> int:
-        ranges = {(work.shard.start, work.shard.stop): n_bytes for work, _, n_bytes in self._running.values()}
+        ranges = {(job.shard.start, job.shard.stop): n_bytes for job, _, n_bytes in self._running.values()}
         return sum(ranges.values())
 
     def _collect(self, ref: ray.ObjectRef) -> None:
-        work, split, _ = self._running.pop(ref)
+        job, split, _ = self._running.pop(ref)
         self._pool.release(ref)
         try:
-            finished = ray.get(ref)
+            result = ray.get(ref)
         except RayTaskError:  # raised by our own code, not by a codec: a fault of the program
             raise
         except RayError as error:
-            if len(work.shard.image_ids) > 1:
-                self._split(work)
+            if len(job.shard.image_ids) > 1:
+                whole = _Split(job)
+                self._waiting.extendleft((part, whole) for part in job.alone())
                 return
-            finished = finish(work, failed(self._cache.load(work.shard), _loss(error)))
-        self._finish(work, split, finished)
+            images = self._cache.load(job.shard) if job.takes_images else []
+            result = job.lost(images, _loss(error))
+        self._finish(job, split, result)
 
-    def _split(self, work: Work) -> None:
-        split = _Split(work)
-        for offset, image_id in enumerate(work.shard.image_ids):
-            single = replace(work.shard, start=work.shard.start + offset, image_ids=(image_id,))
-            self._waiting.appendleft((replace(work, shard=single), split))
-
-    def _finish(self, work: Work, split: _Split | None, finished: Finished) -> None:
+    def _finish(self, job: Job, split: _Split | None, result: Any) -> None:
         if split is None:
-            self._done(work, finished)
+            self._done(job, result)
             return
-        split.parts[work.shard.start] = finished
-        if len(split.parts) == len(split.work.shard.image_ids):
-            self._done(split.work, split.merged())
+        split.parts[job.shard.start] = result
+        if len(split.parts) == len(split.job.shard.image_ids):
+            self._done(split.job, split.merged())
 
 
 def _loss(error: RayError) -> str:

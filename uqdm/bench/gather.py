@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench.datasets import Origin
 from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
+from uqdm.bench.results import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.bench.shards import Images, Shard, ShardStore
 
@@ -67,7 +69,7 @@ def finish_codec(
         pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for rows in context.store.read_all(shards):
-            writer.write_table(rows.replace_schema_metadata(schema.metadata))
+            writer.write_table(with_columns(rows, schema).replace_schema_metadata(schema.metadata))
             reason = reason or _first_error(rows)
         if skipped:
             writer.write_table(_skipped_rows(context, skipped, schema))
@@ -119,12 +121,24 @@ def _manifest(
 def _run_facts(context: Context) -> dict[str, Any]:
     dataset = context.dataset
     return {
-        "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint, "n_images": len(dataset)},
+        "dataset": {
+            "name": dataset.name,
+            "spec": dataset.spec,
+            "fingerprint": dataset.fingerprint,
+            "n_images": len(dataset),
+        },
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
         "keep_streams": context.keep_streams,
         "provenance": dict(context.origin),
+        "origin": _origin(dataset),
     }
+
+
+def _origin(dataset: Images) -> dict[str, str] | None:
+    """Which release the images are of, from data sets that know."""
+    origin: Origin | None = getattr(dataset, "origin", None)
+    return None if origin is None else asdict(origin)
 
 
 def finish_run(context: Context, findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:

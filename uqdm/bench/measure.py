@@ -1,4 +1,7 @@
-"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray."""
+"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray.
+
+Metrics are not computed here but from the stored streams afterwards (see :mod:`uqdm.bench.scoring`).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.bench import metrics
-from uqdm.bench.schema import STATUS_FAILED, STATUS_OK
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
@@ -47,18 +50,18 @@ def measure_images(encoder: Codec, decoder: Codec, images: Sequence[np.ndarray])
 
 
 def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
-    """Encodes and decodes a corner of ``image``, so that imports and first-use set-up are in nobody's time."""
+    """Encodes a batch of a corner of ``image`` and decodes it, so that first-use set-up is in nobody's time."""
     corner = np.ascontiguousarray(image[:64, :64])
     try:
-        (encoded,) = encoder.encode_detailed([corner])
-        for _ in decoder.reconstructions(encoded.stream):
+        encoded = encoder.encode_detailed([corner] * encoder.batch_size)
+        for _ in decoder.reconstructions(encoded[0].stream):
             pass
     except Exception:  # the codec's faults are recorded where they are measured
         return
 
 
-def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, float] | Exception]:
-    """Encodes a batch: for each image the stream with its share of the time in ms, or what the codec raised."""
+def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, Row] | Exception]:
+    """Encodes a batch: for each image the stream with the columns of its encoding, or what the codec raised."""
     started = time.perf_counter()
     try:
         encoded = codec.encode_detailed(batch)
@@ -68,7 +71,13 @@ def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, fl
         if len(batch) == 1:
             return [error]
         return [_encode(codec, [image])[0] for image in batch]  # finds the image that is at fault
-    return [(one, share_ms) for one in encoded]
+    shared = {"encode_ms": share_ms, "batch_size": len(batch), "device": codec.device}
+    return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
+
+
+def _told(codec: Codec, count: int | None) -> int | None:
+    """A count as a column has it: a codec without a model that says nothing calls no network."""
+    return 0 if count is None and not codec.holds_model else count
 
 
 def _check_encoded(encoded: Sequence[Encoded], count: int) -> None:
@@ -80,20 +89,20 @@ def _check_encoded(encoded: Sequence[Encoded], count: int) -> None:
 
 
 def _measure_image(
-    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, float] | Exception
+    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
     size = {"height": image.shape[0], "width": image.shape[1]}
     if isinstance(outcome, Exception):
         return [{**size, **failure(f"encode: {describe(outcome)}")}], None
-    encoded, encode_ms = outcome
+    encoded, encoding = outcome
     try:
         pictures = list(_decode(codec, image, encoded))
         container_bits = codec.container_bits
     except Exception as error:
         return [{**size, **failure(f"decode: {describe(error)}")}], encoded.stream
     pixels = image.shape[0] * image.shape[1]
-    shared = {**size, "encode_ms": encode_ms, "seed": encoded.seed, "container_bits": container_bits}
+    shared = {**size, **encoding, "seed": encoded.seed, "container_bits": container_bits}
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     return [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures], encoded.stream
 
@@ -124,7 +133,8 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded) -> Iterator[Row]:
             raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
         expected.remove(key)
         index = [point.name for point in points].index(picture.point.name)
-        yield {**_picture_columns(image, encoded, points[index], picture), "point_index": index, "decode_ms": decode_ms}
+        columns = _picture_columns(image, encoded, points[index], picture)
+        yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
     if expected:
         raise MeasurementError(f"pictures are missing: {sorted(expected)}")
 
@@ -152,8 +162,15 @@ def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture:
         "reconstruction": picture.name,
         "file_bits": 8 * point.n_bytes,
         "ideal_bits": encoded.ideal_bits.get(point.name),
-        **metrics.measure(image, decoded),
+        "picture_sha256": picture_sha256(decoded),
+        "unscored": NOT_SCORED,
     }
+
+
+def _cost_columns(codec: Codec, picture: Reconstruction, image: np.ndarray) -> Row:
+    macs = _told(codec, picture.macs)
+    per_pixel = None if macs is None else macs / (image.shape[0] * image.shape[1])
+    return {"decode_calls": _told(codec, picture.calls), "macs_per_pixel": per_pixel}
 
 
 def _timed(pictures: Iterator[Reconstruction]) -> Iterator[tuple[Reconstruction, float]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from uqdm.bench.datasets import Origin
 
 FOLDER = Path(__file__).parent.parent / "published"
 """A CSV file for each data set."""
@@ -27,6 +31,51 @@ COLUMNS = {
     "suspect_reason": "which, and why",
 }
 """The columns of those files."""
+
+N_IMAGES = 10_000
+"""Every published figure is one over so many images."""
+
+
+@dataclass(frozen=True)
+class PublishedImages:
+    """The images that the figures for a data set are of: in words, and the release that they are of or out of."""
+
+    text: str
+    release: str
+    whole: bool
+    """True if they are all of the release, False if it isn't known which of it they are."""
+
+
+IMAGES = {
+    "cifar10": PublishedImages("the 10,000 test images of CIFAR-10", "cifar10-test", whole=True),
+    "imagenet64": PublishedImages(
+        "10,000 validation images of the newer ImageNet64 release without duplicates of training images; which 10,000 "
+        "is not published",
+        "imagenet64-val",
+        whole=False,
+    ),
+}
+"""By the names of :func:`published_names`."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """How the images of a run stand to those that published figures are of.
+
+    ``kind`` is "same" (the very images), "part" (of them), "sample" (of what they were taken from), "named" (only the
+    name says so) or "other". ``sampling`` times the sampling error of a run's mean is that of its difference from the
+    published mean; NaN where the two means are not of one kind of images.
+    """
+
+    kind: str
+    text: str
+    sampling: float
+
+    @property
+    def published_images(self) -> str:
+        """The published images in a few words, for the legend of a plot that shows measured curves too."""
+        beside = {"same": "the same", "part": "these among them", "other": "none of these"}
+        return f"{N_IMAGES:,} images, {beside.get(self.kind, 'perhaps none of these')}"
 
 
 def published_names() -> list[str]:
@@ -48,6 +97,35 @@ def published_name(dataset: str) -> str | None:
     """
     first = re.split(r"[^a-z0-9]", dataset.lower())[0]
     return first if first in published_names() else None
+
+
+def relation(name: str, dataset: str, n_images: int, origin: Origin | None = None) -> Relation:
+    """How ``n_images`` images of the data set ``dataset`` stand to those of the figures ``name``.
+
+    The mean over n of the N published images differs from the mean over all N by sqrt(1 - n/N) of its own sampling
+    error; two means over independent samples of n and N images by sqrt(1 + n/N) of that of the first (Cochran,
+    Sampling Techniques, 1977, ch. 2).
+
+    >>> relation("cifar10", "cifar10-part-test", 1017).kind, relation("cifar10", "demo", 128).kind
+    ('named', 'other')
+    """
+    theirs = IMAGES[name]
+    share = min(n_images / N_IMAGES, 1.0)
+    independent = math.sqrt(1 + share)
+    if origin is None or (origin.release == theirs.release and not origin.proof):
+        if published_name(dataset) != name:
+            return Relation("other", f"The images of {dataset} are others than the published ones.", math.nan)
+        known = "by its name" if origin is None else "by number and form of its images"
+        return Relation("named", f"{dataset} is taken for images of that kind {known}; nothing proves it.", independent)
+    if origin.release != theirs.release:
+        return Relation("other", f"The images are of {origin.text}, others than the published ones.", math.nan)
+    if not theirs.whole:
+        text = f"The images are of {origin.text} ({origin.proof}); whether they are the published ones is not known."
+        return Relation("sample", text, independent)
+    if n_images == N_IMAGES:
+        return Relation("same", f"The images are the published ones ({origin.proof}).", 0.0)
+    text = f"The images are the first {n_images:,} of the published ones ({origin.proof})."
+    return Relation("part", text, math.sqrt(1 - share))
 
 
 @functools.cache

@@ -81,10 +81,11 @@ def format_request(request: Request) -> str:
     """
     if request.parameters is None:
         return request.name
-    return f"{request.name}:" + ",".join(f"{key}={_text(value)}" for key, value in request.parameters.items())
+    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in request.parameters.items())
 
 
-def _text(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """The text of a parameter's value, as in a codec's setting."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench.datasets import Origin
+from uqdm.bench.metrics import summary_schema
 from uqdm.bench.provenance import read_provenance
 from uqdm.bench.schema import SUMMARY
 
@@ -35,6 +37,11 @@ def summary_path(run_dir: Path, suffix: str = ".parquet") -> Path:
     return run_dir / f"summary{suffix}"
 
 
+def scores_path(run_dir: Path) -> Path:
+    """What a finished scoring writes last: metrics of sets, and what could not be scored."""
+    return run_dir / "scores.json"
+
+
 def plots_dir(run_dir: Path) -> Path:
     """The folder of the plots."""
     return run_dir / "plots"
@@ -43,6 +50,11 @@ def plots_dir(run_dir: Path) -> Path:
 def report_path(run_dir: Path) -> Path:
     """The report."""
     return run_dir / "report.html"
+
+
+def bd_path(run_dir: Path) -> Path:
+    """The Bjøntegaard deltas of the run's curves."""
+    return run_dir / "bd.csv"
 
 
 def rows_files(run_dir: Path) -> list[Path]:
@@ -81,6 +93,31 @@ def read_manifest(run_dir: Path, codec: str) -> dict[str, Any]:
     return manifest
 
 
+def read_scores(run_dir: Path) -> dict[str, Any]:
+    """What a finished scoring wrote down; its ``sets`` are metrics of sets, a row for each row of the summary."""
+    path = scores_path(run_dir)
+    if not path.is_file():
+        raise ResultsError(f"no {path}; {score_remedy(run_dir)}")
+    scores: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return scores
+
+
+def score_remedy(run_dir: Path | str) -> str:
+    """How to score a run.
+
+    >>> score_remedy("results/demo")
+    'make it with: uqdm bench score --run results/demo'
+    """
+    return f"make it with: uqdm bench score --run {run_dir}"
+
+
+def read_origin(run_dir: Path) -> Origin | None:
+    """Which release a run's images are of; None if that is not known."""
+    path = run_dir / "evaluation.json"
+    found = json.loads(path.read_text(encoding="utf-8")).get("origin") if path.is_file() else None
+    return None if found is None else Origin(**found)
+
+
 def read_streams(run_dir: Path, codec: str, setting: str, image_indices: Collection[int]) -> dict[int, bytes]:
     """The coded files of some images by their index; raises :class:`StreamsNotKeptError` if one was not kept."""
     listed = [one for one in read_manifest(run_dir, codec)["settings"] if one["setting"] == setting]
@@ -104,7 +141,7 @@ def _shard_streams(path: Path) -> dict[int, bytes]:
 
 
 def read_summary(run_dir: Path) -> pd.DataFrame:
-    """The summary as a data frame with the columns of ``SUMMARY``; ``pandas.isna`` tells what is null."""
+    """The summary as a data frame, in the columns of its schema; ``pandas.isna`` tells what is null."""
     frame: pd.DataFrame = _summary_table(run_dir).to_pandas()
     return frame
 
@@ -124,9 +161,17 @@ def _summary_table(run_dir: Path) -> pa.Table:
     if not path.is_file():
         raise ResultsError(f"no {path}; make it with: uqdm bench summarize --run {run_dir}")
     schema = _schema(path)
-    if schema.names != SUMMARY.names:
+    if not set(SUMMARY.names) <= set(schema.names):
         raise ResultsError(f"{path}: not the columns of a summary; make it again: uqdm bench summarize --run {run_dir}")
-    return pq.ParquetFile(path).read()
+    return with_columns(pq.ParquetFile(path).read(), summary_schema())
+
+
+def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """``table`` in the columns of ``schema``, with its own metadata; what it lacks, a newer metric say, is null."""
+    columns = [
+        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type) for field in schema
+    ]
+    return pa.table(columns, schema=schema.with_metadata(table.schema.metadata))
 
 
 def _schema(path: Path) -> pa.Schema:

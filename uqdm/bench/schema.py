@@ -1,19 +1,39 @@
-"""The columns of a benchmark's results: the one place where they are defined.
+"""The columns of a benchmark's results: the one place where they are defined, but for what a metric declares itself.
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
-and reconstruction over a data set. ``STREAMS`` keeps the coded files themselves.
+and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
+``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves.
+:mod:`uqdm.bench.metrics` appends the columns of metrics that are not named here.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 2
+ROW_FORMAT = 3
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
+
+MACS_CONVENTION = (
+    "multiply-accumulates of the convolutions, linear layers and attention products in the decode_calls network calls, "
+    "all tiles together, divided by height x width; 0 without a network, null where the codec does not tell"
+)
+PEAK_MEMORY_CONVENTION = (
+    "high-water mark of the worker's resident memory, plus that of the GPU memory it allocated, while it measured the "
+    "shard of this image (where the system cannot reset the mark: since the worker began); programs that a codec "
+    "starts are not in it"
+)
+_CALLS = (
+    "tiles of one image side by side count once, and what depends on a seed alone is kept and not counted; 0 without a "
+    "network, null where the codec does not tell"
+)
 
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
 STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns
+STATUS_REFERENCE = "reference"  # a row of the summary that no codec made: what a metric gives for originals alone
+
+NOT_SCORED = "not scored yet"
+"""What ``unscored`` says in a row that an evaluation left and no scoring has filled."""
 
 
 def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:
@@ -47,8 +67,17 @@ ROWS = pa.schema(
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
-        _field("encode_ms", pa.float64(), "time to encode the whole stream, an image's share of its batch"),
-        _field("decode_ms", pa.float64(), "time from the stream to this picture, milliseconds"),
+        _field("unscored", pa.string(), "which metrics are null, and why: 'ms_ssim: ...; lpips: ...'; null if none is"),
+        _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
+        _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
+        _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
+        _field("batch_size", pa.int32(), "images encoded together with this one, itself included"),
+        _field("device", pa.string(), "where encoder and decoder ran: 'cpu', or 'cuda:' with the name of the GPU"),
+        _field("threads", pa.int32(), "threads that the worker allowed torch or OpenMP"),
+        _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
+        _field("decode_calls", pa.int32(), f"network calls from the stream to this picture; {_CALLS}"),
+        _field("macs_per_pixel", pa.float64(), MACS_CONVENTION),
+        _field("peak_memory_bytes", pa.int64(), PEAK_MEMORY_CONVENTION),
         _field("roundtrip_checked", pa.bool_(), "the picture was decoded from the stored bytes alone, by a new call"),
         _field("status", pa.string(), "'ok', 'failed' or 'skipped'", nullable=False),
         _field("error", pa.string(), "reason of a failed or skipped row"),
@@ -63,6 +92,69 @@ STREAMS = pa.schema(
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'", nullable=False),
         _field("stream", pa.binary(), "the whole file", nullable=False),
+    ]
+)
+
+BD = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set", nullable=False),
+        _field("metric", pa.string(), "column of the rows or the summary that is the quality", nullable=False),
+        _field("direction", pa.string(), "which values of the metric are better: 'higher' or 'lower'", nullable=False),
+        _field("anchor", pa.string(), "label of the curve that the other is held against", nullable=False),
+        _field("codec", pa.string(), "registered name of the codec", nullable=False),
+        _field("curve", pa.string(), "label of its curve", nullable=False),
+        _field("bd_rate_percent", pa.float64(), "mean difference in rate at equal quality; negative: fewer bits"),
+        _field(
+            "bd_rate_low",
+            pa.float64(),
+            "lower end of its 95 % bootstrap interval; null for metrics of sets",
+        ),
+        _field("bd_rate_high", pa.float64(), "upper end of that interval"),
+        _field("bd_quality", pa.float64(), "mean difference at equal rate, curve minus anchor, in the metric's unit"),
+        _field("bd_quality_low", pa.float64(), "lower end of its 95 % bootstrap interval; null for metrics of sets"),
+        _field("bd_quality_high", pa.float64(), "upper end of that interval"),
+        _field("overlap_low", pa.float64(), "lower end of the interval of the metric that bd_rate is a mean over"),
+        _field("overlap_high", pa.float64(), "upper end of that interval"),
+        _field("overlap_share", pa.float64(), "share of the codec's curve that it covers"),
+        _field("anchor_overlap_share", pa.float64(), "share of the anchor's curve that it covers"),
+        _field("rate_overlap_low", pa.float64(), "lower end of the interval of bpp that bd_quality is a mean over"),
+        _field("rate_overlap_high", pa.float64(), "upper end of that interval, bpp"),
+        _field("rate_overlap_share", pa.float64(), "share of the codec's curve that it covers, in log rate"),
+        _field("anchor_rate_overlap_share", pa.float64(), "share of the anchor's curve that it covers, in log rate"),
+        _field("points", pa.int32(), "points of the codec's curve that have a finite value of the metric"),
+        _field("anchor_points", pa.int32(), "points of the anchor's curve that have one"),
+        _field("n", pa.int64(), "images that both curves are means over"),
+        _field("method", pa.string(), "interpolation of the curves", nullable=False),
+        _field("reason", pa.string(), "why a figure or its interval is null"),
+    ]
+)
+
+COMPARISON = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set in A", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set, the same in both", nullable=False),
+        _field("metric", pa.string(), "column of the rows, or of the summary for metrics of sets", nullable=False),
+        _field("direction", pa.string(), "which values of it are better: 'higher' or 'lower'", nullable=False),
+        *(
+            _field(f"{name}_{side}", pa.string(), f"as in the rows of {side.upper()}", nullable=False)
+            for side in ("a", "b")
+            for name in ("codec", "setting", "point", "reconstruction")
+        ),
+        _field("n", pa.int64(), "images that are ok and have a value in both", nullable=False),
+        _field("infinite", pa.int64(), "of these, images with an infinite value, left out of means and test"),
+        _field("mean_a", pa.float64(), "mean over the other images in A"),
+        _field("mean_b", pa.float64(), "mean over the same images in B"),
+        _field("difference", pa.float64(), "mean over these images of B minus A"),
+        _field("difference_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+        _field("difference_high", pa.float64(), "upper end of its 95 % bootstrap interval"),
+        _field("wilcoxon_p", pa.float64(), "two-sided p of Wilcoxon's signed-rank test; null where no image differs"),
+        _field("effect", pa.float64(), "matched-pairs rank-biserial correlation, -1 to 1; positive where B is higher"),
+        _field("better", pa.int64(), "images on which B is better, infinite values included"),
+        _field("worse", pa.int64(), "images on which B is worse"),
+        _field("equal", pa.int64(), "images on which both are equal to the last bit"),
+        _field("same_pictures", pa.int64(), "images whose two pictures are equal in every pixel"),
+        _field("reason", pa.string(), "why a figure is null"),
     ]
 )
 
@@ -87,9 +179,26 @@ SUMMARY = pa.schema(
         _field("psnr_db_low", pa.float64(), "lower end of the 95 % bootstrap interval of psnr_db"),
         _field("psnr_db_high", pa.float64(), "upper end of the 95 % bootstrap interval of psnr_db"),
         _field("mse", pa.float64(), "mean over all images of the image's MSE, exact ones included"),
+        _field("fid_n", pa.int64(), "images that the metrics of sets (fid, kid, ...) were computed on"),
+        _field("fid_extractor", pa.string(), "first 16 digits of the SHA-256 of the feature extractor's weights"),
+        _field("fid_resize", pa.string(), "how pictures are brought to the extractor's size"),
+        _field("fid_warning", pa.string(), "why fid is not to be trusted at this fid_n; null if it is"),
+        _field("unscored", pa.string(), "which metrics are null, and why: 'fid: ...; lpips: ...'; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
-        _field("status", pa.string(), "'ok', 'failed' (every image failed) or 'skipped'", nullable=False),
+        _field("batch_size", pa.float64(), "mean over images of how many were encoded together"),
+        _field("device", pa.string(), "where encoder and decoder ran; several joined by '; '"),
+        _field("threads", pa.float64(), "mean over images of the threads that the worker allowed"),
+        _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),
+        _field("decode_calls", pa.float64(), "mean over images of network calls from the stream to the picture"),
+        _field("macs_per_pixel", pa.float64(), f"mean over images of {MACS_CONVENTION}"),
+        _field("peak_memory_bytes", pa.int64(), f"largest over images of the {PEAK_MEMORY_CONVENTION}"),
+        _field(
+            "status",
+            pa.string(),
+            "'ok', 'failed' (every image failed), 'skipped', or 'reference' (originals alone)",
+            nullable=False,
+        ),
         _field("error", pa.string(), "first reason among failed images, or why the codec was skipped"),
     ]
 )

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from uqdm.bench import metrics
 from uqdm.bench.measure import measure_images
+from uqdm.bench.metrics.mse import mse
+from uqdm.bench.metrics.psnr import psnr_db
 from uqdm.bench.requests import Candidate
+from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import Codec, get_codec
 
 # The least that a codec's best setting must reach. A codec in order is far above; swapped channels, a wrong matrix
@@ -51,9 +53,11 @@ def self_test(candidates: Sequence[Candidate]) -> list[Check]:
     failures = []
     for candidate in candidates:
         codec = get_codec(candidate.name, **candidate.parameters)
-        rows = measure_images(codec, codec, [photograph]).rows
-        failures += [f"{codec.setting or 'default'}: {row['error']}" for row in rows if row["status"] != "ok"]
-        errors += [(row["mse"], codec) for row in rows[-1:] if row["status"] == "ok"]
+        measured = measure_images(codec, codec, [photograph])
+        failed = [row["error"] for row in measured.rows if row["status"] != STATUS_OK]
+        failures += [f"{codec.setting or 'default'}: {reason}" for reason in failed]
+        whole = [] if failed else codec.decode([stream for stream in measured.streams if stream is not None])
+        errors += [(mse(photograph, decoded), codec) for decoded in whole]
     checks = [Check("round trip", not failures, "; ".join(failures[:2]) or f"{len(candidates)} setting(s)")]
     for codec, exact in _best(errors):
         found = _check_codec(codec, photograph, exact=exact)
@@ -91,10 +95,10 @@ def _identity(
     pictures: Mapping[str, np.ndarray], returned: Mapping[str, np.ndarray], *, exact: bool
 ) -> Iterator[Check]:
     for name, picture in pictures.items():
-        psnr_db = metrics.measure(picture, returned[name])["psnr_db"]
+        found_db = psnr_db(picture, returned[name])
         least = np.inf if exact else MIN_PSNR_DB[name]
         asked = "must be exact" if exact else f"at least {least:g}"
-        yield Check(name, bool(psnr_db >= least), "exact" if psnr_db == np.inf else f"{psnr_db:.1f} dB, {asked}")
+        yield Check(name, bool(found_db >= least), "exact" if found_db == np.inf else f"{found_db:.1f} dB, {asked}")
 
 
 def _slope(gradient: np.ndarray, returned: np.ndarray) -> Check:

@@ -11,7 +11,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,9 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.files import write_bytes
-from uqdm.bench.metrics import rows_schema
 from uqdm.bench.requests import Candidate
-from uqdm.bench.schema import ROW_FORMAT, STATUS_FAILED, STREAMS
+from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED, STREAMS
 
 
 class Images(Protocol):
@@ -32,6 +31,10 @@ class Images(Protocol):
     @property
     def name(self) -> str:
         """Name, as in the rows."""
+
+    @property
+    def spec(self) -> str:
+        """The text that opens the data set again."""
 
     @property
     def fingerprint(self) -> str:
@@ -49,7 +52,10 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of images, from ``start``, that one codec at one setting is measured on."""
+    """A range of images, from ``start``, that one codec at one setting is measured on.
+
+    ``keep_streams`` says whether the coded files stay once they are scored; it changes no row.
+    """
 
     dataset: str
     fingerprint: str
@@ -63,16 +69,20 @@ class Shard:
         """Index of the first image after the range."""
         return self.start + len(self.image_ids)
 
+    def alone(self) -> list[Shard]:
+        """The same shard cut into its single images."""
+        ids = enumerate(self.image_ids, start=self.start)
+        return [replace(self, start=start, image_ids=(image_id,)) for start, image_id in ids]
+
     @cached_property
     def key(self) -> str:
         """Hash of everything that the rows depend on: 32 hexadecimal digits of a SHA-256."""
         candidate = self.candidate
         went_in = {
             "row_format": ROW_FORMAT,
-            "columns": rows_schema().names,
+            "columns": ROWS.names,
             "dataset": [self.dataset, self.fingerprint, self.start, self.image_ids],
             "codec": [candidate.name, candidate.version, candidate.setting, dict(candidate.parameters)],
-            "keep_streams": self.keep_streams,
         }
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -106,16 +116,15 @@ class ShardStore:
         """Where a shard's coded files are kept."""
         return self.run_dir / "streams" / shard.candidate.name / f"{shard.key}.parquet"
 
-    def write(self, shard: Shard, rows: bytes, streams: bytes | None) -> None:
+    def write(self, shard: Shard, rows: bytes, streams: bytes) -> None:
         """Stores a finished shard; the rows last, since they are what says that it is finished."""
-        if streams is not None:
-            write_bytes(self.streams_path(shard), streams)
+        write_bytes(self.streams_path(shard), streams)
         write_bytes(self.rows_path(shard), rows)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
         """Images of a stored shard by status; None unless all of it is there and reads as it should."""
         try:
-            if shard.keep_streams and not pq.read_schema(self.streams_path(shard)).equals(STREAMS):
+            if shard.keep_streams and not self.has_streams(shard):
                 return None
             table = self.read(shard)
         except (OSError, pa.ArrowException):
@@ -123,10 +132,27 @@ class ShardStore:
         counts = count_images(table)
         return counts if counts.total() == len(shard.image_ids) else None
 
+    def has_streams(self, shard: Shard) -> bool:
+        """Whether a shard's coded files are there."""
+        try:
+            return bool(pq.read_schema(self.streams_path(shard)).equals(STREAMS))
+        except (OSError, pa.ArrowException):
+            return False
+
+    def read_streams(self, shard: Shard) -> dict[int, bytes]:
+        """A stored shard's coded files by index of their image; raises OSError or ArrowException without them."""
+        file = pq.ParquetFile(self.streams_path(shard), page_checksum_verification=True)
+        columns = file.read(["image_index", "stream"]).to_pydict()
+        return dict(zip(columns["image_index"], columns["stream"], strict=True))
+
+    def drop_streams(self, shard: Shard) -> None:
+        """Removes a shard's coded files."""
+        self.streams_path(shard).unlink(missing_ok=True)
+
     def read(self, shard: Shard) -> pa.Table:
         """The rows of a stored shard; raises OSError or ArrowException if they are not there or damaged."""
         table = pq.ParquetFile(self.rows_path(shard), page_checksum_verification=True).read()
-        if not table.schema.equals(rows_schema()):
+        if not table.schema.equals(ROWS):
             raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
         return table
 

@@ -2,12 +2,15 @@
 
 Rates are means over images of whole-file bits per pixel. PSNR is the mean over images of the image's PSNR; images
 that are reproduced exactly have none, are left out of that mean and counted. Intervals are percentile bootstrap
-intervals over images, with the same resamples for everything on a data set.
+intervals over images, with the same resamples for everything on a data set. Other metrics of single pictures are means
+over all images, metrics of sets come from the scoring as they are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +20,32 @@ import pyarrow.parquet as pq
 
 from uqdm.bench import bootstrap
 from uqdm.bench.files import replacing
+from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
 from uqdm.bench.provenance import provenance, with_provenance
-from uqdm.bench.results import ResultsError, read_rows, rows_provenance, summary_path
-from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED, SUMMARY
+from uqdm.bench.results import ResultsError, read_rows, read_scores, rows_provenance, score_remedy, summary_path
+from uqdm.bench.schema import (
+    MACS_CONVENTION,
+    NOT_SCORED,
+    PEAK_MEMORY_CONVENTION,
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_REFERENCE,
+    STATUS_SKIPPED,
+)
+from uqdm.bench.unscored import unscored_reasons, unscored_text
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
-    "MSE and times": "means over all images that succeeded",
+    "MSE, SSIM, other metrics, times and other costs": (
+        "means over all images that succeeded, null where an image has no value; of memory, the largest"
+    ),
+    "FID and KID": (
+        "Inception features of pictures against those of the same originals, on the images and settings chosen for "
+        "metrics of sets; fid_n says how many images, and under 2,048 of them FID is biased"
+    ),
+    "multiply-accumulates per pixel": MACS_CONVENTION,
+    "peak memory": PEAK_MEMORY_CONVENTION,
     "intervals": (
         f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
         f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and are "
@@ -35,9 +56,11 @@ PROTOCOL = {
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
-_MEANS = ["bpp", "mse", "psnr_db", "encode_ms", "decode_ms"]
-_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS]
-_COLUMNS += ["image_index", "height", "width", "ideal_bits", "status", "error"]
+_COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
+_MEANS = ["bpp", *_COSTS]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
+_COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
+_SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
 def summarize_run(run_dir: Path) -> pd.DataFrame:
@@ -45,9 +68,12 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
 
     Raises :class:`~uqdm.bench.results.ResultsError` where rows are missing or do not belong together.
     """
-    summary = summarize_rows(read_rows(run_dir, _COLUMNS))
+    rows = read_rows(run_dir, [*_COLUMNS, *(metric.name for metric in all_metrics())])
+    scores = {} if (rows.unscored == NOT_SCORED).any() else read_scores(run_dir)  # what the rows lack is told first
+    summary = summarize_rows(rows, scores.get("sets", ()), run_dir)
     origin = {**provenance(), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
-    table = pa.Table.from_pandas(summary, SUMMARY, preserve_index=False).cast(with_provenance(SUMMARY, origin))
+    schema = summary_schema()
+    table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
     with replacing(summary_path(run_dir)) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     with replacing(summary_path(run_dir, ".csv")) as temporary:
@@ -55,32 +81,54 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     return summary
 
 
-def summarize_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The columns of ``SUMMARY`` from the columns of ``ROWS`` (all but seeds, sizes in bits and checks are needed).
+def summarize_rows(
+    rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]] = (), run_dir: Path | str = "RUN"
+) -> pd.DataFrame:
+    """The columns of the summary from those of the rows (all but seeds, sizes in bits and checks are needed).
 
-    Raises :class:`~uqdm.bench.results.ResultsError` where rows do not belong together.
+    ``sets`` are the metrics of sets, as a scoring keeps them; ``run_dir`` is for messages. Raises
+    :class:`~uqdm.bench.results.ResultsError` where rows do not belong together, or were not scored.
     """
     if rows.empty:
         raise ResultsError("the files of the rows are empty; evaluate a codec first")
     _check_fingerprints(rows)
     _check_versions(rows)
-    _check_pictures(rows[rows.status == STATUS_OK])
-    summary = pd.concat([_summarize_dataset(data) for _, data in rows.groupby("dataset")])
+    _check_pictures(rows[rows.status == STATUS_OK], run_dir)
+    summary = pd.concat([_summarize_dataset(data, sets) for _, data in rows.groupby("dataset")])
     lowest = summary.groupby(["dataset", *_SETTING])["bpp"].transform("min")
     order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
-    return summary.assign(lowest=lowest).sort_values(order).reindex(columns=SUMMARY.names).reset_index(drop=True)
+    summary = summary.assign(lowest=lowest).sort_values(order)
+    return summary.reindex(columns=summary_schema().names).reset_index(drop=True)
 
 
-def _summarize_dataset(rows: pd.DataFrame) -> pd.DataFrame:
+def _summarize_dataset(rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The summary of one data set: the pictures of each setting, or one row for a setting that has none."""
     settings = _settings(rows)
-    pictures = _pictures(rows)
+    pictures = _with_sets(_pictures(rows), sets)
     bare = settings.loc[settings.index.difference(pd.MultiIndex.from_frame(pictures[_SETTING]))]
     bare = bare.reset_index().assign(n=0, exact=0)
     known = settings.drop(columns="status").reset_index()
-    return pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare]).assign(
+    references = pd.DataFrame([_reference(line) for line in sets if line.get("status") == STATUS_REFERENCE])
+    return pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare, references]).assign(
         dataset=rows.dataset.iloc[0], fingerprint=rows.fingerprint.iloc[0]
     )
+
+
+def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """``pictures`` with the columns of metrics of sets, and one text of what is not scored."""
+    names = [name for metric in all_set_metrics() for name in columns_of(metric)]
+    columns = [*_PICTURE, *names, *_SET_COLUMNS, "unscored"]
+    found = pd.DataFrame([line for line in sets if line.get("status") != STATUS_REFERENCE]).reindex(columns=columns)
+    merged = pictures.merge(found, on=_PICTURE, how="left", suffixes=("", "_sets")) if len(found) else pictures
+    if len(found):
+        texts = zip(merged.pop("unscored"), merged.pop("unscored_sets"), strict=True)
+        merged["unscored"] = ["; ".join(text for text in pair if isinstance(text, str)) or None for pair in texts]
+    return merged
+
+
+def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the summary for originals held against originals; no codec had a part in it."""
+    return {**line, "n": line.get("fid_n") or 0, "failed": 0, "exact": 0}
 
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
@@ -97,18 +145,57 @@ def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
     """For each setting, point and reconstruction: counts, means and intervals over the images with status ok."""
     ok = rows[rows.status == STATUS_OK]
     ok = ok.assign(exact=ok.mse == 0, ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
-    ok["psnr_db"] = ok.psnr_db.mask(ok.exact)
     groups = ok.groupby(_PICTURE, sort=False)
     table = groups[[*_MEANS, "ideal_bpp"]].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
+    table["device"] = groups["device"].agg(_joined)
+    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
     table.loc[groups["ideal_bpp"].count() < table.n, "ideal_bpp"] = np.nan  # a mean over some images would mislead
     images = pd.Index(rows.image_index.dropna().unique()).sort_values()
-    for name in ("bpp", "psnr_db"):
+    place = (images.get_indexer(ok.image_index), groups.ngroup())
+    for name in ["bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
         values = np.full((len(images), len(table)), np.nan)
-        values[images.get_indexer(ok.image_index), groups.ngroup()] = ok[name]
-        table[f"{name}_low"], table[f"{name}_high"] = bootstrap.mean_intervals(values)
-    table["psnr_db"] = table.psnr_db.mask(table.exact == table.n, np.inf)
+        values[place] = ok[name]
+        table[name], table[f"{name}_low"], table[f"{name}_high"] = _means(values, table.n.to_numpy())
+    table["unscored"] = [_unscored(texts) for _, texts in groups["unscored"]] if len(table) else None
     return table.reset_index().assign(status=STATUS_OK)
+
+
+def _means(values: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and interval [K] of the columns of ``values`` [images, K], each of which has ``n`` [K] images.
+
+    A column that lacks one of its images has none. Infinite values (the PSNR of exact images) are left out of both; the
+    mean of a column of nothing else is infinite.
+    """
+    complete = (~np.isnan(values)).sum(axis=0) == n
+    finite = np.where(np.isfinite(values) & complete, values, np.nan)
+    some = np.isfinite(finite).any(axis=0)
+    mean, low, high = np.full((3, values.shape[1]), np.nan)
+    if some.any():
+        mean[some] = np.nanmean(finite[:, some], axis=0)
+        low[some], high[some] = bootstrap.mean_intervals(finite[:, some])
+    mean[complete & ~some & (n > 0)] = np.inf
+    return mean, low, high
+
+
+def _unscored(texts: pd.Series) -> str | None:
+    """Which metrics some of these images lack, and the first reason of each."""
+    reasons: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for text, times in texts.value_counts(sort=False).items():
+        for name, reason in unscored_reasons(str(text)).items():
+            reasons.setdefault(name, reason)
+            counts[name] = counts.get(name, 0) + int(times)
+    some = {name for name, count in counts.items() if count < len(texts)}
+    told = {
+        name: f"{counts[name]} of {len(texts)} images have none, the first: {reason}" if name in some else reason
+        for name, reason in reasons.items()
+    }
+    return unscored_text(told)
+
+
+def _joined(texts: pd.Series) -> Any:
+    return "; ".join(sorted(texts.dropna().unique())) or None
 
 
 def _check_fingerprints(rows: pd.DataFrame) -> None:
@@ -134,14 +221,18 @@ def _check_versions(rows: pd.DataFrame) -> None:
             )
 
 
-def _check_pictures(ok: pd.DataFrame) -> None:
+def _check_pictures(ok: pd.DataFrame, run_dir: Path | str) -> None:
     """A picture that was measured has its numbers, once."""
+    unscored = ok[ok.unscored == NOT_SCORED]
+    if not unscored.empty:
+        names = ", ".join(unscored.codec.unique())
+        raise ResultsError(f"{len(unscored):,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
     for name in (*_PICTURE, "image_index", "bpp", "mse", "psnr_db"):
         if ok[name].isna().any():
             first = ok[ok[name].isna()].iloc[0]
-            raise ResultsError(
-                f"{first.codec} at {first.setting!r}: a row with status ok has no {name}; evaluate it again"
-            )
+            told = first.unscored if isinstance(first.unscored, str) else None
+            reason = unscored_reasons(told).get(name, "evaluate it again")
+            raise ResultsError(f"{first.codec} at {first.setting!r}: a row with status ok has no {name}: {reason}")
     twice = ok[ok.duplicated(["dataset", *_PICTURE, "image_index"])]
     if not twice.empty:
         first = twice.iloc[0]

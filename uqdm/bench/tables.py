@@ -1,4 +1,4 @@
-"""The short table of a run: what each codec needs for equal quality, in a few lines of text."""
+"""The short table of a run: what each codec needs for equal quality, and its quality at equal rate, in a few lines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from uqdm.bench.curves import PSNR_LEVELS_DB, Curve, curves, lossless
-from uqdm.bench.results import plots_dir, read_summary, report_path, rows_dir, summary_path
-from uqdm.bench.schema import STATUS_SKIPPED
+from uqdm.bench.results import bd_path, plots_dir, read_summary, records, report_path, rows_dir, summary_path
+from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
+from uqdm.bench.unscored import unscored_reasons
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +22,23 @@ NONE = "-"
 ROUGH_DB = 5
 """Points further apart than this make what is interpolated between them doubtful."""
 
-_LINES = 20  # lines of codecs in a short table; the full table is in the summary
+_LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
+_NOTES = 4  # lines of notes on FID and KID
 _ERROR_LENGTH = 160  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Near:
+    """A measured point near a rate that codecs are compared at; FID and KID are None where they were not computed."""
+
+    bpp: float
+    psnr_db: float
+    fid: float | None
+    kid: float | None
+
+    def cells(self) -> list[str]:
+        """The point as text."""
+        return [f"{self.bpp:.2f}", f"{self.psnr_db:.1f}", *_realism(self.fid, self.kid)]
 
 
 @dataclass(frozen=True)
@@ -37,21 +55,24 @@ class Line:
     lossless_bpp: float | None
     n: int
     failed: int
+    near: Near | None = None
 
     def cells(self) -> list[str]:
         """The line as text, as under :data:`HEADINGS`."""
         marks = ["~" if rough else "" for rough in (*self.rough, False)]
         rates = (*self.bpp_at, self.lossless_bpp)
         texts = [NONE if rate is None else f"{mark}{rate:.3f}" for rate, mark in zip(rates, marks, strict=True)]
-        return [self.label, *texts, str(self.n), str(self.failed)]
+        near = self.near.cells() if self.near else [NONE] * len(NEAR_HEADINGS)
+        return [self.label, *texts, *near, str(self.n), str(self.failed)]
 
 
-HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", "images", "failed")
+NEAR_HEADINGS = ("bpp", "PSNR", "FID", "KID")
+HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", *NEAR_HEADINGS, "images", "failed")
 
 
 def lines(summary: pd.DataFrame) -> list[Line]:
     """A line for each curve and each codec that has none but ran, lowest rate first."""
-    return [line for _, data in summary.groupby("dataset") for line in _dataset_lines(data)]
+    return [line for _, data in summary.groupby(["dataset", "fingerprint"]) for line in _dataset_lines(data)]
 
 
 def absences(summary: pd.DataFrame) -> list[str]:
@@ -73,19 +94,27 @@ def absences(summary: pd.DataFrame) -> list[str]:
 
 
 def short_table(summary: pd.DataFrame) -> str:
-    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless.
+    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR, FID and KID
+    at the measured point that is nearest to one rate.
 
     Rates between the measured points are interpolated (see :meth:`uqdm.bench.curves.Curve.bpp_at`).
     """
-    text = []
+    text: list[str] = []
+    notes: list[str] = []
     found = lines(summary)
     for dataset in dict.fromkeys(line.dataset for line in found):
+        data = summary[summary.dataset == dataset]
         text.append(
-            f"{dataset}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless"
+            f"{dataset}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
+            f"PSNR, FID, KID at the point nearest {common_rate(data):.2g} bpp"
         )
         text += _aligned([list(HEADINGS), *(line.cells() for line in found if line.dataset == dataset)])
-    if len(text) > _LINES:
-        text = [*text[:_LINES], f"... and {len(text) - _LINES} lines more: see the summary"]
+        notes += _notes(data)
+    notes = notes[:_NOTES]
+    room = _LINES - len(notes)
+    if len(text) > room:
+        text = [*text[:room], f"... and {len(text) - room} lines more: see the summary"]
+    text += notes
     gone = [_shortened(reason) for reason in absences(summary)]
     return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
 
@@ -97,24 +126,72 @@ def closing_message(run_dir: Path) -> str:
         "plots": plots_dir(run_dir),
         "summary": summary_path(run_dir),
         "as CSV": summary_path(run_dir, ".csv"),
+        "BD-rates": bd_path(run_dir),
         "rows": rows_dir(run_dir),
     }
     table = [short_table(read_summary(run_dir)), ""] if summary_path(run_dir).is_file() else []
     return "\n".join([*table, *(f"{name:8} {path}" for name, path in places.items() if path.exists())])
 
 
+def common_rate(summary: pd.DataFrame) -> float:
+    """The rate of one data set at which codecs are compared: the median over curves of the rate in their middle.
+
+    Only points whose FID is known count, where there are any.
+    """
+    middles = [float(np.median(_with_fid(curve.points).bpp)) for curve in curves(summary)]
+    return float(np.median(middles)) if middles else math.nan
+
+
+def _with_fid(points: pd.DataFrame) -> pd.DataFrame:
+    known = points[points.fid.notna()]
+    return known if len(known) else points
+
+
+def _near(points: pd.DataFrame, bpp: float) -> Near | None:
+    """The point of the rate nearest to ``bpp``, by ratio."""
+    points = _with_fid(points[(points.status == STATUS_OK) & (points.bpp > 0)])
+    if points.empty:
+        return None
+    ratios = np.abs(np.log(points.bpp / bpp)) if bpp > 0 else points.bpp
+    row = records(points)[int(np.argmin(ratios))]
+    return Near(row["bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _realism(fid: float | None, kid: float | None) -> list[str]:
+    return [NONE if fid is None else f"{fid:.1f}", NONE if kid is None else f"{kid:.4f}"]
+
+
+def _notes(summary: pd.DataFrame) -> list[str]:
+    """What FID and KID of one data set are of: their n, its warning, and the floor; or why there are none."""
+    ok = summary[(summary.status == STATUS_OK) & summary.fid_n.notna()]
+    if ok.empty:
+        told = (unscored_reasons(text).get("fid") for text in summary.unscored if isinstance(text, str))
+        return [_shortened(f"no FID and KID: {reason}") for reason in list(dict.fromkeys(filter(None, told)))[:1]]
+    counts = sorted({int(n) for n in ok.fid_n})
+    images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    flagged = "; under 2,048 FID is biased: compare at this n only" if ok.fid_warning.notna().any() else ""
+    notes = [f"FID, KID: n={images} images{flagged}"]
+    for floor in records(summary[(summary.status == STATUS_REFERENCE) & summary.fid.notna()]):
+        fid, kid = _realism(floor["fid"], _known(floor["kid"]))
+        notes.append(f"floor: originals, {floor['setting']} (n={floor['fid_n']:.0f}): FID {fid}, KID {kid}")
+    return notes
+
+
 def _dataset_lines(summary: pd.DataFrame) -> list[Line]:
-    drawn = curves(summary)
+    drawn, rate = curves(summary), common_rate(summary)
     exact = lossless(summary).set_index("codec")["bpp"]
-    ran = summary[summary.status != STATUS_SKIPPED]
-    found = [_line(summary, curve.codec, curve, exact.get(curve.codec)) for curve in drawn]
-    bare = [
-        _line(summary, codec, None, exact.get(codec)) for codec in set(ran.codec) - {curve.codec for curve in drawn}
-    ]
+    ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
+    found = [_line(summary, curve.codec, curve, exact.get(curve.codec), rate) for curve in drawn]
+    others = set(ran.codec) - {curve.codec for curve in drawn}
+    bare = [_line(summary, codec, None, exact.get(codec), rate) for codec in others]
     return found + sorted(bare, key=lambda line: (line.lossless_bpp or math.inf, line.label))
 
 
-def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: float | None) -> Line:
+def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: float | None, rate: float) -> Line:
     rows = summary[summary.codec == codec]
     rates = [curve.bpp_at(level) if curve else math.nan for level in PSNR_LEVELS_DB]
     return Line(
@@ -125,6 +202,7 @@ def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: flo
         lossless_bpp=None if exact_bpp is None else float(exact_bpp),
         n=int((curve.points if curve else rows).n.max()),
         failed=int(rows.drop_duplicates("setting").failed.sum()),
+        near=_near(curve.points if curve else rows, rate),
     )
 
 

@@ -1,10 +1,11 @@
-"""``uqdm doctor``: tests every codec on this machine, and says how to get those that are not here."""
+"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights, and says how to get what is not here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
     from uqdm.bench.selftest import Check
 
 WORKS, ABSENT, FAILS = "works", "not here", "FAILS"
+FID_WEIGHTS = "fid-weights"
 _COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red"}
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One codec: its version, whether it works, why not or how to get it, and the checks that ran."""
+    """One codec, or FID's weights: version, whether it works, why not or how to get it, and the checks that ran."""
 
     codec: str
     status: str
@@ -48,6 +50,19 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
     return Diagnosis(name, FAILS if failed else WORKS, candidates[0].version or "", "; ".join(failed), checks)
 
 
+def diagnose_weights() -> Diagnosis:
+    """Looks for the weights of FID and KID on this machine, and reads them; fetches nothing."""
+    from uqdm.bench.features.weights import WeightsError, find_weights, remedy
+
+    try:
+        weights = find_weights()
+    except WeightsError as error:  # a file that the environment names is not what it should be
+        return Diagnosis(FID_WEIGHTS, FAILS, reason=str(error))
+    if weights is None:
+        return Diagnosis(FID_WEIGHTS, ABSENT, reason=f"scoring tries to fetch them (80 MB). {remedy()}")
+    return Diagnosis(FID_WEIGHTS, WORKS, f"{weights.sha256[:16]} from {weights.source}")
+
+
 def doctor(
     codec: Annotated[
         list[str] | None,
@@ -59,11 +74,13 @@ def doctor(
 ) -> None:
     """Tests every codec: lists its version, whether it gives pictures back rightly, or how to get it.
 
-    Exits 1 if a codec that is installed fails; one that is not here is no failure.
+    Looks for the weights of FID and KID, too, unless codecs are named. Exits 1 if a codec that is installed fails; one
+    that is not here is no failure.
     """
     found = []
-    for name, requests in _asked(codec or []).items():
-        found.append(diagnose(name, requests))
+    tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]
+    for test in tests if codec else [*tests, diagnose_weights]:
+        found.append(test())
         if not as_json:
             _print(found[-1])
     if as_json:

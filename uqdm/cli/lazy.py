@@ -43,7 +43,7 @@ def _load(name: str, target: str) -> Any:
     if isinstance(loaded, typer.Typer):
         command: Any = typer.main.get_group(loaded)
     else:
-        app = typer.Typer(add_completion=False)
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)  # markup would swallow [defaults] in help texts
         app.command(name)(loaded)
         command = typer.main.get_command(app)
     command.name = name

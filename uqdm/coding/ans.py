@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from uqdm.coding.logistic import TOTAL, TOTAL_BITS, cumulative, half_window
+from uqdm.coding.bounds import Bounds
+from uqdm.coding.logistic import TOTAL, TOTAL_BITS, bounded, bounded_cumulative, cumulative, half_window
 
 _LOW = 1 << 32
 _WORD_BITS = 16
@@ -182,6 +183,45 @@ def _search(slot, rest, scale, half, first, past):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
+def _push_bounded(state, words, n, symbols, locations, scales, lows, highs, firsts, lasts):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size - 1, -1, -1):
+        count = lasts[i] - firsts[i] + 1
+        if count > 1:
+            scale = scales[i]
+            location, before, mass = bounded(locations[i], scale, lows[i], highs[i])
+            at, edge = symbols[i] - firsts[i], (symbols[i] << 16) - location
+            first = bounded_cumulative(at, count, edge, scale, before, mass)
+            past = bounded_cumulative(at + 1, count, edge + (1 << 16), scale, before, mass)
+            state, n = _push(state, words, n, first, past - first)
+    return state, n
+
+
+@njit(cache=True, nogil=True)
+def _pop_bounded(state, words, n, locations, scales, lows, highs, firsts, lasts, symbols):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size):
+        symbols[i] = firsts[i]
+        count = lasts[i] - firsts[i] + 1
+        if count > 1:
+            scale = scales[i]
+            location, before, mass = bounded(locations[i], scale, lows[i], highs[i])
+            zero = (firsts[i] << 16) - location
+            slot = np.int64(state & np.uint64(TOTAL - 1))
+            low, high, first, past = 0, count, 0, TOTAL
+            while high - low > 1:
+                middle = (low + high) >> 1
+                at = bounded_cumulative(middle, count, zero + (middle << 16), scale, before, mass)
+                if slot >= at:
+                    low, first = middle, at
+                else:
+                    high, past = middle, at
+            state, n = _pop(state, words, n, first, past - first)
+            if n < 0:
+                return state, n
+            symbols[i] += low
+    return state, n
+
+
+@njit(cache=True, nogil=True)
 def _push_choices(state, words, n, values, counts):  # type: ignore[no-untyped-def]
     for i in range(values.size - 1, -1, -1):
         if counts[i] > 1:
@@ -236,6 +276,15 @@ class Writer:
         self._pieces.append(("symbols", (symbols, locations, scales)))
         self._size += symbols.size
 
+    def bounded(self, symbols: np.ndarray, locations: np.ndarray, scales: np.ndarray, bounds: Bounds) -> None:
+        """Integers within bounds, of which each is possible, with logistic distributions cut off there; int64 [N].
+
+        What can only be one thing costs nothing.
+        """
+        of = (bounds.low, bounds.high, bounds.first, bounds.last)
+        self._pieces.append(("bounded", (symbols, locations, scales, *of)))
+        self._size += symbols.size
+
     def choices(self, values: np.ndarray, counts: np.ndarray) -> None:
         """Values uniform in 0..count-1; a count of 1 costs nothing. int64 arrays [N]."""
         self._pieces.append(("choices", (values, counts)))
@@ -262,7 +311,12 @@ class Writer:
         return head + body, [STATE_BYTES + 2 * (n - mark) for mark in reversed(marks)]
 
 
-_PUSHERS: dict[str, Any] = {"raw": _push_raw, "symbols": _push_symbols, "choices": _push_choices}
+_PUSHERS: dict[str, Any] = {
+    "raw": _push_raw,
+    "symbols": _push_symbols,
+    "bounded": _push_bounded,
+    "choices": _push_choices,
+}
 
 
 class Reader:
@@ -296,6 +350,13 @@ class Reader:
         """See :meth:`Writer.symbols`; int64 [N]."""
         symbols = np.empty(locations.size, np.int64)
         self._advance(*_pop_symbols(self._state, self._words, self._n, locations, scales, symbols))
+        return symbols
+
+    def bounded(self, locations: np.ndarray, scales: np.ndarray, bounds: Bounds) -> np.ndarray:
+        """See :meth:`Writer.bounded`; int64 [N]."""
+        symbols = np.empty(locations.size, np.int64)
+        of = (bounds.low, bounds.high, bounds.first, bounds.last)
+        self._advance(*_pop_bounded(self._state, self._words, self._n, locations, scales, *of, symbols))
         return symbols
 
     def choices(self, counts: np.ndarray) -> np.ndarray:

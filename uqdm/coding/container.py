@@ -18,7 +18,8 @@ from typing import Any
 from uqdm.codec import StreamError
 
 MAGIC = b"UQ"
-VERSION = 1
+VERSIONS = (1, 2)
+"""2: the coordinates of a step are coded in sections, and the pictures of steps have a rounding of their own."""
 CHUNK_TILES = 16
 MODEL_ID_BYTES = 3
 MAX_SIDE = 1 << 20
@@ -48,6 +49,7 @@ class Header:
     mean_eps_bins: float = 1.0
     """Error of x_hat, in bins of any step, that the file bears; rounded up to a power of 4."""
     scale_eps_octaves: float = 1.0
+    version: int = 1
 
     @property
     def tiles_across(self) -> int:
@@ -132,7 +134,7 @@ def _pack_header(header: Header) -> bytes:
     flags |= _HAS_SIZE * has_size | _HAS_SEED * (header.seed > 0)
     layout = (header.tile_size.bit_length() - 1) << 4 | (header.n_stages - 1)
     eps = _eps_code(header.mean_eps_bins) << 4 | _eps_code(header.scale_eps_octaves)
-    fixed = MAGIC + bytes([VERSION]) + header.model_id + bytes([flags, layout, eps])
+    fixed = MAGIC + bytes([header.version]) + header.model_id + bytes([flags, layout, eps])
     size = _number(header.width) + _number(header.height) if has_size else b""
     return fixed + size + (_number(header.seed) if header.seed else b"")
 
@@ -145,9 +147,10 @@ def parse(data: bytes) -> Container:
     source = _Source(data)
     if source.take(len(MAGIC), "magic") != MAGIC:
         raise StreamError(f"not a UQDM file: it begins with {data[:4]!r}")
-    if (version := source.take(1, "version")[0]) != VERSION:
-        raise StreamError(f"format version {version} is unknown; this program reads version {VERSION}")
-    header = _parse_header(source)
+    if (version := source.take(1, "version")[0]) not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise StreamError(f"format version {version} is unknown; this program reads versions {known}")
+    header = _parse_header(source, version)
     header_end = source.position
     crc = source.take(2, "header check")
     index_begin = source.position
@@ -160,7 +163,7 @@ def parse(data: bytes) -> Container:
     return Container(header, stages, data, header_end + 2, source.position - index_begin)
 
 
-def _parse_header(source: _Source) -> Header:
+def _parse_header(source: _Source, version: int) -> Header:
     model_id = source.take(MODEL_ID_BYTES, "model id")
     flags, layout, eps = source.take(3, "flags")
     if flags >= 2 * _HAS_SEED:
@@ -177,6 +180,7 @@ def _parse_header(source: _Source) -> Header:
         double=bool(flags & _DOUBLE),
         mean_eps_bins=_eps(eps >> 4),
         scale_eps_octaves=_eps(eps & 15),
+        version=version,
     )
     if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
         raise StreamError(f"size {header.width}x{header.height} is out of range (1 to {MAX_SIDE})")
@@ -262,7 +266,7 @@ def describe(data: bytes) -> dict[str, Any]:
     ends = [container.stage_end(stage) for stage in range(n_stages + 1)]
     n_pixels = header.width * header.height
     return {
-        "format_version": VERSION,
+        "format_version": header.version,
         "model_id": header.model_id.hex(),
         "width": header.width,
         "height": header.height,

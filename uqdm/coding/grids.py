@@ -50,6 +50,25 @@ class Cells:
     """Exponent of the scale in multiples of 1/2048, int64 [N]."""
 
 
+@dataclass(frozen=True)
+class Grid:
+    """How outputs of a set of coordinates are rounded: offsets of the scales, and fineness and offsets of the means.
+
+    The set has ``size`` coordinates, in the order of coding; outputs may come and be rounded piece by piece.
+    """
+
+    scale: Offsets
+    fineness: int
+    mean: Offsets
+    size: int
+
+    def round(self, mean_bins: np.ndarray, log2_scale: np.ndarray, begin: int = 0) -> Cells:
+        """Rounds the outputs, float64 [N], of the coordinates from number ``begin`` on."""
+        scale = _round_scale(_clip(log2_scale, *_EXPONENTS), self.scale, begin, self.size)
+        mean = _round_mean(_clip(mean_bins, *_MEANS), scale, self.fineness, self.mean, begin, self.size)
+        return Cells(mean, scale)
+
+
 def write(writer: Writer, mean_bins: np.ndarray, log2_scale: np.ndarray, tolerance: Tolerance) -> Cells:
     """Chooses fineness and offsets, writes them, and returns the rounded outputs. Both inputs are float64 [N].
 
@@ -58,19 +77,22 @@ def write(writer: Writer, mean_bins: np.ndarray, log2_scale: np.ndarray, toleran
     exponent = _clip(log2_scale, *_EXPONENTS)
     found = offsets.choose(exponent, _scale_cell_bits(exponent.size), tolerance.scale_octaves)
     offsets.write(writer, found)
-    scale = _round_scale(exponent, found)
+    scale = _round_scale(exponent, found, 0, exponent.size)
     mean = _clip(mean_bins, *_MEANS)
     fineness, found = _choose_means(mean, scale, tolerance.mean_bins)
     writer.raw(fineness, FINENESS_BITS)
     offsets.write(writer, found)
-    return Cells(_round_mean(mean, scale, fineness, found), scale)
+    return Cells(_round_mean(mean, scale, fineness, found, 0, mean.size), scale)
 
 
-def read(reader: Reader, mean_bins: np.ndarray, log2_scale: np.ndarray) -> Cells:
-    """The reverse of :func:`write`, on outputs that differ by less than the writer's tolerance."""
-    scale = _round_scale(_clip(log2_scale, *_EXPONENTS), offsets.read(reader))
+def read(reader: Reader, size: int) -> Grid:
+    """Reads what :func:`write` wrote for ``size`` coordinates.
+
+    The reader's outputs must differ from the writer's by less than the writer's tolerance.
+    """
+    scale = offsets.read(reader)
     fineness = reader.raw(FINENESS_BITS)
-    return Cells(_round_mean(_clip(mean_bins, *_MEANS), scale, fineness, offsets.read(reader)), scale)
+    return Grid(scale, fineness, offsets.read(reader), size)
 
 
 @njit(cache=True, nogil=True)
@@ -86,12 +108,15 @@ def _scale_cell_bits(size: int) -> np.ndarray:
     return np.full(size, _SCALE_CELL_BITS)
 
 
-def _round_scale(exponent: np.ndarray, found: Offsets) -> np.ndarray:
-    return offsets.round_to_cells(exponent, _scale_cell_bits(exponent.size), found, SCALE_BITS)
+def _round_scale(exponent: np.ndarray, found: Offsets, begin: int, size: int) -> np.ndarray:
+    return offsets.round_to_cells(exponent, _scale_cell_bits(exponent.size), found, SCALE_BITS, begin=begin, size=size)
 
 
-def _round_mean(mean: np.ndarray, scale: np.ndarray, fineness: int, found: Offsets) -> np.ndarray:
-    return offsets.round_to_cells(mean, _mean_cell_bits(scale, fineness), found, LOCATION_BITS)
+def _round_mean(
+    mean: np.ndarray, scale: np.ndarray, fineness: int, found: Offsets, begin: int, size: int
+) -> np.ndarray:
+    bits = _mean_cell_bits(scale, fineness)
+    return offsets.round_to_cells(mean, bits, found, LOCATION_BITS, begin=begin, size=size)
 
 
 @njit(cache=True)

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from uqdm.coding.bounds import Bounds
 from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import DITHER_LEVELS, START_BITS
 
@@ -20,6 +21,7 @@ UNITS = 2 * DITHER_LEVELS  # lattice units in a bin
 _UNIT_BITS = 9
 _FIX = 32  # fractional bits of the constants
 MAX_LATENT = 1 << 28  # |n| beyond this is no latent of an image
+MAX_BINS = 1 << 16  # that the data's range may span in a step where symbols are bounded
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,30 @@ class LatticeStep:
         """
         shift = _FIX + _UNIT_BITS - LOCATION_BITS
         return ((self.a * n_t) >> shift) + ((2 * j + 1) << (LOCATION_BITS - _UNIT_BITS))
+
+    @property
+    def n_bins(self) -> int:
+        """Bins that the whole range of the data spans."""
+        return (512 * self.b >> (_FIX + _UNIT_BITS)) + 1
+
+    def bounds(self, n_t: np.ndarray, first: np.ndarray, last: np.ndarray, j: np.ndarray) -> Bounds:
+        """What levels ``first`` to ``last`` leave possible; all int64 of one shape."""
+        mean, shift = self.a * n_t + ((2 * j + 1) << _FIX), _FIX + _UNIT_BITS
+        low, high = mean + self.b * (2 * first - 256), mean + self.b * (2 * last - 254)
+        return Bounds(
+            low >> (shift - LOCATION_BITS),
+            high >> (shift - LOCATION_BITS),
+            (low + self.b) >> shift,
+            (high - self.b) >> shift,
+        )
+
+    def narrow(
+        self, n_t: np.ndarray, k: np.ndarray, j: np.ndarray, first: np.ndarray, last: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is left of levels ``first`` to ``last`` when the symbols are known."""
+        begin, count = self.window(n_t, k, j)
+        first, last = np.maximum(first, begin), np.minimum(last, begin + count - 1)
+        return first, np.maximum(last, first)
 
     def window(self, n_t: np.ndarray, k: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """First level of x that would have been quantized to k, and how many there are (at least 1), int64."""

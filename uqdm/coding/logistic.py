@@ -7,6 +7,9 @@ computed in decimal arithmetic and rounded to 30 bits.
 
 Cumulative frequencies out of 2^24 leave one unit for every symbol of a window around the location, as wide as 17
 scales, and the rest of the line to two escapes, so that any symbol can be coded.
+
+A bounded symbol is one of few, and its distribution the logistic cut off outside an interval: each has one unit, and
+its share of the rest.
 """
 
 from __future__ import annotations
@@ -84,3 +87,32 @@ def cumulative(offset: int, rest: int, scale: int, half: int) -> int:
     """
     share = TOTAL - 2 * half - 2
     return 1 + offset + half + ((share * logistic_at((offset << 16) - rest, scale)) >> 30)
+
+
+@njit(cache=True)
+def bounded(location: int, scale: int, low: int, high: int) -> tuple[int, int, int]:
+    """A logistic cut off outside low..high (fixed point as the location): location, S at low, and the mass between.
+
+    Far outside, the location is moved to within 5 to 10 scales: what is left of the tail is the same, and has digits.
+    """
+    reach = 5 << ((scale >> SCALE_BITS) + LOCATION_BITS + 1)
+    location = min(max(location, low - reach), high + reach)
+    before = logistic_at(low - location, scale)
+    return location, before, logistic_at(high - location, scale) - before
+
+
+@njit(cache=True)
+def bounded_cumulative(i: int, count: int, edge: int, scale: int, before: int, mass: int) -> int:
+    """Cumulative frequency at the lower edge of symbol i of ``count``, which lies ``edge`` from the location.
+
+    ``before`` and ``mass`` are those of :func:`bounded`; i is in 0..count. Strictly increasing in i. What lies between
+    the interval's ends and the outer symbols is theirs.
+    """
+    if i == 0:
+        return 0
+    if i == count:
+        return TOTAL
+    if mass == 0:
+        return i * (TOTAL // count)
+    inside = min(max(logistic_at(edge, scale) - before, 0), mass)
+    return i + (TOTAL - count) * inside // mass

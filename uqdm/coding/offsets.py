@@ -80,12 +80,22 @@ def read(reader: Reader) -> Offsets:
     return Offsets(reader.choices(np.full(1 << halvings, 1 << length)))
 
 
-def round_to_cells(values: np.ndarray, cell_bits: np.ndarray, offsets: Offsets, fraction_bits: int) -> np.ndarray:
+def round_to_cells(
+    values: np.ndarray,
+    cell_bits: np.ndarray,
+    offsets: Offsets,
+    fraction_bits: int,
+    *,
+    begin: int = 0,
+    size: int | None = None,
+) -> np.ndarray:
     """The middle of each value's cell, fixed point with ``fraction_bits`` fractional bits, int64 [N].
 
-    ``cell_bits`` must not exceed ``fraction_bits - 7``, so that middles are exact but for half of the last bit.
+    ``cell_bits`` must not exceed ``fraction_bits - 7``, so that middles are exact but for half of the last bit. The
+    values may be part of those that the offsets were chosen for: N of ``size``, from number ``begin`` on.
     """
-    return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits, _POWERS)
+    length = _group_length(values.size if size is None else size, offsets.places.size)
+    return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits, _POWERS, length, begin)
 
 
 @njit(cache=True)
@@ -155,13 +165,18 @@ def _first_free(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _round(
-    values: np.ndarray, cell_bits: np.ndarray, offsets: np.ndarray, fraction_bits: int, powers: np.ndarray
+    values: np.ndarray,
+    cell_bits: np.ndarray,
+    offsets: np.ndarray,
+    fraction_bits: int,
+    powers: np.ndarray,
+    length: int,
+    begin: int,
 ) -> np.ndarray:
-    length = _group_length(values.size, offsets.size)
     rounded = np.empty(values.size, np.int64)
-    for group in range(offsets.size):
+    for group in range(begin // length, offsets.size):
         offset, shift = offsets[group], offsets[group] / OFFSETS
-        for i in range(group * length, min((group + 1) * length, values.size)):
+        for i in range(max(group * length - begin, 0), min((group + 1) * length - begin, values.size)):
             cell = int(np.floor(values[i] * powers[cell_bits[i] + _POWERS_ZERO] + shift))
             rounded[i] = (cell * OFFSETS - offset + OFFSETS // 2) << (fraction_bits - OFFSET_BITS - cell_bits[i])
     return rounded

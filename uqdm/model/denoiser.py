@@ -44,6 +44,10 @@ class Opened:
     x_hat: torch.Tensor
     features: tuple[torch.Tensor, ...]
 
+    def to(self, like: torch.Tensor) -> Opened:
+        """On the device and in the precision of another tensor."""
+        return Opened(self.x_hat.to(like), tuple(feature.to(like) for feature in self.features))
+
 
 class Denoiser(nn.Module, ABC):
     """A network, or a set of them, that serves every step of one schedule.

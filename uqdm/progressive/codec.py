@@ -11,9 +11,13 @@ import torch
 
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
+from uqdm.progressive import cost
 from uqdm.progressive.compressor import MAX_SEEDS, RECONSTRUCTIONS, UQDM, load_model
 
 LOSSLESS = "lossless"
+ALL = "all"
+PAIRS = ("denoise+ancestral", "denoise+flow")
+"""A faithful and a realistic picture, at less than the cost of all."""
 
 
 class UQDMCodec(Codec):
@@ -30,13 +34,14 @@ class UQDMCodec(Codec):
         Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
-        Parameter("reconstruct", str, "all", choices=("all", *RECONSTRUCTIONS), help="which pictures of each step"),
+        Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each step"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
         Parameter("seeds", int, 0, minimum=0, maximum=MAX_SEEDS, help="seeds tried per tile; 0: as the model gains"),
     )
     suffix = ".uqdm"
     batch_size: ClassVar[int] = 16
     holds_model = True
+    varying_reconstructions = frozenset({"ancestral", "flow"})
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -48,6 +53,12 @@ class UQDMCodec(Codec):
         model = self._model.model
         return f"{model.name} sha256:{model.sha256[:16]}"
 
+    @property
+    def device(self) -> str:
+        """The processor's kind, or the GPU's name."""
+        device = torch.device(self._model.device)
+        return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
         return self._model.compress(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
@@ -56,7 +67,8 @@ class UQDMCodec(Codec):
         """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
         made = self._model.compress_detailed(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
         names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
-        return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed) for item in made]
+        calls = len(cost.encoding_steps(self._model.n_steps))
+        return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed, calls) for item in made]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
         """Decodes whole files; also a cut one, to the last step that it holds."""
@@ -74,13 +86,24 @@ class UQDMCodec(Codec):
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream, each network call made once."""
         points = {point.name: point for point in self.points(stream)}
+        n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
-            yield Reconstruction(point, picture.reconstruction, picture.image_uint8, 1e3 * picture.seconds)
+            steps = cost.decoding_steps(self._model.n_steps, picture.step, picture.reconstruction)
+            macs = n_tiles * sum(self._call_macs[index] for index in steps)
+            milliseconds = 1e3 * picture.seconds
+            yield Reconstruction(
+                point, picture.reconstruction, picture.image_uint8, milliseconds, calls=len(steps), macs=macs
+            )
+
+    @functools.cached_property
+    def _call_macs(self) -> tuple[int, ...]:
+        return cost.call_macs(self._model.model)
 
     @property
     def _reconstructions(self) -> tuple[str, ...]:
-        return RECONSTRUCTIONS if self.values["reconstruct"] == "all" else (self.values["reconstruct"],)
+        wanted: str = self.values["reconstruct"]
+        return RECONSTRUCTIONS if wanted == ALL else tuple(wanted.split("+"))
 
 
 def _step_name(step: int) -> str:

@@ -121,7 +121,7 @@ class UQDM:
         """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
 
         For each tile the encoder takes the best of ``seeds`` (a power of two up to 256) starting at ``seed``; None
-        means 16, or 1 where the model's first step looks at no latent.
+        means 16, or 1 where the model's first step looks at no latent (or has sections, which are slow to try).
         """
         made = self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False, report=report)
         return [item.stream for item in made]
@@ -146,7 +146,7 @@ class UQDM:
 
     def _n_seeds(self, seeds: int | None) -> int:
         if seeds is None:
-            return DEFAULT_SEEDS if self.predictor().first_depends_on_seed else 1
+            return DEFAULT_SEEDS if self.predictor().seeds_are_cheap else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
         return seeds
@@ -226,6 +226,7 @@ class UQDM:
             double=double,
             mean_eps_bins=max(item.mean_bins for item in bins),
             scale_eps_octaves=max(item.scale_octaves for item in bins),
+            version=self.predictor().format_version,
         )
 
     @property
@@ -340,8 +341,9 @@ class UQDM:
                 f"the file was made with model {header.model_id.hex()}, not with "
                 f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
             )
-        if header.tile_size != self.model.image_size or header.n_stages != self._n_stages:
-            raise StreamError("the file's tile size or number of stages are not this model's: its header is damaged")
+        found = header.version, header.tile_size, header.n_stages
+        if found != (self.predictor().format_version, self.model.image_size, self._n_stages):
+            raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
         return container
 
     def _decode(

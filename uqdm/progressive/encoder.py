@@ -5,35 +5,51 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from uqdm.coding import grids
+from uqdm.coding import grids, previews
 from uqdm.coding.ans import Writer
+from uqdm.coding.bounds import Bounds
 from uqdm.coding.grids import Cells
 from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION, bin_log_mass
+from uqdm.diffusion.images import N_LEVELS
 from uqdm.diffusion.process import last_stage_bits
-from uqdm.progressive.predictor import Outputs, Predictor
+from uqdm.progressive.predictor import Outputs, Predictor, Sections
 from uqdm.progressive.tolerance import StepTolerance
 
 CHECK_MASK = 0xFFFF
 
 
 @dataclass(frozen=True)
+class SentStep:
+    """One step of a tile: symbols, known locations and outputs in the order of coding, latents as they are numbered."""
+
+    symbols: np.ndarray
+    known: np.ndarray
+    mean_bins: np.ndarray
+    log2_scale: np.ndarray
+    latents: np.ndarray
+    x_hat: np.ndarray
+    """What the picture before this step is made from, where that has a rounding of its own."""
+    bounds: Bounds | None
+    """Of the symbols, if the model's densities are bounded."""
+    window: tuple[np.ndarray, np.ndarray]
+    """First and last level that the steps before this one leave; all levels if the densities aren't bounded."""
+
+
+@dataclass(frozen=True)
 class SentTile:
-    """All that a writer needs of one tile: by step the symbols, known locations and outputs; then the last stage."""
+    """All that a writer needs of one tile: its steps, and then the last stage."""
 
     seed: int
-    symbols: list[np.ndarray]
-    known: list[np.ndarray]
-    outputs: list[tuple[np.ndarray, np.ndarray]]
-    """mean_bins and log2_scale of each step."""
-    latents: list[np.ndarray]
+    steps: list[SentStep]
     choices: tuple[np.ndarray, np.ndarray]
-    """Which of the levels in the window of z_1 and z_0 it is, and how many there are."""
+    """Which of the levels in the window that the last stage chooses from it is, and how many there are."""
     levels: np.ndarray
     ideal_bits: list[float]
     """By the paper's accounting: each step, then the last stage."""
@@ -56,28 +72,34 @@ def send_tiles(
     Ideal bits are computed if ``ideal``, else left empty: they take longer than coding itself.
     """
     n_t = np.stack([start(seed, predictor.n_coordinates) for seed in seeds])
-    steps: list[tuple[np.ndarray, np.ndarray, Outputs, np.ndarray]] = []
+    sent: list[list[SentStep]] = [[] for _ in seeds]
     bits: list[np.ndarray] = []
+    first, last = whole_window(n_t)
     for index, lattice in enumerate(predictor.lattice):
-        outputs = predictor.predict(index, n_t, seeds)
         j = _dithers(seeds, positions, index, predictor.n_coordinates)
         symbols, known = lattice.quantize(n_t, levels, j), lattice.known_location(n_t, j)
-        if index == len(predictor.lattice) - 1:
-            first, counts = lattice.window(n_t, symbols, j)
-        n_t = lattice.latent(symbols, j)
-        steps.append((symbols, known, outputs, n_t))
+        bounds, window = lattice.bounds(n_t, first, last, j) if predictor.bounded else None, (first, last)
+        if index == len(predictor.lattice) - 1 or predictor.bounded:
+            first, last = lattice.narrow(n_t, symbols, j, first, last)
+        n_s = lattice.latent(symbols, j)
+        opened = predictor.open(index, n_t, seeds)
+        outputs, order = predictor.predict_all(opened, n_s), predictor.sections[index].order
+        symbols, known, x_hat = symbols[:, order], known[:, order], opened.x_hat
+        bounds = bounds and bounds.at(slice(None), order)
+        for row, steps in enumerate(sent):
+            means, scales = outputs.mean_bins[row], outputs.log2_scale[row]
+            possible, left = bounds and bounds.at(row), (window[0][row], window[1][row])
+            steps.append(SentStep(symbols[row], known[row], means, scales, n_s[row], x_hat[row], possible, left))
         if ideal:
-            bits.append(step_ideal_bits(symbols, known, outputs))
+            bits.append(step_ideal_bits(symbols, known, outputs, bounds))
+        n_t = n_s
     if ideal:
         bits.append(last_stage_ideal_bits(predictor, levels, n_t))
     return [
         SentTile(
             seed=seeds[row],
-            symbols=[symbols[row] for symbols, _, _, _ in steps],
-            known=[known[row] for _, known, _, _ in steps],
-            outputs=[(outputs.mean_bins[row], outputs.log2_scale[row]) for _, _, outputs, _ in steps],
-            latents=[latents[row] for _, _, _, latents in steps],
-            choices=(levels[row] - first[row], counts[row]),
+            steps=sent[row],
+            choices=(levels[row] - first[row], last[row] - first[row] + 1),
             levels=levels[row],
             ideal_bits=[float(values[row]) for values in bits],
         )
@@ -85,17 +107,34 @@ def send_tiles(
     ]
 
 
+def whole_window(n_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and last level of coordinates of which nothing is known, shaped as their latents."""
+    return np.zeros_like(n_t), np.full_like(n_t, N_LEVELS - 1)
+
+
 def _dithers(seeds: list[int], positions: list[int], index: int, size: int) -> np.ndarray:
     return np.stack([dither(s, index + 1, p, size) for s, p in zip(seeds, positions, strict=True)])
 
 
-def step_ideal_bits(symbols: np.ndarray, known: np.ndarray, outputs: Outputs) -> np.ndarray:
+def step_ideal_bits(
+    symbols: np.ndarray, known: np.ndarray, outputs: Outputs, bounds: Bounds | None = None
+) -> np.ndarray:
     """Bits of each tile's symbols under the unrounded predictions, float64 [B]."""
-    # The known part holds u + 1/2: a symbol's bin is centred on k + 1/2 in these coordinates.
-    centre = torch.from_numpy(symbols + 0.5 - known / (1 << LOCATION_BITS))
     deviation = torch.from_numpy(np.exp2(outputs.log2_scale)) / LOGISTIC_SCALE_PER_DEVIATION
-    log_mass = bin_log_mass(centre, torch.from_numpy(np.array(outputs.mean_bins)), deviation, width=1.0)
-    return (log_mass.sum(1) / -math.log(2)).numpy()
+    mean = torch.from_numpy(np.array(outputs.mean_bins))
+
+    def log_mass(begin: np.ndarray, end: np.ndarray) -> torch.Tensor:
+        width: Any = torch.from_numpy(end - begin)  # every bin may have its own
+        return bin_log_mass(torch.from_numpy((begin + end) / 2), mean, deviation, width)
+
+    # The known part holds u + 1/2: a symbol's bin begins at k in these coordinates.
+    begin = symbols - known / (1 << LOCATION_BITS)
+    if bounds is None:
+        return (log_mass(begin, begin + 1).sum(1) / -math.log(2)).numpy()
+    low, high = ((edge - known) / (1 << LOCATION_BITS) for edge in (bounds.low, bounds.high))
+    end = np.where(symbols == bounds.last, high, begin + 1)
+    begin = np.where(symbols == bounds.first, low, begin)
+    return ((log_mass(begin, end) - log_mass(low, high)).sum(1) / -math.log(2)).numpy()
 
 
 def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndarray) -> np.ndarray:
@@ -116,7 +155,10 @@ def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candida
         j = dither(seed, 1, position, predictor.n_coordinates)[None]
         lattice = predictor.lattice[0]
         symbols, known = lattice.quantize(n_t, levels[None], j), lattice.known_location(n_t, j)
-        costs.append(float(step_ideal_bits(symbols, known, predictor.first(seed))[0]))
+        bounds = lattice.bounds(n_t, *whole_window(n_t), j) if predictor.bounded else None
+        outputs, order = predictor.first_outputs(seed, lattice.latent(symbols, j)), predictor.sections[0].order
+        bounds = bounds and bounds.at(slice(None), order)
+        costs.append(float(step_ideal_bits(symbols[:, order], known[:, order], outputs, bounds)[0]))
     return candidates[int(np.argmin(costs))]
 
 
@@ -125,35 +167,60 @@ def write_chunk(
 ) -> CodedChunk:
     """Codes a chunk's tiles into one stream. Raises :class:`uqdm.coding.offsets.MarginError`."""
     writer, checks, crc = Writer(), [], 0
-    n_steps = len(predictor.steps)
+    n_steps, version = len(predictor.steps), predictor.format_version
     if seed_bits:
         for tile in tiles:
             writer.raw(tile.seed - base_seed, seed_bits)
-    cells = _write_offsets(writer, tiles, 0, predictor, tolerances)
+    cells = _write_grids(writer, tiles, 0, predictor, tolerances)
     for index in range(n_steps):
-        for tile, cell in zip(tiles, cells, strict=True):
-            writer.symbols(tile.symbols[index], tile.known[index] + cell.mean, cell.scale)
-            crc = latent_check(tile.latents[index], crc)
-        if index + 1 < n_steps:
-            cells = _write_offsets(writer, tiles, index + 1, predictor, tolerances)
-            crc = cells_check(cells, crc)
+        if version == 2 and index:
+            cells = _write_grids(writer, tiles, index, predictor, tolerances)
+        _write_symbols(writer, [tile.steps[index] for tile in tiles], cells, predictor.sections[index])
+        for tile in tiles:
+            crc = latent_check(tile.steps[index].latents, crc)
+        if version == 2 and index + 1 < n_steps:
+            crc = _write_previews(writer, tiles, index + 1, tolerances[index + 1].x_hat, crc)
+        elif index + 1 < n_steps:
+            cells = _write_grids(writer, tiles, index + 1, predictor, tolerances)
+            crc = means_check(np.stack([cell.mean for cell in cells]), crc)
         checks.append(crc & CHECK_MASK)
         writer.mark()
     free = predictor.lattice[-1].window_is_free
     for tile in tiles:
         if not free:
             writer.choices(*tile.choices)
-        crc = zlib.crc32(tile.levels.astype(np.uint8).tobytes(), crc)
+        crc = levels_check(tile.levels, crc)
     stream, marks = writer.finish(check=crc)
     # Where the last stage is free, the last step is the end of the stream, and its check value the stream's own.
     return CodedChunk(stream, marks[:-1], checks[:-1]) if free else CodedChunk(stream, marks, checks)
 
 
-def _write_offsets(
+def _write_grids(
     writer: Writer, tiles: list[SentTile], index: int, predictor: Predictor, tolerances: list[StepTolerance]
 ) -> list[Cells]:
     tolerance = in_bins(tolerances[index], predictor, index)
-    return [grids.write(writer, *tile.outputs[index], tolerance) for tile in tiles]
+    steps = [tile.steps[index] for tile in tiles]
+    return [grids.write(writer, step.mean_bins, step.log2_scale, tolerance) for step in steps]
+
+
+def _write_symbols(writer: Writer, steps: list[SentStep], cells: list[Cells], sections: Sections) -> None:
+    """A step's symbols of a chunk's tiles, section by section."""
+    for begin, end in sections.spans:
+        for step, cell in zip(steps, cells, strict=True):
+            symbols, scales = step.symbols[begin:end], cell.scale[begin:end]
+            locations = step.known[begin:end] + cell.mean[begin:end]
+            if step.bounds is None:
+                writer.symbols(symbols, locations, scales)
+            else:
+                writer.bounded(symbols, locations, scales, step.bounds.at(slice(begin, end)))
+
+
+def _write_previews(writer: Writer, tiles: list[SentTile], index: int, eps: float, crc: int) -> int:
+    """How the picture before step ``index`` is rounded; returns the running check value with what it shows."""
+    for tile in tiles:
+        shown = previews.write(writer, tile.steps[index].x_hat, tile.levels, eps)
+        crc = levels_check(np.clip(shown, *tile.steps[index].window), crc)
+    return crc
 
 
 def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids.Tolerance:
@@ -162,13 +229,16 @@ def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids
     return grids.Tolerance(tolerance.x_hat * step.x_weight / step.width, tolerance.log2_scale)
 
 
-def cells_check(cells: list[Cells], crc: int) -> int:
-    """Running check value of the rounded means of tiles, which the picture of a step is made from."""
-    for cell in cells:
-        crc = zlib.crc32(cell.mean.astype("<i8").tobytes(), crc)
-    return crc
+def means_check(means: np.ndarray, crc: int) -> int:
+    """Running check value of the rounded means of tiles, which the picture of a step is made from, int64."""
+    return zlib.crc32(means.astype("<i8").tobytes(), crc)
 
 
 def latent_check(latents: np.ndarray, crc: int) -> int:
-    """Running check value of a tile's latents, int64 [D]."""
+    """Running check value of the latents of tiles, int64, as they are numbered."""
     return zlib.crc32(latents.astype("<i4").tobytes(), crc)
+
+
+def levels_check(levels: np.ndarray, crc: int) -> int:
+    """Running check value of levels of tiles, of the image or of a picture of it."""
+    return zlib.crc32(levels.astype(np.uint8).tobytes(), crc)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,24 +13,45 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from uqdm.coding.lattice import START_UNIT, LatticeStep
+from uqdm.coding.lattice import MAX_BINS, START_UNIT, LatticeStep
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.model.checkpoint import Model
-from uqdm.model.denoiser import Denoiser, Prediction
-from uqdm.model.schedule import Step
+from uqdm.model.denoiser import Denoiser, Opened
 
 CHANNELS = 3
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """A step's predictions for tiles, in the coder's units; arrays are float64 [B, D], channel by channel."""
+class Sections:
+    """In which order a step's coordinates are coded: section by section, and inside each as they are numbered."""
 
-    prediction: Prediction
-    """What the network gave, [B, 3, H, W]."""
+    order: np.ndarray
+    """Numbers of the coordinates, int64 [D]."""
+    bounds: list[int]
+    """Where the sections begin in the order, and D."""
+
+    @property
+    def count(self) -> int:
+        """Number of sections."""
+        return len(self.bounds) - 1
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Begin and end of each section in the order."""
+        return list(itertools.pairwise(self.bounds))
+
+    def places(self, number: int) -> np.ndarray:
+        """Numbers of the coordinates of a section, int64 [N]."""
+        return self.order[self.bounds[number] : self.bounds[number + 1]]
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Predictions of a section, or of all of a step, for tiles; float64 [B, N] in the order of coding."""
+
     x_hat: np.ndarray
-    """Estimate of the data, clipped to [-1, 1]."""
+    """Estimate of the data that is coded with, clipped to [-1, 1]."""
     mean_bins: np.ndarray
     """x_hat's part of the location of the symbols, in bins."""
     log2_scale: np.ndarray
@@ -37,30 +59,69 @@ class Outputs:
 
     def rows(self, begin: int, end: int) -> Outputs:
         """The outputs of tiles ``begin`` to ``end``."""
-        whole = self.prediction
-        part = Prediction(whole.x_hat[begin:end], whole.scale[begin:end])
-        return Outputs(part, self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
+        return Outputs(self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
+
+
+@dataclass(frozen=True)
+class OpenStep:
+    """A step of B tiles with what the network made of their latents z_t, before any of its coordinates is known."""
+
+    index: int
+    z_t: torch.Tensor
+    opened: Opened
+
+    @property
+    def x_hat(self) -> np.ndarray:
+        """Estimate of the data for pictures, clipped to [-1, 1]: float64 [B, D], channel by channel."""
+        return data_rows(self.opened.x_hat.clamp(-1, 1))
+
+    def rows(self, begin: int, end: int) -> OpenStep:
+        """The step of tiles ``begin`` to ``end``."""
+        features = tuple(feature[begin:end] for feature in self.opened.features)
+        return OpenStep(self.index, self.z_t[begin:end], Opened(self.opened.x_hat[begin:end], features))
 
 
 class Predictor:
     """A model's denoiser with the lattice of its schedule.
 
-    ``double`` runs it in float64. The first step's outputs depend on the seed alone: they are always computed in
-    float64, one tile at a time, and kept.
+    A step is opened once, and then each of its sections predicted from the ones before it. ``double`` runs the
+    denoiser in float64; the first step, which depends on little but the seed, always is.
     """
 
     def __init__(self, model: Model, device: str = "cpu", *, double: bool = False):
         self.model, self.device = model, torch.device(device)
         self.dtype = torch.float64 if double else torch.float32
-        self._denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
-        self._denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
-        self._exact = self._denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
+        self.denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
+        self.denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
+        self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
         self.steps = model.schedule.steps()
         self.lattice: list[LatticeStep] = []
         for step in self.steps:
             unit = self.lattice[-1].unit if self.lattice else START_UNIT
             self.lattice.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
+        self.sections = [self._sections(index) for index in range(len(self.steps))]
+        if self.bounded and max(lattice.n_bins for lattice in self.lattice) > MAX_BINS:
+            raise ValueError(f"{model.name}: a step's noise is so narrow that bounded symbols are more than {MAX_BINS}")
         self._kept = functools.lru_cache(maxsize=256)(self._first)
+
+    def _sections(self, index: int) -> Sections:
+        step, size = self.steps[index], self.model.image_size
+        count = self.model.denoiser.n_sections(step)
+        section = self.model.denoiser.section_of(step, CHANNELS, size, size).flatten().numpy()
+        counts = np.bincount(section, minlength=count)
+        if len(counts) != count or not counts.all():
+            raise ValueError(f"step {index + 1}: its {count} sections have {counts.tolist()} coordinates")
+        return Sections(np.argsort(section, kind="stable"), [0, *np.cumsum(counts).tolist()])
+
+    @property
+    def bounded(self) -> bool:
+        """Whether densities are cut off where the data cannot be, given all latents so far."""
+        return self.model.denoiser.bounded
+
+    @property
+    def format_version(self) -> int:
+        """Version of the model's files: 1 where coordinates are independent given z_t, and densities not bounded."""
+        return 2 if self.bounded or any(sections.count > 1 for sections in self.sections) else 1
 
     @property
     def n_coordinates(self) -> int:
@@ -71,23 +132,60 @@ class Predictor:
         """Value of a unit of the latents that are known before step ``index``."""
         return START_UNIT if index == 0 else self.lattice[index - 1].unit
 
-    def first(self, seed: int) -> Outputs:
-        """Outputs of step 0 for one tile, [1, D], from the latent z_T of a seed."""
-        return self._kept(seed if self.first_depends_on_seed else 0)
-
     @property
     def first_depends_on_seed(self) -> bool:
         """Whether the network looks at z_T at all."""
         return self.model.denoiser.needs_input(self.steps[0])
 
-    def predict(self, index: int, n_t: np.ndarray, seeds: list[int]) -> Outputs:
-        """Predicts step ``index`` from latents int64 [B, D] of tiles that began from ``seeds``."""
+    @property
+    def seeds_are_cheap(self) -> bool:
+        """Whether seeds differ in what they cost, and the first step's outputs can be kept for each."""
+        return self.first_depends_on_seed and self.sections[0].count == 1
+
+    def first(self, seed: int) -> OpenStep:
+        """Step 0 of one tile, opened with the latent z_T of a seed; kept."""
+        return self._kept(seed if self.first_depends_on_seed else 0)[0]
+
+    def first_outputs(self, seed: int, n_s: np.ndarray) -> Outputs:
+        """All outputs of step 0 of one tile whose latents become n_s, int64 [1, D]; kept if none depends on those."""
+        opened, outputs = self._kept(seed if self.first_depends_on_seed else 0)
+        return outputs or self.predict_all(opened, n_s)
+
+    def _first(self, seed: int) -> tuple[OpenStep, Outputs | None]:
+        n_t = start(seed, self.n_coordinates)[None]
+        opened = self._open(self._exact, 0, n_t)
+        return opened, self.predict_all(opened, n_t) if self.sections[0].count == 1 else None
+
+    def open(self, index: int, n_t: np.ndarray, seeds: list[int]) -> OpenStep:
+        """Calls the network of step ``index`` for latents int64 [B, D] of tiles that began from ``seeds``."""
         if index == 0:
             return _stack([self.first(seed) for seed in seeds])
-        return self._run(self._denoiser, index, n_t)
+        return self._open(self.denoiser, index, n_t)
 
-    def _first(self, seed: int) -> Outputs:
-        return self._run(self._exact, 0, start(seed, self.n_coordinates)[None])
+    def _open(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> OpenStep:
+        weights = next(denoiser.parameters())
+        z_t = self.latents(index, n_t).to(weights.device, weights.dtype)
+        with torch.inference_mode(), full_precision():
+            return OpenStep(index, z_t, denoiser.begin(z_t, self.steps[index]))
+
+    def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
+        """Predicts a section from the latents n_s, int64 [B, D], of the ones before it; others count for nothing."""
+        index = opened.index
+        step, places = self.steps[index], self.sections[index].places(number)
+        denoiser = self._exact if index == 0 else self.denoiser
+        z_s = self.latents(index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
+        with torch.inference_mode(), full_precision():
+            prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
+        whole = (value.expand_as(opened.z_t) for value in (prediction.x_hat, prediction.scale))
+        x_hat, scale = (data_rows(value)[:, places] for value in whole)
+        x_hat, scale_bins = x_hat.clip(-1, 1), scale * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
+        return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
+
+    def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
+        """The outputs of all sections in turn where the step's latents n_s, int64 [B, D], are known."""
+        parts = [self.predict(opened, number, n_s) for number in range(self.sections[opened.index].count)]
+        names = ("x_hat", "mean_bins", "log2_scale")
+        return Outputs(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
 
     def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
         """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
@@ -95,29 +193,11 @@ class Predictor:
         z = torch.from_numpy(n_t * self.unit(index)).float().to(self.device, self.dtype)
         return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=self.model.denoiser.memory_format)
 
-    def network(self, z_t: torch.Tensor, step: Step) -> Prediction:
-        """A bare call of the network, [B, 3, H, W]."""
-        with torch.inference_mode(), full_precision():
-            prediction = self._denoiser(z_t, step)
-        return Prediction(prediction.x_hat.to(z_t.dtype), prediction.scale.to(z_t.dtype))
 
-    def _run(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> Outputs:
-        weights = next(denoiser.parameters())
-        z = self.latents(index, n_t).to(weights.device, weights.dtype)
-        with torch.inference_mode(), full_precision():
-            return self._outputs(index, denoiser(z, self.steps[index]))
-
-    def _outputs(self, index: int, prediction: Prediction) -> Outputs:
-        step = self.steps[index]
-        x_hat = data_rows(prediction.x_hat.clamp(-1, 1))
-        scale_bins = data_rows(prediction.scale) * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
-        return Outputs(prediction, x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
-
-
-def _stack(outputs: list[Outputs]) -> Outputs:
-    x_hats, scales = ([getattr(o.prediction, name) for o in outputs] for name in ("x_hat", "scale"))
-    arrays = ([getattr(o, name) for o in outputs] for name in ("x_hat", "mean_bins", "log2_scale"))
-    return Outputs(Prediction(torch.cat(x_hats), torch.cat(scales)), *(np.concatenate(array) for array in arrays))
+def _stack(parts: list[OpenStep]) -> OpenStep:
+    features = zip(*(part.opened.features for part in parts), strict=True)
+    x_hat, z_t = torch.cat([part.opened.x_hat for part in parts]), torch.cat([part.z_t for part in parts])
+    return OpenStep(parts[0].index, z_t, Opened(x_hat, tuple(torch.cat(feature) for feature in features)))
 
 
 def data_rows(values: torch.Tensor) -> np.ndarray:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +16,7 @@ from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
 from uqdm.diffusion.process import Noise, Transmission, last_stage_bits
+from uqdm.diffusion.window import Window
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
@@ -198,8 +198,9 @@ def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.n
     def uniform(index: int, shape: torch.Size) -> torch.Tensor:
         return torch.empty(shape).uniform_(1e-6, 1 - 1e-6, generator=generator).to(device)
 
-    first = model.denoiser(z, steps[0])
-    drawn: Any = reconstruct.ancestral(z, first, steps, model.denoiser, uniform, density=model.denoiser.density)
+    window = Window.everything(z) if model.denoiser.bounded else None
+    first = model.denoiser.begin(z, steps[0])
+    drawn = reconstruct.ancestral(model.denoiser, z, first, steps, uniform, window, density=model.denoiser.density)
     return to_uint8(drawn)
 
 

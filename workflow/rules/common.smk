@@ -9,20 +9,46 @@ RESULTS = config["results"]
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
+    "bd.csv",
     "plots/rate_distortion.png",
     "plots/rate_distortion.svg",
     "plots/progressive.png",
+    "plots/distortion_perception.png",
+    "plots/distortion_perception.svg",
     "report.html",
 ]
+
+
+def all_runs():
+    """The runs of the configuration by name, and those of the paper's figures; the common limit goes before their own."""
+    from uqdm.bench.paper.configuration import paper_runs
+
+    runs = {**config["runs"], **paper_runs(config["paper"])}
+    limit = {} if config["limit"] is None else {"limit": config["limit"]}
+    return {name: {**run, **limit} for name, run in runs.items()}
+
+
+RUNS = all_runs()
+
+
+def check_metrics():
+    """Raises, with suggestions, where the configuration asks for a metric that there is not."""
+    from uqdm.bench.metrics import check_names
+
+    check_names(config["score"]["metrics"] or [])
+
+
+check_metrics()
 
 # The commands of the environment that snakemake runs in, activated or not.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-def dataset_files(wildcards):
-    """The file or folder that a run's data set is read from, if any; a change of it is a reason to evaluate again."""
-    path = config["runs"][wildcards.run]["dataset"].partition(":")[2].partition("#")[0]
-    return [path] if path else []
+def run_files(wildcards):
+    """The files and folders that a run's data set is read from; a change of one is a reason to evaluate again."""
+    from uqdm.bench.datasets import dataset_files
+
+    return [str(path) for path in dataset_files(RUNS[wildcards.run]["dataset"])]
 
 
 def codec_requests(run):
@@ -31,7 +57,7 @@ def codec_requests(run):
 
     return [
         format_request(request)
-        for request in requests_from_mapping(config["runs"][run]["codecs"])
+        for request in requests_from_mapping(RUNS[run]["codecs"])
     ]
 
 
@@ -52,18 +78,63 @@ def evaluate_options(run):
     """The command line options of a run's evaluation."""
     options = [
         f"--shard-size={config['evaluate']['shard_size']}",
-        f"--dataset={config['runs'][run]['dataset']}",
+        f"--dataset={RUNS[run]['dataset']}",
     ]
     options += [f"--codec={request}" for request in codec_requests(run)]
-    limit = config["runs"][run].get("limit")
+    limit = RUNS[run].get("limit")
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
 
 
+def score_options(run):
+    """The command line options of a run's scoring."""
+    from uqdm.bench.paper.configuration import set_metrics_bounds
+
+    wanted = config["score"]
+    bounds = set_metrics_bounds(RUNS[run], wanted["set_metrics"])
+    options = [f"--metric={name}" for name in wanted["metrics"] or []]
+    options += [f"--set-images={bounds['images'] or 0}"]
+    options += [f"--set-settings={bounds['settings'] or 0}"]
+    options += [f"--features={wanted['features']}"] if wanted["features"] else []
+    weights = wanted["inception_weights"]
+    return options + ([f"--inception={weights}"] if weights else [])
+
+
+def metric_identities():
+    """Each metric with its version, or what it lacks here: a metric that is new or works now is a reason to score."""
+    from uqdm.bench.metrics import all_metrics, all_set_metrics
+
+    return [
+        f"{one.name} {one.missing() or one.version}"
+        for one in (*all_metrics(), *all_set_metrics())
+    ]
+
+
+def compare_options(run):
+    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
+    from uqdm.codec import codec_class, codec_names
+
+    anchor = config["compare"]["anchor"]
+    if anchor not in codec_names():
+        codec_class(anchor)  # raises, with suggestions
+    return [f"--anchor={anchor}"] if anchor in RUNS[run]["codecs"] else []
+
+
+def paper_options(wildcards):
+    """The command line options that hold a run beside the paper's figures."""
+    from uqdm.bench.paper.configuration import paper_options
+
+    return paper_options(config["paper"][wildcards.paper])
+
+
 def print_closing(config):
-    """Says where the products are, with a short table."""
+    """Says where the products are, with a short table, and how many of the paper's figures agree."""
+    from uqdm.bench.paper.save import closing_line
     from uqdm.bench.tables import closing_message
 
+    results = Path(config["results"])
     for run in config["runs"]:
-        print(closing_message(Path(config["results"]) / run))
+        print(closing_message(results / run))
+    for name in config["paper"]:
+        print(closing_line(results / f"paper_{name}"), end="")

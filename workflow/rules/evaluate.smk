@@ -4,7 +4,7 @@
 
 rule evaluate:
     input:
-        dataset_files,
+        run_files,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
     log:

@@ -1,4 +1,4 @@
-# Rate-distortion curves, and a strip of pictures along one progressive stream.
+# Rate-distortion curves, a strip of pictures along one progressive stream, and distortion against realism.
 
 
 rule plot:
@@ -18,6 +18,13 @@ rule plot:
             category="Progressive decoding",
             labels={"run": "{run}"},
         ),
+        report(
+            f"{RESULTS}/{{run}}/plots/distortion_perception.png",
+            caption="../report/distortion_perception.rst",
+            category="Distortion and realism",
+            labels={"run": "{run}"},
+        ),
+        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
     log:
         f"{RESULTS}/{{run}}/logs/plot.log",
     benchmark:

@@ -1,11 +1,15 @@
-# One self-contained page with the plots, tables and provenance of a run.
+# One self-contained page with the curves, tables, pictures and provenance of a run. It decodes pictures from the
+# streams of the run, whose rows the scoring wrote last.
 
 
 rule report:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
+        f"{RESULTS}/{{run}}/scores.json",
+        f"{RESULTS}/{{run}}/bd.csv",
         f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
         f"{RESULTS}/{{run}}/plots/progressive.png",
+        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
     output:
         f"{RESULTS}/{{run}}/report.html",
     log:

@@ -3,7 +3,7 @@
 
 rule summarize:
     input:
-        f"{RESULTS}/{{run}}/evaluation.json",
+        f"{RESULTS}/{{run}}/scores.json",
     output:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/summary.csv",

@@ -4,17 +4,25 @@ A new kind of data set is one new file here that defines a subclass of :class:`D
 kind's name. Another package names its subclass in the entry point group ``uqdm.datasets``.
 """
 
-from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError, content_fingerprint
+from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
 from uqdm.bench.datasets._image_file import read_image_file
-from uqdm.bench.datasets._registry import ENTRY_POINT_GROUP, dataset_class, dataset_kinds, open_dataset
+from uqdm.bench.datasets._registry import (
+    ENTRY_POINT_GROUP,
+    dataset_class,
+    dataset_files,
+    dataset_kinds,
+    open_dataset,
+)
 
 __all__ = [
     "ENTRY_POINT_GROUP",
     "DataSet",
     "DataSetError",
+    "Origin",
     "UnknownDataSetError",
     "content_fingerprint",
     "dataset_class",
+    "dataset_files",
     "dataset_kinds",
     "open_dataset",
     "read_image_file",

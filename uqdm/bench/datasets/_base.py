@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -23,6 +25,18 @@ class UnknownDataSetError(LookupError):
     """No kind of data set has that name. The message suggests near names and lists all of them."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The release of a well-known data set that images were taken from, in its order."""
+
+    release: str
+    """Its name, e.g. ``"cifar10-test"``."""
+    text: str
+    """The release in words, for readers."""
+    proof: str
+    """What shows that these are its images, e.g. a published checksum; empty if only their number and form do."""
+
+
 class DataSet(ABC):
     """Images in a fixed order, read one at a time; opened with :func:`uqdm.bench.datasets.open_dataset`.
 
@@ -33,7 +47,10 @@ class DataSet(ABC):
     kind: ClassVar[str]
     """Name of this kind of data set, as at the start of a spec; the name of its module."""
     argument: ClassVar[str] = ""
-    """What follows the kind in a spec, for messages, e.g. ``"PATH"``; empty if nothing may follow."""
+    """What follows the kind in a spec, for messages, e.g. ``"PATH"``; in brackets if it may be left out, empty if
+    nothing may follow."""
+    origin: Origin | None = None
+    """Set by kinds that know what their images are; None for images of any kind."""
 
     def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
         self.name = name
@@ -51,6 +68,15 @@ class DataSet(ABC):
 
         Raises :class:`DataSetError` if that is impossible. The images themselves are checked afterwards.
         """
+
+    @classmethod
+    def files(cls, argument: str) -> list[Path]:
+        """The files and folders that ``argument`` is read from, so that a workflow can watch them.
+
+        May raise :class:`DataSetError` for those that are not there; by default the path before the first ``#``.
+        """
+        path = argument.partition("#")[0]
+        return [Path(path)] if path else []
 
     @abstractmethod
     def read(self, index: int) -> np.ndarray:

@@ -20,9 +20,10 @@ ENTRY_POINT_GROUP = "uqdm.datasets"
 def open_dataset(spec: str, limit: int | None = None) -> DataSet:
     """Opens a data set and checks all of its images.
 
-    ``spec`` is ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"`` where the file holds several
-    arrays), or ``"KIND:..."`` of a kind that another package brings. With ``limit`` only the first so many images
-    are used and checked (all, if there are fewer), and the fingerprint is theirs.
+    ``spec`` is ``"KIND"`` or ``"KIND:ARGUMENT"``: ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"``
+    where the file holds several arrays), ``"cifar10"``, ``"imagenet64"``, ``"kodak"`` (each with ``":PATH"`` where it
+    is not in the cache), or a kind that another package brings. With ``limit`` only the first so many images are used
+    and checked (all, if there are fewer), and the fingerprint is theirs.
 
     Raises :class:`UnknownDataSetError` for an unknown kind, and :class:`DataSetError` that names every image that
     cannot be used.
@@ -33,10 +34,7 @@ def open_dataset(spec: str, limit: int | None = None) -> DataSet:
     """
     if limit is not None and limit < 1:
         raise DataSetError(f"limit={limit}: a data set needs at least one image")
-    kind, _, argument = spec.partition(":")
-    dataset_type = dataset_class(kind, spec)
-    if bool(argument) != bool(dataset_type.argument):
-        raise DataSetError(f"data set {spec!r}: write it as {_usage(dataset_type)!r}")
+    dataset_type, argument = _parse(spec)
     dataset = dataset_type.open(argument, limit)
     if not len(dataset):
         raise DataSetError(f"data set {spec!r} holds no images")
@@ -44,6 +42,28 @@ def open_dataset(spec: str, limit: int | None = None) -> DataSet:
         raise DataSetError(f"data set {spec!r}: two images have the same name; give each its own")
     _ = dataset.fingerprint  # reads and checks every image
     return dataset
+
+
+def dataset_files(spec: str) -> list[Path]:
+    """The files and folders that a data set is read from, none for one that is built in; no image is opened.
+
+    Raises as :func:`open_dataset` does for an unknown kind, and for official files that are nowhere to be found.
+
+    >>> dataset_files("npz:images.npz#test")
+    [PosixPath('images.npz')]
+    """
+    dataset_type, argument = _parse(spec)
+    return dataset_type.files(argument)
+
+
+def _parse(spec: str) -> tuple[type[DataSet], str]:
+    """The class that a spec names, and its argument."""
+    kind, _, argument = spec.partition(":")
+    dataset_type = dataset_class(kind, spec)
+    optional = dataset_type.argument.startswith("[")
+    if bool(argument) != bool(dataset_type.argument) and not (optional and not argument):
+        raise DataSetError(f"data set {spec!r}: write it as {_usage(dataset_type)!r}")
+    return dataset_type, argument
 
 
 def dataset_kinds() -> list[str]:
@@ -73,7 +93,8 @@ def _unknown(kind: str, spec: str, kinds: list[str]) -> str:
 
 
 def _usage(dataset_type: type[DataSet]) -> str:
-    return f"{dataset_type.kind}:{dataset_type.argument}" if dataset_type.argument else dataset_type.kind
+    kind, argument = dataset_type.kind, dataset_type.argument
+    return f"{kind}[:{argument[1:]}" if argument.startswith("[") else f"{kind}:{argument}" if argument else kind
 
 
 @functools.cache

@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Self
 
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
-
-# What zipfile and NumPy raise on files that are missing, damaged, encrypted or not archives.
-_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
+from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
 
 
 class Npz(DataSet):
@@ -42,7 +39,7 @@ class Npz(DataSet):
                     images = _read_images(member, limit)
         except DataSetError:
             raise
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DataSetError(f"npz:{argument}: {error}") from error
         return cls(f"{path.stem}-{wanted}" if wanted else path.stem, path, key, images)
 
@@ -73,21 +70,14 @@ def _choose_key(archive: zipfile.ZipFile, path: Path, wanted: str) -> str:
 def _read_images(member: IO[bytes], limit: int | None) -> np.ndarray:
     shape = _checked_shape(member)
     count = min(shape[0], limit or shape[0])
-    wanted = count * math.prod(shape[1:])
-    data = member.read(wanted)
-    if len(data) < wanted:
-        raise ValueError(f"cut short: {len(data)} of {wanted} bytes of pixels")
+    data = read_exactly(member, count * math.prod(shape[1:]))
     if count == shape[0] and member.read(1):  # reading to the end also checks the archive's checksum
         raise ValueError("more data than the array's header says")
     return np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
 
 
 def _checked_shape(member: IO[bytes]) -> tuple[int, ...]:
-    version = np.lib.format.read_magic(member)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran_order, dtype = read_header(member)
+    shape, dtype = read_header(member)
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 3 or 0 in shape:
         raise ValueError(f"expected uint8 [N, H, W, 3], got {dtype} {list(shape)}")
-    if fortran_order:
-        raise ValueError("the array is in Fortran order; save numpy.ascontiguousarray of it")
     return shape

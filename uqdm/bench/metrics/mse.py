@@ -25,4 +25,13 @@ def mse(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float:
     return int(np.square(error).sum(dtype=np.int64)) / error.size
 
 
-METRIC = Metric("mse", "mean squared error over pixels and channels, values 0 to 255", mse)
+METRIC = Metric(
+    name="mse",
+    label="MSE",
+    unit="",
+    direction="lower",
+    value_range=(0, 255**2),
+    source="Wang & Bovik, IEEE Signal Processing Magazine 26(1), 2009",
+    comment="mean squared error over pixels and channels, values 0 to 255",
+    compute=mse,
+)

@@ -22,4 +22,13 @@ def psnr_db(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> flo
     return 10 * math.log10(PEAK**2 / error) if error else math.inf
 
 
-METRIC = Metric("psnr_db", "10 log10(255^2 / mse), dB; +inf where the picture is exact", psnr_db)
+METRIC = Metric(
+    name="psnr_db",
+    label="PSNR",
+    unit="dB",
+    direction="higher",
+    value_range=(0, math.inf),
+    source="Wang & Bovik, IEEE Signal Processing Magazine 26(1), 2009; peak 255, MSE over all channels",
+    comment="10 log10(255^2 / mse), dB; +inf where the picture is exact",
+    compute=psnr_db,
+)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # No date in a file, so that the same rows give the same bytes; and no address of the program that drew it.
-_NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def all_plots() -> tuple[Plot, ...]:
     """Every plot in this package, sorted by name; raises ValueError where a name is not its module's.
 
     >>> [plot.name for plot in all_plots()]
-    ['progressive', 'rate_distortion']
+    ['distortion_perception', 'progressive', 'rate_distortion']
     """
     names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
     plots = tuple(importlib.import_module(f"{__name__}.{name}").PLOT for name in names)
@@ -65,9 +65,9 @@ def all_plots() -> tuple[Plot, ...]:
 def find_plot(name: str) -> Plot:
     """The plot of that name; raises LookupError with suggestions and all names.
 
-    >>> find_plot("progresive")
+    >>> find_plot("progresive")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    LookupError: no plot 'progresive' (did you mean progressive?); known: progressive, rate_distortion
+    LookupError: no plot 'progresive' (did you mean progressive?); known: distortion_perception, progressive, ...
     """
     known = {plot.name: plot for plot in all_plots()}
     if name not in known:
@@ -88,5 +88,5 @@ def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
         for path in plot.files(run_dir):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")
-                figure.savefig(temporary, format=kind, metadata=_NO_METADATA[kind])
+                figure.savefig(temporary, format=kind, metadata=NO_METADATA[kind])
     return plot.files(run_dir)

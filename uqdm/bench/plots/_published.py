@@ -6,32 +6,39 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.published import published, published_name
+from uqdm.bench.published import N_IMAGES, Relation, published, published_name, relation
+from uqdm.bench.results import read_origin, read_summary
+from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
     from matplotlib.axes import Axes
 
 TITLE = "published (Yang, Will & Mandt 2025)"
-_GREY = "#8a8a8a"
-_MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
-_STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
+GREY = "#8a8a8a"
+MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
+STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
 
 
-def draw_published(axes: Axes, dataset: str) -> None:
-    """Draws what was published for a data set, if anything; leaves the limits of the axes to what was measured."""
+def draw_published(axes: Axes, dataset: str, beside: Relation | None = None) -> None:
+    """Draws what was published for a data set, if anything; leaves the limits of the axes to what was measured.
+
+    ``beside`` tells of the measured images: the legend says how the published ones stand to them.
+    """
     from matplotlib.lines import Line2D
 
     rows = published_rows(dataset)
     if rows is None:
         return
     lines = []
-    for (system, points), marker in zip(rows.groupby("system", sort=False), _MARKERS, strict=False):
+    for (system, points), marker in zip(rows.groupby("system", sort=False), MARKERS, strict=False):
         kind = points.kind.iloc[0]
         look: dict[str, Any] = {
-            "color": _GREY,
+            "color": GREY,
             "lw": 0.7,
-            "ls": _STYLES[kind],
+            "ls": STYLES[kind],
             "marker": marker,
             "mfc": "none",
             "ms": 4,
@@ -40,8 +47,9 @@ def draw_published(axes: Axes, dataset: str) -> None:
         line = Line2D(points.bpp, points.psnr_db, label=f"{system}, {kind}", zorder=0.9, **look)
         lines.append(axes.add_artist(line))  # unlike add_line it does not stretch the axes
     measured = axes.get_legend()
+    title = TITLE if beside is None else f"{TITLE}\n{beside.published_images}"
     axes.legend(
-        handles=lines, loc="lower right", ncols=2, fontsize=6.5, title=TITLE, title_fontsize=7, handlelength=2.6
+        handles=lines, loc="lower right", ncols=2, fontsize=6.5, title=title, title_fontsize=7, handlelength=2.6
     )
     if measured is not None:
         axes.add_artist(measured)
@@ -56,13 +64,21 @@ def published_rows(dataset: str) -> pd.DataFrame | None:
     return rows[(rows.bpp > 0) & np.isfinite(rows.psnr_db)]
 
 
-def published_note(datasets: list[str]) -> str:
-    """What to say of them below the plot; empty if none are drawn."""
-    names = {dataset: published_name(dataset) for dataset in datasets}
-    shown = [f"{dataset}: all of {name}" for dataset, name in names.items() if name is not None]
-    if not shown:
+def relations(run_dir: Path) -> dict[str, Relation]:
+    """For each data set of a run that there are published figures for: how its images stand to theirs."""
+    summary, origin = read_summary(run_dir), read_origin(run_dir)
+    counts = summary[summary.status == STATUS_OK].groupby("dataset")["n"].max()
+    named = {str(dataset): (published_name(str(dataset)), int(n)) for dataset, n in counts.items()}
+    return {dataset: relation(name, dataset, n, origin) for dataset, (name, n) in named.items() if name is not None}
+
+
+def published_note(run_dir: Path) -> str:
+    """What to say of them below the plot of a run; empty if none are drawn."""
+    beside = relations(run_dir)
+    if not beside:
         return ""
     return (
-        f" Grey and hollow: figures published by Yang, Will & Mandt (2025), not measured here ({'; '.join(shown)}); "
-        "rates are sizes of files, a model's ideal rate, or unstated, as the legend says."
+        " Grey and hollow: figures published by Yang, Will & Mandt (2025), not measured here, "
+        f"over {N_IMAGES:,} images; rates are sizes of files, a model's ideal rate, or unstated, as the legend says. "
+        + " ".join(one.text for one in beside.values())
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import textwrap
 import zlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from uqdm.bench.curves import Curve
 
 RC: dict[str, Any] = {
     "axes.edgecolor": "#888888",
@@ -62,6 +65,19 @@ def codec_style(codec: str) -> tuple[str, str]:
     digest = zlib.crc32(codec.encode())
     other = _COLOURS[digest % len(_COLOURS)], _MARKERS[digest // len(_COLOURS) % len(_MARKERS)]
     return _KNOWN.get(codec, other)
+
+
+def curve_styles(drawn: Sequence[Curve]) -> dict[str, str]:
+    """A line style for each curve by its label: of several of one codec the denoised pictures' is solid."""
+    styles = {}
+    for curve in drawn:
+        siblings = sorted((one.label for one in drawn if one.codec == curve.codec), key=_denoised_first)
+        styles[curve.label] = LINE_STYLES[siblings.index(curve.label) % len(LINE_STYLES)]
+    return styles
+
+
+def _denoised_first(label: str) -> tuple[bool, str]:
+    return not label.endswith("denoise"), label
 
 
 def write_caption(figure: Figure, paragraphs: list[str]) -> float:

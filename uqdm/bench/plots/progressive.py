@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.metrics.mse import mse
+from uqdm.bench.decoding import RunPictures, progressive_settings, spread, varied_images
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure
-from uqdm.bench.results import (
-    ResultsError,
-    StreamsNotKeptError,
-    read_manifest,
-    read_rows,
-    read_streams,
-    read_summary,
-    records,
-)
-from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import Codec, CodecUnavailableError, get_codec
+from uqdm.bench.results import StreamsNotKeptError, read_summary, records
+from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +28,6 @@ _PREFERRED = "uqdm"  # the project's own codec is what the strip is about, if th
 _CELL = 192  # pixels of the file, height and width of a picture
 _GAP, _TEXT, _HEAD, _SIDE = 10, 44, 34, 46  # pixels: between pictures, for the text below and above, left of them
 _DPI = 150
-_COLUMNS = ["dataset", "codec", "setting", "point", "point_index", "reconstruction", "image_index", "image_id"]
-_COLUMNS += ["bpp", "mse", "psnr_db", "status"]
 
 
 @dataclass(frozen=True)
@@ -95,20 +84,15 @@ def read_strip(run_dir: Path) -> Strip | None:
     if chosen is None:
         return None
     dataset, name, setting = chosen
-    everything = read_rows(run_dir, _COLUMNS)
-    everything = everything[(everything.status == STATUS_OK) & (everything.dataset == dataset)]
-    rows = everything[(everything.codec == name) & (everything.setting == setting)]
+    run = RunPictures(run_dir, dataset)
+    rows = run.rows[(run.rows.codec == name) & (run.rows.setting == setting)]
     rows = rows.sort_values(["point_index"], kind="stable").drop_duplicates(["image_index", "point"])
-    indices = _choose_images(rows)
-    decoded = _decode(run_dir, name, setting, indices)
-    pictures, originals = [], []
-    for index in indices:
-        found = decoded[index]
-        original = _original(run_dir, everything[everything.image_index == index], found, name, setting)
-        of_image = rows[rows.image_index == index]
-        pictures.append([_picture(row, found, original) for row in _spread(records(of_image))])
-        originals.append(original)
-    return Strip(name, setting, dataset, pictures, originals)
+    indices = varied_images(rows, N_IMAGES)
+    pictures = [
+        [_picture(run, row) for row in spread(records(rows[rows.image_index == index]), MAX_POINTS)]
+        for index in indices
+    ]
+    return Strip(name, setting, dataset, pictures, [run.original(index, (name, setting)) for index in indices])
 
 
 def _no_strip() -> str:
@@ -119,73 +103,13 @@ def _no_strip() -> str:
 
 
 def _progressive_setting(summary: pd.DataFrame) -> tuple[str, str, str] | None:
-    """Data set, codec and setting of the streams to show: the preferred codec's, else the first by name."""
-    ok = summary[summary.status == STATUS_OK]
-    counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
-    found = [tuple(key) for key in counts.index[counts > 1]]
-    return min(found, key=lambda key: (key[1] != _PREFERRED, key), default=None)
+    """Data set, codec and setting of the streams to show."""
+    return next(iter(progressive_settings(summary, _PREFERRED)), None)
 
 
-def _choose_images(rows: pd.DataFrame) -> list[int]:
-    """Of images that lack no point, sorted by rate and cut into equal parts, the first of the data set in each part."""
-    complete = rows.groupby("image_index")["point"].nunique()
-    whole = rows.groupby("image_index")["bpp"].max()[complete == complete.max()].sort_values(kind="stable")
-    parts = np.array_split(whole.index.to_numpy(int), min(N_IMAGES, len(whole)))
-    return [int(part.min()) for part in parts]
-
-
-def _spread(items: Sequence, count: int = MAX_POINTS) -> list:
-    """At most ``count`` items, evenly spread, with the first and the last."""
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in places]
-
-
-def _decode(
-    run_dir: Path, name: str, setting: str, indices: Sequence[int]
-) -> dict[int, dict[tuple[str, str], np.ndarray]]:
-    """Every picture of the stored streams, by image, then by point and reconstruction."""
-    codec = _make_codec(run_dir, name, setting)
-    streams = read_streams(run_dir, name, setting, indices)
-    return {
-        index: {(one.point.name, one.name): one.image_uint8 for one in codec.reconstructions(stream)}
-        for index, stream in streams.items()
-    }
-
-
-def _make_codec(run_dir: Path, name: str, setting: str) -> Codec:
-    (parameters,) = (one["parameters"] for one in read_manifest(run_dir, name)["settings"] if one["setting"] == setting)
-    return get_codec(name, **parameters)
-
-
-def _original(
-    run_dir: Path, rows: pd.DataFrame, decoded: Mapping[tuple[str, str], np.ndarray], name: str, setting: str
-) -> np.ndarray | None:
-    """The original image: a picture that was measured to be exact, of the same stream or else of any other codec."""
-    exact = rows[rows.mse == 0]
-    own = exact[(exact.codec == name) & (exact.setting == setting)]
-    if len(own):
-        return decoded[own.point.iloc[0], own.reconstruction.iloc[0]]
-    for row in records(exact):
-        try:
-            found = _decode(run_dir, row["codec"], row["setting"], [row["image_index"]])
-        except (CodecUnavailableError, ResultsError):  # not installed here, or not kept: another may do
-            continue
-        return found[row["image_index"]][row["point"], row["reconstruction"]]
-    return None
-
-
-def _picture(
-    row: Mapping[str, Any], decoded: Mapping[tuple[str, str], np.ndarray], original: np.ndarray | None
-) -> Picture:
-    image_uint8 = decoded[row["point"], row["reconstruction"]]
-    if original is not None and mse(original, image_uint8) != row["mse"]:
-        raise ResultsError(
-            f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at {row['point']!r} "
-            f"than was measured (MSE {mse(original, image_uint8):.6g}, row {row['mse']:.6g}); evaluate "
-            f"{row['codec']} again, and draw on the machine that evaluated"
-        )
+def _picture(run: RunPictures, row: Mapping[str, Any]) -> Picture:
     named = {name: row[name] for name in ("image_id", "point", "reconstruction", "bpp", "psnr_db")}
-    return Picture(**named, image_uint8=image_uint8)
+    return Picture(**named, image_uint8=run.picture(row))
 
 
 def _draw_strip(strip: Strip) -> Figure:

@@ -10,8 +10,8 @@ import numpy as np
 from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
-from uqdm.bench.plots._published import draw_published, published_note
-from uqdm.bench.plots._style import LINE_STYLES, codec_style, message_figure, write_caption
+from uqdm.bench.plots._published import draw_published, published_note, relations
+from uqdm.bench.plots._style import codec_style, curve_styles, message_figure, write_caption
 from uqdm.bench.results import read_summary, records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.tables import absences
@@ -32,7 +32,7 @@ def draw(run_dir: Path) -> Figure:
     from matplotlib.figure import Figure
 
     summary = read_summary(run_dir)
-    data = [rows for _, rows in summary[summary.status == STATUS_OK].groupby("dataset")]
+    data = [rows for _, rows in summary[summary.status == STATUS_OK].groupby(["dataset", "fingerprint"])]
     if not data:
         return message_figure("Nothing to draw: no codec succeeded on any image. " + " ".join(absences(summary)))
     strip_in = _LOSSLESS_ROW_IN * (1.2 + max(len(lossless(rows)) for rows in data))
@@ -44,11 +44,13 @@ def draw(run_dir: Path) -> Figure:
     figure.subplots_adjust(
         left=0.6 / width, right=1 - 0.15 / width, top=1 - 0.35 / height, bottom=top + 0.55 / height, hspace=0.06
     )
+    beside = relations(run_dir)
     for (upper, lower), rows in zip(axes.T, data, strict=True):
+        dataset = str(rows.dataset.iloc[0])
         _draw_curves(lower, curves(rows))
         _draw_lossless(upper, lossless(rows))
         _label_axes(upper, lower, rows)
-        draw_published(lower, str(rows.dataset.iloc[0]))
+        draw_published(lower, dataset, beside.get(dataset))
     return figure
 
 
@@ -62,25 +64,20 @@ def caption(run_dir: Path) -> str:
         f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "
         "intervals over images. Top: lossless coding, where every image is exact."
         + (" Dashed: ideal rate by the model, without coder and header." if summary.ideal_bpp.notna().any() else "")
-        + published_note(list(counts.index))
+        + published_note(run_dir)
     )
 
 
 def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
+    styles = curve_styles(drawn)
     for curve in drawn:
-        siblings = sorted((other.label for other in drawn if other.codec == curve.codec), key=_denoised_first)
-        _draw_curve(axes, curve, LINE_STYLES[siblings.index(curve.label) % len(LINE_STYLES)])
+        _draw_curve(axes, curve, styles[curve.label])
     if drawn:
         handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         ideal = handles.pop(IDEAL, None)  # last, and once for all curves
         handles |= {IDEAL: ideal} if ideal is not None else {}
         style = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
         axes.legend(handles.values(), handles.keys(), loc="upper left", **style)
-
-
-def _denoised_first(label: str) -> tuple[bool, str]:
-    """The order in which curves of one codec take line styles: the plain picture is solid."""
-    return not label.endswith("denoise"), label
 
 
 def _legend_text(label: str) -> str:

@@ -1,55 +1,18 @@
-"""What stands in the tables of the report, as text."""
+"""What the report says of the run as text: title, lead, protocol and provenance."""
 
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.results import records
-from uqdm.bench.schema import STATUS_OK, STATUS_SKIPPED, SUMMARY
+from uqdm.bench.curves import shared_parameters
+from uqdm.bench.report.results_table import Cell, Heading, Table
+from uqdm.bench.schema import STATUS_REFERENCE, STATUS_SKIPPED
 from uqdm.bench.tables import NONE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Text of a cell with its interval, if it has one, and the value that it is sorted by."""
-
-    text: str
-    value: float | str
-    interval: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Headings (each with an explanation) and rows."""
-
-    headings: list[tuple[str, str]]
-    rows: list[list[Cell]]
-
-
-# Column of the summary, heading, decimals (None: not a number with decimals). Explanations are those of the schema.
-_COLUMNS = (
-    ("dataset", "data set", None),
-    ("codec", "codec", None),
-    ("setting", "setting", None),
-    ("point", "point", None),
-    ("reconstruction", "picture", None),
-    ("n", "images", 0),
-    ("failed", "failed", 0),
-    ("exact", "exact", 0),
-    ("bpp", "rate, bpp", 3),
-    ("ideal_bpp", "ideal, bpp", 3),
-    ("psnr_db", "PSNR, dB", 2),
-    ("mse", "MSE", 2),
-    ("encode_ms", "encode, ms", 2),
-    ("decode_ms", "decode, ms", 2),
-)
 
 
 def title(summary: pd.DataFrame) -> str:
@@ -59,7 +22,7 @@ def title(summary: pd.DataFrame) -> str:
 
 def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
     """One sentence on what was run, on what, and by what."""
-    ran = summary[summary.status != STATUS_SKIPPED]
+    ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     settings = len(ran.drop_duplicates(["dataset", "codec", "setting"]))
     images = "; ".join(
         f"{int(data.n.max())} images of {name} (fingerprint {data.fingerprint.iloc[0]})"
@@ -78,22 +41,14 @@ def protocol(origin: Mapping[str, Any]) -> list[str]:
     return [f"{name}: {text}" for name, text in made.items()]
 
 
-def full_table(summary: pd.DataFrame) -> Table:
-    """Every row of the summary that has pictures; a column that says nothing is left out."""
-    ok = summary[summary.status == STATUS_OK]
-    columns = [column for column in _COLUMNS if not _silent(ok, column[0])]
-    headings = [(heading, _explanation(name)) for name, heading, _ in columns]
-    return Table(headings, [[_cell(row, name, decimals) for name, _, decimals in columns] for row in records(ok)])
-
-
 def codec_table(summary: pd.DataFrame, origin: Mapping[str, Any]) -> Table:
     """Of each codec: version, settings, and when and where its rows were measured."""
-    headings = ["codec", "version", "settings", "measured", "by", "on"]
+    headings = ["codec", "version", "settings", "measured", "by", "on", "parameters of all settings"]
     return Table(
-        [(heading, "") for heading in headings],
+        [Heading(heading) for heading in headings],
         [
             [Cell(text, text) for text in _codec_facts(str(codec), rows, origin.get("rows", {}).get(codec, {}))]
-            for codec, rows in summary.groupby("codec")
+            for codec, rows in summary[summary.status != STATUS_REFERENCE].groupby("codec")
         ],
     )
 
@@ -121,6 +76,7 @@ def _codec_facts(codec: str, rows: pd.DataFrame, origin: Mapping[str, Any]) -> l
         _date(origin),
         f"{origin.get('project', NONE)}{_revision(origin)}",
         ", ".join(place) or NONE,
+        shared_parameters(rows.setting.unique()) or NONE,
     ]
 
 
@@ -137,27 +93,3 @@ def _revision(origin: Mapping[str, Any]) -> str:
         return ""
     commit, plus, dirty = revision.partition("+")
     return f", revision {commit[:10]}{plus}{dirty}"
-
-
-def _silent(rows: pd.DataFrame, name: str) -> bool:
-    """True for a column that is empty, or names the one data set or the one kind of picture that there is."""
-    constant = name in ("dataset", "point", "reconstruction") and rows[name].nunique() == 1
-    return bool(constant or rows[name].isna().all())
-
-
-def _explanation(name: str) -> str:
-    comment = (SUMMARY.field(name).metadata or {}).get(b"comment", b"").decode()
-    return comment + (", with its 95 % interval" if f"{name}_low" in SUMMARY.names else "")
-
-
-def _cell(row: Mapping[str, Any], name: str, decimals: int | None) -> Cell:
-    value = row[name]
-    if decimals is None:
-        return Cell(str(value), str(value))
-    if math.isnan(value):
-        return Cell(NONE, -math.inf)
-    if math.isinf(value):
-        return Cell("exact", value)
-    ends = [row.get(f"{name}_{end}", math.nan) for end in ("low", "high")]
-    interval = "" if any(map(math.isnan, ends)) else " to ".join(f"{end:.{decimals}f}" for end in ends)
-    return Cell(f"{value:.{decimals}f}", value, interval)

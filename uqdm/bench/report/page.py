@@ -1,21 +1,40 @@
-"""Puts the page together; ``page.html`` says how it looks, ``content.py`` what stands in its tables."""
+"""Puts the page together; ``page.html`` says how it looks, the modules beside this one what stands in it.
+
+The page is one file that loads nothing: its policy forbids every request and every script but the two that are in it.
+"""
 
 from __future__ import annotations
 
 import base64
+import functools
+import json
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from uqdm.bench.decoding import RunPictures
 from uqdm.bench.files import write_bytes
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
-from uqdm.bench.results import ResultsError, read_summary, report_path, summary_provenance
-from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, lines
+from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.extremes import extremes
+from uqdm.bench.report.figures import figure_data
+from uqdm.bench.report.library import Library, csp_hash, plotly_library
+from uqdm.bench.report.pictures import PicturePool
+from uqdm.bench.report.results_table import GROUPS, full_table
+from uqdm.bench.report.sets import caveats
+from uqdm.bench.report.walk import walk_data
+from uqdm.bench.results import ResultsError, read_origin, read_summary, report_path, summary_provenance
+from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
+_SCRIPTS = ("plots.js", "walk.js", "page.js")
 
 
 def save_report(run_dir: Path) -> Path:
@@ -28,32 +47,105 @@ def save_report(run_dir: Path) -> Path:
 def render_report(run_dir: Path) -> str:
     """The page as HTML; raises :class:`~uqdm.bench.results.ResultsError` if the summary or a plot is missing."""
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
-    files = resources.files(__package__)
-    environment = jinja2.Environment(
+    plots = [_embedded(plot, run_dir) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    pool, library = PicturePool(), plotly_library()
+    open_run = functools.cache(functools.partial(RunPictures, run_dir))
+    walk = walk_data(open_run, summary, pool)
+    shown = extremes(open_run, summary, pool)
+    figures = figure_data(summary, read_origin(run_dir))
+    script = "\n".join(_file(name) for name in _SCRIPTS)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            **_texts(run_dir, summary, origin),
+            policy=_policy(script, library),
+            style=_file("page.css"),
+            script=script,
+            library=library.embedded,
+            plots=plots,
+            has_curves=bool(figures["datasets"]),
+            walk=walk,
+            extremes=shown,
+            data=embed_json({"figures": figures, "walk": walk, "pictures": pool.uris}),
+            size=_size(library, pool, plots),
+        )
+    )
+
+
+def embed_json(data: Mapping[str, Any]) -> str:
+    """Data as JSON that can stand in a script element, whatever text it holds.
+
+    >>> embed_json({"id": "</script><!--"})
+    '{"id":"\\\\u003c/script\\\\u003e\\\\u003c!--"}'
+    """
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in the page as text and tables."""
+    compared = lines(summary)
+    table = full_table(summary)
+    return {
+        "title": content.title(summary),
+        "lead": content.lead(summary, origin),
+        "rough_db": ROUGH_DB,
+        "comparison_headings": HEADINGS,
+        "comparison": {
+            name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()
+        },
+        "comparison_rates": "; ".join(_rates(summary)),
+        "several_datasets": summary.dataset.nunique() > 1,
+        "caveats": caveats(summary),
+        "deltas": read_deltas(run_dir),
+        "absences": absences(summary),
+        "table": table,
+        "groups": {
+            group: name for group, name in GROUPS.items() if any(heading.group == group for heading in table.headings)
+        },
+        "protocol": content.protocol(origin),
+        "codecs": content.codec_table(summary, origin),
+        "packages": content.packages(origin),
+    }
+
+
+def _rates(summary: pd.DataFrame) -> list[str]:
+    """The rate that the codecs of each data set are compared at."""
+    rates = {str(name): common_rate(rows) for name, rows in summary.groupby("dataset")}
+    return [f"{rate:.2g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader(str(__package__), package_path=""),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    compared = lines(summary)
-    return environment.get_template("page.html").render(
-        style=files.joinpath("page.css").read_text(encoding="utf-8"),
-        script=files.joinpath("page.js").read_text(encoding="utf-8"),
-        title=content.title(summary),
-        lead=content.lead(summary, origin),
-        rough_db=ROUGH_DB,
-        comparison_headings=HEADINGS,
-        comparison={
-            name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()
-        },
-        absences=absences(summary),
-        plots=[_embedded(plot, run_dir) for plot in sorted(all_plots(), key=lambda plot: plot.order)],
-        table=content.full_table(summary),
-        protocol=content.protocol(origin),
-        codecs=content.codec_table(summary, origin),
-        packages=content.packages(origin),
+
+
+def _file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(script: str, library: Library) -> str:
+    """Nothing is loaded, and only the page's own script and the library run. Plots and pictures are data."""
+    return (
+        f"default-src 'none'; script-src {csp_hash(script.encode())} {library.csp_hash}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _size(library: Library, pool: PicturePool, plots: Sequence[Mapping[str, Any]]) -> str:
+    parts = {
+        "the plotting library": len(library.embedded),
+        f"{len(pool.uris)} pictures": pool.n_bytes,
+        "still plots": sum(len(plot["source"]) for plot in plots),
+    }
+    listed = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in parts.items())
+    return f"This page loads nothing and can be kept as it is. What it holds beside text: {listed}. {library.credit}."
 
 
 def _embedded(plot: Plot, run_dir: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Evaluates codecs on data sets; summarizes, plots and reports the results."""
+"""Evaluates codecs on data sets; scores, summarizes, plots and reports the results."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from uqdm.cli.lazy import lazy_group
 
 SUBCOMMANDS = {
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
+    "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",
+    "bd": "uqdm.cli.bench.bd:bd",
+    "compare": "uqdm.cli.bench.compare:compare",
     "plot": "uqdm.cli.bench.plot:plot",
+    "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "show": "uqdm.cli.bench.show:show",
 }
@@ -19,4 +23,4 @@ app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup
 
 @app.callback()
 def bench() -> None:
-    """Evaluates codecs on data sets; summarizes, plots and reports the results."""
+    """Evaluates codecs on data sets; scores, summarizes, plots and reports the results."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    dataset: Annotated[str, typer.Option(help="demo, folder:PATH or npz:PATH")],
+    dataset: Annotated[str, typer.Option(help="demo, cifar10, imagenet64, kodak, folder:PATH or npz:PATH")],
     out: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
     codec: Annotated[
         list[str] | None,
@@ -31,7 +31,7 @@ def evaluate(
         int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
     ] = None,
     shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
-    streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files")] = True,
+    streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files after scoring")] = True,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
     ] = False,
@@ -39,7 +39,7 @@ def evaluate(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
-    """Measures codecs on a data set: rate and distortion of every image, from real files."""
+    """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
     from uqdm.bench.datasets import open_dataset
     from uqdm.bench.evaluate import Options
     from uqdm.bench.evaluate import evaluate as run

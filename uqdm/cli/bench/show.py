@@ -2,24 +2,150 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "image_id", "device", "status", "error")
+_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "bpp")
+_ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "bpp")
+_PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}}  # not worth a column
+_LAST_COLUMNS = ("encode_ms", "decode_ms")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What of the results is wanted, and how."""
+
+    patterns: dict[str, Sequence[str]]
+    where: Sequence[str]
+    columns: Sequence[str]
+    sort: str | None
+    descending: bool
+    limit: int | None
+
+    def anything(self) -> bool:
+        """Whether anything but the short table is asked for."""
+        return any([*self.patterns.values(), self.where, self.columns, self.sort, self.descending, self.limit])
 
 
 def show(
     run: Annotated[
         list[Path] | None, typer.Argument(help="Folders of runs [every run in results/]", file_okay=False)
     ] = None,
+    rows: Annotated[bool, typer.Option("--rows", help="The rows of single images, not their means")] = False,
+    codec: Annotated[
+        list[str] | None, typer.Option(help="Only this codec; * and ? stand for anything; may be repeated")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option(help="Only this setting, e.g. 'quality=5*'")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="Only this point, e.g. 'step 2'")] = None,
+    reconstruction: Annotated[list[str] | None, typer.Option(help="Only this kind of picture, e.g. denoise")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only where COLUMN OPERATOR VALUE holds, e.g. 'bpp<2 and psnr_db>30', 'error!=null'"),
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="These columns, with commas between [the main ones]")] = None,
+    sort: Annotated[str | None, typer.Option(help="Sort by this column")] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="Largest first")] = False,
+    limit: Annotated[int | None, typer.Option(help="Only the first N", min=1)] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")] = False,
 ) -> None:
-    """Prints the short table of finished runs, and where their report, plots and rows are."""
-    from uqdm.bench.results import read_summary, summary_path
-    from uqdm.bench.tables import closing_message
+    """Prints finished runs: the short table and where things are; or, with any option, their means or single rows."""
+    patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
+    named = [name.strip() for name in columns.split(",")] if columns else []
+    asked = _Asked({k: v or () for k, v in patterns.items()}, where or (), named, sort, descending, limit)
+    folders = run or _finished_runs()
+    if not (rows or as_csv or asked.anything()):
+        _print_short(folders)
+        return
+    from uqdm.bench.metrics import rows_schema
+    from uqdm.bench.schema import SUMMARY
 
-    runs = run or [folder for folder in sorted(Path("results").glob("*")) if summary_path(folder).is_file()]
+    _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
+
+
+def _finished_runs() -> list[Path]:
+    from uqdm.bench.results import summary_path
+
+    runs = [folder for folder in sorted(Path("results").glob("*")) if summary_path(folder).is_file()]
     if not runs:
         raise FileNotFoundError("no finished run in results/; make one with: snakemake --cores all")
-    for folder in runs:
+    return runs
+
+
+def _print_short(folders: Sequence[Path]) -> None:
+    from uqdm.bench.results import read_summary
+    from uqdm.bench.tables import closing_message
+
+    for folder in folders:
         read_summary(folder)  # raises, and names the remedy, where there is none
         typer.echo(closing_message(folder))
+
+
+def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFrame:
+    """The results that are asked for, with all of their columns."""
+    import pandas as pd
+
+    from uqdm.bench.metrics import rows_schema
+    from uqdm.bench.query import matching, ordered, parse_conditions, where
+    from uqdm.bench.results import read_rows, read_summary
+
+    parts = []
+    for folder in folders:
+        part = read_rows(folder, rows_schema().names) if rows else read_summary(folder)
+        if len(folders) > 1 or "run" in asked.columns:
+            part.insert(0, "run", str(folder))
+        parts.append(part)
+    frame = pd.concat(parts, ignore_index=True)
+    frame = where(matching(frame, asked.patterns), [one for text in asked.where for one in parse_conditions(text)])
+    return ordered(frame, asked.sort, descending=asked.descending)[: asked.limit]
+
+
+def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: bool) -> None:
+    from uqdm.bench.query import choose
+    from uqdm.cli.bench._table import cell, print_csv, print_table
+
+    if as_csv:
+        print_csv(choose(frame, asked.columns) if asked.columns else frame, schema)
+        return
+    shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
+    cells = zip(*([cell(value) for value in shown[name]] for name in shown.columns), strict=True)
+    print_table("", list(shown.columns), cells, texts=_NAMED)
+    for text in everywhere:
+        typer.echo(text)
+    typer.echo(f"{len(frame):,} row{'s' * (len(frame) != 1)}")
+
+
+def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The main columns with settings cut to what differs; and for each codec what is the same in all of its rows."""
+    from uqdm.bench.curves import shared_parameters, short_settings
+
+    settings, everywhere = frame.setting.copy(), []
+    for codec, rows in frame.groupby("codec", sort=False):
+        settings[rows.index] = rows.setting.map(short_settings(rows.setting.unique()))
+        shared = shared_parameters(rows.setting.unique())
+        everywhere += [f"{codec}: {shared} in all rows"] if shared else []
+    names = _main_columns(frame)
+    if len(frame) and not settings.any():
+        names.remove("setting")
+    return frame.assign(setting=settings)[names], everywhere
+
+
+def _main_columns(frame: pd.DataFrame) -> list[str]:
+    """What tells rows apart, rates, metrics and times; of these, what says anything."""
+    from uqdm.bench.metrics import declared
+
+    first = _ROW_COLUMNS if "image_index" in frame else _SUMMARY_COLUMNS
+    names = ["run", "dataset", *first, *(metric.name for metric in declared()), *_LAST_COLUMNS, "status", "error"]
+    found = list(dict.fromkeys(name for name in names if name in frame and frame[name].notna().any()))
+    if frame.empty:
+        return [name for name in (*first, *_LAST_COLUMNS) if name in frame]
+    plain = [name for name, values in _PLAIN.items() if name in frame and set(frame[name]) <= values]
+    return [name for name in found if name not in plain and (name != "dataset" or frame.dataset.nunique() > 1)]

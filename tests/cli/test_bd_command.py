@@ -1,0 +1,56 @@
+"""Guards `uqdm bench bd`: the file and the printed table, and its answers to names that are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import Result
+from small_run import measure_run
+from typer.testing import CliRunner
+
+from uqdm.bench.datasets import open_dataset
+from uqdm.bench.summarize import summarize_run
+from uqdm.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    codecs = [f"{name}:quality={quality}" for name in ("jpeg", "webp") for quality in (10, 30, 60, 90)]
+    codecs.append("jpeg2000:layers=20")  # one point is no curve that deltas are defined for
+    run = measure_run(tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=4), *codecs)
+    summarize_run(run)
+    return run
+
+
+def bd(run_dir: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(app, ["bench", "bd", "--run", str(run_dir), *arguments])
+
+
+def test_deltas_are_written_and_printed(run_dir: Path) -> None:
+    done = bd(run_dir, "--metric", "psnr_db")
+    assert done.exit_code == 0, done.output
+    row = pd.read_csv(run_dir / "bd.csv").query("metric == 'psnr_db' and curve == 'webp'").iloc[0]
+    assert "psnr_db (higher is better), against jpeg; pchip, log10 rate" in done.stdout
+    assert f"{row.bd_rate_percent:+.4g}" in done.stdout
+    assert f"{row.bd_rate_low:.4g} to {row.bd_rate_high:.4g}" in done.stdout
+    assert "jpeg2000 has 1 point of finite quality, and 4 are needed" in done.stdout
+    assert "mse" not in done.stdout
+    assert done.stdout.endswith(f"{run_dir / 'bd.csv'}\n")
+
+
+def test_another_anchor(run_dir: Path) -> None:
+    assert "against webp" in bd(run_dir, "--anchor", "webp").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [(["--anchor", "jpgg"], "did you mean jpeg"), (["--metric", "psnr"], "did you mean psnr_db")],
+)
+def test_unknown_names_are_answered_with_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
+    assert answer in str(bd(run_dir, *arguments).exception)
+
+
+def test_a_run_without_a_summary_names_the_command(tmp_path: Path) -> None:
+    assert "uqdm bench summarize" in str(bd(tmp_path).exception)

@@ -1,0 +1,43 @@
+"""Guards `uqdm bench score`: what it prints, and how it answers bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from small_run import evaluate_here
+from typer.testing import CliRunner
+
+from uqdm.bench.datasets import open_dataset
+from uqdm.cli.main import app
+
+
+def bench(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["bench", *map(str, arguments)])
+
+
+def test_scoring_fills_what_summarizing_asks_for(tmp_path: Path) -> None:
+    evaluate_here(tmp_path, open_dataset("demo", limit=3), "jpeg:quality=50", "png")
+    refused = bench("summarize", "--run", tmp_path)
+    assert "rows are not scored yet (jpeg, png); make it with: uqdm bench score" in str(refused.exception)
+    log = tmp_path / "logs" / "score.log"
+    scored = bench("score", "--run", tmp_path, "--metric", "ssim", "--cpus", "1", "--log", log)
+    assert scored.exit_code == 0, scored.output
+    assert scored.stderr.splitlines()[-1] == "scored: 6 pictures now, 0 failed"
+    assert "scored: 6 pictures now" in log.read_text()
+    assert bench("summarize", "--run", tmp_path).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "sssim"], "no metric 'sssim' (did you mean ssim, ms_ssim?)"),
+        (["--inception", "nowhere.pt"], "--inception: no file nowhere.pt"),
+        ([], "make it with: uqdm bench evaluate"),
+    ],
+)
+def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) -> None:
+    done = bench("score", "--run", tmp_path, *arguments)
+    assert done.exit_code == 1
+    assert message in str(done.exception)

@@ -1,0 +1,49 @@
+"""What data sets of official files share: where such files lie, and what is said when they do not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO
+
+from uqdm.bench.datasets._base import DataSetError
+
+_CHUNK = 2**20
+
+
+def data_folder() -> Path:
+    """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
+    return Path(os.environ.get("UQDM_DATA") or Path.home() / ".cache" / "uqdm" / "data").expanduser()
+
+
+def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:
+    """The file or folder that ``path`` names, or else the first of ``names`` in the data folder.
+
+    ``fetch`` says what to get from where; it is part of the :class:`DataSetError` that is raised if nothing is there.
+    """
+    names = list(names)
+    given = Path(path).expanduser().absolute()
+    found = [given] if path else [data_folder().absolute() / name for name in names]
+    for candidate in found:
+        if candidate.exists():
+            return candidate
+    lacking = f"no {given}" if path else f"there is no {' and no '.join(names)} in {data_folder()}"
+    raise DataSetError(
+        f"{kind}: {lacking}. {fetch} Put it into {data_folder()} (or the folder that UQDM_DATA names), "
+        f"or say where it is: {kind}:PATH"
+    )
+
+
+def hex_digest(stream: IO[bytes], algorithm: str = "sha256") -> str:
+    """Digest of what is left of a stream, read in pieces.
+
+    >>> import io
+    >>> hex_digest(io.BytesIO(b"abc"), "md5")
+    '900150983cd24fb0d6963f7d28e17f72'
+    """
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    while chunk := stream.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,35 @@
+"""Frechet Inception distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from uqdm.bench.metrics import SetMetric
+
+
+def fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
+    """FID of two sets of Inception features [n, d] and [m, d], in float64.
+
+    Biased upwards for few items, the more the fewer; under d of them the covariances are singular. See docs/fid.md.
+
+    >>> features = np.random.default_rng(0).normal(size=(50, 8))
+    >>> round(fid(features, features + 1)["fid"], 6)  # moved by 1 in each of 8 features
+    8.0
+    """
+    from uqdm.bench.features.statistics import Gaussian, frechet_distance
+
+    return {"fid": frechet_distance(Gaussian.of(originals), Gaussian.of(pictures))}
+
+
+METRIC = SetMetric(
+    name="fid",
+    label="FID",
+    unit="",
+    direction="lower",
+    value_range=(0, float("inf")),
+    source="Heusel et al., NeurIPS 2017, eq. 6; as torch-fidelity computes it",
+    comment="Frechet distance of Inception features (2048, network of 2015-12-05); biased for few images, see fid_n",
+    compute=fid,
+)

@@ -1,0 +1,48 @@
+"""Frechet Inception distance of patches, for a few large images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from uqdm.bench.metrics import Patches, SetMetric
+
+PATCH = 64  # pixels; Mentzer et al. take 256, of images of some 2,000
+
+
+def cut(image_uint8: np.ndarray) -> Sequence[np.ndarray]:
+    """Patches of an image [H, W, 3]: those of a grid from its corner, then of one shifted by half a patch both ways.
+
+    What does not fill a patch at the right and at the bottom is left out.
+
+    >>> len(cut(np.zeros((512, 768, 3), np.uint8)))  # 8 x 12 and 7 x 11
+    173
+    """
+    return [
+        image_uint8[top : top + PATCH, left : left + PATCH]
+        for origin in (0, PATCH // 2)
+        for top in range(origin, image_uint8.shape[0] - PATCH + 1, PATCH)
+        for left in range(origin, image_uint8.shape[1] - PATCH + 1, PATCH)
+    ]
+
+
+def patch_fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
+    """FID of the features of patches [n, d] and [m, d]."""
+    from uqdm.bench.features.statistics import Gaussian, frechet_distance
+
+    return {"patch_fid": frechet_distance(Gaussian.of(originals), Gaussian.of(pictures))}
+
+
+METRIC = SetMetric(
+    name="patch_fid",
+    label="Patch FID",
+    unit="",
+    direction="lower",
+    value_range=(0, float("inf")),
+    source="Mentzer et al., NeurIPS 2020, appendix A.7 (FID/256), with smaller patches",
+    comment=f"FID of the images' {PATCH}x{PATCH} patches, of two grids half a patch apart",
+    smallest_side=2 * PATCH,
+    patches=Patches(f"{PATCH}x{PATCH}, two grids half a patch apart", cut),
+    compute=patch_fid,
+)

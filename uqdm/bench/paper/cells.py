@@ -1,0 +1,57 @@
+"""What stands in the cells of the table, as text: the same for Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from uqdm.bench.paper.rows import QUANTITIES
+
+HEADINGS = ("setting", "quantity", "published", "here", "difference", "95 % interval", "verdict")
+REFERENCE_HEADINGS = ("system", "point", "kind of rate", "rate, bpp", "PSNR, dB", "FID", "verdict")
+DOUBTFUL = "?"
+"""Behind a published figure that is doubtful."""
+
+_DECIMALS = {"bpp": 4, "bpp_at_psnr": 4, "file_bpp": 4, "psnr_db": 3, "fid": 3}
+
+
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """A row of the table, as under :data:`HEADINGS`."""
+    decimals = _DECIMALS[row["quantity"]]
+    label, unit = QUANTITIES[row["quantity"]]
+    ends = [number(row[end], decimals) for end in ("low", "high")]
+    return [
+        row["setting"],
+        f"{label}, {unit}" if unit else label,
+        number(row["published"], decimals) + (DOUBTFUL if row["doubt"] else ""),
+        number(row["ours"], decimals),
+        number(row["difference"], decimals, signed=True),
+        " to ".join(ends) if all(ends) else "",
+        f"{row['verdict']}: {row['reason']}" if row["reason"] else row["verdict"],
+    ]
+
+
+def reference_cells(row: Mapping[str, Any]) -> list[str]:
+    """A published point that nothing was run for, as under :data:`REFERENCE_HEADINGS`."""
+    return [
+        row["system"],
+        str(row["point"]),
+        row["rate_kind"],
+        *(number(row[name], _DECIMALS[name]) for name in ("bpp", "psnr_db")),
+        number(row["fid"], _DECIMALS["fid"]) + (DOUBTFUL if row["doubt"] else ""),
+        f"{row['verdict']}: {row['reason']}",
+    ]
+
+
+def number(value: float, decimals: int, *, signed: bool = False) -> str:
+    """A figure as text; empty if there is none.
+
+    >>> number(1.25, 3), number(math.nan, 3), number(math.inf, 3), number(0.5, 2, signed=True)
+    ('1.250', '', 'exact', '+0.50')
+    """
+    if value is None or math.isnan(value):
+        return ""
+    if math.isinf(value):
+        return "" if signed else "exact"
+    return f"{value:+.{decimals}f}" if signed else f"{value:.{decimals}f}"

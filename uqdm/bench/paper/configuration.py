@@ -1,0 +1,70 @@
+"""What the configuration's section ``paper`` asks for, as a run and as options of ``uqdm bench paper``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from uqdm.bench.paper.protocol import Model, codecs
+
+PUBLISHED_ON = ("cifar10", "imagenet64")
+"""Kinds of data sets that the published figures are of."""
+
+
+def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """A run for each data set of the section, as under ``runs`` in the configuration.
+
+    Raises ValueError where the section names what there is not.
+
+    >>> list(paper_runs({"cifar10": {"dataset": "cifar10"}})["paper_cifar10"]["codecs"])
+    ['jpeg', 'jpeg2000', 'bpg']
+    """
+    return {
+        f"paper_{name}": {
+            "dataset": wanted["dataset"],
+            "limit": wanted.get("limit"),
+            "codecs": codecs(models(wanted), wanted.get("options")),
+            "set_metrics": wanted.get("set_metrics"),
+        }
+        for name, wanted in section.items()
+    }
+
+
+def set_metrics_bounds(run: Mapping[str, Any], usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What FID and KID of a run are computed on: its own bounds, else none on whole official sets, else the usual.
+
+    The published FIDs are over all images at all settings; on a part of them no FID is comparable anyway.
+
+    >>> set_metrics_bounds({"dataset": "cifar10", "limit": None}, {"images": 64, "settings": 5})["images"]
+    >>> set_metrics_bounds({"dataset": "cifar10", "limit": 200}, {"images": 64, "settings": 5})["images"]
+    64
+    """
+    if run.get("set_metrics") is not None:
+        return {"images": None, "settings": None, **run["set_metrics"]}
+    kind = run["dataset"].partition(":")[0].partition("#")[0]
+    whole = kind in PUBLISHED_ON and run.get("limit") is None
+    return {"images": None, "settings": None} if whole else usual
+
+
+def models(wanted: Mapping[str, Any]) -> list[Model]:
+    """The UQDM models of one data set's section: a path, or a mapping with ``path`` and ``published``, by label."""
+    found = []
+    for label, value in (wanted.get("models") or {}).items():
+        path, is_published = (
+            (value, False) if isinstance(value, str) else (value["path"], value.get("published", False))
+        )
+        found.append(Model(label, path, is_published))
+    return found
+
+
+def paper_options(wanted: Mapping[str, Any]) -> list[str]:
+    """The options of ``uqdm bench paper`` for one data set's section.
+
+    >>> paper_options({"models": {"tiny": "models/uqdm-tiny"}})
+    ['--model=tiny=models/uqdm-tiny']
+    """
+    options = []
+    for model in models(wanted):
+        options.append(f"--model={model.label}={model.path}")
+        options += [f"--published-model={model.label}"] if model.is_published else []
+    return options

@@ -1,0 +1,90 @@
+"""Means that a summary does not hold, with intervals over images: ideal rates, and rates at equal PSNR."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uqdm.bench import bootstrap
+from uqdm.bench.paper.judge import Estimate
+from uqdm.bench.paper.protocol import Place
+from uqdm.bench.results import read_rows
+from uqdm.bench.schema import STATUS_OK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = ["codec", "setting", "point", "reconstruction", "image_index", "height", "width"]
+_COLUMNS += ["ideal_bits", "bpp", "mse", "psnr_db", "status"]
+
+
+class Estimates:
+    """Reads the rows of a run when they are first needed."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._resampled: dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]] = {}
+
+    def ideal_rate(self, setting: str, place: Place) -> Estimate:
+        """Mean over images of the model's ideal bits per pixel."""
+        rows = self._rows(setting, place)
+        values = (rows.ideal_bits / (rows.height * rows.width)).to_numpy()
+        low, high = bootstrap.mean_intervals(values[:, None])
+        return Estimate(float(values.mean()), float(low[0]), float(high[0]))
+
+    def rate_at_psnr(self, settings: Sequence[str], place: Place, psnr_db: float) -> Estimate:
+        """Rate of the curve through the means of some settings, at a PSNR; NaN where the curve does not reach it.
+
+        ``place`` is one of the curve's: the others differ from it in the setting only.
+        Linear in dB and log rate between neighbours. The interval is that of the rates that resampled images give;
+        a resample whose curve does not reach the PSNR is passed over.
+        """
+        key = (place.codec, *settings)
+        if key not in self._resampled:
+            self._resampled[key] = _resample([self._rows(setting, place) for setting in settings])
+        rates_bpp, psnrs_db = self._resampled[key]
+        found = [_rate_at(rates, psnrs, psnr_db) for rates, psnrs in zip(rates_bpp, psnrs_db, strict=True)]
+        inside = np.array(found[1:])[~np.isnan(found[1:])]
+        if math.isnan(found[0]) or len(inside) < bootstrap.N_RESAMPLES / 2:
+            return Estimate(found[0])
+        low, high = np.quantile(inside, [(1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2])
+        return Estimate(found[0], float(low), float(high))
+
+    @functools.cached_property
+    def _all(self) -> pd.DataFrame:
+        rows = read_rows(self._run_dir, _COLUMNS)
+        return rows[rows.status == STATUS_OK]
+
+    def _rows(self, setting: str, place: Place) -> pd.DataFrame:
+        rows = self._all
+        rows = rows[(rows.codec == place.codec) & (rows.setting == setting)]
+        return rows[(rows.point == place.point) & (rows.reconstruction == place.reconstruction)]
+
+
+def _resample(of_settings: Sequence[pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean rates and PSNRs [1 + resamples, settings]: first those of all images, then those of each resample."""
+    rows = [one.sort_values("image_index") for one in of_settings]
+    rates_bpp = np.stack([one.bpp.to_numpy() for one in rows], axis=1)
+    psnrs_db = np.stack([one.psnr_db.mask(one.mse == 0).to_numpy() for one in rows], axis=1)
+    counts = [np.ones((1, len(rates_bpp)))]
+    if len(rates_bpp) > 1:
+        counts += bootstrap.resample_counts(len(rates_bpp), bootstrap.N_RESAMPLES, bootstrap.SEED)
+    weights = np.concatenate(counts).astype(np.float64)
+    present = ~np.isnan(psnrs_db)
+    with np.errstate(invalid="ignore"):
+        means_db = weights @ np.where(present, psnrs_db, 0) / (weights @ present)
+    return weights @ rates_bpp / weights.sum(1, keepdims=True), means_db
+
+
+def _rate_at(rates_bpp: np.ndarray, psnrs_db: np.ndarray, psnr_db: float) -> float:
+    """Rate at a PSNR between the points of one curve; NaN outside."""
+    order = np.argsort(psnrs_db)
+    psnrs_db, rates_bpp = psnrs_db[order], rates_bpp[order]
+    if not psnrs_db[0] <= psnr_db <= psnrs_db[-1]:  # also where one is NaN, which sorts last
+        return math.nan
+    return float(np.exp(np.interp(psnr_db, psnrs_db, np.log(rates_bpp))))

@@ -1,0 +1,164 @@
+"""What stands above the table: the images on both sides, which rows can agree given them, and when they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uqdm.bench import bootstrap
+from uqdm.bench.paper import protocol
+from uqdm.bench.paper.judge import MIN_IMAGES, ROUNDING, WORDS
+from uqdm.bench.paper.protocol import Model
+from uqdm.bench.paper.rows import Run
+from uqdm.bench.published import IMAGES, N_IMAGES, Relation
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOURCE = "Yang, Will & Mandt, Progressive Compression with Universally Quantized Diffusion Models, ICLR 2025"
+
+
+@dataclass(frozen=True)
+class Head:
+    """Title, then paragraphs under headings."""
+
+    title: str
+    images: list[str]
+    can_agree: list[str]
+    rules: list[str]
+
+
+def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
+    """The head of a run's table."""
+    return Head(
+        title=f"{protocol.TITLES[run.name]}: the figures of the paper, and those measured here",
+        images=[
+            f"Published: {protocol.FIGURES[run.name]} of {SOURCE}. Means over {IMAGES[run.name].text}.",
+            f"Measured: {run.n_images:,} images of {run.dataset}, fingerprint {run.fingerprint}. {run.relation.text}",
+        ],
+        can_agree=[*_files(run, table), *_fid(run), *_uqdm(run, models), _others(table)],
+        rules=_rules(run, table, models),
+    )
+
+
+def counts(table: pd.DataFrame) -> list[tuple[str, dict[str, int]]]:
+    """For each system that runs here, in the order of the table: its title, and how many rows got which verdict."""
+    found = []
+    for title, rows in by_system(table):
+        tally = rows.verdict.value_counts()
+        found.append((title, {word: int(tally.get(word, 0)) for word in WORDS}))
+    return found
+
+
+def by_system(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The rows of each system that was to be run, under its title."""
+    run_here = table[table.codec.notna()]
+    names = run_here[["system", "model"]].drop_duplicates().itertuples(index=False, name=None)
+    return [
+        (_title(system, model), run_here[(run_here.system == system) & (run_here.model == model)])
+        for system, model in names
+    ]
+
+
+def references(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that nothing was to be run for, one for each published point."""
+    keys = ["system", "point", "rate_kind", "verdict", "reason"]
+    rows = table[table.codec.isna()]
+    wide = rows.pivot_table(index=keys, columns="quantity", values="published", sort=False).reset_index()
+    doubts = rows.groupby(["system", "point"])["doubt"].max().rename("doubt")
+    return wide.merge(doubts, on=["system", "point"])
+
+
+def _title(system: str, model: str) -> str:
+    title = protocol.systems([Model(model, "")] if model else [])[system, model].title
+    return f"{title} ({system})" if model else title
+
+
+def _files(run: Run, table: pd.DataFrame) -> list[str]:
+    if run.relation.kind == "other":
+        return ["No row: the images are others than the published ones. Differences are shown, but judge nothing."]
+    if run.relation.sampling != 0 and run.n_images < MIN_IMAGES:
+        return [f"No row: intervals over fewer than {MIN_IMAGES} images are too narrow to judge by."]
+    limits = {
+        "same": "to within rounding and libraries, since the images are the same",
+        "part": "to within the sampling error of a part of the published images",
+        "sample": "to within the sampling error of two samples of one kind of images",
+        "named": "to within the sampling error of two samples, if the images are what their name says",
+    }
+    texts = [f"Rate and PSNR of JPEG, JPEG 2000 and BPG can: {limits[run.relation.kind]}."]
+    if (table.quantity == "bpp_at_psnr").any():
+        texts.append(
+            "Of BPG only the rate at equal PSNR can: it was coded by libx265 here, which counts quality differently "
+            "than the paper's jctvc, so that neither rate nor PSNR at one quality is the published one."
+        )
+    return texts
+
+
+def _fid(run: Run) -> list[str]:
+    if run.n_images == N_IMAGES:
+        return ["FID can: it is over as many images as published."] if run.relation.kind != "other" else []
+    return [f"No FID can: it depends on the number of images, {run.n_images:,} here and {N_IMAGES:,} as published."]
+
+
+def _uqdm(run: Run, models: Sequence[Model]) -> list[str]:
+    if not models:
+        return ["UQDM was not run: the configuration names no model for it."]
+    others = [model.label for model in models if not model.is_published]
+    same = [model.label for model in models if model.is_published]
+    texts = [
+        f"UQDM by {label} cannot: it is another model than the published one; its figures stand beside for comparison."
+        for label in others
+    ]
+    if run.relation.kind != "other":
+        texts += [f"UQDM by {label} can: the configuration says that it is the published model." for label in same]
+    return texts
+
+
+def _others(table: pd.DataFrame) -> str:
+    names = table[table.codec.isna() & ~table.system.str.startswith("uqdm")].system.unique()
+    return f"Nothing here runs {', '.join(names)}: their published figures are listed for reference."
+
+
+def _rules(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> list[str]:
+    return [
+        _agreement(run.relation),
+        *_tolerances(models, by_psnr=bool((table.quantity == "bpp_at_psnr").any())),
+        f"FID has no interval over images: it agrees within {protocol.FID_SHARE:.0%} of the published one and "
+        f"{protocol.FID_ABSOLUTE:g}.",
+        "A row that agrees says no more than its interval does, which is wide where the images are few.",
+        "Of figures that are the same but for sampling, one in twenty falls outside by chance; those of one run are of "
+        "the same images, and fall together.",
+    ]
+
+
+def _agreement(relation: Relation) -> str:
+    if relation.kind == "other":
+        return "No verdict of agreement is given on other images."
+    widened = f"widened by {ROUNDING:.5f} for its rounding and by a tolerance for libraries"
+    limits = "The limits are in table.csv as agrees_from and agrees_to."
+    if relation.sampling == 0:
+        return f"A row agrees if the published figure is the mean measured here, {widened}. {limits}"
+    return (
+        f"A row agrees if the published figure lies within the {bootstrap.LEVEL_TEXT} bootstrap interval over images "
+        f"of the mean measured here, stretched {relation.sampling:.3f}-fold about it (which turns its sampling error "
+        f"into that of the difference of the two means), {widened}. {limits}"
+    )
+
+
+def _tolerances(models: Sequence[Model], *, by_psnr: bool) -> list[str]:
+    texts = []
+    shown = dict.fromkeys(
+        (system.title.partition(",")[0], system.tolerance)
+        for (name, _), system in protocol.systems(models).items()
+        if not (name == "bpg" and by_psnr)
+    )
+    for title, tolerance in shown:
+        rate = f"{tolerance.rate_share:.1%} of the rate" if tolerance.rate_share else f"{tolerance.rate_bpp:g} bpp"
+        texts.append(f"Tolerance for {title}: {rate} and {tolerance.psnr_db:g} dB ({tolerance.reason}).")
+    if by_psnr:
+        texts.append(
+            f"Tolerance for BPG: {protocol.EQUAL_PSNR_SHARE:.1%} of the rate at the published PSNR, which is read off "
+            "the curve measured here, linear in dB and log rate between neighbouring settings (another HEVC encoder)."
+        )
+    return texts

@@ -1,0 +1,171 @@
+"""How the published figures were made: which setting of which codec stands for each point; and how libraries differ.
+
+Yang, Will & Mandt, ICLR 2025, Figures 3 (CIFAR-10) and 4 (ImageNet64). The settings of the classic codecs are in the
+protocol column of the published figures; what other libraries change was measured on the first 1,017 CIFAR-10 test
+images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FIGURES = {"cifar10": "Figure 3", "imagenet64": "Figure 4"}
+"""By the names of :func:`uqdm.bench.published.published_names`."""
+TITLES = {"cifar10": "CIFAR-10", "imagenet64": "ImageNet 64x64"}
+
+_LAYERS = ("20", "10", "5", "3", "2", "1")
+_WAYS = {"uqdm-d": "denoise", "uqdm-a": "ancestral", "uqdm-f": "flow"}
+UQDM = "uqdm"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a run the twin of a published point is: at a codec's setting, a point of its stream, one of its
+    pictures."""
+
+    codec: str
+    parameters: Mapping[str, Any]
+    point: str = "full"
+    reconstruction: str = "decoded"
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others of its system."""
+        if self.codec == UQDM:
+            return self.point
+        return " ".join(key if value is True else f"{key} {value}" for key, value in self.parameters.items())
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far another library, or another seed, may move a mean: a share of the rate, bits per pixel, and dB."""
+
+    rate_share: float = 0.0
+    rate_bpp: float = 0.0
+    psnr_db: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class System:
+    """A published system that runs here: its title, its points in their published order, and the tolerance."""
+
+    title: str
+    places: Sequence[Place]
+    tolerance: Tolerance
+
+
+@dataclass(frozen=True)
+class Model:
+    """A UQDM model to hold beside the published rows; ``is_published`` says that it is the very model of those rows."""
+
+    label: str
+    path: str
+    is_published: bool = False
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Its setting: like the paper one seed for all, and not the best of several."""
+        return {"model": self.path, "seeds": 1}
+
+
+_FILES = {
+    "jpeg": System(
+        "JPEG",
+        [Place("jpeg", {"quality": quality}) for quality in (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)],
+        Tolerance(0.006, 0, 0.1, "libjpeg-turbo against IJG libjpeg 9, up to quality 90"),
+    ),
+    "jpeg2000": System(
+        "JPEG 2000",
+        [Place("jpeg2000", {"layers": ",".join(_LAYERS[: count + 1])}) for count in range(len(_LAYERS))],
+        Tolerance(0.006, 0, 0.05, "versions of OpenJPEG, which signs its files"),
+    ),
+    "bpg": System(
+        "BPG",
+        [
+            *(Place("bpg", {"quality": quality}) for quality in (51, 40, 30, 20, 10, 0)),
+            Place("bpg", {"lossless": True}),
+        ],
+        Tolerance(0.006, 0, 0.05, "versions of libbpg"),
+    ),
+}
+
+_UQDM_TOLERANCE = Tolerance(
+    0, 0.1, 0.1, "the seed: over 16 of them the first step of uqdm-tiny costs 0.51 to 0.67 bpp on ImageNet64"
+)
+
+EQUAL_PSNR_SHARE = 0.025
+"""Of the rate at equal PSNR, for BPG by another HEVC encoder than the published one."""
+FID_SHARE, FID_ABSOLUTE = 0.02, 0.05
+"""How far FID may be off: it has no interval over images, and follows the pictures of another library."""
+
+_LIBJPEG = "libjpeg-turbo; the paper's IJG libjpeg 9 scales chroma in the DCT"
+_X265 = "libx265 in place of the paper's jctvc"
+_LAST_ANCESTRAL = "the last picture is of the likeliest levels here, of levels drawn at random as published"
+_X265_LOSSLESS = "libx265, without HEVC's range extension, in place of the paper's jctvc"
+
+
+def systems(models: Sequence[Model]) -> dict[tuple[str, str], System]:
+    """The systems that run, by published name and label of the model (empty where there is none)."""
+    found = {(name, ""): system for name, system in _FILES.items()}
+    for model in models:
+        for name, way in _WAYS.items():
+            places = [Place(UQDM, model.parameters, f"step {step}", way) for step in range(5)]
+            found[name, model.label] = System(f"UQDM, {way}: {model.label}", places, _UQDM_TOLERANCE)
+    return found
+
+
+def codecs(models: Sequence[Model], options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The codecs of a run that has all of these points, as under ``codecs`` in the configuration.
+
+    ``options`` holds more parameters by codec, for each of its settings.
+
+    >>> codecs([])["jpeg2000"][:2]
+    [{'layers': '20'}, {'layers': '20,10'}]
+    """
+    wanted = {name: [dict(place.parameters) for place in system.places] for name, system in _FILES.items()}
+    if models:
+        wanted[UQDM] = [model.parameters for model in models]
+    for name, more in (options or {}).items():
+        if name not in wanted:
+            raise ValueError(f"options for {name}, which is no codec of the paper's rows: {', '.join(wanted)}")
+        wanted[name] = [{**parameters, **more} for parameters in wanted[name]]
+    return wanted
+
+
+def known_difference(place: Place, codec_version: str) -> str:
+    """Why the library of a run is known to differ from the published row at this setting; empty if it isn't."""
+    if place.codec == "jpeg" and place.parameters["quality"] >= 95 and "libjpeg-turbo" in codec_version:
+        return _LIBJPEG
+    if place.codec == UQDM and (place.point, place.reconstruction) == ("step 4", "ancestral"):
+        return _LAST_ANCESTRAL
+    if another_encoder(place, codec_version):
+        return _X265_LOSSLESS if place.parameters.get("lossless") else _X265
+    return ""
+
+
+def another_encoder(place: Place, codec_version: str) -> bool:
+    """True if the rate at this setting says nothing, since another encoder counts quality differently."""
+    return place.codec == "bpg" and "x265" in codec_version
+
+
+def parse_models(texts: Sequence[str], published: Sequence[str] = ()) -> list[Model]:
+    """Models from ``LABEL=PATH`` or ``PATH``; ``published`` lists the labels of those that are the published ones.
+
+    >>> parse_models(["models/uqdm-tiny", "mine=models/other"])[0].label
+    'uqdm-tiny'
+    """
+    models: list[Model] = []
+    for text in texts:
+        label, equals, path = text.partition("=")
+        model = Model(label, path) if equals else Model(Path(text).name, text)
+        if not (model.label and model.path) or any(model.label == other.label for other in models):
+            raise ValueError(f"model {text!r}: write it as LABEL=PATH, each with a label of its own")
+        models.append(Model(model.label, model.path, model.label in published))
+    unknown = set(published) - {model.label for model in models}
+    if unknown:
+        raise ValueError(f"no model is labelled {', '.join(sorted(unknown))}")
+    return models

@@ -1,0 +1,48 @@
+"""Writes what there is to say of a run beside the paper's figures: ``table.csv``, ``.md``, ``.tex``, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.paper.judge import WORDS
+from uqdm.bench.paper.protocol import Model
+
+
+def table_path(run_dir: Path, suffix: str) -> Path:
+    """The table of a run: ``.csv`` (all columns, unrounded), ``.md`` or ``.tex``."""
+    return run_dir / f"table{suffix}"
+
+
+def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
+    """Puts a summarized run beside the published figures ``name`` and writes table and figures; returns the files.
+
+    Raises :class:`~uqdm.bench.results.ResultsError` where the run lacks what is needed.
+    """
+    from uqdm.bench.paper.figures import save_figures
+    from uqdm.bench.paper.head import head
+    from uqdm.bench.paper.latex import latex
+    from uqdm.bench.paper.markdown import markdown
+    from uqdm.bench.paper.rows import read_run, table
+
+    run = read_run(run_dir, name)
+    rows = table(run, models)
+    above = head(run, rows, models)
+    with replacing(table_path(run_dir, ".csv")) as temporary:
+        rows.to_csv(temporary, index=False)
+    write_bytes(table_path(run_dir, ".md"), markdown(above, rows).encode())
+    write_bytes(table_path(run_dir, ".tex"), latex(above, rows).encode())
+    return [*(table_path(run_dir, suffix) for suffix in (".csv", ".md", ".tex")), *save_figures(run_dir, run, rows)]
+
+
+def closing_line(run_dir: Path) -> str:
+    """A line that tells how many figures got which verdict, and where the table is; empty if there is none."""
+    import pandas as pd
+
+    path = table_path(run_dir, ".csv")
+    if not path.is_file():
+        return ""
+    tally = pd.read_csv(path).verdict.value_counts()
+    counted = ", ".join(f"{int(tally.get(word, 0))} {word}" for word in WORDS)
+    return f"{run_dir.name}: published figures and those measured here: {counted}; {table_path(run_dir, '.md')}\n"

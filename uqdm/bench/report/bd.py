@@ -1,0 +1,114 @@
+"""The table of Bjøntegaard deltas of a run, where they were computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from uqdm.bench.metrics import declared
+from uqdm.bench.report.results_table import Cell, Heading, Table
+from uqdm.bench.results import ResultsError, bd_path, records
+from uqdm.bench.schema import BD
+from uqdm.bench.tables import NONE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class DeltaTable:
+    """The table, how its figures were made, and what it can be narrowed to."""
+
+    table: Table
+    method: str
+    metrics: dict[str, str]
+    """Names of metrics, each with its label; the one that is shown at first comes first."""
+    anchors: list[str]
+    keys: list[tuple[str, str]]
+    """Metric and anchor of each row."""
+
+
+def read_deltas(run_dir: Path) -> DeltaTable | None:
+    """The rows of ``bd.csv``; None if the run has none.
+
+    Raises :class:`~uqdm.bench.results.ResultsError` where the file has other columns.
+    """
+    path = bd_path(run_dir)
+    frame = _read(path) if path.is_file() else None
+    if frame is None or frame.empty:
+        return None
+    rows = records(frame)
+    several = frame.dataset.nunique() > 1
+    labels = {metric.name: metric.label for metric in declared()}
+    headings = [
+        *([Heading("data set")] if several else []),
+        Heading("curve", "codec, and way of making pictures where it has several"),
+        Heading("metric", "the quality"),
+        Heading("anchor", "the curve that it is held against"),
+        Heading("BD-rate, %", _comment("bd_rate_percent"), numeric=True),
+        Heading("BD-quality", _comment("bd_quality"), numeric=True),
+        Heading("overlap", "quality that BD-rate is a mean over, and shares of the curve and of the anchor's in it"),
+        Heading("images", _comment("n"), numeric=True),
+        Heading("what lacks, and why"),
+    ]
+    return DeltaTable(
+        table=Table(headings, [_cells(row, labels.get(row["metric"], row["metric"]), several) for row in rows]),
+        method=", ".join(frame.method.unique()),
+        metrics={
+            name: labels.get(name, name) for name in sorted(frame.metric.unique(), key=lambda name: name != "psnr_db")
+        },
+        anchors=sorted(frame.anchor.unique(), key=lambda name: name != "jpeg"),
+        keys=[(row["metric"], row["anchor"]) for row in rows],
+    )
+
+
+def _comment(name: str) -> str:
+    return str((BD.field(name).metadata or {}).get(b"comment", b"").decode())
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Texts are texts, empty where there is none; numbers are floats."""
+    import pandas as pd
+
+    texts = [field.name for field in BD if str(field.type) == "string"]
+    numbers = [name for name in BD.names if name not in texts]
+    frame = pd.read_csv(
+        path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
+    )
+    lacking = [name for name in BD.names if name not in frame]
+    if lacking:
+        raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and make it again: uqdm bench bd")
+    return frame
+
+
+def _cells(row: Mapping[str, Any], label: str, several: bool) -> list[Cell]:
+    return [
+        *([Cell(row["dataset"], row["dataset"])] if several else []),
+        Cell(row["curve"], row["curve"]),
+        Cell(label, label),
+        Cell(row["anchor"], row["anchor"]),
+        _number(row, "bd_rate_percent", "bd_rate", "+.1f"),
+        _number(row, "bd_quality", "bd_quality", "+.3g"),
+        _overlap(row),
+        Cell(NONE, -math.inf) if math.isnan(row["n"]) else Cell(f"{row['n']:,.0f}", float(row["n"])),
+        Cell(row["reason"], row["reason"]),
+    ]
+
+
+def _number(row: Mapping[str, Any], name: str, ends: str, form: str) -> Cell:
+    if not math.isfinite(row[name]):
+        return Cell(NONE, -math.inf)
+    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
+    interval = f"{low:{form}} to {high:{form}}" if math.isfinite(low) and math.isfinite(high) else ""
+    return Cell(f"{row[name]:{form}}", float(row[name]), interval)
+
+
+def _overlap(row: Mapping[str, Any]) -> Cell:
+    if math.isnan(row["overlap_low"]):
+        return Cell(NONE, NONE)
+    shares = " / ".join(f"{100 * row[name]:.0f}" for name in ("overlap_share", "anchor_overlap_share"))
+    text = f"{row['overlap_low']:.4g} to {row['overlap_high']:.4g} ({shares} %)"
+    return Cell(text, text)

@@ -1,0 +1,121 @@
+"""The images that each codec serves best and worst: by PSNR, at the middle one of its measured points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from uqdm.bench.curves import curves, short_settings
+from uqdm.bench.decoding import OpenRun, RunPictures
+from uqdm.bench.report.pictures import PicturePool, share_out
+from uqdm.bench.results import StreamsNotKeptError, records
+from uqdm.bench.schema import STATUS_OK
+from uqdm.codec import CodecUnavailableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_PICTURES = 3
+"""So many at either end."""
+BUDGET_PIXELS = 500_000
+PLAIN = ("full", "decoded")  # not worth saying: the whole file, decoded
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image: its name, its numbers, and the places of original and picture in the pool."""
+
+    image_id: str
+    bpp: float
+    psnr_db: float
+    original: int | None
+    picture: int
+
+    @property
+    def psnr(self) -> str:
+        """PSNR as text."""
+        return "exact" if math.isinf(self.psnr_db) else f"{self.psnr_db:.2f} dB"
+
+    @property
+    def rate(self) -> str:
+        """Rate as text."""
+        return f"{self.bpp:.3f} bpp"
+
+
+@dataclass(frozen=True)
+class Extremes:
+    """Best and worst images of a codec at one setting and point, or ``absent``: why there are none."""
+
+    dataset: str
+    codec: str
+    where: str = ""
+    best: list[Shown] = field(default_factory=list)
+    worst: list[Shown] = field(default_factory=list)
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Where pictures go, how many at either end, and how large."""
+
+    pool: PicturePool
+    count: int
+    side: int
+
+
+def extremes(open_run: OpenRun, summary: pd.DataFrame, pool: PicturePool) -> list[Extremes]:
+    """Best and worst images of each codec of a run."""
+    found = []
+    for dataset, rows in summary[summary.status == STATUS_OK].groupby("dataset"):
+        run = open_run(str(dataset))
+        codecs = list(dict.fromkeys([*(curve.codec for curve in curves(rows)), *rows.codec]))
+        size = (int(run.rows.height.median()), int(run.rows.width.median()))
+        count, side = share_out(BUDGET_PIXELS, 4 * len(codecs), N_PICTURES, *size)
+        room = Room(pool, count, side)
+        found += [_of_codec(run, str(dataset), codec, middle_row(rows, codec), room) for codec in codecs]
+    return found
+
+
+def middle_row(rows: pd.DataFrame, codec: str) -> dict[str, Any] | None:
+    """The row of the summary in the middle of a codec's first curve; None if it has no curve, being always exact.
+
+    Of curves of several kinds of pictures the denoised one's is taken.
+    """
+    found = sorted(
+        (curve for curve in curves(rows) if curve.codec == codec), key=lambda curve: not curve.label.endswith("denoise")
+    )
+    return records(found[0].points)[len(found[0].points) // 2] if found else None
+
+
+def _of_codec(run: RunPictures, dataset: str, codec: str, middle: dict[str, Any] | None, room: Room) -> Extremes:
+    if middle is None:
+        return Extremes(dataset, codec, absent="Every picture is exact: none is better or worse than another.")
+    rows = run.rows[run.rows.codec == codec]
+    for name in ("setting", "point", "reconstruction"):
+        rows = rows[rows[name] == middle[name]]
+    rows = rows.sort_values(["psnr_db", "image_index"], ascending=[False, True], kind="stable")
+    count = min(room.count, len(rows) // 2)
+    parts = (short_settings(run.rows.setting[run.rows.codec == codec].unique())[middle["setting"]],)
+    parts += tuple(part for part in (middle["point"], middle["reconstruction"]) if part not in PLAIN)
+    try:
+        best = [_shown(run, row, room) for row in records(rows.head(count))]
+        worst = [_shown(run, row, room) for row in reversed(records(rows.tail(count)))]
+    except (CodecUnavailableError, StreamsNotKeptError) as error:
+        return Extremes(dataset, codec, absent=f"No pictures: {error}.")
+    if not count:
+        return Extremes(dataset, codec, absent="No best and worst among fewer than two images.")
+    return Extremes(dataset, codec, ", ".join(filter(None, parts)), best, worst)
+
+
+def _shown(run: RunPictures, row: Mapping[str, Any], room: Room) -> Shown:
+    picture = run.picture(row)
+    original = run.original(row["image_index"])
+    return Shown(
+        image_id=row["image_id"],
+        bpp=row["bpp"],
+        psnr_db=row["psnr_db"],
+        original=None if original is None else room.pool.add(original, room.side),
+        picture=room.pool.add(picture, room.side),
+    )

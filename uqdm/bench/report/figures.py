@@ -1,0 +1,180 @@
+"""What the interactive plots show, as plain data; ``plots.js`` draws it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.curves import Curve, curves, lossless, short_settings
+from uqdm.bench.metrics import Metric, SetMetric, declared
+from uqdm.bench.plots._published import MARKERS, STYLES
+from uqdm.bench.plots._style import codec_style, curve_styles
+from uqdm.bench.published import IMAGES, published, published_name, published_names, relation
+from uqdm.bench.results import records
+from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from uqdm.bench.datasets import Origin
+
+# What Plotly calls the line styles and markers of the other plots.
+_DASHES = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
+_SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left"}
+_SYMBOLS |= {">": "triangle-right", "D": "diamond", "d": "diamond-tall", "P": "cross", "X": "x", "p": "pentagon"}
+_SYMBOLS |= {"h": "hexagon", "H": "hexagon2", "*": "star", "8": "octagon"}
+
+_DIGITS = 7  # significant, of numbers in the page
+
+
+def figure_data(summary: pd.DataFrame, origin: Origin | None = None) -> dict[str, Any]:
+    """Metrics, the curves of each data set, and the published ones; only what JSON can hold.
+
+    ``origin`` tells what is known of the images, for the note beside published curves.
+    """
+    metrics = plotted_metrics(summary)
+    data = [rows for _, rows in summary.groupby("dataset")]
+    return {
+        "metrics": [_metric(metric) for metric in metrics],
+        "datasets": [_dataset(rows, metrics, origin) for rows in data if (rows.status == STATUS_OK).any()],
+        "published": {name: {"systems": _systems(name), "images": IMAGES[name].text} for name in published_names()},
+    }
+
+
+def plotted_metrics(summary: pd.DataFrame) -> list[Metric | SetMetric]:
+    """The metrics that the summary has numbers of: PSNR first, single pictures' before those of sets."""
+    ok = summary[summary.status == STATUS_OK]
+    found = [metric for metric in declared() if metric.name in ok and np.isfinite(ok[metric.name]).any()]
+    return sorted(found, key=lambda metric: (metric.name != "psnr_db", isinstance(metric, SetMetric), metric.name))
+
+
+def published_note(rows: pd.DataFrame, name: str, origin: Origin | None) -> str:
+    """What the published curves ``name`` are of, and how the images of the rows of one data set stand to those."""
+    dataset, fingerprint = str(rows.dataset.iloc[0]), rows.fingerprint.iloc[0]
+    n_images = int(rows.n.max())
+    beside = relation(name, dataset, n_images, origin)
+    advice = " Compare shapes, not numbers." if beside.kind == "other" else ""
+    return (
+        f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name].text}. "
+        f"This run: {n_images:,} images of {dataset} (fingerprint {fingerprint}). {beside.text}{advice}"
+    )
+
+
+def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
+    return {
+        "name": metric.name,
+        "label": metric.label,
+        "unit": metric.unit,
+        "direction": metric.direction,
+        "of_sets": isinstance(metric, SetMetric),
+        "comment": metric.comment,
+        "source": metric.source,
+    }
+
+
+def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None) -> dict[str, Any]:
+    drawn = curves(rows)
+    exact = lossless(rows).sort_values("bpp")
+    styles = curve_styles(drawn)
+    name, ok = str(rows.dataset.iloc[0]), rows[rows.status == STATUS_OK]
+    codecs = dict.fromkeys([*(curve.codec for curve in drawn), *exact.codec])
+    shorts = {codec: short_settings(rows.setting[rows.codec == codec].unique()) for codec in codecs}
+    rates = rows.bpp[rows.bpp > 0]
+    return {
+        "name": name,
+        "fingerprint": str(rows.fingerprint.iloc[0]),
+        "log_rate": bool(rates.max() > 10 * rates.min()),
+        "codecs": {codec: _look(codec) for codec in codecs},
+        "curves": [_curve(curve, styles, shorts[curve.codec], metrics) for curve in drawn],
+        "lossless": [_point(row, shorts[row["codec"]], metrics) for row in records(exact)],
+        "floor": _floor(rows, metrics),
+        "published": published_name(name),
+        "published_notes": {known: published_note(ok, known, origin) for known in published_names()},
+    }
+
+
+def _look(codec: str) -> dict[str, str]:
+    colour, marker = codec_style(codec)
+    return {"colour": colour, "symbol": _SYMBOLS[marker]}
+
+
+def _curve(
+    curve: Curve, styles: Mapping[str, str], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
+) -> dict[str, Any]:
+    points = [_point(row, shorts, metrics) for row in records(curve.points)]
+    return {"codec": curve.codec, "label": curve.label, "dash": _DASHES[styles[curve.label]], "points": points}
+
+
+def _point(row: Mapping[str, Any], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]) -> dict[str, Any]:
+    return {
+        "codec": row["codec"],
+        "setting": shorts[row["setting"]] or row["setting"],
+        "point": row["point"],
+        "picture": row["reconstruction"],
+        "n": int(row["n"]),
+        "exact": int(row["exact"]),
+        "bpp": _interval(row, "bpp"),
+        "ideal_bpp": _number(row["ideal_bpp"]),
+        "values": {metric.name: _interval(row, metric.name) for metric in metrics},
+        **_of_sets(row),
+    }
+
+
+def _floor(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, Any] | None:
+    """What the metrics of sets give for originals against originals, if the summary says."""
+    found = records(rows[rows.status == STATUS_REFERENCE])
+    if not found:
+        return None
+    of_sets = [metric.name for metric in metrics if isinstance(metric, SetMetric)]
+    return {
+        "text": f"{found[0]['codec']}, {found[0]['setting']}",
+        "values": {name: _number(found[0][name]) for name in of_sets},
+        **_of_sets(found[0]),
+    }
+
+
+def _of_sets(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What belongs to a figure over a set: how many images, and a warning."""
+    count, warning = row.get("fid_n"), row.get("fid_warning")
+    return {
+        "set_n": None if count is None or math.isnan(count) else int(count),
+        "warning": warning if isinstance(warning, str) else None,
+        "kid_sd": _number(row.get("kid_sd")),
+    }
+
+
+def _interval(row: Mapping[str, Any], name: str) -> list[float | None]:
+    """Value, lower and upper end; None for what there is not."""
+    return [_number(row.get(key)) for key in (name, f"{name}_low", f"{name}_high")]
+
+
+def _number(value: float | None) -> float | None:
+    return float(f"{value:.{_DIGITS}g}") if value is not None and math.isfinite(value) else None
+
+
+def _systems(name: str) -> list[dict[str, Any]]:
+    """Published systems, each with a marker of its own, and a line that says what its rates are."""
+    found = published(name)
+    systems = found[found.bpp > 0].groupby("system", sort=False)
+    return [
+        {
+            "system": system,
+            "kind": points.kind.iloc[0],
+            "protocol": points.protocol.iloc[0],
+            "dash": _DASHES[STYLES[points.kind.iloc[0]]],
+            "symbol": f"{_SYMBOLS[marker]}-open",
+            "points": [
+                {
+                    "bpp": _number(point["bpp"]),
+                    "psnr_db": _number(point["psnr_db"]),
+                    "fid": _number(point["fid"]),
+                    "suspect": point["suspect_reason"],
+                }
+                for point in records(points)
+            ],
+        }
+        for (system, points), marker in zip(systems, MARKERS, strict=False)
+    ]

@@ -1,0 +1,139 @@
+"""What the slider walks through: progressive streams of a few images, point by point, beside other codecs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.curves import short_settings
+from uqdm.bench.decoding import OpenRun, RunPictures, progressive_settings, varied_images
+from uqdm.bench.report.pictures import PicturePool, share_out
+from uqdm.bench.results import StreamsNotKeptError, records
+from uqdm.codec import CodecUnavailableError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_IMAGES = 6
+N_STREAMS = 3
+BUDGET_PIXELS = 1_600_000
+COMPANIONS = ("jpeg", "bpg")
+"""What stands beside the stream at first, where the run has it."""
+
+NO_STREAM = (
+    "No file to walk through: no codec of this run has streams with more than one point. Add a progressive codec, "
+    "such as uqdm, to the run."
+)
+
+
+def walk_data(open_run: OpenRun, summary: pd.DataFrame, pool: PicturePool) -> dict[str, Any]:
+    """The streams, images, steps and companions, or ``{"absent": why}``."""
+    settings = progressive_settings(summary)
+    if not settings:
+        return {"absent": NO_STREAM}
+    dataset = settings[0][0]
+    run = open_run(dataset)
+    try:
+        return _Walk(run, [key[1:] for key in settings if key[0] == dataset][:N_STREAMS], pool).data()
+    except (CodecUnavailableError, StreamsNotKeptError) as error:
+        return {"absent": f"No file to walk through: {error}"}
+
+
+class _Walk:
+    """Gathers the pictures of one data set."""
+
+    def __init__(self, run: RunPictures, streams: Sequence[tuple[str, str]], pool: PicturePool) -> None:
+        self._run, self._streams, self._pool = run, streams, pool
+        self._unreadable: dict[str, str] = {}  # companions whose pictures cannot be had, and why
+        rows = run.rows
+        self._shorts = {
+            str(codec): short_settings(found.setting.unique()) for codec, found in rows.groupby("codec", sort=True)
+        }
+        main = rows[(rows.codec == streams[0][0]) & (rows.setting == streams[0][1])]
+        shown = 1 + len(streams) * (main.groupby(["point", "reconstruction"]).ngroups + 5 * len(self._shorts))
+        per_image = min(shown, 1 + rows.groupby(["codec", "setting", "point", "reconstruction"]).ngroups)
+        count, self._side = share_out(
+            BUDGET_PIXELS, per_image, N_IMAGES, int(main.height.median()), int(main.width.median())
+        )
+        self._images = varied_images(main, count)
+
+    def data(self) -> dict[str, Any]:
+        images = [self._image(index) for index in self._images]
+        companions = [codec for codec in self._shorts if codec not in self._unreadable]
+        return {
+            "streams": [{"codec": codec, "setting": self._shorts[codec][setting]} for codec, setting in self._streams],
+            "companions": sorted(companions, key=lambda codec: (_order(codec), codec)),
+            "unreadable": self._unreadable,
+            "images": images,
+        }
+
+    def _image(self, index: int) -> dict[str, Any]:
+        rows = self._run.rows[self._run.rows.image_index == index]
+        original = self._run.original(index, self._streams[0])
+        height, width = int(rows.height.iloc[0]), int(rows.width.iloc[0])
+        return {
+            "id": str(rows.image_id.iloc[0]),
+            "height": height,
+            "width": width,
+            "cut": self._side if max(height, width) > self._side else None,
+            "original": None if original is None else self._pool.add(original, self._side),
+            "streams": [self._steps(rows, codec, setting) for codec, setting in self._streams],
+        }
+
+    def _steps(self, rows: pd.DataFrame, codec: str, setting: str) -> list[dict[str, Any]]:
+        """Of each point of a stream its bytes, its pictures, and each other codec at the nearest rate."""
+        own = rows[(rows.codec == codec) & (rows.setting == setting)]
+        others = rows[rows.codec != codec]
+        return [
+            {
+                "point": str(pictures.point.iloc[0]),
+                "bytes": int(pictures.file_bits.iloc[0]) // 8,
+                "bpp": float(pictures.bpp.iloc[0]),
+                "pictures": [self._entry(row) for row in _denoised_first(pictures)],
+                "beside": self._beside(others, float(pictures.bpp.iloc[0])),
+            }
+            for _, pictures in own.groupby("point_index", sort=True)
+        ]
+
+    def _beside(self, others: pd.DataFrame, bpp: float) -> dict[str, dict[str, Any]]:
+        found = {}
+        for codec, rows in others.groupby("codec"):
+            try:
+                found[str(codec)] = self._entry(nearest(rows, bpp))
+            except (CodecUnavailableError, StreamsNotKeptError) as error:
+                self._unreadable[str(codec)] = str(error)
+        return found
+
+    def _entry(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "name": row["reconstruction"],
+            "setting": self._shorts[row["codec"]][row["setting"]],
+            "point": row["point"],
+            "bpp": float(row["bpp"]),
+            "psnr_db": _finite(row["psnr_db"]),
+            "exact": bool(row["mse"] == 0),
+            "picture": self._pool.add(self._run.picture(row), self._side),
+        }
+
+
+def nearest(rows: pd.DataFrame, bpp: float) -> dict[str, Any]:
+    """The row whose rate is nearest to ``bpp`` in ratio; of several pictures of it that of the highest PSNR."""
+    distance = np.abs(np.log(rows.bpp / bpp))
+    best: dict[str, Any] = records(rows[distance == distance.min()].sort_values("psnr_db", ascending=False))[0]
+    return best
+
+
+def _denoised_first(pictures: pd.DataFrame) -> list[dict[str, Any]]:
+    """The pictures of a point, the denoised one first: it is what a mean squared error is best with."""
+    return sorted(records(pictures), key=lambda row: (row["reconstruction"] != "denoise", row["reconstruction"]))
+
+
+def _order(codec: str) -> int:
+    return COMPANIONS.index(codec) if codec in COMPANIONS else len(COMPANIONS)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,197 @@
+"""Features of pictures for metrics of sets: jobs for workers that decode pictures and run the extractor on them."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from uqdm.bench.measure import describe
+from uqdm.bench.metrics import Patches
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.scoring.pictures import Streams, decoded_pictures
+from uqdm.bench.scoring.scores import Picture
+from uqdm.bench.shards import Images, Shard
+from uqdm.bench.worker import Worker
+
+PICTURES_AT_ONCE = 32
+"""Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
+
+
+class Extractor(Protocol):
+    """What scoring needs of :class:`uqdm.bench.features.extractor.Extractor`."""
+
+    sha256: str
+    resize: str
+    n_features: int
+
+    def features(self, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
+        """Features of uint8 images [H, W, 3]: float32 [n, n_features]."""
+
+
+class Store(Protocol):
+    """What scoring needs of :class:`uqdm.bench.features.store.FeatureStore`."""
+
+    def get(self, key: str) -> np.ndarray | None:
+        """The features under ``key``; None if there are none."""
+
+    def put(self, key: str, features: np.ndarray) -> None:
+        """Keeps features."""
+
+
+def inception(weights: Path | None) -> Extractor:
+    """FID's Inception network; raises ValueError with the remedy where its weights are not here."""
+    extractor: Extractor = importlib.import_module("uqdm.bench.features.extractor").Extractor.load(weights)
+    return extractor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How features are made: which extractor, with which weights and batch."""
+
+    load: Callable[[Path | None], Extractor] = inception
+    weights: Path | None = None
+    batch: int = 32
+
+    def extractor(self, worker: Worker) -> Extractor:
+        """The extractor, loaded once in a worker."""
+        return worker.keep(("extractor", self.weights), lambda: self.load(self.weights))
+
+
+def feature_keys(sha256: str, size: tuple[int, int], patches: Patches | None) -> list[str]:
+    """The names of a picture's features in the store: one for the whole picture, or one for each of its patches."""
+    if patches is None:
+        return [sha256]
+    count = _n_patches(patches, *size)
+    return [hashlib.sha256(f"{sha256} {patches.name} {index}".encode()).hexdigest() for index in range(count)]
+
+
+@functools.lru_cache(maxsize=256)
+def _n_patches(patches: Patches, height: int, width: int) -> int:
+    return len(patches.cut(np.zeros((height, width, 3), np.uint8)))
+
+
+Features = dict[str, np.ndarray | str]
+"""Features by their names in the store, or the reason why they could not be made."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A picture whose features are wanted, whole or by patches; ``sha256`` is its hash."""
+
+    picture: Picture
+    sha256: str
+    size: tuple[int, int]
+    patches: Patches | None = None
+
+    @property
+    def keys(self) -> list[str]:
+        """The names of its features in the store."""
+        return feature_keys(self.sha256, self.size, self.patches)
+
+
+@dataclass(frozen=True)
+class FeatureJob:
+    """Decodes pictures of a shard and takes their features."""
+
+    shard: Shard
+    source: Streams
+    wanted: tuple[Wanted, ...]
+    recipe: Recipe
+    takes_images = False
+
+    def ready(self) -> Self:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
+
+    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+        """See :class:`uqdm.bench.worker.Job`."""
+        by_picture: dict[Picture, list[Wanted]] = {}
+        for one in self.wanted:
+            by_picture.setdefault(one.picture, []).append(one)
+        found, faults = [], Features()
+        for picture, decoded in decoded_pictures(worker, self.source, list(by_picture)):
+            for one in by_picture[picture]:
+                if isinstance(decoded, str):
+                    faults |= dict.fromkeys(one.keys, decoded)
+                elif picture_sha256(decoded) != one.sha256:  # a reconstruction that varies between machines
+                    faults |= dict.fromkeys(one.keys, "decoded differently by another worker; score on one machine")
+                else:
+                    found.append((one, decoded))
+        return faults | extract(worker, self.recipe, found)
+
+    def alone(self) -> list[Self]:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return [
+            replace(self, shard=shard, wanted=tuple(o for o in self.wanted if o.picture.image_index == shard.start))
+            for shard in self.shard.alone()
+        ]
+
+    def merged(self, parts: Sequence[Features]) -> Features:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return {key: value for part in parts for key, value in part.items()}
+
+    def lost(self, images: Sequence[np.ndarray], reason: str) -> Features:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return {key: reason for one in self.wanted for key in one.keys}
+
+
+@dataclass(frozen=True)
+class OriginalsJob(FeatureJob):
+    """Takes features of originals; these come from the data set, and nothing is decoded."""
+
+    dataset: Images | None = None
+    originals: tuple[np.ndarray, ...] = ()
+
+    def ready(self) -> Self:
+        """See :class:`uqdm.bench.worker.Job`."""
+        assert self.dataset is not None
+        indices = [one.picture.image_index for one in self.wanted]
+        return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
+
+    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
+
+
+def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.ndarray]]) -> Features:
+    """Features of pictures that are there, whole or by patches, by their names in the store."""
+    named = [(key, part) for one, picture in found for key, part in _parts(one, picture)]
+    if not named:
+        return {}
+    keys, parts = zip(*named, strict=True)
+    try:
+        features = recipe.extractor(worker).features(parts, recipe.batch)
+    except Exception as error:  # too little memory, say; the rest of the scores must not suffer
+        return dict.fromkeys(keys, f"features: {describe(error)}")
+    return dict(zip(keys, features, strict=True))
+
+
+def _parts(one: Wanted, picture: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
+    parts: Sequence[np.ndarray] = [picture] if one.patches is None else one.patches.cut(picture)
+    return zip(one.keys, parts, strict=True)
+
+
+def split_jobs(job: Any) -> list[Any]:
+    """A :class:`FeatureJob` as several, each of neighbouring images with about ``PICTURES_AT_ONCE`` pictures."""
+    by_image: dict[int, list[Wanted]] = {}
+    for one in job.wanted:
+        by_image.setdefault(one.picture.image_index, []).append(one)
+    groups: list[list[Wanted]] = [[]]
+    for index in sorted(by_image):
+        if groups[-1] and len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE:
+            groups.append([])
+        groups[-1] += by_image[index]
+    return [replace(job, shard=_range(job.shard, group), wanted=tuple(group)) for group in groups if group]
+
+
+def _range(shard: Shard, group: Sequence[Wanted]) -> Shard:
+    first, last = (edge(one.picture.image_index for one in group) for edge in (min, max))
+    ids = shard.image_ids[first - shard.start : last + 1 - shard.start]
+    return replace(shard, start=first, image_ids=ids)

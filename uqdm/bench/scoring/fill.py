@@ -1,0 +1,110 @@
+"""Writes the rows of scored codecs: what their shards hold, with the metrics' columns filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from uqdm.bench.files import replacing
+from uqdm.bench.metrics import Metric, all_metrics, rows_schema
+from uqdm.bench.provenance import read_provenance, with_provenance
+from uqdm.bench.results import with_columns
+from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
+from uqdm.bench.scoring.scores import Picture, Score, ScoreStore
+from uqdm.bench.scoring.stored import StoredCodec, StoredRun
+from uqdm.bench.shards import Shard
+from uqdm.bench.unscored import unscored_text
+
+FAULT = "score: "
+"""Begins the error of a row that evaluation left as ok, and whose picture could not be scored."""
+
+
+@dataclass
+class Lacks:
+    """Why scores are not there: for a metric everywhere, for a metric on a shard, and for a picture."""
+
+    metric: dict[str, str] = field(default_factory=dict)
+    shard: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By key of the shard and name of the metric."""
+    picture: dict[tuple[str, Picture, str], str] = field(default_factory=dict)
+    """By key of the shard, picture and name of the metric."""
+    faults: dict[tuple[str, Picture], str] = field(default_factory=dict)
+    """What is wrong with a picture, by key of the shard."""
+
+    def reason(self, shard: Shard, picture: Picture, metric: Metric, smaller_side: int) -> str:
+        """Why a metric has no value for a picture."""
+        if smaller_side < metric.smallest_side:
+            return f"{smaller_side} px is under its smallest side of {metric.smallest_side} px"
+        return (
+            self.picture.get((shard.key, picture, metric.name))
+            or self.shard.get((shard.key, metric.name))
+            or self.metric.get(metric.name, "not asked for")
+        )
+
+
+def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping[str, Any]) -> None:
+    """Writes ``per_image/<codec>.parquet`` again, from the shards and the stored scores."""
+    path = run.store.run_dir / "per_image" / f"{codec.name}.parquet"
+    written = read_provenance(pq.read_schema(path))
+    schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
+    scores = ScoreStore(run.store.run_dir)
+    skipped = _skipped(path, schema)
+    with (
+        replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for shard in codec.shards:
+            writer.write_table(_filled(run.rows(shard), shard, scores, lacks, schema))
+        writer.write_table(skipped)
+
+
+def _skipped(path: Path, schema: pa.Schema) -> pa.Table:
+    rows = pq.ParquetFile(path).read()
+    skipped = rows.filter(pc.equal(rows["status"], STATUS_SKIPPED))
+    return with_columns(skipped, schema).replace_schema_metadata(schema.metadata)
+
+
+def _filled(rows: pa.Table, shard: Shard, store: ScoreStore, lacks: Lacks, schema: pa.Schema) -> pa.Table:
+    metrics = all_metrics()
+    stored = {metric.name: store.read(shard, metric) for metric in metrics}
+    filled = [_fill(row, shard, metrics, stored, lacks) for row in rows.to_pylist()]
+    return pa.Table.from_pylist(filled, schema=schema)
+
+
+def _fill(
+    row: dict[str, Any],
+    shard: Shard,
+    metrics: Iterable[Metric],
+    stored: Mapping[str, Mapping[Picture, Score]],
+    lacks: Lacks,
+) -> dict[str, Any]:
+    if row["status"] != STATUS_OK:
+        return row
+    picture = picture_of(row)
+    fault = lacks.faults.get((shard.key, picture))
+    if fault is not None:
+        return {**row, "status": STATUS_FAILED, "error": FAULT + fault, "unscored": None, "roundtrip_checked": False}
+    side = min(row["height"], row["width"])
+    found = {metric.name: stored[metric.name].get(picture) for metric in metrics}
+    values = {name: None if score is None else score.value for name, score in found.items()}
+    reasons = {m.name: lacks.reason(shard, picture, m, side) for m in metrics if found[m.name] is None}
+    sha256 = next((score.picture_sha256 for score in found.values() if score is not None), row["picture_sha256"])
+    return {**row, **values, "picture_sha256": sha256, "unscored": unscored_text(reasons)}
+
+
+def picture_of(row: Mapping[str, Any]) -> Picture:
+    """The picture of a row."""
+    return Picture(row["image_index"], row["point"], row["reconstruction"], row["picture_sha256"])
+
+
+def ok_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:
+    """The rows of a shard that have a picture, with what scoring needs of them."""
+    columns = ["image_index", "point", "reconstruction", "picture_sha256", "height", "width"]
+    table = rows.filter(pc.equal(rows["status"], STATUS_OK)).select(columns)
+    yield from table.to_pylist()

@@ -1,0 +1,164 @@
+"""The job of scoring pictures: decodes a shard's stored streams in a worker, and computes metrics of each picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+
+from uqdm.bench.measure import describe
+from uqdm.bench.metrics import Metric
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.requests import Candidate
+from uqdm.bench.scoring.scores import Picture, Score
+from uqdm.bench.shards import Shard, ShardStore
+from uqdm.bench.worker import Worker
+from uqdm.codec import Codec, get_codec
+
+STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Where a shard's coded files are, and those of them that a job needs, once they are read."""
+
+    store: ShardStore
+    shard: Shard
+    streams: Mapping[int, bytes] = field(default_factory=dict)
+
+    def read(self, image_indices: set[int]) -> Self:
+        """With the files of these images, as far as they are stored."""
+        try:
+            found = self.store.read_streams(self.shard)
+        except (OSError, pa.ArrowException):
+            found = {}
+        return replace(self, streams={index: found[index] for index in image_indices if index in found})
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring found of a picture: its scores by metric, why there is none of a metric, or what is wrong with it.
+
+    A picture with a ``fault`` could not be decoded here, or to other pixels than when it was evaluated.
+    """
+
+    picture: Picture
+    scores: Mapping[str, Score] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    fault: str | None = None
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them."""
+
+    shard: Shard
+    source: Streams
+    pictures: tuple[Picture, ...]
+    metrics: tuple[Metric, ...]
+    takes_images = True
+
+    def ready(self) -> Self:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return replace(self, source=self.source.read({picture.image_index for picture in self.pictures}))
+
+    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> list[Scored]:
+        """See :class:`uqdm.bench.worker.Job`."""
+        scored = []
+        for picture, decoded in decoded_pictures(worker, self.source, self.pictures):
+            if isinstance(decoded, str):
+                scored.append(Scored(picture, fault=decoded))
+            else:
+                scored.append(self._score(picture, images[picture.image_index - self.shard.start], decoded))
+        return scored
+
+    def _score(self, picture: Picture, original: np.ndarray, decoded: np.ndarray) -> Scored:
+        scores: dict[str, Score] = {}
+        reasons: dict[str, str] = {}
+        sha256 = picture_sha256(decoded)
+        for metric in self.metrics:
+            if min(original.shape[:2]) < metric.smallest_side:
+                continue
+            try:
+                value = float(metric.compute(original, decoded))
+            except Exception as error:  # a metric's fault must not cost the others
+                reasons[metric.name] = f"failed with {describe(error)}"
+                continue
+            if math.isnan(value):
+                reasons[metric.name] = "gave no number"
+            else:
+                scores[metric.name] = Score(sha256, value)
+        return Scored(picture, scores, reasons)
+
+    def alone(self) -> list[Self]:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return [
+            replace(self, shard=shard, pictures=tuple(one for one in self.pictures if one.image_index == shard.start))
+            for shard in self.shard.alone()
+        ]
+
+    def merged(self, parts: Sequence[list[Scored]]) -> list[Scored]:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return [scored for part in parts for scored in part]
+
+    def lost(self, images: Sequence[np.ndarray], reason: str) -> list[Scored]:
+        """See :class:`uqdm.bench.worker.Job`."""
+        return [Scored(picture, fault=reason) for picture in self.pictures]
+
+
+def decoded_pictures(
+    worker: Worker, source: Streams, pictures: Sequence[Picture]
+) -> Iterator[tuple[Picture, np.ndarray | str]]:
+    """Each of ``pictures`` decoded from its stream, uint8 [H, W, 3], or the reason why it could not be.
+
+    A picture must be the very one that was evaluated, by its hash; only where its codec says that a reconstruction
+    may vary between machines, another one is taken, from the same version of the codec.
+    """
+    candidate = source.shard.candidate
+    try:
+        codec = worker.keep(
+            ("decoder", candidate.name, candidate.setting), lambda: _decoder(candidate), alone=candidate.holds_model
+        )
+    except Exception as error:
+        yield from ((picture, f"cannot be decoded here: {describe(error)}") for picture in pictures)
+        return
+    by_image: dict[int, dict[tuple[str, str], Picture]] = {}
+    for picture in pictures:
+        by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
+    for index, wanted in by_image.items():
+        yield from _decode_image(codec, candidate, source.streams.get(index), wanted)
+
+
+def _decoder(candidate: Candidate) -> Codec:
+    return get_codec(candidate.name, **candidate.parameters)
+
+
+def _decode_image(
+    codec: Codec, candidate: Candidate, stream: bytes | None, wanted: dict[tuple[str, str], Picture]
+) -> Iterator[tuple[Picture, np.ndarray | str]]:
+    left = dict(wanted)
+    reason = "decoding its stream gave no such picture here"
+    if stream is None:
+        reason = STREAMS_GONE
+    else:
+        try:
+            for found in codec.reconstructions(stream):
+                picture = left.pop((found.point.name, found.name), None)
+                if picture is not None:
+                    yield picture, _checked(codec, candidate, picture, found.image_uint8)
+        except Exception as error:
+            reason = f"cannot be decoded here: {describe(error)}"
+    yield from ((picture, reason) for picture in left.values())
+
+
+def _checked(codec: Codec, candidate: Candidate, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
+    sha256 = picture_sha256(decoded)
+    same_codec = codec.version == candidate.version
+    if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
+        return decoded
+    versions = "" if same_codec else f" (by {codec.version}, evaluated with {candidate.version})"
+    return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"

@@ -1,0 +1,259 @@
+"""Scores a run: finds what is missing, computes it on Ray, fills the rows, and writes ``scores.json`` last."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
+from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
+from uqdm.bench.progress import Progress
+from uqdm.bench.provenance import provenance
+from uqdm.bench.ray_session import Resources, ray_session
+from uqdm.bench.results import read_rows, scores_path
+from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
+from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
+from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
+from uqdm.bench.scoring.scores import Picture, ScoreStore
+from uqdm.bench.scoring.selection import Selection
+from uqdm.bench.scoring.sets import Task, score_sets
+from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
+from uqdm.bench.shards import Images, Shard
+
+ALWAYS = ("mse", "psnr_db")
+"""Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
+
+_OBJECT_STORE_SHARE = 1 / 3  # part of Ray's object store that images may fill, as in an evaluation
+_SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
+_SET_COLUMNS += ["picture_sha256", "status"]
+
+
+def open_features(folder: Path, extractor: Extractor) -> Store:
+    """The store of features below ``folder``."""
+    store: Store = importlib.import_module("uqdm.bench.features.store").FeatureStore(folder, extractor.sha256)
+    return store
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to score and how. ``metrics`` are names, None for all; ``features`` is the folder of the store of features.
+
+    None of the others changes a number, save that ``selection`` says which pictures metrics of sets are computed on.
+    """
+
+    metrics: tuple[str, ...] | None = None
+    selection: Selection = field(default_factory=Selection)
+    features: Path | None = None
+    recipe: Recipe = field(default_factory=Recipe)
+    open_store: Callable[[Path, Extractor], Store] = open_features
+    cpus: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
+            raise ValueError(f"batch and cpus must be at least 1, got {self.recipe.batch} and {self.cpus}")
+        check_names(self.metrics or ())
+
+    def asks_for(self, name: str) -> bool:
+        """Whether the metric of that name is to be computed."""
+        return self.metrics is None or name in self.metrics or name in ALWAYS
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scoring came to: pictures scored now, pictures that could not be decoded as they were, rows of sets."""
+
+    scored: int
+    faults: int
+    first_fault: str | None
+    sets: list[dict[str, Any]]
+
+
+def score_run(
+    run_dir: Path, options: Options | None = None, progress: Progress | None = None, dataset: Images | None = None
+) -> Outcome:
+    """Computes what metrics are missing of an evaluated run, and fills its rows.
+
+    Args:
+        run_dir: the run's folder.
+        options: what to score and how; everything by default.
+        progress: told what happens; lines on stderr if None.
+        dataset: the originals; opened again as they were evaluated if None.
+
+    Raises :class:`~uqdm.bench.results.ResultsError` where rows or originals are not what they were. A metric that
+    cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
+    becomes a failed row.
+    """
+    options, progress = options or Options(), progress or Progress()
+    started = time.perf_counter()
+    sweep_temporaries(run_dir)
+    run = open_run(run_dir, dataset)
+    scores_path(run_dir).unlink(missing_ok=True)  # it says that the rows are scored
+    origin = provenance()
+    progress.plan(f"score {run.dataset.name}")
+    with contextlib.ExitStack() as stack:
+        resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus)))
+        pictures = PictureScoring(run, options, progress)
+        pictures.run(resources)
+        for codec in run.codecs:
+            write_rows(run, codec, pictures.lacks, origin)
+        sets = _score_sets(run, options, progress, resources)
+    _drop_streams(run, pictures.lacks, progress)
+    faults = pictures.lacks.faults
+    outcome = Outcome(pictures.scored, len(faults), next(iter(faults.values()), None), sets)
+    write_outcome(run, outcome, origin, options, time.perf_counter() - started)
+    return outcome
+
+
+class PictureScoring:
+    """Metrics of single pictures: the plan, and what comes of it."""
+
+    def __init__(self, run: StoredRun, options: Options, progress: Progress) -> None:
+        self._run, self._progress = run, progress
+        self._store = ScoreStore(run.store.run_dir)
+        self.lacks = Lacks()
+        self.scored = 0
+        self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
+
+    def _runs(self, metric: Metric, options: Options) -> bool:
+        missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
+        if missing is not None:
+            self.lacks.metric[metric.name] = str(missing)
+        return missing is None
+
+    def plan(self) -> dict[str, list[ScoreJob]]:
+        """The jobs that each codec lacks; says so."""
+        jobs = {codec.name: self._jobs(codec) for codec in self._run.codecs}
+        self._announce(jobs)
+        return jobs
+
+    def run(self, resources: Callable[[], Resources]) -> None:
+        """Does all jobs on Ray."""
+        jobs = self.plan()
+        waiting = [codec for codec in self._run.codecs if jobs[codec.name]]
+        plain = [codec for codec in waiting if not codec.holds_model]
+        groups = [plain] if plain else []
+        groups += [[codec] for codec in waiting if codec.holds_model]
+        for group in groups:
+            of_group = sorted((job for c in group for job in jobs[c.name]), key=lambda job: job.shard.start)
+            self._fan_out(group, of_group, resources())
+
+    def _announce(self, jobs: dict[str, list[ScoreJob]]) -> None:
+        left = 0
+        for codec in self._run.codecs:
+            todo = sum(len(job.shard.image_ids) for job in jobs[codec.name])
+            total = sum(len(shard.image_ids) for shard in codec.shards)
+            self._progress.add(codec.name, codec.name, total, stored=total - todo)
+            left += todo
+        self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
+        for name, reason in self.lacks.metric.items():
+            self._progress.say(f"NOT SCORED {name}: {reason}")
+
+    def _fan_out(self, codecs: Sequence[StoredCodec], jobs: list[ScoreJob], resources: Resources) -> None:
+        budget_bytes = int(resources.object_store_bytes * _OBJECT_STORE_SHARE)
+        pool = ActorPool(resources, len(jobs)) if codecs[0].holds_model else TaskPool(resources)
+        self._progress.begin(codecs[0].name)
+        cache = ImageCache(self._run.dataset, budget_bytes)
+        try:
+            Fanout(pool, cache, budget_bytes, self.done, self._progress.tick).run(jobs)
+        finally:
+            pool.close()
+
+    def _jobs(self, codec: StoredCodec) -> list[ScoreJob]:
+        return [job for shard in codec.shards if (job := self._job(shard)) is not None]
+
+    def _job(self, shard: Shard) -> ScoreJob | None:
+        sides = {picture_of(row): min(row["height"], row["width"]) for row in ok_rows(self._run.rows(shard))}
+        lacking = [metric for metric in self._metrics if self._lacks(shard, metric, sides)]
+        if not lacking:
+            return None
+        if not self._run.store.has_streams(shard):
+            for metric in lacking:
+                self.lacks.shard[shard.key, metric.name] = STREAMS_GONE
+            return None
+        least = min(metric.smallest_side for metric in lacking)
+        pictures = tuple(picture for picture, side in sides.items() if side >= least)
+        return ScoreJob(shard, Streams(self._run.store, shard), pictures, tuple(lacking))
+
+    def _lacks(self, shard: Shard, metric: Metric, sides: dict[Picture, int]) -> bool:
+        wanted = {picture for picture, side in sides.items() if side >= metric.smallest_side}
+        return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
+
+    def done(self, job: ScoreJob, found: list[Scored]) -> None:
+        """Keeps what a job found."""
+        for metric in job.metrics:
+            scores = [(one.picture, one.scores[metric.name]) for one in found if metric.name in one.scores]
+            if scores:
+                self._store.write(job.shard, metric, scores)
+        for one in found:
+            if one.fault is not None:
+                self.lacks.faults[job.shard.key, one.picture] = one.fault
+            for name, reason in one.reasons.items():
+                self.lacks.picture[job.shard.key, one.picture, name] = reason
+        faults = {one.picture.image_index for one in found if one.fault is not None}
+        self.scored += sum(one.fault is None for one in found)
+        self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
+
+
+def _score_sets(
+    run: StoredRun, options: Options, progress: Progress, resources: Callable[[], Resources]
+) -> list[dict[str, Any]]:
+    of_images = [metric for metric in all_set_metrics() if metric.takes == "features"]
+    lacking = {metric.name: _lack(metric, options) for metric in of_images}
+    reasons = {name: reason for name, reason in lacking.items() if reason is not None}
+    folder = options.features or run.store.run_dir.absolute().parent / "features"
+    task = Task(
+        run,
+        [metric for metric in of_images if metric.name not in reasons],
+        options.selection,
+        options.recipe,
+        lambda extractor: options.open_store(folder, extractor),
+        resources,
+        progress,
+    )
+    return score_sets(task, read_rows(run.store.run_dir, _SET_COLUMNS), reasons)
+
+
+def _lack(metric: SetMetric, options: Options) -> str | None:
+    missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
+    return None if missing is None else str(missing)
+
+
+def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:
+    """Removes scored streams that are not to be kept; those with a fault stay, to be looked into."""
+    at_fault = {key for key, _ in lacks.faults}
+    gone = [
+        shard
+        for codec in run.codecs
+        for shard in codec.shards
+        if not shard.keep_streams and shard.key not in at_fault and run.store.has_streams(shard)
+    ]
+    for shard in gone:
+        run.store.drop_streams(shard)
+    if gone:
+        progress.say(f"score {run.dataset.name}: dropped the scored streams of {len(gone)} shards (they are not kept)")
+
+
+def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: Options, seconds: float) -> None:
+    """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
+    rows = read_rows(run.store.run_dir, ["status", "unscored"])
+    reasons = Counter(text for text in rows[rows.status == "ok"]["unscored"] if isinstance(text, str))
+    content = {
+        "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
+        "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},
+        "selection": asdict(options.selection),
+        "unscored": dict(reasons.most_common()),
+        "faults": {"pictures": outcome.faults, "first": outcome.first_fault},
+        "sets": outcome.sets,
+        "seconds": round(seconds, 3),
+        "provenance": origin,
+    }
+    write_bytes(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

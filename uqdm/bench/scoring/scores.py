@@ -1,0 +1,105 @@
+"""The store of scores: a file for each shard and metric, named after all that its values depend on.
+
+A metric that is new, or of a new version, finds no file and is computed alone; what other metrics gave stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.files import write_bytes
+from uqdm.bench.metrics import Metric, SetMetric
+from uqdm.bench.shards import Shard, to_parquet
+
+SCORE_FORMAT = 1
+"""Version of these files, part of their names."""
+
+_SCHEMA = pa.schema(
+    [
+        pa.field("image_index", pa.int32(), nullable=False),
+        pa.field("point", pa.string(), nullable=False),
+        pa.field("reconstruction", pa.string(), nullable=False),
+        pa.field("row_sha256", pa.string(), nullable=False),
+        pa.field("picture_sha256", pa.string(), nullable=False),
+        pa.field("value", pa.float64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a row names; ``row_sha256`` is its hash when it was evaluated."""
+
+    image_index: int
+    point: str
+    reconstruction: str
+    row_sha256: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """The value of a metric, and the hash of the picture that it is of.
+
+    That hash differs from the row's only for reconstructions that may vary between machines.
+    """
+
+    picture_sha256: str
+    value: float
+
+
+class ScoreStore:
+    """The scores below a run's folder: ``scores/<codec>/<key>.parquet``, and ``scores/sets/<key>.json``."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir / "scores"
+
+    def path(self, shard: Shard, metric: Metric) -> Path:
+        """Where a metric's values on a shard are kept."""
+        return self._folder / shard.candidate.name / f"{_hash(shard.key, metric.name, metric.version)}.parquet"
+
+    def read(self, shard: Shard, metric: Metric) -> dict[Picture, Score]:
+        """A metric's values on a shard; empty where there are none that read as they should."""
+        try:
+            table = pq.ParquetFile(self.path(shard, metric), page_checksum_verification=True).read()
+        except (OSError, pa.ArrowException):
+            return {}
+        if not table.schema.equals(_SCHEMA):
+            return {}
+        columns = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
+        return {Picture(*row[:4]): Score(*row[4:]) for row in columns}
+
+    def write(self, shard: Shard, metric: Metric, scores: Iterable[tuple[Picture, Score]]) -> None:
+        """Keeps a metric's values on a shard."""
+        rows = [{**vars(picture), **vars(score)} for picture, score in scores]
+        write_bytes(self.path(shard, metric), to_parquet(pa.Table.from_pylist(rows, schema=_SCHEMA)))
+
+    def read_set(self, key: str) -> dict[str, float] | None:
+        """A set metric's columns under ``key``; None where they are not kept."""
+        try:
+            columns = json.loads(self._set_path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return columns if isinstance(columns, dict) else None
+
+    def write_set(self, key: str, columns: dict[str, float]) -> None:
+        """Keeps a set metric's columns under ``key``."""
+        write_bytes(self._set_path(key), json.dumps(columns).encode())
+
+    def _set_path(self, key: str) -> Path:
+        return self._folder / "sets" / f"{key}.json"
+
+
+def set_key(metric: SetMetric, extractor_sha256: str, originals: list[str], pictures: list[str]) -> str:
+    """Hash of all that a metric of two sets of pictures depends on: the pictures, by their hashes, in order."""
+    return _hash(metric.name, metric.version, extractor_sha256, originals, pictures)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps([SCORE_FORMAT, *parts]).encode()).hexdigest()[:32]

@@ -1,0 +1,352 @@
+"""Metrics of sets: for each setting, point and reconstruction its pictures against the originals, by their features."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import ray
+
+from uqdm.bench.fanout import ActorPool, Fanout, ImageCache
+from uqdm.bench.measure import describe
+from uqdm.bench.metrics import SetMetric, columns_of
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.progress import Progress
+from uqdm.bench.ray_session import Resources
+from uqdm.bench.requests import Candidate
+from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.bench.scoring.extraction import (
+    Extractor,
+    FeatureJob,
+    OriginalsJob,
+    Recipe,
+    Store,
+    Wanted,
+    feature_keys,
+    split_jobs,
+)
+from uqdm.bench.scoring.pictures import Streams
+from uqdm.bench.scoring.scores import Picture, ScoreStore, set_key
+from uqdm.bench.scoring.selection import Selection
+from uqdm.bench.scoring.stored import StoredRun
+from uqdm.bench.shards import Shard
+from uqdm.bench.unscored import unscored_text
+from uqdm.bench.worker import limit_threads
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORIGINALS = "originals"
+"""Codec of the row that holds one half of the originals against the other."""
+HALVES = "first half against second half"
+_FEATURES = "features"  # part of the progress
+_LINE = ["codec", "setting", "point_index", "point", "reconstruction"]
+_FEATURE_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture of a set: where it is decoded from (None: it is an original), its hash and size."""
+
+    shard: Shard | None
+    image_index: int
+    sha256: str
+    size: tuple[int, int]
+    point: str = ""
+    reconstruction: str = ""
+
+    def wanted(self, metric: SetMetric) -> Wanted:
+        """This picture's features, as ``metric`` takes them."""
+        picture = Picture(self.image_index, self.point, self.reconstruction, self.sha256)
+        return Wanted(picture, self.sha256, self.size, metric.patches)
+
+    def keys(self, metric: SetMetric) -> list[str]:
+        """Names of the features that ``metric`` takes of this picture."""
+        return feature_keys(self.sha256, self.size, metric.patches)
+
+
+@dataclass
+class SetLine:
+    """One row of the summary: its names, its set of pictures and that of the originals, and what came out."""
+
+    names: dict[str, Any]
+    originals: list[Member]
+    pictures: list[Member]
+    chosen: bool = True
+    columns: dict[str, float] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def key(self, metric: SetMetric, extractor: Extractor) -> str:
+        """Name of what ``metric`` gives, in the store of scores."""
+        sides = ([member.sha256 for member in side] for side in (self.originals, self.pictures))
+        return set_key(metric, extractor.sha256, *sides)
+
+    def lack(self, metric: SetMetric) -> str | None:
+        """Why ``metric`` is not defined for these pictures; None if it is."""
+        side = min((min(member.size) for member in self.originals), default=0)
+        if self.originals and side < metric.smallest_side:
+            return f"{side} px is under its smallest side of {metric.smallest_side} px"
+        n_items = min(sum(len(m.keys(metric)) for m in members) for members in (self.originals, self.pictures))
+        if n_items < metric.smallest_set:
+            return f"n={n_items} is under the {metric.smallest_set} that it needs"
+        return None
+
+    def row(self, extractor: Extractor | None) -> dict[str, Any]:
+        """The line as ``scores.json`` keeps it."""
+        scored = dict.fromkeys(_FEATURE_COLUMNS)
+        if self.columns and extractor is not None:
+            n, least = len(self.pictures), extractor.n_features
+            warning = f"n={n:,} is under {least:,}: biased, singular covariance" if n < least else None
+            scored = dict(zip(_FEATURE_COLUMNS, (n, extractor.sha256[:16], extractor.resize, warning), strict=True))
+        return {**self.names, **self.columns, **scored, "unscored": unscored_text(self.reasons)}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What metrics of sets are to be computed on, and with what."""
+
+    run: StoredRun
+    metrics: Sequence[SetMetric]
+    selection: Selection
+    recipe: Recipe
+    open_store: Callable[[Extractor], Store]
+    resources: Callable[[], Resources]
+    progress: Progress
+
+
+def score_sets(task: Task, rows: pd.DataFrame, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row for each setting, point and reconstruction among the scored ``rows``, and the one of the originals alone.
+
+    A metric that cannot be computed is left out of its row, whose ``unscored`` says why; ``not_asked`` holds such
+    reasons from elsewhere.
+    """
+    lines = _lines(task, rows)
+    for line in lines:
+        line.reasons |= not_asked
+    extractor = _extractor(task, lines) if task.metrics else None
+    if extractor is not None:
+        _compute(task, [line for line in lines if line.chosen], extractor)
+    return [line.row(extractor) for line in lines]
+
+
+def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
+    """The extractor; where it cannot be had, its reason is that of every line."""
+    try:
+        return task.recipe.load(task.recipe.weights)
+    except Exception as error:  # a missing file, package or too little memory: the run goes on without these metrics
+        text = " ".join(str(error).split()) or type(error).__name__
+        task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
+        for line in lines:
+            line.reasons |= dict.fromkeys((metric.name for metric in task.metrics), text) | line.reasons
+        return None
+
+
+def _lines(task: Task, rows: pd.DataFrame) -> list[SetLine]:
+    """All lines of the summary that have pictures; those that are not chosen have no members, but a reason."""
+    dataset, selection = task.run.dataset, task.selection
+    indices = selection.image_indices(len(dataset))
+    originals = {index: _original(dataset.load(index), index) for index in indices} if task.metrics else {}
+    codecs = {codec.name: codec for codec in task.run.codecs}
+    chosen = {name: selection.chosen_settings(codec.settings) for name, codec in codecs.items()}
+    shards = {
+        (codec.name, shard.candidate.setting, index): shard
+        for codec in codecs.values()
+        for shard in codec.shards
+        for index in range(shard.start, shard.stop)
+        if index in originals
+    }
+    ok = rows[rows.status == STATUS_OK]
+    lines = []
+    for names, group in ok.groupby(_LINE, sort=False):
+        line = SetLine(dict(zip(_LINE, names, strict=True)), [], [])
+        lines.append(line)
+        line.chosen = line.names["setting"] in chosen[line.names["codec"]]
+        if line.chosen and task.metrics:
+            found = group[group.image_index.isin(indices)].sort_values("image_index")
+            line.pictures = [_member(shards, row) for row in found.to_dict("records")]
+            line.originals = [originals[member.image_index] for member in line.pictures]
+        else:
+            counts = f"{len(chosen[line.names['codec']])} of {len(codecs[line.names['codec']].settings)}"
+            reason = f"not among the {counts} settings chosen for metrics of sets"
+            line.reasons |= {metric.name: reason for metric in task.metrics}
+    return [*lines, _floor(list(originals.values()))] if task.metrics else lines
+
+
+def _original(image: np.ndarray, index: int) -> Member:
+    return Member(None, index, picture_sha256(image), (image.shape[0], image.shape[1]))
+
+
+def _member(shards: Mapping[tuple[str, str, int], Shard], row: Mapping[Any, Any]) -> Member:
+    index = int(row["image_index"])
+    return Member(
+        shards[row["codec"], row["setting"], index],
+        index,
+        row["picture_sha256"],
+        (int(row["height"]), int(row["width"])),
+        row["point"],
+        row["reconstruction"],
+    )
+
+
+def _floor(originals: Sequence[Member]) -> SetLine:
+    """What no codec can be expected to beat: one half of the same images against the other."""
+    half = len(originals) // 2
+    names = {"codec": ORIGINALS, "setting": HALVES, "status": STATUS_REFERENCE}
+    return SetLine(names, list(originals[:half]), list(originals[half : 2 * half]))
+
+
+def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None:
+    """Fills the lines: from the store of scores, or else from features, of which those that are missing are taken."""
+    scores = ScoreStore(task.run.store.run_dir)
+    todo: list[tuple[SetLine, SetMetric]] = []
+    for line in lines:
+        for metric in task.metrics:
+            known = scores.read_set(line.key(metric, extractor))
+            lack = line.lack(metric)
+            if lack is not None:
+                line.reasons[metric.name] = lack
+            elif known is not None:
+                line.columns |= known
+            else:
+                todo.append((line, metric))
+    if not todo:
+        return
+    store = task.open_store(extractor)
+    faults = _take_features(task, todo, store)
+    _compute_from_features(task, todo, store, faults, extractor)
+
+
+# ---- features -------------------------------------------------------------------------------------------------
+
+
+def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
+    """Takes the features that are not stored yet, each once; returns why some could not be had."""
+    jobs = _jobs(task, _absent(todo, store))
+    faults: dict[str, str] = {}
+    if not jobs:
+        return faults
+    total = sum(len(job.wanted) for job in jobs)
+    task.progress.add(_FEATURES, "features of pictures", total, stored=0)
+    task.progress.begin(_FEATURES)
+
+    def done(job: FeatureJob, features: Mapping[str, np.ndarray | str]) -> None:
+        for key, value in features.items():
+            if isinstance(value, str):
+                faults[key] = value
+            else:
+                store.put(key, value)
+        task.progress.advance(_FEATURES, len(job.wanted))
+
+    resources = task.resources()
+    pool = ActorPool(resources, len(jobs))
+    try:
+        Fanout(pool, ImageCache(task.run.dataset, 0), resources.object_store_bytes, done, task.progress.tick).run(jobs)
+    finally:
+        pool.close()
+    return faults
+
+
+def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[Member, SetMetric]]:
+    """Pictures whose features are not stored, by the first name of these; originals come before what equals them."""
+    wanted: dict[str, tuple[Member, SetMetric]] = {}
+    seen: set[str] = set()
+    for side in ("originals", "pictures"):
+        for line, metric in todo:
+            for member in getattr(line, side):
+                keys = member.keys(metric)
+                if keys[0] not in seen:
+                    seen.add(keys[0])
+                    if any(store.get(key) is None for key in keys):
+                        wanted[keys[0]] = (member, metric)
+    return wanted
+
+
+def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[FeatureJob]:
+    by_shard: dict[str | None, tuple[Shard | None, list[Wanted]]] = {}
+    for member, metric in absent.values():
+        key = member.shard.key if member.shard else None
+        by_shard.setdefault(key, (member.shard, []))[1].append(member.wanted(metric))
+    dataset, jobs = task.run.dataset, []
+    for shard, wanted in by_shard.values():
+        if shard is None:
+            whole = Shard(dataset.name, dataset.fingerprint, 0, tuple(dataset.ids), Candidate(ORIGINALS), True)
+            source = Streams(task.run.store, whole)
+            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))
+        else:
+            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.recipe))
+    return jobs
+
+
+# ---- figures --------------------------------------------------------------------------------------------------
+
+
+def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) -> dict[str, float] | str:
+    """The columns of ``metric`` for features [n, d] of originals and pictures, or why there are none."""
+    limit_threads()
+    try:
+        columns = {name: float(value) for name, value in metric.compute(originals, pictures).items()}
+    except Exception as error:  # a metric's fault must not cost the others
+        return f"failed with {describe(error)}"
+    if set(columns) != set(columns_of(metric)):
+        return f"gave the columns {sorted(columns)}, and declares {sorted(columns_of(metric))}"
+    return columns if all(map(math.isfinite, columns.values())) else "gave no finite number"
+
+
+def _compute_from_features(
+    task: Task,
+    todo: Sequence[tuple[SetLine, SetMetric]],
+    store: Store,
+    faults: Mapping[str, str],
+    extractor: Extractor,
+) -> None:
+    """Computes each metric of each line as a Ray task; equal sets are computed once."""
+    scores = ScoreStore(task.run.store.run_dir)
+    by_key: dict[str, list[tuple[SetLine, SetMetric]]] = {}
+    for line, metric in todo:
+        by_key.setdefault(line.key(metric, extractor), []).append((line, metric))
+    waiting = list(by_key.items())
+    running: dict[ray.ObjectRef, tuple[str, list[tuple[SetLine, SetMetric]]]] = {}
+    resources = task.resources()
+    remote: Any = ray.remote(compute_set).options(num_cpus=1)
+    while waiting or running:
+        while waiting and len(running) < resources.cpus + 1:
+            key, alike = waiting.pop()
+            line, metric = alike[0]
+            sides = [_features(members, metric, store, faults) for members in (line.originals, line.pictures)]
+            reason = next((side for side in sides if isinstance(side, str)), None)
+            if reason is not None:
+                _settle(alike, reason)
+            else:
+                running[remote.remote(metric, *sides)] = (key, alike)
+        finished, _ = ray.wait(list(running), timeout=1.0) if running else ([], [])
+        for ref in finished:
+            key, alike = running.pop(ref)
+            found: dict[str, float] | str = ray.get(ref)
+            if not isinstance(found, str):
+                scores.write_set(key, found)
+            _settle(alike, found)
+        task.progress.tick()
+
+
+def _settle(alike: Sequence[tuple[SetLine, SetMetric]], found: Mapping[str, float] | str) -> None:
+    for line, metric in alike:
+        if isinstance(found, str):
+            line.reasons[metric.name] = found
+        else:
+            line.columns |= found
+
+
+def _features(
+    members: Sequence[Member], metric: SetMetric, store: Store, faults: Mapping[str, str]
+) -> np.ndarray | str:
+    """Features [n, d] of a set, or why there are none."""
+    found = []
+    for key in (key for member in members for key in member.keys(metric)):
+        features = store.get(key)
+        if features is None:
+            return faults.get(key, "its features were not stored; score again")
+        found.append(features)
+    return np.stack(found)

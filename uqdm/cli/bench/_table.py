@@ -1,0 +1,73 @@
+"""Tables in the terminal, and the same as CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+NONE = "-"
+_WRAPPED = ("reason", "note", "error", "unscored", "setting", "codec_version")  # free texts, which may take lines
+_LEAST_WIDTH = 16  # of these, columns
+_PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
+
+
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
+    """Prints a table as wide as it is, or as the terminal; columns named in ``texts`` to the left, others to the right.
+
+    What comes from files is printed as it stands, without markup.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console, rows, least = Console(highlight=False), list(rows), 0
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.show_edge = False
+    for number, heading in enumerate(headings):
+        widest = max([len(heading), *(len(row[number]) for row in rows)])
+        wraps = heading in _WRAPPED
+        width = min(widest, _LEAST_WIDTH) if wraps else widest
+        side: Literal["left", "right"] = "left" if heading in texts else "right"
+        table.add_column(Text(heading), justify=side, overflow="fold", no_wrap=not wraps, min_width=width)
+        least += width + 3  # a blank on either side, and what the box puts between columns
+    for row in rows:
+        table.add_row(*map(Text, row))
+    # In a narrower terminal lines run on, but no figure is cut.
+    console.width = max(least, console.width) if console.is_terminal else _PIPE_WIDTH
+    console.print(table)
+
+
+def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
+    """Prints a data frame with every digit; null is nothing, and what is whole by the schema stays so beside it."""
+    import pandas as pd
+    import pyarrow as pa
+
+    whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in frame]
+    typer.echo(frame.astype({name: pd.Int64Dtype() for name in whole}).to_csv(index=False), nl=False)
+
+
+def cell(value: Any) -> str:
+    """A value as text, figures to five digits.
+
+    >>> [cell(value) for value in ("jpeg", None, float("nan"), 12.34567, 76320.0, True, float("inf"))]
+    ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'inf']
+    """
+    if isinstance(value, str):
+        return value
+    if value is None or value != value:
+        return NONE
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    number = float(value)
+    if math.isfinite(number) and (number.is_integer() or abs(number) >= 1e5):
+        return f"{number:,.0f}"
+    return f"{number:.5g}"

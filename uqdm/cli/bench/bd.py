@@ -1,0 +1,64 @@
+"""``uqdm bench bd``: Bjøntegaard deltas of a run's curves against an anchor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def bd(
+    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="Codec, or curve such as 'uqdm flow', to hold the others against [jpeg if it is there]"),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
+    ] = None,
+) -> None:
+    """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
+    from uqdm.bench.bd_table import save_bd_table
+    from uqdm.bench.results import bd_path
+    from uqdm.codec import suggest
+
+    table = save_bd_table(run, anchor)
+    known = list(dict.fromkeys(table.metric))
+    for name in metric or ():
+        if name not in known:
+            raise LookupError(f"no deltas by {name!r}{suggest(name, known)}; there are some by: {', '.join(known)}")
+    for (dataset, by), rows in table.groupby(["dataset", "metric"], sort=False):
+        if not metric or by in metric:
+            _print(str(dataset), str(by), rows)
+    typer.echo(bd_path(run))
+
+
+def _print(dataset: str, metric: str, rows: pd.DataFrame) -> None:
+    from uqdm.bench.results import records
+    from uqdm.cli.bench._table import print_table
+
+    first = rows.iloc[0]
+    title = f"{dataset}: {metric} ({first.direction} is better), against {first.anchor}; {first.method}"
+    headings = ("curve", "BD-rate, %", "95 % interval", "BD-quality", "95 % interval ", "overlap", "images", "reason")
+    print_table(title, headings, map(_cells, records(rows)), texts=("curve", "reason"))
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    rate, quality = (_figure(row[name]) for name in ("bd_rate_percent", "bd_quality"))
+    ends = [_interval(row[f"bd_{kind}_low"], row[f"bd_{kind}_high"]) for kind in ("rate", "quality")]
+    overlap = _interval(row["overlap_low"], row["overlap_high"])
+    n, reason = row["n"], row["reason"]
+    images, why = "-" if n != n else f"{n:g}", reason if isinstance(reason, str) else ""
+    return [row["curve"], rate, ends[0], quality, ends[1], overlap, images, why]
+
+
+def _figure(value: float) -> str:
+    return "-" if value != value else f"{value:+.4g}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if low != low else f"{low:.4g} to {high:.4g}"

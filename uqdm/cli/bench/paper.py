@@ -1,0 +1,30 @@
+"""``uqdm bench paper``: a run beside the paper's figures, row by row, with a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def paper(
+    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/paper_cifar10", file_okay=False)],
+    published: Annotated[str, typer.Option(help="The published figures: cifar10 or imagenet64")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="LABEL=PATH of a UQDM model in the run, to stand beside the published one; may be repeated"),
+    ] = None,
+    published_model: Annotated[
+        list[str] | None, typer.Option(help="LABEL of a model that is the very one of the published rows")
+    ] = None,
+) -> None:
+    """Puts a summarized run beside the paper's figures: writes table.csv, .md, .tex and figures."""
+    from uqdm.bench.paper.protocol import parse_models
+    from uqdm.bench.paper.save import closing_line, save_paper
+    from uqdm.bench.published import published as find_published
+
+    find_published(published)  # raises, and names those that there are
+    for path in save_paper(run, published, parse_models(model or [], published_model or [])):
+        typer.echo(path)
+    typer.echo(closing_line(run), nl=False)

@@ -1,0 +1,52 @@
+"""``uqdm bench score``: computes metrics of an evaluated run from its stored streams, on Ray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def score(
+    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Compute only this one, beside MSE and PSNR; may be repeated [all]")
+    ] = None,
+    set_images: Annotated[
+        int, typer.Option(help="Images that metrics of sets (FID, KID) are computed on; 0: all", min=0)
+    ] = 64,
+    set_settings: Annotated[
+        int, typer.Option(help="Settings of each codec that metrics of sets are computed for; 0: all", min=0)
+    ] = 5,
+    features: Annotated[
+        Path | None, typer.Option(help="Folder that keeps features [features, beside the run]", file_okay=False)
+    ] = None,
+    inception: Annotated[
+        Path | None, typer.Option(help="File of the Inception network's weights [found or fetched]", dir_okay=False)
+    ] = None,
+    cpus: Annotated[
+        int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
+    ] = None,
+    batch: Annotated[int, typer.Option(help="Pictures that go through the network at once", min=1)] = 32,
+    log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
+) -> None:
+    """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
+    from uqdm.bench.progress import show_progress
+    from uqdm.bench.scoring.extraction import Recipe
+    from uqdm.bench.scoring.run import Options, score_run
+    from uqdm.bench.scoring.selection import Selection
+
+    if inception is not None and not inception.is_file():
+        raise FileNotFoundError(f"--inception: no file {inception}")
+    options = Options(
+        tuple(metric) if metric else None,
+        Selection(set_images or None, set_settings or None),
+        features,
+        Recipe(weights=inception, batch=batch),
+        cpus=cpus,
+    )
+    with show_progress(log) as progress:
+        outcome = score_run(run, options, progress)
+        failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
+        progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")

@@ -1,0 +1,21 @@
+# Metrics of the stored pictures, on Ray: a metric that is added is computed alone, and nothing is encoded again.
+
+
+rule score:
+    input:
+        f"{RESULTS}/{{run}}/evaluation.json",
+    output:
+        f"{RESULTS}/{{run}}/scores.json",
+    log:
+        f"{RESULTS}/{{run}}/logs/score.log",
+    benchmark:
+        f"{RESULTS}/{{run}}/benchmarks/score.tsv"
+    conda:
+        "../envs/uqdm.yaml"
+    threads: workflow.cores
+    params:
+        run=subpath(input[0], parent=True),
+        options=lambda wildcards: score_options(wildcards.run),
+        metrics=metric_identities(),
+    shell:
+        "uqdm bench score --run {params.run:q} --cpus {threads} --log {log:q} {params.options:q}"
