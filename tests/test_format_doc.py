@@ -22,7 +22,7 @@ import pytest
 import torch
 from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
-from uqdm.model.zoo import load_named
+from uqdm.model import checkpoint
 
 PAGE = Path(__file__).parents[1] / "docs" / "format.md"
 GOLDEN = Path(__file__).parent / "progressive" / "golden-v1.uqdm"
@@ -411,7 +411,7 @@ class Decoder:
 
 
 def test_the_stored_file_decodes_to_the_projects_pictures():
-    model, data = load_named("uqdm-demo"), GOLDEN.read_bytes()
+    model, data = checkpoint.load(GOLDEN.with_name("golden-v1-model")), GOLDEN.read_bytes()
     from uqdm.progressive import UQDM  # what is compared with
 
     expected = [picture.image_uint8 for picture in UQDM(model).pictures(data)]

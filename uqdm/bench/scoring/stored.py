@@ -88,17 +88,19 @@ def _open(facts: Mapping[str, Any]) -> Images:
 
 def _codec(dataset: Images, name: str, manifest: Mapping[str, Any]) -> StoredCodec:
     ran = [one for one in manifest["settings"] if one["skipped"] is None]
-    shards = [shard for one in ran for shard in _shards(dataset, name, one, manifest["keep_streams"])]
+    shards = [shard for one in ran for shard in _shards(dataset, name, one, manifest)]
     return StoredCodec(name, tuple(one["setting"] for one in ran), tuple(shards))
 
 
-def _shards(dataset: Images, name: str, setting: Mapping[str, Any], keep_streams: bool) -> Sequence[Shard]:
+def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Mapping[str, Any]) -> Sequence[Shard]:
     candidate = Candidate(name, setting["parameters"], setting["setting"], setting["codec_version"])
     candidate = replace(candidate, holds_model=_holds_model(name))
     shards = []
     for listed in setting["shards"]:
         ids = tuple(dataset.ids[listed["start"] : listed["stop"]])
-        shard = Shard(dataset.name, dataset.fingerprint, listed["start"], ids, candidate, keep_streams)
+        # By the name that it was measured under: a complete spec may give its images a longer one.
+        measured_as, keep_streams = manifest["dataset"]["name"], manifest["keep_streams"]
+        shard = Shard(measured_as, dataset.fingerprint, listed["start"], ids, candidate, keep_streams)
         if shard.key != listed["key"]:
             raise ResultsError(
                 f"the rows of {name} are not of this release, or its images have other names now; evaluate it again"
