@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uqdm.bench.datasets import UnknownDataSetError
 from uqdm.training.config import Data
 from uqdm.training.data import Feed, TrainingDataError, open_source, random_crops, random_tiles
 from uqdm.training.data.arrays import open_arrays
@@ -130,10 +131,20 @@ def test_an_array_that_cannot_be_used_is_named(tmp_path, tiles, argument, messag
         open_arrays(f"{tmp_path}/{argument}")
 
 
+def test_data_sets_of_the_benchmark_are_sources(photographs_uint8):
+    source = open_source(Data(source="demo", flips=False), 64)
+    assert len(source) == 128
+    images = {image.tobytes() for image in photographs_uint8}
+    assert images & {crop.tobytes() for crop in drawn(source, 0, n=200, size=64)}
+    assert drawn(open_source(Data(source="demo"), 32), 0, size=32).shape == (6, 32, 32, 3)
+
+
 def test_sources_that_do_not_exist_are_named(tmp_path, tiles):
-    for spec, message in ((None, "expected folder:PATH"), ("cd:x", "expected folder:PATH"), ("folder:/x/y", "no such")):
+    for spec, message in ((None, "no training data: name folder:PATH"), ("folder:/x/y", "no such folder")):
         with pytest.raises(TrainingDataError, match=message):
             open_source(Data(source=spec), 32)
+    with pytest.raises(UnknownDataSetError, match="cd"):
+        open_source(Data(source="cd:x"), 32)
     np.savez(tmp_path / "tiles.npz", tiles)
     with pytest.raises(TrainingDataError, match="images of 64 pixels are smaller than the model's 128"):
         open_source(Data(source=f"npz:{tmp_path}/tiles.npz"), 128)

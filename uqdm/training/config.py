@@ -17,7 +17,8 @@ from uqdm.training.structure import TrainingConfigError, build
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on: ``folder:PATH``, ``npz:PATH[#KEY]`` (PATH may be a pattern) or ``swirl``.
+    """What to train on: ``folder:PATH``, ``npz:PATH[#KEY]`` (PATH may be a pattern), ``swirl`` or, read into memory, a
+    data set of the benchmark.
 
     With ``boxes_per_image``, so many boxes of each image are cut when training starts and held in memory. Without
     it, images are read while training goes on, a box of each draw's own: for sets larger than memory.

@@ -1,12 +1,14 @@
-"""Training data: ``folder:PATH``, ``npz:PATH[#KEY]`` and ``swirl``, as random box-resized crops with flips."""
+"""Training data, as random box-resized crops with flips: folders, arrays, ``swirl``, and the benchmark's data sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from uqdm.bench.datasets import open_dataset
 from uqdm.training.config import Data
 from uqdm.training.data.arrays import Arrays, open_arrays
 from uqdm.training.data.base import Plan, Source, TrainingDataError, image_files, open_image
@@ -35,10 +37,12 @@ def open_source(data: Data, size: int) -> Source:
         return _folder(argument, data, size)
     if kind == "npz":
         return _npz(argument, data, size)
-    raise TrainingDataError(
-        f"training data {data.source!r}: expected folder:PATH, npz:PATH[#KEY] or swirl, in the configuration "
-        "(data.source) or by --images"
-    )
+    if data.source is None:
+        raise TrainingDataError(
+            "no training data: name folder:PATH, npz:PATH[#KEY], swirl or a data set of the benchmark, as data.source "
+            "in the configuration or by --images"
+        )
+    return _dataset(data.source, data, size)
 
 
 def _folder(argument: str, data: Data, size: int) -> Source:
@@ -60,6 +64,15 @@ def _npz(argument: str, data: Data, size: int) -> Source:
     if side == size:
         return Tiles(arrays, flips=data.flips)
     return _boxes(len(arrays), lambda index: Image.fromarray(arrays[index]), data, size)
+
+
+def _dataset(spec: str, data: Data, size: int) -> Source:
+    """A data set of the benchmark, as ``cifar10:#train``: read into memory."""
+    dataset = open_dataset(spec)
+    images = [dataset.load(index) for index in range(len(dataset))]
+    if {image.shape[:2] for image in images} == {(size, size)}:
+        return Tiles(np.stack(images), flips=data.flips)
+    return _boxes(len(images), lambda index: Image.fromarray(images[index]), data, size)
 
 
 def _boxes(n: int, read: Callable[[int], Image.Image], data: Data, size: int) -> Source:
