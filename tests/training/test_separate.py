@@ -80,3 +80,17 @@ def test_a_run_can_be_shortened_in_proportion(tmp_path, job):
     assert recipe.iterations == [4, 12, 12, 12]
     assert recipe.cool_down == [2, 4, 4, 4]
     assert dataclasses.replace(recipe, iterations=[1], cool_down=[1]).batch_sizes == RECIPE["batch_sizes"]
+
+
+def test_the_start_and_the_end_are_validated(tmp_path, job):
+    validation = {"source": f"npz:{tmp_path}/tiles.npz", "n": 2, "coded": 0}
+    config = yaml.safe_load((tmp_path / "small.yaml").read_text()) | {"validation": validation}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+    seen = []
+    job = prepare(tmp_path / "small.yaml", None, tmp_path / "out", n_iterations=40)
+    train(job, Callbacks(validated=lambda iteration, result: seen.append((iteration, result.ideal_bpp))))
+    (first, before), (last, after) = seen
+    assert (first, last) == (0, 40)
+    assert after < before
+    assert (job.out / "validation.csv").read_text().count("\n") == 3
+    assert (job.out / "pictures" / "00000040.png").exists()

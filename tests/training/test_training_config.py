@@ -97,6 +97,7 @@ def test_recipes_are_told_apart_by_their_keys(write):
         ({"model": {**MODEL, "denoiser": {"kind": "x"}}}, "model: denoiser kind 'x' is unknown; known: "),
         ({"model": {**MODEL, "schedule": {"slope": -1.0, "gamma_max": 6.0, "n_steps": 4}}}, "must be positive"),
         ({"validation": {"n": 2, "coded": 3}}, "validation.coded=3: must be in 0..2"),
+        ({"model": {**MODEL, "density": "gaussian"}, "validation": {}}, "validation.coded: no file is coded with a"),
         ({"output": {"weights": "int8"}}, "output.weights=int8: choose float16 or float32"),
     ],
 )

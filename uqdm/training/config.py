@@ -98,6 +98,9 @@ def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
         if config.image_size is None:
             raise TrainingConfigError(f"{file}: image_size must be given (1 for points)")
         check_model(file, config.model, config.image_size, config.recipe)
+        codes = config.model.get("process") != "gaussian" and config.model.get("density") != "gaussian"
+        if config.validation is not None and config.validation.coded and not codes:
+            raise TrainingConfigError(f"{file}: validation.coded: no file is coded with a Gaussian; set it to 0")
     return config
 
 

@@ -31,12 +31,16 @@ def train_steps(job: Job, n_processes: int, callbacks: Callbacks) -> None:
     assert isinstance(recipe, SeparateRecipe)
     validator = Validator(job, callbacks)
     order = sorted(range(len(recipe.iterations)), key=lambda index: -recipe.iterations[index])
+    schedule = checkpoint.build_schedule(job.model)
+    if not any(_file(job, index).exists() for index in order):
+        with Logs(job.out, schedule.n_steps, 0) as logs:
+            validator.validate(job.as_model(start_objective(job).denoiser, schedule), 0, logs)
     if n_processes > 1:
         _in_processes(job, order, n_processes, callbacks)
     else:
         for index in order:
             train_step(job, index, callbacks)
-    denoiser, schedule = checkpoint.build(job.model)
+    denoiser, _ = checkpoint.build(job.model)
     weights = denoiser.state_dict()
     for index in order:
         weights |= state.trained_averages(_file(job, index))
