@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
+from small_models import CODED_SLOPE, FREE_SLOPE, SmallSections, small_codec, small_sections_codec
 from torch import nn
 
 import uqdm
 from uqdm.codec import get_codec
 from uqdm.model import checkpoint
+from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
+from uqdm.model.schedule import Schedule
 from uqdm.model.sectioned import BLOCK, N_SECTIONS
 from uqdm.progressive import cost
 from uqdm.progressive.compressor import RECONSTRUCTIONS
@@ -75,16 +78,28 @@ def test_what_is_told_is_what_is_done(kind: str, tmp_path: Path, monkeypatch: py
             assert dict(predicted) == told, (step, name)
 
 
+def model_of(folder: Path, **denoiser: Any) -> Model:
+    """A model of 8x8 tiles with fresh weights."""
+    config = {
+        "image_size": 8,
+        "schedule": {"slope": FREE_SLOPE, "gamma_max": 6.0, "n_steps": 4},
+        "denoiser": denoiser,
+    }
+    checkpoint.save(folder, config, checkpoint.build(config)[0])
+    return uqdm.load_model(folder).model
+
+
 def test_multiply_accumulates_are_those_of_the_layers(tmp_path: Path) -> None:
     """Four 3x3 convolutions a step: 3 to 4 channels, two of a block, 4 to 6."""
-    model = small_codec(tmp_path, FREE_SLOPE).model
+    model = model_of(tmp_path, kind="stepwise", widths=[4, 4, 4], dilations=[[1], [1], [1]])
     a_pixel = 9 * (3 * 4 + 2 * 4 * 4 + 4 * 6)
     assert cost.step_macs(model) == (StepMacs(0, 0), *[StepMacs(8 * 8 * a_pixel, 0)] * 3)
 
 
-def test_heads_of_sections_are_counted(tmp_path: Path) -> None:
+def test_heads_of_sections_are_counted() -> None:
     """A 3x3 convolution from 3 to 4 channels opens a step, one from 10 to 6 predicts a section."""
-    model = small_sections_codec(FREE_SLOPE, (1, 3, 4, 2)).model
+    schedule = Schedule(slope=FREE_SLOPE, gamma_max=6.0, n_steps=4)
+    model = Model("small", SmallSections((1, 3, 4, 2)), schedule, 8, {}, "0" * 64)
     opening, section = 8 * 8 * 9 * 3 * 4, 8 * 8 * 9 * 10 * 6
     steps = cost.step_macs(model)
     assert steps == (StepMacs(0, section), *(StepMacs(opening, n * section) for n in (3, 4, 2)))
@@ -106,19 +121,9 @@ def test_the_shipped_models_heads_are_those_of_the_grouped_network() -> None:
         assert step.sections == (model.image_size // BLOCK) ** 2 * (looked_at + inside)
 
 
-def attention_model(folder: Path) -> uqdm.UQDM:
-    config = {
-        "image_size": 8,
-        "schedule": {"slope": FREE_SLOPE, "gamma_max": 6.0, "n_steps": 4},
-        "denoiser": {"kind": "unet", "embedding_dim": 8, "n_blocks": 1, "norm_groups": 4},
-    }
-    checkpoint.save(folder, config, checkpoint.build(config)[0])
-    return uqdm.load_model(folder)
-
-
 def test_attention_and_linear_layers_count_too(tmp_path: Path) -> None:
     """Against a sum over the layers; whichever kernel a device has for attention, its two products count."""
-    model = attention_model(tmp_path).model
+    model = model_of(tmp_path, kind="unet", embedding_dim=8, n_blocks=1, norm_groups=4)
     layers = list(model.denoiser.modules())
     convolutions = sum(layer.weight.numel() for layer in layers if isinstance(layer, nn.Conv2d))
     linear = sum(layer.weight.numel() for layer in layers if isinstance(layer, nn.Linear))
