@@ -179,7 +179,7 @@ def test_bounds_save_bits_and_change_nothing_else(images):
     assert sum(sizes[1]) < 0.96 * sum(sizes[0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sectioned():
     """The project's own denoiser of sections, with random weights, for tiles of 16x16."""
     torch.manual_seed(0)

@@ -41,9 +41,9 @@ class Sections:
         """Begin and end of each section in the order."""
         return list(itertools.pairwise(self.bounds))
 
-    def places(self, number: int) -> np.ndarray:
-        """Numbers of the coordinates of a section, int64 [N]."""
-        return self.order[self.bounds[number] : self.bounds[number + 1]]
+    def places(self, number: int) -> np.ndarray | slice:
+        """Numbers of the coordinates of a section, int64 [N], or all of them."""
+        return slice(None) if self.count == 1 else self.order[self.bounds[number] : self.bounds[number + 1]]
 
 
 @dataclass(frozen=True)
