@@ -13,18 +13,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 
 import numpy as np
 import torch
 from tile_images import load_tiles
 
-from uqdm.diffusion.images import to_data
-from uqdm.diffusion.process import transmit
 from uqdm.model import checkpoint
-from uqdm.training.data import random_tiles
-from uqdm.training.separate import SeparateRecipe, StepRun
+from uqdm.training.data import Tiles, random_tiles
+from uqdm.training.recipe import SeparateRecipe, StepPlan
+from uqdm.training.trainer import Training, make_objective
+from uqdm.training.validation import evaluate
 
 N_STEPS = 4
 NETWORK = {"width": 32, "dilations": [1, 1, 2, 1], "hidden": 32}
@@ -49,34 +48,17 @@ def macs_per_pixel(network: dict[str, object]) -> float:
     return total
 
 
-def train(model: dict[str, object], index: int, recipe: SeparateRecipe, tiles: np.ndarray, seconds: float) -> StepRun:
+def train(model: dict[str, object], index: int, recipe: SeparateRecipe, tiles: np.ndarray, seconds: float) -> Training:
     """Trains for CPU seconds; the learning rate falls linearly over the last 40 %."""
     torch.manual_seed(recipe.seed)
     denoiser, schedule = checkpoint.build(model)
-    run = StepRun(denoiser.to(memory_format=torch.channels_last).train(), schedule, recipe, index)
+    objective = make_objective(denoiser.to(memory_format=torch.channels_last), schedule, recipe)
+    run = Training(objective, StepPlan(recipe, index), Tiles(tiles), tiles.shape[1], part=index)
     start = time.process_time()
     while (share := (time.process_time() - start) / seconds) < 1:
         run.rate_factor = min(1.0, (1 - share) / 0.4)
-        run.advance(tiles)
+        run.advance()
     return run
-
-
-@torch.inference_mode()
-def evaluate(run: StepRun, images_uint8: np.ndarray) -> tuple[float, float]:
-    """Rate of the step in bpp and PSNR of x_hat in dB, means over images."""
-    generator, rows = torch.Generator().manual_seed(0), []
-
-    def noise(index: int, shape: torch.Size) -> torch.Tensor:
-        return torch.randn(shape, generator=generator) if index == 0 else torch.rand(shape, generator=generator) - 0.5
-
-    denoiser = run.ema.module.eval()
-    for image in images_uint8:
-        x = to_data(image[None])
-        sent = list(transmit(denoiser, run.schedule, x, noise))[run.index]
-        mse = float(((sent.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
-        rows.append((float(sent.bits.sum()) / x[0, 0].numel(), 10 * math.log10(255**2 / max(mse, 1e-9))))
-    rate, psnr = np.mean(rows, axis=0)
-    return float(rate), float(psnr)
 
 
 def main() -> None:
@@ -105,8 +87,10 @@ def main() -> None:
     )
     model = model_of(arguments.network, not arguments.unbounded)
     run = train(model, arguments.step, recipe, tiles, arguments.seconds)
-    rate, psnr = evaluate(run, load_tiles(arguments.eval, arguments.n, 64))
-    weights = sum(value.numel() for value in run.named.values())
+    averages = run.averages.module
+    rows = evaluate(averages.denoiser, averages.schedule.fixed(), load_tiles(arguments.eval, arguments.n, 64))
+    rate, psnr = (rows[arguments.step][key] for key in ("rate_bpp", "x_hat_psnr_db"))
+    weights = sum(averages.get_parameter(name).numel() for name in run.averages.updates)
     macs = macs_per_pixel(arguments.network) / 1000
     what = f"{json.dumps(arguments.network)} {json.dumps(arguments.recipe)}"
     print(

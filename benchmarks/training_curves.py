@@ -2,8 +2,8 @@
 
     python benchmarks/training_curves.py MODEL OUT.svg [OUT.csv]
 
-MODEL is a folder that ``uqdm train`` wrote, with a log ``step-I.csv`` for each step. Curves are running means of crops
-with the weights of the moment, not the averaged ones that the model has. The CSV has every tenth row of all logs.
+MODEL is a folder that ``uqdm train`` wrote, with a log ``step-I-log.csv`` for each step. Curves are running means of
+crops with the weights of the moment, not the averaged ones that the model has. The CSV has every tenth row of all logs.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ WINDOW = 10  # rows of the log, of 100 iterations each
 
 
 def read_logs(folder: Path) -> dict[int, np.ndarray]:
-    """Columns iteration and rate in bpp, [rows, 2], of each step's log."""
+    """Columns iteration and rate in bpp, [rows, 2], of each step's log, by the step counted from 1."""
     logs = {}
-    for file in sorted(folder.glob("step-*.csv")):
+    for file in sorted(folder.glob("step-*-log.csv")):
+        step = int(file.stem.split("-")[1])
         with file.open(newline="") as opened:
-            rows = [(float(row["iteration"]), float(row["rate_bpp"])) for row in csv.DictReader(opened)]
-        logs[int(file.stem.removeprefix("step-"))] = np.array(rows)
+            rows = [(float(row["iteration"]), float(row[f"step_{step}_bpp"])) for row in csv.DictReader(opened)]
+        logs[step] = np.array(rows)
     if not logs:
-        raise SystemExit(f"{folder}: no logs of steps (step-0.csv and so on)")
+        raise SystemExit(f"{folder}: no logs of steps (step-1-log.csv and so on)")
     return logs
 
 
@@ -44,7 +45,7 @@ def draw(logs: dict[int, np.ndarray], file: Path) -> None:
     figure, panels = plt.subplots(1, len(logs), figsize=(3.2 * len(logs), 2.8), squeeze=False, layout="constrained")
     for panel, (index, log) in zip(panels[0], logs.items(), strict=True):
         panel.plot(log[:, 0], running_mean(log[:, 1]), linewidth=1.2)
-        panel.set(title=f"step {index + 1}", xlabel="iterations", ylabel="rate (bpp)" if panel is panels[0][0] else "")
+        panel.set(title=f"step {index}", xlabel="iterations", ylabel="rate (bpp)" if panel is panels[0][0] else "")
         panel.grid(alpha=0.3)
     figure.savefig(file, metadata={"Date": None})
 
@@ -63,7 +64,7 @@ def main() -> None:
             writer.writerow(["step", "iteration", "rate_bpp"])
             for index, log in logs.items():
                 rows = np.column_stack([log[:, 0], running_mean(log[:, 1])])[WINDOW - 1 :: WINDOW]
-                writer.writerows([index + 1, int(iteration), f"{rate:.4f}"] for iteration, rate in rows)
+                writer.writerows([index, int(iteration), f"{rate:.4f}"] for iteration, rate in rows)
 
 
 if __name__ == "__main__":

@@ -94,5 +94,5 @@ def small_sections_codec(
     schedule = Schedule(slope=slope, gamma_max=6.0, n_steps=len(n_sections))
     digest = checkpoint._digest(denoiser, schedule, {"sections": list(n_sections), "bounded": bounded})
     model = Model("small-sections", denoiser, schedule, 8, {}, digest)
-    config = {"tolerance": tolerance._to_data(tolerance.measure(model))}
+    config = {"tolerance": tolerance.to_data(tolerance.measure(model))}
     return UQDM(replace(model, config=config), **options)

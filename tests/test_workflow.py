@@ -32,6 +32,7 @@ CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of package
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
 PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv")
 PRODUCTS += ("plots/rate_distortion.png", "plots/rate_distortion.svg")
+PRODUCTS += ("plots/distortion_perception.png", "plots/distortion_perception.svg")
 PRODUCTS += ("plots/progressive.png", "report.html")
 
 

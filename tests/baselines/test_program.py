@@ -15,6 +15,7 @@ import yaml
 
 from baselines.program import Program
 from uqdm.bench.measure import measure_images
+from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.requests import format_request, parse_request, requests_from_mapping, resolve
 from uqdm.codec import Codec, CodecUnavailableError, ParameterError, StreamError, get_codec, register_codec
 
@@ -78,7 +79,9 @@ def test_rows_carry_rate_version_and_container(photographs_uint8: list[np.ndarra
     measured = measure_images(codec, codec, photographs_uint8[:2])
     sizes = [8 * len(stream) for stream in measured.streams if stream is not None]
     assert [row["file_bits"] for row in measured.rows] == sizes == [8 * (13 + 64 * 64 * 3)] * 2  # "P6 64 64 255"
-    assert [row["mse"] for row in measured.rows] == [0, 0]
+    assert [row["picture_sha256"] for row in measured.rows] == [
+        picture_sha256(image) for image in photographs_uint8[:2]
+    ]
     assert codec.container_bits == 8 * (11 + 3)
     assert codec.version.startswith("cp sha256:")
 

@@ -110,7 +110,7 @@ def test_points_and_reconstructions_are_chosen(runs: tuple[Path, Path]) -> None:
 def test_one_setting_a_side_is_paired_by_point(runs: tuple[Path, Path]) -> None:
     found = compare_runs(runs[0], runs[0], "toy-raw:drop=0", "toy-raw:drop=4")
     assert [(pair[1], pair[5]) for pair in pairs(found)] == [("drop=0", "drop=4")]
-    assert found.notes == ["paired by point and reconstruction: drop=0 in A, drop=4 in B"]
+    assert found.notes == ["paired by point and reconstruction", "A is toy-raw at drop=0", "B is toy-raw at drop=4"]
     assert line(found, metric="mse")["worse"] == N
 
 
@@ -193,6 +193,16 @@ def test_costs_are_compared_when_asked_for(runs: tuple[Path, Path]) -> None:
     found = compare_runs(*runs, columns=["decode_ms", "bpp"])
     assert list(dict.fromkeys(found.table.metric)) == ["decode_ms", "bpp"]
     assert set(found.table.direction) == {"lower"}
+
+
+def test_what_no_pair_has_is_said(runs: tuple[Path, Path]) -> None:
+    found = compare_runs(*runs, columns=["fid"])
+    assert found.table.empty
+    assert found.notes[-1] == "fid: no pair has a value on both sides"
+    assert found.fingerprint.startswith(f"{N}-")
+
+
+def test_an_unknown_metric_is_answered_with_names(runs: tuple[Path, Path]) -> None:
     with pytest.raises(ResultsError, match=r"no metric 'psnr' \(did you mean psnr_db"):
         compare_runs(*runs, columns=["psnr"])
 

@@ -36,8 +36,8 @@ def test_tables_and_what_is_on_one_side_only(runs: tuple[Path, Path]) -> None:
     assert "fingerprint 5-" in lines[2]
     assert "bpp (lower is better)" in done.stdout
     assert "psnr_db (higher is better)" in done.stdout
-    assert "only in A: jpeg quality=60" in lines  # and not jpeg, of which there is some in both
-    assert "only in B: webp" in done.stdout
+    assert "unpaired in A: jpeg quality=60" in lines  # and not jpeg, of which there is some in both
+    assert "unpaired in B: webp" in done.stdout
 
 
 def test_figures_of_two_codecs(runs: tuple[Path, Path]) -> None:
@@ -46,10 +46,17 @@ def test_figures_of_two_codecs(runs: tuple[Path, Path]) -> None:
     (shown,) = [line for line in done.stdout.splitlines() if line.startswith("jpeg ")]
     cells = shown.split()
     assert cells[:2] == ["jpeg", "webp"]
+    assert {"A is jpeg at quality=60", "B is webp at quality=60,lossless=false"} <= set(done.stdout.splitlines())
     assert f"{row.difference:+.4g}" in cells
     assert f"{row.wilcoxon_p:.2g}" in cells
     assert f"{row.difference_low:+.4g} to {row.difference_high:+.4g}" in shown
     assert "not adjusted for 1 test;" in done.stdout
+
+
+def test_nothing_to_show_is_said(runs: tuple[Path, Path]) -> None:
+    done = compare(*runs, "--metric", "fid")
+    assert done.exit_code == 0
+    assert "fid: no pair has a value on both sides" in done.stdout
 
 
 def test_csv_has_every_digit(runs: tuple[Path, Path]) -> None:

@@ -1,17 +1,20 @@
-"""Steps trained each by itself: the rate falls, a killed run goes on as if nothing had happened."""
+"""Models whose steps are trained each by itself: the rate of every step falls, and the parts make one model."""
 
-from dataclasses import replace
+import dataclasses
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from PIL import Image
 
 from uqdm.model import checkpoint
-from uqdm.training.run import TrainingConfigError, read_config, train_from_config
-from uqdm.training.separate import SeparateRecipe, assemble, train_step
-from uqdm.training.trainer import TrainingError, evaluate
+from uqdm.progressive import load_model
+from uqdm.training.data import Tiles
+from uqdm.training.job import Callbacks, prepare
+from uqdm.training.recipe import SeparateRecipe, StepPlan
+from uqdm.training.run import train
+from uqdm.training.trainer import Training, TrainingError, make_objective
+from uqdm.training.validation import evaluate
 
 NETWORK = {"width": 4, "dilations": [1], "hidden": 4}
 MODEL = {
@@ -30,97 +33,64 @@ RECIPE = {
 }
 
 
+@pytest.fixture(scope="module")
+def tiles(photographs_uint8):
+    return np.stack(photographs_uint8)
+
+
 @pytest.fixture
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums of several threads differ from run to run
-    yield
-    torch.set_num_threads(before)
+def job(tmp_path, tiles):
+    np.savez(tmp_path / "tiles.npz", tiles)
+    data, output = {"source": f"npz:{tmp_path}/tiles.npz"}, {"report_every": 20, "pictures_every": 1000}
+    config = {"name": "s", "image_size": 64, "data": data, "model": MODEL, "recipe": RECIPE, "output": output}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+    return prepare(tmp_path / "small.yaml", None, tmp_path / "out")
 
 
-def weights_of(folder, index):
-    return torch.load(folder / f"step-{index}.pt", weights_only=True)["ema"]
-
-
-def test_every_step_learns(photographs_uint8, tmp_path, one_thread):
-    tiles, recipe = np.stack(photographs_uint8), SeparateRecipe(**RECIPE)
-    torch.manual_seed(recipe.seed)
+def test_every_step_learns_and_the_whole_codes(job, tiles):
+    seen = []
+    train(job, Callbacks(progress=seen.append))
+    torch.manual_seed(0)
     fresh, schedule = checkpoint.build(MODEL)
-    for index in range(4):
-        train_step(MODEL, recipe, index, tiles, tmp_path, log_every=10)
-        assert (tmp_path / f"step-{index}.csv").read_text().count("\n") == 1 + recipe.iterations[index] // 10
-    before = evaluate(fresh, schedule, tiles[:3])
-    after = evaluate(assemble(MODEL, recipe, tmp_path), schedule, tiles[:3])
+    model = load_model(job.out)
+    before, after = (evaluate(denoiser, schedule, tiles[:3])[:4] for denoiser in (fresh, model.model.denoiser))
     for first, last in zip(before, after, strict=True):
         assert last["rate_bpp"] < first["rate_bpp"]
-    # Each run leaves the weights of the other steps alone.
-    untouched = checkpoint.build(MODEL)[0].load_state_dict(weights_of(tmp_path, 1))
-    assert not untouched.missing_keys
-    assert all(
-        torch.equal(value, weights_of(tmp_path, 1)[name])
-        for name, value in fresh.state_dict().items()
-        if name.startswith("networks.2.")
-    )
+    assert [(progress.part, progress.iteration) for progress in seen if progress.part == 0] == [(0, 20)]
+    assert {progress.part for progress in seen} == {0, 1, 2, 3}
+    # Every step's log has the rate of that step alone.
+    for index in range(4):
+        heading, *rows = (job.out / f"step-{index + 1}-log.csv").read_text().splitlines()
+        assert len(rows) == RECIPE["iterations"][index] // 20
+        row = dict(zip(heading.split(","), rows[0].split(","), strict=True))
+        assert [bool(row[f"step_{i}_bpp"]) for i in range(1, 5)] == [i == index + 1 for i in range(1, 5)]
+        assert float(row["x_hat_error"]) > 0
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(photographs_uint8, tmp_path, one_thread):
-    tiles, recipe = np.stack(photographs_uint8), SeparateRecipe(**RECIPE)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    whole.mkdir(), parts.mkdir()
-    train_step(MODEL, recipe, 2, tiles, whole, log_every=5)
-    # Before the cool-down the learning rate does not depend on where the run will end.
-    train_step(MODEL, replace(recipe, iterations=[20, 60, 30, 60], cool_down=[1, 1, 1, 1]), 2, tiles, parts)
-    first = weights_of(parts, 2)
-    train_step(MODEL, recipe, 2, tiles, parts, log_every=5)
-    expected, found = weights_of(whole, 2), weights_of(parts, 2)
-    assert all(torch.equal(expected[name], found[name]) for name in expected)
-    assert any(not torch.equal(first[name], found[name]) for name in found)
-
-
-def test_a_loss_that_is_not_a_number_stops_it(photographs_uint8, tmp_path):
+def test_a_loss_that_is_not_a_number_stops_it(tiles):
     recipe = SeparateRecipe(**{**RECIPE, "learning_rate": 1e30})
-    with pytest.raises(TrainingError, match=r"step 3, iteration \d+: the rate is"):
-        train_step(MODEL, recipe, 3, np.stack(photographs_uint8), tmp_path)
+    denoiser, schedule = checkpoint.build(MODEL)
+    training = Training(make_objective(denoiser, schedule, recipe), StepPlan(recipe, 3), Tiles(tiles), 64, part=3)
+    with pytest.raises(TrainingError, match=r"iteration \d+: (the rate of step 4|the gradient's norm) is"):
+        _ = [training.advance() for _ in range(60)]
 
 
-@pytest.fixture
-def config_file(tmp_path):
-    config = {
-        "name": "small",
-        "image_size": 32,
-        "data": {"boxes_per_image": 4, "smallest_box": 40, "seed": 0},
-        "model": MODEL,
-        "recipe": RECIPE,
-    }
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+def test_a_run_can_be_shortened_in_proportion(tmp_path, job):
+    recipe = prepare(tmp_path / "small.yaml", None, tmp_path / "short", n_iterations=40).config.recipe
+    assert recipe.iterations == [4, 12, 12, 12]
+    assert recipe.cool_down == [2, 4, 4, 4]
+    assert dataclasses.replace(recipe, iterations=[1], cool_down=[1]).batch_sizes == RECIPE["batch_sizes"]
 
 
-def test_a_configuration_with_iterations_for_each_step_trains_them_separately(config_file, tmp_path, photographs_uint8):
-    folder, seen = tmp_path / "images", []
-    folder.mkdir()
-    for i, image in enumerate(photographs_uint8):
-        Image.fromarray(image).resize((80, 70)).save(folder / f"{i}.png")
-    train_from_config(config_file, folder, tmp_path / "model", seen.append, n_iterations=40)
-    model = checkpoint.load(tmp_path / "model")
-    assert model.denoiser.bounded
-    assert model.config["training"]["recipe"]["iterations"] == [4, 12, 12, 12]
-    assert seen[-1].iteration == 0  # no run came to its first row of the log
-    assert not (tmp_path / "model" / "tiles.npy").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"iterations": [1, 1]}, r"recipe.batch_sizes needs 2 entries"),
-        ({"batch_sizes": [[[5, 4]]] * 4}, "must begin at iteration 0"),
-        ({"step_shares": [1]}, r"recipe has no \['step_shares'\]"),
-    ],
-)
-def test_a_wrong_recipe_is_named(config_file, change, message):
-    config = yaml.safe_load(config_file.read_text())
-    config["recipe"] |= change
-    config_file.write_text(yaml.safe_dump(config))
-    with pytest.raises(TrainingConfigError, match=message):
-        read_config(config_file)
+def test_the_start_and_the_end_are_validated(tmp_path, job):
+    validation = {"source": f"npz:{tmp_path}/tiles.npz", "n": 2, "coded": 0}
+    config = yaml.safe_load((tmp_path / "small.yaml").read_text()) | {"validation": validation}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+    seen = []
+    job = prepare(tmp_path / "small.yaml", None, tmp_path / "out", n_iterations=40)
+    train(job, Callbacks(validated=lambda iteration, result: seen.append((iteration, result.ideal_bpp))))
+    (first, before), (last, after) = seen
+    assert (first, last) == (0, 40)
+    assert after < before
+    assert (job.out / "validation.csv").read_text().count("\n") == 3
+    assert (job.out / "pictures" / "00000040.png").exists()

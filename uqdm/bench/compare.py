@@ -74,10 +74,12 @@ def parse_selector(text: str) -> Selector:
 class Comparison:
     """What comparing two runs gave: a table with the columns of ``COMPARISON``, and what is to be known beside it.
 
-    ``only_a`` and ``only_b`` are the pictures that the other run does not have; ``notes`` say how pictures were
-    paired, and where the versions of a codec differ.
+    ``only_a`` and ``only_b`` are the pictures that found no partner; ``notes`` say how pictures were
+    paired, where the versions of a codec differ, and which columns that were asked for no pair has.
     """
 
+    dataset: str
+    fingerprint: str
     table: pd.DataFrame
     only_a: list[Key]
     only_b: list[Key]
@@ -109,10 +111,14 @@ def compare_runs(
     chosen = [parse_selector(text) if text else None for text in (select_a or select_b, select_b or select_a)]
     keys = [side.keys(selector) for side, selector in zip(sides, chosen, strict=True)]
     pairs, how = _pair(sides, keys)
-    lines = [line for name in _wanted(sides, columns) for line in _compared(name, sides, pairs)]
-    table = pd.DataFrame([{**sides[0].data, **line} for line in lines], columns=COMPARISON.names)
+    wanted = {name: list(_compared(name, sides, pairs)) for name in _wanted(sides, columns)}
+    lines = [{**sides[0].data, **line} for found in wanted.values() for line in found]
+    table = pd.DataFrame(lines, columns=COMPARISON.names)
     left = [[key for key in found if key not in {pair[side] for pair in pairs}] for side, found in enumerate(keys)]
-    return Comparison(table, left[0], left[1], [how, *_versions(sides, pairs)])
+    lacking = [f"{name}: no pair has a value on both sides" for name in columns if not wanted[name]]
+    return Comparison(
+        **sides[0].data, table=table, only_a=left[0], only_b=left[1], notes=[*how, *_versions(sides, pairs), *lacking]
+    )
 
 
 def picture_labels(keys: Sequence[Key]) -> dict[Key, str]:
@@ -212,12 +218,12 @@ def _same_images(runs: Sequence[Path], both: Sequence[pd.DataFrame]) -> tuple[st
 # ---- which pictures belong together --------------------------------------------------------------------------
 
 
-def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[tuple[Key, Key]], str]:
+def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[tuple[Key, Key]], list[str]]:
     """Pairs of pictures, and how they were found."""
     there = set(keys[1])
     same = [(key, key) for key in keys[0] if key in there]
     if same:
-        return same, "paired by codec, setting, point and reconstruction"
+        return same, ["paired by codec, setting, point and reconstruction"]
     codecs = [{key[0] for key in found} for found in keys]
     if max(map(len, codecs)) > 1:
         raise ResultsError(
@@ -228,10 +234,16 @@ def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[t
         of_b = {key[2:]: key for key in keys[1]}
         by_point = [(key, of_b[key[2:]]) for key in keys[0] if key[2:] in of_b]
         if by_point:
-            short = short_settings([keys[0][0][1], keys[1][0][1]])
-            settings = f"{short[keys[0][0][1]]} in A, {short[keys[1][0][1]]} in B"
-            return by_point, f"paired by point and reconstruction: {settings}"
-    return list(_by_rate(sides, keys)), "paired by rate: each picture of A with that of B whose mean rate is nearest"
+            return by_point, ["paired by point and reconstruction", *_only_settings(by_point)]
+    by_rate = list(_by_rate(sides, keys))
+    how = "paired by rate: each picture of A with that of B whose mean rate is nearest"
+    return by_rate, [how, *_only_settings(by_rate)]
+
+
+def _only_settings(pairs: Sequence[tuple[Key, Key]]) -> list[str]:
+    """The setting of a side that has one: names of its pictures leave out what they share."""
+    settings = [{(key[0], key[1]) for key in side} for side in zip(*pairs, strict=True)]
+    return [f"{side} is {' at '.join(*found)}" for side, found in zip("AB", settings, strict=True) if len(found) == 1]
 
 
 def _by_rate(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> Iterator[tuple[Key, Key]]:

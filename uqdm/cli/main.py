@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "decode": "uqdm.cli.decode:decode",
     "info": "uqdm.cli.info:info",
     "train": "uqdm.cli.train:train",
+    "models": "uqdm.cli.models:app",
     "codecs": "uqdm.cli.codecs:codecs",
     "doctor": "uqdm.cli.doctor:doctor",
     "bench": "uqdm.cli.bench:app",

@@ -2,32 +2,85 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from uqdm.training.job import Callbacks
     from uqdm.training.trainer import Progress
+    from uqdm.training.validation import Validated
 
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML configuration, as in config/train/", exists=True)],
-    images: Annotated[Path, typer.Option(help="Folder of photographs to train on", exists=True, file_okay=False)],
-    out: Annotated[Path, typer.Option(help="Folder for the trained model")],
+    out: Annotated[Path, typer.Option(help="Folder for the trained model, its checkpoint and its logs")],
+    images: Annotated[
+        str | None, typer.Option(help="A folder of photographs, or npz:PATH[#KEY]; overrides data.source")
+    ] = None,
     iterations: Annotated[int | None, typer.Option(help="Override the configuration's n_iterations", min=1)] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda")] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes, by Ray: they share each batch, or where steps are trained apart [all cores], take "
+            "a step each",
+            min=1,
+        ),
+    ] = None,
 ) -> None:
-    """Trains a model on a folder of photographs, on the CPU."""
-    from uqdm.progressive.tolerance import record
-    from uqdm.training.run import n_iterations_of, read_config, train_from_config
+    """Trains a model; run again, the same command goes on from the last checkpoint."""
+    from uqdm.training.job import default_workers, prepare
+    from uqdm.training.run import train as train_job
 
-    total = iterations or n_iterations_of(read_config(config))
+    job = prepare(config, images, out, n_iterations=iterations, device=device)
+    with _display(job.config.recipe.n_iterations, per_point=job.image_size == 1) as callbacks:
+        train_job(job, callbacks, workers or default_workers(job))
+    typer.echo(f"model written to {out}")
 
-    def show(progress: Progress) -> None:
-        left = progress.seconds / max(1, progress.iteration) * (total - progress.iteration)
-        rates = " ".join(f"{bpp:.3f}" for bpp in progress.step_bpp)
-        typer.echo(f"{progress.iteration}/{total}  bpp by step: {rates}  {left / 60:.1f} min left", err=True)
 
-    folder = train_from_config(config, images, out, show, n_iterations=iterations)
-    record(folder)
-    typer.echo(f"model written to {folder}")
+@contextmanager
+def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
+    """A bar with the rate on a terminal's error stream, with lines above it; elsewhere only the lines."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    from uqdm.training.job import Callbacks
+
+    unit = "bits per point" if per_point else "bpp"
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        done: dict[int | None, Progress] = {}
+
+        def progress(seen: Progress) -> None:
+            done[seen.part] = seen
+            rates = {name: rate for part in done.values() for name, rate in part.rates_bpp.items()}
+            together = replace(seen, rates_bpp=rates, iteration=sum(part.iteration for part in done.values()))
+            left = sum(part.seconds for part in done.values()) / together.iteration * (total - together.iteration)
+            bar.update(task, completed=together.iteration, description=f"{together.total_bpp:.3f} {unit}")
+            console.print(f"{_line(together, total, unit)}  gradient {seen.grad_norm:.2g}  {left / 60:.1f} min left")
+
+        def validated(iteration: int, result: Validated) -> None:
+            real = "" if result.file_bpp is None else f", files {result.file_bpp:.3f}"
+            console.print(f"{iteration}/{total}  validation: ideal {result.ideal_bpp:.3f} {unit}{real}")
+
+        def resumed(iteration: int, part: int | None) -> None:
+            of = "" if part is None else f" of step {part + 1}"
+            console.print(f"going on after iteration {iteration}{of}")
+
+        yield Callbacks(progress, validated, resumed)
+
+
+def _line(progress: Progress, total: int, unit: str) -> str:
+    """How far it is, with the rate of each step if they are few; a dash for those not trained yet."""
+    steps = " ".join("-" if math.isnan(bpp) else f"{bpp:.3f}" for bpp in progress.step_bpp)
+    by_step = f" (by step: {steps})" if progress.schedule.n_steps <= 8 else ""
+    return f"{progress.iteration}/{total}  {progress.total_bpp:.3f} {unit}{by_step}"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from uqdm.diffusion.density import bin_log_mass, bounded_log_mass
 from uqdm.diffusion.images import N_LEVELS
+from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Schedule, Step
@@ -23,13 +25,20 @@ def posterior_mean(z_t: torch.Tensor, x: torch.Tensor, step: Step) -> torch.Tens
     return step.z_weight * z_t + step.x_weight * x
 
 
-def reverse_mean(z_t: torch.Tensor, prediction: Prediction, step: Step) -> torch.Tensor:
-    """Mean of p(z_s | z_t): the forward kernel's at the clipped estimate of x."""
-    return posterior_mean(z_t, prediction.x_hat.clamp(-1, 1), step)
+def reverse_mean(z_t: torch.Tensor, prediction: Prediction, step: Step, levels: Levels = IMAGE_LEVELS) -> torch.Tensor:
+    """Mean of p(z_s | z_t): the forward kernel's at the estimate of x, clipped if the data's range is."""
+    return posterior_mean(z_t, levels.clip(prediction.x_hat), step)
 
 
 def step_bits(
-    z_s: torch.Tensor, z_t: torch.Tensor, prediction: Prediction, step: Step, window: Window | None = None
+    z_s: torch.Tensor,
+    z_t: torch.Tensor,
+    prediction: Prediction,
+    step: Step,
+    window: Window | None = None,
+    *,
+    density: str = "logistic",
+    levels: Levels = IMAGE_LEVELS,
 ) -> torch.Tensor:
     """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
 
@@ -37,32 +46,38 @@ def step_bits(
     term of eq. 6 (Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the base
     density is cut off where no x of the window can be.
     """
-    mean = reverse_mean(z_t, prediction, step)
+    mean = reverse_mean(z_t, prediction, step, levels)
     if window is None:
-        return bin_log_mass(z_s, mean, prediction.scale, step.width) / -math.log(2)
+        return bin_log_mass(z_s, mean, prediction.scale, step.width, density) / -math.log(2)
     low, high = (posterior_mean(z_t, edge, step) for edge in window.edges())
     least = step.x_weight / (2 * N_LEVELS)  # a quarter of a level: a bin that a level is in holds half of its cell
-    return bounded_log_mass(z_s, mean, prediction.scale, step.width, (low, high), least) / -math.log(2)
+    return bounded_log_mass(z_s, mean, prediction.scale, step.width, (low, high), least, density) / -math.log(2)
 
 
-def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step) -> torch.Tensor:
+def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step, levels: Levels = IMAGE_LEVELS) -> torch.Tensor:
     """Bits of x given z_0 alone, as the paper counts them: a softmax over the 256 levels of each coordinate.
 
     ``step`` is the last one. The logit of level v is -(z_0 / alpha_0 - x(v))^2 exp(-gamma_0) / 2.
     """
     centre = z_0 / step.alpha_s
-    nearest = torch.floor((centre.clamp(-1, 1) + 1) * (N_LEVELS / 2)).clamp(max=N_LEVELS - 1)
+    first, spacing = levels.like(z_0)
     # Levels further than 14 deviations away have no share that a float64 could show.
-    reach = min(N_LEVELS, math.ceil(14 * math.exp(step.gamma_s / 2) * (N_LEVELS / 2)) + 1)
-    near = nearest[..., None] + torch.arange(-reach, reach + 1, dtype=z_0.dtype, device=z_0.device)
-    logits = _level_logits(centre[..., None], near, step)
+    reach = min(N_LEVELS, math.ceil(14 * math.exp(_number(step.gamma_s) / 2) / min(levels.spacing)) + 1)
+    near = levels.nearest(centre.detach())[..., None] + torch.arange(
+        -reach, reach + 1, dtype=z_0.dtype, device=z_0.device
+    )
+    snr = _exp(-step.gamma_s)
+    logits = -0.5 * snr * (centre[..., None] - (first[..., None] + near * spacing[..., None])) ** 2
     logits = logits.masked_fill((near < 0) | (near >= N_LEVELS), -torch.inf)
-    level = torch.floor((x + 1) * (N_LEVELS / 2))
-    return (logits.logsumexp(-1) - _level_logits(centre, level, step)) / math.log(2)
+    return (logits.logsumexp(-1) + 0.5 * snr * (centre - x) ** 2) / math.log(2)
 
 
-def _level_logits(centre: torch.Tensor, level: torch.Tensor, step: Step) -> torch.Tensor:
-    return -0.5 * math.exp(-step.gamma_s) * (centre - ((2 * level + 1) / N_LEVELS - 1)) ** 2
+def _number(value: float | torch.Tensor) -> float:
+    return float(value.detach()) if isinstance(value, torch.Tensor) else value
+
+
+def _exp(value: float | torch.Tensor) -> Any:
+    return value.exp() if isinstance(value, torch.Tensor) else math.exp(value)
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,13 @@ class Transmission:
 
 @torch.inference_mode()
 def transmit(
-    denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, noise: Noise, *, around_mean: bool = False
+    denoiser: Denoiser,
+    schedule: Schedule,
+    x: torch.Tensor,
+    noise: Noise,
+    *,
+    around_mean: bool = False,
+    levels: Levels = IMAGE_LEVELS,
 ) -> Iterator[Transmission]:
     """Sends x [B, C, H, W] by universal quantization (Sec. 4.2), step by step, with shared noise.
 
@@ -99,11 +120,12 @@ def transmit(
         z_s, whole = torch.zeros_like(z_t), None
         for index in range(denoiser.n_sections(step)):
             prediction = denoiser.condition(opened, z_t, z_s, index, step)
-            offset = reverse_mean(z_t, prediction, step) if around_mean else 0.0
+            offset = reverse_mean(z_t, prediction, step, levels) if around_mean else 0.0
             k = torch.round((posterior_mean(z_t, x, step) - offset) / step.width + u)
             z_s = torch.where(section == index, (k - u) * step.width + offset, z_s)
             whole = prediction if whole is None else merge(whole, prediction, section == index)
         assert whole is not None
-        yield Transmission(step, z_t, opened.x_hat, whole, z_s, step_bits(z_s, z_t, whole, step, window))
+        bits = step_bits(z_s, z_t, whole, step, window, density=denoiser.density, levels=levels)
+        yield Transmission(step, z_t, opened.x_hat, whole, z_s, bits)
         window = None if window is None else window.after(z_t, z_s, step)
         z_t = z_s

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import torch
 
-from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
+from uqdm.diffusion.density import DENSITIES
 from uqdm.diffusion.process import posterior_mean, reverse_mean
 from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
@@ -26,14 +26,16 @@ def ancestral(
     steps: list[Step],
     uniform: Uniform,
     window: Window | None = None,
+    density: str = "logistic",
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0.
 
     ``steps`` are those that are left, ``first`` is what the denoiser begins the first of them with. Sections are
-    sampled one after the other, each given those before it. p is a logistic convolved with the step's uniform noise,
-    so a sample is the sum of one of each. With a ``window``, which is what the latents so far leave of x, the logistic
-    is cut off where no x of the window can be.
+    sampled one after the other, each given those before it. p is the base density convolved with the step's uniform
+    noise, so a sample is the sum of one of each. With a ``window``, which is what the latents so far leave of x, the
+    density (then a logistic) is cut off where no x of the window can be.
     """
+    family = DENSITIES[density]
     for i, step in enumerate(steps):
         opened = denoiser.begin(z_t, step) if i else first
         share = uniform(2 * i, z_t.shape).to(z_t.device)
@@ -44,19 +46,21 @@ def ancestral(
         for number in range(denoiser.n_sections(step)):
             found = denoiser.condition(opened, z_t, z_s, number, step)
             prediction = Prediction(found.x_hat.to(z_t), found.scale.to(z_t))
-            mean, scale = reverse_mean(z_t, prediction, step), prediction.scale * LOGISTIC_SCALE_PER_DEVIATION
-            z_s = torch.where(section == number, _logistic(mean, scale, share, bounds) + step.width * box, z_s)
+            mean, scale = reverse_mean(z_t, prediction, step), prediction.scale * family.scale_per_deviation
+            if bounds is None:
+                base = mean + scale * family.quantile(share).to(mean)
+            else:
+                base = _bounded_logistic(mean, scale, share, bounds)
+            z_s = torch.where(section == number, base + step.width * box, z_s)
         window = None if window is None else window.after(z_t, z_s, step)
         z_t = z_s
     return z_t / steps[-1].alpha_s
 
 
-def _logistic(
-    mean: torch.Tensor, scale: torch.Tensor, share: torch.Tensor, bounds: list[torch.Tensor] | None
+def _bounded_logistic(
+    mean: torch.Tensor, scale: torch.Tensor, share: torch.Tensor, bounds: list[torch.Tensor]
 ) -> torch.Tensor:
-    """The quantile of a logistic that has ``share`` of its mass, that within bounds if there are any, below it."""
-    if bounds is None:
-        return mean + scale * torch.logit(share).to(mean)
+    """The quantile of a logistic that has ``share`` of its mass within bounds below it."""
     # Seen from the side where the tail is 0, which has more digits than where it is 1.
     side = torch.where(bounds[0] + bounds[1] > 2 * mean, -1.0, 1.0)
     low, high = (torch.sigmoid((side * (bound - mean) / scale).double()) for bound in bounds)

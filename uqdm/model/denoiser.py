@@ -7,14 +7,18 @@ coordinates are independent given z_t. More of them are the project's own.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from uqdm.model.schedule import Step
+
+DENSITY_NAMES = ("logistic", "gaussian")
+"""Families of the base density; files are coded with the logistic one."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class Denoiser(nn.Module, ABC):
 
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
     """Layout of weights and latents in which the network runs best, of those in which it is exact."""
+    learns_schedule: ClassVar[bool] = False
+    """Whether a step's constants may be tensors, through which the gradient of a learned schedule flows."""
+    mixes_steps: ClassVar[bool] = False
+    """Whether one call may hold samples of different steps: a step's constants are then tensors [B, 1, 1, 1]."""
+    density: str = "logistic"
+    """Family of the base density whose deviation is predicted (:mod:`uqdm.diffusion.density`)."""
 
     bounded: bool = False
     """Whether the base density is cut off where x cannot be, given all latents up to z_t (no part of the paper)."""
@@ -112,6 +122,11 @@ def merge(first: Prediction, second: Prediction, of_second: torch.Tensor) -> Pre
     return Prediction(
         torch.where(of_second, second.x_hat, first.x_hat), torch.where(of_second, second.scale, first.scale)
     )
+
+
+def square_root(value: float | torch.Tensor) -> Any:
+    """Square root of a step's constant, which is a tensor where the schedule is learned."""
+    return value.sqrt() if isinstance(value, torch.Tensor) else math.sqrt(value)
 
 
 def zero(module: nn.Module) -> nn.Module:

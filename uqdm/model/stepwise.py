@@ -7,14 +7,13 @@ every step.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from uqdm.model.denoiser import Denoiser, Prediction, zero
+from uqdm.model.denoiser import Denoiser, Prediction, square_root, zero
 from uqdm.model.schedule import Schedule, Step
 
 SIGMA_DATA = 0.5  # deviation of image data in [-1, 1], for input and output scaling (Karras et al. 2022, Table 1)
@@ -58,6 +57,8 @@ class StepwiseDenoiser(Denoiser):
     ``widths`` and ``dilations`` have an entry for each of the steps 1..T-1.
     """
 
+    learns_schedule = True
+
     def __init__(
         self, schedule: Schedule, *, widths: Sequence[int], dilations: Sequence[Sequence[int]], channels: int = 3
     ):
@@ -82,7 +83,7 @@ class StepwiseDenoiser(Denoiser):
             return Prediction(x_hat, (base * self.log_factor.exp())[None, :, None, None].expand_as(z_t))
         # In the units of Karras et al. 2022 (Table 1): noisy data y = z / alpha with noise sd / SIGMA_DATA.
         noise = step.sigma_t / step.alpha_t
-        total = math.sqrt(SIGMA_DATA**2 + noise**2)
+        total = square_root(SIGMA_DATA**2 + noise**2)
         out = self.networks[step.index - 1](z_t.to(self.mean.dtype) / step.alpha_t / total)
         # float64 from here on: rounding x_hat to float32 would add errors of the size of the network's own.
         residual, log_factor = out.double().chunk(2, dim=1)
@@ -97,4 +98,4 @@ def base_deviation(step: Step) -> float:
     The uniform noise of the step is not part of it: p(z_s | z_t) is the base density convolved with that noise.
     """
     noise = step.sigma_t / step.alpha_t
-    return step.x_weight * noise * SIGMA_DATA / math.sqrt(SIGMA_DATA**2 + noise**2)
+    return step.x_weight * noise * SIGMA_DATA / square_root(SIGMA_DATA**2 + noise**2)

@@ -23,6 +23,11 @@ def linear_double(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
     return F.linear(x, layer.weight.double(), None if layer.bias is None else layer.bias.double())
 
 
+def softplus_from_one(x: torch.Tensor) -> torch.Tensor:
+    """softplus shifted so that 0 gives 1, for factors of a deviation."""
+    return F.softplus(x + math.log(math.e - 1))
+
+
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions with group norm and SiLU, a bias from the conditioning vector, and a skip."""
 
@@ -41,7 +46,7 @@ class ResidualBlock(nn.Module):
             self.skip_conv = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """Adds the block's output to x [B, C, H, W]; ``condition`` is [1, D], float64."""
+        """Adds the block's output to x [B, C, H, W]; ``condition`` is [1 or B, D], float64."""
         h = self.net1(x) + linear_double(condition, self.cond_proj).to(x.dtype)[:, :, None, None]
         skip = self.skip_conv(x) if hasattr(self, "skip_conv") else x
         return skip + self.net2(h)
@@ -115,6 +120,19 @@ class ScoreNetwork(nn.Module):
     ):
         super().__init__()
         e, d = embedding_dim, 4 * embedding_dim
+        self.options = {
+            "embedding_dim": e,
+            "n_blocks": n_blocks,
+            "norm_groups": norm_groups,
+            "n_attention_heads": n_attention_heads,
+            "n_channels": n_channels,
+            "dropout": dropout,
+            "attention_everywhere": attention_everywhere,
+            "fourier_features": fourier_features,
+            "learned_scale": learned_scale,
+            "gamma_min": gamma_min,
+            "gamma_max": gamma_max,
+        }
         self.embedding_dim, self.n_channels = e, n_channels
         self.fourier_features, self.learned_scale = fourier_features, learned_scale
         self.gamma_min, self.gamma_max = gamma_min, gamma_max
@@ -136,8 +154,11 @@ class ScoreNetwork(nn.Module):
             nn.GroupNorm(norm_groups, e), nn.SiLU(), zero(nn.Conv2d(e, outputs, 3, padding=1))
         )
 
-    def forward(self, z_t: torch.Tensor, gamma_t: float) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Returns eps_hat and the factor of the deviation (None if not learned), both shaped as z_t, in float64."""
+    def forward(self, z_t: torch.Tensor, gamma_t: float | torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Returns eps_hat and the factor of the deviation (None if not learned), both shaped as z_t, in float64.
+
+        ``gamma_t`` is one number for the batch, or a tensor with one for each sample.
+        """
         condition = self._condition(gamma_t)
         h = self.conv_in(self._features(z_t.to(self.conv_in.weight.dtype)))
         skips = []
@@ -153,17 +174,16 @@ class ScoreNetwork(nn.Module):
         eps_hat = out[:, : self.n_channels] + z_t
         if not self.learned_scale:
             return eps_hat, None
-        # softplus shifted so that 0 gives a factor of 1
-        return eps_hat, F.softplus(out[:, self.n_channels :] + math.log(math.e - 1))
+        return eps_hat, softplus_from_one(out[:, self.n_channels :])
 
-    def _condition(self, gamma_t: float) -> torch.Tensor:
-        """The conditioning vector, the same for a whole batch: [1, D] in float64, since it costs next to nothing."""
+    def _condition(self, gamma_t: float | torch.Tensor) -> torch.Tensor:
+        """The conditioning vector, one for the batch or for each sample: float64, since it costs next to nothing."""
         # The constants of the configuration, not the learned schedule, scale gamma.
         # Rounding to float32 first, as the weights were trained with, matters: tau counts in thousandths.
-        gamma = torch.tensor(gamma_t, dtype=torch.float32)
+        gamma = torch.as_tensor(gamma_t, dtype=torch.float32).reshape(-1, 1)
         tau = 1000 * ((gamma - self.gamma_min) / (self.gamma_max - self.gamma_min)).double()
-        angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=torch.float64)
-        h = torch.cat([angles.sin(), angles.cos()])[None].to(self.conv_in.weight.device)
+        angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=torch.float64, device=tau.device)
+        h = torch.cat([angles.sin(), angles.cos()], dim=1).to(self.conv_in.weight.device)
         for layer in self.embed_conditioning:
             h = linear_double(h, layer) if isinstance(layer, nn.Linear) else layer(h)
         return h
@@ -182,6 +202,7 @@ class UNetDenoiser(Denoiser):
 
     # With channels last, group norm sums in plain float32: up to 4 times the error, and only 5 % faster.
     memory_format = torch.contiguous_format
+    learns_schedule = mixes_steps = True
 
     def __init__(self, network: ScoreNetwork, *, forward_kernel_scale: bool = True):
         super().__init__()
@@ -194,4 +215,4 @@ class UNetDenoiser(Denoiser):
         eps_hat, factor = self.network(z_t, step.gamma_t)
         x_hat = (z_t - step.sigma_t * eps_hat) / step.alpha_t
         base = step.forward_sd if self.forward_kernel_scale else step.posterior_sd
-        return Prediction(x_hat, torch.full_like(x_hat, base) if factor is None else base * factor)
+        return Prediction(x_hat, base * (torch.ones_like(x_hat) if factor is None else factor))

@@ -1,14 +1,94 @@
-"""Models by name: those that the package ships."""
+"""Models by name: those that the package ships, and the published ones, which are fetched and kept in a cache."""
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
-from uqdm.model.checkpoint import CONFIG, CheckpointError, Model, load
+from uqdm.model import published
+from uqdm.model.checkpoint import CONFIG, WEIGHTS, CheckpointError, Model, load
 
 SHIPPED = Path(__file__).parent.parent / "pretrained"
+_PAGE = "https://huggingface.co/justuswill/UQDM"
+_ADDRESS = f"{_PAGE}/resolve/main/checkpoints"
+_CONFIGS = "https://raw.githubusercontent.com/mandt-lab/uqdm"  # they are part of the published code's repository
+_CHUNK = 1 << 20
+
+Report = Callable[[int, int | None], Any]
+"""Told how many bytes have come, and of how many if that is known."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file of a model: where it is, and the hashes that it may have (none where none is known)."""
+
+    name: str
+    address: str
+    sha256: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published model that can be fetched."""
+
+    name: str
+    about: str
+    page: str
+    licence: str
+    downloads: tuple[Download, ...]
+
+
+def _published_model(size: str, about: str, commit: str, configs: tuple[str, ...], *weights: str) -> Known:
+    name = f"uqdm-{size}"
+    downloads = (
+        Download(published.CONFIG, f"{_CONFIGS}/{commit}/checkpoints/{name}/config.json", configs),
+        Download(published.WEIGHTS, f"{_ADDRESS}/{name}/checkpoint.pt", weights),
+    )
+    return Known(name, f"ImageNet64, T = 4, {about} (Yang et al. 2025)", _PAGE, "none stated", downloads)
+
+
+KNOWN = {
+    known.name: known
+    for known in (
+        _published_model(
+            "tiny",
+            "167,495 parameters",
+            "34fd00179ec8e8ed2bc4a65b9bd1afdc47b72cbc",
+            (  # with and without an option of the published coder's
+                "02666f5297cf0ff1585b08c746687aa5c3eb507ed5a0a87e03c2a5d3964e3e99",
+                "f14306086c4a859f8b76d084d4ab774f7578141ca772236586aead6ec11581de",
+            ),
+            "52644fcb40135471a2d2b526ea67ccb888425b472e8f889117fbee0ede428637",
+        ),
+        _published_model(
+            "small",
+            "2.2 million parameters",
+            "725df30bbc4ab238e456ea2b6368352e14660556",
+            ("b17eaff9b6d790badc4e22decd5547461e0ebcf3d127f8e3cb110c59b3773c86",),
+        ),
+        _published_model(
+            "medium",
+            "122 million parameters",
+            "725df30bbc4ab238e456ea2b6368352e14660556",
+            ("790e73b9eec748caeaff94fcae4fddf6f994f6f8bf1e3789806cafead3b32971",),
+        ),
+        _published_model(
+            "big",
+            "238 million parameters",
+            "725df30bbc4ab238e456ea2b6368352e14660556",
+            ("856d3a5881eb05621fb002389aaa0f88cdc81511999a19f23f275e4166b34792",),
+        ),
+    )
+}
+"""Models that are not shipped, by name."""
 
 
 def shipped_names() -> list[str]:
@@ -16,20 +96,108 @@ def shipped_names() -> list[str]:
     return sorted(folder.parent.name for folder in SHIPPED.glob(f"*/{CONFIG}"))
 
 
+def cached_folder(name: str) -> Path:
+    """Where a fetched model is kept: below ``UQDM_CACHE``, else ``~/.cache/uqdm``."""
+    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
+    return root / "models" / name
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder of a shipped model, or of a known one that has been fetched; None if it is not here."""
+    if name in shipped_names():
+        return SHIPPED / name
+    folder = cached_folder(name)
+    return folder if name in KNOWN and is_model(folder) else None
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model's configuration and weights."""
+    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, published.WEIGHTS))
+
+
 def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of a shipped model or of a path; raises :class:`uqdm.model.checkpoint.CheckpointError`."""
-    if str(name_or_path) in shipped_names():
-        return SHIPPED / str(name_or_path)
+    """The folder of a shipped or fetched model, or of a path; raises :class:`uqdm.model.files.CheckpointError`."""
+    name = str(name_or_path)
+    folder = folder_of(name)
+    if folder is not None:
+        return folder
     if Path(name_or_path).is_dir():
         return Path(name_or_path)
-    near = difflib.get_close_matches(str(name_or_path), shipped_names(), n=1)
+    if name in KNOWN:
+        raise CheckpointError(f"model {name} is not here yet: fetch it by `uqdm models get {name}`")
+    names = [*shipped_names(), *KNOWN]
+    near = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
-    raise CheckpointError(
-        f"no model {str(name_or_path)!r}{hint}: it is neither a folder nor shipped; "
-        f"shipped models: {', '.join(shipped_names())}"
-    )
+    raise CheckpointError(f"no model {name!r}{hint}: it is neither a folder nor known; known: {', '.join(names)}")
 
 
 def load_named(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Model:
     """Loads a model by name or path (see :func:`uqdm.model.checkpoint.load`)."""
     return load(find(name_or_path), weights)
+
+
+def fetch(
+    name: str, source: str | os.PathLike[str] | None = None, report: Report = lambda done, total: None
+) -> dict[str, str]:
+    """Puts a known model into the cache, and returns the SHA-256 of each of its files.
+
+    ``source`` is a folder that already holds the files, or an address of one, instead of the public addresses. What is
+    known to hash otherwise is refused, and so is what cannot be loaded; nothing is left of it. Raises
+    :class:`uqdm.model.files.CheckpointError`.
+    """
+    if name not in KNOWN:
+        raise CheckpointError(f"no model {name!r} to fetch; there are: {', '.join(KNOWN)}")
+    target = cached_folder(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
+        folder = Path(temporary) / name
+        folder.mkdir()
+        hashes = {item.name: _fetch_file(item, source, folder / item.name, report) for item in KNOWN[name].downloads}
+        load(folder)  # what it takes for a whole model: refuse anything else now
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(folder, target)
+    return hashes
+
+
+def _fetch_file(item: Download, source: str | os.PathLike[str] | None, file: Path, report: Report) -> str:
+    address = item.address if source is None else _below(source, item.name)
+    digest = hashlib.sha256()
+    try:
+        with _open(address) as stream, file.open("wb") as sink:
+            total = _length(stream)
+            while data := stream.read(_CHUNK):
+                sink.write(data)
+                digest.update(data)
+                report(sink.tell(), total)
+            if total not in (None, sink.tell()):
+                raise OSError(f"it ends after {sink.tell()} of {total} bytes")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{address}: cannot be read ({error}); download {item.name} by other means into a folder, and name that "
+            "folder with --from"
+        ) from error
+    if item.sha256 and digest.hexdigest() not in item.sha256:
+        known = " or ".join(item.sha256)
+        raise CheckpointError(f"{address}: its SHA-256 is {digest.hexdigest()}, not {known}: it is another file")
+    return digest.hexdigest()
+
+
+def _length(stream: Any) -> int | None:
+    """Bytes that a server has announced."""
+    announced = stream.headers.get("Content-Length") if hasattr(stream, "headers") else None
+    return int(announced) if announced else None
+
+
+def _below(source: str | os.PathLike[str], name: str) -> str:
+    text = str(source)
+    return f"{text.rstrip('/')}/{name}" if "://" in text else str(Path(text).expanduser() / name)
+
+
+def _open(address: str) -> IO[bytes]:
+    if "://" not in address:
+        return Path(address).open("rb")
+    if not address.startswith(("https://", "http://", "file://")):
+        raise ValueError("only https, http and file addresses are read")
+    request = urllib.request.Request(address, headers={"User-Agent": "uqdm"})
+    return urllib.request.urlopen(request, timeout=60)  # type: ignore[no-any-return]

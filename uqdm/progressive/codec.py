@@ -89,16 +89,14 @@ class UQDMCodec(Codec):
         n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
-            steps = cost.decoding_steps(self._model.n_steps, picture.step, picture.reconstruction)
-            macs = n_tiles * sum(self._call_macs[index] for index in steps)
+            calls = len(cost.opened_steps(self._model.n_steps, picture.step, picture.reconstruction))
+            macs = n_tiles * cost.picture_macs(self._step_macs, picture.step, picture.reconstruction)
             milliseconds = 1e3 * picture.seconds
-            yield Reconstruction(
-                point, picture.reconstruction, picture.image_uint8, milliseconds, calls=len(steps), macs=macs
-            )
+            yield Reconstruction(point, picture.reconstruction, picture.image_uint8, milliseconds, calls, macs)
 
     @functools.cached_property
-    def _call_macs(self) -> tuple[int, ...]:
-        return cost.call_macs(self._model.model)
+    def _step_macs(self) -> tuple[cost.StepMacs, ...]:
+        return cost.step_macs(self._model.model)
 
     @property
     def _reconstructions(self) -> tuple[str, ...]:

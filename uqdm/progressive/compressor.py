@@ -58,6 +58,18 @@ def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", de
     return UQDM(load_named(name_or_path, weights), device)
 
 
+def check_codable(model: Model) -> None:
+    """Raises ValueError for models that are no codecs: files hold images, uniform noise and logistic densities."""
+    reasons = {
+        "it is of points, not of images": model.image_size == 1,
+        f"its process is {model.process}, not uniform": model.process != "uniform",
+        f"its density is {model.denoiser.density}, not logistic": model.denoiser.density != "logistic",
+    }
+    found = [reason for reason, holds in reasons.items() if holds]
+    if found:
+        raise ValueError(f"model {model.name} cannot code files: {'; '.join(found)}")
+
+
 class UQDM:
     """Compresses uint8 images [H, W, 3] of any size to files of their own, and decodes prefixes of them.
 
@@ -72,6 +84,7 @@ class UQDM:
     def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
+        check_codable(model)
         self.model, self.device, self.overlap = model, device, overlap
         self._always_double = precision == "float64"
         self._predictors: dict[bool, Predictor] = {}

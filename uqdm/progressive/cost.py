@@ -1,13 +1,16 @@
 """What pictures cost in calls of the network and in multiply-accumulates.
 
-One convention: what one more picture takes. Step 0 sees nothing but a seed, so its outputs are kept between pictures
-and never counted, as they are in no measured time. Every other step is one call. Tiles of an image go through
-the network side by side: they multiply the multiply-accumulates, and not the calls.
+One convention: what one more picture takes. Opening step 0 needs nothing but a seed, so what it gives is kept between
+pictures and never counted, as it is in no measured time. Opening any other step is one call of the network; the heads
+of the step's sections belong to that call, and their multiply-accumulates are counted with it. Tiles of an image go
+through the network side by side: they multiply the multiply-accumulates, and not the calls.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -18,8 +21,16 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Step
 
 
+@dataclass(frozen=True)
+class StepMacs:
+    """Multiply-accumulates of a step for one tile: of opening it, and of predicting all of its sections."""
+
+    opening: int
+    sections: int
+
+
 def encoding_steps(n_steps: int) -> range:
-    """The steps whose network is called to encode an image with all ``n_steps`` steps T.
+    """The steps that are opened to encode an image with all ``n_steps`` steps T.
 
     >>> len(encoding_steps(4))
     3
@@ -27,34 +38,60 @@ def encoding_steps(n_steps: int) -> range:
     return range(1, n_steps)
 
 
-def decoding_steps(n_steps: int, step: int | None, reconstruction: str) -> range:
-    """The steps whose network is called to decode the picture after ``step`` 0..T, or the lossless one (None).
+def opened_steps(n_steps: int, step: int | None, reconstruction: str) -> range:
+    """The steps that are opened to decode the picture after ``step`` 0..T, or the lossless one (None).
 
-    The denoised picture needs the prediction of the step that comes next; the sampled ones need all that are left.
+    The denoised picture needs the step that comes next; the sampled ones need all that are left.
 
-    >>> [len(decoding_steps(4, step, "denoise")) for step in (0, 1, 2, 3, 4, None)]
+    >>> [len(opened_steps(4, step, "denoise")) for step in (0, 1, 2, 3, 4, None)]
     [0, 1, 2, 3, 3, 3]
-    >>> [len(decoding_steps(4, step, "flow")) for step in (0, 1, 2, 3, 4, None)]
+    >>> [len(opened_steps(4, step, "flow")) for step in (0, 1, 2, 3, 4, None)]
     [3, 3, 3, 3, 3, 3]
     """
     last = step if step is not None and reconstruction == "denoise" else n_steps
     return range(1, min(last + 1, n_steps))
 
 
-def call_macs(model: Model) -> tuple[int, ...]:
-    """Multiply-accumulates of a call for one tile, by step (see :func:`multiply_accumulates`)."""
+def predicted_steps(n_steps: int, step: int | None, reconstruction: str) -> range:
+    """The steps of which all sections are predicted to decode that picture: those decoded, and those sampled.
+
+    >>> [len(predicted_steps(4, step, "denoise")) for step in (0, 1, 2, 3, 4, None)]
+    [0, 1, 2, 3, 4, 4]
+    >>> len(predicted_steps(4, 1, "flow")), len(predicted_steps(4, 1, "ancestral"))
+    (1, 4)
+    """
+    return range(n_steps if step is None or reconstruction == "ancestral" else step)
+
+
+def picture_macs(steps: Sequence[StepMacs], step: int | None, reconstruction: str) -> int:
+    """Multiply-accumulates for one tile of the picture after ``step``, or of the lossless one (None).
+
+    >>> picture_macs([StepMacs(7, 1), StepMacs(10, 2), StepMacs(10, 2)], 1, "denoise")
+    11
+    """
+    opened = opened_steps(len(steps), step, reconstruction)
+    predicted = predicted_steps(len(steps), step, reconstruction)
+    return sum(steps[index].opening for index in opened) + sum(steps[index].sections for index in predicted)
+
+
+def step_macs(model: Model) -> tuple[StepMacs, ...]:
+    """Multiply-accumulates by step (see :func:`multiply_accumulates`)."""
     network = copy.deepcopy(model.denoiser).to("meta")  # shapes alone: nothing is computed, and no device matters
     return tuple(multiply_accumulates(network, step, model.image_size) for step in model.schedule.steps())
 
 
-def multiply_accumulates(denoiser: Denoiser, step: Step, image_size: int) -> int:
-    """Multiply-accumulates of convolutions, linear layers and attention products in a call for one tile.
+def multiply_accumulates(denoiser: Denoiser, step: Step, image_size: int) -> StepMacs:
+    """Multiply-accumulates of convolutions, linear layers and attention products in a step for one tile.
 
     Nothing else is counted: no norms, activations, softmax or additions. ``denoiser`` is best on the device ``meta``.
     """
     weights = next(denoiser.parameters())
     z_t = torch.zeros(1, 3, image_size, image_size, device=weights.device, dtype=weights.dtype)
     # Fused attention has kernels that the counter does not know, and would leave out: two thirds of uqdm-tiny.
-    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        denoiser(z_t, step)
-    return int(counter.get_total_flops()) // 2
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False) as opening:
+            opened = denoiser.begin(z_t, step)
+        with FlopCounterMode(display=False) as sections:
+            for number in range(denoiser.n_sections(step)):
+                denoiser.condition(opened, z_t, z_t, number, step)
+    return StepMacs(int(opening.get_total_flops()) // 2, int(sections.get_total_flops()) // 2)

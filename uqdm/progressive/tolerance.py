@@ -59,12 +59,13 @@ def _kept(model: Model) -> list[StepTolerance]:
     with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, nothing else
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
-        temporary.write_text(json.dumps(_to_data(measured)))
+        temporary.write_text(json.dumps(to_data(measured)))
         os.replace(temporary, file)
     return measured
 
 
-def _to_data(tolerances: list[StepTolerance]) -> list[dict[str, float]]:
+def to_data(tolerances: list[StepTolerance]) -> list[dict[str, float]]:
+    """Tolerances as they stand in a model's configuration."""
     return [{"x_hat": item.x_hat, "log2_scale": item.log2_scale} for item in tolerances]
 
 
@@ -75,7 +76,7 @@ def _from_data(data: Any) -> list[StepTolerance]:
 def record(folder: Path) -> None:
     """Measures a model of the project's own, and writes what was found into its configuration."""
     model = load(folder)
-    write_config(folder, {**model.config, "tolerance": _to_data(measure(model))})
+    write_config(folder, {**model.config, "tolerance": to_data(measure(model))})
 
 
 def measure(model: Model) -> list[StepTolerance]:

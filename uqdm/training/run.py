@@ -1,132 +1,134 @@
-"""Training by a configuration file: reads and checks it, trains, and writes the model folder."""
+"""A training run by a configuration: from its data to a model folder, with checkpoints and logs on the way."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import yaml
+from torch import nn
 
-from uqdm.model import checkpoint
-from uqdm.model.denoiser import Denoiser
-from uqdm.training.data import random_tiles
-from uqdm.training.separate import SeparateRecipe, train_separately
-from uqdm.training.trainer import Progress, Recipe, TrainingError, train
+from uqdm.model.checkpoint import Model
+from uqdm.training import state
+from uqdm.training.data import open_source
+from uqdm.training.job import Callbacks, Job, prepare, start_objective, write_model
+from uqdm.training.logs import Logs
+from uqdm.training.objective import Objective
+from uqdm.training.recipe import Recipe, SeparateRecipe
+from uqdm.training.trainer import Progress, Training, TrainingError
+from uqdm.training.validation import is_finite, pictures, validate, validation_images
 
-KEYS = {"name", "image_size", "data", "model", "recipe"}
-
-
-class TrainingConfigError(ValueError):
-    """A training configuration is wrong. The message names the file and the key."""
-
-
-def read_config(file: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads and checks a YAML configuration (see ``config/train/``). Raises :class:`TrainingConfigError`."""
-    try:
-        config = yaml.safe_load(Path(file).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingConfigError(f"{file}: not valid YAML ({error})") from error
-    if not isinstance(config, dict) or config.keys() != KEYS:
-        found = sorted(config) if isinstance(config, dict) else type(config).__name__
-        raise TrainingConfigError(f"{file}: expected the keys {', '.join(sorted(KEYS))}; found {found}")
-    recipe = _recipe(file, config)
-    n_steps = config["model"]["schedule"]["n_steps"]
-    if isinstance(recipe, SeparateRecipe):
-        if len(recipe.iterations) != n_steps:
-            raise TrainingConfigError(f"{file}: recipe.iterations needs {n_steps} entries, one for each step")
-        return config
-    for key in ("step_shares", "batch_sizes", "crop_sizes"):
-        if len(getattr(recipe, key)) != n_steps:
-            raise TrainingConfigError(f"{file}: recipe.{key} needs {n_steps} entries, one for each step")
-    if abs(sum(recipe.step_shares) - 1) > 1e-9:
-        raise TrainingConfigError(f"{file}: recipe.step_shares must sum to 1, not {sum(recipe.step_shares)}")
-    return config
-
-
-def _recipe(file: str | os.PathLike[str], config: dict[str, Any]) -> Recipe | SeparateRecipe:
-    """The recipe; one with ``iterations`` for each step trains the steps separately."""
-    kind = SeparateRecipe if "iterations" in config["recipe"] else Recipe
-    known = {item.name for item in fields(kind)}
-    unknown = config["recipe"].keys() - known
-    if unknown:
-        raise TrainingConfigError(f"{file}: recipe has no {sorted(unknown)}; it takes {', '.join(sorted(known))}")
-    try:
-        return kind(**config["recipe"])
-    except (TypeError, TrainingError) as error:
-        raise TrainingConfigError(f"{file}: recipe: {error}") from error
+CHECKPOINT = "checkpoint.safetensors"
+PICTURED = 4  # validation images on a sheet of pictures
 
 
 def train_from_config(
     config_file: str | os.PathLike[str],
-    images: str | os.PathLike[str],
+    images: str | os.PathLike[str] | None,
     out: str | os.PathLike[str],
-    report: Callable[[Progress], Any] = lambda progress: None,
-    report_every: int = 500,
-    n_iterations: int | None = None,
+    report: Callable[[Progress], Any] | None = None,
+    **overrides: Any,
 ) -> Path:
-    """Trains on the folder ``images`` and writes the model to the folder ``out``, with ``log.csv`` beside it.
+    """Trains by a configuration file in this process and writes the model to the folder ``out``; returns it.
 
-    With a :class:`~uqdm.training.separate.SeparateRecipe` there is a log and a state for each step instead, and what
-    an earlier run left in ``out`` is continued.
-
-    ``n_iterations`` overrides the recipe's. The folder must not hold a model yet. Returns the folder.
+    ``images`` and ``overrides`` are those of :func:`uqdm.training.job.prepare`; see :func:`train`.
     """
-    config, target = read_config(config_file), Path(out)
-    if n_iterations is not None:
-        _shorten(config["recipe"], n_iterations)
-    if (target / checkpoint.WEIGHTS).exists():
-        raise TrainingError(f"{target}: a model is there already; name another folder")
-    recipe = _recipe(config_file, config)
-    tiles = random_tiles(images, config["image_size"], **config["data"])
-    if isinstance(recipe, SeparateRecipe):
-        target.mkdir(parents=True, exist_ok=True)
-        averaged = train_separately(config["model"], recipe, tiles, target, os.cpu_count() or 1, report)
-        return _save(target, config, tiles, averaged)
-    torch.manual_seed(recipe.seed)
-    denoiser, schedule = checkpoint.build(config["model"])
-    denoiser = denoiser.to(memory_format=torch.channels_last)
-    target.mkdir(parents=True, exist_ok=True)
-    with (target / "log.csv").open("w", newline="") as log:
-        rows = csv.writer(log)
-        rows.writerow(["iteration", "seconds", *(f"step_{i + 1}_bpp" for i in range(schedule.n_steps))])
-
-        def on_progress(progress: Progress) -> None:
-            rows.writerow([progress.iteration, f"{progress.seconds:.1f}", *(f"{v:.4f}" for v in progress.step_bpp)])
-            log.flush()
-            report(progress)
-
-        averaged = train(denoiser, schedule, tiles, recipe, on_progress, report_every)
-    return _save(target, config, tiles, averaged)
+    train(prepare(config_file, images, out, **overrides), Callbacks() if report is None else Callbacks(progress=report))
+    return Path(out)
 
 
-def n_iterations_of(config: dict[str, Any]) -> int:
-    """Iterations of a configuration, those of all steps together."""
-    recipe = config["recipe"]
-    return sum(recipe["iterations"]) if "iterations" in recipe else recipe["n_iterations"]
+def train(job: Job, callbacks: Callbacks, n_workers: int = 1) -> None:
+    """Trains, and writes the model to the job's folder, with logs beside it.
+
+    Where the folder holds a checkpoint of the same configuration, training goes on from there, bit for bit on a CPU.
+    """
+    job.out.mkdir(parents=True, exist_ok=True)
+    if isinstance(job.config.recipe, SeparateRecipe):
+        from uqdm.training.separate import train_steps
+
+        train_steps(job, n_workers, callbacks)
+    elif n_workers > 1:
+        from uqdm.training.parallel import train_in_parallel
+
+        train_in_parallel(job, n_workers, callbacks)
+    else:
+        run(job, callbacks)
 
 
-def _shorten(recipe: dict[str, Any], n_iterations: int) -> None:
-    """Sets the number of iterations; of separately trained steps in proportion, with their cool-downs."""
-    if "iterations" not in recipe:
-        recipe["n_iterations"] = n_iterations
+def run(
+    job: Job,
+    callbacks: Callbacks,
+    *,
+    worker: int = 0,
+    n_workers: int = 1,
+    wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
+) -> None:
+    """Trains to the end in this process; as one of several workers, the first of which writes everything."""
+    recipe, file = job.config.recipe, job.out / CHECKPOINT
+    assert isinstance(recipe, Recipe)
+    source = open_source(job.config.data, job.image_size)
+    validator = Validator(job, callbacks)
+    shape = {"device": job.device, "worker": worker, "n_workers": n_workers}
+    training = Training(start_objective(job), recipe, source, job.image_size, **shape, wrap=wrap)  # type: ignore[arg-type]
+    if file.is_file():
+        state.restore(training, job.identity, file)
+        callbacks.resumed(training.iteration, None)
+    if worker > 0:
+        while training.iteration < recipe.n_iterations:
+            training.advance()
         return
-    share = n_iterations / sum(recipe["iterations"])
-    for key in ("iterations", "cool_down"):
-        recipe[key] = [max(1, round(share * count)) for count in recipe[key]]
+    with Logs(job.out, training.objective.schedule.n_steps, training.iteration) as logs:
+        if training.iteration == 0:
+            validator.validate(averaged(job, training), 0, logs)
+        while training.iteration < recipe.n_iterations:
+            progress = training.advance()
+            is_last = progress.iteration == recipe.n_iterations
+            if progress.iteration % job.config.output.report_every == 0:
+                logs.progress(progress)
+                callbacks.progress(progress)
+            if is_last or validator.is_due(progress.iteration):
+                validator.validate(averaged(job, training), progress.iteration, logs)
+            if is_last or progress.iteration % job.config.output.pictures_every == 0:
+                validator.picture(averaged(job, training), progress.iteration, logs)
+            if is_last or progress.iteration % job.config.output.checkpoint_every == 0:
+                state.save(training, job.identity, file)
+    training.feed.close()
+    averages = training.averages.module
+    write_model(job, averages.denoiser, averages.schedule.fixed(), len(source))
 
 
-def _save(target: Path, config: dict[str, Any], tiles: np.ndarray, averaged: Denoiser) -> Path:
-    model = {"image_size": config["image_size"], **config["model"], "training": _provenance(config, tiles)}
-    checkpoint.save(target, json.loads(json.dumps(model)), averaged, half=True)
-    return target
+def averaged(job: Job, training: Training) -> Model:
+    """The averaged weights and schedule as they stand."""
+    averages = training.averages.module
+    return job.as_model(averages.denoiser, averages.schedule.fixed())
 
 
-def _provenance(config: dict[str, Any], tiles: np.ndarray) -> dict[str, Any]:
-    return {"recipe": config["recipe"], "data": config["data"], "n_tiles": len(tiles), "torch": torch.__version__}
+class Validator:
+    """Measures models under training by the configuration's ``validation``; does nothing without one."""
+
+    def __init__(self, job: Job, callbacks: Callbacks):
+        self._job, self._callbacks, self._wanted = job, callbacks, job.config.validation
+        self._images_uint8 = np.empty(0)
+        if self._wanted is not None:
+            self._images_uint8 = validation_images(self._wanted.source, self._wanted.n, job.image_size)
+
+    def is_due(self, iteration: int) -> bool:
+        """Whether to validate after an iteration."""
+        return self._wanted is not None and iteration % self._wanted.every == 0
+
+    def validate(self, model: Model, iteration: int, logs: Logs) -> None:
+        """Measures rates and files; raises where they are no numbers, or files don't decode."""
+        if self._wanted is None:
+            return
+        result = validate(model, self._images_uint8, self._wanted.coded, device=self._job.device)
+        if not is_finite(result):
+            raise TrainingError(f"iteration {iteration}: the validation rate is {result.ideal_bpp}")
+        logs.validated(iteration, result)
+        self._callbacks.validated(iteration, result)
+
+    def picture(self, model: Model, iteration: int, logs: Logs) -> None:
+        """Draws estimates and samples."""
+        if self._wanted is not None and self._job.image_size > 1:
+            logs.picture(iteration, pictures(model, self._images_uint8[:PICTURED], device=self._job.device))

@@ -1,28 +1,30 @@
-"""A small trainer for the steps of a model whose schedule is fixed.
-
-The objective is the rate of the steps (Sec. 4.3, Yang et al. 2025): each iteration draws one step, sends random
-crops through the forward process down to it, and takes a gradient step on the bits that it would cost.
-"""
+"""One iteration after the other: draws a batch, lowers its rate, averages the weights, and stops when it must."""
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from uqdm.diffusion.images import to_data
-from uqdm.diffusion.process import transmit
+from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.model.denoiser import Denoiser
-from uqdm.model.schedule import Schedule, Step
-from uqdm.training.data import random_crops
-from uqdm.training.losses import step_losses
+from uqdm.model.learned_schedule import LearnedSchedule
+from uqdm.model.schedule import Schedule
+from uqdm.training.averages import Averages
+from uqdm.training.data import Feed, Source, Tiles
+from uqdm.training.objective import Objective, Rates, Weights
+from uqdm.training.recipe import Plan, Recipe, SeparateRecipe
+
+AHEAD = 2  # batches of slow sources that are read while the network works
+MAX_GAMMA = 30.0
+MIN_WIDTH = 2.0**-16
+"""Narrower steps of a learned schedule than this would overflow the coder's lattice."""
 
 
 class TrainingError(ValueError):
@@ -30,55 +32,194 @@ class TrainingError(ValueError):
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train. Lists have an entry for each step of the schedule."""
+class Batch:
+    """The samples of one iteration, uint8 [b, H, W, C]: this worker's part of ``n`` in all."""
 
-    n_iterations: int
-    step_shares: list[float]
-    """Probability that an iteration trains the step."""
-    batch_sizes: list[int]
-    crop_sizes: list[int]
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.01
-    warm_up: int = 100
-    clip_norm: float = 1.0
-    ema_decay: float = 0.999
-    seed: int = 0
-    bfloat16: bool = True
-    betas: tuple[float, float] = field(default=(0.9, 0.99))
-
-    def rate_at(self, iteration: int) -> float:
-        """Learning rate: linear warm-up, then a cosine down to 2 %."""
-        warm = min(1.0, (iteration + 1) / self.warm_up)
-        return self.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * iteration / self.n_iterations)))
+    images_uint8: np.ndarray
+    n: int
+    rows: slice
+    """Where the part lies in the whole."""
+    steps: int | np.ndarray | None
+    """What is trained, of all n samples: see :meth:`uqdm.training.objective.Objective.forward`."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a callback sees: running means of the rate of each step, in bits per pixel."""
+    """What a callback sees. Rates are running means in bits per pixel (see ``Rates``); nan where not seen yet."""
 
     iteration: int
     seconds: float
-    step_bpp: list[float]
+    rates_bpp: dict[str, float]
+    grad_norm: float
+    learning_rate: float
+    schedule: Schedule
+    part: int | None = None
+    """The step that the run is about, where it is about one alone."""
+
+    @property
+    def step_bpp(self) -> list[float]:
+        """Rate of each step."""
+        return [self.rates_bpp.get(f"step_{i + 1}", math.nan) for i in range(self.schedule.n_steps)]
+
+    @property
+    def total_bpp(self) -> float:
+        """All that is known of the rate of an image."""
+        steps = [self.rates_bpp["steps"]] if "steps" in self.rates_bpp else self.step_bpp
+        ends = [self.rates_bpp[name] for name in ("prior", "last_stage") if name in self.rates_bpp]
+        return sum(rate for rate in (*steps, *ends) if not math.isnan(rate))
 
 
-class Ema:
-    """Exponential moving average of the parameters, each advanced only when it was trained."""
+class Training:
+    """A training run: all that a checkpoint holds, and how it advances by an iteration.
 
-    def __init__(self, module: Denoiser, decay: float):
-        self.decay = decay
-        self.module = copy.deepcopy(module)
-        self.module.requires_grad_(False)
-        self.updates: dict[str, int] = {}
+    With several workers each has one of these, with the same random streams; each takes its part of every batch.
+    ``part`` is the step, where a run is about one alone. ``wrap`` makes the module that computes the loss of the
+    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for trials that
+    end by the clock.
+    """
 
-    @torch.no_grad()
-    def update(self, module: nn.Module) -> None:
-        """Takes in the parameters that have a gradient; warms up as (1 + n) / (10 + n)."""
-        averages = dict(self.module.named_parameters())
-        for name, value in module.named_parameters():
-            if value.grad is not None:
-                n = self.updates[name] = self.updates.get(name, 0) + 1
-                averages[name].lerp_(value, 1 - min(self.decay, (1 + n) / (10 + n)))
+    def __init__(
+        self,
+        objective: Objective,
+        plan: Plan,
+        source: Source,
+        image_size: int,
+        *,
+        device: str = "cpu",
+        worker: int = 0,
+        n_workers: int = 1,
+        part: int | None = None,
+        wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
+    ):
+        self.objective = objective.to(device)
+        self.plan, self.source, self.image_size, self.device = plan, source, image_size, torch.device(device)
+        learning, (data_seed, noise_seed) = plan.learning, plan.seeds
+        self.worker, self.n_workers, self.part = worker, n_workers, part
+        groups: list[dict[str, Any]] = [{"params": list(self.objective.denoiser.parameters())}]
+        if self.objective.schedule.is_learned:  # not decayed: its zero means nothing
+            groups.append({"params": list(self.objective.schedule.parameters()), "weight_decay": 0.0})
+        self.optimizer = torch.optim.AdamW(
+            groups,
+            lr=learning.learning_rate,
+            betas=learning.betas,
+            weight_decay=learning.weight_decay,
+        )
+        self.averages = Averages(self.objective, learning.ema_decay)
+        self.noise = torch.Generator(self.device).manual_seed(noise_seed)
+        torch.manual_seed(noise_seed)  # dropout
+        self.iteration, self.seconds, self.rate_factor = 0, 0.0, 1.0
+        self.means: dict[str, float] = {}
+        self.start_feed(np.random.default_rng(data_seed))
+        self.objective.train()
+        if learning.compile:
+            self.objective.denoiser.compile()
+        self._loss = wrap(self.objective)
+
+    def start_feed(self, rng: np.random.Generator) -> None:
+        """Draws batches from the present iteration on with ``rng``."""
+        self.feed = Feed(self._draw, rng, self.iteration, ahead=AHEAD if self.source.is_slow else 0)
+
+    # ---- an iteration ---------------------------------------------------------------------------------------
+
+    def advance(self) -> Progress:
+        """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
+        began = time.monotonic()
+        batch = self.feed.next()
+        learning_rate = self.rate_factor * self.plan.rate_at(self.iteration)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, rates = self._loss(*self._inputs(batch))
+        self._check_loss(loss, batch)
+        loss.backward()
+        grad_norm = float(nn.utils.clip_grad_norm_(self.objective.parameters(), self.plan.learning.clip_norm))
+        if not math.isfinite(grad_norm):
+            raise TrainingError(f"iteration {self.iteration}: the gradient's norm is {grad_norm}; {_REMEDY}")
+        self.optimizer.step()
+        self._check_schedule()
+        self.averages.update(self.objective)
+        for name, rate in self._of_all_workers(rates).items():
+            self.means[name] = _running(self.means.get(name, math.nan), rate)
+        self.iteration += 1
+        self.seconds += time.monotonic() - began
+        schedule = self.objective.schedule.fixed()
+        means = dict(self.means)
+        return Progress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.part)
+
+    def _draw(self, rng: np.random.Generator, iteration: int) -> Batch:
+        choice = self.plan.choose(iteration, self.objective.schedule.n_steps, rng)
+        plan = self.source.plan(choice.n, choice.size or self.image_size, rng)
+        rows = slice(self.worker * choice.n // self.n_workers, (self.worker + 1) * choice.n // self.n_workers)
+        return Batch(self.source.load(plan[rows]), choice.n, rows, choice.steps)
+
+    def _inputs(self, batch: Batch) -> tuple[Any, ...]:
+        x = self.objective.levels.to_data(batch.images_uint8).to(self.device)
+        height, width, channels = batch.images_uint8.shape[1:]
+
+        def blank() -> torch.Tensor:  # in the memory order of x; of all workers' samples, so that streams stay alike
+            return torch.empty((batch.n, height, width, channels), device=self.device).permute(0, 3, 1, 2)
+
+        n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.objective.schedule.n_steps
+        noise = self.objective.draw(blank, n_noises, self.noise)
+        mine = noise if self.n_workers == 1 else noise.rows(batch.rows)
+        extra = Weights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
+        if isinstance(batch.steps, np.ndarray):
+            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), extra
+        return x, mine, batch.steps, extra
+
+    def _of_all_workers(self, rates: Rates) -> dict[str, float]:
+        """Means over the workers; some may not have had samples of some steps."""
+        if self.n_workers == 1:
+            return {name: float(rate) for name, rate in rates.items()}
+        names = [
+            "prior",
+            "steps",
+            "last_stage",
+            "x_hat_error",
+            *(f"step_{i + 1}" for i in range(self.objective.schedule.n_steps)),
+        ]
+        sums = torch.tensor([[float(rates.get(name, 0.0)), float(name in rates)] for name in names], device=self.device)
+        torch.distributed.all_reduce(sums)
+        return {name: total / count for name, (total, count) in zip(names, sums.tolist(), strict=True) if count}
+
+    # ---- reasons to stop ------------------------------------------------------------------------------------
+
+    def _check_loss(self, loss: torch.Tensor, batch: Batch) -> None:
+        if not torch.isfinite(loss):
+            what = f"the rate of step {batch.steps + 1}" if isinstance(batch.steps, int) else "the rate"
+            raise TrainingError(f"iteration {self.iteration}: {what} is {loss.item()} bpp; {_REMEDY}")
+
+    def _check_schedule(self) -> None:
+        if self.objective.schedule.is_learned:
+            fault = schedule_fault(self.objective.schedule.fixed())
+            if fault:
+                raise TrainingError(
+                    f"iteration {self.iteration}: the learned schedule is degenerate ({fault}); {_REMEDY}, or fix it"
+                )
+
+
+_REMEDY = "lower the learning rate"
+
+
+def schedule_fault(schedule: Schedule) -> str | None:
+    """Why no file could be coded with a schedule, or None.
+
+    >>> schedule_fault(Schedule(-1.0, 6.0, 4))
+    'slope -1 is not positive'
+    """
+    if not (math.isfinite(schedule.slope) and math.isfinite(schedule.gamma_max)):
+        return f"slope {schedule.slope}, gamma_max {schedule.gamma_max}"
+    if schedule.slope <= 0:
+        return f"slope {schedule.slope:.4g} is not positive"
+    gamma_min = schedule.gamma_max - schedule.slope
+    if gamma_min < -MAX_GAMMA or schedule.gamma_max > MAX_GAMMA:
+        return f"gamma from {schedule.gamma_max:.4g} to {gamma_min:.4g} leaves -{MAX_GAMMA:g}..{MAX_GAMMA:g}"
+    width = schedule.step(schedule.n_steps - 1).width
+    return None if width >= MIN_WIDTH else f"the last step's noise is only {width:.3g} wide"
+
+
+def _running(mean: float, value: float) -> float:
+    return value if math.isnan(mean) else 0.99 * mean + 0.01 * value
 
 
 def train(
@@ -88,77 +229,38 @@ def train(
     recipe: Recipe,
     report: Callable[[Progress], Any] = lambda progress: None,
     report_every: int = 500,
+    levels: Levels = IMAGE_LEVELS,
 ) -> Denoiser:
     """Trains ``denoiser`` in place on tiles uint8 [N, H, W, 3], and returns its moving average.
 
     Raises :class:`TrainingError` when the loss is not finite.
     """
-    torch.manual_seed(recipe.seed)
-    rng = np.random.default_rng(recipe.seed)
-    optimizer = torch.optim.AdamW(
-        denoiser.parameters(), lr=recipe.learning_rate, betas=recipe.betas, weight_decay=recipe.weight_decay
+    training = Training(
+        make_objective(denoiser, schedule, recipe, levels=levels), recipe, Tiles(tiles_uint8), tiles_uint8.shape[1]
     )
-    ema, means, start = Ema(denoiser, recipe.ema_decay), [math.nan] * schedule.n_steps, time.monotonic()
-    denoiser.train()
-    for iteration in range(recipe.n_iterations):
-        index = int(rng.choice(schedule.n_steps, p=recipe.step_shares))
-        crops = random_crops(tiles_uint8, recipe.batch_sizes[index], recipe.crop_sizes[index], rng)
-        optimizer.param_groups[0]["lr"] = recipe.rate_at(iteration)
-        optimizer.zero_grad(set_to_none=True)
-        bpp = step_loss_bpp(denoiser, schedule, to_data(crops), index, bfloat16=recipe.bfloat16)
-        if not torch.isfinite(bpp):
-            raise TrainingError(
-                f"iteration {iteration}: the rate of step {index} is {bpp.item()} bpp; lower the learning rate"
-            )
-        bpp.backward()
-        nn.utils.clip_grad_norm_(denoiser.parameters(), recipe.clip_norm)
-        optimizer.step()
-        ema.update(denoiser)
-        means[index] = _running(means[index], bpp.item())
-        if (iteration + 1) % report_every == 0:
-            report(Progress(iteration + 1, time.monotonic() - start, list(means)))
-    ema.module.eval()
-    return ema.module
+    for _ in range(recipe.n_iterations):
+        progress = training.advance()
+        if progress.iteration % report_every == 0:
+            report(progress)
+    return training.averages.module.denoiser
 
 
-def step_loss_bpp(
-    denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, index: int, *, bfloat16: bool = False
-) -> torch.Tensor:
-    """Mean rate of one step in bits per pixel, for data x [B, 3, H, W], with fresh noise."""
-    return step_losses(denoiser, schedule, x, index, bfloat16=bfloat16).rate_bpp
-
-
-def _running(mean: float, value: float) -> float:
-    return value if math.isnan(mean) else 0.99 * mean + 0.01 * value
-
-
-@torch.inference_mode()
-def evaluate(denoiser: Denoiser, schedule: Schedule, images_uint8: np.ndarray, seed: int = 0) -> list[dict[str, float]]:
-    """Ideal rate in bpp and PSNR in dB of x_hat at each step, means over images uint8 [N, H, W, 3]."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def noise(index: int, shape: Iterable[int]) -> torch.Tensor:
-        size = list(shape)
-        return torch.randn(size, generator=generator) if index == 0 else torch.rand(size, generator=generator) - 0.5
-
-    rows = [_evaluate_image(denoiser, schedule, to_data(image[None]), noise) for image in images_uint8]
-    return [{key: float(np.mean([row[i][key] for row in rows])) for key in rows[0][i]} for i in range(schedule.n_steps)]
-
-
-def _evaluate_image(denoiser: Denoiser, schedule: Schedule, x: torch.Tensor, noise: Any) -> list[dict[str, float]]:
-    n_pixels = x.shape[-1] * x.shape[-2]
-    rows = []
-    for sent in transmit(denoiser, schedule, x, noise):
-        mse = float(((sent.x_hat.clamp(-1, 1) - x) * 127.5).square().mean())
-        psnr_db = 10 * math.log10(255**2 / max(mse, 1e-9))
-        rows.append({"rate_bpp": float(sent.bits.sum()) / n_pixels, "x_hat_psnr_db": psnr_db})
-    return rows
-
-
-def step_names(schedule: Schedule) -> list[str]:
-    """Names of the steps for tables, e.g. ``'step 1 (t=1 to 0.75)'``."""
-
-    def name(step: Step) -> str:
-        return f"step {step.index + 1} (t={schedule.time(step.index):g} to {schedule.time(step.index + 1):g})"
-
-    return [name(step) for step in schedule.steps()]
+def make_objective(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    recipe: Recipe | SeparateRecipe,
+    *,
+    process: str = "uniform",
+    levels: Levels = IMAGE_LEVELS,
+) -> Objective:
+    """The objective that a recipe asks for."""
+    whole = recipe if isinstance(recipe, Recipe) else None
+    return Objective(
+        denoiser,
+        LearnedSchedule(schedule, whole.learned_schedule if whole else ()),
+        process=process,
+        levels=levels,
+        start=whole.starts_from if whole else "prior",
+        last_stage=whole is not None and whole.counts_last_stage,
+        autocast=recipe.bfloat16,
+    )

@@ -143,6 +143,6 @@ PLOT = Plot(
     draw,
     caption,
     formats=("png", "svg"),
-    order=5,
+    order=20,
     caption_drawn=True,
 )

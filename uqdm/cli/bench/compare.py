@@ -45,30 +45,33 @@ def compare(
 
 
 def _print(found: Comparison, a: Path, b: Path) -> None:
+    from uqdm.bench.compare import picture_labels
     from uqdm.bench.results import records
 
-    first = found.table.iloc[0]
-    lines = [f"A: {a}", f"B: {b}", f"on {first.dataset} (fingerprint {first.fingerprint})", *found.notes, ""]
+    lines = [f"A: {a}", f"B: {b}", f"on {found.dataset} (fingerprint {found.fingerprint})", *found.notes, ""]
     typer.echo("\n".join(lines))
-    for name, rows in found.table.groupby("metric", sort=False):
-        _print_metric(str(name), records(rows))
+    rows = records(found.table)
+    labels = {
+        side: picture_labels([*(_key(row, side) for row in rows), *alone])
+        for side, alone in (("a", found.only_a), ("b", found.only_b))
+    }
+    for name in dict.fromkeys(found.table.metric):
+        _print_metric(str(name), [row for row in rows if row["metric"] == name], labels)
     tests = int(found.table.wilcoxon_p.notna().sum())
     typer.echo(
         f"p: Wilcoxon's signed-rank test, two-sided, not adjusted for {tests} test{'s' * (tests != 1)}; effect: "
         "rank-biserial correlation, positive where B is higher; better, worse: images on which B is"
     )
-    for side, keys in (("a", found.only_a), ("b", found.only_b)):
-        if keys:
-            beside = [_key(row, side) for row in records(found.table)]
-            typer.echo(f"only in {side.upper()}: {_listed(keys, beside)}")
+    for side, alone in (("a", found.only_a), ("b", found.only_b)):
+        if alone:
+            more = f" and {len(alone) - _LISTED} more" if len(alone) > _LISTED else ""
+            typer.echo(f"unpaired in {side.upper()}: {', '.join(labels[side][key] for key in alone[:_LISTED])}{more}")
 
 
-def _print_metric(name: str, rows: list[dict[str, Any]]) -> None:
-    from uqdm.bench.compare import picture_labels
+def _print_metric(name: str, rows: list[dict[str, Any]], labels: dict[str, dict[Key, str]]) -> None:
     from uqdm.cli.bench._table import print_table
 
-    labels = [picture_labels([_key(row, side) for row in rows]) for side in "ab"]
-    pairs = [[labels[number][_key(row, side)] for number, side in enumerate("ab")] for row in rows]
+    pairs = [[labels[side][_key(row, side)] for side in "ab"] for row in rows]
     names = ("picture",) if all(one == other for one, other in pairs) else ("picture of A", "picture of B")
     notes = [_note(row) for row in rows]
     cells = [[*pair[: len(names)], *_cells(row)] for row, pair in zip(rows, pairs, strict=True)]
@@ -108,12 +111,3 @@ def _note(row: dict[str, Any]) -> str:
 
     reason = row["reason"]
     return reason if isinstance(reason, str) and reason != NO_DIFFERENCE else ""
-
-
-def _listed(keys: list[Key], beside: list[Key]) -> str:
-    """The first of some pictures, told from one another and from others of their run."""
-    from uqdm.bench.compare import picture_labels
-
-    labels = [label for key, label in picture_labels([*keys, *beside]).items() if key in keys]
-    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
-    return ", ".join(labels[:_LISTED]) + more

@@ -1,0 +1,12 @@
+"""Training in tests runs on one thread: sums of another number of threads differ in their last digits."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

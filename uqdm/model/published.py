@@ -1,0 +1,194 @@
+"""The published models' layout: a folder of config.json and checkpoint.pt, read without unpickling, and written.
+
+``checkpoint.pt`` holds ``model`` (the network's tensors alone), ``ema`` (averages of the network's tensors in the order
+of definition, then of the schedule's), ``optimizer`` and ``step``. The published loader takes the network from
+``model`` and leaves the schedule as the configuration has it; what the schedule learned is in the averages only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy._core import multiarray  # where a pickled numpy scalar's constructor lives
+
+from uqdm.model.files import CheckpointError, write_file
+from uqdm.model.schedule import Schedule
+from uqdm.model.unet import UNetDenoiser
+
+CONFIG, WEIGHTS = "config.json", "checkpoint.pt"
+IMAGE_SIZE = 64  # their models are of ImageNet64; the configuration doesn't say
+PREFIX = "network."
+"""Of the network's tensors inside :class:`uqdm.model.unet.UNetDenoiser`."""
+
+_DENSITIES = {"logistic": "logistic", "normal": "gaussian", "gaussian": "gaussian"}
+_NETWORK = {  # their name of an option of the network, and ours
+    "embedding_dim": "embedding_dim",
+    "n_blocks": "n_blocks",
+    "norm_groups": "norm_groups",
+    "n_attention_heads": "n_attention_heads",
+    "n_channels": "n_channels",
+    "dropout_prob": "dropout",
+    "attention_everywhere": "attention_everywhere",
+    "use_fourier_features": "fourier_features",
+    "learned_prior_scale": "learned_scale",
+    "gamma_min": "gamma_min",
+    "gamma_max": "gamma_max",
+}
+_SCHEDULES = {  # (noise_schedule, fix_gamma_max) -> what the averages hold of it, in their order
+    ("fixed_linear", False): (),
+    ("fixed_linear", True): (),
+    ("learned_linear", True): ("slope",),
+    ("learned_linear", False): ("gamma_min", "slope"),
+}
+
+
+def read(folder: Path, config: dict[str, Any], *, averaged: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """The project's own configuration and the denoiser's tensors of a published folder.
+
+    ``averaged`` takes the averages, of the schedule as well; else what the published loader ends up with. Raises
+    :class:`uqdm.model.files.CheckpointError`.
+    """
+    options = config.get("model")
+    if not isinstance(options, dict):
+        raise CheckpointError(f"{folder / CONFIG}: no 'model' section; expected the published layout")
+    learned = _check(options, folder / CONFIG)
+    checkpoint = _read_tensors(folder / WEIGHTS)
+    tensors, schedule = checkpoint["model"], {}
+    if averaged:
+        averages = list(checkpoint["ema"]["shadow_params"])
+        if len(averages) != len(tensors) + len(learned):
+            raise CheckpointError(
+                f"{folder / WEIGHTS}: {len(averages)} averages for {len(tensors)} tensors of the network and "
+                f"{len(learned)} of the schedule; weights='as-released' does without them"
+            )
+        schedule = {name: float(value) for name, value in zip(learned, averages[len(tensors) :], strict=True)}
+        tensors = dict(zip(tensors, averages[: len(tensors)], strict=True))
+    return _own_config(options, schedule), {PREFIX + key: value for key, value in tensors.items()}
+
+
+def _check(options: dict[str, Any], file: Path) -> tuple[str, ...]:
+    """What the averages hold of the schedule; raises where an option is missing or not supported."""
+    missing = sorted({*_NETWORK, "n_timesteps", "prior_type", "noise_schedule"} - options.keys())
+    if missing:
+        raise CheckpointError(f"{file}: model has no {', '.join(missing)}")
+    kind = (options["noise_schedule"], bool(options.get("fix_gamma_max")))
+    supported = {
+        "prior_type": options["prior_type"] in _DENSITIES,
+        "noise_schedule": kind in _SCHEDULES,
+        "vocab_size": options.get("vocab_size", 256) == 256,
+    }
+    for key, is_known in supported.items():
+        if not is_known:
+            raise CheckpointError(f"{file}: {key}={options[key]!r} is not supported")
+    return _SCHEDULES[kind]
+
+
+def _own_config(options: dict[str, Any], learned: dict[str, float]) -> dict[str, Any]:
+    gamma_min, gamma_max = options["gamma_min"], options["gamma_max"]
+    # Their slope's initial value is held in float32.
+    slope = abs(learned.get("slope", float(torch.tensor(gamma_max - gamma_min))))
+    if "gamma_min" in learned:
+        gamma_max = learned["gamma_min"] + slope
+    forward = options.get("base_prior_scale", "forward_kernel") == "forward_kernel"
+    network = {own: options[theirs] for theirs, own in _NETWORK.items()}
+    return {
+        "image_size": IMAGE_SIZE,
+        "density": _DENSITIES[options["prior_type"]],
+        "schedule": {"slope": slope, "gamma_max": gamma_max, "n_steps": options["n_timesteps"]},
+        "denoiser": {"kind": "unet", **network, "forward_kernel_scale": forward},
+    }
+
+
+def _read_tensors(file: Path) -> dict[str, Any]:
+    # The optimizer's state holds a numpy scalar: allow exactly the constructors that it is made of, nothing else.
+    scalar: list[Any] = [np.dtype, np.dtypes.Float64DType, (multiarray.scalar, "numpy.core.multiarray.scalar")]
+    try:
+        with torch.serialization.safe_globals(scalar):
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{file}: cannot be read as a checkpoint of tensors ({error})") from error
+    if not (isinstance(checkpoint, dict) and {"model", "ema"} <= checkpoint.keys()):
+        raise CheckpointError(f"{file}: expected the entries 'model' and 'ema'")
+    return checkpoint
+
+
+def write(
+    folder: Path, denoiser: UNetDenoiser, schedule: Schedule, *, step: int = 0, recipe: dict[str, Any] | None = None
+) -> None:
+    """Writes a folder that the published code loads; weights and averages are both those of ``denoiser``.
+
+    ``step`` is the number of iterations behind the model, ``recipe`` what the configuration should say of its
+    training. The layout holds float32: a schedule of more digits is rounded. The published loader drops the learned
+    slope, so that for it the schedule is right only where that is gamma_max - gamma_min of the network's constants;
+    :func:`read` restores it.
+    """
+    network = denoiser.network
+    averages = [value.detach().clone().float() for value in network.state_dict().values()]
+    fixed_end = schedule.gamma_max == network.gamma_max
+    ends = [] if fixed_end else [schedule.gamma_max - schedule.slope]
+    entries = [*averages, *(torch.tensor(value) for value in [*ends, schedule.slope])]
+    recipe = recipe or {}
+    checkpoint = {
+        "model": dict(zip(network.state_dict(), averages, strict=True)),
+        "ema": {"decay": recipe.get("ema_decay", 0.9999), "num_updates": step, "shadow_params": entries},
+        "optimizer": _fresh_optimizer(entries, recipe),
+        "step": step,
+    }
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / WEIGHTS, buffer.getvalue())
+    config = _their_config(denoiser, schedule, recipe, step, fix_gamma_max=fixed_end)
+    write_file(folder / CONFIG, (json.dumps(config, indent=2) + "\n").encode())
+
+
+def _fresh_optimizer(entries: list[torch.Tensor], recipe: dict[str, Any]) -> dict[str, Any]:
+    parameters = [torch.nn.Parameter(torch.zeros_like(value)) for value in entries]
+    return torch.optim.Adam(parameters, lr=recipe.get("learning_rate", 2e-4)).state_dict()
+
+
+def _their_config(
+    denoiser: UNetDenoiser, schedule: Schedule, recipe: dict[str, Any], step: int, *, fix_gamma_max: bool
+) -> dict[str, Any]:
+    options = denoiser.network.options
+    model = {
+        "n_timesteps": schedule.n_steps,
+        "prior_type": {own: theirs for theirs, own in _DENSITIES.items()}[denoiser.density],
+        "base_prior_scale": "forward_kernel" if denoiser.forward_kernel_scale else "default",
+        "noise_schedule": "learned_linear",
+        "fix_gamma_max": fix_gamma_max,
+        "ema_rate": recipe.get("ema_decay", 0.9999),
+        "vocab_size": 256,
+        **{theirs: options[own] for theirs, own in _NETWORK.items()},
+    }
+    return {
+        "restore_ckpt": WEIGHTS,
+        "model": model,
+        "training": {
+            "n_steps": step,
+            "log_metrics_every_steps": 1000,
+            "checkpoint_every_steps": 10000,
+            "eval_every_steps": 10000,
+            "eval_steps_to_run": 50,
+        },
+        "optim": {
+            "weight_decay": recipe.get("weight_decay", 0),
+            "beta1": 0.9,
+            "eps": 1e-8,
+            "warmup": recipe.get("warm_up", 1000),
+            "lr": recipe.get("learning_rate", 2e-4),
+            "grad_clip_norm": recipe.get("clip_norm", 1.0),
+        },
+        "data": {
+            "shuffle": False,
+            "pin_memory": True,
+            "batch_size": recipe.get("batch_size") or 2,
+            "num_workers": 1,
+            "data_spec": "imagenet",
+        },
+    }

@@ -1,0 +1,130 @@
+"""What a training configuration may say, read from YAML and checked before any work starts (``config/train/``)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from uqdm.model import checkpoint
+from uqdm.training.recipe import Recipe, SeparateRecipe, require
+from uqdm.training.structure import TrainingConfigError, build
+
+
+@dataclass(frozen=True)
+class Data:
+    """What to train on: ``folder:PATH``, ``npz:PATH[#KEY]`` (PATH may be a pattern) or ``swirl``.
+
+    With ``boxes_per_image``, so many boxes of each image are cut when training starts and held in memory. Without
+    it, images are read while training goes on, a box of each draw's own: for sets larger than memory.
+    """
+
+    source: str | None = None
+    """May be left to the command line."""
+    boxes_per_image: int | None = None
+    smallest_box: int = 80
+    """Boxes are squares with a side from this up to the image's short side."""
+    seed: int = 0
+    """Of the boxes that are cut in advance; all other draws come from the recipe's seed."""
+    flips: bool = True
+    """Whether half of the samples are mirrored left to right."""
+    threads: int = 2
+    """That read images while training goes on."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What is measured now and then with the averaged weights, on images that are not trained on."""
+
+    source: str = "demo"
+    """A data set as ``uqdm bench evaluate`` names it, or ``swirl``."""
+    n: int = 16
+    """Images, or points: the first so many of the data set."""
+    coded: int = 2
+    """Of these, so many are coded to files and decoded again."""
+    every: int = 2000
+    """Iterations."""
+
+    def __post_init__(self) -> None:
+        require(self.n >= 1 and self.every >= 1, "n, every", (self.n, self.every), "must be at least 1")
+        require(0 <= self.coded <= self.n, "coded", self.coded, f"must be in 0..{self.n}")
+
+
+@dataclass(frozen=True)
+class Output:
+    """How often, in iterations, something is written, and the precision of the model's weights."""
+
+    report_every: int = 500
+    checkpoint_every: int = 1000
+    pictures_every: int = 5000
+    weights: str = "float16"
+
+    def __post_init__(self) -> None:
+        require(self.weights in ("float16", "float32"), "weights", self.weights, "choose float16 or float32")
+        for name in ("report_every", "checkpoint_every", "pictures_every"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A whole configuration. ``model`` is the model's own, as in the ``config.json`` of its folder."""
+
+    name: str
+    recipe: Recipe | SeparateRecipe
+    data: Data = field(default_factory=Data)
+    model: dict[str, Any] | None = None
+    """Left out where training starts from another model."""
+    image_size: int | None = None
+    init: str | None = None
+    """A model's name or folder: training starts from its weights and schedule."""
+    validation: Validation | None = None
+    output: Output = field(default_factory=Output)
+
+
+def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
+    """Reads and checks a YAML configuration (see ``config/train/``). Raises :class:`TrainingConfigError`."""
+    try:
+        data = yaml.safe_load(Path(file).read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TrainingConfigError(f"{file}: not valid YAML ({error})") from error
+    config = build(TrainingConfig, data, str(file))
+    if (config.model is None) == (config.init is None):
+        raise TrainingConfigError(f"{file}: give either model (to train from scratch) or init (a model to start from)")
+    if config.model is not None:
+        if config.image_size is None:
+            raise TrainingConfigError(f"{file}: image_size must be given (1 for points)")
+        check_model(file, config.model, config.image_size, config.recipe)
+        codes = config.model.get("process") != "gaussian" and config.model.get("density") != "gaussian"
+        if config.validation is not None and config.validation.coded and not codes:
+            raise TrainingConfigError(f"{file}: validation.coded: no file is coded with a Gaussian; set it to 0")
+    return config
+
+
+def check_model(
+    file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: Recipe | SeparateRecipe
+) -> None:
+    """Raises :class:`TrainingConfigError` where model and recipe do not go together, or the model cannot be built."""
+    try:
+        with torch.device("meta"):  # shapes only: the largest takes a gigabyte
+            denoiser, schedule = checkpoint.build(model)
+    except (checkpoint.CheckpointError, ValueError) as error:
+        raise TrainingConfigError(f"{file}: model: {str(error).removeprefix('config.json: ')}") from error
+    if schedule.slope <= 0 or schedule.n_steps < 1:
+        raise TrainingConfigError(f"{file}: model.schedule: slope and n_steps must be positive")
+    for name, count in recipe.counts.items():
+        if count != schedule.n_steps:
+            raise TrainingConfigError(f"{file}: recipe.{name} needs {schedule.n_steps} entries, one for each step")
+    if recipe.largest_crop > image_size:
+        raise TrainingConfigError(
+            f"{file}: recipe: crops of {recipe.largest_crop} pixels do not fit images of {image_size}"
+        )
+    if isinstance(recipe, Recipe) and recipe.learned_schedule and not denoiser.learns_schedule:
+        raise TrainingConfigError(f"{file}: recipe.learned_schedule: this kind of denoiser needs a fixed schedule")
+    if isinstance(recipe, Recipe) and recipe.objective == "random_step" and denoiser.bounded:
+        raise TrainingConfigError(
+            f"{file}: recipe.objective: densities that are cut off by earlier latents need steps or nelbo"
+        )

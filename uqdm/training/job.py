@@ -1,0 +1,143 @@
+"""A training run before it starts: its configuration checked, its model described, its first weights made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uqdm.bench.provenance import available_cores
+from uqdm.diffusion.levels import levels_of
+from uqdm.model import checkpoint
+from uqdm.model.checkpoint import Model
+from uqdm.model.denoiser import Denoiser
+from uqdm.model.schedule import Schedule
+from uqdm.model.zoo import load_named
+from uqdm.progressive import tolerance
+from uqdm.training.config import TrainingConfig, check_model, read_config
+from uqdm.training.objective import Objective
+from uqdm.training.recipe import Recipe, SeparateRecipe
+from uqdm.training.trainer import Progress, TrainingError, make_objective
+from uqdm.training.validation import Validated
+
+MODEL_KEYS = ("schedule", "denoiser", "density", "process", "levels")
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """What is told of a run. Runs that train steps separately tell of several at once, by ``Progress.part``."""
+
+    progress: Callable[[Progress], Any] = lambda progress: None
+    validated: Callable[[int, Validated], Any] = lambda iteration, result: None
+    resumed: Callable[[int, int | None], Any] = lambda iteration, part: None
+    """From which iteration it goes on, and of which part."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know: all of it plain data."""
+
+    config: TrainingConfig
+    out: Path
+    model: dict[str, Any]
+    image_size: int
+    device: str = "cpu"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes the run what it is, for a checkpoint: outputs and validation do not change its weights."""
+        config = dataclasses.asdict(self.config) | {"model": self.model, "image_size": self.image_size}
+        left_out = ("output", "validation", "name")
+        return json.loads(json.dumps({key: value for key, value in config.items() if key not in left_out}))
+
+    def model_config(self, schedule: Schedule) -> dict[str, Any]:
+        """The model's own configuration, with a schedule that may have been learned."""
+        return {"image_size": self.image_size, **self.model, "schedule": dataclasses.asdict(schedule)}
+
+    def as_model(self, denoiser: Denoiser, schedule: Schedule) -> Model:
+        """Weights in memory as a model."""
+        return checkpoint.as_model(self.config.name, denoiser, self.model_config(schedule))
+
+
+def prepare(
+    config_file: str | os.PathLike[str],
+    images: str | os.PathLike[str] | None,
+    out: str | os.PathLike[str],
+    *,
+    report_every: int | None = None,
+    n_iterations: int | None = None,
+    device: str = "cpu",
+) -> Job:
+    """Reads and checks all that can be checked before work starts; arguments override the configuration's."""
+    config, out = read_config(config_file), Path(out)
+    if images is not None:
+        source = f"folder:{images}" if Path(images).is_dir() else str(images)
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
+    if n_iterations is not None:
+        config = dataclasses.replace(config, recipe=_shortened(config.recipe, n_iterations))
+    if report_every is not None:
+        config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
+    if (out / checkpoint.WEIGHTS).exists():
+        raise TrainingError(f"{out}: a model is there already; name another folder")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise TrainingError(f"device={device}: torch finds no GPU here")
+    model, image_size = _model_config(config, config_file)
+    return Job(config, out, model, image_size, device)
+
+
+def _shortened(recipe: Recipe | SeparateRecipe, n_iterations: int) -> Recipe | SeparateRecipe:
+    if isinstance(recipe, SeparateRecipe):
+        return recipe.shortened(n_iterations)
+    return dataclasses.replace(recipe, n_iterations=n_iterations)
+
+
+def _model_config(config: TrainingConfig, file: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
+    if config.model is not None and config.image_size is not None:
+        return config.model, config.image_size
+    start = load_named(str(config.init))
+    kept = {key: start.config[key] for key in MODEL_KEYS if key in start.config}
+    image_size = config.image_size or start.image_size
+    check_model(file, kept, image_size, config.recipe)
+    return kept, image_size
+
+
+def default_workers(job: Job) -> int:
+    """Processes for a run that doesn't say: one, or a core each for steps that are trained apart."""
+    return available_cores() if isinstance(job.config.recipe, SeparateRecipe) and job.device == "cpu" else 1
+
+
+def start_objective(job: Job) -> Objective:
+    """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
+    torch.manual_seed(job.config.recipe.seed)
+    denoiser, schedule = checkpoint.build(job.model)
+    if job.config.init is not None:
+        denoiser.load_state_dict(load_named(job.config.init).denoiser.state_dict())
+    denoiser = denoiser.to(memory_format=denoiser.memory_format)  # type: ignore[call-overload]
+    process, levels = job.model.get("process", "uniform"), levels_of(job.model)
+    return make_objective(denoiser, schedule, job.config.recipe, process=process, levels=levels)
+
+
+def write_model(job: Job, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
+    """Writes the model folder, its weights last, so that what has weights is a whole model."""
+    provenance = {
+        "recipe": dataclasses.asdict(job.config.recipe),
+        "data": dataclasses.asdict(job.config.data) | {"source": None},  # a path of this machine
+        "init": job.config.init,
+        "n_tiles": n_tiles,
+        "torch": torch.__version__,
+    }
+    config = json.loads(json.dumps({**job.model_config(schedule), "training": provenance}))
+    with tempfile.TemporaryDirectory(prefix=".model-", dir=job.out) as folder:
+        written = Path(folder)
+        checkpoint.save(written, config, denoiser, half=job.config.output.weights == "float16")
+        if job.image_size > 1 and job.model.get("process", "uniform") == "uniform":
+            tolerance.record(written)
+        for name in (checkpoint.CONFIG, checkpoint.WEIGHTS):
+            os.replace(written / name, job.out / name)

@@ -1,0 +1,150 @@
+"""Logs of a training run: two CSV files, and TensorBoard's where that is installed. A resumed run continues them."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import math
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import numpy as np
+from PIL import Image
+
+from uqdm.training.trainer import Progress
+from uqdm.training.validation import Validated
+
+TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
+PICTURES, TENSORBOARD = "pictures", "tensorboard"
+RATES = ("prior", "last_stage")
+MAX_STEPS = 32
+"""Longer schedules have no column for each step."""
+
+
+class Logs:
+    """Writes what is reported below ``folder``. Rows after iteration ``since``, of a killed run, are dropped.
+
+    ``part`` is the step, where a run is about one alone: it then has files of its own.
+    """
+
+    def __init__(self, folder: Path, n_steps: int, since: int, *, part: int | None = None):
+        self._steps = range(1, n_steps + 1) if n_steps <= MAX_STEPS else range(0)
+        name = "" if part is None else f"step-{part + 1}-"
+        columns = ["iteration", "seconds", "total_bpp", *(f"step_{i}_bpp" for i in self._steps)]
+        columns += [
+            *(f"{rate}_bpp" for rate in RATES),
+            "x_hat_error",
+            "grad_norm",
+            "learning_rate",
+            "slope",
+            "gamma_max",
+        ]
+        self._training = _Table(folder / f"{name}{TRAINING_LOG}", columns, since)
+        columns = ["iteration", "ideal_bpp", *(f"step_{i}_bpp" for i in self._steps), "last_stage_bpp", "file_bpp"]
+        columns += [f"step_{i}_psnr_db" for i in self._steps]
+        self._validation = _Table(folder / f"{name}{VALIDATION_LOG}", columns, since)
+        self._pictures = folder / PICTURES
+        self._board = _board(folder / TENSORBOARD / name, since) if has_tensorboard() else None
+
+    def progress(self, progress: Progress) -> None:
+        """Adds a row to the training log."""
+        values = {
+            "iteration": progress.iteration,
+            "seconds": progress.seconds,
+            "total_bpp": progress.total_bpp,
+            **{f"{name}_bpp": rate for name, rate in progress.rates_bpp.items()},
+            "x_hat_error": progress.rates_bpp.get("x_hat_error"),
+            "grad_norm": progress.grad_norm,
+            "learning_rate": progress.learning_rate,
+            "slope": progress.schedule.slope,
+            "gamma_max": progress.schedule.gamma_max,
+        }
+        self._training.add(values)
+        self._scalars("train", values, progress.iteration)
+
+    def validated(self, iteration: int, result: Validated) -> None:
+        """Adds a row to the validation log."""
+        values = {
+            "iteration": iteration,
+            "ideal_bpp": result.ideal_bpp,
+            "last_stage_bpp": result.last_stage_bpp,
+            "file_bpp": result.file_bpp,
+            **{f"step_{i}_bpp": rate for i, rate in enumerate(result.step_bpp, start=1)},
+            **{f"step_{i}_psnr_db": psnr for i, psnr in enumerate(result.step_psnr_db, start=1)},
+        }
+        self._validation.add(values)
+        self._scalars("validation", values, iteration)
+
+    def picture(self, iteration: int, sheet_uint8: np.ndarray) -> None:
+        """Writes a sheet of pictures [H, W, 3] as PNG."""
+        self._pictures.mkdir(exist_ok=True)
+        Image.fromarray(sheet_uint8).save(self._pictures / f"{iteration:08d}.png")
+        if self._board is not None:
+            self._board.add_image("pictures", sheet_uint8, iteration, dataformats="HWC")
+
+    def _scalars(self, group: str, values: dict[str, Any], iteration: int) -> None:
+        if self._board is not None:
+            for name, value in values.items():
+                if name != "iteration" and value is not None and math.isfinite(value):
+                    self._board.add_scalar(f"{group}/{name}", value, iteration)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._training.close()
+        self._validation.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def has_tensorboard() -> bool:
+    """Whether TensorBoard's logs can be written."""
+    return importlib.util.find_spec("tensorboard") is not None
+
+
+def _board(folder: Path, since: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=since + 1)
+
+
+class _Table:
+    """A CSV file whose first column is the iteration; made when its first row comes."""
+
+    def __init__(self, file: Path, columns: list[str], since: int):
+        self._file, self._columns = file, columns
+        self._opened: TextIO | None = None
+        if file.is_file():
+            self._open(_rows_until(file, columns, since))
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Adds a row; columns without a value stay empty."""
+        opened = self._opened or self._open([])
+        csv.writer(opened).writerow([_text(values.get(column)) for column in self._columns])
+        opened.flush()
+
+    def _open(self, rows: list[list[str]]) -> TextIO:
+        self._opened = self._file.open("w", newline="")
+        csv.writer(self._opened).writerows([self._columns, *rows])
+        self._opened.flush()
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+
+
+def _rows_until(file: Path, columns: list[str], since: int) -> list[list[str]]:
+    with file.open(newline="") as opened:
+        heading, *rows = list(csv.reader(opened)) or [[]]
+    return [row for row in rows if heading == columns and len(row) == len(columns) and int(row[0]) <= since]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
