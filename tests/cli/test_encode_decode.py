@@ -30,7 +30,7 @@ def test_a_file_decodes_to_the_image(folder):
 
 def test_a_step_and_its_bytes_give_the_same_picture(folder):
     info = json.loads(run("info", folder / "photo.uqdm").stdout)
-    assert (info["width"], info["height"], info["format_version"]) == (100, 64, 1)
+    assert (info["width"], info["height"], info["format_version"]) == (100, 64, 2)
     assert info["bytes"]["file"] == (folder / "photo.uqdm").stat().st_size
     end = info["stages"][1]["ends_at"]
     assert run("decode", folder / "photo.uqdm", folder / "step.png", "--step", 2).returncode == 0

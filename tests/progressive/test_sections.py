@@ -189,7 +189,7 @@ def sectioned():
     for weights in denoiser.parameters():
         torch.nn.init.normal_(weights, std=0.1)
     model = Model("random", denoiser.eval().requires_grad_(False), schedule, 16, {}, "0" * 64)
-    return UQDM(replace(model, config={"tolerance": tolerance._to_data(tolerance.measure(model))}))
+    return UQDM(replace(model, config={"tolerance": tolerance.to_data(tolerance.measure(model))}))
 
 
 def test_the_projects_own_sections_code_exactly(sectioned, photographs_uint8):
