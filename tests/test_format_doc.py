@@ -22,10 +22,12 @@ import pytest
 import torch
 from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
-from uqdm.model import checkpoint
+from uqdm.model.zoo import load_named
 
 PAGE = Path(__file__).parents[1] / "docs" / "format.md"
 GOLDEN = Path(__file__).parent / "progressive" / "golden-v1.uqdm"
+GOLDEN_MODEL = GOLDEN.parent / "golden-v1-model"
+GOLDEN_DEMO = GOLDEN.parent / "golden-demo.uqdm"
 
 # ---- header and index ---------------------------------------------------------------------------------------------
 
@@ -410,8 +412,9 @@ class Decoder:
 # ---- tests --------------------------------------------------------------------------------------------------------
 
 
-def test_the_stored_file_decodes_to_the_projects_pictures():
-    model, data = checkpoint.load(GOLDEN.with_name("golden-v1-model")), GOLDEN.read_bytes()
+@pytest.mark.parametrize(("model", "file"), [(GOLDEN_MODEL, GOLDEN), ("uqdm-demo", GOLDEN_DEMO)])
+def test_stored_files_decode_to_the_projects_pictures(model, file):
+    model, data = load_named(model), file.read_bytes()
     from uqdm.progressive import UQDM  # what is compared with
 
     expected = [picture.image_uint8 for picture in UQDM(model).pictures(data)]

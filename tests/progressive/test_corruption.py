@@ -23,7 +23,7 @@ from uqdm.codec import StreamError
 from uqdm.coding.container import MAX_PIXELS, pack, parse
 from uqdm.progressive import UQDM, tiles
 
-CASE_SECONDS = 10.0  # measured: 0.02 s at most on an idle machine
+CASE_SECONDS = 30.0  # measured: 0.03 s at most of a core of its own; machines may be crowded
 LARGEST_NUMBER = b"\xff" * 5
 MIB = 1 << 20
 
@@ -301,7 +301,7 @@ def memory_below(traced, resident):
 
 def test_forged_headers_are_refused_or_decode_without_hunger(small):
     n_refused = 0
-    for item in (small[0], small[1], small[4]):
+    for item in (small[1], small[4]):
         item.codec.pictures(item.file)  # whatever is loaded once is loaded
         for data in forged_headers(item):
             # A file of a kilobyte cannot back a claim of more than some hundred chunks, of 16 tiles of 192 bytes.

@@ -179,7 +179,7 @@ def test_bounds_save_bits_and_change_nothing_else(images):
     assert sum(sizes[1]) < 0.96 * sum(sizes[0])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sectioned():
     """The project's own denoiser of sections, with random weights, for tiles of 16x16."""
     torch.manual_seed(0)
@@ -189,7 +189,7 @@ def sectioned():
     for weights in denoiser.parameters():
         torch.nn.init.normal_(weights, std=0.1)
     model = Model("random", denoiser.eval().requires_grad_(False), schedule, 16, {}, "0" * 64)
-    return UQDM(replace(model, config={"tolerance": tolerance._to_data(tolerance.measure(model))}))
+    return UQDM(replace(model, config={"tolerance": tolerance.to_data(tolerance.measure(model))}))
 
 
 def test_the_projects_own_sections_code_exactly(sectioned, photographs_uint8):

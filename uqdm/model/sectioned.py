@@ -224,4 +224,5 @@ def _to_pixels(values: torch.Tensor) -> torch.Tensor:
 def _finish(x_hat: torch.Tensor, mean: torch.Tensor, log_factor: torch.Tensor, step: Step) -> Prediction:
     """From a head's outputs, in units of the base deviation, to the prediction."""
     log_scale = (WIDEST - F.softplus(WIDEST - log_factor.double())).clamp_min(NARROWEST)
-    return Prediction(x_hat.detach() + _error(step) * mean.double(), base_deviation(step) * log_scale.exp())
+    scale = (base_deviation(step) * log_scale.exp()).expand_as(x_hat)
+    return Prediction(x_hat.detach() + _error(step) * mean.double(), scale)

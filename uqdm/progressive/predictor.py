@@ -41,9 +41,9 @@ class Sections:
         """Begin and end of each section in the order."""
         return list(itertools.pairwise(self.bounds))
 
-    def places(self, number: int) -> np.ndarray:
-        """Numbers of the coordinates of a section, int64 [N]."""
-        return self.order[self.bounds[number] : self.bounds[number + 1]]
+    def places(self, number: int) -> np.ndarray | slice:
+        """Numbers of the coordinates of a section, int64 [N], or all of them."""
+        return slice(None) if self.count == 1 else self.order[self.bounds[number] : self.bounds[number + 1]]
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,7 @@ class Predictor:
         z_s = self.latents(index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
         with torch.inference_mode(), full_precision():
             prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
-        whole = (value.expand_as(opened.z_t) for value in (prediction.x_hat, prediction.scale))
-        x_hat, scale = (data_rows(value)[:, places] for value in whole)
+        x_hat, scale = (data_rows(value)[:, places] for value in (prediction.x_hat, prediction.scale))
         x_hat, scale_bins = x_hat.clip(-1, 1), scale * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
         return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
 
