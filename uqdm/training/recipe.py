@@ -223,6 +223,8 @@ class SeparateRecipe(Learning):
     crop_sizes: list[int]
     cool_down: list[int]
     """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
+    learning_rates: list[float] | None = None
+    """Of each step; by default ``learning_rate`` for all."""
     unbounded_weight: float = 0.3
 
     def __post_init__(self) -> None:
@@ -233,6 +235,8 @@ class SeparateRecipe(Learning):
                 require(begins, name, pairs, "the pairs [iteration, value] of each step must begin at iteration 0")
         require(min(self.iterations) >= 1, "iterations", self.iterations, "must be at least 1")
         require(min(self.crop_sizes) >= 1, "crop_sizes", self.crop_sizes, "must be at least 1")
+        rates = self.learning_rates or [self.learning_rate]
+        require(min(rates) > 0, "learning_rates", rates, "must be positive")
 
     @property
     def n_iterations(self) -> int:
@@ -242,8 +246,8 @@ class SeparateRecipe(Learning):
     @property
     def counts(self) -> dict[str, int]:
         """Lengths of the lists that have an entry for each step."""
-        names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down")
-        return {name: len(getattr(self, name)) for name in names}
+        names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down", "learning_rates")
+        return {name: len(getattr(self, name)) for name in names if getattr(self, name) is not None}
 
     @property
     def largest_crop(self) -> int:
@@ -299,7 +303,9 @@ class StepPlan:
     def rate_at(self, iteration: int) -> float:
         """Learning rate at an iteration from 0 on."""
         left = (self.n_iterations - iteration) / max(1, self.recipe.cool_down[self.index])
-        return self.recipe.learning_rate * min(self.recipe.warm(iteration), left)
+        rates = self.recipe.learning_rates
+        full = self.recipe.learning_rate if rates is None else rates[self.index]
+        return full * min(self.recipe.warm(iteration), left)
 
 
 def _at(pairs: Sequence[Sequence[float]], iteration: int) -> float:
