@@ -14,6 +14,7 @@ import ray
 from uqdm.bench.provenance import available_cores
 
 _KNOCK_SECONDS = 10
+_STARTS = 3
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,26 @@ def _start(cpus: int | None) -> None:
                 "and RAY_AUTH_TOKEN if it asks for a token, or unset RAY_ADDRESS to run on this machine"
             ) from error
         return
-    ray.init(
-        address="local",
-        num_cpus=cpus or available_cores(),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    _start_here(cpus or available_cores())
     _stop_autoscaler()
+
+
+def _start_here(cpus: int) -> None:
+    """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    for attempt in range(_STARTS):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except Exception as error:  # Ray raises no class of its own here
+            ray.shutdown()
+            if "timed out during startup" not in str(error) or attempt + 1 == _STARTS:
+                raise
 
 
 def _knock(address: str) -> None:

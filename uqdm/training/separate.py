@@ -5,6 +5,7 @@ A step's training depends on the recipe, the data and the step alone, not on the
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,12 +94,17 @@ def _in_processes(job: Job, order: list[int], n_processes: int, callbacks: Callb
     with ray_session(None if gpus else n_processes):
         messages = Queue(actor_options={"num_cpus": 0})
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_work)
+        waiting, running = deque(order), list[ray.ObjectRef]()
         with passing_on(messages, callbacks):
-            pending = [task.remote(absolute(job), index, messages) for index in order]
             try:
-                ray.get(pending)
+                while waiting or running:
+                    # No more than these: a task that waits for the queue seems idle to Ray, which starts another.
+                    while waiting and len(running) < n_processes:
+                        running.append(task.remote(absolute(job), waiting.popleft(), messages))
+                    done, running = ray.wait(running)
+                    ray.get(done)
             except Exception as error:
-                for reference in pending:
+                for reference in running:
                     ray.cancel(reference, force=True)
                 raise TrainingError(f"a worker failed: {cause(error)}") from error
 
