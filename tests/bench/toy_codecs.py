@@ -153,7 +153,8 @@ class Noisy(Raw):
     varying_reconstructions = frozenset({"decoded"})
 
     def _decode(self, stream: bytes) -> np.ndarray:
-        return super()._decode(stream) | np.random.default_rng().integers(0, 2, dtype=np.uint8, size=3)
+        picture = super()._decode(stream)
+        return picture | np.random.default_rng().integers(0, 2, dtype=np.uint8, size=picture.shape)
 
 
 class Deadly(Raw):

@@ -49,6 +49,7 @@ class Line:
     """
 
     dataset: str
+    codec: str
     label: str
     bpp_at: tuple[float | None, ...]
     rough: tuple[bool, ...]
@@ -99,24 +100,32 @@ def short_table(summary: pd.DataFrame) -> str:
 
     Rates between the measured points are interpolated (see :meth:`uqdm.bench.curves.Curve.bpp_at`).
     """
-    text: list[str] = []
-    notes: list[str] = []
     found = lines(summary)
-    for dataset in dict.fromkeys(line.dataset for line in found):
-        data = summary[summary.dataset == dataset]
+    parts = {name: summary[summary.dataset == name] for name in dict.fromkeys(line.dataset for line in found)}
+    notes = [note for data in parts.values() for note in _notes(data)][:_NOTES]
+    kept = _fitting(found, _LINES - len(notes) - 2 * len(parts))
+    text: list[str] = []
+    for name, data in parts.items():
         text.append(
-            f"{dataset}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
+            f"{name}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
             f"PSNR, FID, KID at the point nearest {common_rate(data):.2g} bpp"
         )
-        text += _aligned([list(HEADINGS), *(line.cells() for line in found if line.dataset == dataset)])
-        notes += _notes(data)
-    notes = notes[:_NOTES]
-    room = _LINES - len(notes)
-    if len(text) > room:
-        text = [*text[:room], f"... and {len(text) - room} lines more: see the summary"]
+        text += _aligned([list(HEADINGS), *(line.cells() for line in kept if line.dataset == name)])
+    if len(kept) < len(found):
+        text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
     text += notes
     gone = [_shortened(reason) for reason in absences(summary)]
     return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
+
+
+def _fitting(found: list[Line], room: int) -> list[Line]:
+    """At most ``room`` of the lines; a codec's second and further ones go first, the last of them before others."""
+    kept = list(found)
+    firsts = {(line.dataset, line.codec): line for line in reversed(found)}
+    for line in reversed(found):
+        if len(kept) > room and firsts[line.dataset, line.codec] is not line:
+            kept = [other for other in kept if other is not line]
+    return kept[: max(room, 0)]
 
 
 def closing_message(run_dir: Path) -> str:
@@ -196,6 +205,7 @@ def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: flo
     rates = [curve.bpp_at(level) if curve else math.nan for level in PSNR_LEVELS_DB]
     return Line(
         dataset=str(summary.dataset.iloc[0]),
+        codec=codec,
         label=curve.label if curve else codec,
         rough=tuple(curve is not None and curve.gap_db(level) > ROUGH_DB for level in PSNR_LEVELS_DB),
         bpp_at=tuple(None if math.isnan(rate) else rate for rate in rates),
