@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "image_id", "device", "status", "error")
-_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "bpp")
-_ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "bpp")
+_NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "rate_kind", "image_id", "device", "status")
+_NAMED += ("error",)
+_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "rate_kind", "bpp")
+_ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "rate_kind", "bpp")
 _PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}}  # not worth a column
+_PLAIN |= {"rate_kind": {"file", None}}
+_IDEAL_RATES = ("ideal_bpp", "ideal_bits")  # a column where they are all that some rows have
 _LAST_COLUMNS = ("encode_ms", "decode_ms")
 
 
@@ -143,7 +146,17 @@ def _main_columns(frame: pd.DataFrame) -> list[str]:
     from uqdm.bench.metrics import declared
 
     first = _ROW_COLUMNS if "image_index" in frame else _SUMMARY_COLUMNS
-    names = ["run", "dataset", *first, *(metric.name for metric in declared()), *_LAST_COLUMNS, "status", "error"]
+    ideal = _IDEAL_RATES if (frame.get("rate_kind") == "ideal").any() else ()
+    names = [
+        "run",
+        "dataset",
+        *first,
+        *ideal,
+        *(metric.name for metric in declared()),
+        *_LAST_COLUMNS,
+        "status",
+        "error",
+    ]
     found = list(dict.fromkeys(name for name in names if name in frame and frame[name].notna().any()))
     if frame.empty:
         return [name for name in (*first, *_LAST_COLUMNS) if name in frame]
