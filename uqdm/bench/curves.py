@@ -157,8 +157,9 @@ def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
     """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
     layered = rows.groupby("setting")["point"].transform("nunique") > 1
     family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
-    streams = rows["setting"].map(short_settings(rows.loc[layered, "setting"].unique()))
-    rows = rows.assign(family=family.where(~layered, "progressive " + streams.fillna("")))
+    streams = short_settings(rows.loc[layered, "setting"].unique())
+    names = [f"progressive {streams.get(setting, '')}" for setting in rows["setting"]]
+    rows = rows.assign(family=family.where(~layered, names))
     grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
     n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
     found = []

@@ -82,9 +82,8 @@ def _check_ideal(codecs: Sequence[Codec], photograph: np.ndarray) -> Iterator[Ch
                 psnr_db(photograph, found.image_uint8), best_db.get(found.point.name, -np.inf)
             )
         found_db = list(best_db.values())
-        yield Check(
-            "better with every point", found_db == sorted(found_db), ", ".join(f"{db:.1f} dB" for db in found_db)
-        )
+        rising = found_db == sorted(found_db)
+        yield Check("better with every point", rising, ", ".join(f"{db:.1f} dB" for db in found_db))
 
 
 def _best(errors: Sequence[tuple[float, Codec]]) -> Iterator[tuple[Codec, bool]]:

@@ -38,8 +38,8 @@ from uqdm.bench.unscored import unscored_reasons, unscored_text
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
     "ideal rate": (
-        "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is no "
-        "file (rate_kind 'ideal') it is what ideal channel simulation would cost, which no code of finite time reaches"
+        "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is "
+        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no code of finite time does"
     ),
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
     "MSE, SSIM, other metrics, times and other costs": (
@@ -235,8 +235,8 @@ def _check_pictures(ok: pd.DataFrame, run_dir: Path | str) -> None:
     if ok.bpp[ideal].notna().any():
         names = ", ".join(ok.codec[ideal & ok.bpp.notna()].unique())
         raise ResultsError(f"{names}: rows of ideal rates have bits of files, which an ideal codec cannot make")
-    ok = ok.assign(rate=image_rates(ok))
-    for name in (*_PICTURE, "image_index", "rate", "mse", "psnr_db"):
+    ok = ok.assign(bpp=image_rates(ok))
+    for name in (*_PICTURE, "image_index", "bpp", "mse", "psnr_db"):
         if ok[name].isna().any():
             first = ok[ok[name].isna()].iloc[0]
             told = first.unscored if isinstance(first.unscored, str) else None
