@@ -87,9 +87,9 @@ def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | Non
         if named:
             return named[0]
     if anchor is None:
+        drawn = [curve for curve in drawn if not curve.ideal] or drawn
         enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
-        of_files = [curve for curve in enough if not curve.ideal]
-        return min(of_files or enough or drawn, key=lambda curve: curve.label, default=None)
+        return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
     if wanted not in known:
         raise ResultsError(f"no anchor {wanted!r} in this run{suggest(wanted, known)}; it has: {', '.join(known)}")

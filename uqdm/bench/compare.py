@@ -31,7 +31,8 @@ _PICTURE = ["codec", "setting", "point", "reconstruction"]
 _COLUMNS = ["dataset", "fingerprint", "image_index", "codec_version", "status", "bpp", "picture_sha256", *_PICTURE]
 _COLUMNS += ["rate_kind", "ideal_bits", "height", "width"]
 IDEAL_RATE = "ideal_bpp"
-"""The column of ideal rates, apart from that of files: no file's rate is ever compared with one of these unsaid."""
+"""The column of ideal rates, apart from that of files: no file's rate is compared with one of these."""
+_RATES = ("bpp", IDEAL_RATE)
 _UNSAID = ("", "full", "decoded", "exact")  # points and reconstructions that need not be named
 
 Key = tuple[str, str, str, str]
@@ -104,8 +105,8 @@ def compare_runs(
         run_b: folder of another, on the same images.
         select_a: text for :func:`parse_selector`; None takes every picture, or what ``select_b`` takes.
         select_b: as ``select_a``, for the other run.
-        columns: what to compare of ``bpp``, ``ideal_bpp``, metrics and :data:`COSTS`; bpp (where there are files on
-            both sides), ideal_bpp (where a side has none) and every metric with data if empty.
+        columns: what to compare of ``bpp``, ``ideal_bpp``, metrics and :data:`COSTS`; if empty, bpp of pairs of files,
+            ideal_bpp where a run holds an ideal codec, and every metric with data.
 
     Pictures are paired by codec, setting, point and reconstruction. Where no two agree in all of these, codecs must be
     chosen: one codec with a setting on either side (two models, say) is paired by point and reconstruction, others by
@@ -117,6 +118,8 @@ def compare_runs(
     keys = [side.keys(selector) for side, selector in zip(sides, chosen, strict=True)]
     pairs, how = _pair(sides, keys)
     wanted = {name: list(_compared(name, sides, pairs)) for name in _wanted(sides, columns)}
+    if not columns:  # nobody asked for the rates of files that are not there
+        wanted |= {name: [line for line in wanted[name] if line["n"]] for name in _RATES if name in wanted}
     lines = [{**sides[0].data, **line} for found in wanted.values() for line in found]
     table = pd.DataFrame(lines, columns=COMPARISON.names)
     left = [[key for key in found if key not in {pair[side] for pair in pairs}] for side, found in enumerate(keys)]
@@ -293,9 +296,8 @@ def _wanted(sides: Sequence[_Side], columns: Sequence[str]) -> list[str]:
             raise ResultsError(f"no metric {name!r}{suggest(name, known)}; there are: {', '.join(known)}")
     if columns:
         return list(columns)
-    rates = ["bpp"] if all(side.has("bpp") for side in sides) else []
-    rates += [IDEAL_RATE] if any(side.ideal([list(side.rows)]) for side in sides) else []
-    return [*rates, *(name for name in metrics if all(side.has(name) for side in sides))]
+    ideal = [IDEAL_RATE] if any(side.ideal([list(side.rows)]) for side in sides) else []
+    return ["bpp", *ideal, *(name for name in metrics if all(side.has(name) for side in sides))]
 
 
 def _compared(name: str, sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]]) -> Iterator[dict[str, Any]]:
