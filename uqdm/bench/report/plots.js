@@ -458,7 +458,7 @@ class Plots {
   caption(metric, options) {
     const texts = [`${defined(metric)}${floorText(this.data.floor, metric)}`, "Rate: all bits of the file."];
     if (this.data.curves.some((curve) => curve.ideal)) {
-      texts.push("Dashed, with no file in their names: ideal rates, what ideal channel simulation would cost.");
+      texts.push('Dashed and marked "ideal, no file": what ideal channel simulation would cost.');
     }
     if (options.intervals) texts.push("Bars: 95 % bootstrap intervals over images, where there are any.");
     if (this.data.curves.some((curve) => curve.points.some((point) => point.exact))) {
