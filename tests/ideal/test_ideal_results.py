@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from ideal_models import UNET, model_folder
 from small_run import measure_run
 from typer.testing import CliRunner
@@ -22,13 +23,14 @@ from uqdm.bench.measure import measure_images
 from uqdm.bench.plots import find_plot
 from uqdm.bench.rates import NO_FILE
 from uqdm.bench.report.figures import figure_data
-from uqdm.bench.requests import Candidate
+from uqdm.bench.requests import Candidate, requests_from_mapping
 from uqdm.bench.results import ResultsError
 from uqdm.bench.selftest import self_test
 from uqdm.bench.summarize import summarize_rows, summarize_run
 from uqdm.bench.tables import lines, short_table
 from uqdm.cli.main import app
-from uqdm.codec import Codec, Encoded, get_codec
+from uqdm.codec import Codec, Encoded, check_parameters, codec_class, get_codec
+from uqdm.model.zoo import KNOWN, shipped_names
 
 EMPTY = ["file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"]
 
@@ -166,6 +168,16 @@ def test_the_doctor_tests_rates_and_pictures(tmp_path: Path) -> None:
     checks = self_test([Candidate("vdm", {"model": str(folder), "steps": 2, "reconstruct": "denoise"}, ideal=True)])
     assert [check.name for check in checks] == ["rates and pictures", "better with every point"]
     assert checks[0].ok
+
+
+def test_the_runs_of_the_configuration_name_what_there_is() -> None:
+    path = Path(__file__).parents[2] / "config" / "gaussian_twin.yaml"
+    runs = yaml.safe_load(path.read_text())["runs"]
+    requests = [one for run in runs.values() for one in requests_from_mapping(run["codecs"])]
+    assert {request.name for request in requests} == {"uqdm", "vdm", "jpeg"}
+    for request in requests:
+        found = check_parameters(codec_class(request.name), request.parameters or {})
+        assert found.get("model", "uqdm-demo") in {*KNOWN, *shipped_names()}
 
 
 def test_rows_that_mix_the_two_are_refused(rows: pd.DataFrame) -> None:
