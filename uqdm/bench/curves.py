@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PSNR_LEVELS_DB = (30, 35, 40)
 """Levels at which codecs are compared."""
 
+_OF_PICTURES = ("reconstruct", "points")
+"""Parameters that say which pictures of a stream are shown, and change nothing else."""
 _ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
 """Reconstructions of ideal Gaussian diffusion, by the names of Theis et al. 2022."""
 
@@ -153,12 +155,27 @@ def parameters_of(setting: str) -> dict[str, str]:
     return parameters
 
 
+def _stream_names(settings: Iterable[str]) -> dict[str, str]:
+    """As :func:`short_settings`, without what only says which pictures are shown, if the rest tells settings apart.
+
+    >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
+    {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
+    """
+    names = short_settings(settings)
+    told = {
+        setting: ",".join(f"{key}={value}" for key, value in parameters_of(name).items() if key not in _OF_PICTURES)
+        for setting, name in names.items()
+    }
+    return told if len(set(told.values())) == len(names) else names
+
+
 def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
     """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
     layered = rows.groupby("setting")["point"].transform("nunique") > 1
     family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
-    streams = short_settings(rows.loc[layered, "setting"].unique())
-    names = [f"progressive {streams.get(setting, '')}" for setting in rows["setting"]]
+    streams = _stream_names(rows.loc[layered, "setting"].unique())
+    kind = "" if is_ideal(rows).all() else "progressive "
+    names = [f"{kind}{streams.get(setting, '')}" for setting in rows["setting"]]
     rows = rows.assign(family=family.where(~layered, names))
     grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
     n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
