@@ -27,7 +27,7 @@ class OrderedRandom(Simulator):
 
     name = "ordered random"
     source = "Theis & Yosri 2022"
-    bias = "leans towards p"
+    bias = "lean towards p"
 
     def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS, margin_bits: float = MARGIN_BITS):
         super().__init__(kl_bits, n, max_draws=max_draws)
