@@ -41,6 +41,10 @@ class CodecUnavailableError(RuntimeError):
     """The codec is registered, but a library or program that it needs is missing here."""
 
 
+class NoFileError(RuntimeError):
+    """A file was asked of an ideal codec, which has rates and makes none."""
+
+
 @dataclass(frozen=True)
 class Missing:
     """Why a codec cannot run on this machine, and how to mend that."""
@@ -182,6 +186,8 @@ class Codec(ABC):
     """How many images a benchmark hands to :meth:`encode` at once."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
+    ideal: ClassVar[bool] = False
+    """True for an ideal codec: its rates are information contents, and it makes no files (:class:`IdealCodec`)."""
     varying_reconstructions: frozenset[str] = frozenset()
     """Names of reconstructions that may differ by rounding between machines; all others must be equal everywhere."""
 
@@ -246,6 +252,26 @@ class Codec(ABC):
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.values.items())
         return f"{type(self).__name__}({arguments})"
+
+
+class IdealCodec(Codec):
+    """A codec of rates that no file reaches, such as Gaussian diffusion under ideal channel simulation.
+
+    :meth:`encode_detailed` gives ``ideal_bits`` for every point, and in place of a stream a *record*: whatever the
+    same pictures can be made from again, by :meth:`reconstructions`. A record is no bitstream. Its size is nobody's
+    rate, so each of the points takes the whole of it, and its first bytes say what it is. In the results the rows of
+    an ideal codec have the ``rate_kind`` 'ideal', ``ideal_bits``, and neither bits of files nor times of coding.
+    """
+
+    ideal: ClassVar[bool] = True
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """Raises :class:`NoFileError`."""
+        raise NoFileError(f"{self.name} is an ideal codec: its rates are information contents, and it makes no files")
+
+    @abstractmethod
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        """Ideal bits and a record of each image, uint8 [H, W, 3]."""
 
 
 def _format(value: Any) -> str:

@@ -74,6 +74,8 @@ class Interpolated(Codec):
         self.lambdas = _lambdas(self.values["lam"])
         self.values["lam"] = ",".join(f"{lam:g}" for lam in self.lambdas)
         self.inner = inner or _open(self.values["codec"])
+        if self.inner.ideal:
+            raise ParameterError(f"interpolate: {self.inner.name} is an ideal codec, and has no files to decode")
         self.suffix = self.inner.suffix
         varying = map(_name, filter(self._varies, self.lambdas))
         self.varying_reconstructions = self.inner.varying_reconstructions.union(varying)

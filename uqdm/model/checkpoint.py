@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,19 @@ class Model:
     def process(self) -> str:
         """The diffusion process that it was trained for, one of ``PROCESS_NAMES``. Files need the uniform one."""
         return str(self.config.get("process", "uniform"))
+
+    def schedule_at(self, n_steps: int) -> Schedule:
+        """Its schedule, of the same noise levels at either end, in ``n_steps`` steps.
+
+        Raises ValueError for another number than its own where its networks are made for the steps that they have.
+        """
+        if n_steps != self.schedule.n_steps and not self.denoiser.any_schedule:
+            raise ValueError(
+                f"model {self.name} has a network for each of its T = {self.schedule.n_steps} steps, and none for the "
+                f"noise levels of T = {n_steps}: keep to its own T, or take a model of one network for all noise "
+                "levels (of kind unet or points), such as the published uqdm-tiny"
+            )
+        return replace(self.schedule, n_steps=n_steps)
 
 
 def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:

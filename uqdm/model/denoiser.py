@@ -65,6 +65,8 @@ class Denoiser(nn.Module, ABC):
     """Whether a step's constants may be tensors, through which the gradient of a learned schedule flows."""
     mixes_steps: ClassVar[bool] = False
     """Whether one call may hold samples of different steps: a step's constants are then tensors [B, 1, 1, 1]."""
+    any_schedule: ClassVar[bool] = False
+    """Whether a step counts by its noise levels alone, so that one set of weights serves schedules of any T."""
     density: str = "logistic"
     """Family of the base density whose deviation is predicted (:mod:`uqdm.diffusion.density`)."""
 

@@ -24,7 +24,7 @@ class PointsDenoiser(Denoiser):
     deviation before its factor is the forward kernel's or (as in the paper's swirl experiments) the posterior's.
     """
 
-    learns_schedule = mixes_steps = True
+    learns_schedule = mixes_steps = any_schedule = True
 
     def __init__(
         self,

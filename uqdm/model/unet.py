@@ -202,7 +202,7 @@ class UNetDenoiser(Denoiser):
 
     # With channels last, group norm sums in plain float32: up to 4 times the error, and only 5 % faster.
     memory_format = torch.contiguous_format
-    learns_schedule = mixes_steps = True
+    learns_schedule = mixes_steps = any_schedule = True
 
     def __init__(self, network: ScoreNetwork, *, forward_kernel_scale: bool = True):
         super().__init__()

@@ -1,0 +1,150 @@
+"""The Gaussian twin under the contract of :mod:`uqdm.codec`: an ideal codec, which makes no files."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from uqdm.codec import Encoded, IdealCodec, Parameter, ParameterError, Point, Reconstruction, check_images
+from uqdm.diffusion.gaussian import DEVIATIONS, STARTS
+from uqdm.ideal.record import SUFFIX, Record
+from uqdm.ideal.twin import ANCESTRAL, DENOISE, RECONSTRUCTIONS, GaussianTwin, n_tiles
+from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
+from uqdm.model.zoo import load_named
+from uqdm.progressive.cost import StepMacs, multiply_accumulates
+
+ALL = "all"
+PAIRS = ("denoise+ancestral", "denoise+flow")
+LOSSLESS = "lossless"
+
+
+class VDMCodec(IdealCodec):
+    """Gaussian diffusion (VDM; Kingma et al. 2021) of a model's weights, at the rates of ideal channel simulation.
+
+    Its ``ancestral`` pictures at these rates are DiffC-A, its ``flow`` pictures DiffC-F (Theis et al. 2022). Points are
+    ``step 0`` (what z_T alone shows) to ``step T``, of which ``points`` are shown, and ``lossless``.
+    """
+
+    name = "vdm"
+    summary = "Gaussian diffusion at ideal rates: DiffC-A and DiffC-F, no files"
+    parameters = (
+        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
+        Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
+        Parameter("deviation", str, "posterior", choices=DEVIATIONS, help="of p: VDM's, UQDM's, or the network's"),
+        Parameter("start", str, "posterior", choices=STARTS, help="z_T from q(z_T | x) at its cost, or from the prior"),
+        Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each point"),
+        Parameter("points", int, 6, minimum=0, help="latents that are shown, evenly spread over the steps; 0: all"),
+        Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of the latents"),
+        Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
+    )
+    sweep = ({"deviation": "matched"},)  # at the shipped model's T of 4, the posterior's is far from what a model codes
+    suffix = SUFFIX
+    batch_size: ClassVar[int] = 16
+    holds_model = True
+    varying_reconstructions = frozenset(RECONSTRUCTIONS)
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        try:
+            self._twin = _twin(*(self.values[name] for name in ("model", "weights", "steps", "deviation", "start")))
+        except ValueError as error:
+            raise ParameterError(f"{self.name}: {error}") from error
+        self.values["steps"] = self._twin.n_steps
+
+    @property
+    def version(self) -> str:
+        """Model and its digest."""
+        model = self._twin.model
+        return f"Gaussian twin of {model.name} sha256:{model.sha256[:16]}"
+
+    @property
+    def device(self) -> str:
+        """The processor's kind, or the GPU's name."""
+        device = self._twin.device
+        return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        """Ideal bits of each image, with the record that its pictures can be made from again."""
+        check_images(images)
+        seed = self.values["seed"]
+        found = self._twin.ideal_bits(images, seed)
+        shown = {_step_name(step): step for step in self._steps} | {LOSSLESS: self._twin.n_steps + 1}
+        return [
+            Encoded(
+                Record(image, seed).pack(),
+                {name: bits[place] for name, place in shown.items()},
+                seed,
+                calls=self._twin.n_steps,
+            )
+            for image, bits in zip(images, found, strict=True)
+        ]
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """The originals, out of their records."""
+        return [Record.parse(stream).image_uint8.copy() for stream in streams]
+
+    def points(self, stream: bytes) -> list[Point]:
+        """The steps that are shown, and the lossless end; each takes the whole record."""
+        names = [(_step_name(step), self._names) for step in self._steps] + [(LOSSLESS, ("exact",))]
+        return [Point(name, len(stream), pictures) for name, pictures in names]
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        """Sends the record's image again, with the same noise, and shows what each point's latent gives."""
+        record = Record.parse(stream)
+        points = {point.name: point for point in self.points(stream)}
+        count = n_tiles(record.image_uint8, self._twin.model.image_size)
+        seeds = {"seed": record.seed, "noise_seed": self.values["noise_seed"]}
+        for shown in self._twin.pictures(record.image_uint8, self._steps, self._names, **seeds):
+            calls, macs = self._cost(shown.step, shown.reconstruction)
+            point = points[_step_name(shown.step)]
+            yield Reconstruction(point, shown.reconstruction, shown.image_uint8, calls=calls, macs=count * macs)
+        calls, macs = self._cost(self._twin.n_steps, DENOISE)
+        yield Reconstruction(points[LOSSLESS], "exact", record.image_uint8.copy(), calls=calls, macs=count * macs)
+
+    def _cost(self, step: int, name: str) -> tuple[int, int]:
+        """Network calls of a receiver up to this picture, z_T's included, and their multiply-accumulates a tile."""
+        n_steps, macs = self._twin.n_steps, self._step_macs
+        opened = range(min(step + 1, n_steps) if name == DENOISE else n_steps)
+        predicted = range(n_steps if name == ANCESTRAL else step)
+        return len(opened), sum(macs[i].opening for i in opened) + sum(macs[i].sections for i in predicted)
+
+    @functools.cached_property
+    def _step_macs(self) -> Sequence[StepMacs]:
+        model, steps = self._twin.model, self._twin.schedule.steps()
+        network = copy.deepcopy(model.denoiser).to("meta")
+        if model.denoiser.any_schedule:  # one network for all steps
+            return [multiply_accumulates(network, steps[0], model.image_size)] * len(steps)
+        return [multiply_accumulates(network, step, model.image_size) for step in steps]
+
+    @property
+    def _steps(self) -> list[int]:
+        n_steps, count = self._twin.n_steps, self.values["points"]
+        if count == 0 or count > n_steps:
+            return list(range(n_steps + 1))
+        return np.unique(np.linspace(0, n_steps, max(count, 2)).round().astype(int)).tolist()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        wanted: str = self.values["reconstruct"]
+        return RECONSTRUCTIONS if wanted == ALL else tuple(wanted.split("+"))
+
+
+def _step_name(step: int) -> str:
+    return f"step {step}"
+
+
+@functools.lru_cache(maxsize=4)
+def _model(model: str, weights: str) -> Model:
+    return load_named(model, weights)
+
+
+@functools.lru_cache(maxsize=4)
+def _twin(model: str, weights: str, n_steps: int, deviation: str, start: str) -> GaussianTwin:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return GaussianTwin(_model(model, weights), n_steps or None, deviation=deviation, start=start, device=device)
