@@ -8,6 +8,8 @@ q's mass) no finite search would be sure of the minimum. With it, w_max candidat
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,12 +35,13 @@ class PoissonFunctional(Simulator):
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
         """See :meth:`uqdm.channel.contract.Simulator.encode`."""
         mu = self._checked(mu)
-        number, draws = self._search(mu, Candidates(seed, self.n))
-        if number == 0:
-            return Sent(None, "", draws)
+        row = Candidates(seed, self.n)
+        found = first_arrival(row, lambda candidates: log_ratio(candidates, mu), log_max_ratio(mu), self.max_draws)
+        if not found.certain:
+            return Sent(None, "", found.draws)
         code = zipf_code(self.kl_bits, self.max_draws)
         return Sent(
-            Candidates(seed, self.n).at(number - 1), code.encode(number), draws, ideal_bits=code.ideal_bits(number)
+            row.at(found.number - 1), code.encode(found.number), found.draws, ideal_bits=code.ideal_bits(found.number)
         )
 
     def decode(self, bits: str, seed: int) -> np.ndarray:
@@ -48,25 +51,40 @@ class PoissonFunctional(Simulator):
         reader.finish()
         return Candidates(seed, self.n).at(number - 1)
 
-    def _search(self, mu: np.ndarray, row: Candidates) -> tuple[int, int]:
-        """Number of the winner, from 1, or 0 where the cap came first; and candidates looked at."""
-        greatest = math.exp(log_max_ratio(mu))
-        best, number, time = math.inf, 0, 0.0
-        for block in row.blocks():
-            times = time + np.cumsum(block.gaps)
-            # t / w: whatever comes once t / w_max has reached the best is later than it.
-            scores = times * np.exp(-log_ratio(block.candidates, mu))
-            before = np.minimum(best, np.minimum.accumulate(np.concatenate([[best], scores[:-1]])))
-            over = times >= greatest * before
-            size = int(over.argmax()) if over.any() else len(times)
-            looked_at = min(size, self.max_draws - block.begin)
-            if looked_at:
-                winner = int(scores[:looked_at].argmin())
-                if scores[winner] < best:
-                    best, number = float(scores[winner]), block.begin + winner + 1
-            if looked_at < size:
-                return 0, self.max_draws
-            if size < len(times):
-                return number, block.begin + size
-            time = float(times[-1])
-        raise AssertionError("blocks do not end")
+
+@dataclass(frozen=True)
+class Arrival:
+    """The winner among the candidates looked at."""
+
+    number: int
+    """From 1."""
+    draws: int
+    """Candidates looked at."""
+    certain: bool
+    """Whether no later candidate could have won; where a cap stopped the search, it is not known."""
+
+
+def first_arrival(
+    row: Candidates, log_ratio: Callable[[np.ndarray], np.ndarray], log_max: float, max_draws: int
+) -> Arrival:
+    """Searches for the least time over density ratio; ``log_ratio`` takes candidates [N, n] and gives [N].
+
+    ``log_max`` bounds the log ratios.
+    """
+    best, number, time = math.inf, 0, 0.0
+    for block in row.blocks():
+        times = time + np.cumsum(block.gaps)
+        scores = np.log(times) - log_ratio(block.candidates)
+        # Whatever comes once log t - log w_max has reached the best is later than it.
+        before = np.minimum.accumulate(np.concatenate([[best], scores[:-1]]))
+        over = np.log(times) - log_max >= before
+        size = int(over.argmax()) if over.any() else len(times)
+        looked_at = min(size, max_draws - block.begin)
+        if looked_at:
+            winner = int(scores[:looked_at].argmin())
+            if scores[winner] < best:
+                best, number = float(scores[winner]), block.begin + winner + 1
+        if looked_at < len(times):
+            return Arrival(max(number, 1), block.begin + looked_at, certain=looked_at == size)
+        time = float(times[-1])
+    raise AssertionError("blocks do not end")

@@ -6,8 +6,12 @@ import heapq
 from collections.abc import Sequence
 
 
+class EndOfBitsError(ValueError):
+    """A message ends before what it should hold."""
+
+
 class BitReader:
-    """Reads a string of "0" and "1" from its beginning; ValueError where it ends early."""
+    """Reads a string of "0" and "1" from its beginning; :class:`EndOfBitsError` where it ends early."""
 
     def __init__(self, bits: str):
         self._bits, self.position = bits, 0
@@ -16,7 +20,7 @@ class BitReader:
         """The next ``count`` bits as a number, the high ones first."""
         part = self._bits[self.position : self.position + count]
         if len(part) < count:
-            raise ValueError(f"the message ends after {len(self._bits)} bits")
+            raise EndOfBitsError(f"the message ends after {len(self._bits)} bits")
         self.position += count
         return int(part, 2) if count else 0
 

@@ -64,6 +64,11 @@ def uniforms(seed: int, count: int) -> np.ndarray:
     return _generator(_checked_seed(seed), 1, 0).random(count)
 
 
+def normals(seed: int, count: int) -> np.ndarray:
+    """Shared normal deviates of a message, float64 [count]."""
+    return _generator(_checked_seed(seed), 3, 0).standard_normal(count)
+
+
 def private(seed: int) -> np.random.Generator:
     """The encoder's own randomness, which no decoder looks at; of the same seed, so that a run can be repeated."""
     return _generator(_checked_seed(seed), 2, 0)
