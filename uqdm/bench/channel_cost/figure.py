@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.plots._style import write_caption
+from uqdm.bench.results import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,9 @@ _STYLES = {
     "minimal random": ("#E69F00", "D"),
     "ordered random": ("#56B4E9", "P"),
 }
-_LABELS = {"poisson": "Poisson functional representation"}
+_LABELS = {"poisson": "Poisson functional representation", "greedy rejection": "greedy rejection (median)"}
+_BY_MEDIAN = "greedy rejection"
+"""Its mean comes of rare long searches, and is not known where one was stopped."""
 
 
 def draw(table: pd.DataFrame) -> Figure:
@@ -59,8 +62,8 @@ def caption(table: pd.DataFrame) -> str:
     return (
         f"One message a sample, whole bits; {counts[0]:,} to {counts[1]:,} messages a point; bars: {LEVEL_TEXT} "
         "bootstrap intervals. Left: mean length minus KL; dotted: by the code's own model, as many messages coded "
-        "together would come to. Right: mean number of candidates; hollow with a dotted line: the median, which says "
-        "more of greedy rejection; arrows: messages were stopped there, and no mean is known. "
+        "together would come to. Right: mean number of candidates; of greedy rejection the median, since its mean "
+        "comes of rare long searches. Arrows: messages were stopped there. Where any was stopped there is no mean. "
         f"{biased.capitalize()} coding are biased: they look at 2^(KL + 4) candidates and no more."
     )
 
@@ -74,19 +77,16 @@ def _draw_length(axes: Axes, method: str, rows: pd.DataFrame) -> None:
 
 def _draw_draws(axes: Axes, method: str, rows: pd.DataFrame) -> None:
     colour, marker = _STYLES[method]
-    bars = [rows.draws - rows.draws_low, rows.draws_high - rows.draws]
-    label = _LABELS.get(method, method)
-    axes.errorbar(
-        rows.kl_bits, rows.draws, bars, color=colour, marker=marker, ms=5, lw=1.6, elinewidth=0.9, label=label
-    )
-    if method == "greedy rejection":
-        axes.plot(rows.kl_bits, rows.draws_median, ":", color=colour, marker=marker, mfc="white", ms=5, lw=1.1)
-    stopped = rows[rows.stopped > 0]
-    for kl_bits, n, count, cap in zip(stopped.kl_bits, stopped.n, stopped.stopped, stopped.max_draws, strict=True):
-        arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.2}
-        axes.annotate("", (kl_bits, 3 * cap), (kl_bits, cap / 1.5), arrowprops=arrow)
-        text = f"{count} of {n}"
-        axes.annotate(text, (kl_bits, cap / 1.7), ha="center", va="top", size=6.5, color=colour, rotation=90)
+    look: dict[str, Any] = {"color": colour, "marker": marker, "ms": 5, "lw": 1.6, "label": _LABELS.get(method, method)}
+    if method == _BY_MEDIAN:
+        axes.plot(rows.kl_bits, rows.draws_median, **{**look, "ls": "--", "mfc": "white"})
+        return
+    axes.errorbar(rows.kl_bits, rows.draws, [rows.draws - rows.draws_low, rows.draws_high - rows.draws], **look)
+    for row in records(rows[rows.stopped > 0]):
+        at, cap = row["kl_bits"], row["max_draws"]
+        axes.annotate("", (at, 4 * cap), (at, cap), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.4})
+        text = f"{row['stopped']} of {row['n']}\nstopped"
+        axes.annotate(text, (at, cap / 1.5), ha="center", va="top", size=7, color=colour)
 
 
 def _draw_wall(axes: Axes, table: pd.DataFrame) -> None:
