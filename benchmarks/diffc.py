@@ -5,8 +5,8 @@
     python benchmarks/diffc.py --points PATH [--steps 100] [--blocks 16]          # a VDM of the swirl
 
 Prints a row for each size of chunks and one for UQDM; every file is decoded. *Uncertain* messages are those whose
-search ended at its cap. Means with 95 % bootstrap intervals over patches, or blocks of points. Times are the process's own on
-one thread, which other work on the machine does not change much, after a warm-up.
+search ended at its cap. Means with 95 % bootstrap intervals over patches, or blocks of points. Times are those of the
+process on one thread, which other work on the machine does not change much, after a warm-up.
 """
 
 from __future__ import annotations

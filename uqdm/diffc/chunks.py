@@ -51,7 +51,7 @@ class Channel:
         square, linear = 0.5 * (1 - narrow), self.mean * narrow
         constant = -float(np.log(self.deviation).sum() + 0.5 * (self.mean**2 * narrow).sum())
         found = candidates @ linear + constant
-        return np.asarray(found if np.allclose(narrow, 1, atol=1e-12) else found + candidates**2 @ square)
+        return np.asarray(found + candidates**2 @ square if square.any() else found)
 
     @property
     def log_max_ratio(self) -> float:

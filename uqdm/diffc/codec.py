@@ -39,6 +39,7 @@ class DiffCCodec(Codec):
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 16) - 1, help="seed of shared randomness"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
+    sweep = ({"send": 3},)  # beyond, a coordinate alone has more bits than a message should
     suffix = ".diffc"
     holds_model = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
