@@ -39,7 +39,7 @@ class DiffCCodec(Codec):
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 16) - 1, help="seed of shared randomness"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
-    # Beyond three steps a coordinate alone has more bits than a message should; and searches of 256 candidates are quick.
+    # Beyond three steps a coordinate alone has more bits than a message should; searches of 256 candidates are quick.
     sweep = ({"chunk_bits": 6, "margin_bits": 2, "send": 3},)
     suffix = ".diffc"
     holds_model = True
