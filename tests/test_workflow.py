@@ -124,15 +124,27 @@ def test_every_codec_that_runs_here_is_ok_on_every_image(rows: pd.DataFrame) -> 
 
 def test_file_bits_are_those_of_the_stored_streams(rows: pd.DataFrame, streams: pd.DataFrame) -> None:
     key = ["codec", "setting", "image_index"]
-    ok = rows[rows["status"] == "ok"]
+    ok = rows[(rows["status"] == "ok") & (rows["rate_kind"] == "file")]
     whole = ok.groupby(key)["file_bits"].max()  # the last point is the whole file
-    stored = streams.set_index(key)["stream"].map(len) * 8
+    stored = streams[streams["codec"].isin(set(ok["codec"]))].set_index(key)["stream"].map(len) * 8
     pd.testing.assert_series_equal(whole.sort_index(), stored.sort_index(), check_names=False, check_dtype=False)
 
 
 def test_bpp_is_file_bits_over_pixels(rows: pd.DataFrame) -> None:
-    ok = rows[rows["status"] == "ok"]
+    ok = rows[(rows["status"] == "ok") & (rows["rate_kind"] == "file")]
     assert (ok["bpp"] == ok["file_bits"] / (ok["height"] * ok["width"])).all()
+
+
+def test_ideal_codecs_have_ideal_bits_and_records_that_say_what_they_are(
+    rows: pd.DataFrame, streams: pd.DataFrame
+) -> None:
+    ideal = rows[rows["rate_kind"] == "ideal"]
+    assert set(ideal["codec"]) == {"vdm"}
+    assert ideal[["bpp", "file_bits"]].isna().all(axis=None)
+    assert ideal[["ideal_bits", "psnr_db"]].notna().all(axis=None)
+    records = streams[streams["codec"] == "vdm"]
+    assert set(records["suffix"]) == {".ideal-record"}
+    assert all(stream.startswith(b"uqdm ideal record") for stream in records["stream"])
 
 
 def test_psnr_equals_that_of_streams_decoded_by_pillow_alone(
@@ -151,6 +163,7 @@ def test_psnr_equals_that_of_pictures_decoded_anew_from_the_streams(
     rows: pd.DataFrame, streams: pd.DataFrame, images_uint8: list[np.ndarray]
 ) -> None:
     checked = rows[~rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok") & (rows["image_index"] < 2)]
+    checked = checked[checked["rate_kind"] == "file"]  # records of ideal codecs are no streams
     pictures = checked.set_index(["codec", "setting", "image_index", "point", "reconstruction"])
     assert len(checked)
     stored = streams[streams["codec"].isin(set(checked["codec"])) & (streams["image_index"] < 2)]

@@ -22,6 +22,7 @@ from uqdm.bench.paper.judge import Estimate, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place
 from uqdm.bench.paper.rows import COLUMNS, Run, find_row, read_run, table
 from uqdm.bench.published import Relation, published, published_names
+from uqdm.bench.rates import with_rates
 from uqdm.bench.requests import format_request, requests_from_mapping
 from uqdm.bench.results import ResultsError
 from uqdm.bench.summarize import summarize_run
@@ -180,7 +181,7 @@ def test_ideal_rates_are_those_of_the_summary_and_files_stand_beside(run: Run, r
 
 def test_rates_at_equal_psnr_are_read_off_the_measured_curve(run: Run, rows: pd.DataFrame) -> None:
     measured = run.summary.query("codec == 'bpg' and psnr_db < inf").sort_values("bpp")
-    curve = Curve("bpg", "bpg", measured)
+    curve = Curve("bpg", "bpg", with_rates(measured))
     found = rows.query("quantity == 'bpp_at_psnr'").set_index("point")
     assert len(found) == 6  # all but the lossless one
     expected = {
@@ -211,7 +212,10 @@ def test_another_model_is_shown_but_not_judged(rows: pd.DataFrame) -> None:
 def test_systems_that_nothing_runs_are_references(rows: pd.DataFrame, run: Run) -> None:
     others = rows[rows.codec.isna()]
     assert set(others.system) == {"vdm-d", "vdm-a", "vdm-f", "vdm-1000d", "vae-b", "vae-m"}
-    assert set(others.verdict + ": " + others.reason) == {"not run: no runnable system"}
+    ideal = others.system.str.startswith("vdm")
+    assert set(others[~ideal].verdict + ": " + others[~ideal].reason) == {"not run: no runnable system"}
+    assert all(others[ideal].reason.str.startswith("ideal rates of a Gaussian model whose weights are not here"))
+    assert set(others[ideal].rate_kind) == {"ideal"}
     doubtful = others[others.doubt != ""]
     assert set(zip(doubtful.system, doubtful["quantity"], strict=True)) == {("vdm-1000d", "fid")}
     without = table(run, [])

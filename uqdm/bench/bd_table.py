@@ -30,6 +30,7 @@ from uqdm.bench.bjontegaard import (
 from uqdm.bench.curves import Curve, curves
 from uqdm.bench.files import replacing
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
+from uqdm.bench.rates import image_rates
 from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.codec import suggest
@@ -46,7 +47,8 @@ def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
     """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
     summary = read_summary(run_dir)
     metrics = [metric.name for metric in all_metrics()]
-    rows = read_rows(run_dir, ["dataset", "image_index", "status", "bpp", *_PICTURE, *metrics])
+    rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
+    rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
     table = bd_table(summary, rows, anchor)
     with replacing(bd_path(run_dir)) as temporary:
         pyarrow.csv.write_csv(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
@@ -57,7 +59,8 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
     ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is
-    :data:`ANCHOR`, or where that has no curve the first label with enough points. Raises
+    :data:`ANCHOR`, or where that has no curve the first label with enough points, of files if there are any. Ideal
+    rates count as they are, under labels that say so. Raises
     :class:`~uqdm.bench.results.ResultsError` for a name that is not in the summary.
     """
     lines: list[dict[str, Any]] = []
@@ -66,6 +69,7 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
         base = find_anchor(data, drawn, anchor)
         others = [curve for curve in drawn if curve is not base]
         ok = rows[(rows.dataset == name) & (rows.status == STATUS_OK)]
+        ok = ok.assign(rate_bpp=image_rates(ok))
         for metric in [metric for metric in declared() if _has_data(data, metric.name)]:
             if base is None:
                 lines += [_without_anchor(metric, curve, anchor or ANCHOR) for curve in others]
@@ -83,6 +87,7 @@ def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | Non
         if named:
             return named[0]
     if anchor is None:
+        drawn = [curve for curve in drawn if not curve.ideal] or drawn
         enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
         return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
@@ -133,7 +138,7 @@ class _PerImage:
         images = pd.Index(ok.image_index.unique()).sort_values()
         self.bpp, self.quality = (np.full((len(images), len(self._column)), np.nan) for _ in range(2))
         place = images.get_indexer(ok.image_index), numbers.to_numpy()
-        self.bpp[place] = ok.bpp.where(ok[metric].notna())
+        self.bpp[place] = ok.rate_bpp.where(ok[metric].notna())
         self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
 
     def columns(self, curve: Curve) -> list[int]:
@@ -264,6 +269,6 @@ def _by_sets(metric: SetMetric, base: Curve, curve: Curve) -> dict[str, Any]:
     if len(sizes) > 1:
         listed = " and ".join(f"{size:g}" for size in sorted(sizes))
         return {**names, "reason": f"{metric.label} of {listed} images: such figures are not comparable"}
-    single = [(one.bpp.to_numpy(float)[None], one[metric.name].to_numpy(float)[None]) for one in both]
+    single = [(one.rate_bpp.to_numpy(float)[None], one[metric.name].to_numpy(float)[None]) for one in both]
     figures = _figures(metric, base.label, curve.label, *single)
     return {**names, **figures, "n": int(sizes[0]) if len(sizes) else None}

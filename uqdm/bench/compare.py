@@ -5,7 +5,7 @@ Only pictures of the same images can be paired: the fingerprints of the data set
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -18,6 +18,7 @@ from uqdm.bench import bootstrap
 from uqdm.bench.curves import parameters_of, short_settings
 from uqdm.bench.metrics import SetMetric, all_metrics, declared
 from uqdm.bench.paired import paired_figures
+from uqdm.bench.rates import image_rates, is_ideal
 from uqdm.bench.requests import parse_request
 from uqdm.bench.results import ResultsError, read_rows, read_summary, summary_path
 from uqdm.bench.schema import COMPARISON, STATUS_OK
@@ -28,6 +29,10 @@ COSTS = ("encode_ms", "decode_ms", "encode_calls", "decode_calls", "macs_per_pix
 
 _PICTURE = ["codec", "setting", "point", "reconstruction"]
 _COLUMNS = ["dataset", "fingerprint", "image_index", "codec_version", "status", "bpp", "picture_sha256", *_PICTURE]
+_COLUMNS += ["rate_kind", "ideal_bits", "height", "width"]
+IDEAL_RATE = "ideal_bpp"
+"""The column of ideal rates, apart from that of files: no file's rate is compared with one of these."""
+_RATES = ("bpp", IDEAL_RATE)
 _UNSAID = ("", "full", "decoded", "exact")  # points and reconstructions that need not be named
 
 Key = tuple[str, str, str, str]
@@ -100,7 +105,8 @@ def compare_runs(
         run_b: folder of another, on the same images.
         select_a: text for :func:`parse_selector`; None takes every picture, or what ``select_b`` takes.
         select_b: as ``select_a``, for the other run.
-        columns: what to compare of ``bpp``, metrics and :data:`COSTS`; bpp and every metric with data if empty.
+        columns: what to compare of ``bpp``, ``ideal_bpp``, metrics and :data:`COSTS`; if empty, bpp of pairs of files,
+            ideal_bpp where a run holds an ideal codec, and every metric with data.
 
     Pictures are paired by codec, setting, point and reconstruction. Where no two agree in all of these, codecs must be
     chosen: one codec with a setting on either side (two models, say) is paired by point and reconstruction, others by
@@ -112,6 +118,8 @@ def compare_runs(
     keys = [side.keys(selector) for side, selector in zip(sides, chosen, strict=True)]
     pairs, how = _pair(sides, keys)
     wanted = {name: list(_compared(name, sides, pairs)) for name in _wanted(sides, columns)}
+    if not columns:  # nobody asked for the rates of files that are not there
+        wanted |= {name: [line for line in wanted[name] if line["n"]] for name in _RATES if name in wanted}
     lines = [{**sides[0].data, **line} for found in wanted.values() for line in found]
     table = pd.DataFrame(lines, columns=COMPARISON.names)
     left = [[key for key in found if key not in {pair[side] for pair in pairs}] for side, found in enumerate(keys)]
@@ -166,6 +174,10 @@ class _Side:
         labels = picture_labels([key for key in self.rows if key[0] == selector.codec]).values()
         return f"no picture of {selector.codec} is what was chosen; it has: {', '.join(labels)}"
 
+    def ideal(self, keys: Iterable[Sequence[Key]]) -> bool:
+        """Whether any of these pictures that it holds has an ideal rate, and no file."""
+        return any(is_ideal(self.rows[key]).any() for found in keys for key in found if key in self.rows)
+
     def has(self, name: str) -> bool:
         """Whether any picture has a value in a column of the rows or the summary."""
         if self.summary is not None and name in self.summary and self.summary[name].notna().any():
@@ -191,6 +203,7 @@ def _read_both(run_a: Path, run_b: Path) -> list[_Side]:
     sides = []
     for side, run, rows in zip("AB", (run_a, run_b), both, strict=True):
         ok = rows[(rows.status == STATUS_OK) & (rows.fingerprint == fingerprint)]
+        ok = ok.assign(rate_bpp=image_rates(ok), ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
         pictures: dict[Key, pd.DataFrame] = {tuple(key): one for key, one in ok.groupby(_PICTURE, sort=False)}  # type: ignore[misc]
         summary = read_summary(run) if summary_path(run).is_file() else None
         data = {"dataset": name, "fingerprint": fingerprint}
@@ -237,6 +250,7 @@ def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[t
             return by_point, ["paired by point and reconstruction", *_only_settings(by_point)]
     by_rate = list(_by_rate(sides, keys))
     how = "paired by rate: each picture of A with that of B whose mean rate is nearest"
+    how += "".join(f"; rates of {side.name} are ideal, of no files" for side in sides if side.ideal(keys))
     return by_rate, [how, *_only_settings(by_rate)]
 
 
@@ -248,7 +262,7 @@ def _only_settings(pairs: Sequence[tuple[Key, Key]]) -> list[str]:
 
 def _by_rate(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> Iterator[tuple[Key, Key]]:
     log_rates = [
-        {key: np.log(side.rows[key].bpp.mean()) for key in found} for side, found in zip(sides, keys, strict=True)
+        {key: np.log(side.rows[key].rate_bpp.mean()) for key in found} for side, found in zip(sides, keys, strict=True)
     ]
     ways: dict[str, list[Key]] = {}
     for key in keys[1]:
@@ -276,11 +290,14 @@ def _versions(sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]]) -> list[
 def _wanted(sides: Sequence[_Side], columns: Sequence[str]) -> list[str]:
     """Names of what is to be compared: those asked for, or bpp and every metric that both sides have values of."""
     metrics = [metric.name for metric in declared()]
-    known = ["bpp", *metrics, *COSTS]
+    known = ["bpp", IDEAL_RATE, *metrics, *COSTS]
     for name in columns:
         if name not in known:
             raise ResultsError(f"no metric {name!r}{suggest(name, known)}; there are: {', '.join(known)}")
-    return list(columns) or ["bpp", *(name for name in metrics if all(side.has(name) for side in sides))]
+    if columns:
+        return list(columns)
+    ideal = [IDEAL_RATE] if any(side.ideal([list(side.rows)]) for side in sides) else []
+    return ["bpp", *ideal, *(name for name in metrics if all(side.has(name) for side in sides))]
 
 
 def _compared(name: str, sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]]) -> Iterator[dict[str, Any]]:

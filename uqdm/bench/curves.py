@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uqdm.bench.rates import is_ideal, labelled, with_rates
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 PSNR_LEVELS_DB = (30, 35, 40)
 """Levels at which codecs are compared."""
 
+_OF_PICTURES = ("reconstruct", "points")
+"""Parameters that say which pictures of a stream are shown, and change nothing else."""
+_ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
+"""Reconstructions of ideal Gaussian diffusion, by the names of Theis et al. 2022."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -24,11 +30,16 @@ class Curve:
 
     The points of a progressive stream are a curve; other settings are joined where they differ in one parameter.
     Points at which every image is exact have no PSNR, and are in no curve (see :func:`lossless`).
+
+    ``points`` has the rates in ``rate_bpp``, ``rate_bpp_low`` and ``rate_bpp_high``: of files or, where the curve is
+    ``ideal`` and its label says so, ideal ones. ``reconstruction`` is how its pictures are made.
     """
 
     codec: str
     label: str
     points: pd.DataFrame
+    ideal: bool = False
+    reconstruction: str = "decoded"
 
     def bpp_at(self, psnr_db: float) -> float:
         """Rate at ``psnr_db``, linear in dB and log rate between neighbours; NaN outside the curve.
@@ -38,7 +49,7 @@ class Curve:
         left = self._left_of(psnr_db)
         if left is None:
             return float("nan")
-        (low, high), rates = self._psnr_db[left : left + 2], np.log(self.points["bpp"].to_numpy()[left : left + 2])
+        (low, high), rates = self._psnr_db[left : left + 2], np.log(self.points["rate_bpp"].to_numpy()[left : left + 2])
         share = (psnr_db - low) / (high - low) if high != low else 0.0
         return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
 
@@ -66,15 +77,20 @@ def curves(summary: pd.DataFrame) -> list[Curve]:
     contents = summary.fingerprint.unique()
     if len(contents) > 1:
         raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
-    ok = summary[(summary.status == STATUS_OK) & (summary.bpp > 0)]
+    summary = with_rates(summary)
+    ok = summary[(summary.status == STATUS_OK) & (summary.rate_bpp > 0)]
     found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
     return sorted(found, key=_rank)
 
 
 def lossless(summary: pd.DataFrame) -> pd.DataFrame:
-    """Of each codec in a summary of one data set the row of lowest rate at which every image is exact."""
-    exact = summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)]
-    return exact.sort_values("bpp", kind="stable").drop_duplicates("codec")
+    """Of each codec in a summary of one data set the row of lowest rate at which every image is exact.
+
+    Rates are in ``rate_bpp``, as in curves, and ``label`` is the codec's name, which says so where they are ideal.
+    """
+    exact = with_rates(summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)])
+    exact = exact.assign(label=[labelled(*row) for row in zip(exact.codec, is_ideal(exact), strict=True)])
+    return exact.sort_values("rate_bpp", kind="stable").drop_duplicates("codec")
 
 
 def families(settings: Iterable[str]) -> dict[str, str]:
@@ -139,16 +155,36 @@ def parameters_of(setting: str) -> dict[str, str]:
     return parameters
 
 
+def _stream_names(settings: Iterable[str]) -> dict[str, str]:
+    """As :func:`short_settings`, without what only says which pictures are shown, if the rest tells settings apart.
+
+    >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
+    {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
+    """
+    names = short_settings(settings)
+    told = {
+        setting: ",".join(f"{key}={value}" for key, value in parameters_of(name).items() if key not in _OF_PICTURES)
+        for setting, name in names.items()
+    }
+    return told if len(set(told.values())) == len(names) else names
+
+
 def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
     """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
     layered = rows.groupby("setting")["point"].transform("nunique") > 1
     family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
-    rows = rows.assign(family=family.where(~layered, "progressive " + rows["setting"]))
+    streams = _stream_names(rows.loc[layered, "setting"].unique())
+    kind = "" if is_ideal(rows).all() else "progressive "
+    names = [f"{kind}{streams.get(setting, '')}" for setting in rows["setting"]]
+    rows = rows.assign(family=family.where(~layered, names))
     grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
     n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
     found = []
     for (name, way), points in grouped:
         parts = [codec, *([name] if n_families > 1 else []), *([way] if n_ways > 1 else [])]
-        label = " ".join(str(part).strip() for part in parts if part)
-        found.append(Curve(codec, label, points.sort_values(["bpp", "point_index"], kind="stable")))
+        ideal = bool(is_ideal(points).all())
+        parts += [f"= {_ALSO_CALLED[way]}"] if ideal and way in _ALSO_CALLED else []
+        label = labelled(" ".join(str(part).strip() for part in parts if part), ideal)
+        points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
+        found.append(Curve(codec, label, points, ideal, str(way)))
     return found

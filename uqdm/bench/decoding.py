@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.rates import image_rates, is_ideal
 from uqdm.bench.results import ResultsError, read_manifest, read_rows, read_streams, records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import Codec, CodecUnavailableError, get_codec
@@ -30,7 +31,18 @@ COLUMNS = [
     "image_index",
     "image_id",
 ]
-COLUMNS += ["height", "width", "file_bits", "bpp", "mse", "psnr_db", "picture_sha256", "status"]
+COLUMNS += [
+    "height",
+    "width",
+    "rate_kind",
+    "file_bits",
+    "bpp",
+    "ideal_bits",
+    "mse",
+    "psnr_db",
+    "picture_sha256",
+    "status",
+]
 """The columns of the rows that are read."""
 
 
@@ -39,8 +51,9 @@ class RunPictures:
 
     def __init__(self, run_dir: Path, dataset: str) -> None:
         rows = read_rows(run_dir, COLUMNS)
-        self.rows: pd.DataFrame = rows[(rows.status == STATUS_OK) & (rows.dataset == dataset)]
-        """The rows of the data set's pictures, with the columns of ``COLUMNS``."""
+        rows = rows[(rows.status == STATUS_OK) & (rows.dataset == dataset)]
+        self.rows: pd.DataFrame = rows.assign(rate_bpp=image_rates(rows))
+        """The rows of the data set's pictures, with the columns of ``COLUMNS``, and the rate, ideal or not."""
         self._run_dir = run_dir
         self._codecs: dict[tuple[str, str], Codec] = {}
         self._decoded: dict[tuple[str, str, int], _Pictures] = {}
@@ -124,8 +137,8 @@ def spread(items: Sequence[T], count: int) -> list[T]:
 
 
 def progressive_settings(summary: pd.DataFrame, preferred: str = "uqdm") -> list[tuple[str, str, str]]:
-    """Data set, codec and setting of the streams of several points; the preferred codec's first, then by name."""
-    ok = summary[summary.status == STATUS_OK]
+    """Data set, codec and setting of the files of several points; the preferred codec's first, then by name."""
+    ok = summary[(summary.status == STATUS_OK) & ~is_ideal(summary)]
     counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
     found = [(str(dataset), str(codec), str(setting)) for dataset, codec, setting in counts.index[counts > 1]]
     return sorted(found, key=lambda key: (key[1] != preferred, key))

@@ -5,6 +5,7 @@ Metrics are not computed here but from the stored streams afterwards (see :mod:`
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from uqdm.codec import Codec, Encoded, Point, Reconstruction
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
 
 Row = dict[str, Any]
+
+_NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
+"""What a row of an ideal codec leaves empty: its record is no file, and no coder's time was taken."""
 
 
 class MeasurementError(RuntimeError):
@@ -104,7 +108,8 @@ def _measure_image(
     pixels = image.shape[0] * image.shape[1]
     shared = {**size, **encoding, "seed": encoded.seed, "container_bits": container_bits}
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
-    return [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures], encoded.stream
+    rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
+    return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
 
 
 def failure(reason: str) -> Row:
@@ -126,6 +131,8 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded) -> Iterator[Row]:
     """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
     stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
     points = _checked_points(codec, stream)
+    if codec.ideal:
+        _check_ideal(points, encoded)
     expected = {(point.name, name) for point in points for name in point.reconstructions}
     for picture, decode_ms in _timed(codec.reconstructions(stream)):
         key = (picture.point.name, picture.name)
@@ -150,6 +157,14 @@ def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
     if len(set(names)) < len(names):
         raise MeasurementError(f"two points share a name: {names}")
     return points
+
+
+def _check_ideal(points: Sequence[Point], encoded: Encoded) -> None:
+    """Ideal rates are all that an ideal codec has: every point must have one, and none may be below the one before."""
+    bits = [encoded.ideal_bits.get(point.name, math.nan) for point in points]
+    if not all(map(math.isfinite, bits)) or bits != sorted(bits) or bits[0] < 0:
+        named = ", ".join(f"{point.name}: {found:g}" for point, found in zip(points, bits, strict=True))
+        raise MeasurementError(f"an ideal codec's bits must be known at every point, and not fall: {named}")
 
 
 def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture: Reconstruction) -> Row:

@@ -27,6 +27,7 @@ class Candidate:
     version: str | None = None
     suffix: str = ".bin"
     holds_model: bool = False
+    ideal: bool = False
     missing: str | None = None
 
 
@@ -123,4 +124,5 @@ def _candidate(codec: Any, parameters: Mapping[str, Any]) -> Candidate:
         setting = format_request(Request(codec.name, parameters)).partition(":")[2]
         return Candidate(codec.name, dict(parameters), setting, missing=str(error))
     reason = f"codec {codec.name!r} cannot run here: {lack}" if lack else None
-    return Candidate(codec.name, dict(made.values), made.setting, version, made.suffix, codec.holds_model, reason)
+    traits = made.suffix, codec.holds_model, codec.ideal
+    return Candidate(codec.name, dict(made.values), made.setting, version, *traits, reason)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 3
+ROW_FORMAT = 4
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
 
 MACS_CONVENTION = (
@@ -31,6 +31,10 @@ STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
 STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns
 STATUS_REFERENCE = "reference"  # a row of the summary that no codec made: what a metric gives for originals alone
+
+RATE_FILE = "file"
+RATE_IDEAL = "ideal"
+"""What ``rate_kind`` says."""
 
 NOT_SCORED = "not scored yet"
 """What ``unscored`` says in a row that an evaluation left and no scoring has filled."""
@@ -59,6 +63,12 @@ ROWS = pa.schema(
         _field("point_index", pa.int32(), "position of the point in its stream, from 0"),
         _field("reconstruction", pa.string(), "how the picture is made from the bytes: 'decoded', 'denoise', ..."),
         _field("seed", pa.int64(), "seed of the stream's randomness; null where there is none"),
+        _field(
+            "rate_kind",
+            pa.string(),
+            "what the rate is: 'file', or 'ideal' for an ideal codec, which makes no file: file_bits, container_bits, "
+            "bpp, encode_ms, decode_ms and roundtrip_checked are then null; null if skipped",
+        ),
         _field("file_bits", pa.int64(), "8 x bytes of the shortest prefix of the file that decodes to the point"),
         _field("container_bits", pa.int64(), "bits of the file of one black pixel at this setting; null if untold"),
         _field(
@@ -90,8 +100,8 @@ STREAMS = pa.schema(
         _field("image_id", pa.string(), "as in the rows", nullable=False),
         _field("codec", pa.string(), "as in the rows", nullable=False),
         _field("setting", pa.string(), "as in the rows", nullable=False),
-        _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'", nullable=False),
-        _field("stream", pa.binary(), "the whole file", nullable=False),
+        _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'; '.ideal-record'", nullable=False),
+        _field("stream", pa.binary(), "the whole file; of an ideal codec its record, which is no file", nullable=False),
     ]
 )
 
@@ -171,10 +181,13 @@ SUMMARY = pa.schema(
         _field("n", pa.int64(), "images with status ok", nullable=False),
         _field("failed", pa.int64(), "images with status failed", nullable=False),
         _field("exact", pa.int64(), "images reproduced exactly (mse 0), left out of psnr_db", nullable=False),
-        _field("bpp", pa.float64(), "mean over images of bits per pixel of the file"),
+        _field("rate_kind", pa.string(), "'file', or 'ideal': no files, bpp is null and ideal_bpp is the rate"),
+        _field("bpp", pa.float64(), "mean over images of bits per pixel of the file; null if there is none"),
         _field("bpp_low", pa.float64(), "lower end of the 95 % bootstrap interval of bpp"),
         _field("bpp_high", pa.float64(), "upper end of the 95 % bootstrap interval of bpp"),
         _field("ideal_bpp", pa.float64(), "mean over images of ideal bits per pixel; null where there is none"),
+        _field("ideal_bpp_low", pa.float64(), "lower end of the 95 % bootstrap interval of ideal_bpp"),
+        _field("ideal_bpp_high", pa.float64(), "upper end of the 95 % bootstrap interval of ideal_bpp"),
         _field("psnr_db", pa.float64(), "mean over inexact images of the image's PSNR, dB; +inf if all are exact"),
         _field("psnr_db_low", pa.float64(), "lower end of the 95 % bootstrap interval of psnr_db"),
         _field("psnr_db_high", pa.float64(), "upper end of the 95 % bootstrap interval of psnr_db"),

@@ -22,6 +22,7 @@ from uqdm.bench import bootstrap
 from uqdm.bench.files import replacing
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
 from uqdm.bench.provenance import provenance, with_provenance
+from uqdm.bench.rates import image_rates, is_ideal, with_rates
 from uqdm.bench.results import ResultsError, read_rows, read_scores, rows_provenance, score_remedy, summary_path
 from uqdm.bench.schema import (
     MACS_CONVENTION,
@@ -36,6 +37,10 @@ from uqdm.bench.unscored import unscored_reasons, unscored_text
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
+    "ideal rate": (
+        "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is "
+        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no code of finite time does"
+    ),
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
     "MSE, SSIM, other metrics, times and other costs": (
         "means over all images that succeeded, null where an image has no value; of memory, the largest"
@@ -58,7 +63,7 @@ _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
 _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
 _MEANS = ["bpp", *_COSTS]
-_COLUMNS = ["dataset", "fingerprint", "codec_version", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
@@ -95,7 +100,7 @@ def summarize_rows(
     _check_versions(rows)
     _check_pictures(rows[rows.status == STATUS_OK], run_dir)
     summary = pd.concat([_summarize_dataset(data, sets) for _, data in rows.groupby("dataset")])
-    lowest = summary.groupby(["dataset", *_SETTING])["bpp"].transform("min")
+    lowest = with_rates(summary).groupby(["dataset", *_SETTING])["rate_bpp"].transform("min")
     order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
     summary = summary.assign(lowest=lowest).sort_values(order)
     return summary.reindex(columns=summary_schema().names).reset_index(drop=True)
@@ -134,7 +139,7 @@ def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     """For each codec and setting: version, images that failed, first reason, and its status if no image succeeded."""
     groups = rows.groupby(_SETTING)
-    settings = groups[["codec_version", "error"]].first()
+    settings = groups[["codec_version", "rate_kind", "error"]].first()
     failed = rows[rows.status == STATUS_FAILED].groupby(_SETTING)["image_index"].nunique()
     settings["failed"] = failed.reindex(settings.index, fill_value=0)
     settings["status"] = np.where(settings.failed > 0, STATUS_FAILED, STATUS_SKIPPED)
@@ -146,14 +151,13 @@ def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
     ok = rows[rows.status == STATUS_OK]
     ok = ok.assign(exact=ok.mse == 0, ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
     groups = ok.groupby(_PICTURE, sort=False)
-    table = groups[[*_MEANS, "ideal_bpp"]].mean()
+    table = groups[_MEANS].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
     table["device"] = groups["device"].agg(_joined)
     table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
-    table.loc[groups["ideal_bpp"].count() < table.n, "ideal_bpp"] = np.nan  # a mean over some images would mislead
     images = pd.Index(rows.image_index.dropna().unique()).sort_values()
     place = (images.get_indexer(ok.image_index), groups.ngroup())
-    for name in ["bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
+    for name in ["bpp", "ideal_bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
         values = np.full((len(images), len(table)), np.nan)
         values[place] = ok[name]
         table[name], table[f"{name}_low"], table[f"{name}_high"] = _means(values, table.n.to_numpy())
@@ -227,6 +231,11 @@ def _check_pictures(ok: pd.DataFrame, run_dir: Path | str) -> None:
     if not unscored.empty:
         names = ", ".join(unscored.codec.unique())
         raise ResultsError(f"{len(unscored):,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
+    ideal = is_ideal(ok)
+    if ok.bpp[ideal].notna().any():
+        names = ", ".join(ok.codec[ideal & ok.bpp.notna()].unique())
+        raise ResultsError(f"{names}: rows of ideal rates have bits of files, which an ideal codec cannot make")
+    ok = ok.assign(bpp=image_rates(ok))
     for name in (*_PICTURE, "image_index", "bpp", "mse", "psnr_db"):
         if ok[name].isna().any():
             first = ok[ok[name].isna()].iloc[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uqdm.bench.curves import PSNR_LEVELS_DB, Curve, curves, lossless
+from uqdm.bench.rates import is_ideal, labelled, with_rates
 from uqdm.bench.results import bd_path, plots_dir, read_summary, records, report_path, rows_dir, summary_path
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
 from uqdm.bench.unscored import unscored_reasons
@@ -43,7 +44,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Line:
-    """One codec on one data set, one way to make pictures.
+    """One codec on one data set, one way to make pictures; the label says where rates are ideal.
 
     A rate that is not reached is None; ``rough`` says which rates lie between points over ``ROUGH_DB`` apart.
     """
@@ -136,9 +137,11 @@ def closing_message(run_dir: Path) -> str:
 def common_rate(summary: pd.DataFrame) -> float:
     """The rate of one data set at which codecs are compared: the median over curves of the rate in their middle.
 
-    Only points whose FID is known count, where there are any.
+    Only points whose FID is known count, where there are any, and only rates of files, where there are any.
     """
-    middles = [float(np.median(_with_fid(curve.points).bpp)) for curve in curves(summary)]
+    drawn = curves(summary)
+    drawn = [curve for curve in drawn if not curve.ideal] or drawn
+    middles = [float(np.median(_with_fid(curve.points).rate_bpp)) for curve in drawn]
     return float(np.median(middles)) if middles else math.nan
 
 
@@ -149,12 +152,12 @@ def _with_fid(points: pd.DataFrame) -> pd.DataFrame:
 
 def _near(points: pd.DataFrame, bpp: float) -> Near | None:
     """The point of the rate nearest to ``bpp``, by ratio."""
-    points = _with_fid(points[(points.status == STATUS_OK) & (points.bpp > 0)])
+    points = _with_fid(points[(points.status == STATUS_OK) & (points.rate_bpp > 0)])
     if points.empty:
         return None
-    ratios = np.abs(np.log(points.bpp / bpp)) if bpp > 0 else points.bpp
+    ratios = np.abs(np.log(points.rate_bpp / bpp)) if bpp > 0 else points.rate_bpp
     row = records(points)[int(np.argmin(ratios))]
-    return Near(row["bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
+    return Near(row["rate_bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
 
 
 def _known(value: float) -> float | None:
@@ -183,7 +186,7 @@ def _notes(summary: pd.DataFrame) -> list[str]:
 
 def _dataset_lines(summary: pd.DataFrame) -> list[Line]:
     drawn, rate = curves(summary), common_rate(summary)
-    exact = lossless(summary).set_index("codec")["bpp"]
+    exact = lossless(summary).set_index("codec")["rate_bpp"]
     ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     found = [_line(summary, curve.codec, curve, exact.get(curve.codec), rate) for curve in drawn]
     others = set(ran.codec) - {curve.codec for curve in drawn}
@@ -192,11 +195,11 @@ def _dataset_lines(summary: pd.DataFrame) -> list[Line]:
 
 
 def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: float | None, rate: float) -> Line:
-    rows = summary[summary.codec == codec]
+    rows = with_rates(summary[summary.codec == codec])
     rates = [curve.bpp_at(level) if curve else math.nan for level in PSNR_LEVELS_DB]
     return Line(
         dataset=str(summary.dataset.iloc[0]),
-        label=curve.label if curve else codec,
+        label=curve.label if curve else labelled(codec, bool(is_ideal(rows).any())),
         rough=tuple(curve is not None and curve.gap_db(level) > ROUGH_DB for level in PSNR_LEVELS_DB),
         bpp_at=tuple(None if math.isnan(rate) else rate for rate in rates),
         lossless_bpp=None if exact_bpp is None else float(exact_bpp),

@@ -16,7 +16,7 @@ from uqdm.bench import footprint
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
 from uqdm.bench.requests import Candidate
-from uqdm.bench.schema import ROWS, STATUS_OK, STREAMS
+from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
 from uqdm.codec import Codec, get_codec
 
@@ -184,6 +184,7 @@ def finish(work: Work, measured: Measured) -> Finished:
         "codec": candidate.name,
         "codec_version": candidate.version,
         "setting": candidate.setting,
+        "rate_kind": RATE_IDEAL if candidate.ideal else RATE_FILE,
     }
     rows = [{**shared, **row, **_place(shard, row["image_index"])} for row in measured.rows]
     origin = {**work.origin, "machine": machine()}

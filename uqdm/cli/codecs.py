@@ -13,7 +13,10 @@ from uqdm.codec import CodecUnavailableError, Parameter, codec_class, codec_name
 
 @dataclass(frozen=True)
 class Listing:
-    """One registered codec as it stands on this machine; ``missing`` is None if it works."""
+    """One registered codec as it stands on this machine.
+
+    ``missing`` is None if it works; an ``ideal`` one has rates and no files.
+    """
 
     name: str
     summary: str = ""
@@ -21,6 +24,7 @@ class Listing:
     parameters: tuple[dict[str, Any], ...] = ()
     settings: tuple[dict[str, Any], ...] = ()
     missing: str | None = None
+    ideal: bool = False
 
 
 def listing(name: str) -> Listing:
@@ -34,6 +38,7 @@ def listing(name: str) -> Listing:
         codec.summary,
         parameters=tuple(_parameter(parameter) for parameter in codec.parameters),
         settings=tuple(dict(setting) for setting in codec.sweep),
+        ideal=codec.ideal,
     )
     try:
         lack = codec.missing()
@@ -77,6 +82,7 @@ def _print_table(listings: list[Listing]) -> None:
     table = Table("codec", "works here", "version", "parameters = default", "settings")
     for entry in listings:
         works = "yes" if entry.missing is None else f"no: {entry.missing}"
+        works += " (ideal, no file)" if entry.ideal else ""
         parameters = "\n".join(_parameter_text(parameter) for parameter in entry.parameters)
         table.add_row(entry.name, works, entry.version or "-", parameters or "-", str(len(entry.settings)))
     Console(markup=False).print(table)

@@ -47,7 +47,9 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
     except Exception as error:  # one broken codec must not hide the others
         return Diagnosis(name, FAILS, reason=f"{type(error).__name__}: {error}")
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
-    return Diagnosis(name, FAILS if failed else WORKS, candidates[0].version or "", "; ".join(failed), checks)
+    ideal = " (ideal, no file)" if candidates[0].ideal else ""
+    version = f"{candidates[0].version or ''}{ideal}"
+    return Diagnosis(name, FAILS if failed else WORKS, version, "; ".join(failed), checks)
 
 
 def diagnose_weights() -> Diagnosis:

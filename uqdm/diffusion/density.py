@@ -2,7 +2,7 @@
 
 It is a logistic or, as the paper's other choice (eqs. 6 and 7, Yang et al. 2025), a Gaussian.
 
-p(z_s | z_t) is g convolved with the uniform noise of the step (eq. 9, Yang et al. 2025). At a point z of a lattice
+p(z_s | z_t) is g convolved with the uniform noise of the step (eq. 5, Yang et al. 2025). At a point z of a lattice
 of spacing ``width`` its density times the width is the mass of g in the bin around z: what a symbol costs.
 """
 

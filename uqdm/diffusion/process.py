@@ -43,8 +43,8 @@ def step_bits(
     """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
 
     -log2 of the bin's mass: log q is the same constant (-log width) everywhere, so this is one sample of the KL
-    term of eq. 6 (Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the base
-    density is cut off where no x of the window can be.
+    term of eq. 1 (App. B.2, Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the
+    base density is cut off where no x of the window can be.
     """
     mean = reverse_mean(z_t, prediction, step, levels)
     if window is None:

@@ -38,9 +38,7 @@ class VDMCodec(IdealCodec):
         Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
         Parameter("deviation", str, "posterior", choices=DEVIATIONS, help="of p: VDM's, UQDM's, or the network's"),
         Parameter("start", str, "posterior", choices=STARTS, help="z_T from q(z_T | x) at its cost, or from the prior"),
-        Parameter(
-            "reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each point"
-        ),
+        Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="pictures of each point"),
         Parameter("points", int, 6, minimum=0, help="latents that are shown, evenly spread over the steps; 0: all"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of the latents"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),

@@ -150,7 +150,7 @@ class GaussianTwin:
 
     def _tiles(self, image_uint8: np.ndarray) -> Iterator[_Tile]:
         size = self.model.image_size
-        words = tuple(np.frombuffer(hashlib.sha256(np.ascontiguousarray(image_uint8)).digest(), "<u4").tolist())
+        words = tuple(np.frombuffer(hashlib.sha256(image_uint8.tobytes()).digest(), "<u4").tolist())
         count = n_tiles(image_uint8, size)
         for number in range(count):
             yield _Tile(tiles.cut(image_uint8, size, [number])[0], (*words, number))

@@ -53,7 +53,7 @@ class Schedule:
 class Step:
     """Constants of the step from z_t to z_s (all float64, correctly rounded).
 
-    The forward kernel is q(z_s | z_t, x) = U(z_weight z_t + x_weight x +- width / 2) (eq. 8, Yang et al. 2025).
+    The forward kernel is q(z_s | z_t, x) = U(z_weight z_t + x_weight x +- width / 2) (eq. 4, Yang et al. 2025).
     """
 
     index: int

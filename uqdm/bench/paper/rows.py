@@ -59,7 +59,9 @@ QUANTITIES = {
 
 _PUBLISHED = ("bpp", "psnr_db", "fid")
 _NOT_HERE = "no runnable system"
+_NO_VDM = "ideal rates of a Gaussian model whose weights are not here; the codec vdm has those of other weights"
 _NO_MODEL = "no UQDM model is named in the configuration"
+_REASONS = {"uqdm": _NO_MODEL, "vdm": _NO_VDM}
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def table(run: Run, models: Sequence[Model]) -> pd.DataFrame:
             found += [{**base, "point": point["point"], **row} for row in beside.rows()]
     shown = {name for name, _ in known}
     for point in records(figures[~figures.system.isin(shown)]):
-        reason = _NO_MODEL if point["system"].startswith("uqdm") else _NOT_HERE
+        reason = _REASONS.get(point["system"].partition("-")[0], _NOT_HERE)
         found += [{**run.facts, **row} for row in _published_only(point, reason)]
     return pd.DataFrame(found, columns=list(COLUMNS)).fillna({"model": "", "reason": "", "doubt": ""})
 

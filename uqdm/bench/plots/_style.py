@@ -47,13 +47,18 @@ _KNOWN = {
     "jxl": ("#0072B2", "P"),
     "png": ("#CC79A7", "X"),
     "bpg": ("#117733", "d"),
+    "vdm": ("#332288", "h"),
 }
 # Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
 _COLOURS = ("#332288", "#882255", "#999933", "#44AA99", "#661100", "#AA4499", "#117733", "#6699CC")
 _MARKERS = ("<", ">", "p", "h", "*", "d", "8")
 
-LINE_STYLES = ("-", "-.", ":")
+LineStyle = str | tuple[float, tuple[float, ...]]
+
+LINE_STYLES: tuple[LineStyle, ...] = ("-", "-.", ":")
 """For several curves of one codec, in turn. Dashes are kept for ideal rates."""
+IDEAL_LINE_STYLES: tuple[LineStyle, ...] = ("--", (0, (9, 3)), (0, (2.2, 1.6)))
+"""For several curves of one ideal codec: dashes, long ones and short ones."""
 
 
 def codec_style(codec: str) -> tuple[str, str]:
@@ -67,17 +72,21 @@ def codec_style(codec: str) -> tuple[str, str]:
     return _KNOWN.get(codec, other)
 
 
-def curve_styles(drawn: Sequence[Curve]) -> dict[str, str]:
-    """A line style for each curve by its label: of several of one codec the denoised pictures' is solid."""
-    styles = {}
+def curve_styles(drawn: Sequence[Curve]) -> dict[str, LineStyle]:
+    """A line style for each curve by its label: of several of one codec the denoised pictures' is the plainest.
+
+    Ideal codecs are dashed, and nothing else that is measured.
+    """
+    found: dict[str, LineStyle] = {}
     for curve in drawn:
-        siblings = sorted((one.label for one in drawn if one.codec == curve.codec), key=_denoised_first)
-        styles[curve.label] = LINE_STYLES[siblings.index(curve.label) % len(LINE_STYLES)]
-    return styles
+        siblings = sorted((one for one in drawn if one.codec == curve.codec), key=_denoised_first)
+        styles = IDEAL_LINE_STYLES if curve.ideal else LINE_STYLES
+        found[curve.label] = styles[[one.label for one in siblings].index(curve.label) % len(styles)]
+    return found
 
 
-def _denoised_first(label: str) -> tuple[bool, str]:
-    return not label.endswith("denoise"), label
+def _denoised_first(curve: Curve) -> tuple[bool, str]:
+    return curve.reconstruction != "denoise", curve.label
 
 
 def write_caption(figure: Figure, paragraphs: list[str]) -> float:

@@ -11,9 +11,10 @@ from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import codec_style, curve_styles, message_figure, write_caption
+from uqdm.bench.plots._style import LineStyle, codec_style, curve_styles, message_figure, write_caption
+from uqdm.bench.rates import NO_FILE, is_ideal, with_rates
 from uqdm.bench.results import read_summary, records
-from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 from uqdm.bench.tables import absences
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
 _LOSSLESS_ROW_IN = 0.21
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
+LEAST_BPP = 0.02
+"""Ideal rates may be next to nothing; what is below this stretches no axis."""
 
 
 def draw(run_dir: Path) -> Figure:
@@ -63,8 +66,20 @@ def caption(run_dir: Path) -> str:
         f"{images}. Rate: mean over images of all bits of the file per pixel. PSNR: mean over images of the image's "
         f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "
         "intervals over images. Top: lossless coding, where every image is exact."
-        + (" Dashed: ideal rate by the model, without coder and header." if summary.ideal_bpp.notna().any() else "")
+        + _dashed(summary)
         + published_note(run_dir)
+    )
+
+
+def _dashed(summary: pd.DataFrame) -> str:
+    """What dashes stand for in a run."""
+    ideal = is_ideal(summary)
+    thin = " Thin and dashed: ideal rate by the model, without coder and header."
+    return (thin if summary.ideal_bpp[~ideal].notna().any() else "") + (
+        f' Dashed, and "{NO_FILE[1:-1]}" in the legend: what ideal channel simulation would cost. No code of finite '
+        "time reaches that rate, and there is no file."
+        if ideal.any()
+        else ""
     )
 
 
@@ -84,17 +99,18 @@ def _legend_text(label: str) -> str:
     return IDEAL if label.endswith(IDEAL) else label
 
 
-def _draw_curve(axes: Axes, curve: Curve, line_style: str) -> None:
+def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
     colour, marker = codec_style(curve.codec)
     points = curve.points
-    axes.plot(points.bpp, points.psnr_db, line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
+    rates = points.rate_bpp
+    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
     some_exact = points[points.exact > 0]
-    axes.plot(some_exact.bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
-    known = points.dropna(subset=["bpp_low", "psnr_db_low"])
+    axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
+    known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])
     axes.errorbar(
-        known.bpp,
+        known.rate_bpp,
         known.psnr_db,
-        xerr=[known.bpp - known.bpp_low, known.bpp_high - known.bpp],
+        xerr=[known.rate_bpp - known.rate_bpp_low, known.rate_bpp_high - known.rate_bpp],
         yerr=[known.psnr_db - known.psnr_db_low, known.psnr_db_high - known.psnr_db],
         fmt="none",
         ecolor=colour,
@@ -102,19 +118,20 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: str) -> None:
         alpha=0.6,
     )
     ideal = points[points.ideal_bpp > 0]
-    if len(ideal):
+    if len(ideal) and not curve.ideal:
         label = f"{curve.label}, {IDEAL}"
         axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", color=colour, lw=1, alpha=0.55, label=label, zorder=1)
 
 
 def _draw_lossless(axes: Axes, rows: pd.DataFrame) -> None:
     """A line of its own for each codec, lowest rate on top, so that no label meets another."""
-    for height, row in enumerate(records(rows.sort_values("bpp", ascending=False))):
+    for height, row in enumerate(records(rows.sort_values("rate_bpp", ascending=False))):
         colour, marker = codec_style(row["codec"])
-        left = row["bpp"] if np.isnan(row["bpp_low"]) else row["bpp_low"]
-        axes.plot([row["bpp_low"], row["bpp_high"]], [height, height], color=colour, lw=0.9, alpha=0.7)
-        axes.plot(row["bpp"], height, marker, color=colour, ms=5.5)
-        text = f"{row['codec']}  {row['bpp']:.2f}"
+        rate, low = row["rate_bpp"], row["rate_bpp_low"]
+        left = rate if np.isnan(low) else low
+        axes.plot([low, row["rate_bpp_high"]], [height, height], color=colour, lw=0.9, alpha=0.7)
+        axes.plot(rate, height, marker, color=colour, ms=5.5, mfc="white" if row["rate_kind"] == RATE_IDEAL else colour)
+        text = f"{row['label']}  {rate:.2f}"
         axes.annotate(text, (left, height), (-9, 0), textcoords="offset points", ha="right", va="center")
     axes.set_ylim(-0.8, max(len(rows), 1) - 0.2)
     axes.set_yticks([])
@@ -132,9 +149,12 @@ def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
     upper.set_title(f"{rows.dataset.iloc[0]}: rate and distortion", loc="left", weight="bold")
     lower.set_xlabel("rate, bits per pixel")
     lower.set_ylabel("PSNR, dB")
-    rates = rows.bpp[rows.bpp > 0]
+    drawn = with_rates(rows).rate_bpp
+    rates = drawn[drawn > LEAST_BPP]
     if rates.max() > 10 * rates.min():
         lower.set_xscale("log")
+        if (drawn[drawn > 0] <= LEAST_BPP).any():
+            lower.set_xlim(left=0.8 * rates.min())
         lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         lower.xaxis.set_minor_formatter(NullFormatter())

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.curves import curves, short_settings
 from uqdm.bench.decoding import OpenRun, RunPictures
+from uqdm.bench.rates import NO_FILE
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.results import StreamsNotKeptError, records
-from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Shown:
     psnr_db: float
     original: int | None
     picture: int
+    ideal: bool = False
 
     @property
     def psnr(self) -> str:
@@ -41,7 +43,7 @@ class Shown:
     @property
     def rate(self) -> str:
         """Rate as text."""
-        return f"{self.bpp:.3f} bpp"
+        return f"{self.bpp:.3f} bpp" + (f" {NO_FILE}" if self.ideal else "")
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def middle_row(rows: pd.DataFrame, codec: str) -> dict[str, Any] | None:
     Of curves of several kinds of pictures the denoised one's is taken.
     """
     found = sorted(
-        (curve for curve in curves(rows) if curve.codec == codec), key=lambda curve: not curve.label.endswith("denoise")
+        (curve for curve in curves(rows) if curve.codec == codec), key=lambda curve: curve.reconstruction != "denoise"
     )
     return records(found[0].points)[len(found[0].points) // 2] if found else None
 
@@ -114,7 +116,8 @@ def _shown(run: RunPictures, row: Mapping[str, Any], room: Room) -> Shown:
     original = run.original(row["image_index"])
     return Shown(
         image_id=row["image_id"],
-        bpp=row["bpp"],
+        bpp=row["rate_bpp"],
+        ideal=row["rate_kind"] == RATE_IDEAL,
         psnr_db=row["psnr_db"],
         original=None if original is None else room.pool.add(original, room.side),
         picture=room.pool.add(picture, room.side),

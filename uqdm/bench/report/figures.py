@@ -11,10 +11,12 @@ import numpy as np
 from uqdm.bench.curves import Curve, curves, lossless, short_settings
 from uqdm.bench.metrics import Metric, SetMetric, declared
 from uqdm.bench.plots._published import MARKERS, STYLES
-from uqdm.bench.plots._style import codec_style, curve_styles
+from uqdm.bench.plots._style import IDEAL_LINE_STYLES, LineStyle, codec_style, curve_styles
+from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.published import IMAGES, published, published_name, published_names, relation
+from uqdm.bench.rates import with_rates
 from uqdm.bench.results import records
-from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.bench.schema import RATE_IDEAL, STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from uqdm.bench.datasets import Origin
 
 # What Plotly calls the line styles and markers of the other plots.
-_DASHES = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
+_DASHES: dict[LineStyle, str] = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
+_DASHES |= dict(zip(IDEAL_LINE_STYLES, ("dash", "longdash", "4px,3px"), strict=True))
 _SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left"}
 _SYMBOLS |= {">": "triangle-right", "D": "diamond", "d": "diamond-tall", "P": "cross", "X": "x", "p": "pentagon"}
 _SYMBOLS |= {"h": "hexagon", "H": "hexagon2", "*": "star", "8": "octagon"}
@@ -77,12 +80,13 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
 
 def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None) -> dict[str, Any]:
     drawn = curves(rows)
-    exact = lossless(rows).sort_values("bpp")
+    exact = lossless(rows).sort_values("rate_bpp")
     styles = curve_styles(drawn)
     name, ok = str(rows.dataset.iloc[0]), rows[rows.status == STATUS_OK]
     codecs = dict.fromkeys([*(curve.codec for curve in drawn), *exact.codec])
     shorts = {codec: short_settings(rows.setting[rows.codec == codec].unique()) for codec in codecs}
-    rates = rows.bpp[rows.bpp > 0]
+    rates = with_rates(rows).rate_bpp
+    rates = rates[rates > LEAST_BPP]
     return {
         "name": name,
         "fingerprint": str(rows.fingerprint.iloc[0]),
@@ -102,22 +106,26 @@ def _look(codec: str) -> dict[str, str]:
 
 
 def _curve(
-    curve: Curve, styles: Mapping[str, str], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
+    curve: Curve, styles: Mapping[str, LineStyle], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
 ) -> dict[str, Any]:
     points = [_point(row, shorts, metrics) for row in records(curve.points)]
-    return {"codec": curve.codec, "label": curve.label, "dash": _DASHES[styles[curve.label]], "points": points}
+    named = {"codec": curve.codec, "label": curve.label, "ideal": curve.ideal}
+    return {**named, "dash": _DASHES[styles[curve.label]], "points": points}
 
 
 def _point(row: Mapping[str, Any], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]) -> dict[str, Any]:
+    is_ideal = row["rate_kind"] == RATE_IDEAL
     return {
         "codec": row["codec"],
+        "name": row.get("label", row["codec"]),
+        "ideal": is_ideal,
         "setting": shorts[row["setting"]] or row["setting"],
         "point": row["point"],
         "picture": row["reconstruction"],
         "n": int(row["n"]),
         "exact": int(row["exact"]),
-        "bpp": _interval(row, "bpp"),
-        "ideal_bpp": _number(row["ideal_bpp"]),
+        "rate_bpp": _interval(row, "rate_bpp"),
+        "ideal_bpp": None if is_ideal else _number(row["ideal_bpp"]),  # beside the rate of a file
         "values": {metric.name: _interval(row, metric.name) for metric in metrics},
         **_of_sets(row),
     }

@@ -3,6 +3,7 @@
 
 const GREY = "#8a8a8a";
 const POWERS = [-5, -4, -3, -2, -1, 0, 1, 2, 3];
+const LEAST_BPP = 0.02; // rates below stretch no axis
 const TICK_WIDTH = 30; // pixels that a number below a logarithmic axis takes
 
 const byId = (id) => document.getElementById(id);
@@ -72,7 +73,7 @@ const SHAPES = {
   cross: CROSS,
   x: CROSS,
 };
-const STROKES = { solid: "", dash: "6 3", dot: "1.5 3", dashdot: "6 3 1.5 3" };
+const STROKES = { solid: "", dash: "6 3", dot: "1.5 3", dashdot: "6 3 1.5 3", longdash: "10 4", "4px,3px": "4 3" };
 
 function swatch(colour, symbol, dash) {
   const space = "http://www.w3.org/2000/svg";
@@ -103,7 +104,8 @@ function hoverText(point, label, metric, isIdeal) {
   if (point.setting) lines.push(wrapped(point.setting));
   const where = [point.point, point.picture].filter((text) => text && text !== "full" && text !== "decoded");
   if (where.length) lines.push(plain(where.join(", ")));
-  lines.push(isIdeal ? `ideal rate ${number(point.ideal_bpp)} bpp` : `rate ${withInterval(point.bpp)} bpp`);
+  const kind = point.ideal ? "ideal rate (no file)" : "rate";
+  lines.push(isIdeal ? `ideal rate ${number(point.ideal_bpp)} bpp` : `${kind} ${withInterval(point.rate_bpp)} bpp`);
   const value = point.values[metric.name];
   if (value && value[0] !== null) {
     const spread = metric.name === "kid" && point.kid_sd !== null ? ` ± ${number(point.kid_sd)}` : "";
@@ -142,7 +144,7 @@ function curveTraces(curve, look, metric, options) {
   const shared = { type: "scatter", hovertemplate: "%{text}<extra></extra>", name: plain(curve.label) };
   const traces = [{
     ...shared,
-    x: points.map((point) => point.bpp[0]),
+    x: points.map((point) => point.rate_bpp[0]),
     y: points.map((point) => value(point)[0]),
     text: points.map((point) => hoverText(point, curve.label, metric, false)),
     mode: "lines+markers",
@@ -154,7 +156,7 @@ function curveTraces(curve, look, metric, options) {
       line: { width: 1.5, color: look.colour },
     },
     ...(options.intervals && {
-      error_x: errorBars(points.map((point) => point.bpp), look.colour),
+      error_x: errorBars(points.map((point) => point.rate_bpp), look.colour),
       error_y: errorBars(points.map(value), look.colour),
     }),
   }];
@@ -192,15 +194,17 @@ function publishedTrace(system, metric) {
 function losslessTraces(points, codecs, metric) {
   return points.map((point, row) => ({
     type: "scatter",
-    x: [point.bpp[0]],
+    x: [point.rate_bpp[0]],
     y: [points.length - 1 - row],
     yaxis: "y2",
-    text: [hoverText(point, `${point.codec}, lossless`, metric, false)],
+    text: [hoverText(point, `${point.name}, lossless`, metric, false)],
     hovertemplate: "%{text}<extra></extra>",
     name: plain(point.codec),
     mode: "markers",
-    marker: { symbol: codecs[point.codec].symbol, size: 8, color: codecs[point.codec].colour },
-    error_x: errorBars([point.bpp], codecs[point.codec].colour),
+    marker: {
+      symbol: `${codecs[point.codec].symbol}${point.ideal ? "-open" : ""}`, size: 8, color: codecs[point.codec].colour,
+    },
+    error_x: errorBars([point.rate_bpp], codecs[point.codec].colour),
   }));
 }
 
@@ -211,7 +215,9 @@ const AXIS = { zeroline: false, gridcolor: "#e6e6e6", linecolor: "#888", ticks: 
 // Published curves don't stretch the axes, unless nothing else is drawn.
 function extent(traces, axis, levels = []) {
   const measured = traces.filter((trace) => !trace.published);
-  const ends = [...(measured.length ? measured : traces).flatMap((trace) => trace[axis]), ...levels];
+  const values = (measured.length ? measured : traces).flatMap((trace) => trace[axis]);
+  // Ideal rates may be next to nothing.
+  const ends = [...(axis === "x" ? values.filter((rate) => rate > LEAST_BPP) : values), ...levels];
   return ends.length ? [Math.min(...ends), Math.max(...ends)] : null;
 }
 
@@ -276,10 +282,10 @@ function losslessBand(points, height, isLog) {
   const share = Math.min(0.4, (18 * points.length + 14) / height);
   const text = { xanchor: "right", yanchor: "middle", showarrow: false };
   const names = points.map((point, row) => {
-    const rate = point.bpp[1] ?? point.bpp[0];
+    const rate = point.rate_bpp[1] ?? point.rate_bpp[0];
     return {
       ...text, xref: "x", x: isLog ? Math.log10(rate) : rate, yref: "y2", y: points.length - 1 - row, xshift: -8,
-      text: `${plain(point.codec)}  ${point.bpp[0].toFixed(2)}`, font: { size: 11 },
+      text: `${plain(point.name)}  ${point.rate_bpp[0].toFixed(2)}`, font: { size: 11 },
     };
   });
   const title = { ...text, xref: "paper", x: 0, xanchor: "left", xshift: 6, yref: "paper", y: 1 - share / 2, text: "<b>lossless</b>" };
@@ -451,6 +457,9 @@ class Plots {
 
   caption(metric, options) {
     const texts = [`${defined(metric)}${floorText(this.data.floor, metric)}`, "Rate: all bits of the file."];
+    if (this.data.curves.some((curve) => curve.ideal)) {
+      texts.push('Dashed and marked "ideal, no file": what ideal channel simulation would cost.');
+    }
     if (options.intervals) texts.push("Bars: 95 % bootstrap intervals over images, where there are any.");
     if (this.data.curves.some((curve) => curve.points.some((point) => point.exact))) {
       texts.push("Hollow: some images are exact there.");

@@ -11,6 +11,7 @@ import numpy as np
 
 from uqdm.bench.curves import short_settings
 from uqdm.bench.metrics import columns_of, declared, summary_schema
+from uqdm.bench.rates import is_ideal
 from uqdm.bench.results import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.tables import NONE
@@ -105,6 +106,7 @@ _FIRST = (
     _Column("n", "images", "rate", _decimals(0)),
     _Column("failed", "failed", "rate", _decimals(0)),
     _Column("exact", "exact", "rate", _decimals(0)),
+    _Column("rate_kind", "rate of", "rate"),
     _Column("bpp", "rate, bpp", "rate", _decimals(3)),
     _Column("ideal_bpp", "ideal, bpp", "rate", _decimals(3)),
     _Column("psnr_db", "PSNR, dB", "rate", _decimals(2)),
@@ -160,10 +162,11 @@ def _metric_heading(label: str, unit: str, metric: str, column: str) -> str:
 
 
 def _silent(rows: pd.DataFrame, name: str) -> bool:
-    """True for a column that is empty, or names the one data set or the one kind of picture that there is."""
+    """True for a column that is empty, or names the one data set, kind of picture or kind of rate that there is."""
     if name not in rows:
         return True
     constant = name in ("dataset", "point", "reconstruction") and rows[name].nunique() <= 1
+    constant |= name == "rate_kind" and not is_ideal(rows).any()
     return bool(constant or rows[name].isna().all())
 
 

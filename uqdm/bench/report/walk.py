@@ -10,6 +10,7 @@ import numpy as np
 
 from uqdm.bench.curves import short_settings
 from uqdm.bench.decoding import OpenRun, RunPictures, progressive_settings, varied_images
+from uqdm.bench.rates import is_ideal
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.results import StreamsNotKeptError, records
 from uqdm.codec import CodecUnavailableError
@@ -48,7 +49,8 @@ class _Walk:
     def __init__(self, run: RunPictures, streams: Sequence[tuple[str, str]], pool: PicturePool) -> None:
         self._run, self._streams, self._pool = run, streams, pool
         self._unreadable: dict[str, str] = {}  # companions whose pictures cannot be had, and why
-        rows = run.rows
+        rows = run.rows[~is_ideal(run.rows)]
+        self._rows = rows
         self._shorts = {
             str(codec): short_settings(found.setting.unique()) for codec, found in rows.groupby("codec", sort=True)
         }
@@ -71,7 +73,7 @@ class _Walk:
         }
 
     def _image(self, index: int) -> dict[str, Any]:
-        rows = self._run.rows[self._run.rows.image_index == index]
+        rows = self._rows[self._rows.image_index == index]
         original = self._run.original(index, self._streams[0])
         height, width = int(rows.height.iloc[0]), int(rows.width.iloc[0])
         return {

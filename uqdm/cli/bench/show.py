@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-_NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "image_id", "device", "status", "error")
-_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "bpp")
-_ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "bpp")
-_PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}}  # not worth a column
+_NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "rate_kind", "image_id", "device")
+_STATE = ("status", "error")
+_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "rate_kind", "bpp")
+_ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "rate_kind", "bpp")
+_PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}, "rate_kind": {"file"}}
+"""Not worth a column."""
+_IDEAL_RATES = ("ideal_bpp", "ideal_bits")  # a column where they are all that some rows have
 _LAST_COLUMNS = ("encode_ms", "decode_ms")
 
 
@@ -117,7 +120,7 @@ def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: boo
         return
     shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
     cells = zip(*([cell(value) for value in shown[name]] for name in shown.columns), strict=True)
-    print_table("", list(shown.columns), cells, texts=_NAMED)
+    print_table("", list(shown.columns), cells, texts=(*_NAMED, *_STATE))
     for text in everywhere:
         typer.echo(text)
     typer.echo(f"{len(frame):,} row{'s' * (len(frame) != 1)}")
@@ -141,11 +144,14 @@ def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _main_columns(frame: pd.DataFrame) -> list[str]:
     """What tells rows apart, rates, metrics and times; of these, what says anything."""
     from uqdm.bench.metrics import declared
+    from uqdm.bench.rates import is_ideal
 
     first = _ROW_COLUMNS if "image_index" in frame else _SUMMARY_COLUMNS
-    names = ["run", "dataset", *first, *(metric.name for metric in declared()), *_LAST_COLUMNS, "status", "error"]
+    ideal = _IDEAL_RATES if is_ideal(frame).any() else ()
+    metrics = [metric.name for metric in declared()]
+    names = ["run", "dataset", *first, *ideal, *metrics, *_LAST_COLUMNS, *_STATE]
     found = list(dict.fromkeys(name for name in names if name in frame and frame[name].notna().any()))
     if frame.empty:
         return [name for name in (*first, *_LAST_COLUMNS) if name in frame]
-    plain = [name for name, values in _PLAIN.items() if name in frame and set(frame[name]) <= values]
+    plain = [name for name, values in _PLAIN.items() if name in frame and set(frame[name].dropna()) <= values]
     return [name for name in found if name not in plain and (name != "dataset" or frame.dataset.nunique() > 1)]
