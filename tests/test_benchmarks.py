@@ -53,3 +53,14 @@ def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photog
     assert max(error for variant, error in errors.items() if variant.taken) < 0.5
     assert max(error for variant, error in errors.items() if variant.dtype == torch.float64) < 1e-6
     assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is no choice
+
+
+def test_diffc_is_measured_beside_uqdm_on_the_same_patches(benchmark, photographs_uint8):
+    diffc = benchmark("diffc")
+    model = uqdm.load_model("uqdm-demo").model
+    patches = np.stack([photographs_uint8[0][:8, :8], photographs_uint8[1][:8, :8]])
+    sent = diffc.patch_costs(model, patches, None, "matched", diffc.Limits(4, 4))
+    beside = diffc.uqdm_patch_costs(model, patches)
+    assert all(cost.file_bits > 1.5 * cost.ideal_bits for cost in sent)
+    assert all(cost.file_bits < 1.5 * cost.ideal_bits for cost in beside)
+    assert all(cost.mse < 1 for cost in [*sent, *beside])

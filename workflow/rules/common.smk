@@ -128,6 +128,14 @@ def paper_options(wildcards):
     return paper_options(config["paper"][wildcards.paper])
 
 
+def channel_cost_options():
+    """The command line options of the measurement of channel simulation."""
+    wanted = config["channel_cost"]
+    options = [f"--kl-bits={bits}" for bits in wanted["kl_bits"]]
+    names = ("repetitions", "max_draws", "draws", "seed")
+    return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
+
+
 def print_closing(config):
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line

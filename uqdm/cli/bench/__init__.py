@@ -15,6 +15,7 @@ SUBCOMMANDS = {
     "plot": "uqdm.cli.bench.plot:plot",
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
+    "channel": "uqdm.cli.bench.channel:channel",
     "show": "uqdm.cli.bench.show:show",
 }
 

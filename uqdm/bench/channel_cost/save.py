@@ -1,0 +1,34 @@
+"""Measures and writes ``table.csv``, ``table.md``, ``cost.png`` and ``cost.svg``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from uqdm.bench.channel_cost.measure import Plan, Row, measure
+from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.plots import NO_METADATA
+from uqdm.bench.plots._style import RC
+
+FORMATS = ("png", "svg")
+
+
+def save_channel_cost(folder: Path, plan: Plan, report: Callable[[Row], None] = lambda row: None) -> list[Path]:
+    """Measures by the plan and writes table and figure into ``folder``; returns the files."""
+    from matplotlib import rc_context
+
+    from uqdm.bench.channel_cost.figure import draw
+    from uqdm.bench.channel_cost.table import markdown
+
+    table = measure(plan, report)
+    paths = [folder / "table.csv", folder / "table.md"]
+    with replacing(paths[0]) as temporary:
+        table.to_csv(temporary, index=False)
+    write_bytes(paths[1], markdown(table).encode())
+    with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
+        figure = draw(table)
+        for suffix in FORMATS:
+            paths.append(folder / f"cost.{suffix}")
+            with replacing(paths[-1]) as temporary:
+                figure.savefig(temporary, format=suffix, metadata=NO_METADATA[suffix])
+    return paths

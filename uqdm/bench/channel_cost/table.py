@@ -1,0 +1,80 @@
+"""The measured costs as Markdown."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.channel.gaussian import LOST_MASS
+
+_HEADINGS = (
+    "KL, bits",
+    "messages",
+    "stopped",
+    "code, bits",
+    "code - KL, bits",
+    "by the code's model, bits",
+    "draws, mean",
+    "draws, median",
+    "by theory",
+    "mean / theory",
+    "mean of samples - that of q, sd",
+    "ms",
+)
+
+
+def notes(table: pd.DataFrame) -> list[str]:
+    """How the figures are to be read."""
+    return [
+        "Samples of q are sent to a receiver who knows p and the seed: one message a sample, whole bits, of which no "
+        "message begins another. q = N(mu, 1) and p = N(0, 1); for universal quantization q is uniform of unit "
+        "variance, p a standard Gaussian convolved with it, and mu such that their KL divergence is the one stated.",
+        "The density ratio of these Gaussians is unbounded. q is truncated at mu + 4 sd for the Poisson functional "
+        f"representation and greedy rejection coding, which leaves out {LOST_MASS:.1e} of its mass; the greatest ratio "
+        "is then w_max = exp(KL + 4 sqrt(2 KL)), KL in nats. The former looks at w_max candidates on average; so does "
+        "the latter, but by rare long searches: its median says more.",
+        f"Means have {LEVEL_TEXT} bootstrap intervals over messages. A message is stopped when the search has "
+        "looked at so many candidates as the table's file says (max_draws). Where one was stopped no mean is given, "
+        "since those that finish are the cheap ones.",
+        *(
+            f"{str(method).capitalize()} is biased by design: its samples {rows.bias.iloc[0]}."
+            for method, rows in table[table.bias != ""].groupby("method", sort=False)
+        ),
+    ]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The whole page, a table for each method."""
+    parts = ["# What channel simulation costs", *notes(table)]
+    for method, rows in table.groupby("method", sort=False):
+        lines = [_HEADINGS, ("---:",) * len(_HEADINGS), *(_cells(row) for _, row in rows.iterrows())]
+        parts.append(f"## {str(method).capitalize()} ({rows.source.iloc[0]})")
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(row: pd.Series) -> tuple[str, ...]:
+    return (
+        f"{row.kl_bits:g}",
+        f"{row.n:,}",
+        str(row.stopped),
+        _interval(row, "code_bits", ".2f"),
+        _interval(row, "excess_bits", ".2f"),
+        _number(row.ideal_bits, ".2f"),
+        _interval(row, "draws", ",.4g" if row.draws < 1e4 else ",.0f"),
+        _number(row.draws_median, ",.0f"),
+        _number(row.draws_by_theory, ",.0f"),
+        _number(row.draws_ratio, ".2f"),
+        _interval(row, "shift_sd", "+.2f"),
+        _number(row.ms, ".3g"),
+    )
+
+
+def _interval(row: pd.Series, name: str, form: str) -> str:
+    if row[name] != row[name]:
+        return "-"
+    return f"{row[name]:{form}} ({row[f'{name}_low']:{form}} to {row[f'{name}_high']:{form}})"
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if value != value else f"{value:{form}}"

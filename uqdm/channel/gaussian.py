@@ -1,0 +1,41 @@
+"""q = N(mu, I) against p = N(0, I): divergence, density ratio, and the truncation that bounds the ratio."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+
+REACH = 4.0
+"""q is cut off where it exceeds its mean by more than this many deviations, in the direction of mu."""
+LOST_MASS = NormalDist().cdf(-REACH)
+"""Mass of q that the truncation takes away, 3.2e-5: the distance in total variation that it costs."""
+
+
+def mean_of_kl(kl_bits: float) -> float:
+    """Length of mu at which KL(q || p) = |mu|^2 / (2 ln 2) is so many bits.
+
+    >>> round(mean_of_kl(2.0), 4)
+    1.6651
+    """
+    return math.sqrt(2 * math.log(2) * kl_bits)
+
+
+def kl_bits_of(mu: np.ndarray) -> float:
+    """KL(q || p) in bits; the inverse of :func:`mean_of_kl`."""
+    return float(mu @ mu) / (2 * math.log(2))
+
+
+def log_ratio(candidates: np.ndarray, mu: np.ndarray) -> np.ndarray:
+    """log q / p of candidates [N, n], q truncated: -inf beyond; float64 [N]."""
+    square = float(mu @ mu)
+    along = candidates @ mu
+    cut = square + REACH * math.sqrt(square)
+    return np.where(along <= cut, along - (0.5 * square + math.log1p(-LOST_MASS)), -np.inf)
+
+
+def log_max_ratio(mu: np.ndarray) -> float:
+    """The greatest log ratio of a truncated q: KL + 4 sqrt(2 KL) nats, for want of the mass that was cut off."""
+    length = float(np.linalg.norm(mu))
+    return 0.5 * length**2 + REACH * length - math.log1p(-LOST_MASS)

@@ -1,0 +1,93 @@
+"""Candidates and times that encoder and decoder share, drawn in blocks that either can begin with.
+
+The generator counts (Philox): a block is found without those before it. Normal deviates are NumPy's, so that a message
+decodes with the NumPy that it was encoded with; benchmarks need no more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+_FIRST_ROWS, _MOST_NUMBERS = 256, 1 << 17  # blocks grow from the one to the other, and stay in a processor's cache
+
+
+@dataclass(frozen=True)
+class Block:
+    """Candidates of p = N(0, I), float64 [rows, n], with exponential gaps [rows]; ``begin`` counts those before."""
+
+    begin: int
+    candidates: np.ndarray
+    gaps: np.ndarray
+
+
+class Candidates:
+    """The endless row of candidates of a message.
+
+    >>> row = Candidates(seed=1, n=2)
+    >>> block = next(row.blocks())
+    >>> bool((row.at(7) == block.candidates[7]).all())
+    True
+    """
+
+    def __init__(self, seed: int, n: int):
+        self._n = n
+        self._generator = _generator(_checked_seed(seed), 0, 0)
+        self._state: dict[str, Any] = self._generator.bit_generator.state  # type: ignore[assignment]
+        self._most_rows = max(_FIRST_ROWS, _MOST_NUMBERS // n)
+
+    def blocks(self) -> Iterator[Block]:
+        """All blocks in turn."""
+        begin, number = 0, 0
+        while True:
+            yield self._block(number, begin)
+            begin, number = begin + self._rows(number), number + 1
+
+    def at(self, index: int) -> np.ndarray:
+        """The candidate of this number, from 0: float64 [n]."""
+        begin, number = 0, 0
+        while index >= begin + self._rows(number):
+            begin, number = begin + self._rows(number), number + 1
+        return self._block(number, begin).candidates[index - begin].copy()
+
+    def _rows(self, number: int) -> int:
+        return min(_FIRST_ROWS << min(number, 30), self._most_rows)
+
+    def _at(self, number: int) -> np.random.Generator:
+        """The generator at the beginning of a block; to set its counter costs less than to make another."""
+        self._state["state"]["counter"][2] = number
+        self._generator.bit_generator.state = self._state
+        return self._generator
+
+    def _block(self, number: int, begin: int) -> Block:
+        generator = self._at(number)
+        gaps = generator.standard_exponential(self._rows(number))
+        return Block(begin, generator.standard_normal((self._rows(number), self._n)), gaps)
+
+
+def uniforms(seed: int, count: int) -> np.ndarray:
+    """Shared uniforms of a message in [0, 1), float64 [count]; fewer of them are the first of more."""
+    return _generator(_checked_seed(seed), 1, 0).random(count)
+
+
+def normals(seed: int, count: int) -> np.ndarray:
+    """Shared normal deviates of a message, float64 [count]."""
+    return _generator(_checked_seed(seed), 3, 0).standard_normal(count)
+
+
+def private(seed: int) -> np.random.Generator:
+    """The encoder's own randomness, which no decoder looks at; of the same seed, so that a run can be repeated."""
+    return _generator(_checked_seed(seed), 2, 0)
+
+
+def _generator(seed: int, purpose: int, number: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(key=[seed, purpose], counter=[0, 0, number, 0]))
+
+
+def _checked_seed(seed: int) -> int:
+    if not 0 <= seed < 1 << 64:
+        raise ValueError(f"seed {seed}: must be in 0..2^64-1")
+    return seed

@@ -1,0 +1,97 @@
+"""Universal (dithered) quantization (Roberts 1962; Ziv 1985; Sec. 4.1, Yang et al. 2025): uniform noise, sent exactly.
+
+q is uniform around mu, of unit variance, and p is a Gaussian convolved with the same uniform: what can be sent so is
+not Gaussian noise. A message takes one shared number and one rounding a dimension, whatever the divergence.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
+
+from uqdm.channel import interval_code
+from uqdm.channel.contract import MAX_DRAWS, Sent, Simulator
+from uqdm.channel.randomness import uniforms
+
+WIDTH = math.sqrt(12)
+"""Of the uniform noise, for a deviation of 1."""
+MOST_BINS = 16
+"""How far from p's mean a sample can be sent; a bin has at least 2^-32 of the code."""
+_REACH = MOST_BINS + 1
+
+
+class UniversalQuantization(Simulator):
+    """The lattice point nearest to mu, once both are shifted by a shared dither.
+
+    p is N(0, base_sd^2) convolved with U(-sqrt 3, sqrt 3). The bins of a message's coordinates are coded together.
+
+    >>> coder = UniversalQuantization(kl_bits=2.0, n=2)
+    >>> sent = coder.encode(np.array([1.6, -0.3]), seed=3)
+    >>> sent.draws, bool((abs(sent.sample - [1.6, -0.3]) <= WIDTH / 2).all())
+    (2, True)
+    """
+
+    name = "universal quantization"
+    source = "Ziv 1985; Yang et al. 2025"
+
+    def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS, base_sd: float = 1.0):
+        super().__init__(kl_bits, n, max_draws=max_draws)
+        self._base_sd = base_sd
+
+    def encode(self, mu: np.ndarray, seed: int) -> Sent:
+        """See :meth:`uqdm.channel.contract.Simulator.encode`; ValueError for means that no message is meant for."""
+        mu = self._checked(mu)
+        if np.abs(mu).max() > MOST_BINS * WIDTH:
+            raise ValueError(f"mu: {np.abs(mu).max():g} is more than {MOST_BINS} bins away from p's mean")
+        dither = uniforms(seed, self.n) - 0.5
+        k = np.round(mu / WIDTH + dither).astype(int)
+        bits = interval_code.encode((k + _REACH).tolist(), self._bounds(dither))
+        ideal = -_log_mass(k - dither, self._base_sd).sum() / math.log(2)
+        return Sent((k - dither) * WIDTH, bits, self.n, float(ideal))
+
+    def decode(self, bits: str, seed: int) -> np.ndarray:
+        """See :meth:`uqdm.channel.contract.Simulator.decode`."""
+        dither = uniforms(seed, self.n) - 0.5
+        k = np.array(interval_code.decode(bits, self._bounds(dither))) - _REACH
+        return (k - dither) * WIDTH
+
+    def _bounds(self, dither: np.ndarray) -> list[list[int]]:
+        """The bins' shares of each coordinate's code."""
+        bins = np.arange(-_REACH, _REACH + 1)
+        masses = np.exp(_log_mass(bins - dither[:, None], self._base_sd))
+        return [interval_code.cumulative(row) for row in masses.tolist()]
+
+
+def _log_mass(place: np.ndarray, base_sd: float) -> np.ndarray:
+    """Logarithm of the mass of p's base in the bins around these places, which are in units of the width."""
+    # On the left side, where nothing is lost to rounding.
+    nearer, further = (log_ndtr((side - np.abs(place)) * WIDTH / base_sd) for side in (0.5, -0.5))
+    return np.asarray(nearer + np.log1p(-np.exp(further - nearer)))
+
+
+def uniform_kl_bits(mean: float, base_sd: float = 1.0) -> float:
+    """KL(q || p) in bits of one coordinate, by quadrature (eq. 6 and 9, Yang et al. 2025).
+
+    >>> round(uniform_kl_bits(0.0), 2)
+    0.4
+    """
+    half = WIDTH / 2
+
+    def surprise(z: float) -> float:
+        return -float(_log_mass(np.array(z / WIDTH), base_sd)) / math.log(2)
+
+    return float(quad(surprise, mean - half, mean + half, points=[0.0] if abs(mean) < half else None)[0]) / WIDTH
+
+
+@functools.lru_cache(maxsize=256)
+def uniform_mean_of_kl(kl_bits: float, base_sd: float = 1.0) -> float:
+    """The mean at which a coordinate's divergence is so many bits; ValueError if less than a mean of 0 costs."""
+    least = uniform_kl_bits(0.0, base_sd)
+    if kl_bits < least:
+        raise ValueError(f"{kl_bits} bits: a coordinate costs at least {least:.3f} bits with this base")
+    return float(brentq(lambda mean: uniform_kl_bits(mean, base_sd) - kl_bits, 0.0, 50.0 * base_sd))

@@ -1,0 +1,5 @@
+"""DiffC with files (Theis et al. 2022; Vonderfecht & Liu 2025): a model's Gaussian twin, sent by channel simulation."""
+
+from uqdm.diffc.codec import DiffCCodec
+
+__all__ = ["DiffCCodec"]

@@ -1,0 +1,112 @@
+"""DiffC under the contract of :mod:`uqdm.codec`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction
+from uqdm.diffc.chunks import Limits
+from uqdm.diffc.pictures import DENOISE, RECONSTRUCTIONS, DiffC
+from uqdm.diffusion.gaussian import DEVIATIONS
+from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
+from uqdm.model.zoo import load_named
+
+ALL = "all"
+
+
+class DiffCCodec(Codec):
+    """Gaussian diffusion sent by channel simulation (DiffC; Theis et al. 2022), in real files.
+
+    Meant for small pictures: what :mod:`uqdm.ideal` counts ideally, this really sends, at a cost in bits and time that
+    ``docs/channel-simulation.md`` tells. Points are ``step 0`` (what shared noise shows) to the file's last step.
+    """
+
+    name = "diffc"
+    summary = "Gaussian diffusion in real files by channel simulation; slow, for small pictures"
+    parameters = (
+        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
+        Parameter("steps", int, 0, minimum=0, maximum=1000, help="T of the schedule; 0: the model's own"),
+        Parameter("deviation", str, "matched", choices=DEVIATIONS, help="of p: UQDM's, VDM's, or the network's"),
+        Parameter("chunk_bits", int, 4, minimum=1, maximum=16, help="bits of divergence in a message, at most"),
+        Parameter("margin_bits", int, 6, minimum=1, maximum=15, help="a search ends at 2^(chunk + margin) candidates"),
+        Parameter("send", int, 0, minimum=0, maximum=1000, help="steps in a file, at most; 0: all"),
+        Parameter("reconstruct", str, DENOISE, choices=(ALL, *RECONSTRUCTIONS), help="which pictures of each step"),
+        Parameter("seed", int, 0, minimum=0, maximum=(1 << 16) - 1, help="seed of shared randomness"),
+        Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
+    )
+    # Beyond three steps a coordinate alone has more bits than a message should; searches of 256 candidates are quick.
+    sweep = ({"chunk_bits": 6, "margin_bits": 2, "send": 3},)
+    suffix = ".diffc"
+    holds_model = True
+    varying_reconstructions = frozenset(RECONSTRUCTIONS)
+    batch_size: ClassVar[int] = 1
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        try:
+            limits = Limits(self.values["chunk_bits"], self.values["margin_bits"])
+            model = _model(self.values["model"], self.values["weights"])
+            self._diffc = DiffC(model, self.values["steps"] or None, self.values["deviation"], limits)
+        except ValueError as error:
+            raise ParameterError(f"{self.name}: {error}") from error
+
+    @property
+    def version(self) -> str:
+        """Model and its digest, and the library that draws the candidates."""
+        model = self._diffc.model
+        return f"DiffC of {model.name} sha256:{model.sha256[:16]}, NumPy {np.__version__}"
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        """See :meth:`uqdm.codec.Codec.encode`."""
+        return [made.stream for made in self.encode_detailed(images)]
+
+    def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
+        """Adds the ideal bits: the KL divergences of the steps as they were sent."""
+        made = [
+            self._diffc.compress(image, seed=self.values["seed"], max_steps=self.values["send"] or None)
+            for image in images
+        ]
+        return [
+            Encoded(
+                item.stream,
+                {_step_name(step): float(bits) for step, bits in enumerate(np.cumsum([0.0, *item.ideal_bits]))},
+                self.values["seed"],
+                calls=len(item.ideal_bits),
+            )
+            for item in made
+        ]
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """The last picture of each file; of a cut one, that of the last step that it holds."""
+        return [self._diffc.decompress(stream) for stream in streams]
+
+    def points(self, stream: bytes) -> list[Point]:
+        """What the shared noise shows, and each step of the file."""
+        ends = self._diffc.step_ends(stream)
+        ends[-1] = len(stream)  # the check value of the whole file is its last bytes
+        return [Point(_step_name(step), end, self._reconstructions) for step, end in enumerate(ends)]
+
+    def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
+        """Every picture of every step."""
+        points = self.points(stream)
+        for shown in self._diffc.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
+            yield Reconstruction(points[shown.n_steps], shown.reconstruction, shown.image_uint8, calls=shown.calls)
+
+    @property
+    def _reconstructions(self) -> tuple[str, ...]:
+        wanted: str = self.values["reconstruct"]
+        return RECONSTRUCTIONS if wanted == ALL else (wanted,)
+
+
+def _step_name(step: int) -> str:
+    return f"step {step}"
+
+
+@functools.lru_cache(maxsize=4)
+def _model(model: str, weights: str) -> Model:
+    return load_named(model, weights)

@@ -1,0 +1,215 @@
+"""Sending the latents of a Gaussian process step by step, and receiving them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from uqdm.channel.prefix_code import BitReader, EndOfBitsError, gamma_bits, read_gamma
+from uqdm.channel.randomness import normals
+from uqdm.diffc import chunks
+from uqdm.diffc.chunks import Channel, Limits, Tally
+from uqdm.diffusion.gaussian import reverse
+from uqdm.diffusion.levels import Levels, levels_of
+from uqdm.diffusion.process import reverse_mean
+from uqdm.model.checkpoint import Model
+from uqdm.model.denoiser import Opened, Prediction
+from uqdm.model.schedule import Schedule, Step
+from uqdm.progressive.predictor import full_precision
+
+MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
+_MAX_INPUTS = 1 << 18
+_MAX_STEP_BITS = 13  # of the number of steps taken at once
+
+
+@dataclass
+class Sending:
+    """What an encoder has written, and what it took."""
+
+    steps: list[bytes] = field(default_factory=list)
+    ideal_bits: list[float] = field(default_factory=list)
+    """KL divergence of each step, in bits."""
+    tally: Tally = field(default_factory=Tally)
+
+
+@dataclass(frozen=True)
+class Latent:
+    """What is known after some steps of a file."""
+
+    n_steps: int
+    """Steps of the file."""
+    position: int
+    """Steps of the schedule."""
+    z_t: torch.Tensor
+    opened: Opened | None
+    """What the network makes of z_t; None after the schedule's last step."""
+
+
+class GaussianCoder:
+    """Sends patches x [P, C, H, W] together; the patches are tiles of a picture, or points.
+
+    ``n_steps`` is T, and ``deviation`` that of p (:func:`uqdm.diffusion.gaussian.reverse`). Where it is the
+    posterior's and the network serves any schedule, steps are merged while their divergence is less than a chunk a
+    block: T can then be large, and the network is called as often as there is something to say.
+
+    What is sent does not depend on the receiver's arithmetic. Latents and pictures do, as far as the network does: on
+    another machine they come out the same up to rounding.
+    """
+
+    def __init__(self, model: Model, n_steps: int | None, deviation: str, limits: Limits):
+        self.model, self.deviation, self.limits = model, deviation, limits
+        self.schedule = model.schedule_at(n_steps or model.schedule.n_steps)
+        self.levels: Levels = levels_of(model.config)
+        self.merges = deviation == "posterior" and model.denoiser.any_schedule
+
+    def send(self, x: torch.Tensor, seed: int, max_steps: int | None = None) -> Sending:
+        """Sends x in at most ``max_steps`` steps of the file; ``seed`` is of 16 bits."""
+        made, z_t, position = Sending(), self._start(x.shape, seed), 0
+        while position < self.schedule.n_steps and len(made.steps) < (max_steps or self.schedule.n_steps):
+            opened = self._open(z_t, position)
+            taken = self._steps_at_once(x, opened, position)
+            parts = [gamma_bits(taken)]
+            step = self._step(position, taken)
+            z_s, ideal_bits = torch.zeros_like(z_t), 0.0
+            for number, places in self._sections(step, z_t.shape):
+                prediction = self._predict(opened, z_t, z_s, number, step)
+                channel = self._channel(x, prediction, step, places)
+                bits, found = chunks.send(channel, self.limits, _seed(seed, len(made.steps), number), made.tally)
+                parts.append(bits)
+                ideal_bits += float(channel.kl_bits.sum())
+                z_s = self._place(z_s, z_t, prediction, step, places, found)
+            made.steps.append(_to_bytes("".join(parts)))
+            made.ideal_bits.append(ideal_bits)
+            z_t, position = z_s, position + taken
+        return made
+
+    def receive(self, body: bytes, shape: tuple[int, ...], seed: int, n_steps: int) -> Iterator[Latent]:
+        """The latents of a file's steps, as far as its bytes go, z_T first.
+
+        ValueError for what :meth:`send` does not write.
+        """
+        z_t, position = self._start(torch.Size(shape), seed), 0
+        reading = self.read(body, shape, n_steps)
+        for number in range(n_steps + 1):
+            is_last = position == self.schedule.n_steps
+            opened = None if is_last else self._open(z_t, position)
+            yield Latent(number, position, z_t, opened)
+            found = None if is_last else next(reading, None)
+            if found is None or opened is None:
+                return
+            step, z_s = self._step(position, found.taken), torch.zeros_like(z_t)
+            for (section, places), content in zip(self._sections(step, z_t.shape), found.sections, strict=True):
+                prediction = self._predict(opened, z_t, z_s, section, step)
+                sample = chunks.samples(content, _seed(seed, number, section))
+                z_s = self._place(z_s, z_t, prediction, step, places, sample)
+            z_t, position = z_s, position + found.taken
+
+    def read(self, body: bytes, shape: tuple[int, ...], n_steps: int) -> Iterator[Read]:
+        """What the bytes of a body say, step by step as far as they go; no network is called."""
+        position, end = 0, 0
+        for _ in range(n_steps):
+            reader = BitReader(_bits(body[end:]))
+            try:
+                taken = read_gamma(reader, _MAX_STEP_BITS)
+                if position + taken > self.schedule.n_steps or (taken > 1 and not self.merges):
+                    raise ValueError(f"the file takes {taken} steps at once after {position}")
+                step = self._step(position, taken)
+                sections = [
+                    chunks.read(reader, int(places.size), self.limits) for _, places in self._sections(step, shape)
+                ]
+            except EndOfBitsError:
+                return
+            position, end = position + taken, end + -(-reader.position // 8)
+            yield Read(taken, sections, end)
+
+    def _start(self, shape: torch.Size, seed: int) -> torch.Tensor:
+        return torch.from_numpy(normals(seed << 48, math.prod(shape)).reshape(shape)).float()
+
+    def _open(self, z_t: torch.Tensor, position: int) -> Opened:
+        step, size = self.schedule.step(position), max(1, min(MAX_PATCHES, _MAX_INPUTS // z_t[0].numel()))
+        with torch.inference_mode(), full_precision():
+            parts = [self.model.denoiser.begin(part, step) for part in z_t.split(size)]
+        features = zip(*(part.features for part in parts), strict=True)
+        return Opened(torch.cat([part.x_hat for part in parts]), tuple(torch.cat(feature) for feature in features))
+
+    def _predict(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, section: int, step: Step) -> Prediction:
+        with torch.inference_mode(), full_precision():
+            found = self.model.denoiser.condition(opened, z_t, z_s, section, step)
+            return reverse(Prediction(found.x_hat.double(), found.scale.double()), step, self.deviation)
+
+    def _steps_at_once(self, x: torch.Tensor, opened: Opened, position: int) -> int:
+        """The most steps of the schedule whose divergence together is no more than a chunk a block."""
+        if not self.merges:
+            return 1
+        error = float(((x.double() - self.levels.clip(opened.x_hat.double())) ** 2).sum())
+        budget = self.limits.chunk_bits * -(-x.numel() // chunks.BLOCK)
+        taken = 1
+        while position + taken < self.schedule.n_steps:
+            step = self._step(position, taken + 1)
+            if 0.5 * (step.x_weight / step.posterior_sd) ** 2 * error / math.log(2) > budget:
+                break
+            taken += 1
+        return taken
+
+    def _step(self, position: int, taken: int) -> Step:
+        if taken == 1:
+            return self.schedule.step(position)
+        times = [self.schedule.time(position + offset) for offset in (0, taken)]
+        first, last = (self.schedule.gamma(time) for time in times)
+        return Schedule(slope=first - last, gamma_max=first, n_steps=1).step(0)
+
+    def _sections(self, step: Step, shape: tuple[int, ...]) -> Iterator[tuple[int, np.ndarray]]:
+        """Numbers of the sections and places of their coordinates in the flattened patches."""
+        denoiser = self.model.denoiser
+        pattern = denoiser.section_of(step, *shape[1:]).numpy()
+        of = np.broadcast_to(pattern, shape).reshape(-1)
+        for number in range(denoiser.n_sections(step)):
+            yield number, np.flatnonzero(of == number)
+
+    def _channel(self, x: torch.Tensor, prediction: Prediction, step: Step, places: np.ndarray) -> Channel:
+        distance = step.x_weight * (x.double() - self.levels.clip(prediction.x_hat))
+        scale = prediction.scale.numpy().reshape(-1)[places]
+        return Channel(distance.numpy().reshape(-1)[places] / scale, step.posterior_sd / scale)
+
+    def _place(
+        self,
+        z_s: torch.Tensor,
+        z_t: torch.Tensor,
+        prediction: Prediction,
+        step: Step,
+        places: np.ndarray,
+        found: np.ndarray,
+    ) -> torch.Tensor:
+        """z_s with the samples of a section, which are in units of p's deviation."""
+        mean = reverse_mean(z_t.double(), prediction, step, self.levels).reshape(-1)
+        where = torch.from_numpy(places)
+        values = mean[where] + prediction.scale.reshape(-1)[where] * torch.from_numpy(found)
+        return z_s.reshape(-1).index_put((where,), values.float()).reshape(z_s.shape)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A step as it stands in a file."""
+
+    taken: int
+    sections: list[chunks.Step]
+    end: int
+    """Bytes of the body up to its end."""
+
+
+def _seed(seed: int, step: int, section: int) -> int:
+    """Of the candidates of a section: its chunks add their first coordinate. Step 0 of seed 0 is not z_T's."""
+    return seed << 48 | (step + 1) << 32 | section << 24
+
+
+def _to_bytes(bits: str) -> bytes:
+    padded = bits + "0" * (-len(bits) % 8)
+    return int(padded, 2).to_bytes(len(padded) // 8, "big")
+
+
+def _bits(data: bytes) -> str:
+    return format(int.from_bytes(data, "big"), f"0{8 * len(data)}b") if data else ""

@@ -1,0 +1,126 @@
+"""The file: a header, and then step after step in whole bytes; a prefix that ends with a step is a coarser picture.
+
+| bytes | what |
+| --- | --- |
+| 2 | ``DC`` |
+| 1 | format version, 1 |
+| 3 | first bytes of the model's digest |
+| 1 | chunk_bits - 1 in the high four bits, margin_bits in the low ones |
+| 1 | number of p's deviation in :data:`uqdm.diffusion.gaussian.DEVIATIONS` |
+| 2 | T of the schedule |
+| 2, 2 | width and height of the picture; count of the points of a block and 0 |
+| 1 | side of the tiles; 0 for points |
+| 2 | seed |
+| 2 | number of steps in the file |
+| 2 | CRC-16 of the above |
+
+A step begins with the Elias gamma code of how many of the schedule's steps it takes at once; then follow, section by
+section, what :mod:`uqdm.diffc.chunks` writes; zeros fill its last byte. After the last step come 2 bytes of CRC-16 of
+all steps. Numbers are big-endian.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from dataclasses import dataclass
+
+from uqdm.codec import StreamError
+
+MAGIC = b"DC"
+VERSION = 1
+_FORMAT = struct.Struct(">2sB3sBBHHHBHH")
+HEADER_BYTES = _FORMAT.size + 2
+CHECK_BYTES = 2
+MODEL_ID_BYTES = 3
+MAX_COORDINATES = 1 << 22
+"""No file may claim more."""
+MAX_STEPS = 4096
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a decoder must know before the first step; see the table above."""
+
+    model_id: bytes
+    chunk_bits: int
+    margin_bits: int
+    deviation: int
+    schedule_steps: int
+    width: int
+    height: int
+    tile_size: int
+    seed: int
+    n_steps: int
+
+    @property
+    def n_patches(self) -> int:
+        """Tiles of the picture, or points of the block."""
+        if self.tile_size == 0:
+            return self.width
+        return -(-self.width // self.tile_size) * -(-self.height // self.tile_size)
+
+    @property
+    def n_coordinates(self) -> int:
+        """Coordinates of all tiles or points."""
+        return self.n_patches * (2 if self.tile_size == 0 else 3 * self.tile_size**2)
+
+
+def pack(header: Header, steps: list[bytes]) -> bytes:
+    """Writes a file."""
+    parameters = (header.chunk_bits - 1) << 4 | header.margin_bits
+    head = _FORMAT.pack(
+        MAGIC,
+        VERSION,
+        header.model_id,
+        parameters,
+        header.deviation,
+        header.schedule_steps,
+        header.width,
+        header.height,
+        header.tile_size,
+        header.seed,
+        header.n_steps,
+    )
+    body = b"".join(steps)
+    return head + _crc(head) + body + _crc(body)
+
+
+def parse(data: bytes) -> tuple[Header, bytes]:
+    """The header of a file or of a prefix of one, and what follows it; :class:`StreamError` names what is wrong."""
+    if data[:2] != MAGIC:
+        raise StreamError(f"not a DiffC file: it begins with {data[:4]!r}")
+    if len(data) < HEADER_BYTES:
+        raise StreamError(f"the file ends inside its header ({len(data)} bytes)")
+    if data[2] != VERSION:
+        raise StreamError(f"format version {data[2]} is unknown; this program reads version {VERSION}")
+    if _crc(data[: _FORMAT.size]) != data[_FORMAT.size : HEADER_BYTES]:
+        raise StreamError("the header is damaged: its check value differs")
+    _, _, model_id, parameters, deviation, schedule, width, height, tile, seed, n_steps = _FORMAT.unpack_from(data)
+    header = Header(
+        model_id, (parameters >> 4) + 1, parameters & 15, deviation, schedule, width, height, tile, seed, n_steps
+    )
+    _check(header)
+    return header, data[HEADER_BYTES:]
+
+
+def check_body(body: bytes, end: int) -> None:
+    """Raises :class:`StreamError` if a whole body, whose steps end at ``end``, is not what its check value is of."""
+    if len(body) > end + CHECK_BYTES:
+        raise StreamError(f"{len(body) - end - CHECK_BYTES} bytes follow the last step")
+    if len(body) == end + CHECK_BYTES and _crc(body[:end]) != body[end:]:
+        raise StreamError("the file is damaged: its check value differs")
+
+
+def _check(header: Header) -> None:
+    is_points = header.tile_size == 0
+    if header.width == 0 or (header.height == 0) != is_points or header.margin_bits == 0:
+        raise StreamError(f"the header makes no sense: {header}")
+    if header.n_coordinates > MAX_COORDINATES:
+        raise StreamError(f"{header.n_coordinates} coordinates exceed the limit of {MAX_COORDINATES}")
+    if not 1 <= header.n_steps <= header.schedule_steps <= MAX_STEPS:
+        raise StreamError(f"{header.n_steps} steps of a schedule of {header.schedule_steps} are out of range")
+
+
+def _crc(data: bytes) -> bytes:
+    return binascii.crc_hqx(data, 0xFFFF).to_bytes(2, "big")

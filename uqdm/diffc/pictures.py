@@ -1,0 +1,156 @@
+"""Pictures of images of any size, to files and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from uqdm.codec import StreamError, check_images
+from uqdm.diffc import file
+from uqdm.diffc.chunks import Limits, Tally
+from uqdm.diffc.coder import GaussianCoder, Latent
+from uqdm.diffusion import gaussian
+from uqdm.diffusion.images import to_data, to_uint8
+from uqdm.diffusion.reconstruct import flow
+from uqdm.model.checkpoint import Model
+from uqdm.progressive import tiles
+
+DENOISE, ANCESTRAL, FLOW = "denoise", "ancestral", "flow"
+RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
+"""The estimate x_hat; samples of the reverse process (DiffC-A); the probability flow (DiffC-F; Theis et al. 2022)."""
+_TILE_UNIT = 8
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file, the ideal bits of its steps, and what its searches took."""
+
+    stream: bytes
+    ideal_bits: list[float]
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A decoded picture after ``n_steps`` steps of the file, and the network calls that led to it."""
+
+    n_steps: int
+    reconstruction: str
+    image_uint8: np.ndarray
+    calls: int
+
+
+class DiffC:
+    """Compresses images, uint8 [H, W, 3], with a model's Gaussian twin; see :class:`GaussianCoder`.
+
+    An image is cut into tiles of the model's size, or of the next multiple of 8 if it is smaller, which go together.
+    """
+
+    def __init__(
+        self, model: Model, n_steps: int | None = None, deviation: str = "matched", limits: Limits | None = None
+    ):
+        if model.image_size == 1:
+            raise ValueError(f"model {model.name} is of points, not of images")
+        self.model, self.limits = model, limits or Limits()
+        self.coder = GaussianCoder(model, n_steps, deviation, self.limits)
+        if self.coder.schedule.n_steps > file.MAX_STEPS:
+            raise ValueError(f"{self.coder.schedule.n_steps} steps are more than {file.MAX_STEPS}")
+
+    def compress(self, image_uint8: np.ndarray, *, seed: int = 0, max_steps: int | None = None) -> Made:
+        """A file of an image, up to the schedule's end or to ``max_steps`` steps; ``seed`` is of 16 bits."""
+        check_images([image_uint8])
+        height, width = image_uint8.shape[:2]
+        if max(height, width) >= 1 << 16:
+            raise ValueError(f"{width}x{height} pixels: a side has at most {(1 << 16) - 1}")
+        size = min(self.model.image_size, -(-max(height, width) // _TILE_UNIT) * _TILE_UNIT)
+        header = self._header(width, height, size, seed)
+        if header.n_coordinates > file.MAX_COORDINATES:
+            raise ValueError(f"{width}x{height} pixels: a file holds at most {file.MAX_COORDINATES} coordinates")
+        sent = self.coder.send(to_data(tiles.cut(image_uint8, size, range(header.n_patches))), seed, max_steps)
+        header = self._header(width, height, size, seed, len(sent.steps))
+        return Made(file.pack(header, sent.steps), sent.ideal_bits, sent.tally)
+
+    def step_ends(self, stream: bytes) -> list[int]:
+        """Bytes of the prefixes that hold 0, 1, ... steps; without network calls."""
+        header, body = self._parse(stream)
+        try:
+            ends = [step.end for step in self.coder.read(body, _shape(header), header.n_steps)]
+        except ValueError as error:
+            raise StreamError(f"the steps are damaged: {error}") from error
+        if len(ends) == header.n_steps:
+            file.check_body(body, ends[-1])
+        return [file.HEADER_BYTES + end for end in [0, *ends]]
+
+    def decompress(self, stream: bytes) -> np.ndarray:
+        """The picture of the last step that a file, or a prefix of one, holds: x_hat, or the latent z_0 itself."""
+        *_, last = self.pictures(stream, (DENOISE,))
+        return last.image_uint8
+
+    def pictures(
+        self, stream: bytes, reconstructions: Sequence[str] = RECONSTRUCTIONS, *, noise_seed: int = 0
+    ) -> Iterator[Shown]:
+        """Every picture of every step that a file, or a prefix of one, holds; z_0 gives but one."""
+        self.step_ends(stream)  # raises where the file is damaged, before the network is called
+        header, body = self._parse(stream)
+        for latent in self.coder.receive(body, _shape(header), header.seed, header.n_steps):
+            for name in reconstructions:
+                data, more = self._show(latent, name, noise_seed)
+                image = tiles.join(to_uint8(data), header.height, header.width)
+                yield Shown(latent.n_steps, name, image, latent.n_steps + (latent.opened is not None) + more)
+
+    def _show(self, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
+        """Data [P, C, H, W], and the network calls that it took beside those that lead to the latent."""
+        steps = self.coder.schedule.steps()
+        if latent.opened is None:
+            return latent.z_t / steps[-1].alpha_s, 0
+        left = steps[latent.position :]
+        if name == DENOISE:
+            return latent.opened.x_hat, 0
+        with torch.inference_mode():
+            if name == FLOW:
+                return flow(self.model.denoiser, latent.z_t, latent.opened, left), len(left) - 1
+            generator = torch.Generator().manual_seed(noise_seed)
+            network, deviation = self.model.denoiser, self.coder.deviation
+            found = gaussian.ancestral(latent.z_t, left, network, generator, first=latent.opened, deviation=deviation)
+            return found, len(left) - 1
+
+    def _header(self, width: int, height: int, size: int, seed: int, n_steps: int = 1) -> file.Header:
+        return file.Header(
+            model_id=bytes.fromhex(self.model.sha256)[: file.MODEL_ID_BYTES],
+            chunk_bits=self.limits.chunk_bits,
+            margin_bits=self.limits.margin_bits,
+            deviation=gaussian.DEVIATIONS.index(self.coder.deviation),
+            schedule_steps=self.coder.schedule.n_steps,
+            width=width,
+            height=height,
+            tile_size=size,
+            seed=seed,
+            n_steps=n_steps,
+        )
+
+    def _parse(self, stream: bytes) -> tuple[file.Header, bytes]:
+        header, body = file.parse(stream)
+        own = self._header(header.width, header.height, header.tile_size, header.seed, header.n_steps)
+        if header != own:
+            names = [name for name in vars(own) if getattr(own, name) != getattr(header, name)]
+            told = ", ".join(
+                f"{name} {_text(getattr(header, name))} (here {_text(getattr(own, name))})" for name in names
+            )
+            raise StreamError(
+                f"the file was made otherwise than with model {self.model.name} as it is set here: {told}"
+            )
+        size, unit = self.model.image_size, _TILE_UNIT
+        if header.tile_size == 0 or header.tile_size > max(size, unit):
+            raise StreamError(f"tiles of {header.tile_size} pixels are not model {self.model.name}'s, of {size} pixels")
+        return header, body
+
+
+def _shape(header: file.Header) -> tuple[int, ...]:
+    return header.n_patches, 3, header.tile_size, header.tile_size
+
+
+def _text(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
