@@ -27,6 +27,7 @@ include: "workflow/rules/compare.smk"
 include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/swirl.smk"
 
 
 rule all:

@@ -178,7 +178,7 @@ class Objective(nn.Module):
         """What the bound has besides its steps: the KL of z_T to the prior, and x given z_0."""
         ends: Rates = {}
         if self.start == "posterior":
-            ends["prior"] = _prior_bits(x, self.schedule.step(0)).sum() / _pixels(x)
+            ends["prior"] = prior_bits(x, self.schedule.step(0)).sum() / _pixels(x)
         if self.last_stage:
             last = self.schedule.step(self.schedule.n_steps - 1)
             ends["last_stage"] = last_stage_bits(x, z_0, last, self.levels).sum() / _pixels(x)
@@ -270,7 +270,7 @@ def _pixels(x: torch.Tensor) -> float:
     return x.numel() / x.shape[1]
 
 
-def _prior_bits(x: torch.Tensor, first: Step) -> torch.Tensor:
+def prior_bits(x: torch.Tensor, first: Step) -> torch.Tensor:
     """KL(q(z_T | x) || N(0, 1)) of each coordinate, in bits."""
     alpha2, sigma2 = first.alpha_t**2, first.sigma_t**2
     log_sigma2 = sigma2.log() if isinstance(sigma2, torch.Tensor) else math.log(sigma2)
