@@ -30,6 +30,8 @@ BLOCK = 1024
 PROGRESSIVE = {"learned": (3, 5, 10, 30), "fixed": (5,), "vdm": (20, 100)}
 """Which T of which systems are sent and reconstructed step by step, where they are measured."""
 SAMPLED = ("vdm", "learned", "fixed")
+MOST_SAMPLED = 100
+"""T up to which samples are drawn: a step is a call of the network for every sample."""
 Report = Callable[[str], Any]
 
 
@@ -51,13 +53,23 @@ def measure_seed(
     points, coded = held_out(n_points), held_out(n_sampled, 1)
     tables = {
         "nelbo": (_nelbo(system, points, seed) for system in systems),
-        "progressive": (_progressive(one, coded, seed) for one in systems if one.n_steps in PROGRESSIVE.get(one.name, ())),
-        "samples": (_samples(one, n_sampled, seed) for one in systems if one.name in SAMPLED),
+        "progressive": (
+            _progressive(one, coded, seed) for one in systems if one.n_steps in PROGRESSIVE.get(one.name, ())
+        ),
+        "samples": (
+            _samples(one, n_sampled, seed) for one in systems if one.name in SAMPLED and one.n_steps <= MOST_SAMPLED
+        ),
         "files": (_files(model, points, seed) for model in by_kind["learned"].values()),
     }
     for name, parts in tables.items():
         _write(out / f"{name}-seed{seed}.parquet", _told(parts, name, report))
-    about = {"seed": seed, "points": n_points, "sampled_points": n_sampled, "systems": [_about(one) for one in systems]}
+    about = {
+        "seed": seed,
+        "points": n_points,
+        "sampled_points": n_sampled,
+        "iterations": {kind: _iterations(of) for kind, of in by_kind.items()},
+        "systems": [_about(one) for one in systems],
+    }
     write_bytes(out / f"seed{seed}.json", (json.dumps(about, indent=2) + "\n").encode())
 
 
@@ -66,6 +78,12 @@ def _systems(by_kind: dict[str, dict[int, Model]], vdm_steps: list[int], seed: i
     forward = [with_forward_kernel(system) for system in plain if system.name == "fixed"]
     (vdm,) = by_kind["vdm"].values()
     return [*plain, *forward, *vdm_systems(vdm, vdm_steps, list(by_kind["fixed"]), seed)]
+
+
+def _iterations(models: dict[int, Model]) -> int:
+    """Of training, the same for all of a kind."""
+    model = next(iter(models.values()))
+    return int(model.config["training"]["recipe"]["n_iterations"])
 
 
 def _about(system: System) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Settings:
     iterations: int = 3000
     """Of training, for each UQDM."""
     vdm_iterations: int = 4000
-    points: int = 4096
+    points: int = 2048
     """Held-out points that rates are measured on; a multiple of 1,024 gives whole blocks for files."""
     sampled_points: int = 1024
     """Points in a set of samples or reconstructions, and in the reference set."""

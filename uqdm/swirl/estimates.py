@@ -1,0 +1,174 @@
+"""What was measured of all seeds, with intervals over seeds and points together."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.bootstrap import N_RESAMPLES, SEED, quantiles, resample_counts
+from uqdm.bench.metrics.sliced_wasserstein import sliced_wasserstein
+from uqdm.bench.results import ResultsError
+from uqdm.swirl.measure import held_out
+from uqdm.swirl.rates import PARTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Key = tuple[str, int]
+"""A system and its T."""
+N_DIRECTIONS = 200
+PEAK = 255
+N_FLOORS = 8
+"""Pairs of independent sets that the floor of the sliced Wasserstein distance is measured on."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and points with the ends of its interval, and the lowest and highest mean of a seed."""
+
+    mean: float
+    low: float
+    high: float
+    least: float
+    most: float
+
+
+class Measured:
+    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.results.ResultsError`."""
+
+    def __init__(self, run_dir: Path, seeds: Sequence[int]):
+        self._folder, self.seeds = run_dir / "measured", list(seeds)
+        for seed in self.seeds:
+            if not (self._folder / f"seed{seed}.json").is_file():
+                raise ResultsError(f"{self._folder}: seed {seed} was not measured; run `snakemake paper_swirl`")
+        self.about = [json.loads((self._folder / f"seed{seed}.json").read_text()) for seed in self.seeds]
+
+    @functools.cache  # noqa: B019 (lives as long as the run's report is made)
+    def table(self, name: str) -> pd.DataFrame:
+        """One of the tables of :mod:`uqdm.swirl.measure`, of all seeds, with their column ``seed``."""
+        import pandas as pd
+
+        parts = {seed: pd.read_parquet(self._folder / f"{name}-seed{seed}.parquet") for seed in self.seeds}
+        return pd.concat([part.assign(seed=seed) for seed, part in parts.items()], ignore_index=True)
+
+    @functools.cached_property
+    def rates_bpd(self) -> dict[Key, np.ndarray]:
+        """NELBO of each seed and point, [seeds, points]."""
+        table = self.table("nelbo")
+        total = table.assign(total=table[[f"{part}_bpd" for part in PARTS]].sum(axis=1))
+        groups = total.groupby(["system", "n_steps"], sort=False)
+        return {(str(s), int(n)): part.total.to_numpy().reshape(len(self.seeds), -1) for (s, n), part in groups}  # type: ignore[misc]
+
+    @functools.cached_property
+    def _resampled(self) -> dict[Key, np.ndarray]:
+        stacked = np.stack(list(self.rates_bpd.values()))
+        return dict(zip(self.rates_bpd, resampled_means(stacked).T, strict=True))
+
+    def steps(self, system: str) -> list[int]:
+        """The T that a system was measured at, in order."""
+        return sorted(n for name, n in self.rates_bpd if name == system)
+
+    def rate(self, key: Key) -> Estimate:
+        """NELBO in bits per dimension."""
+        return _estimate(self.rates_bpd[key], self._resampled[key])
+
+    def difference(self, first: Key, second: Key) -> Estimate:
+        """NELBO of the first less that of the second, on the same seeds and points."""
+        values = self.rates_bpd[first] - self.rates_bpd[second]
+        return _estimate(values, self._resampled[first] - self._resampled[second])
+
+    def ratio(self, first: Key, second: Key) -> Estimate:
+        """NELBO of the first over that of the second."""
+        means = self.rates_bpd[first].mean(axis=1) / self.rates_bpd[second].mean(axis=1)
+        low, high = quantiles((self._resampled[first] / self._resampled[second])[:, None])[:, 0]
+        whole = self.rates_bpd[first].mean() / self.rates_bpd[second].mean()
+        return Estimate(float(whole), float(low), float(high), float(means.min()), float(means.max()))
+
+    # ---- sets of points -------------------------------------------------------------------------------------
+
+    @property
+    def n_sampled(self) -> int:
+        """Points in a set of samples."""
+        return int(self.about[0]["sampled_points"])
+
+    @functools.cached_property
+    def reference(self) -> np.ndarray:
+        """The set that samples and reconstructions are held against: neither trained on nor coded."""
+        return held_out(self.n_sampled, 2)
+
+    @functools.cached_property
+    def floor(self) -> np.ndarray:
+        """Distances between the reference set and independent ones of the data, of as many points."""
+        return np.array([distance(self.reference, held_out(self.n_sampled, 3 + i)) for i in range(N_FLOORS)])
+
+    @functools.cached_property
+    def samples(self) -> dict[Key, np.ndarray]:
+        """Sliced Wasserstein distance of each seed's samples to the reference set, [seeds]."""
+        groups = self.table("samples").groupby(["system", "n_steps"], sort=False)
+        return {
+            (str(s), int(n)): np.array([distance(self.reference, one[["x", "y"]]) for _, one in part.groupby("seed")])  # type: ignore[misc]
+            for (s, n), part in groups
+        }
+
+    @functools.cached_property
+    def curves(self) -> dict[Key, list[dict[str, Any]]]:
+        """For each system that is sent step by step its places: ``known``, ``rate_bpd``, ``psnr_db``, ``distance``.
+
+        PSNR is that of the mean squared error over all points and coordinates; its interval is over seeds and points,
+        and ``distance_low`` and ``distance_high`` are the lowest and highest of the seeds.
+        """
+        groups = self.table("progressive").groupby(["system", "n_steps"], sort=False)
+        return {(str(s), int(n)): [self._place(one) for _, one in part.groupby("known")] for (s, n), part in groups}  # type: ignore[misc]
+
+    def _place(self, rows: pd.DataFrame) -> dict[str, Any]:
+        drawn, originals = (rows[names].to_numpy(np.float64) for names in (["x", "y"], ["original_x", "original_y"]))
+        errors = ((drawn - originals) ** 2).mean(axis=1).reshape(len(self.seeds), -1)
+        ends = _psnr_db(quantiles(resampled_means(errors[None]))[:, 0])
+        distances = [distance(self.reference, one[["x", "y"]]) for _, one in rows.groupby("seed")]
+        return {
+            "known": int(rows.known.iloc[0]),
+            "rate_bpd": float(rows.rate_bpd.mean()),
+            "psnr_db": float(_psnr_db(errors.mean())),
+            "psnr_db_low": float(ends[1]),
+            "psnr_db_high": float(ends[0]),
+            "distance": float(np.mean(distances)),
+            "distance_low": min(distances),
+            "distance_high": max(distances),
+        }
+
+
+def resampled_means(values: np.ndarray) -> np.ndarray:
+    """Means [R, K] of resamples of ``values`` [K, seeds, points]: seeds and points are drawn independently, jointly for
+    all K, so that differences are paired. One seed alone leaves the interval over points.
+
+    >>> resampled_means(np.ones((2, 3, 5))).shape
+    (2000, 2)
+    """
+    k, n_seeds, n_points = values.shape
+    flat = values.reshape(k * n_seeds, n_points).T
+    by_seed = np.concatenate([counts @ flat / n_points for counts in resample_counts(n_points, N_RESAMPLES, SEED)])
+    seeds = np.concatenate(list(resample_counts(n_seeds, N_RESAMPLES, SEED + 1)))
+    return np.asarray(np.einsum("rks,rs->rk", by_seed.reshape(-1, k, n_seeds), seeds / n_seeds))
+
+
+def distance(reference: np.ndarray, points: Any) -> float:
+    """Sliced 1-Wasserstein distance of points in 0..255, over 255, by ``N_DIRECTIONS`` directions."""
+    scaled = [np.asarray(side, np.float64) / PEAK for side in (reference, points)]
+    return sliced_wasserstein(*scaled, order=1, n_directions=N_DIRECTIONS)["sliced_wasserstein"]
+
+
+def _estimate(values: np.ndarray, resampled: np.ndarray) -> Estimate:
+    low, high = quantiles(resampled[:, None])[:, 0]
+    by_seed = values.mean(axis=1)
+    return Estimate(float(values.mean()), float(low), float(high), float(by_seed.min()), float(by_seed.max()))
+
+
+def _psnr_db(mse: Any) -> Any:
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(PEAK**2 / np.asarray(mse))
