@@ -74,7 +74,7 @@ def _rates(measured: Measured) -> Figure:
 def _rates_caption(measured: Measured) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
-        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} bootstrap intervals over "
+        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over "
         f"seeds and points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: "
         "what a receiver has after some steps, drawn by the reverse process; bars on the right are the range of the "
         "seeds. Dashed: ideal rates of VDM, of which no file is made. Dotted on the right: independent points of the "

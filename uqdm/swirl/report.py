@@ -53,11 +53,11 @@ def protocol(measured: Measured) -> list[str]:
     ends = ", ".join(sorted({f"{one['gamma_min']:.2f} to {one['gamma_max']:.2f}" for one in vdm}))
     iterations = measured.about[0]["iterations"]
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
-    few = "" if n_seeds > 2 else f" With {n_seeds} seed(s) they say next to nothing about other seeds."
+    few = "" if n_seeds > 1 else " With one seed they say nothing about others."
     return [
         "Rates are negative evidence lower bounds in bits per dimension, with the KL of z_T and x given z_0, on "
-        f"{n_points:,} held-out points; training draws fresh points. Intervals are {LEVEL_TEXT} bootstrap intervals "
-        f"over {n_seeds} seed(s) and points together, and the range behind them is that of the seeds' means.{few}",
+        f"{n_points:,} held-out points; training draws fresh points. Intervals are {LEVEL_TEXT} intervals of Student's "
+        f"over {n_seeds} seed(s) and points together; the range behind them is that of the seeds' means.{few}",
         f"UQDM's schedule is frozen, gamma from {GAMMA_MIN:g} to {GAMMA_MAX:g}; the row with gamma_min "
         f"{GAMMA_MIN_WIDE:g} shows what the example of Kingma et al. costs: bits below the grid of the levels. VDM's "
         f"is learned, here gamma {ends}, and one VDM of T = 1000 serves every T. Beyond 48 steps, 48 are drawn for "

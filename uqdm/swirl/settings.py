@@ -23,7 +23,7 @@ class Settings:
     """Those that the one VDM of a seed is measured at."""
     iterations: int = 3000
     """Of training, for each UQDM."""
-    vdm_iterations: int = 4000
+    vdm_iterations: int = 5000
     points: int = 2048
     """Held-out points that rates are measured on; a multiple of 1,024 gives whole blocks for files."""
     sampled_points: int = 1024
@@ -50,7 +50,7 @@ def settings_of(section: Mapping[str, Any]) -> Settings:
     """
     base = QUICK if section.get("quick") else Settings()
     given = {key: value for key, value in section.items() if key != "quick" and value is not None}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     settings = dataclasses.replace(base, **values)
     if 5 not in settings.steps:
         raise ValueError(f"swirl: steps {list(settings.steps)} lack 5, which the paper's claim is about")

@@ -31,8 +31,10 @@ def sliced_wasserstein(
         raise ValueError(f"no points: shapes {originals.shape} and {pictures.shape}")
     directions = np.random.default_rng(SEED).normal(size=(originals.shape[1], n_directions))  # (d, K)
     directions /= np.linalg.norm(directions, axis=0)
-    sides = [np.sort(points.astype(np.float64) @ directions, axis=0) for points in (originals, pictures)]  # (n, K)
-    return {"sliced_wasserstein": float(_distances(*sides, order).mean() ** (1 / order))}
+    first, second = (
+        np.sort(points.astype(np.float64) @ directions, axis=0) for points in (originals, pictures)
+    )  # (n, K)
+    return {"sliced_wasserstein": float(_distances(first, second, order).mean() ** (1 / order))}
 
 
 def _distances(first: np.ndarray, second: np.ndarray, order: int) -> np.ndarray:
