@@ -47,7 +47,8 @@ def published(claim: str) -> Published:
     """
     with (Path(__file__).parent / "published.csv").open(newline="") as file:
         row = next(row for row in csv.DictReader(file) if row["claim"] == claim)
-    return Published(*(float(row[name]) for name in ("value_bpd", "low_bpd", "high_bpd")), row["source"])
+    value, low, high = (float(row[name]) for name in ("value_bpd", "low_bpd", "high_bpd"))
+    return Published(value, low, high, row["source"])
 
 
 def judge(measured: Measured) -> list[Verdict]:

@@ -63,8 +63,7 @@ class Measured:
         """NELBO of each seed and point, [seeds, points]."""
         table = self.table("nelbo")
         total = table.assign(total=table[[f"{part}_bpd" for part in PARTS]].sum(axis=1))
-        groups = total.groupby(["system", "n_steps"], sort=False)
-        return {(str(s), int(n)): part.total.to_numpy().reshape(len(self.seeds), -1) for (s, n), part in groups}  # type: ignore[misc]
+        return {key: part.total.to_numpy().reshape(len(self.seeds), -1) for key, part in _by_key(total)}
 
     def steps(self, system: str) -> list[int]:
         """The T that a system was measured at, in order."""
@@ -106,10 +105,9 @@ class Measured:
     @functools.cached_property
     def samples(self) -> dict[Key, np.ndarray]:
         """Sliced Wasserstein distance of each seed's samples to the reference set, [seeds]."""
-        groups = self.table("samples").groupby(["system", "n_steps"], sort=False)
         return {
-            (str(s), int(n)): np.array([distance(self.reference, one[["x", "y"]]) for _, one in part.groupby("seed")])  # type: ignore[misc]
-            for (s, n), part in groups
+            key: np.array([distance(self.reference, one[["x", "y"]]) for _, one in part.groupby("seed")])
+            for key, part in _by_key(self.table("samples"))
         }
 
     @functools.cached_property
@@ -119,8 +117,8 @@ class Measured:
         PSNR is that of the mean squared error over all points and coordinates; its interval is over seeds and points,
         and ``distance_low`` and ``distance_high`` are the lowest and highest of the seeds.
         """
-        groups = self.table("progressive").groupby(["system", "n_steps"], sort=False)
-        return {(str(s), int(n)): [self._place(one) for _, one in part.groupby("known")] for (s, n), part in groups}  # type: ignore[misc]
+        tables = _by_key(self.table("progressive"))
+        return {key: [self._place(one) for _, one in part.groupby("known")] for key, part in tables}
 
     def _place(self, rows: pd.DataFrame) -> dict[str, Any]:
         drawn, originals = (rows[names].to_numpy(np.float64) for names in (["x", "y"], ["original_x", "original_y"]))
@@ -138,6 +136,12 @@ class Measured:
             "distance_low": min(distances),
             "distance_high": max(distances),
         }
+
+
+def _by_key(table: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
+    """The rows of each system and T, in the order of the table."""
+    groups: Any = table.groupby(["system", "n_steps"], sort=False)
+    return [((str(system), int(n_steps)), part) for (system, n_steps), part in groups]
 
 
 def estimate(values: np.ndarray) -> Estimate:

@@ -141,9 +141,10 @@ def _curve_look(key: Key, index: int) -> tuple[str, str]:
 
     colour, marker = _LOOKS[key[0]]
     shade = {3: 1.0, 5: 1.0, 10: 0.72, 20: 1.0, 30: 0.45, 100: 0.6}.get(key[1], 0.8)
+    red, green, blue = to_rgb(colour)
     if key[1] == 3:
-        return to_hex(1 - 0.55 * (1 - np.array(to_rgb(colour)))), marker
-    return to_hex(np.array(to_rgb(colour)) * shade), marker
+        return to_hex((0.45 + 0.55 * red, 0.45 + 0.55 * green, 0.45 + 0.55 * blue)), marker
+    return to_hex((shade * red, shade * green, shade * blue)), marker
 
 
 def _look(system: str, colour: str, marker: str) -> dict[str, Any]:
@@ -222,7 +223,7 @@ def _panels(
 
 
 def _draw_points(axes: Axes, data: np.ndarray, points: np.ndarray) -> None:
-    axes.scatter(*data[:N_DOTS].T, s=2, color="#c8c8c8", linewidths=0, rasterized=True)
-    axes.scatter(*points[:N_DOTS].T, s=3, color="#0b3d6b", linewidths=0, rasterized=True)
+    axes.scatter(data[:N_DOTS, 0], data[:N_DOTS, 1], s=2, color="#c8c8c8", linewidths=0, rasterized=True)
+    axes.scatter(points[:N_DOTS, 0], points[:N_DOTS, 1], s=3, color="#0b3d6b", linewidths=0, rasterized=True)
     axes.set(xlim=(0, 255), ylim=(0, 255), xticks=[], yticks=[], aspect="equal")
     axes.grid(visible=False)
