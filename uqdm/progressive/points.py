@@ -170,16 +170,23 @@ class PointsCodec:
             raise StreamError(f"the file is cut or damaged: {error}") from error
         return self._points(levels)
 
-    def ideal_bits(self, points_uint8: np.ndarray) -> list[float]:
-        """Ideal bits of what a file of these points codes, by the paper's accounting: each step, then the last."""
+    def ideal_bits(self, points_uint8: np.ndarray, *, window: bool = False) -> list[float]:
+        """Ideal bits of what a file of these points codes: each step, then the last stage.
+
+        The last stage is counted as the paper does, by a softmax over all levels, or with ``window`` as a file codes
+        it, as one of the levels that the hard ends of the last step's noise leave.
+        """
         levels, bits = self._coordinates(points_uint8), []
         n_t = self._start(len(points_uint8))
         for index, lattice in enumerate(self._lattices):
             opened, j = self._open(index, n_t), dither(0, index + 1, 0, n_t.size)
-            n_t = lattice.latent(lattice.quantize(n_t, levels, j), j)
+            k, previous = lattice.quantize(n_t, levels, j), n_t
+            n_t = lattice.latent(k, j)
             z_s = self._latents(index + 1, n_t)
             found = step_bits(z_s, opened.z_t, opened.prediction, opened.step, levels=self.levels)
             bits.append(float(found.sum()))
+        if window:
+            return [*bits, float(np.log2(lattice.window(previous, k, j)[1]).sum())]
         x = self.levels.to_data(points_uint8[:, None, None, :]).double()
         return [*bits, float(last_stage_bits(x, z_s, opened.step, self.levels).sum())]
 

@@ -142,14 +142,17 @@ def _coordinates(points_uint8: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _files(model: Model, points: np.ndarray, seed: int) -> pd.DataFrame:
-    """A row for each block of points: its file's bits, the ideal ones, and whether it was decoded as it was coded."""
+    """A row for each block of points: its file's bits, the ideal ones by the paper's accounting and those of what the
+    file codes, and whether it was decoded as it was coded.
+    """
     codec, rows = PointsCodec(model), []
     for block, begin in enumerate(range(0, len(points), BLOCK)):
         part = points[begin : begin + BLOCK]
         data = codec.compress(part)
         exact = bool(np.array_equal(codec.decompress(data), part))
-        rows.append((block, len(part), 8 * len(data), sum(codec.ideal_bits(part)), exact))
-    columns = ("block", "n_points", "file_bits", "ideal_bits", "exact")
+        ideal = [sum(codec.ideal_bits(part, window=window)) for window in (False, True)]
+        rows.append((block, len(part), 8 * len(data), *ideal, exact))
+    columns = ("block", "n_points", "file_bits", "ideal_bits", "coded_bits", "exact")
     named = {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
     return _frame("learned", model.schedule.n_steps, named)
 
