@@ -74,11 +74,11 @@ def _rates(measured: Measured) -> Figure:
 def _rates_caption(measured: Measured) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
-        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over "
-        f"seeds and points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: "
-        "what a receiver has after some steps, drawn by the reverse process; bars on the right are the range of the "
-        "seeds. Dashed: ideal rates of VDM, of which no file is made. Dotted on the right: independent points of the "
-        "data themselves."
+        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over seeds and "
+        f"points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: what a "
+        "receiver has after some steps, drawn by the reverse process; bars on the right are the range of the seeds. "
+        "Dashed: ideal rates of VDM, of which no file is made. Dotted on the right, with its range: independent "
+        "points of the data themselves."
     )
 
 
@@ -131,6 +131,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
         axes.legend(frameon=False, fontsize=8)
         return
     axes.axhline(measured.floor.mean(), color="black", lw=1, ls=":")
+    axes.axhspan(measured.floor.min(), measured.floor.max(), color="#888888", alpha=0.15, lw=0)
     axes.set(yscale="log", ylabel="sliced Wasserstein distance")
     axes.set_title("Realism", loc="left", weight="bold")
 
@@ -163,11 +164,11 @@ def _samples(measured: Measured) -> Figure:
         panels = [
             (f"T = {n}", table[(table.system == system) & (table.n_steps == n)][["x", "y"]].to_numpy()) for n in keys
         ]
-        rows.append((LABELS[system], panels, [measured.samples[system, n].mean() for n in keys]))
+        rows.append((LABELS[system], panels, [f"{measured.samples[system, n].mean():.4f}" for n in keys]))
     caption = (
-        f"Samples, {N_DOTS} points of seed {measured.seeds[0]}, over the data in grey. Below each panel the sliced "
-        f"Wasserstein distance of {measured.n_sampled:,} samples to as many points of the data, mean over seeds; of "
-        f"the data itself {measured.floor.mean():.4f}."
+        f"Samples, up to {N_DOTS} points of seed {measured.seeds[0]}, over the data in grey. Below each panel the "
+        f"sliced Wasserstein distance of {measured.n_sampled:,} samples to as many points of the data, mean over "
+        f"seeds; of the data itself {measured.floor.mean():.4f}."
     )
     return _panels(measured, rows, caption)
 
@@ -184,12 +185,16 @@ def _on_the_way(measured: Measured) -> Figure:
             (f"{place['rate_bpd']:.2f} bits/dim", mine[mine.known == place["known"]][["x", "y"]].to_numpy())
             for place in chosen
         ]
-        rows.append((f"{LABELS[system]}, T = {n_steps}", panels, [place["psnr_db"] for place in chosen]))
+        rows.append((f"{LABELS[system]}, T = {n_steps}", panels, [_decibels(place["psnr_db"]) for place in chosen]))
     caption = (
-        f"Reconstructions of {N_DOTS} points of seed {measured.seeds[0]} from more and more steps, over the data in "
-        "grey; below each panel PSNR in dB over all points and seeds. VDM's rates are ideal: no file is made."
+        f"Reconstructions of up to {N_DOTS} points of seed {measured.seeds[0]} from more and more steps, over the data "
+        "in grey; below each panel PSNR in dB over all points and seeds. VDM's rates are ideal: no file is made."
     )
     return _panels(measured, rows, caption)
+
+
+def _decibels(psnr_db: float) -> str:
+    return f"{psnr_db:.1f} dB" if np.isfinite(psnr_db) else "exact"
 
 
 def _spread(items: list[int]) -> list[int]:
@@ -199,7 +204,7 @@ def _spread(items: list[int]) -> list[int]:
 
 
 def _panels(
-    measured: Measured, rows: list[tuple[str, list[tuple[str, np.ndarray]], list[float]]], caption: str
+    measured: Measured, rows: list[tuple[str, list[tuple[str, np.ndarray]], list[str]]], caption: str
 ) -> Figure:
     from matplotlib.figure import Figure
 
@@ -216,7 +221,7 @@ def _panels(
         for axes, (title, points), value in zip(line, panels, values, strict=False):
             _draw_points(axes, measured.reference, points)
             axes.set_title(title, size=9)
-            axes.set_xlabel(f"{value:.4f}" if value < 1 else f"{value:.1f} dB", size=8, labelpad=2)
+            axes.set_xlabel(value, size=8, labelpad=2)
         line[0].set_title(f"{label}\n{panels[0][0]}", loc="left", size=9)
         line[0].set_title("")
     return figure

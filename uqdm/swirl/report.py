@@ -116,7 +116,9 @@ def _curve_section(measured: Measured) -> Section:
                     f"{LABELS[system]}, T = {n_steps}",
                     "all" if exact else str(place["known"]),
                     f"{place['rate_bpd']:.2f}",
-                    "exact" if exact else "{psnr_db:.2f} [{psnr_db_low:.2f}, {psnr_db_high:.2f}]".format(**place),
+                    "exact"
+                    if np.isinf(place["psnr_db"])
+                    else "{psnr_db:.2f} [{psnr_db_low:.2f}, {psnr_db_high:.2f}]".format(**place),
                     f"{place['distance']:.4f}",
                 ]
             )
