@@ -23,8 +23,8 @@ class Settings:
     """Those that the one VDM of a seed is measured at."""
     iterations: int = 3000
     """Of training, for each UQDM."""
-    vdm_iterations: int = 5000
-    points: int = 2048
+    vdm_iterations: int = 6000
+    points: int = 3072
     """Held-out points that rates are measured on; a multiple of 1,024 gives whole blocks for files."""
     sampled_points: int = 1024
     """Points in a set of samples or reconstructions, and in the reference set."""
