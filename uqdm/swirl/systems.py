@@ -19,7 +19,7 @@ from uqdm.model.schedule import Schedule, Step
 from uqdm.swirl.training import GAMMA_MAX, GAMMA_MIN
 from uqdm.training.data.swirl import swirl_points
 
-FACTORS = tuple(float(factor) for factor in np.geomspace(0.5, 10, 14).round(3))
+FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 10, 14).round(3))
 """Of the posterior's deviation, tried at each step."""
 N_FITTED = 2048  # points, of the training distribution, that factors are chosen on
 
