@@ -28,6 +28,7 @@ include: "workflow/rules/plot.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/channel.smk"
+include: "workflow/rules/swirl.smk"
 
 
 rule all:

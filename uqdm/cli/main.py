@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "codecs": "uqdm.cli.codecs:codecs",
     "doctor": "uqdm.cli.doctor:doctor",
     "bench": "uqdm.cli.bench:app",
+    "swirl": "uqdm.cli.swirl:app",
 }
 
 # What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 
 from uqdm.diffusion.density import DENSITIES
+from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.process import posterior_mean, reverse_mean
 from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
@@ -27,6 +28,7 @@ def ancestral(
     uniform: Uniform,
     window: Window | None = None,
     density: str = "logistic",
+    levels: Levels = IMAGE_LEVELS,
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0.
 
@@ -46,7 +48,7 @@ def ancestral(
         for number in range(denoiser.n_sections(step)):
             found = denoiser.condition(opened, z_t, z_s, number, step)
             prediction = Prediction(found.x_hat.to(z_t), found.scale.to(z_t))
-            mean, scale = reverse_mean(z_t, prediction, step), prediction.scale * family.scale_per_deviation
+            mean, scale = reverse_mean(z_t, prediction, step, levels), prediction.scale * family.scale_per_deviation
             if bounds is None:
                 base = mean + scale * family.quantile(share).to(mean)
             else:

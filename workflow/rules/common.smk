@@ -136,6 +136,27 @@ def channel_cost_options():
     return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
 
 
+def swirl_settings():
+    """What the section `swirl` asks for."""
+    from uqdm.swirl.settings import settings_of
+
+    return settings_of(config["swirl"])
+
+
+def swirl_trainings(settings):
+    """The command line options of the training jobs of a seed, by the kind of models."""
+    from uqdm.swirl.settings import training_options
+
+    return training_options(settings)
+
+
+def swirl_measure_options(settings):
+    """The command line options that measure the models of a seed."""
+    from uqdm.swirl.settings import measure_options
+
+    return measure_options(settings)
+
+
 def print_closing(config):
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line

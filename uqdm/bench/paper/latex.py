@@ -38,17 +38,17 @@ def latex(head: Head, table: pd.DataFrame) -> str:
         "\n\n".join(map(escape, head.images)),
         r"\paragraph{Which rows can agree.} " + _list(head.can_agree),
         r"\paragraph{When a row agrees.} " + _list(head.rules),
-        _table("Verdicts", "lrrrr", ["figures of", *WORDS], tally),
+        longtable("Verdicts", "lrrrr", ["figures of", *WORDS], tally),
         r"\scriptsize",
     ]
     for title, rows in heads.by_system(table):
         versions = "; ".join(rows.codec_version.dropna().unique())
         caption = f"{title}; measured with {versions}" if versions else title
-        parts.append(_table(caption, _COLUMNS, HEADINGS, map(cells, records(rows))))
+        parts.append(longtable(caption, _COLUMNS, HEADINGS, map(cells, records(rows))))
     others = heads.references(table)
     doubts = [f" Figures with {DOUBTFUL} are doubtful. {text}." for text in others.doubt.unique() if text]
     caption = f"Published only.{''.join(doubts)}"
-    parts.append(_table(caption, _REFERENCE_COLUMNS, REFERENCE_HEADINGS, map(reference_cells, records(others))))
+    parts.append(longtable(caption, _REFERENCE_COLUMNS, REFERENCE_HEADINGS, map(reference_cells, records(others))))
     return "\n\n".join([*parts, r"\endgroup"]) + "\n"
 
 
@@ -70,7 +70,8 @@ def _setting(text: str) -> str:
     return escape(text).replace(",", r",\allowbreak{}")
 
 
-def _table(caption: str, columns: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def longtable(caption: str, columns: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with text cells; ``columns`` are LaTeX's."""
     lines = [" & ".join([_setting(row[0]), *map(escape, row[1:])]) + r" \\" for row in rows]
     top = " & ".join(map(escape, headings)) + r" \\"
     return "\n".join(

@@ -19,36 +19,36 @@ def markdown(head: Head, table: pd.DataFrame) -> str:
     """The whole page."""
     tally = [[title, *(str(found[word]) for word in WORDS)] for title, found in heads.counts(table)]
     parts = [
-        f"# {_escape(head.title)}",
-        *map(_escape, head.images),
+        f"# {escape(head.title)}",
+        *map(escape, head.images),
         "## Which rows can agree",
         _list(head.can_agree),
         "## When a row agrees",
         _list(head.rules),
         "## Verdicts",
-        _table(["figures of", *WORDS], tally, numeric=range(1, 1 + len(WORDS))),
+        markdown_table(["figures of", *WORDS], tally, numeric=range(1, 1 + len(WORDS))),
     ]
     for title, rows in heads.by_system(table):
         versions = "; ".join(rows.codec_version.dropna().unique())
-        parts += [f"## {_escape(title)}", *([f"Measured with {_escape(versions)}."] if versions else [])]
-        parts.append(_table(HEADINGS, map(cells, records(rows)), numeric=range(2, 6)))
+        parts += [f"## {escape(title)}", *([f"Measured with {escape(versions)}."] if versions else [])]
+        parts.append(markdown_table(HEADINGS, map(cells, records(rows)), numeric=range(2, 6)))
     others = heads.references(table)
     parts += ["## Published only", *_escaped_doubts(others)]
-    parts.append(_table(REFERENCE_HEADINGS, map(reference_cells, records(others)), numeric=(1, 3, 4, 5)))
+    parts.append(markdown_table(REFERENCE_HEADINGS, map(reference_cells, records(others)), numeric=(1, 3, 4, 5)))
     return "\n\n".join(parts) + "\n"
 
 
 def _escaped_doubts(rows: pd.DataFrame) -> list[str]:
-    return [_escape(f"Figures with {DOUBTFUL} are doubtful. {text}.") for text in rows.doubt.unique() if text]
+    return [escape(f"Figures with {DOUBTFUL} are doubtful. {text}.") for text in rows.doubt.unique() if text]
 
 
 def _list(texts: Sequence[str]) -> str:
-    return "\n".join(f"- {_escape(text)}" for text in texts)
+    return "\n".join(f"- {escape(text)}" for text in texts)
 
 
-def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int]) -> str:
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int]) -> str:
     """A table whose columns are of equal width in the text too."""
-    escaped = [[_escape(cell) for cell in row] for row in [headings, *rows]]
+    escaped = [[escape(cell) for cell in row] for row in [headings, *rows]]
     widths = [max(3, *map(len, column)) for column in zip(*escaped, strict=True)]
     right = set(numeric)
     rule = [("-" * (width - 1) + ":") if index in right else "-" * width for index, width in enumerate(widths)]
@@ -59,10 +59,10 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iter
     return "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     r"""Text in which nothing is markup.
 
-    >>> _escape("a|b_c")
+    >>> escape("a|b_c")
     'a\\|b\\_c'
     """
     return "".join(f"\\{character}" if character in r"\`*_[]<>|" else character for character in text)

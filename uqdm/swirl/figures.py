@@ -1,0 +1,234 @@
+"""The figures of the swirl experiments: rates and curves (2), samples (6), reconstructions on the way (7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.bench.files import replacing
+from uqdm.bench.plots import NO_METADATA
+from uqdm.bench.plots._style import RC, write_caption
+from uqdm.swirl.claims import published
+from uqdm.swirl.estimates import Key, Measured
+from uqdm.swirl.systems import LABELS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = ("png", "svg")
+DPI = 110
+MOST_BPD = 18.0
+"""Rates above are beyond the panel: VDM's at few steps."""
+N_DOTS = 400
+N_COLUMNS = 6
+IDEAL = (0, (4, 2))
+"""Dashes are for rates of which no file is made."""
+
+# Colours that readers with any colour vision tell apart (Okabe & Ito 2008).
+_LOOKS: dict[str, tuple[str, str]] = {
+    "vdm": ("#0072B2", "s"),
+    "learned": ("#D55E00", "o"),
+    "fixed": ("#009E73", "^"),
+    "vdm-weights": ("#56B4E9", "v"),
+    "vdm-factors": ("#CC79A7", "D"),
+}
+
+
+def save_figures(run_dir: Path, measured: Measured) -> list[Path]:
+    """Draws all figures into the folder ``figures`` of a run; returns the files."""
+    from matplotlib import rc_context
+
+    drawers: dict[str, Callable[[Measured], Figure]] = {"figure2": _rates, "figure6": _samples, "figure7": _on_the_way}
+    paths = []
+    for name, draw in drawers.items():
+        with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
+            figure = draw(measured)
+            for suffix in FORMATS:
+                paths.append(run_dir / "figures" / f"{name}.{suffix}")
+                with replacing(paths[-1]) as temporary:
+                    figure.savefig(temporary, format=suffix, dpi=DPI, metadata=NO_METADATA[suffix])
+    return paths
+
+
+# ---- figure 2 -----------------------------------------------------------------------------------------------
+
+
+def _rates(measured: Measured) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13.5, 5.2))
+    bottom = write_caption(figure, [_rates_caption(measured)])
+    figure.subplots_adjust(left=0.05, right=0.99, top=0.92, bottom=bottom + 0.12, wspace=0.26)
+    left, middle, right = figure.subplots(1, 3)
+    _draw_rates(left, measured)
+    for axes, quantity in ((middle, "psnr_db"), (right, "distance")):
+        _draw_curves(axes, measured, quantity)
+    return figure
+
+
+def _rates_caption(measured: Measured) -> str:
+    n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
+    return (
+        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over seeds and "
+        f"points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: what a "
+        "receiver has after some steps, drawn by the reverse process; bars on the right are the range of the seeds. "
+        "Dashed: ideal rates of VDM, of which no file is made. Dotted on the right, with its range: independent "
+        "points of the data themselves."
+    )
+
+
+def _draw_rates(axes: Axes, measured: Measured) -> None:
+    for system, (colour, marker) in _LOOKS.items():
+        steps = measured.steps(system)
+        found = [measured.rate((system, n)) for n in steps]
+        shown = [(n, one) for n, one in zip(steps, found, strict=True) if one.mean <= MOST_BPD]
+        if not shown:
+            continue
+        means = np.array([one.mean for _, one in shown])
+        bars = [means - [one.low for _, one in shown], [one.high for _, one in shown] - means]
+        axes.errorbar(
+            [n for n, _ in shown], means, yerr=np.abs(bars), label=LABELS[system], **_look(system, colour, marker)
+        )
+    for claim in ("vdm-monotone", "uqdm-eight"):
+        theirs = published(claim)
+        axes.plot(1000 if claim == "vdm-monotone" else 5, theirs.value_bpd, "x", color="black", ms=8, mew=2, zorder=5)
+    axes.axhline(5.49, color="#888888", lw=0.8)
+    axes.annotate(
+        "entropy of the data, 5.49",
+        (1, 5.49),
+        xycoords=("axes fraction", "data"),
+        xytext=(-4, -3),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        size=8,
+        color="#666666",
+    )
+    axes.set(xscale="log", xlabel="steps T", ylabel="NELBO, bits per dimension", ylim=(4.8, MOST_BPD))
+    axes.set_title("Rate", loc="left", weight="bold")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
+    for index, (key, places) in enumerate(measured.curves.items()):
+        colour, marker = _curve_look(key, index)
+        known = [place for place in places if np.isfinite(place[quantity])]
+        values = np.array([place[quantity] for place in known])
+        ends = [np.abs(values - [place[f"{quantity}_{end}"] for place in known]) for end in ("low", "high")]
+        look = _look(key[0], colour, marker)
+        axes.errorbar(
+            [p["rate_bpd"] for p in known], values, yerr=ends, label=f"{LABELS[key[0]]}, T = {key[1]}", **look
+        )
+    axes.set_xlabel("rate, bits per dimension")
+    if quantity == "psnr_db":
+        axes.set_ylabel("PSNR, dB")
+        axes.set_title("Distortion", loc="left", weight="bold")
+        axes.legend(frameon=False, fontsize=8)
+        return
+    axes.axhline(measured.floor.mean(), color="black", lw=1, ls=":")
+    axes.axhspan(measured.floor.min(), measured.floor.max(), color="#888888", alpha=0.15, lw=0)
+    axes.set(yscale="log", ylabel="sliced Wasserstein distance")
+    axes.set_title("Realism", loc="left", weight="bold")
+
+
+def _curve_look(key: Key, index: int) -> tuple[str, str]:
+    """Of several T of a system the colour is the system's, darker with more steps."""
+    from matplotlib.colors import to_hex, to_rgb
+
+    colour, marker = _LOOKS[key[0]]
+    shade = {3: 1.0, 5: 1.0, 10: 0.72, 20: 1.0, 30: 0.45, 100: 0.6}.get(key[1], 0.8)
+    red, green, blue = to_rgb(colour)
+    if key[1] == 3:
+        return to_hex((0.45 + 0.55 * red, 0.45 + 0.55 * green, 0.45 + 0.55 * blue)), marker
+    return to_hex((shade * red, shade * green, shade * blue)), marker
+
+
+def _look(system: str, colour: str, marker: str) -> dict[str, Any]:
+    style: Any = IDEAL if system == "vdm" else "-"
+    return {"color": colour, "marker": marker, "ms": 4, "lw": 1.5, "elinewidth": 0.8, "capsize": 2, "ls": style}
+
+
+# ---- figures 6 and 7 ----------------------------------------------------------------------------------------
+
+
+def _samples(measured: Measured) -> Figure:
+    table = measured.table("samples").query("seed == @seed", local_dict={"seed": measured.seeds[0]})
+    rows = []
+    for system in ("vdm", "fixed", "learned"):
+        keys = _spread(sorted({int(n) for n in table[table.system == system].n_steps}))
+        panels = [
+            (f"T = {n}", table[(table.system == system) & (table.n_steps == n)][["x", "y"]].to_numpy()) for n in keys
+        ]
+        rows.append((LABELS[system], panels, [f"{measured.samples[system, n].mean():.4f}" for n in keys]))
+    caption = (
+        f"Samples, up to {N_DOTS} points of seed {measured.seeds[0]}, over the data in grey. Below each panel the "
+        f"sliced Wasserstein distance of {measured.n_sampled:,} samples to as many points of the data, mean over "
+        f"seeds; of the data itself {measured.floor.mean():.4f}."
+    )
+    return _panels(measured, rows, caption)
+
+
+def _on_the_way(measured: Measured) -> Figure:
+    table = measured.table("progressive").query("seed == @seed", local_dict={"seed": measured.seeds[0]})
+    rows = []
+    for (system, n_steps), places in measured.curves.items():
+        if (system, n_steps) not in (("learned", 5), ("fixed", 5)) and system != "vdm":
+            continue
+        mine = table[(table.system == system) & (table.n_steps == n_steps)]
+        chosen = [places[i] for i in _spread(list(range(len(places) - 1)))]
+        panels = [
+            (f"{place['rate_bpd']:.2f} bits/dim", mine[mine.known == place["known"]][["x", "y"]].to_numpy())
+            for place in chosen
+        ]
+        rows.append((f"{LABELS[system]}, T = {n_steps}", panels, [_decibels(place["psnr_db"]) for place in chosen]))
+    caption = (
+        f"Reconstructions of up to {N_DOTS} points of seed {measured.seeds[0]} from more and more steps, over the data "
+        "in grey; below each panel PSNR in dB over all points and seeds. VDM's rates are ideal: no file is made."
+    )
+    return _panels(measured, rows, caption)
+
+
+def _decibels(psnr_db: float) -> str:
+    return f"{psnr_db:.1f} dB" if np.isfinite(psnr_db) else "exact"
+
+
+def _spread(items: list[int]) -> list[int]:
+    """Up to ``N_COLUMNS`` of them, ends included."""
+    places = np.unique(np.linspace(0, len(items) - 1, min(N_COLUMNS, len(items))).round().astype(int))
+    return [items[place] for place in places]
+
+
+def _panels(
+    measured: Measured, rows: list[tuple[str, list[tuple[str, np.ndarray]], list[str]]], caption: str
+) -> Figure:
+    from matplotlib.figure import Figure
+
+    width, height = 1.75 * N_COLUMNS + 0.3, 2.3 * len(rows) + 0.6
+    figure = Figure(figsize=(width, height))
+    bottom = write_caption(figure, [caption])
+    figure.subplots_adjust(
+        left=0.02, right=0.99, top=1 - 0.45 / height, bottom=bottom + 0.3 / height, hspace=0.48, wspace=0.06
+    )
+    grid = figure.subplots(len(rows), N_COLUMNS, squeeze=False)
+    for line, (label, panels, values) in zip(grid, rows, strict=True):
+        for axes in line[len(panels) :]:
+            axes.set_axis_off()
+        for axes, (title, points), value in zip(line, panels, values, strict=False):
+            _draw_points(axes, measured.reference, points)
+            axes.set_title(title, size=9)
+            axes.set_xlabel(value, size=8, labelpad=2)
+        line[0].set_title(f"{label}\n{panels[0][0]}", loc="left", size=9)
+        line[0].set_title("")
+    return figure
+
+
+def _draw_points(axes: Axes, data: np.ndarray, points: np.ndarray) -> None:
+    axes.scatter(data[:N_DOTS, 0], data[:N_DOTS, 1], s=2, color="#c8c8c8", linewidths=0, rasterized=True)
+    axes.scatter(points[:N_DOTS, 0], points[:N_DOTS, 1], s=3, color="#0b3d6b", linewidths=0, rasterized=True)
+    axes.set(xlim=(0, 255), ylim=(0, 255), xticks=[], yticks=[], aspect="equal")
+    axes.grid(visible=False)

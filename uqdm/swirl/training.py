@@ -1,0 +1,119 @@
+"""Trains the models of the swirl experiments; those that are there already are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uqdm.model.checkpoint import WEIGHTS
+from uqdm.training.config import Data, Output, TrainingConfig
+from uqdm.training.job import Callbacks, Job
+from uqdm.training.recipe import Recipe
+from uqdm.training.run import CHECKPOINT, run
+
+GAMMA_MAX = 5.0
+GAMMA_MIN = -9.0
+"""Frozen: noise of a deviation of 0.011, half a level. Beyond it bits are spent below the grid of the levels."""
+GAMMA_MIN_WIDE = -13.3
+"""That of the two-dimensional example of Kingma et al. (2021), where a VDM's schedule begins to learn."""
+BATCH_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What tells the trained models apart, beside T and seed."""
+
+    process: str
+    learned_scale: bool
+    gamma_min: float
+    learned_schedule: tuple[str, ...] = ()
+
+
+KINDS = {
+    "vdm": Kind("gaussian", False, GAMMA_MIN_WIDE, ("slope", "gamma_max")),
+    "learned": Kind("uniform", True, GAMMA_MIN),
+    "fixed": Kind("uniform", False, GAMMA_MIN),
+    "wide": Kind("uniform", True, GAMMA_MIN_WIDE),
+}
+"""VDM; UQDM with a learned variance, with a fixed one, and with a learned one on the wide schedule."""
+
+
+def model_config(kind: str, n_steps: int) -> dict[str, Any]:
+    """A model's configuration, as in the ``config.json`` of its folder; raises LookupError for an unknown kind.
+
+    >>> model_config("fixed", 5)["denoiser"]["learned_scale"]
+    False
+    """
+    if kind not in KINDS:
+        raise LookupError(f"no kind of model {kind!r}; known: {', '.join(KINDS)}")
+    of = KINDS[kind]
+    return {
+        "process": of.process,
+        "levels": {"mean": [115.6, 135.3], "deviation": [47.2, 41.6]},  # of 1,024 points
+        "schedule": {"slope": GAMMA_MAX - of.gamma_min, "gamma_max": GAMMA_MAX, "n_steps": n_steps},
+        "denoiser": {"kind": "points", "width": 512, "learned_scale": of.learned_scale},
+    }
+
+
+def recipe(kind: str, n_iterations: int, seed: int) -> Recipe:
+    """AdamW on the whole bound, by one random step for each point: an iteration costs the same at any T."""
+    return Recipe(
+        objective="random_step",
+        n_iterations=n_iterations,
+        batch_size=BATCH_SIZE,
+        learning_rate=3e-3,
+        betas=(0.9, 0.999),
+        weight_decay=1e-4,
+        ema_decay=0.99,
+        bfloat16=False,
+        learned_schedule=list(KINDS[kind].learned_schedule),
+        seed=seed,
+    )
+
+
+def job_of(models: Path, kind: str, n_steps: int, n_iterations: int, seed: int) -> Job:
+    """The training run of a model. Its folder's name has a digest of all that the weights depend on."""
+    config = TrainingConfig(
+        name=f"{kind}-T{n_steps}-seed{seed}",
+        recipe=recipe(kind, n_iterations, seed),
+        data=Data(source="swirl"),
+        model=model_config(kind, n_steps),
+        image_size=1,
+        output=Output(report_every=500, checkpoint_every=1000, pictures_every=n_iterations, weights="float32"),
+    )
+    assert config.model is not None
+    blank = Job(config, models, config.model, 1)
+    digest = hashlib.sha256(json.dumps(blank.identity, sort_keys=True).encode()).hexdigest()
+    return Job(config, models / f"{config.name}-{digest[:8]}", config.model, 1)
+
+
+def train_models(
+    models: Path,
+    kind: str,
+    steps: list[int],
+    n_iterations: int,
+    seed: int,
+    report: Callable[[str], Any] = lambda line: None,
+) -> list[Path]:
+    """Trains a model of ``kind`` for each number of steps, those that lack; returns the folders.
+
+    A run that was killed goes on from its last checkpoint.
+    """
+    folders = []
+    for n_steps in steps:
+        job = job_of(models, kind, n_steps, n_iterations, seed)
+        if not (job.out / WEIGHTS).is_file():
+            job.out.mkdir(parents=True, exist_ok=True)
+            run(job, Callbacks(lambda seen, name=job.config.name: report(_line(name, seen.iteration, seen.total_bpp))))  # type: ignore[misc]
+            (job.out / CHECKPOINT).unlink()
+        report(f"{job.out}")
+        folders.append(job.out)
+    return folders
+
+
+def _line(name: str, iteration: int, bits_per_point: float) -> str:
+    return f"{name}: iteration {iteration}, {bits_per_point / 2:.3f} bits per dimension"
