@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from uqdm.diffusion import gaussian, process
-from uqdm.diffusion.gaussian import prior_kl_bits
 from uqdm.diffusion.process import last_stage_bits
 from uqdm.model.denoiser import Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
@@ -30,7 +29,7 @@ def nelbo_bits(system: System, points_uint8: np.ndarray, seed: int) -> np.ndarra
     bits, z_0 = steps(system, x, generator)
     last = system.schedule.step(system.n_steps - 1)
     parts = [
-        prior_kl_bits(x.double(), system.schedule.step(0)),
+        gaussian.prior_kl_bits(x.double(), system.schedule.step(0)),
         bits,
         last_stage_bits(x.double(), z_0.double(), last, system.levels),
     ]
