@@ -80,7 +80,9 @@ def test_points_on_the_way_begin_unknown_and_end_exact(kind: str, n_steps: int) 
     assert [place.n_known for place in places][-2:] == [n_steps, n_steps + 1]
     assert places[0].n_known == 0
     assert not places[0].rate_bits.any()
-    assert all((late.rate_bits > early.rate_bits).mean() > 0.5 for early, late in itertools.pairwise(places))
+    means = [place.rate_bits.mean() for place in places]
+    assert all(late > early for early, late in itertools.pairwise(means[:-1]))
+    assert means[-1] > means[-2] - 1e-4  # the last stage: 0 on the finest schedule, but for x in float32
     errors = [np.abs(place.points_uint8.astype(int) - POINTS[:64]).mean() for place in places]
     assert errors[0] > 20
     assert errors[-2] < 2  # the noise of z_0 is half a level wide, or less
