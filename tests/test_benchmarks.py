@@ -26,7 +26,9 @@ def test_everything_over_the_ideal_bits_is_accounted_for_and_small(benchmark, ph
     # The file is the sum of its parts by construction of the coder's share: it is that share which must be plausible.
     # 32 bits are the check that the state starts from, 0 to 16 the state's last word; floors of frequencies cost < 2.
     assert 32 <= bits.coder < 50, parts
-    assert bits.overhead < 0.006 * bits.ideal, parts
+    # On 200 ImageNet tiles 467 bits, which hardly depend on the image.
+    assert bits.overhead < 510, parts
+    assert bits.overhead < 0.01 * bits.ideal, parts
     assert bits.header + bits.index + bits.checks <= 8 * 28, parts
 
 

@@ -96,9 +96,9 @@ GOLDEN = [
     Golden(
         "golden-demo.uqdm",
         "uqdm-demo",
-        "ee59903b7bfd6d8c",
-        "2949837ca7ac455cbe7201c5e65c4279",
-        "a3a5d4cec44f33f2bb14f67a36bf1f59",
+        "e8e0ef64a823f89d",
+        "9444ce51bfab7046fac74f8bef65245b",
+        "4d3a6d47b3100462927aa5fa449fd528",
     ),
 ]
 

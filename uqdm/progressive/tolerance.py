@@ -19,7 +19,9 @@ from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
 """A tolerance is this many times the largest difference that was measured."""
-_METHOD = 3  # raise it when what is measured, or the margin, changes: kept values are then measured again
+SECTIONED_MARGIN = 3.0
+"""The same for models of several sections: each has a head of its own, so that more outputs may lie further out."""
+_METHOD = 4  # raise it when what is measured, or the margin, changes: kept values are then measured again
 _FLOOR = 2.0**-24  # no measured difference is trusted below this
 
 
@@ -99,7 +101,8 @@ def measure(model: Model) -> list[StepTolerance]:
             found = [_difference(exact, _values(single, index, n_t, n_s))]
             rows = [(slice(i, i + 1), _values(single, index, n_t[i : i + 1], n_s[i : i + 1])) for i in seeds]
             found += [_difference([value[row] for value in exact], values) for row, values in rows]
-            x_hat, scale = (MARGIN * max(_FLOOR, *values) for values in zip(*found, strict=True))
+            margin = MARGIN if single.sections[index].count == 1 else SECTIONED_MARGIN
+            x_hat, scale = (margin * max(_FLOOR, *values) for values in zip(*found, strict=True))
             tolerances.append(StepTolerance(x_hat, scale))
         n_t = n_s
     return tolerances
