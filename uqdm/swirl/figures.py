@@ -109,9 +109,9 @@ def _draw_rates(axes: Axes, measured: Measured) -> None:
         size=8,
         color="#666666",
     )
-    axes.set(xscale="log", xlabel="steps T", ylabel="NELBO, bits per dimension", ylim=(4.8, MOST_BPD))
+    axes.set(xscale="log", xlabel="steps T", ylabel="NELBO, bits per dimension", ylim=(4.8, 1.3 * MOST_BPD))
     axes.set_title("Rate", loc="left", weight="bold")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper right")  # above all that is drawn
 
 
 def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
