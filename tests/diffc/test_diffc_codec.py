@@ -118,7 +118,7 @@ def test_points_of_the_plane_are_sent_in_blocks():
     assert sum(sent.ideal_bits) < 8 * len(body)
 
 
-def test_the_file_tells_damage_and_other_settings(codec, encoded):
+def test_the_file_tells_damage_and_another_model(codec, encoded):
     stream = encoded.stream
     for wrong, match in [
         (b"xx" + stream[2:], "not a DiffC file"),
@@ -130,8 +130,14 @@ def test_the_file_tells_damage_and_other_settings(codec, encoded):
     ]:
         with pytest.raises(StreamError, match=match):
             codec.decode([wrong])
-    with pytest.raises(StreamError, match=r"chunk_bits 5 \(here 4\)"):
-        get_codec("diffc").decode([stream])
+    with pytest.raises(StreamError, match="another model than uqdm-cifar"):
+        get_codec("diffc", model="uqdm-cifar").decode([stream])
+
+
+def test_a_file_tells_the_settings_that_it_was_made_with(codec, encoded):
+    other = get_codec("diffc")  # of other chunks
+    assert other.values["chunk_bits"] != codec.values["chunk_bits"]
+    assert (other.decode([encoded.stream])[0] == codec.decode([encoded.stream])[0]).all()
 
 
 def test_flipped_bits_of_the_steps_are_told_or_out_of_place(codec, encoded):

@@ -75,9 +75,9 @@ class DiffC:
 
     def step_ends(self, stream: bytes) -> list[int]:
         """Bytes of the prefixes that hold 0, 1, ... steps; without network calls."""
-        header, body = self._parse(stream)
+        header, body, coder = self._parse(stream)
         try:
-            ends = [step.end for step in self.coder.read(body, _shape(header), header.n_steps)]
+            ends = [step.end for step in coder.read(body, _shape(header), header.n_steps)]
         except ValueError as error:
             raise StreamError(f"the steps are damaged: {error}") from error
         if len(ends) == header.n_steps:
@@ -94,16 +94,16 @@ class DiffC:
     ) -> Iterator[Shown]:
         """Every picture of every step that a file, or a prefix of one, holds; z_0 gives but one."""
         self.step_ends(stream)  # raises where the file is damaged, before the network is called
-        header, body = self._parse(stream)
-        for latent in self.coder.receive(body, _shape(header), header.seed, header.n_steps):
+        header, body, coder = self._parse(stream)
+        for latent in coder.receive(body, _shape(header), header.seed, header.n_steps):
             for name in reconstructions:
-                data, more = self._show(latent, name, noise_seed)
+                data, more = self._show(coder, latent, name, noise_seed)
                 image = tiles.join(to_uint8(data), header.height, header.width)
                 yield Shown(latent.n_steps, name, image, latent.n_steps + (latent.opened is not None) + more)
 
-    def _show(self, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
+    def _show(self, coder: GaussianCoder, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
         """Data [P, C, H, W], and the network calls that it took beside those that lead to the latent."""
-        steps = self.coder.schedule.steps()
+        steps = coder.schedule.steps()
         if latent.opened is None:
             return latent.z_t / steps[-1].alpha_s, 0
         left = steps[latent.position :]
@@ -113,7 +113,7 @@ class DiffC:
             if name == FLOW:
                 return flow(self.model.denoiser, latent.z_t, latent.opened, left), len(left) - 1
             generator = torch.Generator().manual_seed(noise_seed)
-            network, deviation = self.model.denoiser, self.coder.deviation
+            network, deviation = self.model.denoiser, coder.deviation
             found = gaussian.ancestral(latent.z_t, left, network, generator, first=latent.opened, deviation=deviation)
             return found, len(left) - 1
 
@@ -131,26 +131,33 @@ class DiffC:
             n_steps=n_steps,
         )
 
-    def _parse(self, stream: bytes) -> tuple[file.Header, bytes]:
+    def _parse(self, stream: bytes) -> tuple[file.Header, bytes, GaussianCoder]:
+        """Header and steps of a file, and the coder that it was made with, which the header tells."""
         header, body = file.parse(stream)
-        own = self._header(header.width, header.height, header.tile_size, header.seed, header.n_steps)
-        if header != own:
-            names = [name for name in vars(own) if getattr(own, name) != getattr(header, name)]
-            told = ", ".join(
-                f"{name} {_text(getattr(header, name))} (here {_text(getattr(own, name))})" for name in names
-            )
+        own_id = self._header(header.width, header.height, header.tile_size, header.seed).model_id
+        if header.model_id != own_id:
             raise StreamError(
-                f"the file was made otherwise than with model {self.model.name} as it is set here: {told}"
+                f"the file was made with another model than {self.model.name}: "
+                f"{header.model_id.hex()}, not {own_id.hex()}"
             )
         size, unit = self.model.image_size, _TILE_UNIT
         if header.tile_size == 0 or header.tile_size > max(size, unit):
             raise StreamError(f"tiles of {header.tile_size} pixels are not model {self.model.name}'s, of {size} pixels")
-        return header, body
+        return header, body, self._coder(header)
+
+    def _coder(self, header: file.Header) -> GaussianCoder:
+        if header.deviation >= len(gaussian.DEVIATIONS):
+            raise StreamError(f"deviation {header.deviation} is none of {', '.join(gaussian.DEVIATIONS)}")
+        deviation = gaussian.DEVIATIONS[header.deviation]
+        own = (self.coder.schedule.n_steps, self.coder.deviation, self.limits)
+        try:
+            limits = Limits(header.chunk_bits, header.margin_bits)
+            if (header.schedule_steps, deviation, limits) == own:
+                return self.coder
+            return GaussianCoder(self.model, header.schedule_steps, deviation, limits)
+        except ValueError as error:
+            raise StreamError(f"model {self.model.name} cannot have made the file: {error}") from error
 
 
 def _shape(header: file.Header) -> tuple[int, ...]:
     return header.n_patches, 3, header.tile_size, header.tile_size
-
-
-def _text(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
