@@ -13,13 +13,13 @@ from torch import nn
 
 import uqdm
 from uqdm.codec import get_codec
+from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model import checkpoint
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.sectioned import BLOCK, N_SECTIONS
 from uqdm.progressive import cost
-from uqdm.progressive.compressor import RECONSTRUCTIONS
 from uqdm.progressive.cost import StepMacs
 
 

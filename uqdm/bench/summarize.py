@@ -39,7 +39,7 @@ PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
     "ideal rate": (
         "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is "
-        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no code of finite time does"
+        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no file has it"
     ),
     "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
     "MSE, SSIM, other metrics, times and other costs": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -59,12 +60,16 @@ def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
         done: dict[int | None, Progress] = {}
+        found: dict[int | None, int] = {}  # iterations of earlier runs
+        began = time.monotonic()
 
         def progress(seen: Progress) -> None:
             done[seen.part] = seen
             rates = {name: rate for part in done.values() for name, rate in part.rates_bpp.items()}
-            together = replace(seen, rates_bpp=rates, iteration=sum(part.iteration for part in done.values()))
-            left = sum(part.seconds for part in done.values()) / together.iteration * (total - together.iteration)
+            iterations = found | {name: part.iteration for name, part in done.items()}
+            together = replace(seen, rates_bpp=rates, iteration=sum(iterations.values()))
+            made = max(1, together.iteration - sum(found.values()))
+            left = (time.monotonic() - began) / made * (total - together.iteration)
             bar.update(task, completed=together.iteration, description=f"{together.total_bpp:.3f} {unit}")
             console.print(f"{_line(together, total, unit)}  gradient {seen.grad_norm:.2g}  {left / 60:.1f} min left")
 
@@ -73,6 +78,7 @@ def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
             console.print(f"{iteration}/{total}  validation: ideal {result.ideal_bpp:.3f} {unit}{real}")
 
         def resumed(iteration: int, part: int | None) -> None:
+            found[part] = iteration
             of = "" if part is None else f" of step {part + 1}"
             console.print(f"going on after iteration {iteration}{of}")
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction
 from uqdm.diffc.chunks import Limits
-from uqdm.diffc.pictures import DENOISE, RECONSTRUCTIONS, DiffC
+from uqdm.diffc.pictures import DiffC
 from uqdm.diffusion.gaussian import DEVIATIONS
+from uqdm.diffusion.reconstruct import DENOISE, RECONSTRUCTIONS
 from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
 from uqdm.model.zoo import load_named
 

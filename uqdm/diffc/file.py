@@ -26,6 +26,7 @@ import struct
 from dataclasses import dataclass
 
 from uqdm.codec import StreamError
+from uqdm.progressive import tiles
 
 MAGIC = b"DC"
 VERSION = 1
@@ -58,7 +59,7 @@ class Header:
         """Tiles of the picture, or points of the block."""
         if self.tile_size == 0:
             return self.width
-        return -(-self.width // self.tile_size) * -(-self.height // self.tile_size)
+        return tiles.count(self.height, self.width, self.tile_size)
 
     @property
     def n_coordinates(self) -> int:

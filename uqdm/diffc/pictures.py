@@ -14,13 +14,10 @@ from uqdm.diffc.chunks import Limits, Tally
 from uqdm.diffc.coder import GaussianCoder, Latent
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.images import to_data, to_uint8
-from uqdm.diffusion.reconstruct import flow
+from uqdm.diffusion.reconstruct import DENOISE, FLOW, RECONSTRUCTIONS, flow
 from uqdm.model.checkpoint import Model
 from uqdm.progressive import tiles
 
-DENOISE, ANCESTRAL, FLOW = "denoise", "ancestral", "flow"
-RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
-"""The estimate x_hat; samples of the reverse process (DiffC-A); the probability flow (DiffC-F; Theis et al. 2022)."""
 _TILE_UNIT = 8
 
 

@@ -3,9 +3,9 @@
 It has the constants of the uniform process: q(z_s | z_t, x) is Gaussian, of the same mean and deviation, and
 p(z_s | z_t) is a Gaussian around the same mean at x_hat. Denoisers, schedules and levels are the same.
 
-Rates are KL divergences: what an ideal simulation of the channel q would cost. No code of finite time reaches them,
-and there is no file of that size; the published curves of VDM, and of DiffC-A and DiffC-F (Theis et al. 2022, which
-are its ancestral samples and its probability flow), count them so.
+Rates are KL divergences: what an ideal simulation of the channel q would cost. Codes come near them only in a time
+that grows with the exponential of the divergence, and there is no file of that size; the published curves of VDM, and
+of DiffC-A and DiffC-F (Theis et al. 2022, which are its ancestral samples and its probability flow), count them so.
 """
 
 from __future__ import annotations

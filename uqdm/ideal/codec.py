@@ -12,10 +12,12 @@ import torch
 
 from uqdm.codec import Encoded, IdealCodec, Parameter, ParameterError, Point, Reconstruction, check_images
 from uqdm.diffusion.gaussian import DEVIATIONS, STARTS
+from uqdm.diffusion.reconstruct import ANCESTRAL, DENOISE, RECONSTRUCTIONS
 from uqdm.ideal.record import SUFFIX, Record
-from uqdm.ideal.twin import ANCESTRAL, DENOISE, RECONSTRUCTIONS, GaussianTwin, n_tiles
+from uqdm.ideal.twin import GaussianTwin
 from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
 from uqdm.model.zoo import load_named
+from uqdm.progressive import tiles
 from uqdm.progressive.cost import StepMacs, multiply_accumulates
 
 ALL = "all"
@@ -98,7 +100,8 @@ class VDMCodec(IdealCodec):
         """Sends the record's image again, with the same noise, and shows what each point's latent gives."""
         record = Record.parse(stream)
         points = {point.name: point for point in self.points(stream)}
-        count = n_tiles(record.image_uint8, self._twin.model.image_size)
+        height, width, _ = record.image_uint8.shape
+        count = tiles.count(height, width, self._twin.model.image_size)
         seeds = {"seed": record.seed, "noise_seed": self.values["noise_seed"]}
         for shown in self._twin.pictures(record.image_uint8, self._steps, self._names, **seeds):
             calls, macs = self._cost(shown.step, shown.reconstruction)

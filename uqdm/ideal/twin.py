@@ -13,15 +13,12 @@ import torch
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.process import Noise, last_stage_bits
-from uqdm.diffusion.reconstruct import flow
+from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.progressive import tiles
 from uqdm.progressive.predictor import full_precision
 
-DENOISE, ANCESTRAL, FLOW = "denoise", "ancestral", "flow"
-RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
-"""The estimate x_hat; samples of the reverse process (DiffC-A); the probability flow (DiffC-F; Theis et al. 2022)."""
 MAX_TILES = 16  # in the network at once
 
 
@@ -151,8 +148,8 @@ class GaussianTwin:
     def _tiles(self, image_uint8: np.ndarray) -> Iterator[_Tile]:
         size = self.model.image_size
         words = tuple(np.frombuffer(hashlib.sha256(image_uint8.tobytes()).digest(), "<u4").tolist())
-        count = n_tiles(image_uint8, size)
-        for number in range(count):
+        height, width, _ = image_uint8.shape
+        for number in range(tiles.count(height, width, size)):
             yield _Tile(tiles.cut(image_uint8, size, [number])[0], (*words, number))
 
 
@@ -167,16 +164,6 @@ class _Tile:
         """N(0, 1) for a step: float32, the same whatever the batch and the device."""
         words = np.random.Philox(np.random.SeedSequence([seed, index, *self.key]))
         return np.random.Generator(words).standard_normal(tuple(shape), np.float32)
-
-
-def n_tiles(image_uint8: np.ndarray, size: int) -> int:
-    """How many tiles an image [H, W, 3] is cut into.
-
-    >>> n_tiles(np.zeros((65, 64, 3), np.uint8), 64)
-    2
-    """
-    height, width = image_uint8.shape[:2]
-    return -(-height // size) * -(-width // size)
 
 
 def _check(model: Model, deviation: str, start: str) -> None:

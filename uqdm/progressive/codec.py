@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
+from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
 from uqdm.progressive import cost
-from uqdm.progressive.compressor import MAX_SEEDS, RECONSTRUCTIONS, UQDM, load_model
+from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
 
 LOSSLESS = "lossless"
 ALL = "all"

@@ -11,6 +11,7 @@ import numpy as np
 from uqdm.codec import StreamError, check_images
 from uqdm.coding.container import MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
+from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
@@ -19,7 +20,6 @@ from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
-RECONSTRUCTIONS = ("denoise", "ancestral", "flow")
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
 

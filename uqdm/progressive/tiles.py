@@ -7,6 +7,15 @@ from collections.abc import Iterable
 import numpy as np
 
 
+def count(height: int, width: int, size: int) -> int:
+    """How many tiles an image is cut into.
+
+    >>> count(65, 64, 64)
+    2
+    """
+    return -(-height // size) * -(-width // size)
+
+
 def cut(image_uint8: np.ndarray, size: int, positions: Iterable[int]) -> np.ndarray:
     """Cuts tiles [n, size, size, 3] out of [H, W, 3], at positions counted row by row.
 
