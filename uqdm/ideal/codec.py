@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class VDMCodec(IdealCodec):
     )
     sweep = ({"deviation": "matched"},)  # at the shipped model's T of 4, the posterior's is far from what a model codes
     suffix = SUFFIX
-    batch_size: ClassVar[int] = 16
+    batch_size = 16
     holds_model = True
     uses_gpu = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)

@@ -6,9 +6,9 @@ import copy
 import functools
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -20,6 +20,27 @@ from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
 
 CHANNELS = 3
+_ENCODED_AT_ONCE = {"cpu": 1, "cuda": 16}
+"""Tiles in the network at once where they are encoded, by kind of device. On a processor more gain little, and a single
+tile costs what one does; a GPU needs more to be busy. Never a matter of free memory: files would depend on it."""
+
+
+def encoded_at_once(device: torch.device) -> int:
+    """How many tiles an encoder gives to the network at once: always as many, whatever there is to encode.
+
+    Libraries of linear algebra sum in another order where a batch has another size. Results then differ in their last
+    bits, a file may state another rounding for them, and its bytes would hang on what it was encoded with.
+    """
+    return _ENCODED_AT_ONCE.get(device.type, 16)
+
+
+def padded(rows: np.ndarray, count: int) -> np.ndarray:
+    """Rows [B, ...] with the last one repeated up to ``count``.
+
+    >>> padded(np.array([[1], [2]]), 4)[:, 0].tolist()
+    [1, 2, 2, 2]
+    """
+    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), axis=0)])
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,11 @@ class Outputs:
     """x_hat's part of the location of the symbols, in bins."""
     log2_scale: np.ndarray
     """Binary logarithm of the logistic's scale, in bins."""
+
+    @classmethod
+    def joined(cls, parts: Sequence[Outputs]) -> Outputs:
+        """The outputs of several lots of tiles, one after the other."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
 
     def rows(self, begin: int, end: int) -> Outputs:
         """The outputs of tiles ``begin`` to ``end``."""
@@ -170,10 +196,13 @@ class Predictor:
 
     def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
         """Predicts a section from the latents n_s, int64 [B, D], of the ones before it; others count for nothing."""
+        z_s = self.latents(opened.index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
+        return self._predict(opened, number, z_s)
+
+    def _predict(self, opened: OpenStep, number: int, z_s: torch.Tensor) -> Outputs:
         index = opened.index
         step, places = self.steps[index], self.sections[index].places(number)
         denoiser = self._exact if index == 0 else self.denoiser
-        z_s = self.latents(index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
         with torch.inference_mode(), full_precision():
             prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
         x_hat, scale = (data_rows(value)[:, places] for value in (prediction.x_hat, prediction.scale))
@@ -182,9 +211,28 @@ class Predictor:
 
     def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
         """The outputs of all sections in turn where the step's latents n_s, int64 [B, D], are known."""
-        parts = [self.predict(opened, number, n_s) for number in range(self.sections[opened.index].count)]
+        z_s = self.latents(opened.index + 1, n_s).to(opened.z_t)
+        parts = [self._predict(opened, number, z_s) for number in range(self.sections[opened.index].count)]
         names = ("x_hat", "mean_bins", "log2_scale")
         return Outputs(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+
+    def encoding(self, index: int, n_t: np.ndarray, n_s: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, Outputs]:
+        """What :meth:`open` shows, and :meth:`predict_all`, where all latents int64 [B, D] are known.
+
+        Bits of a tile's outputs don't depend on the tiles beside it (see :func:`encoded_at_once`).
+        """
+        if index == 0:
+            alone = [(self.first(seed), n_s[row : row + 1]) for row, seed in enumerate(seeds)]
+            parts = [self.first_outputs(seed, known) for seed, (_, known) in zip(seeds, alone, strict=True)]
+            return np.concatenate([opened.x_hat for opened, _ in alone]), Outputs.joined(parts)
+        at_once = encoded_at_once(self.device)
+        begins = range(0, len(n_t), at_once)
+        # A GPU has all of this to do before any of it is waited for.
+        known = [padded(n_s[begin : begin + at_once], at_once) for begin in begins]
+        opened = [self.open(index, padded(n_t[begin : begin + at_once], at_once), []) for begin in begins]
+        parts = [self.predict_all(*pair) for pair in zip(opened, known, strict=True)]
+        x_hat = np.concatenate([one.x_hat for one in opened])
+        return x_hat[: len(n_t)], Outputs.joined(parts).rows(0, len(n_t))
 
     def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
         """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
