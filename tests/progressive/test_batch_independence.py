@@ -14,7 +14,7 @@ import torch
 from small_models import CODED_SLOPE, small_codec, small_sections_codec
 
 import uqdm
-from uqdm.progressive import UQDM, predictor
+from uqdm.progressive import UQDM, device
 
 
 @pytest.fixture(params=[1, 2])
@@ -52,7 +52,7 @@ def test_files_where_the_network_takes_several_tiles(
     tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a GPU: the last lot of a batch is filled up, and what fills it is in no file."""
-    monkeypatch.setitem(predictor._ENCODED_AT_ONCE, "cpu", 16)
+    monkeypatch.setitem(device._ENCODED_AT_ONCE, "cpu", 16)
     codec, shapes = small_codec(tmp_path / "small", CODED_SLOPE), set()
     begin = codec.predictor().denoiser.begin
     monkeypatch.setattr(codec.predictor().denoiser, "begin", lambda z, step: shapes.add(len(z)) or begin(z, step))

@@ -19,6 +19,7 @@ from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles
 from uqdm.progressive.cost import StepMacs, multiply_accumulates
+from uqdm.progressive.device import images_at_once
 
 ALL = "all"
 PAIRS = ("denoise+ancestral", "denoise+flow")
@@ -59,6 +60,7 @@ class VDMCodec(IdealCodec):
         except ValueError as error:
             raise ParameterError(f"{self.name}: {error}") from error
         self.values["steps"] = self._twin.n_steps
+        self.batch_size = images_at_once(self._twin.device)
 
     @property
     def version(self) -> str:

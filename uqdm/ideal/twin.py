@@ -17,7 +17,8 @@ from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.progressive import tiles
-from uqdm.progressive.predictor import encoded_at_once, full_precision
+from uqdm.progressive.device import encoded_at_once
+from uqdm.progressive.predictor import full_precision
 
 MAX_TILES = 16  # of an image that is shown, in the network at once
 

@@ -48,6 +48,7 @@ class UQDMCodec(Codec):
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self._model: UQDM = _load(self.values["model"], self.values["weights"])
+        self.batch_size = self._model.images_at_once
 
     @property
     def version(self) -> str:

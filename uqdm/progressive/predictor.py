@@ -13,25 +13,15 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
+from uqdm.coding.container import CHUNK_TILES
 from uqdm.coding.lattice import MAX_BINS, START_UNIT, LatticeStep
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
+from uqdm.progressive.device import decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
 
 CHANNELS = 3
-_ENCODED_AT_ONCE = {"cpu": 1, "cuda": 16}
-"""Tiles in the network at once where they are encoded, by kind of device. On a processor more gain little, and a single
-tile costs what one does; a GPU needs more to be busy. Never a matter of free memory: files would depend on it."""
-
-
-def encoded_at_once(device: torch.device) -> int:
-    """How many tiles an encoder gives to the network at once: always as many, whatever there is to encode.
-
-    Libraries of linear algebra sum in another order where a batch has another size. Results then differ in their last
-    bits, a file may state another rounding for them, and its bytes would hang on what it was encoded with.
-    """
-    return _ENCODED_AT_ONCE.get(device.type, 16)
 
 
 def padded(rows: np.ndarray, count: int) -> np.ndarray:
@@ -119,7 +109,7 @@ class Predictor:
         self.dtype = torch.float64 if double else torch.float32
         self.denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
         self.denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
-        self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
+        self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(self.device, torch.float64)
         self.steps = model.schedule.steps()
         self.lattice: list[LatticeStep] = []
         for step in self.steps:
@@ -128,7 +118,19 @@ class Predictor:
         self.sections = [self._sections(index) for index in range(len(self.steps))]
         if self.bounded and max(lattice.n_bins for lattice in self.lattice) > MAX_BINS:
             raise ValueError(f"{model.name}: a step's noise is so narrow that bounded symbols are more than {MAX_BINS}")
+        self._places = functools.cache(self._places_on_device)
         self._kept = functools.lru_cache(maxsize=256)(self._first)
+
+    @functools.cached_property
+    def decoded_at_once(self) -> int:
+        """How many tiles a decoder gives to the network at once, at most."""
+        return decoded_at_once(self.device, self._tile_bytes)
+
+    def _tile_bytes(self) -> int:
+        n_t = np.zeros((CHUNK_TILES, self.n_coordinates), np.int64)
+        # The last step's network is no smaller than the others'.
+        call = functools.partial(self._open, self.denoiser, len(self.steps) - 1, n_t)
+        return -(-measured_bytes(self.device, call) // CHUNK_TILES)
 
     def _sections(self, index: int) -> Sections:
         step, size = self.steps[index], self.model.image_size
@@ -189,8 +191,7 @@ class Predictor:
         return self._open(self.denoiser, index, n_t)
 
     def _open(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> OpenStep:
-        weights = next(denoiser.parameters())
-        z_t = self.latents(index, n_t).to(weights.device, weights.dtype)
+        z_t = self.latents(index, n_t).to(next(denoiser.parameters()).dtype)
         with torch.inference_mode(), full_precision():
             return OpenStep(index, z_t, denoiser.begin(z_t, self.steps[index]))
 
@@ -201,13 +202,23 @@ class Predictor:
 
     def _predict(self, opened: OpenStep, number: int, z_s: torch.Tensor) -> Outputs:
         index = opened.index
-        step, places = self.steps[index], self.sections[index].places(number)
+        step = self.steps[index]
         denoiser = self._exact if index == 0 else self.denoiser
         with torch.inference_mode(), full_precision():
             prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
-        x_hat, scale = (data_rows(value)[:, places] for value in (prediction.x_hat, prediction.scale))
+            section = [self._section(value, index, number) for value in (prediction.x_hat, prediction.scale)]
+        x_hat, scale = to_host(torch.stack(section))
         x_hat, scale_bins = x_hat.clip(-1, 1), scale * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
         return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
+
+    def _places_on_device(self, index: int, number: int) -> torch.Tensor:
+        sections = self.sections[index]
+        return torch.from_numpy(sections.order[slice(*sections.spans[number])]).to(self.device)
+
+    def _section(self, values: torch.Tensor, index: int, number: int) -> torch.Tensor:
+        """Those of values [B, 3, H, W] that are a section's: [B, N] in the order of coding."""
+        rows = values.double().flatten(1)
+        return rows if self.sections[index].count == 1 else rows.index_select(1, self._places(index, number))
 
     def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
         """The outputs of all sections in turn where the step's latents n_s, int64 [B, D], are known."""
@@ -237,7 +248,7 @@ class Predictor:
     def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
         """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
         size = self.model.image_size
-        z = torch.from_numpy(n_t * self.unit(index)).float().to(self.device, self.dtype)
+        z = to_device(n_t * self.unit(index), self.device, self.dtype)
         return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=self.model.denoiser.memory_format)
 
 
@@ -249,7 +260,7 @@ def _stack(parts: list[OpenStep]) -> OpenStep:
 
 def data_rows(values: torch.Tensor) -> np.ndarray:
     """Values [B, 3, H, W] in the order of coding, float64 [B, D]."""
-    return values.to("cpu", torch.float64).flatten(1).contiguous().numpy()
+    return to_host(values.flatten(1))
 
 
 @contextmanager
