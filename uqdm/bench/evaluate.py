@@ -19,6 +19,7 @@ from pathlib import Path
 from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
 from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
+from uqdm.bench.lock import locked
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
@@ -39,6 +40,7 @@ class Options:
     keep_streams: bool = True
     retry_failed: bool = False
     prune: bool = False
+    wait: bool = False
 
     def __post_init__(self) -> None:
         if self.shard_size < 1 or (self.cpus is not None and self.cpus < 1):
@@ -85,9 +87,17 @@ def evaluate(
         progress: told what happens; lines on stderr if None.
 
     A codec that fails on an image, or kills its worker, gives a failed row; a codec that cannot run here gives a
-    skipped row for each setting. Neither stops the others.
+    skipped row for each setting. Neither stops the others. Raises :class:`~uqdm.bench.lock.FolderBusyError` where
+    another process works in ``run_dir``, unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
+    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
+        return _evaluate(dataset, codecs, run_dir, options, progress)
+
+
+def _evaluate(
+    dataset: Images, codecs: Mapping[str, Sequence[Candidate]], run_dir: Path, options: Options, progress: Progress
+) -> list[Finding]:
     stopwatch = _Stopwatch()
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)

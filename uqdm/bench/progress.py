@@ -53,7 +53,10 @@ class Progress:
         self._shown = time.monotonic()
 
     def plan(self, title: str) -> None:
-        """Begins an evaluation of that title."""
+        """Begins an evaluation of that title; the log begins anew, now that the folder is ours."""
+        if self._log is not None:
+            self._log.seek(0)
+            self._log.truncate()
         self._title, self._parts, self._current = title, {}, None
         self._shown = time.monotonic()
 
@@ -120,12 +123,13 @@ def _duration(seconds: float) -> str:
 
 @contextlib.contextmanager
 def show_progress(log_path: Path | None = None) -> Iterator[Progress]:
-    """A :class:`Progress` on stderr: live if that is a terminal, lines if not; ``log_path`` is written anew."""
+    """A :class:`Progress` on stderr: live if that is a terminal, lines if not; ``log_path`` is written anew once
+    work begins."""
     with contextlib.ExitStack() as stack:
         log = None
         if log_path is not None:
             log_path.parent.mkdir(parents=True, exist_ok=True)
-            log = stack.enter_context(log_path.open("w", encoding="utf-8"))
+            log = stack.enter_context(log_path.open("a", encoding="utf-8"))
         bar = stack.enter_context(_bar()) if sys.stderr.isatty() else None
         yield Progress(log=log, bar=bar)
 

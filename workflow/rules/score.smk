@@ -18,4 +18,4 @@ rule score:
         options=lambda wildcards: score_options(wildcards.run),
         metrics=metric_identities(),
     shell:
-        "uqdm bench score --run {params.run:q} --cpus {threads} --log {log:q} {params.options:q}"
+        "uqdm bench score --run {params.run:q} --cpus {threads} --wait --log {log:q} {params.options:q}"

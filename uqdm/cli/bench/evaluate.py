@@ -36,6 +36,7 @@ def evaluate(
         bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop the rows of codecs that are not named here")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
@@ -43,12 +44,14 @@ def evaluate(
     from uqdm.bench.datasets import open_dataset
     from uqdm.bench.evaluate import Options
     from uqdm.bench.evaluate import evaluate as run
+    from uqdm.bench.lock import check_writable
     from uqdm.bench.progress import show_progress
     from uqdm.bench.requests import resolve
 
     codecs = resolve(_requests(codec or [], codecs_file))
-    options = Options(cpus, shard_size, streams, retry_failed, prune)
+    options = Options(cpus, shard_size, streams, retry_failed, prune, wait)
     images = open_dataset(dataset, limit)
+    check_writable(out)
     with show_progress(log) as progress:
         findings = run(images, codecs, out, options, progress)
         clean = _conclude(findings, out, progress.say)

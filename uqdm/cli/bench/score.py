@@ -29,6 +29,7 @@ def score(
         int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
     ] = None,
     batch: Annotated[int, typer.Option(help="Pictures that go through the network at once", min=1)] = 32,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
@@ -45,6 +46,7 @@ def score(
         features,
         Recipe(weights=inception, batch=batch),
         cpus=cpus,
+        wait=wait,
     )
     with show_progress(log) as progress:
         outcome = score_run(run, options, progress)
