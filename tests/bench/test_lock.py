@@ -125,7 +125,7 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     for folder in (file, file / "below"):
-        with pytest.raises(FolderError, match="a file is in the way.*choose another folder") as caught:
+        with pytest.raises(FolderError, match=r"a file is in the way.*choose another folder") as caught:
             lock.check_writable(folder)
         assert str(folder) in str(caught.value)
 
@@ -150,7 +150,7 @@ def test_a_file_system_that_is_read_only_is_named(tmp_path: Path) -> None:
         pytest.skip(f"mounting is not permitted here: {done.stderr}")
     try:
         for folder in (tmp_path, tmp_path / "below"):
-            with pytest.raises(FolderError, match=f"{folder}: .*Read-only file system.*choose another"):
+            with pytest.raises(FolderError, match=rf"{folder}: .*Read-only file system.*choose another"):
                 lock.check_writable(folder)
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)

@@ -5,6 +5,7 @@ An image is marked by its first value, ``image[0, 0, 0]``.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
 import struct
@@ -180,7 +181,30 @@ class SlowDecoder(Raw):
         return super()._decode(stream)
 
 
+VERSION = "version-of-the-library"
+"""A file of this name beside the installed package says how many low bits :class:`Versioned` clears."""
+
+
+class Versioned(Raw):
+    """Another version of its library clears other bits."""
+
+    name = "toy-versioned"
+    sweep: ClassVar = ({},)
+
+    @property
+    def version(self) -> str:
+        return f"toy {self._bits()}"
+
+    @staticmethod
+    def _bits() -> int:
+        return int(Path(str(importlib.metadata.distribution("toy-codecs").locate_file(VERSION))).read_text())
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        return super().encode([image >> self._bits() << self._bits() for image in images])
+
+
 ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder)
+ALL += (Versioned,)
 
 
 def install(folder: os.PathLike[str]) -> None:
