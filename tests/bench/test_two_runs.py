@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from uqdm.bench.lock import holder
+from uqdm.bench.status import run_status
 
 ROOT = Path(__file__).resolve().parents[2]
 N_IMAGES = 40  # of 0.1 s each, on one core
@@ -85,6 +86,9 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told_or_waits(
     assert f"{N_IMAGES} of {N_IMAGES} images x settings are done already" in told
     assert shards(run_dir) == done
     check_rows(run_dir)
+    seen = run_status(run_dir)
+    assert (seen.state, seen.content["pid"], seen.content["found"]) == ("finished", waiting.pid, N_IMAGES)
+    assert seen.content["messages"][-1].startswith(f"evaluated: {N_IMAGES} images x settings ok, 0 failed")
 
 
 def test_snakemake_waits_for_the_evaluation_that_a_killed_snakemake_left_behind(

@@ -47,12 +47,13 @@ def evaluate(
     from uqdm.bench.lock import check_writable
     from uqdm.bench.progress import show_progress
     from uqdm.bench.requests import resolve
+    from uqdm.bench.results import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
     options = Options(cpus, shard_size, streams, retry_failed, prune, wait)
     images = open_dataset(dataset, limit)
     check_writable(out)
-    with show_progress(log) as progress:
+    with show_progress(log, status_path(out)) as progress:
         findings = run(images, codecs, out, options, progress)
         clean = _conclude(findings, out, progress.say)
     if strict and not clean:

@@ -34,6 +34,7 @@ def score(
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
     from uqdm.bench.progress import show_progress
+    from uqdm.bench.results import status_path
     from uqdm.bench.scoring.extraction import Recipe
     from uqdm.bench.scoring.run import Options, score_run
     from uqdm.bench.scoring.selection import Selection
@@ -48,7 +49,7 @@ def score(
         cpus=cpus,
         wait=wait,
     )
-    with show_progress(log) as progress:
+    with show_progress(log, status_path(run)) as progress:
         outcome = score_run(run, options, progress)
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
         progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")
