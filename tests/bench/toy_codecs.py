@@ -6,6 +6,7 @@ An image is marked by its first value, ``image[0, 0, 0]``.
 from __future__ import annotations
 
 import ctypes
+import importlib.metadata
 import os
 import re
 import signal
@@ -235,7 +236,30 @@ class BesideGpu(Raw):
     device = OnGpu.device
 
 
-ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder, Perilous, Picky, OnGpu, BesideGpu)
+VERSION = "version-of-the-library"
+"""A file of this name beside the installed package says how many low bits :class:`Versioned` clears."""
+
+
+class Versioned(Raw):
+    """Another version of its library clears other bits."""
+
+    name = "toy-versioned"
+    sweep: ClassVar = ({},)
+
+    @property
+    def version(self) -> str:
+        return f"toy {self._bits()}"
+
+    @staticmethod
+    def _bits() -> int:
+        return int(Path(str(importlib.metadata.distribution("toy-codecs").locate_file(VERSION))).read_text())
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        return super().encode([image >> self._bits() << self._bits() for image in images])
+
+
+ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder)
+ALL += (Perilous, Picky, OnGpu, BesideGpu, Versioned)
 
 
 def install(folder: os.PathLike[str]) -> None:

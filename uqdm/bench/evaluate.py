@@ -21,6 +21,7 @@ from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
 from uqdm.bench.limits import Limits
+from uqdm.bench.lock import locked
 from uqdm.bench.plan import CodecPlan
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
@@ -43,6 +44,7 @@ class Options:
     retry_failed: bool = False
     prune: bool = False
     limits: Limits = field(default_factory=Limits)
+    wait: bool = False
 
     def __post_init__(self) -> None:
         if self.shard_size < 1 or (self.cpus is not None and self.cpus < 1):
@@ -66,9 +68,17 @@ def evaluate(
         progress: told what happens; lines on stderr if None.
 
     A codec that fails on an image, kills its worker or takes too long gives a failed row; a codec that cannot run here
-    gives a skipped row for each setting. Neither stops the others.
+    gives a skipped row for each setting. Neither stops the others. Raises
+    :class:`~uqdm.bench.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
+    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
+        return _evaluate(dataset, codecs, run_dir, options, progress)
+
+
+def _evaluate(
+    dataset: Images, codecs: Mapping[str, Sequence[Candidate]], run_dir: Path, options: Options, progress: Progress
+) -> list[Finding]:
     stopwatch = _Stopwatch()
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)

@@ -16,11 +16,12 @@ from typing import Any
 from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries, write_bytes
 from uqdm.bench.limits import Limits
+from uqdm.bench.lock import locked
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
-from uqdm.bench.results import read_rows, scores_path
+from uqdm.bench.results import read_rows, rows_files, scores_path
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
@@ -58,6 +59,7 @@ class Options:
     open_store: Callable[[Path, Extractor], Store] = open_features
     cpus: int | None = None
     limits: Limits = field(default_factory=Limits)
+    wait: bool = False
 
     def __post_init__(self) -> None:
         if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
@@ -92,12 +94,20 @@ def score_run(
 
     Raises :class:`~uqdm.bench.results.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
-    becomes a failed row.
+    becomes a failed row. Raises :class:`~uqdm.bench.lock.FolderBusyError` where another process works in ``run_dir``,
+    unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
+    if not run_dir.is_dir():
+        rows_files(run_dir)  # raises, and makes no folder
+    with locked(run_dir, f"score {run_dir.name}", wait=options.wait, say=progress.say):
+        return _score(open_run(run_dir, dataset), options, progress)
+
+
+def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
     started = time.perf_counter()
+    run_dir = run.store.run_dir
     sweep_temporaries(run_dir)
-    run = open_run(run_dir, dataset)
     scores_path(run_dir).unlink(missing_ok=True)  # it says that the rows are scored
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
