@@ -42,6 +42,11 @@ def scores_path(run_dir: Path) -> Path:
     return run_dir / "scores.json"
 
 
+def status_path(run_dir: Path) -> Path:
+    """Where a run writes how far it is while it is under way (see :mod:`uqdm.bench.status`)."""
+    return run_dir / "status.json"
+
+
 def plots_dir(run_dir: Path) -> Path:
     """The folder of the plots."""
     return run_dir / "plots"
