@@ -127,7 +127,8 @@ def _look(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Index]:
     for part in parts:
         rows = part()
         for (dataset, fingerprint), codecs in rows.groupby(["dataset", "fingerprint"])["codec"]:
-            contents.setdefault(str(dataset), {}).setdefault(str(fingerprint), {}).update(dict.fromkeys(codecs.unique()))
+            codecs_of = contents.setdefault(str(dataset), {}).setdefault(str(fingerprint), {})
+            codecs_of.update(dict.fromkeys(codecs.unique()))
         versions = versions or _different_versions(rows)
         for dataset, data in rows.groupby("dataset"):
             images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
