@@ -16,8 +16,8 @@ from uqdm.bench.results import rows_files, rows_with
 if TYPE_CHECKING:
     import pandas as pd
 
-MOST_ROWS = 2**19
-"""Rows of a lot, unless a single setting has more: 130 MB in the columns of a summary."""
+MOST_ROWS = 2**18
+"""Rows of a lot, unless a single setting has more: 65 MB in the columns of a summary."""
 
 Key = tuple[str, str]
 """A codec and a setting."""

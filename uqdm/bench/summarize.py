@@ -77,7 +77,7 @@ _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _LOOKED_AT = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
-_MOST_BYTES = 2**28  # of metrics' values that wait for their intervals
+_MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
 _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
@@ -186,9 +186,9 @@ class _Summing:
         if self._waiting:
             table = pd.concat([table for table, _ in self._waiting])
             names = list(dict.fromkeys(name for _, values in self._waiting for name in values))
-            for name in names:
-                whole = np.concatenate([values.pop(name) for _, values in self._waiting], axis=1)
-                table[name], table[f"{name}_low"], table[f"{name}_high"] = _means(whole, table.n.to_numpy())
+            whole = [np.concatenate([values.pop(name) for _, values in self._waiting], axis=1) for name in names]
+            for name, columns in zip(names, _means(whole, table.n.to_numpy()), strict=True):
+                table[name], table[f"{name}_low"], table[f"{name}_high"] = columns
             self._pictures.append(table.reset_index().assign(status=STATUS_OK))
             self._waiting = []
 
@@ -251,21 +251,29 @@ def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[st
     return table, values
 
 
-def _means(values: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and interval [K] of the columns of ``values`` [images, K], each of which has ``n`` [K] images.
+def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
+    """Means and intervals [M, 3, K] of the columns of M metrics [images, K], each of which has ``n`` [K] images.
 
     A column that lacks one of its images has none. Infinite values (the PSNR of exact images) are left out of both; the
     mean of a column of nothing else is infinite.
     """
-    complete = (~np.isnan(values)).sum(axis=0) == n
-    finite = np.where(np.isfinite(values) & complete, values, np.nan)
-    some = np.isfinite(finite).any(axis=0)
-    mean, low, high = np.full((3, values.shape[1]), np.nan)
-    if some.any():
-        mean[some] = np.nanmean(finite[:, some], axis=0)
-        low[some], high[some] = bootstrap.mean_intervals(finite[:, some])
-    mean[complete & ~some & (n > 0)] = np.inf
-    return mean, low, high
+    found = np.full((len(metrics), 3, len(n)), np.nan)
+    finite, places = [], []
+    for number, values in enumerate(metrics):
+        complete = (~np.isnan(values)).sum(axis=0) == n
+        wanted = np.where(np.isfinite(values) & complete, values, np.nan)
+        some = np.isfinite(wanted).any(axis=0)
+        found[number, 0, complete & ~some & (n > 0)] = np.inf
+        if some.any():
+            finite.append(wanted[:, some])
+            places.append((number, np.flatnonzero(some)))
+            found[number, 0, some] = np.nanmean(finite[-1], axis=0)
+    if finite:
+        low, high = bootstrap.mean_intervals(np.concatenate(finite, axis=1))  # resamples are drawn once for all
+        ends = np.cumsum([columns.size for _, columns in places])[:-1]
+        for (number, columns), *both in zip(places, np.split(low, ends), np.split(high, ends), strict=True):
+            found[number, 1, columns], found[number, 2, columns] = both
+    return found
 
 
 def _unscored(texts: pd.Series) -> str | None:
