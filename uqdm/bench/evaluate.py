@@ -100,7 +100,8 @@ def _evaluate(
         prune_others(run_dir, keep=list(codecs))
     order = list(codecs)
     findings.sort(key=lambda finding: order.index(finding.codec))
-    finish_run(context, findings, stopwatch.seconds)
+    finish_run(context, findings, stopwatch.seconds, progress.slowest.to_json())
+    progress.say_slowest()
     return findings
 
 
@@ -167,6 +168,7 @@ class _Collector:
         finished: Finished = done.result
         self._context.store.write(work.shard, finished.rows, finished.streams)
         plan.settle(work.shard, finished.counts)
+        self._progress.shard(done.timing(work.shard))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
         if self._left[plan.name] == 0:

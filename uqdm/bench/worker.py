@@ -22,6 +22,7 @@ from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
+from uqdm.bench.timing import ShardTiming
 from uqdm.codec import Codec, get_codec
 
 T = TypeVar("T")
@@ -69,6 +70,13 @@ class Done:
     seconds: float
     host: str
     tries: int = 1
+
+    def timing(self, shard: Shard) -> ShardTiming:
+        """How long the job took on its shard, as progress takes it."""
+        candidate = shard.candidate
+        return ShardTiming(
+            candidate.name, candidate.setting, shard.start, shard.stop, self.seconds, self.host, self.tries
+        )
 
 
 @dataclass(frozen=True)
