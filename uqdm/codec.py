@@ -186,6 +186,8 @@ class Codec(ABC):
     """How many images a benchmark hands to :meth:`encode` at once."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
+    uses_gpu: ClassVar[bool] = False
+    """True if it computes on a GPU where its worker has one; others are never given one."""
     ideal: ClassVar[bool] = False
     """True for an ideal codec: its rates are information contents, and it makes no files (:class:`IdealCodec`)."""
     varying_reconstructions: frozenset[str] = frozenset()

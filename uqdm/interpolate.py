@@ -65,6 +65,7 @@ class Interpolated(Codec):
     )
     batch_size: ClassVar[int] = 16
     holds_model = True
+    uses_gpu = True  # codecs with a faithful and a realistic picture are models
 
     def __init__(self, *, inner: Codec | None = None, **values: Any) -> None:
         super().__init__(**values)

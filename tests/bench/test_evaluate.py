@@ -148,7 +148,7 @@ def test_images_larger_than_the_object_store_allows_still_run_one_shard_at_a_tim
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = MemoryImages(unmarked_images(12))
-    monkeypatch.setattr("uqdm.bench.evaluate.OBJECT_STORE_SHARE", 1e-12)
+    monkeypatch.setattr("uqdm.bench.fanout.OBJECT_STORE_SHARE", 1e-12)
     assert run(dataset, ["toy-raw"], tmp_path) == [Finding("toy-raw", 24, 0, 0)]
 
 

@@ -10,11 +10,11 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import pyarrow as pa
@@ -60,7 +60,7 @@ class Shard:
     dataset: str
     fingerprint: str
     start: int
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     candidate: Candidate
     keep_streams: bool
 
@@ -81,25 +81,44 @@ class Shard:
         went_in = {
             "row_format": ROW_FORMAT,
             "columns": ROWS.names,
-            "dataset": [self.dataset, self.fingerprint, self.start, self.image_ids],
+            "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [candidate.name, candidate.version, candidate.setting, dict(candidate.parameters)],
         }
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def split(dataset: Images, candidate: Candidate, shard_size: int, *, keep_streams: bool) -> list[Shard]:
+class Ids(Sequence[str]):
+    """Names of a range of images, looked up in those of their data set; what is sent to a worker are the names."""
+
+    def __init__(self, ids: Sequence[str], start: int, stop: int) -> None:
+        self._ids, self._range = ids, range(start, min(stop, len(ids)))
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self._ids[number] for number in self._range[index])
+        return self._ids[self._range[index]]
+
+    def __reduce__(self) -> tuple[type[tuple[str, ...]], tuple[list[str]]]:
+        return tuple, (list(self),)
+
+
+def shard_at(dataset: Images, candidate: Candidate, start: int, shard_size: int, *, keep_streams: bool) -> Shard:
+    """The shard of a codec at one setting that begins at image ``start``."""
+    ids = Ids(dataset.ids, start, start + shard_size)
+    return Shard(dataset.name, dataset.fingerprint, start, ids, candidate, keep_streams)
+
+
+def split(dataset: Images, candidate: Candidate, shard_size: int, *, keep_streams: bool) -> Iterator[Shard]:
     """The shards of a codec at one setting, in the order of the images."""
-    return [
-        Shard(
-            dataset.name,
-            dataset.fingerprint,
-            start,
-            tuple(dataset.ids[start : start + shard_size]),
-            candidate,
-            keep_streams,
-        )
-        for start in range(0, len(dataset), shard_size)
-    ]
+    for start in range(0, len(dataset), shard_size):
+        yield shard_at(dataset, candidate, start, shard_size, keep_streams=keep_streams)
 
 
 class ShardStore:
@@ -156,7 +175,7 @@ class ShardStore:
             raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
         return table
 
-    def read_all(self, shards: Sequence[Shard]) -> Iterator[pa.Table]:
+    def read_all(self, shards: Iterable[Shard]) -> Iterator[pa.Table]:
         """The rows of stored shards, one after the other."""
         return (self.read(shard) for shard in shards)
 

@@ -49,6 +49,7 @@ class VDMCodec(IdealCodec):
     suffix = SUFFIX
     batch_size: ClassVar[int] = 16
     holds_model = True
+    uses_gpu = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
 
     def __init__(self, **values: Any) -> None:

@@ -42,6 +42,7 @@ class UQDMCodec(Codec):
     suffix = ".uqdm"
     batch_size: ClassVar[int] = 16
     holds_model = True
+    uses_gpu = True
     varying_reconstructions = frozenset({"ancestral", "flow"})
 
     def __init__(self, **values: Any) -> None:

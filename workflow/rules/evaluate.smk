@@ -19,5 +19,6 @@ rule evaluate:
         out=subpath(output[0], parent=True),
         options=lambda wildcards: evaluate_options(wildcards.run),
         identities=lambda wildcards: codec_identities(wildcards.run),
+        workers=worker_options(),
     shell:
-        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --wait --log {log:q} {params.options:q}"
+        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --wait --log {log:q} {params.workers:q} {params.options:q}"

@@ -15,6 +15,7 @@ import numpy as np
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import Patches
 from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.reading import Loaded
 from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.bench.scoring.scores import Picture
 from uqdm.bench.shards import Images, Shard
@@ -110,7 +111,7 @@ class FeatureJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         by_picture: dict[Picture, list[Wanted]] = {}
         for one in self.wanted:
@@ -137,7 +138,7 @@ class FeatureJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return {key: value for part in parts for key, value in part.items()}
 
-    def lost(self, images: Sequence[np.ndarray], reason: str) -> Features:
+    def lost(self, images: Sequence[Loaded], reason: str) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         return {key: reason for one in self.wanted for key in one.keys}
 
@@ -155,7 +156,7 @@ class OriginalsJob(FeatureJob):
         indices = [one.picture.image_index for one in self.wanted]
         return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
 

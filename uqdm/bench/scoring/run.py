@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
+from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
@@ -29,11 +30,11 @@ from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
+from uqdm.bench.worker import Done
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
 
-_OBJECT_STORE_SHARE = 1 / 3  # part of Ray's object store that images may fill, as in an evaluation
 _SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
 _SET_COLUMNS += ["picture_sha256", "status"]
 
@@ -57,6 +58,7 @@ class Options:
     recipe: Recipe = field(default_factory=Recipe)
     open_store: Callable[[Path, Extractor], Store] = open_features
     cpus: int | None = None
+    limits: Limits = field(default_factory=Limits)
     wait: bool = False
 
     def __post_init__(self) -> None:
@@ -129,6 +131,7 @@ class PictureScoring:
     def __init__(self, run: StoredRun, options: Options, progress: Progress) -> None:
         self._run, self._progress = run, progress
         self._store = ScoreStore(run.store.run_dir)
+        self._limits = options.limits
         self.lacks = Lacks()
         self.scored = 0
         self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
@@ -149,12 +152,25 @@ class PictureScoring:
         """Does all jobs on Ray."""
         jobs = self.plan()
         waiting = [codec for codec in self._run.codecs if jobs[codec.name]]
+        if not waiting:
+            return
         plain = [codec for codec in waiting if not codec.holds_model]
         groups = [plain] if plain else []
         groups += [[codec] for codec in waiting if codec.holds_model]
-        for group in groups:
-            of_group = sorted((job for c in group for job in jobs[c.name]), key=lambda job: job.shard.start)
-            self._fan_out(group, of_group, resources())
+        fanout = Fanout(resources(), self._run.dataset, self, self._limits)
+        fanout.run([self._group(group, jobs) for group in groups])
+
+    def _group(self, codecs: Sequence[StoredCodec], jobs: dict[str, list[ScoreJob]]) -> Group:
+        of_group = sorted((job for c in codecs for job in jobs[c.name]), key=lambda job: job.shard.start)
+        return Group(of_group, len(of_group), codecs[0].uses_gpu)
+
+    def tick(self) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        self._progress.tick()
+
+    def say(self, text: str) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        self._progress.say(text)
 
     def _announce(self, jobs: dict[str, list[ScoreJob]]) -> None:
         left = 0
@@ -166,16 +182,6 @@ class PictureScoring:
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
         for name, reason in self.lacks.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
-
-    def _fan_out(self, codecs: Sequence[StoredCodec], jobs: list[ScoreJob], resources: Resources) -> None:
-        budget_bytes = int(resources.object_store_bytes * _OBJECT_STORE_SHARE)
-        pool = ActorPool(resources, len(jobs)) if codecs[0].holds_model else TaskPool(resources)
-        self._progress.begin(codecs[0].name)
-        cache = ImageCache(self._run.dataset, budget_bytes)
-        try:
-            Fanout(pool, cache, budget_bytes, self.done, self._progress.tick).run(jobs)
-        finally:
-            pool.close()
 
     def _jobs(self, codec: StoredCodec) -> list[ScoreJob]:
         return [job for shard in codec.shards if (job := self._job(shard)) is not None]
@@ -197,8 +203,9 @@ class PictureScoring:
         wanted = {picture for picture, side in sides.items() if side >= metric.smallest_side}
         return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
 
-    def done(self, job: ScoreJob, found: list[Scored]) -> None:
+    def done(self, job: ScoreJob, done: Done) -> None:
         """Keeps what a job found."""
+        found: list[Scored] = done.result
         for metric in job.metrics:
             scores = [(one.picture, one.scores[metric.name]) for one in found if metric.name in one.scores]
             if scores:
@@ -210,6 +217,7 @@ class PictureScoring:
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
+        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
@@ -225,6 +233,7 @@ def _score_sets(
         [metric for metric in of_images if metric.name not in reasons],
         options.selection,
         options.recipe,
+        options.limits,
         lambda extractor: options.open_store(folder, extractor),
         resources,
         progress,

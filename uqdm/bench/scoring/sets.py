@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import ray
 
-from uqdm.bench.fanout import ActorPool, Fanout, ImageCache
+from uqdm.bench.fanout import Fanout, Group
+from uqdm.bench.limits import Limits
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import SetMetric, columns_of
 from uqdm.bench.pictures import picture_sha256
@@ -34,7 +35,7 @@ from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.stored import StoredRun
 from uqdm.bench.shards import Shard
 from uqdm.bench.unscored import unscored_text
-from uqdm.bench.worker import limit_threads
+from uqdm.bench.worker import Done, limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +113,7 @@ class Task:
     metrics: Sequence[SetMetric]
     selection: Selection
     recipe: Recipe
+    limits: Limits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
     progress: Progress
@@ -225,28 +227,34 @@ def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None
 def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
     """Takes the features that are not stored yet, each once; returns why some could not be had."""
     jobs = _jobs(task, _absent(todo, store))
-    faults: dict[str, str] = {}
     if not jobs:
-        return faults
+        return {}
     total = sum(len(job.wanted) for job in jobs)
     task.progress.add(_FEATURES, "features of pictures", total, stored=0)
     task.progress.begin(_FEATURES)
 
-    def done(job: FeatureJob, features: Mapping[str, np.ndarray | str]) -> None:
+    taken = _Taken(store, task.progress)
+    Fanout(task.resources(), task.run.dataset, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    return taken.faults
+
+
+class _Taken:
+    """Stores features as they come in, and remembers why some could not be had."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+        self.tick, self.say = progress.tick, progress.say
+        self.faults: dict[str, str] = {}
+
+    def done(self, job: FeatureJob, done: Done) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        features: Mapping[str, np.ndarray | str] = done.result
         for key, value in features.items():
             if isinstance(value, str):
-                faults[key] = value
+                self.faults[key] = value
             else:
-                store.put(key, value)
-        task.progress.advance(_FEATURES, len(job.wanted))
-
-    resources = task.resources()
-    pool = ActorPool(resources, len(jobs))
-    try:
-        Fanout(pool, ImageCache(task.run.dataset, 0), resources.object_store_bytes, done, task.progress.tick).run(jobs)
-    finally:
-        pool.close()
-    return faults
+                self._store.put(key, value)
+        self._progress.advance(_FEATURES, len(job.wanted))
 
 
 def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[Member, SetMetric]]:

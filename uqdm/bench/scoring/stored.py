@@ -29,6 +29,11 @@ class StoredCodec:
         """Whether construction of the codec is costly."""
         return any(shard.candidate.holds_model for shard in self.shards)
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the codec computes on a GPU where there is one."""
+        return any(shard.candidate.uses_gpu for shard in self.shards)
+
 
 @dataclass(frozen=True)
 class StoredRun:
@@ -94,7 +99,7 @@ def _codec(dataset: Images, name: str, manifest: Mapping[str, Any]) -> StoredCod
 
 def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Mapping[str, Any]) -> Sequence[Shard]:
     candidate = Candidate(name, setting["parameters"], setting["setting"], setting["codec_version"])
-    candidate = replace(candidate, holds_model=_holds_model(name))
+    candidate = replace(candidate, **_needs(name))
     shards = []
     for listed in setting["shards"]:
         ids = tuple(dataset.ids[listed["start"] : listed["stop"]])
@@ -109,8 +114,10 @@ def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Ma
     return shards
 
 
-def _holds_model(name: str) -> bool:
+def _needs(name: str) -> dict[str, Any]:
+    """What workers must know of a codec; of one that is gone they learn when they make it."""
     try:
-        return codec_class(name).holds_model
+        codec = codec_class(name)
     except (CodecUnavailableError, UnknownCodecError):
-        return False
+        return {}
+    return {"holds_model": codec.holds_model, "uses_gpu": codec.uses_gpu}

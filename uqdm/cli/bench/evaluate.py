@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+
 if TYPE_CHECKING:
     from uqdm.bench.gather import Finding
     from uqdm.bench.requests import Request
@@ -38,6 +40,10 @@ def evaluate(
     prune: Annotated[bool, typer.Option("--prune", help="Drop the rows of codecs that are not named here")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    gpus_per_actor: GpusPerActor = 1.0,
+    cpus_per_actor: CpusPerActor = 1,
+    readers: Readers = 2,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
     """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
@@ -50,7 +56,8 @@ def evaluate(
     from uqdm.bench.results import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
-    options = Options(cpus, shard_size, streams, retry_failed, prune, wait)
+    workers = limits(time_limit, gpus_per_actor, cpus_per_actor, readers)
+    options = Options(cpus, shard_size, streams, retry_failed, prune, workers, wait)
     images = open_dataset(dataset, limit)
     check_writable(out)
     with show_progress(log, status_path(out)) as progress:

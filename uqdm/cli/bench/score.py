@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+
 
 def score(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
@@ -29,6 +31,10 @@ def score(
         int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
     ] = None,
     batch: Annotated[int, typer.Option(help="Pictures that go through the network at once", min=1)] = 32,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    gpus_per_actor: GpusPerActor = 1.0,
+    cpus_per_actor: CpusPerActor = 1,
+    readers: Readers = 2,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
@@ -47,6 +53,7 @@ def score(
         features,
         Recipe(weights=inception, batch=batch),
         cpus=cpus,
+        limits=limits(time_limit, gpus_per_actor, cpus_per_actor, readers),
         wait=wait,
     )
     with show_progress(log, status_path(run)) as progress:
