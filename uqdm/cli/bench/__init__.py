@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "report": "uqdm.cli.bench.report:report",
     "channel": "uqdm.cli.bench.channel:channel",
     "show": "uqdm.cli.bench.show:show",
+    "extract": "uqdm.cli.bench.extract:extract",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)
