@@ -40,6 +40,18 @@ def check_metrics():
 
 check_metrics()
 
+
+def all_cores():
+    """The cores that Snakemake was given. Where an executor has jobs run elsewhere none are given here, and a profile
+    says how many a job gets (set-threads)."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return 1
+
+
 # The commands of the environment that snakemake runs in, activated or not.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
