@@ -1,6 +1,7 @@
 """The benchmarks of bits and speed run, and the figures that do not depend on the machine hold."""
 
 import importlib
+import json
 from dataclasses import fields
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import uqdm
+from uqdm.progressive import compressor
 
 
 @pytest.fixture
@@ -66,3 +68,23 @@ def test_diffc_is_measured_beside_uqdm_on_the_same_patches(benchmark, photograph
     assert all(cost.file_bits > 1.5 * cost.ideal_bits for cost in sent)
     assert all(cost.file_bits < 1.5 * cost.ideal_bits for cost in beside)
     assert all(cost.mse < 1 for cost in [*sent, *beside])
+
+
+def test_a_dry_run_of_the_gpus_benchmark_accounts_for_all_time(benchmark, tmp_path, monkeypatch):
+    """Random weights are coded and decoded exactly; what is busy, and where the rest goes, is told."""
+    monkeypatch.setattr(compressor, "DEFAULT_SEEDS", 1)  # 16 first steps in float64 take their time
+    gpu = benchmark("gpu")
+    assert gpu.covered([(0, 2), (1, 3), (5, 6)]) == 4
+    table = tmp_path / "gpu.json"
+    older = str(Path(__file__).parent / "progressive" / "golden-v1-model")
+    gpu.main(["--device", "cpu", "--shapes", "tiny", "--model", older, "--images", "2", "--json", str(table)])
+    found = json.loads(table.read_text())["found"]
+    assert [(one["model"], one["direction"]) for one in found] == [
+        (name, direction) for name in ("golden-v1-model", "random uqdm-tiny") for direction in ("encode", "decode")
+    ]
+    for one in found:
+        shares = [one[label] for label in [*one["thread_seconds"], gpu.IDLE]]
+        assert sum(shares) == pytest.approx(1)
+        assert all(share > -0.01 for share in shares)
+        assert 0 < one["busy_seconds"] < one["wall_seconds"]
+        assert one["thread_seconds"][gpu.NETWORK] >= 0.99 * one["busy_seconds"]
