@@ -47,9 +47,16 @@ def ray_session(cpus: int | None = None) -> Iterator[Resources]:
         yield Resources(
             int(total.get("CPU", 1)),
             int(total.get("GPU", 0)),
-            int(total.get("object_store_memory", 2**30)),
+            _own_object_store_bytes(),
             sum(node["Alive"] for node in ray.nodes()),
         )
+
+
+def _own_object_store_bytes() -> int:
+    """Of this process' node: what it puts there for others lies there first."""
+    own = ray.get_runtime_context().get_node_id()
+    found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == own]
+    return int(max(found, default=0)) or 2**30
 
 
 def _start(cpus: int | None, stack: contextlib.ExitStack) -> None:
