@@ -41,7 +41,7 @@ def score_here(run_dir: Path, dataset: Images) -> None:
 
 def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
     """Measures codecs; their rows are not scored yet."""
-    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, keep_streams=True)
+    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE)
     worker = Worker()
     for name, candidates in resolve([parse_request(text) for text in codecs]).items():
         plan = CodecPlan(context, name, candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -14,9 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from uqdm.bench import lock
 from uqdm.bench.lock import FolderBusyError, FolderError, holder, lock_path, locked
+from uqdm.cli.main import app
 
 HOLD = """
 import subprocess, sys, time
@@ -140,17 +144,41 @@ def test_a_folder_of_somebody_else_is_named(tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [f".: {remedy}", f"below: {remedy}"], done.stderr
 
 
-def test_a_file_system_that_is_read_only_is_named(tmp_path: Path) -> None:
-    mount = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs", str(tmp_path)]
+@contextlib.contextmanager
+def mounted(folder: Path, *arguments: str) -> Iterator[None]:
+    """Something mounted on a folder; the test is skipped where that is not permitted."""
     try:
-        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        done = subprocess.run(["mount", *arguments, str(folder)], capture_output=True, text=True, check=False)
     except FileNotFoundError:
         pytest.skip("no program mount here")
     if done.returncode != 0:
         pytest.skip(f"mounting is not permitted here: {done.stderr}")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_file_system_that_is_read_only_is_named(tmp_path: Path) -> None:
+    with mounted(tmp_path, "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs"):
         for folder in (tmp_path, tmp_path / "below"):
             with pytest.raises(FolderError, match=rf"{folder}: .*Read-only file system.*choose another"):
                 lock.check_writable(folder)
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_finished_run_that_became_read_only_is_named_by_who_would_write_and_read_by_who_reads(
+    measured_run: Path, tmp_path: Path
+) -> None:
+    def bench(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["bench", *arguments])
+
+    with mounted(tmp_path, "--bind", str(measured_run)):
+        subprocess.run(["mount", "-o", "remount,ro,bind", str(tmp_path)], check=True)
+        evaluated = bench("evaluate", "--dataset=demo", "--codec=png", f"--out={tmp_path}", f"--log={tmp_path}/logs/x")
+        scored = bench("score", f"--run={tmp_path}", f"--log={tmp_path}/logs/x")
+        scored_without_log = bench("score", f"--run={tmp_path}")
+        for refused in (evaluated, scored, scored_without_log):
+            assert isinstance(refused.exception, FolderError)
+            assert "Read-only file system); choose another folder, or make it writable" in str(refused.exception)
+        assert "toy-raw" in bench("status", str(tmp_path)).stdout
+        assert "toy-raw" in bench("show", "--rows", str(tmp_path)).stdout

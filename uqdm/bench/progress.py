@@ -23,6 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from uqdm.bench.files import write_bytes
+from uqdm.bench.lock import check_writable
 from uqdm.bench.timing import ShardTiming, Slowest
 
 if TYPE_CHECKING:
@@ -366,7 +367,7 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
     with contextlib.ExitStack() as stack:
         log = None
         if log_path is not None:
-            log_path.parent.mkdir(parents=True, exist_ok=True)
+            check_writable(log_path.parent)
             log = stack.enter_context(log_path.open("a", encoding="utf-8"))
         display = stack.enter_context(_display()) if sys.stderr.isatty() else None
         progress = Progress(log=log, display=display, status_path=status_path)

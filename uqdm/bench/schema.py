@@ -2,7 +2,8 @@
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
 and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
-``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves.
+``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves,
+``RECONSTRUCTIONS`` the pictures that were decoded from them.
 :mod:`uqdm.bench.metrics` appends the columns of metrics that are not named here.
 """
 
@@ -102,6 +103,20 @@ STREAMS = pa.schema(
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'; '.ideal-record'", nullable=False),
         _field("stream", pa.binary(), "the whole file; of an ideal codec its record, which is no file", nullable=False),
+    ]
+)
+
+RECONSTRUCTIONS = pa.schema(
+    [
+        _field("image_index", pa.int32(), "as in the rows", nullable=False),
+        _field("image_id", pa.string(), "as in the rows", nullable=False),
+        _field("codec", pa.string(), "as in the rows", nullable=False),
+        _field("setting", pa.string(), "as in the rows", nullable=False),
+        _field("point_index", pa.int32(), "as in the rows", nullable=False),
+        _field("point", pa.string(), "as in the rows", nullable=False),
+        _field("reconstruction", pa.string(), "as in the rows", nullable=False),
+        _field("picture_sha256", pa.string(), "as in the rows", nullable=False),
+        _field("png", pa.binary(), "the decoded picture as a whole PNG file, lossless", nullable=False),
     ]
 )
 

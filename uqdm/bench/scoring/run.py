@@ -216,6 +216,7 @@ class PictureScoring:
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
+        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
