@@ -23,7 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from uqdm.bench.files import write_bytes
-from uqdm.bench.lock import check_writable
+from uqdm.bench.lock import FolderError
 from uqdm.bench.timing import ShardTiming, Slowest
 
 if TYPE_CHECKING:
@@ -134,10 +134,14 @@ class Progress:
         self._stated = -STATUS_SECONDS
         self._started = _now()
         if title:
-            if self._log is not None:
+            self._begin_log()
+            self._state(RUNNING)
+
+    def _begin_log(self) -> None:
+        if self._log is not None:
+            with contextlib.suppress(OSError):  # a terminal, say, or a pipe
                 self._log.seek(0)
                 self._log.truncate()
-            self._state(RUNNING)
 
     def add(self, name: str, title: str, total: int, stored: int) -> None:
         """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
@@ -362,13 +366,11 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
     """A :class:`Progress` on stderr: live if that is a terminal, lines if not.
 
     ``log_path`` is written anew once work begins. ``status_path`` is told how the block ends: by an exception, or by a
-    signal that asks the process to end, the run has stopped.
+    signal that asks the process to end, the run has stopped. Raises :class:`~uqdm.bench.lock.FolderError` where the log
+    cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        log = None
-        if log_path is not None:
-            check_writable(log_path.parent)
-            log = stack.enter_context(log_path.open("a", encoding="utf-8"))
+        log = None if log_path is None else stack.enter_context(_open_log(log_path))
         display = stack.enter_context(_display()) if sys.stderr.isatty() else None
         progress = Progress(log=log, display=display, status_path=status_path)
         if display is not None:
@@ -380,6 +382,17 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
             progress.end(error)
             raise
         progress.end()
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")  # what another process writes to it stays, until work begins
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FolderError(
+            f"{path}: cannot write the log there ({reason}); choose another folder, or make it writable"
+        ) from error
 
 
 def _display() -> Display:
