@@ -248,8 +248,12 @@ class Progress:
         self._stated = time.monotonic()
         if self._status_path is None:
             return
-        with contextlib.suppress(OSError):  # a full disk: the run's own files will tell, or they still fit
-            write_bytes(self._status_path, (json.dumps(self._content(state, reason), indent=1) + "\n").encode())
+        content = self._content(state, reason)
+        try:
+            write_bytes(self._status_path, (json.dumps(content, indent=1) + "\n").encode())
+        except OSError:  # a full disk, say, which is no reason to stop; but that it is full is worth telling
+            if state != RUNNING:
+                _overwrite(self._status_path, {**content, "slowest_shards": [], "messages": []})
 
     def _content(self, state: str, reason: str | None) -> dict[str, Any]:
         now, whole = time.monotonic(), self.whole()
@@ -339,6 +343,16 @@ def duration(seconds: float) -> str:
         return f"{minutes} min"
     hours = minutes // 60
     return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _overwrite(path: Path, content: dict[str, Any]) -> None:
+    """Writes into the space that a file has already, if that is enough; else leaves it as it is."""
+    data = json.dumps(content).encode()
+    with contextlib.suppress(OSError):
+        if path.stat().st_size >= len(data):
+            with path.open("r+b") as file:
+                file.write(data)
+                file.truncate()
 
 
 def _speed(rate: float | None, seconds_left: float | None) -> dict[str, float | None]:
