@@ -32,7 +32,7 @@ def score_here(run_dir: Path, dataset: Images) -> None:
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
-        for job in plan[codec.name]:
+        for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
             scoring.done(job, worker.run(job.ready(), images))
         write_rows(run, codec, scoring.lacks, origin)
@@ -41,7 +41,7 @@ def score_here(run_dir: Path, dataset: Images) -> None:
 
 def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
     """Measures codecs; their rows are not scored yet."""
-    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, keep_streams=True)
+    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE)
     worker = Worker()
     for name, candidates in resolve([parse_request(text) for text in codecs]).items():
         plan = CodecPlan(context, name, candidates)

@@ -71,9 +71,15 @@ def stored(run_dir: Path) -> dict[str, int]:
 
 
 def workers() -> list[psutil.Process]:
-    """The actors of this machine's Ray that do jobs now."""
-    doing = (process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"])
-    return [process for process in doing if process.info["cmdline"][0].startswith("ray::Worker.run")]
+    """The actors that do jobs now, of every Ray that this process or its drivers started."""
+    return [process for process in psutil.Process().children(recursive=True) if _does_a_job(process)]
+
+
+def _does_a_job(process: psutil.Process) -> bool:
+    try:
+        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::Worker.run")
+    except psutil.Error:  # it is gone
+        return False
 
 
 def rows(run_dir: Path, codec: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import pytest
 
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.requests import parse_request, resolve
-from uqdm.bench.shards import split
+from uqdm.bench.shards import Kept, split
 
 N_IMAGES = 18  # more than a batch of the model, so that shards cut batches, and the last is not full
 CODECS = ("jpeg:quality=50", "bpg:quality=30", "uqdm:reconstruct=denoise")
@@ -91,4 +91,4 @@ def shard_names(shard_size: int) -> set[str]:
     """The names of all shards, as this process would give them."""
     dataset = open_dataset("demo", N_IMAGES)
     candidates = [one for found in resolve([parse_request(codec) for codec in CODECS]).values() for one in found]
-    return {shard.key for one in candidates for shard in split(dataset, one, shard_size, keep_streams=True)}
+    return {shard.key for one in candidates for shard in split(dataset, one, shard_size, Kept())}

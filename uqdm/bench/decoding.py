@@ -64,18 +64,11 @@ class RunPictures:
 
         Raises :class:`~uqdm.bench.results.StreamsNotKeptError` if its stream was not kept,
         :class:`~uqdm.codec.CodecUnavailableError` if it cannot be decoded here, and
-        :class:`~uqdm.bench.results.ResultsError` if it is not the picture that the row's numbers are of. Where a codec
-        says that a kind of picture varies by rounding between machines, another picture of the same version will do.
+        :class:`~uqdm.bench.results.ResultsError` if it is not the picture that was measured (:func:`check_picture`).
         """
         codec = self._codec(row["codec"], row["setting"])
         image_uint8 = self._pictures(codec, row)[row["point"], row["reconstruction"]]
-        varies = row["reconstruction"] in codec.varying_reconstructions and codec.version == row["codec_version"]
-        if picture_sha256(image_uint8) != row["picture_sha256"] and not varies:
-            raise ResultsError(
-                f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at "
-                f"{row['point']!r} than was measured (SHA-256 {picture_sha256(image_uint8)[:16]}, row "
-                f"{row['picture_sha256'][:16]}); evaluate {row['codec']} again, and draw on the machine that evaluated"
-            )
+        check_picture(codec, row, image_uint8)
         return image_uint8
 
     def original(self, image_index: int, prefer: tuple[str, str] = ("", "")) -> np.ndarray | None:
@@ -109,6 +102,21 @@ class RunPictures:
             (parameters,) = (one["parameters"] for one in listed if one["setting"] == setting)
             self._codecs[name, setting] = get_codec(name, **parameters)
         return self._codecs[name, setting]
+
+
+def check_picture(codec: Codec, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+    """Raises :class:`~uqdm.bench.results.ResultsError` if a picture is not the one that the row's numbers are of.
+
+    Where a codec says that a kind of picture varies by rounding between machines, another one of the same version will
+    do.
+    """
+    varies = row["reconstruction"] in codec.varying_reconstructions and codec.version == row["codec_version"]
+    if picture_sha256(image_uint8) != row["picture_sha256"] and not varies:
+        raise ResultsError(
+            f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at "
+            f"{row['point']!r} than was measured (SHA-256 {picture_sha256(image_uint8)[:16]}, row "
+            f"{row['picture_sha256'][:16]}); evaluate {row['codec']} again, and draw on the machine that evaluated"
+        )
 
 
 OpenRun = Callable[[str], RunPictures]

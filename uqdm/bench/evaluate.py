@@ -3,7 +3,7 @@
 Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
 
 Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files; they go
-when they have been scored, if they are not to be kept),
+when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures, if they are kept),
 ``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
 last) and ``evaluation.json`` (what a finished evaluation writes last).
 """
@@ -27,7 +27,7 @@ from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.requests import Candidate
-from uqdm.bench.shards import Images, ShardStore
+from uqdm.bench.shards import Images, Kept, ShardStore
 from uqdm.bench.worker import Done, Finished, Work
 
 
@@ -41,6 +41,7 @@ class Options:
     cpus: int | None = None
     shard_size: int = 50
     keep_streams: bool = True
+    keep_reconstructions: bool = False
     retry_failed: bool = False
     prune: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -82,7 +83,8 @@ def _evaluate(
     stopwatch = _Stopwatch()
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
-    context = Context(dataset, store, provenance(), options.shard_size, options.keep_streams)
+    kept = Kept(options.keep_streams, options.keep_reconstructions)
+    context = Context(dataset, store, provenance(), options.shard_size, kept)
     plans = [CodecPlan(context, name, candidates) for name, candidates in codecs.items()]
     for plan in plans:
         plan.look(retry_failed=options.retry_failed)
@@ -166,7 +168,7 @@ class _Collector:
         """Stores one shard."""
         plan = self._plans[work.shard.candidate.name]
         finished: Finished = done.result
-        self._context.store.write(work.shard, finished.rows, finished.streams)
+        self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
         self._progress.shard(done.timing(work.shard))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])

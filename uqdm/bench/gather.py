@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
-from uqdm.bench.shards import Images, Shard, ShardStore
+from uqdm.bench.shards import Images, Kept, Shard, ShardStore
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Context:
     store: ShardStore
     origin: Mapping[str, Any]
     shard_size: int
-    keep_streams: bool
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ def _run_facts(context: Context) -> dict[str, Any]:
         },
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
-        "keep_streams": context.keep_streams,
+        "keep_streams": context.kept.streams,
+        "keep_reconstructions": context.kept.reconstructions,
         "provenance": dict(context.origin),
         "origin": _origin(dataset),
     }

@@ -5,11 +5,12 @@ Metrics are not computed here but from the stored streams afterwards (see :mod:`
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from uqdm.codec import Codec, Encoded, Point, Reconstruction
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
 
 Row = dict[str, Any]
+_Keep = Callable[[int, Row, np.ndarray], None]
 
 _NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
 """What a row of an ideal codec leaves empty: its record is no file, and no coder's time was taken."""
@@ -37,17 +39,36 @@ class Measured:
     streams: list[bytes | None] = field(default_factory=list)
 
 
-def measure_images(encoder: Codec, decoder: Codec, images: Sequence[np.ndarray]) -> Measured:
+class Keeper(Protocol):
+    """What takes the decoded pictures, as :class:`uqdm.bench.reconstructions.Keeper` does; no timed section has it."""
+
+    def keep(self, offset: int, point_index: int, row: Row, image_uint8: np.ndarray) -> None:
+        """Takes a picture of image ``offset``; ``row`` has its point, reconstruction and hash. Pictures come in order.
+
+        The array belongs to the codec: it must be copied or coded before this returns.
+        """
+
+    def discard(self, offset: int) -> None:
+        """Forgets the pictures of an image that failed after all."""
+
+
+def measure_images(
+    encoder: Codec, decoder: Codec, images: Sequence[np.ndarray], keeper: Keeper | None = None
+) -> Measured:
     """Rows for uint8 images [H, W, 3], with ``image_index`` counted from 0 in ``images``.
 
     An image on which the codec raises, or breaks its contract, gives a single row with status failed and the reason.
     ``decoder`` may be ``encoder``; where construction is cheap another instance guards against remembered state.
+    ``keeper`` is given every picture of the images that do not fail.
     """
     measured = Measured()
     for start in range(0, len(images), encoder.batch_size):
         batch = images[start : start + encoder.batch_size]
         for offset, outcome in enumerate(_encode(encoder, batch)):
-            rows, stream = _measure_image(decoder, images[start + offset], outcome)
+            keep = None if keeper is None else functools.partial(keeper.keep, start + offset)
+            rows, stream = _measure_image(decoder, images[start + offset], outcome, keep)
+            if keeper is not None and rows[0]["status"] != STATUS_OK:
+                keeper.discard(start + offset)
             measured.rows += [{"image_index": start + offset, **row} for row in rows]
             measured.streams.append(stream)
     return measured
@@ -75,7 +96,7 @@ def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, Ro
         if len(batch) == 1:
             return [error]
         return [_encode(codec, [image])[0] for image in batch]  # finds the image that is at fault
-    shared = {"encode_ms": share_ms, "batch_size": len(batch), "device": codec.device}
+    shared = {"encode_ms": share_ms, "batch_size": codec.batch_size, "device": codec.device}
     return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
 
 
@@ -93,7 +114,7 @@ def _check_encoded(encoded: Sequence[Encoded], count: int) -> None:
 
 
 def _measure_image(
-    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception
+    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: _Keep | None
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
     size = {"height": image.shape[0], "width": image.shape[1]}
@@ -101,7 +122,7 @@ def _measure_image(
         return [{**size, **failure(f"encode: {describe(outcome)}")}], None
     encoded, encoding = outcome
     try:
-        pictures = list(_decode(codec, image, encoded))
+        pictures = list(_decode(codec, image, encoded, keep))
         container_bits = codec.container_bits
     except Exception as error:
         return [{**size, **failure(f"decode: {describe(error)}")}], encoded.stream
@@ -127,7 +148,7 @@ def describe(error: BaseException) -> str:
     return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 3]}..."
 
 
-def _decode(codec: Codec, image: np.ndarray, encoded: Encoded) -> Iterator[Row]:
+def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | None) -> Iterator[Row]:
     """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
     stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
     points = _checked_points(codec, stream)
@@ -141,6 +162,8 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded) -> Iterator[Row]:
         expected.remove(key)
         index = [point.name for point in points].index(picture.point.name)
         columns = _picture_columns(image, encoded, points[index], picture)
+        if keep is not None:
+            keep(index, columns, picture.image_uint8)
         yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
     if expected:
         raise MeasurementError(f"pictures are missing: {sorted(expected)}")

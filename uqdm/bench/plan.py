@@ -40,7 +40,7 @@ class CodecPlan:
         context = self._context
         for one in self._runnable:
             if candidate is None or one is candidate:
-                yield from split(context.dataset, one, context.shard_size, keep_streams=context.keep_streams)
+                yield from split(context.dataset, one, context.shard_size, context.kept)
 
     def missing(self) -> Iterator[Shard]:
         """Shards to do: range by range, so that images are read once; by setting where a setting is a model."""
@@ -52,7 +52,7 @@ class CodecPlan:
 
     def _shard(self, candidate: Candidate, number: int) -> Shard:
         context, size = self._context, self._context.shard_size
-        return shard_at(context.dataset, candidate, number * size, size, keep_streams=context.keep_streams)
+        return shard_at(context.dataset, candidate, number * size, size, context.kept)
 
     @property
     def n_shards(self) -> int:

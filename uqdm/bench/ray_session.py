@@ -1,4 +1,4 @@
-"""A Ray session for one evaluation: on this machine, or on the cluster of ``RAY_ADDRESS``."""
+"""A Ray session for one evaluation: the cluster of ``RAY_ADDRESS``, the nodes of a SLURM job, or this machine."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
+from uqdm.bench import slurm
 from uqdm.bench.provenance import available_cores
 
 _KNOCK_SECONDS = 10
@@ -24,47 +26,67 @@ class Resources:
     cpus: int
     gpus: int
     object_store_bytes: int
+    nodes: int = 1
 
 
 @contextlib.contextmanager
 def ray_session(cpus: int | None = None) -> Iterator[Resources]:
     """Connects to ``RAY_ADDRESS`` if that is set, and starts nothing; else starts Ray here on ``cpus`` cores.
 
-    None means all cores that this process may use. A session that the caller has already made is used and left
-    running. Raises ConnectionError, naming the address, where the cluster does not answer.
+    None means all cores that this process may use. In a SLURM job of several nodes the others join with the cores and
+    GPUs that the job has there, and leave at the end (see :mod:`uqdm.bench.slurm`). A session that the caller has
+    already made is used and left running. Raises ConnectionError, naming the address or the nodes, where the cluster
+    does not answer or does not come up.
     """
-    ours = not ray.is_initialized()
-    if ours:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        _start(cpus)
-    try:
+    with contextlib.ExitStack() as stack:
+        if not ray.is_initialized():
+            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+            stack.callback(ray.shutdown)
+            _start(cpus, stack)
         total = ray.cluster_resources()
         yield Resources(
-            int(total.get("CPU", 1)), int(total.get("GPU", 0)), int(total.get("object_store_memory", 2**30))
+            int(total.get("CPU", 1)),
+            int(total.get("GPU", 0)),
+            _own_object_store_bytes(),
+            sum(node["Alive"] for node in ray.nodes()),
         )
-    finally:
-        if ours:
-            ray.shutdown()
 
 
-def _start(cpus: int | None) -> None:
+def _own_object_store_bytes() -> int:
+    """Of this process' node: what it puts there for others lies there first."""
+    own = ray.get_runtime_context().get_node_id()
+    found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == own]
+    return int(max(found, default=0)) or 2**30
+
+
+def _start(cpus: int | None, stack: contextlib.ExitStack) -> None:
     address = os.environ.get("RAY_ADDRESS")
+    allocation = None if address else slurm.find_allocation()
     if address:
-        try:
-            _knock(address)
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except OSError as error:
-            raise ConnectionError(
-                f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, set RAY_AUTH_MODE=token "
-                "and RAY_AUTH_TOKEN if it asks for a token, or unset RAY_ADDRESS to run on this machine"
-            ) from error
-        return
-    _start_here(cpus or available_cores())
-    _stop_autoscaler()
+        _connect(address)
+    elif allocation:
+        slurm.set_token()
+        head_cpus = (cpus or available_cores()) if allocation.here else 0
+        _start_here(head_cpus, slurm.address_towards(allocation.others[0]))
+        stack.enter_context(slurm.joined(allocation, ray.get_runtime_context().gcs_address))
+    else:
+        _start_here(cpus or available_cores())
 
 
-def _start_here(cpus: int) -> None:
+def _connect(address: str) -> None:
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except OSError as error:
+        raise ConnectionError(
+            f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, set RAY_AUTH_MODE=token "
+            "and RAY_AUTH_TOKEN if it asks for a token, or unset RAY_ADDRESS to run on this machine"
+        ) from error
+
+
+def _start_here(cpus: int, ip: str | None = None) -> None:
     """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
         try:
             ray.init(
@@ -73,12 +95,14 @@ def _start_here(cpus: int) -> None:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                **address,
             )
-            return
+            break
         except Exception as error:  # Ray raises no class of its own here
             ray.shutdown()
             if "timed out during startup" not in str(error) or attempt + 1 == _STARTS:
                 raise
+    _stop_autoscaler()
 
 
 def _knock(address: str) -> None:

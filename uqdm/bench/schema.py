@@ -2,7 +2,8 @@
 
 ``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
 and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
-``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves.
+``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves,
+``RECONSTRUCTIONS`` the pictures that were decoded from them.
 :mod:`uqdm.bench.metrics` appends the columns of metrics that are not named here.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 4
+ROW_FORMAT = 5
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
 
 MACS_CONVENTION = (
@@ -81,7 +82,7 @@ ROWS = pa.schema(
         _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
         _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
         _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
-        _field("batch_size", pa.int32(), "images encoded together with this one, itself included"),
+        _field("batch_size", pa.int32(), "images that the codec is handed at once; fewer where there are no more"),
         _field("device", pa.string(), "where encoder and decoder ran: 'cpu', or 'cuda:' with the name of the GPU"),
         _field("threads", pa.int32(), "threads that the worker allowed torch or OpenMP"),
         _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
@@ -102,6 +103,20 @@ STREAMS = pa.schema(
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'; '.ideal-record'", nullable=False),
         _field("stream", pa.binary(), "the whole file; of an ideal codec its record, which is no file", nullable=False),
+    ]
+)
+
+RECONSTRUCTIONS = pa.schema(
+    [
+        _field("image_index", pa.int32(), "as in the rows", nullable=False),
+        _field("image_id", pa.string(), "as in the rows", nullable=False),
+        _field("codec", pa.string(), "as in the rows", nullable=False),
+        _field("setting", pa.string(), "as in the rows", nullable=False),
+        _field("point_index", pa.int32(), "as in the rows", nullable=False),
+        _field("point", pa.string(), "as in the rows", nullable=False),
+        _field("reconstruction", pa.string(), "as in the rows", nullable=False),
+        _field("picture_sha256", pa.string(), "as in the rows", nullable=False),
+        _field("png", pa.binary(), "the decoded picture as a whole PNG file, lossless", nullable=False),
     ]
 )
 
@@ -199,7 +214,7 @@ SUMMARY = pa.schema(
         _field("unscored", pa.string(), "which metrics are null, and why: 'fid: ...; lpips: ...'; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
-        _field("batch_size", pa.float64(), "mean over images of how many were encoded together"),
+        _field("batch_size", pa.float64(), "mean over images of how many the codec is handed at once"),
         _field("device", pa.string(), "where encoder and decoder ran; several joined by '; '"),
         _field("threads", pa.float64(), "mean over images of the threads that the worker allowed"),
         _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.files import write_bytes
+from uqdm.bench.reconstructions import has_reconstructions, reconstructions_path
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED, STREAMS
 
@@ -54,7 +55,8 @@ class Images(Protocol):
 class Shard:
     """A range of images, from ``start``, that one codec at one setting is measured on.
 
-    ``keep_streams`` says whether the coded files stay once they are scored; it changes no row.
+    ``keep_streams`` says whether the coded files stay once they are scored, ``keep_reconstructions`` whether decoded
+    pictures are kept too; neither changes a row.
     """
 
     dataset: str
@@ -63,6 +65,7 @@ class Shard:
     image_ids: Sequence[str]
     candidate: Candidate
     keep_streams: bool
+    keep_reconstructions: bool = False
 
     @property
     def stop(self) -> int:
@@ -109,20 +112,30 @@ class Ids(Sequence[str]):
         return tuple, (list(self),)
 
 
-def shard_at(dataset: Images, candidate: Candidate, start: int, shard_size: int, *, keep_streams: bool) -> Shard:
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a shard beside its rows (see :class:`Shard`)."""
+
+    streams: bool = True
+    reconstructions: bool = False
+
+
+def shard_at(dataset: Images, candidate: Candidate, start: int, shard_size: int, kept: Kept) -> Shard:
     """The shard of a codec at one setting that begins at image ``start``."""
     ids = Ids(dataset.ids, start, start + shard_size)
-    return Shard(dataset.name, dataset.fingerprint, start, ids, candidate, keep_streams)
+    return Shard(dataset.name, dataset.fingerprint, start, ids, candidate, kept.streams, kept.reconstructions)
 
 
-def split(dataset: Images, candidate: Candidate, shard_size: int, *, keep_streams: bool) -> Iterator[Shard]:
+def split(dataset: Images, candidate: Candidate, shard_size: int, kept: Kept) -> Iterator[Shard]:
     """The shards of a codec at one setting, in the order of the images."""
     for start in range(0, len(dataset), shard_size):
-        yield shard_at(dataset, candidate, start, shard_size, keep_streams=keep_streams)
+        yield shard_at(dataset, candidate, start, shard_size, kept)
 
 
 class ShardStore:
-    """The shards below a run's folder: ``shards/<codec>/<key>.parquet`` and ``streams/<codec>/<key>.parquet``."""
+    """The shards below a run's folder: ``shards/<codec>/<key>.parquet``, and likewise ``streams`` and, where they are
+    kept, ``reconstructions``.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -135,15 +148,23 @@ class ShardStore:
         """Where a shard's coded files are kept."""
         return self.run_dir / "streams" / shard.candidate.name / f"{shard.key}.parquet"
 
-    def write(self, shard: Shard, rows: bytes, streams: bytes) -> None:
+    def reconstructions_path(self, shard: Shard) -> Path:
+        """Where a shard's pictures are kept, if they are."""
+        return reconstructions_path(self.run_dir, shard.candidate.name, shard.key)
+
+    def write(self, shard: Shard, rows: bytes, streams: bytes, reconstructions: bytes | None = None) -> None:
         """Stores a finished shard; the rows last, since they are what says that it is finished."""
         write_bytes(self.streams_path(shard), streams)
+        if reconstructions is not None:
+            write_bytes(self.reconstructions_path(shard), reconstructions)
         write_bytes(self.rows_path(shard), rows)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
         """Images of a stored shard by status; None unless all of it is there and reads as it should."""
         try:
             if shard.keep_streams and not self.has_streams(shard):
+                return None
+            if shard.keep_reconstructions and not has_reconstructions(self.reconstructions_path(shard)):
                 return None
             table = self.read(shard)
         except (OSError, pa.ArrowException):

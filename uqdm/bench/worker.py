@@ -19,6 +19,7 @@ from uqdm.bench import footprint
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
 from uqdm.bench.reading import Loaded, Unreadable
+from uqdm.bench.reconstructions import Keeper, merge
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
@@ -102,8 +103,12 @@ class Work:
     def merged(self, parts: Sequence[Finished]) -> Finished:
         """See :class:`Job`."""
         counts = sum((part.counts for part in parts), Counter[str]())
+        kept = [part.reconstructions for part in parts if part.reconstructions is not None]
         return Finished(
-            _concatenate([part.rows for part in parts]), _concatenate([part.streams for part in parts]), counts
+            _concatenate([part.rows for part in parts]),
+            _concatenate([part.streams for part in parts]),
+            counts,
+            merge(kept) if kept else None,
         )
 
     def lost(self, images: Sequence[Loaded], reason: str) -> Finished:
@@ -122,6 +127,7 @@ class Finished:
     rows: bytes
     streams: bytes
     counts: Counter[str]
+    reconstructions: bytes | None = None
 
 
 class Worker:
@@ -160,19 +166,20 @@ class Worker:
 
     def measure(self, work: Work, images: Sequence[Loaded]) -> Finished | NotLoaded:
         """Measures every image of a shard; one that could not be read has failed."""
-        readable = [image for image in images if isinstance(image, np.ndarray)]
+        readable = {offset: image for offset, image in enumerate(images) if isinstance(image, np.ndarray)}
         if not readable:
             return finish(work, failed(images))
         footprint.begin_peak()
         try:
-            encoder, decoder = self._ready(work.shard.candidate, readable[0])
+            encoder, decoder = self._ready(work.shard.candidate, next(iter(readable.values())))
         except Exception as error:
             return NotLoaded(describe(error))
-        measured = measure_images(encoder, decoder, readable)
+        keeper = _keeper(work, list(readable))
+        measured = measure_images(encoder, decoder, list(readable.values()), keeper)
         taken = {"threads": footprint.threads(), "peak_memory_bytes": footprint.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
-        return finish(work, _with_unreadable(measured, images))
+        return finish(work, _with_unreadable(measured, images), keeper)
 
     def _ready(self, candidate: Candidate, image: np.ndarray) -> tuple[Codec, Codec]:
         """An encoder and a decoder, warm; the same object where construction is costly."""
@@ -236,7 +243,25 @@ def _with_unreadable(measured: Measured, images: Sequence[Loaded]) -> Measured:
     return Measured(sorted(rows, key=lambda row: row["image_index"]), streams)
 
 
-def finish(work: Work, measured: Measured) -> Finished:
+class _Placed(Keeper):
+    """Keeps pictures of the images at ``places`` of a shard: of those that could be read."""
+
+    def __init__(self, work: Work, places: Sequence[int]) -> None:
+        super().__init__(work.shard, {**work.origin, "machine": machine()})
+        self._places = places
+
+    def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+        super().keep(self._places[offset], point_index, row, image_uint8)
+
+    def discard(self, offset: int) -> None:
+        super().discard(self._places[offset])
+
+
+def _keeper(work: Work, places: Sequence[int]) -> Keeper | None:
+    return _Placed(work, places) if work.shard.keep_reconstructions else None
+
+
+def finish(work: Work, measured: Measured, keeper: Keeper | None = None) -> Finished:
     """Turns measurements into the files of their shard."""
     shard, candidate = work.shard, work.shard.candidate
     shared = {
@@ -251,7 +276,9 @@ def finish(work: Work, measured: Measured) -> Finished:
     origin = {**work.origin, "machine": machine()}
     table = pa.Table.from_pylist(rows, schema=with_provenance(ROWS, origin))
     streams = to_parquet(_streams(shard, measured, origin))
-    return Finished(to_parquet(table), streams, count_images(table))
+    if keeper is None:
+        keeper = _keeper(work, [])
+    return Finished(to_parquet(table), streams, count_images(table), None if keeper is None else keeper.finish())
 
 
 def _place(shard: Shard, offset: int) -> dict[str, Any]:

@@ -40,6 +40,18 @@ def check_metrics():
 
 check_metrics()
 
+
+def all_cores():
+    """The cores that Snakemake was given. Where an executor has jobs run elsewhere none are given here, and a profile
+    says how many a job gets (set-threads)."""
+    from snakemake.exceptions import WorkflowError
+
+    try:
+        return workflow.cores
+    except WorkflowError:
+        return 1
+
+
 # The commands of the environment that snakemake runs in, activated or not.
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
@@ -92,6 +104,7 @@ def evaluate_options(run):
     limit = RUNS[run].get("limit")
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
+    options += ["--reconstructions"] if config["evaluate"]["keep_reconstructions"] else []
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
 
 

@@ -14,7 +14,7 @@ rule evaluate:
         f"{RESULTS}/{{run}}/benchmarks/evaluate.tsv"
     conda:
         "../envs/uqdm.yaml"
-    threads: workflow.cores
+    threads: all_cores()
     params:
         out=subpath(output[0], parent=True),
         options=lambda wildcards: evaluate_options(wildcards.run),

@@ -12,7 +12,7 @@ rule score:
         f"{RESULTS}/{{run}}/benchmarks/score.tsv"
     conda:
         "../envs/uqdm.yaml"
-    threads: workflow.cores
+    threads: all_cores()
     params:
         run=subpath(input[0], parent=True),
         options=lambda wildcards: score_options(wildcards.run),

@@ -23,6 +23,7 @@ from uqdm.bench.worker import Worker
 
 PICTURES_AT_ONCE = 32
 """Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
+_RANGE = 4096  # images that a job's may lie apart: their names go with it
 
 
 class Extractor(Protocol):
@@ -180,13 +181,14 @@ def _parts(one: Wanted, picture: np.ndarray) -> Iterable[tuple[str, np.ndarray]]
 
 
 def split_jobs(job: Any) -> list[Any]:
-    """A :class:`FeatureJob` as several, each of neighbouring images with about ``PICTURES_AT_ONCE`` pictures."""
+    """A :class:`FeatureJob` as several, each of images nearby with at most about ``PICTURES_AT_ONCE`` pictures."""
     by_image: dict[int, list[Wanted]] = {}
     for one in job.wanted:
         by_image.setdefault(one.picture.image_index, []).append(one)
     groups: list[list[Wanted]] = [[]]
     for index in sorted(by_image):
-        if groups[-1] and len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE:
+        full = len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE
+        if groups[-1] and (full or index - groups[-1][0].picture.image_index >= _RANGE):
             groups.append([])
         groups[-1] += by_image[index]
     return [replace(job, shard=_range(job.shard, group), wanted=tuple(group)) for group in groups if group]

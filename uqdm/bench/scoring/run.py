@@ -8,7 +8,7 @@ import importlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries, write_bytes
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
+from uqdm.bench.lots import row_groups, with_status
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
-from uqdm.bench.results import read_rows, rows_files, scores_path
+from uqdm.bench.results import rows_files, scores_path
+from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
@@ -34,9 +36,6 @@ from uqdm.bench.worker import Done
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
-
-_SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
-_SET_COLUMNS += ["picture_sha256", "status"]
 
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
@@ -142,27 +141,31 @@ class PictureScoring:
             self.lacks.metric[metric.name] = str(missing)
         return missing is None
 
-    def plan(self) -> dict[str, list[ScoreJob]]:
-        """The jobs that each codec lacks; says so."""
-        jobs = {codec.name: self._jobs(codec) for codec in self._run.codecs}
-        self._announce(jobs)
-        return jobs
+    def plan(self) -> dict[str, list[Shard]]:
+        """The shards of each codec that lack scores; says so. Of the pictures in them nothing is kept."""
+        todo = {codec.name: [one for one in codec.shards if self._job(one) is not None] for codec in self._run.codecs}
+        self._announce(todo)
+        return todo
+
+    def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
+        """What is to be done on shards, made as it is needed."""
+        return (job for shard in shards if (job := self._job(shard)) is not None)
 
     def run(self, resources: Callable[[], Resources]) -> None:
         """Does all jobs on Ray."""
-        jobs = self.plan()
-        waiting = [codec for codec in self._run.codecs if jobs[codec.name]]
+        todo = self.plan()
+        waiting = [codec for codec in self._run.codecs if todo[codec.name]]
         if not waiting:
             return
         plain = [codec for codec in waiting if not codec.holds_model]
         groups = [plain] if plain else []
         groups += [[codec] for codec in waiting if codec.holds_model]
         fanout = Fanout(resources(), self._run.dataset, self, self._limits)
-        fanout.run([self._group(group, jobs) for group in groups])
+        fanout.run([self._group(group, todo) for group in groups])
 
-    def _group(self, codecs: Sequence[StoredCodec], jobs: dict[str, list[ScoreJob]]) -> Group:
-        of_group = sorted((job for c in codecs for job in jobs[c.name]), key=lambda job: job.shard.start)
-        return Group(of_group, len(of_group), codecs[0].uses_gpu)
+    def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
+        shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
+        return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
         """See :class:`uqdm.bench.fanout.Listener`."""
@@ -172,19 +175,15 @@ class PictureScoring:
         """See :class:`uqdm.bench.fanout.Listener`."""
         self._progress.say(text)
 
-    def _announce(self, jobs: dict[str, list[ScoreJob]]) -> None:
+    def _announce(self, todo: dict[str, list[Shard]]) -> None:
         left = 0
         for codec in self._run.codecs:
-            todo = sum(len(job.shard.image_ids) for job in jobs[codec.name])
-            total = sum(len(shard.image_ids) for shard in codec.shards)
-            self._progress.add(codec.name, codec.name, total, stored=total - todo)
-            left += todo
+            lacking, total = (sum(len(shard.image_ids) for shard in of) for of in (todo[codec.name], codec.shards))
+            self._progress.add(codec.name, codec.name, total, stored=total - lacking)
+            left += lacking
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
         for name, reason in self.lacks.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
-
-    def _jobs(self, codec: StoredCodec) -> list[ScoreJob]:
-        return [job for shard in codec.shards if (job := self._job(shard)) is not None]
 
     def _job(self, shard: Shard) -> ScoreJob | None:
         sides = {picture_of(row): min(row["height"], row["width"]) for row in ok_rows(self._run.rows(shard))}
@@ -238,7 +237,7 @@ def _score_sets(
         resources,
         progress,
     )
-    return score_sets(task, read_rows(run.store.run_dir, _SET_COLUMNS), reasons)
+    return score_sets(task, reasons)
 
 
 def _lack(metric: SetMetric, options: Options) -> str | None:
@@ -263,8 +262,9 @@ def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:
 
 def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: Options, seconds: float) -> None:
     """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
-    rows = read_rows(run.store.run_dir, ["status", "unscored"])
-    reasons = Counter(text for text in rows[rows.status == "ok"]["unscored"] if isinstance(text, str))
+    reasons: Counter[str] = Counter()
+    for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
+        reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
     content = {
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},

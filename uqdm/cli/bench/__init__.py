@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "channel": "uqdm.cli.bench.channel:channel",
     "status": "uqdm.cli.bench.status:status",
     "show": "uqdm.cli.bench.show:show",
+    "extract": "uqdm.cli.bench.extract:extract",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)

@@ -34,6 +34,9 @@ def evaluate(
     ] = None,
     shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
     streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files after scoring")] = True,
+    reconstructions: Annotated[
+        bool, typer.Option("--reconstructions/--no-reconstructions", help="Keep every decoded picture, as a PNG")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
     ] = False,
@@ -57,7 +60,7 @@ def evaluate(
 
     codecs = resolve(_requests(codec or [], codecs_file))
     workers = limits(time_limit, gpus_per_actor, cpus_per_actor, readers)
-    options = Options(cpus, shard_size, streams, retry_failed, prune, workers, wait)
+    options = Options(cpus, shard_size, streams, reconstructions, retry_failed, prune, workers, wait)
     images = open_dataset(dataset, limit)
     check_writable(out)
     with show_progress(log, status_path(out)) as progress:

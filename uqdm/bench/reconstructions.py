@@ -1,0 +1,147 @@
+"""Decoded pictures that a run keeps: ``reconstructions/<codec>/<key>.parquet``, a file a shard, a PNG a picture.
+
+A file has a row group for each image, so that the pictures of one are read without those of the others.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.provenance import with_provenance
+from uqdm.bench.schema import RECONSTRUCTIONS
+
+if TYPE_CHECKING:
+    from uqdm.bench.shards import Shard
+
+_UNPACKED = ["png"]  # a PNG is compressed already, and no two are equal
+
+
+class Keeper:
+    """Takes the pictures of a shard while it is measured (see :func:`uqdm.bench.measure.measure_images`).
+
+    Only their PNGs are held, in the file that they go to; an image's pictures enter it when the next image begins.
+    """
+
+    def __init__(self, shard: Shard, origin: Mapping[str, Any]) -> None:
+        self._shard = shard
+        self._schema = with_provenance(RECONSTRUCTIONS, origin)
+        self._buffer = io.BytesIO()
+        self._writer = _writer(self._buffer, self._schema)
+        self._offset = -1
+        self._rows: list[dict[str, Any]] = []
+
+    def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+        """Takes a picture of the image at ``offset`` in the shard."""
+        if offset != self._offset:
+            self._flush()
+            self._offset = offset
+        names = {name: row[name] for name in ("point", "reconstruction", "picture_sha256")}
+        self._rows.append({**self._place(offset), "point_index": point_index, **names, "png": png_bytes(image_uint8)})
+
+    def discard(self, offset: int) -> None:
+        """Forgets the pictures of the image that was begun last, if it is the one at ``offset``."""
+        if offset == self._offset:
+            self._rows.clear()
+
+    def finish(self) -> bytes:
+        """The whole Parquet file; nothing can be kept after that."""
+        self._flush()
+        self._writer.close()
+        return self._buffer.getvalue()
+
+    def _place(self, offset: int) -> dict[str, Any]:
+        candidate = self._shard.candidate
+        return {
+            "image_index": self._shard.start + offset,
+            "image_id": self._shard.image_ids[offset],
+            "codec": candidate.name,
+            "setting": candidate.setting,
+        }
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.Table.from_pylist(self._rows, schema=self._schema))
+            self._rows.clear()
+
+
+def merge(files: Sequence[bytes]) -> bytes:
+    """One file with the pictures of several, in their order: of a shard whose images were measured one by one."""
+    parts = [pq.ParquetFile(pa.BufferReader(data)) for data in files]
+    buffer = io.BytesIO()
+    with _writer(buffer, parts[0].schema_arrow) as writer:
+        for part in parts:
+            for group in range(part.num_row_groups):
+                writer.write_table(part.read_row_group(group).cast(parts[0].schema_arrow))
+    return buffer.getvalue()
+
+
+def reconstructions_path(run_dir: Path, codec: str, key: str) -> Path:
+    """Where the pictures of the shard with this key are kept."""
+    return run_dir / "reconstructions" / codec / f"{key}.parquet"
+
+
+def has_reconstructions(path: Path) -> bool:
+    """Whether a file of pictures is there, whole."""
+    try:
+        return bool(pq.read_schema(path).equals(RECONSTRUCTIONS))
+    except (OSError, pa.ArrowException):
+        return False
+
+
+def read_reconstructions(path: Path, image_index: int) -> list[dict[str, Any]]:
+    """The pictures of one image as rows of ``RECONSTRUCTIONS``; other images' pictures are not read.
+
+    Raises OSError or pyarrow.ArrowException if the file is not there or damaged.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        column = file.schema_arrow.names.index("image_index")
+        groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, column, image_index)]
+        rows: list[dict[str, Any]] = file.read_row_groups(groups).to_pylist() if groups else []
+    return [row for row in rows if row["image_index"] == image_index]
+
+
+def _may_hold(file: pq.ParquetFile, group: int, column: int, value: int) -> bool:
+    found = file.metadata.row_group(group).column(column).statistics
+    return found is None or not found.has_min_max or found.min <= value <= found.max
+
+
+def _writer(buffer: io.BytesIO, schema: pa.Schema) -> pq.ParquetWriter:
+    plain = [name for name in schema.names if name not in _UNPACKED]
+    packed = {name: "none" if name in _UNPACKED else "zstd" for name in schema.names}
+    return pq.ParquetWriter(
+        buffer,
+        schema,
+        compression=packed,
+        use_dictionary=plain,
+        write_statistics=plain,
+        write_page_checksum=True,
+    )
+
+
+def png_bytes(image_uint8: np.ndarray) -> bytes:
+    """A picture, uint8 [H, W, 3], as a PNG file.
+
+    >>> png_bytes(np.zeros((2, 3, 3), np.uint8))[:4]
+    b'\\x89PNG'
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image_uint8).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def png_picture(row: Mapping[str, Any]) -> np.ndarray:
+    """The picture of a row, uint8 [H, W, 3]; raises ValueError if it is not the one that its hash is of."""
+    with Image.open(io.BytesIO(row["png"]), formats=["PNG"]) as image:
+        picture = np.asarray(image.convert("RGB"))
+    if picture_sha256(picture) != row["picture_sha256"]:
+        raise ValueError(f"the stored picture of {row['image_id']} at {row['point']!r} is damaged")
+    return picture
