@@ -21,7 +21,7 @@ _STARTS = 3
 
 @dataclass(frozen=True)
 class Resources:
-    """What the session has in all."""
+    """What the session has in all; of the object store only the part on this node, where images are put."""
 
     cpus: int
     gpus: int
@@ -43,13 +43,10 @@ def ray_session(cpus: int | None = None) -> Iterator[Resources]:
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
             stack.callback(ray.shutdown)
             _start(cpus, stack)
-        total = ray.cluster_resources()
-        yield Resources(
-            int(total.get("CPU", 1)),
-            int(total.get("GPU", 0)),
-            int(total.get("object_store_memory", 2**30)),
-            sum(node["Alive"] for node in ray.nodes()),
-        )
+        total, nodes = ray.cluster_resources(), [node for node in ray.nodes() if node["Alive"]]
+        here = next((node for node in nodes if node["NodeID"] == ray.get_runtime_context().get_node_id()), nodes[0])
+        store = here["Resources"].get("object_store_memory", 2**30)
+        yield Resources(int(total.get("CPU", 1)), int(total.get("GPU", 0)), int(store), len(nodes))
 
 
 def _start(cpus: int | None, stack: contextlib.ExitStack) -> None:
@@ -79,12 +76,14 @@ def _connect(address: str) -> None:
 
 def _start_here(cpus: int, ip: str | None = None) -> None:
     """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    store = slurm.object_store_bytes()
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
         try:
             ray.init(
                 address="local",
                 num_cpus=cpus,
+                object_store_memory=store,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
