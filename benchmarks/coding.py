@@ -54,15 +54,14 @@ class Kept:
 
     def open(self, index: int, n_t: np.ndarray, seeds: list[int]) -> OpenStep:
         """See :meth:`uqdm.progressive.predictor.Predictor.open`."""
-        if self._recording:
-            self._opened.append(self._predictor.open(index, n_t, seeds))
         return self._opened[index]
 
-    def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
-        """See :meth:`uqdm.progressive.predictor.Predictor.predict_all`."""
+    def encoding(self, index: int, n_t: np.ndarray, n_s: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, Outputs]:
+        """See :meth:`uqdm.progressive.predictor.Predictor.encoding`."""
         if self._recording:
-            self._outputs.append(self._predictor.predict_all(opened, n_s))
-        return self._outputs[opened.index]
+            self._opened.append(self._predictor.open(index, n_t, seeds))
+            self._outputs.append(self._predictor.predict_all(self._opened[index], n_s))
+        return self._opened[index].x_hat, self._outputs[index]
 
     def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
         """See :meth:`uqdm.progressive.predictor.Predictor.predict`."""

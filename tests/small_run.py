@@ -6,14 +6,15 @@ import io
 from pathlib import Path
 
 from uqdm.bench.gather import Context, finish_codec
+from uqdm.bench.plan import CodecPlan
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.requests import parse_request, resolve
 from uqdm.bench.scoring.fill import write_rows
 from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
 from uqdm.bench.scoring.stored import open_run
-from uqdm.bench.shards import Images, ShardStore, split
-from uqdm.bench.worker import Work, run_job
+from uqdm.bench.shards import Images, ShardStore
+from uqdm.bench.worker import Work, Worker
 
 SHARD_SIZE = 3
 
@@ -29,25 +30,24 @@ def score_here(run_dir: Path, dataset: Images) -> None:
     """Scores pictures one by one; metrics of sets are left out."""
     run, options, origin = open_run(run_dir, dataset), Options(), provenance()
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
-    plan = scoring.plan()
+    plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
-        for job in plan[codec.name]:
+        for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
-            scoring.done(job, run_job(job.ready(), images))
+            scoring.done(job, worker.run(job.ready(), images))
         write_rows(run, codec, scoring.lacks, origin)
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
 
 def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
     """Measures codecs; their rows are not scored yet."""
-    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, keep_streams=True)
+    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE)
+    worker = Worker()
     for name, candidates in resolve([parse_request(text) for text in codecs]).items():
-        runnable = [candidate for candidate in candidates if candidate.missing is None]
-        shards = [shard for one in runnable for shard in split(dataset, one, SHARD_SIZE, keep_streams=True)]
-        known = {}
-        for shard in shards:
+        plan = CodecPlan(context, name, candidates)
+        for shard in plan.shards():
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = run_job(Work(shard, context.origin), images)
+            finished = worker.run(Work(shard, context.origin), images).result
             context.store.write(shard, finished.rows, finished.streams)
-            known[shard.key] = finished.counts
-        finish_codec(context, name, candidates, shards, known)
+            plan.settle(shard, finished.counts)
+        finish_codec(context, plan)

@@ -1,14 +1,19 @@
 """The benchmarks of bits and speed run, and the figures that do not depend on the machine hold."""
 
 import importlib
+import json
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from small_run import measure_run
 
 import uqdm
+from uqdm.bench.datasets import open_dataset
+from uqdm.progressive import compressor
 
 
 @pytest.fixture
@@ -66,3 +71,60 @@ def test_diffc_is_measured_beside_uqdm_on_the_same_patches(benchmark, photograph
     assert all(cost.file_bits > 1.5 * cost.ideal_bits for cost in sent)
     assert all(cost.file_bits < 1.5 * cost.ideal_bits for cost in beside)
     assert all(cost.mse < 1 for cost in [*sent, *beside])
+
+
+def test_a_dry_run_of_the_gpus_benchmark_accounts_for_all_time(benchmark, tmp_path, monkeypatch):
+    """Random weights are coded and decoded exactly; what is busy, and where the rest goes, is told."""
+    monkeypatch.setattr(compressor, "DEFAULT_SEEDS", 1)  # 16 first steps in float64 take their time
+    gpu = benchmark("gpu")
+    assert gpu.covered([(0, 2), (1, 3), (5, 6)]) == 4
+    table = tmp_path / "gpu.json"
+    older = str(Path(__file__).parent / "progressive" / "golden-v1-model")
+    gpu.main(["--device", "cpu", "--shapes", "tiny", "--model", older, "--images", "2", "--json", str(table)])
+    found = json.loads(table.read_text())["found"]
+    assert [(one["model"], one["direction"]) for one in found] == [
+        (name, direction) for name in ("golden-v1-model", "random uqdm-tiny") for direction in ("encode", "decode")
+    ]
+    for one in found:
+        shares = [one[label] for label in [*one["thread_seconds"], gpu.IDLE]]
+        assert sum(shares) == pytest.approx(1)
+        assert all(share > -0.01 for share in shares)
+        assert 0 < one["busy_seconds"] < one["wall_seconds"]
+        assert one["thread_seconds"][gpu.NETWORK] >= 0.99 * one["busy_seconds"]
+
+
+def test_copies_are_the_source_mirrored_and_moved_as_stated(benchmark, tmp_path):
+    spec = benchmark("many_images").tile_data_set("demo", 2 * 128 + 3, tmp_path / "many.npz")
+    source, many = open_dataset("demo"), open_dataset(spec)
+    assert (len(source), len(many)) == (128, 259)
+    assert np.array_equal(many.load(127), source.load(127))
+    assert np.array_equal(many.load(128), source.load(0)[:, ::-1])
+    assert np.array_equal(many.load(258), np.roll(source.load(2), (5, 5), (0, 1)))
+    assert not (tmp_path / "many.npy").exists()
+
+
+def test_the_cost_model_is_what_made_the_figures(benchmark):
+    scaling = benchmark("scaling")
+    runs = [
+        scaling.Measured(2, images, shards, 1.0, 0.1, 5.0, 10.0, 2.0 + 0.004 * shards + 0.0001 * images, 200.0, 200.0)
+        for images, shards in ((1000, 2), (12_000, 24), (2000, 200), (6000, 600), (12_000, 240))
+    ]
+    model = scaling.fit(runs)
+    assert model == pytest.approx({"fixed_s": 2.0, "per_shard_s": 0.004, "per_image_s": 0.0001}, rel=1e-9)
+    few = scaling.extrapolate(model, 500, 64, 10)  # 640 images/s ask for 640 (0.004 / 500 + 0.0001) of a core
+    assert few["command_busy"] == pytest.approx(0.06912, rel=1e-9)
+    assert few["efficiency"] == 1
+    many = scaling.extrapolate(model, 50, 64, 1000)  # 1 / (0.004 / 50 + 0.0001) images/s and no more
+    assert many["images_per_s"] == pytest.approx(5555.56, rel=1e-6)
+    assert many["efficiency"] == pytest.approx(5555.56 / 64_000, rel=1e-6)
+
+
+def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
+    survival = benchmark("survival")
+    one, other = (measure_run(tmp_path / name, open_dataset("demo", limit=4), "jpeg:quality=50") for name in "ab")
+    assert survival.same(one, other, "jpeg")
+    path = next((other / "streams" / "jpeg").iterdir())
+    table = pq.read_table(path)
+    damaged = table.set_column(table.column_names.index("stream"), "stream", [[b"other"] * len(table)])
+    pq.write_table(damaged, path)
+    assert not survival.same(one, other, "jpeg")

@@ -53,3 +53,14 @@ def test_the_package_knows_nothing_of_the_baselines():
     assert [
         file for file, text in texts.items() if re.search(r"^\s*(from|import) baselines\b", text, re.MULTILINE)
     ] == []
+
+
+def test_every_rule_that_runs_something_keeps_its_log_and_its_time():
+    rules = [
+        text
+        for file in (ROOT / "workflow" / "rules").glob("*.smk")
+        for text in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]
+    ]
+    working = [text for text in rules if re.search(r"^    (shell|script|run):", text, re.MULTILINE)]
+    assert working
+    assert [text.split(":")[0] for text in working if "    benchmark:" not in text or "    log:" not in text] == []

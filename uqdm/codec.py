@@ -168,8 +168,8 @@ class Codec(ABC):
     :meth:`reconstructions`. Parameters are given to the constructor by name, checked there, and kept in
     ``self.values``; :attr:`setting` is their canonical text, and a column of the results.
 
-    Streams must not depend on the other images of a batch, and must decode without anything but themselves
-    and the codec (of the same parameters).
+    Streams and ideal bits must not depend on the other images of a batch, not by a bit, and streams must decode
+    without anything but themselves and the codec (of the same parameters).
     """
 
     name: ClassVar[str]
@@ -182,10 +182,12 @@ class Codec(ABC):
     """The settings that a benchmark runs when none are named, as keyword arguments of the constructor."""
     suffix: str = ".bin"
     """File name suffix of a stream."""
-    batch_size: ClassVar[int] = 1
-    """How many images a benchmark hands to :meth:`encode` at once."""
+    batch_size: int = 1
+    """How many images a benchmark hands to :meth:`encode` at once; it may depend on the device."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
+    uses_gpu: ClassVar[bool] = False
+    """True if it computes on a GPU where its worker has one; others are never given one."""
     ideal: ClassVar[bool] = False
     """True for an ideal codec: its rates are information contents, and it makes no files (:class:`IdealCodec`)."""
     varying_reconstructions: frozenset[str] = frozenset()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -63,8 +63,8 @@ class Interpolated(Codec):
         Parameter("mmse", str, "denoise", help="the codec's reconstruction of least squared error"),
         Parameter("realistic", str, "ancestral", help="its reconstruction that looks real"),
     )
-    batch_size: ClassVar[int] = 16
     holds_model = True
+    uses_gpu = True  # codecs with a faithful and a realistic picture are models
 
     def __init__(self, *, inner: Codec | None = None, **values: Any) -> None:
         super().__init__(**values)
@@ -76,7 +76,7 @@ class Interpolated(Codec):
         self.inner = inner or _open(self.values["codec"])
         if self.inner.ideal:
             raise ParameterError(f"interpolate: {self.inner.name} is an ideal codec, and has no files to decode")
-        self.suffix = self.inner.suffix
+        self.suffix, self.batch_size = self.inner.suffix, self.inner.batch_size
         varying = map(_name, filter(self._varies, self.lambdas))
         self.varying_reconstructions = self.inner.varying_reconstructions.union(varying)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from uqdm.bench.datasets import DataSetError, content_fingerprint, open_dataset
+from uqdm.bench.datasets import DataSetError, _member, content_fingerprint, open_dataset
 
 
 @pytest.fixture
@@ -108,3 +110,45 @@ def test_a_file_that_is_no_archive_is_named(tmp_path: Path, content: bytes | Non
         (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(DataSetError, match=r"npz:.*x\.npz: "):
         open_dataset(f"npz:{tmp_path}/x.npz")
+
+
+def test_images_of_a_large_compressed_array_are_near_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks of a few hundred bytes, of which one stays: reading goes back and forth between many of them."""
+    monkeypatch.setattr(_member, "_BLOCK", 1000)
+    monkeypatch.setattr(_member, "_PIECE", 100)
+    monkeypatch.setattr(_member, "_BLOCKS", 1)
+    noise = np.random.default_rng(2).integers(0, 16, (50, 7, 9, 3), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "x.npz", noise)
+    dataset = open_dataset(f"npz:{tmp_path}/x.npz")
+    for index in (49, 0, 25, 26, 3, 48):
+        np.testing.assert_array_equal(dataset.load(index), noise[index])
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_byte_that_is_not_what_was_written_is_noticed(tmp_path: Path, images_uint8: np.ndarray, save: object) -> None:
+    save(tmp_path / "x.npz", images_uint8)  # type: ignore[operator]
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(DataSetError, match=r"CRC|invalid|incomplete|cut short"):
+        open_dataset(f"npz:{tmp_path}/x.npz")
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_memory_does_not_grow_with_the_array(tmp_path: Path, save: object) -> None:
+    """An array of 300 MB is walked in less than a third of it, and its 100,000 names are made when asked for."""
+    images = np.zeros((100_000, 32, 32, 3), np.uint8)
+    images[:, 0, 0, 0] = np.arange(len(images)) % 251
+    save(tmp_path / "x.npz", images)  # type: ignore[operator]
+    code = (
+        "import resource, sys; from uqdm.bench.datasets import open_dataset\n"
+        "def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "open_dataset(sys.argv[1], limit=10); before = peak(); dataset = open_dataset(sys.argv[1])\n"
+        "assert dataset.load(99_999)[0, 0, 0] == 99_999 % 251, dataset.ids[-1] == '99999'\n"
+        "print(peak() - before)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, f"npz:{tmp_path}/x.npz"], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    assert int(told.stdout) < images.nbytes / 3

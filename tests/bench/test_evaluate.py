@@ -18,6 +18,7 @@ from uqdm.bench.gather import Finding
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import read_provenance
+from uqdm.bench.reconstructions import png_picture
 from uqdm.bench.requests import parse_request, resolve
 from uqdm.bench.schema import STREAMS
 
@@ -148,7 +149,7 @@ def test_images_larger_than_the_object_store_allows_still_run_one_shard_at_a_tim
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = MemoryImages(unmarked_images(12))
-    monkeypatch.setattr("uqdm.bench.evaluate.OBJECT_STORE_SHARE", 1e-12)
+    monkeypatch.setattr("uqdm.bench.fanout.OBJECT_STORE_SHARE", 1e-12)
     assert run(dataset, ["toy-raw"], tmp_path) == [Finding("toy-raw", 24, 0, 0)]
 
 
@@ -156,3 +157,21 @@ def test_images_larger_than_the_object_store_allows_still_run_one_shard_at_a_tim
 def test_impossible_options_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Options(**options)  # type: ignore[arg-type]
+
+
+def test_reconstructions_are_kept_if_they_are_wanted_and_are_those_of_the_rows(tmp_path: Path) -> None:
+    images = unmarked_images(6)
+    images[2][0, 0, 0] = RAISE
+    dataset = MemoryImages(images)
+    run(dataset, ["toy-faulty", "toy-model"], tmp_path)
+    assert not (tmp_path / "reconstructions").exists()
+    run(dataset, ["toy-faulty", "toy-model"], tmp_path, keep_reconstructions=True)
+    for codec in ("toy-faulty", "toy-model"):
+        rows = rows_of(tmp_path, codec)
+        kept = pd.concat(pd.read_parquet(path) for path in (tmp_path / "reconstructions" / codec).glob("*.parquet"))
+        names = ["image_index", "point", "reconstruction", "picture_sha256"]
+        ok = rows[rows["status"] == "ok"][names].sort_values(names).reset_index(drop=True)
+        assert kept[names].sort_values(names).reset_index(drop=True).equals(ok)
+        assert kept["image_id"].tolist() == [dataset.ids[index] for index in kept["image_index"]]
+        for picture in kept.to_dict("records"):
+            png_picture(picture)  # raises where the picture is not the one of the hash

@@ -24,7 +24,7 @@ from uqdm.bench.reconstructions import (
 )
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import RECONSTRUCTIONS
-from uqdm.bench.shards import Shard, split
+from uqdm.bench.shards import Kept, Shard, split
 from uqdm.codec import Codec, Reconstruction
 
 ORIGIN = {"project": "toy"}
@@ -52,7 +52,7 @@ class Reuses(Model):
 
 
 def shard_of(images: list[np.ndarray], start: int = 0) -> Shard:
-    (shard,) = split(MemoryImages(images), Candidate("toy-model", setting="drop=0"), len(images), keep_streams=True)
+    (shard,) = split(MemoryImages(images), Candidate("toy-model", setting="drop=0"), len(images), Kept())
     return Shard(shard.dataset, shard.fingerprint, start, shard.image_ids, shard.candidate, keep_streams=True)
 
 

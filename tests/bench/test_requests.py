@@ -49,6 +49,13 @@ def test_unknown_codec_and_bad_parameter_stop_before_work() -> None:
         resolve([Request("toy-raw", {"drop": 8})])
 
 
+def test_a_candidate_says_what_a_worker_needs_to_know() -> None:
+    """Codecs that run a network in torch compute on a GPU; classic ones are never given any."""
+    found = {name: resolve([Request(name)])[name][0] for name in ("uqdm", "vdm", "interpolate", "diffc", "jpeg")}
+    assert [name for name, one in found.items() if one.holds_model] == ["uqdm", "vdm", "interpolate", "diffc"]
+    assert [name for name, one in found.items() if one.uses_gpu] == ["uqdm", "vdm", "interpolate"]
+
+
 def test_an_absent_codec_is_a_candidate_with_reason_and_remedy() -> None:
     found = resolve([Request("toy-absent")])["toy-absent"]
     assert [one.setting for one in found] == ["drop=0", "drop=4"]

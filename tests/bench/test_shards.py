@@ -13,7 +13,7 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.files import replacing, sweep_temporaries, write_bytes
 from uqdm.bench.measure import measure_images
 from uqdm.bench.requests import Candidate, Request, resolve
-from uqdm.bench.shards import Shard, ShardStore, split
+from uqdm.bench.shards import Kept, Shard, ShardStore, split
 from uqdm.bench.worker import Work, finish
 from uqdm.codec import get_codec
 
@@ -32,7 +32,7 @@ def candidate() -> Candidate:
 
 @pytest.fixture
 def shard(dataset: MemoryImages, candidate: Candidate) -> Shard:
-    return split(dataset, candidate, 3, keep_streams=True)[1]
+    return list(split(dataset, candidate, 3, Kept()))[1]
 
 
 def stored(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
@@ -42,7 +42,7 @@ def stored(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
 
 
 def test_shards_cover_every_image_once(dataset: MemoryImages, candidate: Candidate) -> None:
-    shards = split(dataset, candidate, 3, keep_streams=True)
+    shards = list(split(dataset, candidate, 3, Kept()))
     assert [(shard.start, shard.stop) for shard in shards] == [(0, 3), (3, 6), (6, 7)]
     assert [image_id for shard in shards for image_id in shard.image_ids] == dataset.ids
 

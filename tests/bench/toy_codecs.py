@@ -5,7 +5,10 @@ An image is marked by its first value, ``image[0, 0, 0]``.
 
 from __future__ import annotations
 
+import ctypes
+import importlib.metadata
 import os
+import re
 import signal
 import struct
 import time
@@ -17,7 +20,7 @@ import numpy as np
 
 from uqdm.codec import Codec, Encoded, Missing, Parameter, Point, Reconstruction, StreamError
 
-RAISE, KILL, WRONG_SHAPE, WRONG_DTYPE, WRONG_POINT = 201, 202, 203, 204, 205
+RAISE, KILL, WRONG_SHAPE, WRONG_DTYPE, WRONG_POINT, HANG, CRASH = 201, 202, 203, 204, 205, 206, 207
 
 
 class Raw(Codec):
@@ -180,7 +183,83 @@ class SlowDecoder(Raw):
         return super()._decode(stream)
 
 
+class Perilous(Raw):
+    """Raises, crashes in C, or hangs in C with Python's lock held, on marked images."""
+
+    name = "toy-perilous"
+    sweep: ClassVar = ({},)
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        marks = [int(image[0, 0, 0]) for image in images]
+        if RAISE in marks:
+            raise RuntimeError("cannot encode this")
+        if CRASH in marks:
+            ctypes.string_at(0)
+        if HANG in marks:
+            re.match(r"(a+)+$", "a" * 64 + "b")  # tries 2**64 ways
+        return super().encode(images)
+
+
+BROKEN = "TOY_BROKEN"
+"""Where this is set in a node's environment, :class:`Picky` cannot be made."""
+
+
+class Picky(Slow):
+    """Cannot be made on some nodes."""
+
+    name = "toy-picky"
+    holds_model = True
+
+    def __init__(self, **values: object) -> None:
+        if os.environ.get(BROKEN):
+            raise RuntimeError("the model does not load here")
+        super().__init__(**values)
+
+
+class OnGpu(Slow):
+    """Says what worker it computed in: the GPU that Ray gave it, if any, and whether it is told to be one for GPUs."""
+
+    name = "toy-on-gpu"
+    uses_gpu = True
+    holds_model = True
+
+    @property
+    def device(self) -> str:
+        return f"cuda:{os.environ['CUDA_VISIBLE_DEVICES']}" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
+
+
+class BesideGpu(Raw):
+    """A classic codec that tells of a GPU if it was given one."""
+
+    name = "toy-beside-gpu"
+    sweep: ClassVar = ({},)
+    device = OnGpu.device
+
+
+VERSION = "version-of-the-library"
+"""A file of this name beside the installed package says how many low bits :class:`Versioned` clears."""
+
+
+class Versioned(Raw):
+    """Another version of its library clears other bits."""
+
+    name = "toy-versioned"
+    sweep: ClassVar = ({},)
+
+    @property
+    def version(self) -> str:
+        return f"toy {self._bits()}"
+
+    @staticmethod
+    def _bits() -> int:
+        return int(Path(str(importlib.metadata.distribution("toy-codecs").locate_file(VERSION))).read_text())
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        return super().encode([image >> self._bits() << self._bits() for image in images])
+
+
 ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder)
+ALL += (Perilous, Picky, OnGpu, BesideGpu, Versioned)
 
 
 def install(folder: os.PathLike[str]) -> None:

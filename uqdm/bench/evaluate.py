@@ -3,69 +3,53 @@
 Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
 
 Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files; they go
-when they have been scored, if they are not to be kept),
+when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures, if they are kept),
 ``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
 last) and ``evaluation.json`` (what a finished evaluation writes last).
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
+from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
+from uqdm.bench.limits import Limits
+from uqdm.bench.lock import locked
+from uqdm.bench.plan import CodecPlan
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.requests import Candidate
-from uqdm.bench.shards import Images, Shard, ShardStore, split
-from uqdm.bench.worker import Finished, Work
-
-OBJECT_STORE_SHARE = 1 / 3
-"""Part of Ray's object store that images under way, and again images kept for the next setting, may fill."""
+from uqdm.bench.shards import Images, Kept, ShardStore
+from uqdm.bench.worker import Done, Finished, Work
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to evaluate. None of these changes a number, save that other shard sizes make other shards."""
+    """How to evaluate. None of these changes a number, save that other shard sizes make other shards.
+
+    ``limits`` are what workers are given, and how long a shard may take.
+    """
 
     cpus: int | None = None
     shard_size: int = 50
     keep_streams: bool = True
+    keep_reconstructions: bool = False
     retry_failed: bool = False
     prune: bool = False
+    limits: Limits = field(default_factory=Limits)
+    wait: bool = False
 
     def __post_init__(self) -> None:
         if self.shard_size < 1 or (self.cpus is not None and self.cpus < 1):
             raise ValueError(f"shard size and cpus must be at least 1, got {self.shard_size} and {self.cpus}")
-
-
-@dataclass
-class _CodecPlan:
-    """The shards of one codec, and what is known of each: images by status, None where it is still to be done."""
-
-    name: str
-    candidates: Sequence[Candidate]
-    shards: list[Shard]
-    known: dict[str, Counter[str] | None] = field(default_factory=dict)
-
-    def missing(self) -> list[Shard]:
-        """Shards to do: range by range, so that images are loaded once; by setting where a setting is a model."""
-        todo = [shard for shard in self.shards if self.known[shard.key] is None]
-        return todo if self.holds_model else sorted(todo, key=lambda shard: shard.start)
-
-    @property
-    def title(self) -> str:
-        return f"{self.name} ({len(self.candidates)} setting{'s' if len(self.candidates) != 1 else ''})"
-
-    @property
-    def holds_model(self) -> bool:
-        return any(candidate.holds_model for candidate in self.candidates)
 
 
 def evaluate(
@@ -84,30 +68,42 @@ def evaluate(
         options: cores, shard size, what to keep; the defaults if None.
         progress: told what happens; lines on stderr if None.
 
-    A codec that fails on an image, or kills its worker, gives a failed row; a codec that cannot run here gives a
-    skipped row for each setting. Neither stops the others.
+    A codec that fails on an image, kills its worker or takes too long gives a failed row; a codec that cannot run here
+    gives a skipped row for each setting. Neither stops the others. Raises
+    :class:`~uqdm.bench.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
+    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
+        return _evaluate(dataset, codecs, run_dir, options, progress)
+
+
+def _evaluate(
+    dataset: Images, codecs: Mapping[str, Sequence[Candidate]], run_dir: Path, options: Options, progress: Progress
+) -> list[Finding]:
     stopwatch = _Stopwatch()
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
-    context = Context(dataset, store, provenance(), options.shard_size, options.keep_streams)
-    plans = [_plan(context, name, candidates, options) for name, candidates in codecs.items()]
+    kept = Kept(options.keep_streams, options.keep_reconstructions)
+    context = Context(dataset, store, provenance(), options.shard_size, kept)
+    plans = [CodecPlan(context, name, candidates) for name, candidates in codecs.items()]
+    for plan in plans:
+        plan.look(retry_failed=options.retry_failed)
     _announce(plans, dataset, progress)
-    findings = [_finish(context, plan, progress) for plan in plans if not plan.missing()]
-    waiting = [plan for plan in plans if plan.missing()]
+    findings = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
+    waiting = [plan for plan in plans if plan.n_missing]
     stopwatch.lap("plan")
     if waiting:
         with ray_session(options.cpus) as resources:
             stopwatch.lap("ray_start")
-            findings += _measure(context, waiting, resources, progress)
+            findings += _measure(context, waiting, resources, options.limits, progress)
             stopwatch.lap("work")
         stopwatch.lap("ray_stop")
     if options.prune:
         prune_others(run_dir, keep=list(codecs))
     order = list(codecs)
     findings.sort(key=lambda finding: order.index(finding.codec))
-    finish_run(context, findings, stopwatch.seconds)
+    finish_run(context, findings, stopwatch.seconds, progress.slowest.to_json())
+    progress.say_slowest()
     return findings
 
 
@@ -123,81 +119,66 @@ class _Stopwatch:
         self.seconds[phase], self._last = round(now - self._last, 3), now
 
 
-def _plan(context: Context, name: str, candidates: Sequence[Candidate], options: Options) -> _CodecPlan:
-    runnable = [candidate for candidate in candidates if candidate.missing is None]
-    shards = [
-        shard
-        for candidate in runnable
-        for shard in split(context.dataset, candidate, context.shard_size, keep_streams=context.keep_streams)
-    ]
-    plan = _CodecPlan(name, candidates, shards)
-    for shard in shards:
-        counts = context.store.counts(shard)
-        plan.known[shard.key] = None if options.retry_failed and counts and counts["failed"] else counts
-    return plan
-
-
-def _announce(plans: Sequence[_CodecPlan], dataset: Images, progress: Progress) -> None:
+def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -> None:
     progress.plan(f"evaluate {dataset.name}")
     totals = Counter[str]()
     for plan in plans:
-        total, left = (sum(len(shard.image_ids) for shard in shards) for shards in (plan.shards, plan.missing()))
-        progress.add(plan.name, plan.title, total, stored=total - left)
-        totals.update(total=total, left=left, settings=len(plan.candidates))
+        stored = plan.totals().total()
+        progress.add(plan.name, plan.title, plan.n_images, stored=stored)
+        totals.update(total=plan.n_images, stored=stored, settings=len(plan.candidates))
     progress.say(
         f"evaluate {dataset.name}: {len(plans)} codecs, {totals['settings']} settings, {len(dataset)} images; "
-        f"{totals['total'] - totals['left']:,} of {totals['total']:,} images x settings are done already"
+        f"{totals['stored']:,} of {totals['total']:,} images x settings are done already"
     )
     for plan in plans:
         for reason in dict.fromkeys(candidate.missing for candidate in plan.candidates if candidate.missing):
             progress.say(f"SKIPPED {plan.name}: {reason}")
 
 
-def _measure(context: Context, plans: Sequence[_CodecPlan], resources: Resources, progress: Progress) -> list[Finding]:
-    """Plain codecs share one queue, so that no core waits for the end of each; then each codec that holds a model."""
-    budget_bytes = int(resources.object_store_bytes * OBJECT_STORE_SHARE)
-    cache = ImageCache(context.dataset, budget_bytes)
-    plain = [plan for plan in plans if not plan.holds_model]
+def _measure(
+    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: Limits, progress: Progress
+) -> list[Finding]:
+    """Plain codecs share one queue, so that no core waits for the end of each; models and GPU codecs have their own."""
+    collector = _Collector(context, plans, progress)
+    plain = [plan for plan in plans if not plan.holds_model and not plan.uses_gpu]
     groups = [plain] if plain else []
-    groups += [[plan] for plan in plans if plan.holds_model]
-    findings = []
-    for group in groups:
-        shards = sum(len(plan.missing()) for plan in group)
-        pool = ActorPool(resources, shards) if group[0].holds_model else TaskPool(resources)
-        collector = _Collector(context, group, progress)
-        try:
-            works = [Work(shard, context.origin) for plan in group for shard in plan.missing()]
-            Fanout(pool, cache, budget_bytes, collector.done, progress.tick).run(works)
-        finally:
-            pool.close()
-        findings += collector.findings
-    return findings
+    groups += [[plan] for plan in plans if plan.holds_model or plan.uses_gpu]
+    Fanout(resources, context.dataset, collector, limits).run([_group(context, group) for group in groups])
+    return collector.findings
+
+
+def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
+    shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
+    n_jobs = sum(plan.n_missing for plan in plans)
+    return Group((Work(shard, context.origin) for shard in shards), n_jobs, plans[0].uses_gpu)
 
 
 class _Collector:
     """Stores shards as they come in, and finishes a codec with its last one."""
 
-    def __init__(self, context: Context, plans: Sequence[_CodecPlan], progress: Progress) -> None:
+    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: Progress) -> None:
         self._context = context
         self._plans = {plan.name: plan for plan in plans}
-        self._left = {plan.name: len(plan.missing()) for plan in plans}
+        self._left = {plan.name: plan.n_missing for plan in plans}
         self._progress = progress
+        self.tick, self.say = progress.tick, progress.say
         self.findings: list[Finding] = []
-        progress.begin(plans[0].name)
 
-    def done(self, work: Work, finished: Finished) -> None:
+    def done(self, work: Work, done: Done) -> None:
         """Stores one shard."""
         plan = self._plans[work.shard.candidate.name]
-        self._context.store.write(work.shard, finished.rows, finished.streams)
-        plan.known[work.shard.key] = finished.counts
+        finished: Finished = done.result
+        self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
+        plan.settle(work.shard, finished.counts)
+        self._progress.shard(done.timing(work.shard))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
         if self._left[plan.name] == 0:
             self.findings.append(_finish(self._context, plan, self._progress))
 
 
-def _finish(context: Context, plan: _CodecPlan, progress: Progress) -> Finding:
-    finding = finish_codec(context, plan.name, plan.candidates, plan.shards, plan.known)
-    if plan.shards:  # that a codec was skipped has been said at the start
+def _finish(context: Context, plan: CodecPlan, progress: Progress) -> Finding:
+    finding = finish_codec(context, plan)
+    if plan.n_shards:  # that a codec was skipped has been said at the start
         progress.say(f"evaluate {context.dataset.name}: {finding}")
     return finding

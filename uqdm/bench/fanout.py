@@ -1,201 +1,381 @@
-"""Fans jobs on shards out over Ray, with bounded memory, and finds the image that kills a worker."""
+"""Fans jobs on shards out over crews of Ray actors: bounded memory, retries, time limits, and the image at fault."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from uqdm.bench.crew import QUEUE, Crew, Member, room
+from uqdm.bench.limits import Limits, Post
 from uqdm.bench.measure import describe
 from uqdm.bench.ray_session import Resources
-from uqdm.bench.shards import Images, Shard
-from uqdm.bench.worker import Job, Worker, run_job
-from uqdm.codec import check_images
+from uqdm.bench.reading import Loaded, Reader
+from uqdm.bench.shards import Images
+from uqdm.bench.worker import Done, Job, NotLoaded
 
-RETRIES = 2
-"""How often Ray runs a shard again whose worker died, before its images are run one by one."""
+LOSSES = 3
+"""Workers that a shard may lose before its images are run one by one, and then an image before it has failed."""
+TIMEOUTS = 2
+"""Time limits that a single image may exceed before it has failed; a shard that exceeds one is taken apart at once."""
+LOADS = 3
+"""How often a codec may fail to load, each time in another worker, until its images have failed."""
 
 _TICK_SECONDS = 1.0
+OBJECT_STORE_SHARE = 1 / 3  # that images in use may fill, and again images kept for the next setting
 
 
-class Pool(Protocol):
-    """Where jobs run: ``capacity`` of them may be under way at once."""
+@dataclass(frozen=True)
+class Group:
+    """Jobs that one crew does, ``n_jobs`` of them; they are made as they are needed."""
 
-    capacity: int
-
-    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
-        """Starts a job."""
-
-    def release(self, ref: ray.ObjectRef) -> None:
-        """Says that the job behind ``ref`` is over, done or lost."""
-
-    def close(self) -> None:
-        """Frees what the pool holds."""
+    jobs: Iterable[Job]
+    n_jobs: int
+    uses_gpu: bool = False
 
 
-class TaskPool:
-    """Plain Ray tasks: any free worker takes the next job."""
+class Listener(Protocol):
+    """Told what happens."""
 
-    def __init__(self, resources: Resources) -> None:
-        self.capacity = 2 * resources.cpus + 2  # each worker finds its next job waiting
-        self._task = ray.remote(run_job).options(num_cpus=1, max_retries=RETRIES)
+    def done(self, job: Any, done: Done) -> None:
+        """A job is done; a job that was taken apart is told of once, as a whole."""
 
-    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
-        """Starts a job."""
-        return self._task.remote(job.ready(), images)
+    def tick(self) -> None:
+        """About a second has passed."""
 
-    def release(self, ref: ray.ObjectRef) -> None:
-        """Nothing to do: Ray frees the worker."""
-
-    def close(self) -> None:
-        """Nothing to do."""
-
-
-class ActorPool:
-    """Ray actors that keep a model loaded, one for each GPU or, without any, for each core.
-
-    An actor has one job at a time: one that waited behind a job which kills the actor would count as tried too.
-    """
-
-    def __init__(self, resources: Resources, n_jobs: int) -> None:
-        self.capacity = max(1, min(resources.gpus or resources.cpus, n_jobs))
-        options = {"num_cpus": 1, "num_gpus": 1 if resources.gpus else 0, "max_restarts": -1}
-        actor: Any = ray.remote(Worker).options(**options, max_task_retries=RETRIES)
-        self._idle = [actor.remote() for _ in range(self.capacity)]
-        self._busy: dict[ray.ObjectRef, Any] = {}
-
-    def submit(self, job: Job, images: ray.ObjectRef | list[np.ndarray]) -> ray.ObjectRef:
-        """Starts a job on an idle actor."""
-        actor = self._idle.pop()
-        ref = actor.run.remote(job.ready(), images)
-        self._busy[ref] = actor
-        return ref
-
-    def release(self, ref: ray.ObjectRef) -> None:
-        """Makes the actor idle again; Ray restarts it if it died."""
-        self._idle.append(self._busy.pop(ref))
-
-    def close(self) -> None:
-        """Stops the actors, and frees their cores, GPUs and memory."""
-        for actor in [*self._idle, *self._busy.values()]:
-            ray.kill(actor)
-
-
-class ImageCache:
-    """Ranges of images in Ray's object store, loaded when first asked for; the oldest go when ``budget`` is full."""
-
-    def __init__(self, dataset: Images, budget_bytes: int) -> None:
-        self._dataset = dataset
-        self._budget_bytes = budget_bytes
-        self._kept: OrderedDict[tuple[int, int], tuple[ray.ObjectRef, int]] = OrderedDict()
-
-    def load(self, shard: Shard) -> list[np.ndarray]:
-        """The images of a shard, checked."""
-        images = [self._dataset.load(index) for index in range(shard.start, shard.stop)]
-        check_images(images)
-        return images
-
-    def get(self, shard: Shard) -> tuple[ray.ObjectRef, int]:
-        """The images of a shard in the object store, and their bytes."""
-        key = (shard.start, shard.stop)
-        if key not in self._kept:
-            images = self.load(shard)
-            n_bytes = sum(image.nbytes for image in images)
-            while self._kept and sum(size for _, size in self._kept.values()) + n_bytes > self._budget_bytes:
-                self._kept.popitem(last=False)
-            self._kept[key] = (ray.put(images), n_bytes)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+    def say(self, text: str) -> None:
+        """Something went wrong, and was dealt with."""
 
 
 @dataclass
 class _Split:
-    """A job whose worker died again and again, run image by image; ``parts`` are what has come back."""
+    """A job run image by image, since as a whole it lost its workers or its time."""
 
     job: Job
-    parts: dict[int, Any] = field(default_factory=dict)
+    n_images: int
+    parts: dict[int, Done] = field(default_factory=dict)
 
-    def merged(self) -> Any:
-        return self.job.merged([self.parts[index] for index in sorted(self.parts)])
+    def merged(self) -> Done:
+        parts = [self.parts[index] for index in sorted(self.parts)]
+        result = self.job.merged([part.result for part in parts])
+        return Done(result, sum(part.seconds for part in parts), parts[-1].host, max(part.tries for part in parts))
+
+
+@dataclass(eq=False)
+class _Entry:
+    """A job under way: what it has cost so far, and nodes that it had better not go to."""
+
+    job: Job
+    split: _Split | None = None
+    ready: Any = None  # future of the job with what it needs from disk
+    losses: int = 0
+    timeouts: int = 0
+    loads: int = 0
+    avoid: set[str] = field(default_factory=set)
+
+    @property
+    def tries(self) -> int:
+        return 1 + self.losses + self.timeouts + self.loads
+
+    @property
+    def n_images(self) -> int:
+        return len(self.job.shard.image_ids)
+
+    def __str__(self) -> str:
+        shard = self.job.shard
+        images = f"images {shard.start} to {shard.stop - 1}" if self.n_images > 1 else f"image {shard.image_ids[0]}"
+        return f"{shard.candidate.name}:{shard.candidate.setting} {images}".replace(": ", " ")
+
+
+@dataclass(frozen=True)
+class _Lane:
+    """Groups that run one after the other, beside cores that another lane takes."""
+
+    groups: Iterator[Group]
+    taken_cpus: int = 0
 
 
 class Fanout:
-    """Runs jobs on a pool; hands what each gave to ``done``, and calls ``tick`` at least every second or so."""
+    """Runs groups of jobs. ``images`` are those of the shards; ``listener`` is told what happens."""
+
+    def __init__(self, resources: Resources, images: Images, listener: Listener, limits: Limits | None = None) -> None:
+        self._resources, self._images, self._listener = resources, images, listener
+        self._limits = limits or Limits()
+        self._reader: Reader
+        self._disk: ThreadPoolExecutor
+
+    def run(self, groups: Iterable[Group]) -> None:
+        """Runs all jobs; returns when the last is done.
+
+        Groups run one after the other, each with workers of its own, so that one codec's model at a time is in memory;
+        those that use GPUs, where there are any, run beside the others.
+        """
+        lanes = self._lanes(groups)
+        budget_bytes = int(self._resources.object_store_bytes * OBJECT_STORE_SHARE)
+        self._reader = Reader(self._images, budget_bytes, self._limits.readers)
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="streams")
+        running: list[_Run | None] = [None] * len(lanes)
+        try:
+            while True:
+                for place, lane in enumerate(lanes):
+                    running[place] = running[place] or self._begin(lane)
+                live = [run for run in running if run]
+                if not live:
+                    return
+                self._turn(live)
+                running = [None if run is None or run.is_over() else run for run in running]
+        finally:
+            for run in running:
+                if run is not None:
+                    run.crew.close()
+            self._reader.close()
+            self._disk.shutdown(wait=False, cancel_futures=True)
+
+    def _lanes(self, groups: Iterable[Group]) -> list[_Lane]:
+        """Groups on GPUs and others side by side, if cores are left beside the GPUs; else one after the other."""
+        by_kind: dict[bool, list[Group]] = {True: [], False: []}
+        for group in groups:
+            by_kind[group.uses_gpu and self._resources.gpus > 0].append(group)
+        gpu_post = self._limits.post(self._resources.gpus, uses_gpu=True)
+        taken_cpus = room(gpu_post) * gpu_post.cpus if by_kind[True] else 0
+        if not taken_cpus or not by_kind[False] or not room(Post(), taken_cpus):
+            return [_Lane(iter(by_kind[False] + by_kind[True]))]
+        return [_Lane(iter(by_kind[True])), _Lane(iter(by_kind[False]), taken_cpus)]
+
+    def _begin(self, lane: _Lane) -> _Run | None:
+        group = next(lane.groups, None)
+        if group is None:
+            return None
+        post = self._limits.post(self._resources.gpus, uses_gpu=group.uses_gpu)
+        crew = Crew(post, group.n_jobs, lane.taken_cpus)
+        return _Run(group, crew, self._reader, self._disk, self._listener, self._limits)
+
+    def _turn(self, live: Sequence[_Run]) -> None:
+        refs: dict[ray.ObjectRef, _Run] = {}
+        for run in live:
+            run.assign()
+            refs |= dict.fromkeys(run.refs(), run)
+        if refs:
+            ray.wait(list(refs), timeout=_TICK_SECONDS if not any(run.is_reading() for run in live) else 0.01)
+            ready, _ = ray.wait(list(refs), num_returns=len(refs), timeout=0)
+            for ref in ready:
+                refs[ref].collect(ref)
+        else:
+            time.sleep(0.01)
+        for run in live:
+            run.check_time()
+        self._listener.tick()
+
+
+class _Run:
+    """One group of jobs, and the crew that does it."""
 
     def __init__(
         self,
-        pool: Pool,
-        cache: ImageCache,
-        budget_bytes: int,
-        done: Callable[[Any, Any], None],
-        tick: Callable[[], None],
+        group: Group,
+        crew: Crew,
+        reader: Reader,
+        disk: ThreadPoolExecutor,
+        listener: Listener,
+        limits: Limits,
     ) -> None:
-        self._pool = pool
-        self._cache = cache
-        self._budget_bytes = budget_bytes
-        self._done = done
-        self._tick = tick
-        self._waiting: deque[tuple[Job, _Split | None]] = deque()
-        self._running: dict[ray.ObjectRef, tuple[Job, _Split | None, int]] = {}
+        self.crew = crew
+        self._jobs, self._left = iter(group.jobs), group.n_jobs
+        self._reader, self._disk, self._listener, self._limits = reader, disk, listener, limits
+        self._waiting = deque[_Entry]()
+        self._held: _Entry | None = None  # taken from the jobs, but there was no room for its images
+        self._unloadable: dict[tuple[str, str], str] = {}
 
-    def run(self, jobs: Iterable[Job]) -> None:
-        """Runs all of ``jobs``; returns when the last is done."""
-        self._waiting.extend((job, None) for job in jobs)
-        while self._waiting or self._running:
-            self._submit()
-            ready, _ = ray.wait(list(self._running), timeout=_TICK_SECONDS)
-            for ref in ready:
-                self._collect(ref)
-            self._tick()
+    # ---- giving out -------------------------------------------------------------------------------------------
 
-    def _submit(self) -> None:
-        """Starts what there is room for, in workers and in the object store; one job always fits."""
-        while self._waiting and len(self._running) < self._pool.capacity:
-            job, split = self._waiting[0]
-            images, n_bytes = self._images(job)
-            if self._running and n_bytes + self._bytes_running() > self._budget_bytes:
+    def is_over(self) -> bool:
+        """Whether all is done; ends the crew then."""
+        if self._left:
+            return False
+        self.crew.close()
+        return True
+
+    def is_reading(self) -> bool:
+        """Whether a member could do more, had its images been read."""
+        return bool(self._waiting) and any(not member.jobs for member in self.crew.members if member.is_up)
+
+    def refs(self) -> list[ray.ObjectRef]:
+        """What to wait for: answers of members that start, and the job that each one is doing."""
+        members = self.crew.members
+        return [member.jobs[0][0] if member.is_up else member.knock for member in members if _awaited(member)]
+
+    def assign(self) -> None:
+        """Takes jobs in, as far ahead as there is room, and gives members those whose images have been read."""
+        self.crew.staff()
+        self._take_in()
+        depth = QUEUE if self._left > 2 * len(self.crew.members) else 1
+        for round_ in range(depth):
+            for member in [one for one in self.crew.members if one.is_up and len(one.jobs) == round_]:
+                entry = self._next_for(member)
+                if entry is not None:
+                    self._give(member, entry)
+
+    def _take_in(self) -> None:
+        ahead = QUEUE * (len(self.crew.members) + 1)
+        while len(self._waiting) < ahead:
+            if self._held is None:
+                job = next(self._jobs, None)
+                if job is None:
+                    return
+                self._held = _Entry(job)
+            if not self._prepare(self._held):
                 return
-            self._waiting.popleft()
-            self._running[self._pool.submit(job, images)] = (job, split, n_bytes)
+            self._waiting.append(self._held)
+            self._held = None
 
-    def _images(self, job: Job) -> tuple[ray.ObjectRef | list[np.ndarray], int]:
-        return self._cache.get(job.shard) if job.takes_images else ([], 0)
+    def _prepare(self, entry: _Entry) -> bool:
+        """Begins to read what a job needs; False where there is no room for its images."""
+        if entry.job.takes_images and not self._reader.hold(entry.job.shard):
+            return False
+        entry.ready = self._disk.submit(entry.job.ready)
+        return True
 
-    def _bytes_running(self) -> int:
-        ranges = {(job.shard.start, job.shard.stop): n_bytes for job, _, n_bytes in self._running.values()}
-        return sum(ranges.values())
+    def _next_for(self, member: Member) -> _Entry | None:
+        for strict in (True, False):
+            for entry in self._waiting:
+                if strict and member.node in entry.avoid:
+                    continue
+                if entry.ready is None and not self._prepare(entry):  # a part of a job that was taken apart
+                    continue
+                if entry.ready.done() and (not entry.job.takes_images or self._reader.is_ready(entry.job.shard)):
+                    self._waiting.remove(entry)
+                    return entry
+        return None
 
-    def _collect(self, ref: ray.ObjectRef) -> None:
-        job, split, _ = self._running.pop(ref)
-        self._pool.release(ref)
+    def _give(self, member: Member, entry: _Entry) -> None:
+        reason = self._unloadable.get(_codec(entry))
+        if reason is not None:
+            self._fail(entry, reason)
+            return
+        images: Any = self._reader.images(entry.job.shard) if entry.job.takes_images else []
+        self.crew.give(member, entry.ready.result(), images, entry)
+
+    # ---- taking back ------------------------------------------------------------------------------------------
+
+    def collect(self, ref: ray.ObjectRef) -> None:
+        """Takes in what is behind a reference that is ready."""
+        for member in list(self.crew.members):
+            if not member.is_up and member.knock == ref:
+                self.crew.answered(member)
+                return
+            if member.jobs and member.jobs[0][0] == ref:
+                self._collect(member, ref)
+                return
+
+    def _collect(self, member: Member, ref: ray.ObjectRef) -> None:
         try:
-            result = ray.get(ref)
+            done: Done = ray.get(ref)
         except RayTaskError:  # raised by our own code, not by a codec: a fault of the program
             raise
         except RayError as error:
-            if len(job.shard.image_ids) > 1:
-                whole = _Split(job)
-                self._waiting.extendleft((part, whole) for part in job.alone())
-                return
-            images = self._cache.load(job.shard) if job.takes_images else []
-            result = job.lost(images, _loss(error))
-        self._finish(job, split, result)
-
-    def _finish(self, job: Job, split: _Split | None, result: Any) -> None:
-        if split is None:
-            self._done(job, result)
+            self._lost(member, error)
             return
-        split.parts[job.shard.start] = result
-        if len(split.parts) == len(split.job.shard.image_ids):
-            self._done(split.job, split.merged())
+        entry = self.crew.finished(member)
+        if isinstance(done.result, NotLoaded):
+            self._not_loaded(member, entry, done.result.reason)
+            return
+        self._finish(entry, Done(done.result, done.seconds, done.host, entry.tries))
+
+    def check_time(self) -> None:
+        """Ends members whose job has taken longer than it may."""
+        limit_s = self._limits.time_limit_s
+        if limit_s is None:
+            return
+        now = time.monotonic()
+        for member in list(self.crew.members):
+            if member.jobs and member.is_up and now - member.began > limit_s and not _is_ready(member.jobs[0][0]):
+                entry, *others = self.crew.dismiss(member)
+                entry.timeouts += 1
+                self._listener.say(f"TIME LIMIT: {entry} took more than {limit_s:g} s on {member.host}")
+                self._again(others)
+                if entry.n_images > 1 or entry.timeouts < TIMEOUTS:
+                    self._retry(entry, apart=entry.n_images > 1)
+                else:
+                    self._fail(entry, f"took more than the time limit of {limit_s:g} s, {entry.timeouts} times")
+
+    def _lost(self, member: Member, error: RayError) -> None:
+        """A member died, or its node: the job that it was doing is tried again, those that waited are not to blame."""
+        entry, *others = self.crew.dismiss(member)
+        entry.losses += 1
+        self._again(others)
+        kind = "its process died" if isinstance(error, RayActorError) else describe(error)
+        self._listener.say(f"WORKER LOST on {member.host} at {entry}, loss {entry.losses} of {LOSSES}: {kind}")
+        if entry.losses < LOSSES:
+            self._retry(entry, apart=False)
+        elif entry.n_images > 1:
+            entry.losses = 0
+            self._retry(entry, apart=True)
+        else:
+            self._fail(entry, f"worker lost {LOSSES} times on this image (crash, kill or out of memory): {kind}")
+
+    def _not_loaded(self, member: Member, entry: _Entry, reason: str) -> None:
+        """A codec could not be made in a member: others try, and where there are others, it is not asked again."""
+        entry.loads += 1
+        entry.avoid.add(str(member.node))
+        self._listener.say(
+            f"NOT LOADED on {member.host}: {':'.join(_codec(entry))}, try {entry.loads} of {LOADS}: {reason}"
+        )
+        if any(other.is_up and other.node != member.node for other in self.crew.members):
+            self.crew.shrink()  # its node is no good for this codec
+        self._again(self.crew.dismiss(member))
+        if entry.loads < LOADS:
+            self._again([entry])
+        else:
+            self._unloadable[_codec(entry)] = reason
+            self._fail(entry, reason)
+
+    def _retry(self, entry: _Entry, *, apart: bool) -> None:
+        if not apart or entry.n_images == 1:
+            self._again([entry])
+            return
+        self._release(entry)
+        split = _Split(entry.job, entry.n_images)
+        self._waiting.extendleft(_Entry(part, split) for part in reversed(entry.job.alone()))
+
+    def _again(self, entries: Sequence[_Entry]) -> None:
+        self._waiting.extendleft(reversed(entries))
+
+    def _fail(self, entry: _Entry, reason: str) -> None:
+        images: list[Loaded] = []
+        if entry.job.takes_images:
+            images = ray.get(self._reader.images(entry.job.shard))
+        self._finish(entry, Done(entry.job.lost(images, reason), 0.0, "", entry.tries))
+
+    def _finish(self, entry: _Entry, done: Done) -> None:
+        self._release(entry)
+        if entry.split is None:
+            self._left -= 1
+            self._listener.done(entry.job, done)
+            return
+        split = entry.split
+        split.parts[entry.job.shard.start] = done
+        if len(split.parts) == split.n_images:
+            self._left -= 1
+            self._listener.done(split.job, split.merged())
+
+    def _release(self, entry: _Entry) -> None:
+        if entry.job.takes_images:
+            self._reader.release(entry.job.shard)
 
 
-def _loss(error: RayError) -> str:
-    """Why a worker was lost; Ray's own text for a dead actor is a page long."""
-    kind = "actor died" if isinstance(error, RayActorError) else describe(error)
-    return f"worker lost {RETRIES + 1} times on this image (crash, kill or out of memory): {kind}"
+def _awaited(member: Member) -> bool:
+    return bool(member.jobs) or not member.is_up
+
+
+def _is_ready(ref: ray.ObjectRef) -> bool:
+    return bool(ray.wait([ref], timeout=0)[0])
+
+
+def _codec(entry: _Entry) -> tuple[str, str]:
+    return entry.job.shard.candidate.name, entry.job.shard.candidate.setting

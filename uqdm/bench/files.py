@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+_NO_ROOM = "what was finished is kept: free some, or move the folder to a larger disk, and run again"
+_NO_RIGHT = "make it writable, or choose another folder, and run again; what was finished is kept"
+_REMEDIES = {
+    errno.ENOSPC: _NO_ROOM,
+    errno.EDQUOT: _NO_ROOM,
+    errno.EROFS: _NO_RIGHT,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+}
 _PREFIX = ".writing-"  # hidden: readers of Parquet folders pass over names that begin with a dot
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a name beside ``path`` to write to, and renames it to ``path`` if the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Yields a name beside ``path`` to write to, and renames it to ``path`` if the block ends without an error.
+
+    Raises OSError that names ``path`` and the remedy where the disk is full or the folder cannot be written.
+    """
     temporary = path.with_name(f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in _REMEDIES:
+            raise OSError(error.errno, f"{error.strerror}; {_REMEDIES[error.errno]}", str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a folder that is gone or read-only: there is nothing to remove
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

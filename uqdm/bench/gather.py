@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
-from uqdm.bench.shards import Images, Shard, ShardStore
+from uqdm.bench.shards import Images, Kept, Shard, ShardStore
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Context:
     store: ShardStore
     origin: Mapping[str, Any]
     shard_size: int
-    keep_streams: bool
+    kept: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True)
@@ -51,30 +51,45 @@ class Finding:
         return f"{self.codec}: {', '.join(parts)}" + (f" ({self.reason})" if self.reason else "")
 
 
-def finish_codec(
-    context: Context,
-    name: str,
-    candidates: Sequence[Candidate],
-    shards: Sequence[Shard],
-    known: Mapping[str, Counter[str] | None],
-) -> Finding:
+class Plan(Protocol):
+    """What is known of a codec's shards (see :mod:`uqdm.bench.plan`)."""
+
+    @property
+    def name(self) -> str:
+        """The codec."""
+
+    @property
+    def candidates(self) -> Sequence[Candidate]:
+        """Its settings, among them those that cannot run here."""
+
+    def shards(self, candidate: Candidate | None = None) -> Iterator[Shard]:
+        """Its shards, or those of one setting, in the order of settings and images."""
+
+    def counts(self, shard: Shard) -> Counter[str] | None:
+        """Images of a shard by status; None where it is still to be done."""
+
+    def totals(self) -> Counter[str]:
+        """Images of all shards by status."""
+
+
+def finish_codec(context: Context, plan: Plan) -> Finding:
     """Writes ``per_image/<name>.parquet`` from the shards, then ``manifests/<name>.json``."""
     run_dir = context.store.run_dir
-    skipped = [candidate for candidate in candidates if candidate.missing is not None]
-    counts = sum((known[shard.key] or Counter() for shard in shards), Counter[str]())
+    skipped = [candidate for candidate in plan.candidates if candidate.missing is not None]
     schema = with_provenance(rows_schema(), context.origin)
     reason = skipped[0].missing if skipped else None
     with (
-        replacing(run_dir / "per_image" / f"{name}.parquet") as path,
+        replacing(run_dir / "per_image" / f"{plan.name}.parquet") as path,
         pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
-        for rows in context.store.read_all(shards):
+        for rows in context.store.read_all(plan.shards()):
             writer.write_table(with_columns(rows, schema).replace_schema_metadata(schema.metadata))
             reason = reason or _first_error(rows)
         if skipped:
             writer.write_table(_skipped_rows(context, skipped, schema))
-    finding = Finding(name, counts["ok"], counts["failed"], len(skipped), reason)
-    _write_json(run_dir / "manifests" / f"{name}.json", _manifest(context, finding, candidates, shards, known))
+    counts = plan.totals()
+    finding = Finding(plan.name, counts["ok"], counts["failed"], len(skipped), reason)
+    _write_json(run_dir / "manifests" / f"{plan.name}.json", _manifest(context, finding, plan))
     return finding
 
 
@@ -91,13 +106,7 @@ def _skipped_rows(context: Context, skipped: Sequence[Candidate], schema: pa.Sch
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _manifest(
-    context: Context,
-    finding: Finding,
-    candidates: Sequence[Candidate],
-    shards: Sequence[Shard],
-    known: Mapping[str, Counter[str] | None],
-) -> dict[str, Any]:
+def _manifest(context: Context, finding: Finding, plan: Plan) -> dict[str, Any]:
     return {
         **asdict(finding),
         **_run_facts(context),
@@ -108,12 +117,11 @@ def _manifest(
                 "codec_version": candidate.version,
                 "skipped": candidate.missing,
                 "shards": [
-                    {"key": shard.key, "start": shard.start, "stop": shard.stop, **(known[shard.key] or {})}
-                    for shard in shards
-                    if shard.candidate is candidate
+                    {"key": shard.key, "start": shard.start, "stop": shard.stop, **(plan.counts(shard) or {})}
+                    for shard in plan.shards(candidate)
                 ],
             }
-            for candidate in candidates
+            for candidate in plan.candidates
         ],
     }
 
@@ -129,7 +137,8 @@ def _run_facts(context: Context) -> dict[str, Any]:
         },
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
-        "keep_streams": context.keep_streams,
+        "keep_streams": context.kept.streams,
+        "keep_reconstructions": context.kept.reconstructions,
         "provenance": dict(context.origin),
         "origin": _origin(dataset),
     }
@@ -141,12 +150,16 @@ def _origin(dataset: Images) -> dict[str, str] | None:
     return None if origin is None else asdict(origin)
 
 
-def finish_run(context: Context, findings: Sequence[Finding], seconds: Mapping[str, float]) -> None:
-    """Writes ``evaluation.json``: what this evaluation found, codec by codec, and the wall seconds of its phases."""
+def finish_run(
+    context: Context,
+    findings: Sequence[Finding],
+    seconds: Mapping[str, float],
+    slowest_shards: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Writes ``evaluation.json``: what this evaluation found, codec by codec, its phases' wall seconds, slow shards."""
     codecs = {finding.codec: asdict(finding) for finding in findings}
-    _write_json(
-        context.store.run_dir / "evaluation.json", {"codecs": codecs, "seconds": dict(seconds), **_run_facts(context)}
-    )
+    times = {"seconds": dict(seconds), "slowest_shards": list(slowest_shards)}
+    _write_json(context.store.run_dir / "evaluation.json", {"codecs": codecs, **times, **_run_facts(context)})
 
 
 def prune_others(run_dir: Path, keep: Sequence[str]) -> None:

@@ -96,7 +96,7 @@ def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, Ro
         if len(batch) == 1:
             return [error]
         return [_encode(codec, [image])[0] for image in batch]  # finds the image that is at fault
-    shared = {"encode_ms": share_ms, "batch_size": len(batch), "device": codec.device}
+    shared = {"encode_ms": share_ms, "batch_size": codec.batch_size, "device": codec.device}
     return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
 
 

@@ -1,25 +1,59 @@
-"""Progress of an evaluation: a live bar on a terminal, a plain line every few seconds elsewhere, and a log file."""
+"""Progress of an evaluation or a scoring: of the whole, and of each codec.
+
+It goes to a terminal (a live table), to a log file (plain lines) and to ``status.json`` in the run's folder, which
+:mod:`uqdm.bench.status` reads, from anywhere, while the run is under way or after it died.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import datetime
+import json
+import os
+import signal
+import socket
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from uqdm.bench.files import write_bytes
+from uqdm.bench.lock import check_writable
+from uqdm.bench.timing import ShardTiming, Slowest
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
+    from uqdm.bench.display import Display
 
 LINE_SECONDS = 4.0
-"""Least time between two progress lines."""
+"""Least time between two progress lines. In long runs they come more rarely."""
+
+PARTS_SECONDS = 60.0
+"""Least time between two looks at every codec under way."""
+
+STATUS_SECONDS = 2.0
+"""Least time between two writings of the status file, but for changes of state."""
+
+SLOW_RUN_SECONDS = 60.0
+"""From this on a run tells its slowest shards."""
+
+STATUS_FORMAT = 1
+RUNNING, FINISHED, STOPPED = "running", "finished", "stopped"
+
+_MESSAGES = 20
+_REASON_LENGTH = 500
 
 
 @dataclass
-class _Part:
-    """Measurements of one codec: in all, done (of which found done), failed, and since when it is under way."""
+class Part:
+    """Measurements of one codec: in all, done (of which found done), failed; and when work on it began and ended.
+
+    ``base`` is what was done already when its clock began.
+    """
 
     title: str
     total: int
@@ -27,113 +61,356 @@ class _Part:
     found: int
     failed: int = 0
     started: float | None = None
+    ended: float | None = None
+    base: int = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether work on it has begun and is not over."""
+        return self.started is not None and self.ended is None
+
+    def begin(self, moment: float) -> None:
+        """Starts its clock; only the first time counts."""
+        if self.started is None:
+            self.started, self.base = moment, self.done
+
+    def seconds(self, now: float) -> float:
+        """How long work on it has taken."""
+        return 0.0 if self.started is None else (now if self.ended is None else self.ended) - self.started
+
+    def rate(self, now: float) -> float | None:
+        """Measurements a second; None while unknown."""
+        seconds = self.seconds(now)
+        return (self.done - self.base) / seconds if seconds > 0 and self.done > self.base else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Time to its end at its own rate; None while unknown."""
+        if self.done >= self.total:
+            return 0.0
+        rate = self.rate(now)
+        return None if rate is None else (self.total - self.done) / rate
 
     def line(self, now: float) -> str:
-        seconds = now - self.started if self.started is not None else 0.0
-        rate = (self.done - self.found) / seconds if seconds > 0 else 0.0
-        left = _duration((self.total - self.done) / rate) if rate > 0 else "? s"
-        failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.title}, {self.done:,}/{self.total:,} images x settings{failed}, {rate:,.1f}/s, {left} left"
+        """Where it stands, in one line."""
+        return f"{self.title} {self.counts()}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
+
+    def counts(self) -> str:
+        """Done of how many, and failed."""
+        return counts_text(self.done, self.total, self.failed)
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """As it stands in the status file."""
+        counts = {"title": self.title, "total": self.total, "done": self.done, "found": self.found}
+        return {**counts, "failed": self.failed, **_speed(self.rate(now), self.seconds_left(now))}
 
 
 class Progress:
     """Counts measurements (image x setting), codec by codec, and shows them; ``log`` gets the plain lines too.
 
-    Time left is told for the codec under way: the next may be a hundred times as slow.
+    Any number of codecs may be under way at once. Nothing is written to ``status_path`` before :meth:`plan`: until
+    then the run's folder may be another process's.
     """
 
-    def __init__(self, stream: TextIO | None = None, log: TextIO | None = None, bar: Bar | None = None) -> None:
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        log: TextIO | None = None,
+        display: Display | None = None,
+        status_path: Path | None = None,
+    ) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._log = log
-        self._bar = bar
-        self._task = bar.add_task("", total=None, visible=False) if bar is not None else None
-        self._title = ""
-        self._parts: dict[str, _Part] = {}
-        self._current: str | None = None
-        self._shown = time.monotonic()
+        self._display = display
+        self._status_path = status_path
+        self._messages: deque[str] = deque(maxlen=_MESSAGES)
+        self.plan("")
 
     def plan(self, title: str) -> None:
-        """Begins an evaluation of that title."""
-        self._title, self._parts, self._current = title, {}, None
-        self._shown = time.monotonic()
+        """Begins an evaluation of that title; the log begins anew, now that the folder is ours."""
+        self.title = title
+        self._parts: dict[str, Part] = {}
+        self.slowest = Slowest()
+        self._planned = self._shown = self._shown_parts = time.monotonic()
+        self._stated = -STATUS_SECONDS
+        self._started = _now()
+        if title:
+            if self._log is not None:
+                self._log.seek(0)
+                self._log.truncate()
+            self._state(RUNNING)
 
     def add(self, name: str, title: str, total: int, stored: int) -> None:
         """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
-        self._parts[name] = _Part(title, total, stored, stored)
+        self._parts[name] = Part(title, total, stored, stored)
+
+    def found(self, name: str, count: int) -> None:
+        """Says that ``count`` more measurements of codec ``name`` were found done, which tells nothing of its speed."""
+        part = self._parts[name]
+        part.done, part.found, part.base = part.done + count, part.found + count, part.base + count
+        self.tick()
 
     def begin(self, name: str) -> None:
-        """Says that the codec ``name`` is under way now."""
-        if name != self._current:
-            self._current = name
-            self._parts[name].started = self._parts[name].started or time.monotonic()
+        """Says that work on codec ``name`` starts now; without, it starts with its first shard."""
+        self._parts[name].begin(time.monotonic())
+
+    def shard(self, timing: ShardTiming) -> None:
+        """Takes note of how long a finished shard took, before :meth:`advance` counts it."""
+        self.slowest.add(timing)
+        if timing.codec in self._parts:
+            self._parts[timing.codec].begin(time.monotonic() - timing.seconds)
 
     def advance(self, name: str, count: int, failed: int = 0) -> None:
         """Says that ``count`` measurements of codec ``name`` are done, of which ``failed`` failed."""
-        self.begin(name)
-        self._parts[name].done += count
-        self._parts[name].failed += failed
+        part, now = self._parts[name], time.monotonic()
+        part.done += count
+        part.failed += failed
+        part.begin(now)  # if it had not: this one tells when, the next ones how fast
+        if part.done >= part.total and part.ended is None:
+            part.ended = now
+            self._tell_end(part)
         self.tick()
+
+    def _tell_end(self, part: Part) -> None:
+        if part.seconds(part.ended or 0.0) >= LINE_SECONDS:
+            speed = rate_text(part.rate(part.ended or 0.0))
+            took = duration(part.seconds(part.ended or 0.0))
+            self._print(f"{self.title}: {part.title} {part.counts()}, {speed}, took {took}", shown=True)
 
     def tick(self) -> None:
         """Shows where things stand, if it is time to."""
-        if self._bar is not None and self._task is not None:
-            done, total = self._sums()
-            self._bar.update(self._task, description=self.line(), completed=done, total=total, visible=True)
-        if time.monotonic() - self._shown >= LINE_SECONDS:
-            self._shown = time.monotonic()
-            self._print(self.line(), to_stream=self._bar is None)
+        now = time.monotonic()
+        if now - self._shown >= min(max(LINE_SECONDS, (now - self._planned) / 50), PARTS_SECONDS):
+            self._shown = now
+            self._print(self.line(), shown=True)
+            if now - self._shown_parts >= PARTS_SECONDS:
+                self._shown_parts = now
+                self._show_parts(now)
+        if now - self._stated >= STATUS_SECONDS:
+            self._state(RUNNING)
+
+    def _show_parts(self, now: float) -> None:
+        under_way = [part for part in self.parts() if part.under_way]
+        for part in under_way if len(under_way) > 1 else ():  # of a single one the line of the whole has told
+            self._print(f"  {part.line(now)}", shown=True)
 
     def line(self) -> str:
-        """Where things stand, in one line."""
-        done, total = self._sums()
-        part = f"{self._parts[self._current].line(time.monotonic())}; " if self._current is not None else ""
-        return f"{self._title}: {part}{done:,}/{total:,} in all"
+        """Where things stand, in one line: the whole, and what is under way."""
+        now = time.monotonic()
+        whole = f"{self.title}: {self.whole().line(now)}"
+        under_way = [part for part in self.parts() if part.under_way]
+        if not under_way:
+            return whole
+        more = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
+        return f"{whole}; now {under_way[0].line(now) if len(self._parts) > 1 else under_way[0].title}{more}"
 
-    def _sums(self) -> tuple[int, int]:
-        parts = self._parts.values()
-        return sum(part.done for part in parts), sum(part.total for part in parts)
+    def parts(self) -> list[Part]:
+        """The codecs in the order in which they were announced."""
+        return list(self._parts.values())
+
+    def whole(self) -> Whole:
+        """All codecs together."""
+        return Whole(self.parts(), self._planned)
 
     def say(self, text: str) -> None:
         """Prints a line of its own."""
-        self._print(text, to_stream=True)
+        self._messages.append(text)
+        self._print(text, shown=False)
 
-    def _print(self, text: str, *, to_stream: bool) -> None:
+    def say_slowest(self, count: int = 5) -> None:
+        """Prints the slowest shards of a run that took its time."""
+        lines = self.slowest.lines(count)
+        if lines and time.monotonic() - self._planned >= SLOW_RUN_SECONDS:
+            self.say(f"{self.title}: the slowest shards:")
+            for line in lines:
+                self.say(f"  {line}")
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Writes down that the run is over: finished, or stopped by ``error``."""
+        if self.title:
+            self._state(FINISHED if error is None else STOPPED, None if error is None else _reason(error))
+
+    def _print(self, text: str, *, shown: bool) -> None:
+        """Writes a line; ``shown`` says that a live display shows the same."""
         if self._log is not None:
             print(text, file=self._log, flush=True)
-        if to_stream and self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False)
-        elif to_stream:
+        if self._display is not None:
+            if not shown:
+                self._display.print(text)
+            return
+        with contextlib.suppress(BrokenPipeError):  # who looked on has gone: no reason to stop
             print(text, file=self._stream, flush=True)
 
+    def _state(self, state: str, reason: str | None = None) -> None:
+        self._stated = time.monotonic()
+        if self._status_path is None:
+            return
+        with contextlib.suppress(OSError):  # a full disk: the run's own files will tell, or they still fit
+            write_bytes(self._status_path, (json.dumps(self._content(state, reason), indent=1) + "\n").encode())
 
-def _duration(seconds: float) -> str:
+    def _content(self, state: str, reason: str | None) -> dict[str, Any]:
+        now, whole = time.monotonic(), self.whole()
+        return {
+            "format": STATUS_FORMAT,
+            "what": self.title,
+            "state": state,
+            "reason": reason,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": self._started,
+            "updated": _now(),
+            "total": whole.total,
+            "done": whole.done,
+            "found": whole.found,
+            "failed": whole.failed,
+            **_speed(whole.rate(now), whole.seconds_left(now)),
+            "codecs": {name: part.to_json(now) for name, part in self._parts.items()},
+            "slowest_shards": self.slowest.to_json(),
+            "messages": list(self._messages),
+        }
+
+
+class Whole:
+    """All codecs of a run together."""
+
+    def __init__(self, parts: list[Part], planned: float) -> None:
+        self._parts = parts
+        self.total, self.done = sum(part.total for part in parts), sum(part.done for part in parts)
+        self.found, self.failed = sum(part.found for part in parts), sum(part.failed for part in parts)
+        self._started = min((part.started for part in parts if part.started is not None), default=planned)
+        self._base = sum(part.base if part.started is not None else part.done for part in parts)
+
+    def rate(self, now: float) -> float | None:
+        """Measurements a second since the first began; None while unknown."""
+        seconds = now - self._started
+        return (self.done - self._base) / seconds if seconds > 0 and self.done > self._base else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Time until the last codec ends; None as long as one of them has no rate: it may be the slowest by far."""
+        left = [part.seconds_left(now) for part in self._parts]
+        return None if None in left else max((seconds for seconds in left if seconds is not None), default=0.0)
+
+    def line(self, now: float) -> str:
+        """Where things stand, in one line."""
+        counts = counts_text(self.done, self.total, self.failed, " images x settings")
+        return f"{counts}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
+
+
+def counts_text(done: int, total: int, failed: int, unit: str = "") -> str:
+    """Done of how many, and failed.
+
+    >>> counts_text(1250, 4000, 3)
+    '1,250/4,000, 3 failed'
+    """
+    return f"{done:,}/{total:,}{unit}" + (f", {failed:,} failed" if failed else "")
+
+
+def rate_text(rate: float | None) -> str:
+    """Measurements a second.
+
+    >>> rate_text(0.042), rate_text(1234.5), rate_text(None)
+    ('0.042/s', '1,234.5/s', '?/s')
+    """
+    return "?/s" if rate is None else f"{rate:,.1f}/s" if rate >= 1 else f"{rate:.2g}/s"
+
+
+def left_text(seconds: float | None) -> str:
+    """Time left.
+
+    >>> left_text(30), left_text(None)
+    ('30 s left', '? left')
+    """
+    return "? left" if seconds is None else f"{duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
     """A duration as a person says it.
 
-    >>> _duration(42), _duration(3700)
-    ('42 s', '1 h 02 min')
+    >>> duration(42), duration(3700), duration(200_000)
+    ('42 s', '1 h 02 min', '2 d 7 h')
     """
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def _speed(rate: float | None, seconds_left: float | None) -> dict[str, float | None]:
+    return {
+        "rate_per_s": None if rate is None else round(rate, 4),
+        "seconds_left": None if seconds_left is None else round(seconds_left, 1),
+    }
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted (Ctrl-C)"
+    if isinstance(error, SystemExit):  # by our own handler or by Ray's, which sets another
+        return str(error.args[0]) if error.args and isinstance(error.args[0], str) else "ended by SIGTERM"
+    text = " ".join(str(error).split())
+    return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:_REASON_LENGTH]
+
+
+def _now() -> str:
+    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
 
 
 @contextlib.contextmanager
-def show_progress(log_path: Path | None = None) -> Iterator[Progress]:
-    """A :class:`Progress` on stderr: live if that is a terminal, lines if not; ``log_path`` is written anew."""
+def show_progress(log_path: Path | None = None, status_path: Path | None = None) -> Iterator[Progress]:
+    """A :class:`Progress` on stderr: live if that is a terminal, lines if not.
+
+    ``log_path`` is written anew once work begins. ``status_path`` is told how the block ends: by an exception, or by a
+    signal that asks the process to end, the run has stopped.
+    """
     with contextlib.ExitStack() as stack:
         log = None
         if log_path is not None:
-            log_path.parent.mkdir(parents=True, exist_ok=True)
-            log = stack.enter_context(log_path.open("w", encoding="utf-8"))
-        bar = stack.enter_context(_bar()) if sys.stderr.isatty() else None
-        yield Progress(log=log, bar=bar)
+            check_writable(log_path.parent)
+            log = stack.enter_context(log_path.open("a", encoding="utf-8"))
+        display = stack.enter_context(_display()) if sys.stderr.isatty() else None
+        progress = Progress(log=log, display=display, status_path=status_path)
+        if display is not None:
+            display.show(progress)
+        stack.enter_context(_signals_as_exceptions())
+        try:
+            yield progress
+        except BaseException as error:
+            progress.end(error)
+            raise
+        progress.end()
 
 
-def _bar() -> Bar:
-    from rich.console import Console
-    from rich.progress import BarColumn, SpinnerColumn, TextColumn
-    from rich.progress import Progress as Bar
+def _display() -> Display:
+    from uqdm.bench.display import Display
 
-    columns = (SpinnerColumn(), BarColumn(bar_width=20), TextColumn("{task.description}", markup=False))
-    return Bar(*columns, console=Console(stderr=True), transient=True)
+    return Display()
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the process by an exception, so that what is under way is closed; Ray does the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, _exit)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise _Ended(number)
+
+
+class _Ended(SystemExit):
+    """A signal that asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.code = 128 + number

@@ -43,10 +43,20 @@ def ray_session(cpus: int | None = None) -> Iterator[Resources]:
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
             stack.callback(ray.shutdown)
             _start(cpus, stack)
-        total, nodes = ray.cluster_resources(), [node for node in ray.nodes() if node["Alive"]]
-        here = next((node for node in nodes if node["NodeID"] == ray.get_runtime_context().get_node_id()), nodes[0])
-        store = here["Resources"].get("object_store_memory", 2**30)
-        yield Resources(int(total.get("CPU", 1)), int(total.get("GPU", 0)), int(store), len(nodes))
+        total = ray.cluster_resources()
+        yield Resources(
+            int(total.get("CPU", 1)),
+            int(total.get("GPU", 0)),
+            _own_object_store_bytes(),
+            sum(node["Alive"] for node in ray.nodes()),
+        )
+
+
+def _own_object_store_bytes() -> int:
+    """Of this process' node: what it puts there for others lies there first."""
+    own = ray.get_runtime_context().get_node_id()
+    found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == own]
+    return int(max(found, default=0)) or 2**30
 
 
 def _start(cpus: int | None, stack: contextlib.ExitStack) -> None:

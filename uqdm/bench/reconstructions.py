@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +18,9 @@ from PIL import Image
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.schema import RECONSTRUCTIONS
-from uqdm.bench.shards import Shard
+
+if TYPE_CHECKING:
+    from uqdm.bench.shards import Shard
 
 _UNPACKED = ["png"]  # a PNG is compressed already, and no two are equal
 

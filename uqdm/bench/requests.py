@@ -27,6 +27,7 @@ class Candidate:
     version: str | None = None
     suffix: str = ".bin"
     holds_model: bool = False
+    uses_gpu: bool = False
     ideal: bool = False
     missing: str | None = None
 
@@ -123,6 +124,14 @@ def _candidate(codec: Any, parameters: Mapping[str, Any]) -> Candidate:
     except CodecUnavailableError as error:
         setting = format_request(Request(codec.name, parameters)).partition(":")[2]
         return Candidate(codec.name, dict(parameters), setting, missing=str(error))
-    reason = f"codec {codec.name!r} cannot run here: {lack}" if lack else None
-    traits = made.suffix, codec.holds_model, codec.ideal
-    return Candidate(codec.name, dict(made.values), made.setting, version, *traits, reason)
+    return Candidate(
+        codec.name,
+        dict(made.values),
+        made.setting,
+        version,
+        suffix=made.suffix,
+        holds_model=codec.holds_model,
+        uses_gpu=codec.uses_gpu,
+        ideal=codec.ideal,
+        missing=f"codec {codec.name!r} cannot run here: {lack}" if lack else None,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +42,11 @@ def scores_path(run_dir: Path) -> Path:
     return run_dir / "scores.json"
 
 
+def status_path(run_dir: Path) -> Path:
+    """Where a run writes how far it is while it is under way (see :mod:`uqdm.bench.status`)."""
+    return run_dir / "status.json"
+
+
 def plots_dir(run_dir: Path) -> Path:
     """The folder of the plots."""
     return run_dir / "plots"
@@ -69,14 +74,18 @@ def rows_files(run_dir: Path) -> list[Path]:
 
 def read_rows(run_dir: Path, columns: list[str]) -> pd.DataFrame:
     """Some columns of the rows of a run as a data frame; ``pandas.isna`` tells what is null."""
-    tables = []
-    for path in rows_files(run_dir):
-        lacking = [name for name in columns if name not in _schema(path).names]
-        if lacking:
-            raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and evaluate again")
-        tables.append(pq.ParquetFile(path).read(columns).select(columns).replace_schema_metadata())
+    files = [rows_with(path, columns) for path in rows_files(run_dir)]
+    tables = [file.read(columns).select(columns).replace_schema_metadata() for file in files]
     frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
     return frame
+
+
+def rows_with(path: Path, columns: Sequence[str]) -> pq.ParquetFile:
+    """A file of rows, opened; raises :class:`ResultsError` where it lacks one of these columns."""
+    lacking = [name for name in columns if name not in _schema(path).names]
+    if lacking:
+        raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and evaluate again")
+    return pq.ParquetFile(path)
 
 
 def rows_provenance(run_dir: Path) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 4
+ROW_FORMAT = 5
 """Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
 
 MACS_CONVENTION = (
@@ -82,7 +82,7 @@ ROWS = pa.schema(
         _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
         _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
         _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
-        _field("batch_size", pa.int32(), "images encoded together with this one, itself included"),
+        _field("batch_size", pa.int32(), "images that the codec is handed at once; fewer where there are no more"),
         _field("device", pa.string(), "where encoder and decoder ran: 'cpu', or 'cuda:' with the name of the GPU"),
         _field("threads", pa.int32(), "threads that the worker allowed torch or OpenMP"),
         _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
@@ -214,7 +214,7 @@ SUMMARY = pa.schema(
         _field("unscored", pa.string(), "which metrics are null, and why: 'fid: ...; lpips: ...'; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
-        _field("batch_size", pa.float64(), "mean over images of how many were encoded together"),
+        _field("batch_size", pa.float64(), "mean over images of how many the codec is handed at once"),
         _field("device", pa.string(), "where encoder and decoder ran; several joined by '; '"),
         _field("threads", pa.float64(), "mean over images of the threads that the worker allowed"),
         _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),

@@ -10,17 +10,18 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.files import write_bytes
+from uqdm.bench.reconstructions import has_reconstructions, reconstructions_path
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED, STREAMS
 
@@ -54,15 +55,17 @@ class Images(Protocol):
 class Shard:
     """A range of images, from ``start``, that one codec at one setting is measured on.
 
-    ``keep_streams`` says whether the coded files stay once they are scored; it changes no row.
+    ``keep_streams`` says whether the coded files stay once they are scored, ``keep_reconstructions`` whether decoded
+    pictures are kept too; neither changes a row.
     """
 
     dataset: str
     fingerprint: str
     start: int
-    image_ids: tuple[str, ...]
+    image_ids: Sequence[str]
     candidate: Candidate
     keep_streams: bool
+    keep_reconstructions: bool = False
 
     @property
     def stop(self) -> int:
@@ -81,29 +84,58 @@ class Shard:
         went_in = {
             "row_format": ROW_FORMAT,
             "columns": ROWS.names,
-            "dataset": [self.dataset, self.fingerprint, self.start, self.image_ids],
+            "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [candidate.name, candidate.version, candidate.setting, dict(candidate.parameters)],
         }
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def split(dataset: Images, candidate: Candidate, shard_size: int, *, keep_streams: bool) -> list[Shard]:
+class Ids(Sequence[str]):
+    """Names of a range of images, looked up in those of their data set; what is sent to a worker are the names."""
+
+    def __init__(self, ids: Sequence[str], start: int, stop: int) -> None:
+        self._ids, self._range = ids, range(start, min(stop, len(ids)))
+
+    def __len__(self) -> int:
+        return len(self._range)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
+    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
+        if isinstance(index, slice):
+            return tuple(self._ids[number] for number in self._range[index])
+        return self._ids[self._range[index]]
+
+    def __reduce__(self) -> tuple[type[tuple[str, ...]], tuple[list[str]]]:
+        return tuple, (list(self),)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of a shard beside its rows (see :class:`Shard`)."""
+
+    streams: bool = True
+    reconstructions: bool = False
+
+
+def shard_at(dataset: Images, candidate: Candidate, start: int, shard_size: int, kept: Kept) -> Shard:
+    """The shard of a codec at one setting that begins at image ``start``."""
+    ids = Ids(dataset.ids, start, start + shard_size)
+    return Shard(dataset.name, dataset.fingerprint, start, ids, candidate, kept.streams, kept.reconstructions)
+
+
+def split(dataset: Images, candidate: Candidate, shard_size: int, kept: Kept) -> Iterator[Shard]:
     """The shards of a codec at one setting, in the order of the images."""
-    return [
-        Shard(
-            dataset.name,
-            dataset.fingerprint,
-            start,
-            tuple(dataset.ids[start : start + shard_size]),
-            candidate,
-            keep_streams,
-        )
-        for start in range(0, len(dataset), shard_size)
-    ]
+    for start in range(0, len(dataset), shard_size):
+        yield shard_at(dataset, candidate, start, shard_size, kept)
 
 
 class ShardStore:
-    """The shards below a run's folder: ``shards/<codec>/<key>.parquet`` and ``streams/<codec>/<key>.parquet``."""
+    """The shards below a run's folder: ``shards/<codec>/<key>.parquet``, and likewise ``streams`` and, where they are
+    kept, ``reconstructions``.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
@@ -116,15 +148,23 @@ class ShardStore:
         """Where a shard's coded files are kept."""
         return self.run_dir / "streams" / shard.candidate.name / f"{shard.key}.parquet"
 
-    def write(self, shard: Shard, rows: bytes, streams: bytes) -> None:
+    def reconstructions_path(self, shard: Shard) -> Path:
+        """Where a shard's pictures are kept, if they are."""
+        return reconstructions_path(self.run_dir, shard.candidate.name, shard.key)
+
+    def write(self, shard: Shard, rows: bytes, streams: bytes, reconstructions: bytes | None = None) -> None:
         """Stores a finished shard; the rows last, since they are what says that it is finished."""
         write_bytes(self.streams_path(shard), streams)
+        if reconstructions is not None:
+            write_bytes(self.reconstructions_path(shard), reconstructions)
         write_bytes(self.rows_path(shard), rows)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
         """Images of a stored shard by status; None unless all of it is there and reads as it should."""
         try:
             if shard.keep_streams and not self.has_streams(shard):
+                return None
+            if shard.keep_reconstructions and not has_reconstructions(self.reconstructions_path(shard)):
                 return None
             table = self.read(shard)
         except (OSError, pa.ArrowException):
@@ -156,7 +196,7 @@ class ShardStore:
             raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
         return table
 
-    def read_all(self, shards: Sequence[Shard]) -> Iterator[pa.Table]:
+    def read_all(self, shards: Iterable[Shard]) -> Iterator[pa.Table]:
         """The rows of stored shards, one after the other."""
         return (self.read(shard) for shard in shards)
 

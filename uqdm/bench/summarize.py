@@ -8,7 +8,9 @@ over all images, metrics of sets come from the scoring as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,19 @@ import pyarrow.parquet as pq
 
 from uqdm.bench import bootstrap
 from uqdm.bench.files import replacing
+from uqdm.bench.lots import image_indices, lots
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
 from uqdm.bench.provenance import provenance, with_provenance
 from uqdm.bench.rates import image_rates, is_ideal, with_rates
-from uqdm.bench.results import ResultsError, read_rows, read_scores, rows_provenance, score_remedy, summary_path
+from uqdm.bench.results import (
+    ResultsError,
+    read_scores,
+    rows_files,
+    rows_provenance,
+    rows_with,
+    score_remedy,
+    summary_path,
+)
 from uqdm.bench.schema import (
     MACS_CONVENTION,
     NOT_SCORED,
@@ -65,6 +76,8 @@ _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "de
 _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
+_LOOKED_AT = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
+_MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
 _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
@@ -73,9 +86,12 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
 
     Raises :class:`~uqdm.bench.results.ResultsError` where rows are missing or do not belong together.
     """
-    rows = read_rows(run_dir, [*_COLUMNS, *(metric.name for metric in all_metrics())])
-    scores = {} if (rows.unscored == NOT_SCORED).any() else read_scores(run_dir)  # what the rows lack is told first
-    summary = summarize_rows(rows, scores.get("sets", ()), run_dir)
+    columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
+    for path in rows_files(run_dir):
+        rows_with(path, columns)  # raises where one is lacking
+    found = lots(run_dir)
+    images = _look([partial(lot.read, _LOOKED_AT) for lot in found], run_dir)
+    summary = _summarize([partial(lot.read, columns) for lot in found], images, read_scores(run_dir).get("sets", ()))
     origin = {**provenance(), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
@@ -94,29 +110,98 @@ def summarize_rows(
     ``sets`` are the metrics of sets, as a scoring keeps them; ``run_dir`` is for messages. Raises
     :class:`~uqdm.bench.results.ResultsError` where rows do not belong together, or were not scored.
     """
-    if rows.empty:
+    parts = [] if rows.empty else [lambda: rows]
+    return _summarize(parts, _look(parts, run_dir), sets)
+
+
+Part = Callable[[], pd.DataFrame]
+"""Reads the rows of some settings, all that these have."""
+
+
+def _look(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Index]:
+    """Checks that rows belong together and are scored; returns the indices of the images of each data set."""
+    contents: dict[str, dict[str, dict[str, None]]] = {}
+    images: dict[str, np.ndarray] = {}
+    unscored: Counter[str] = Counter()
+    versions: ResultsError | None = None
+    for part in parts:
+        rows = part()
+        for (dataset, fingerprint), codecs in rows.groupby(["dataset", "fingerprint"])["codec"]:
+            codecs_of = contents.setdefault(str(dataset), {}).setdefault(str(fingerprint), {})
+            codecs_of.update(dict.fromkeys(codecs.unique()))
+        versions = versions or _different_versions(rows)
+        for dataset, data in rows.groupby("dataset"):
+            images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
+        unscored.update(rows.codec[(rows.status == STATUS_OK) & (rows.unscored == NOT_SCORED)])
+    if not contents:
         raise ResultsError("the files of the rows are empty; evaluate a codec first")
-    _check_fingerprints(rows)
-    _check_versions(rows)
-    _check_pictures(rows[rows.status == STATUS_OK], run_dir)
-    summary = pd.concat([_summarize_dataset(data, sets) for _, data in rows.groupby("dataset")])
+    _check_fingerprints(contents)
+    if versions is not None:
+        raise versions
+    if unscored:
+        names = ", ".join(unscored)
+        raise ResultsError(f"{unscored.total():,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
+    return {dataset: pd.Index(indices) for dataset, indices in images.items()}
+
+
+def _summarize(
+    parts: Sequence[Part], images: Mapping[str, pd.Index], sets: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """The summary of rows that were looked over."""
+    datasets: dict[str, _Summing] = {}
+    for part in parts:
+        rows = part()
+        _check_pictures(rows[rows.status == STATUS_OK])
+        for dataset, data in rows.groupby("dataset"):
+            datasets.setdefault(str(dataset), _Summing(images[str(dataset)])).add(data)
+    summary = pd.concat([datasets[dataset].summary(sets) for dataset in sorted(datasets)])
     lowest = with_rates(summary).groupby(["dataset", *_SETTING])["rate_bpp"].transform("min")
     order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
     summary = summary.assign(lowest=lowest).sort_values(order)
     return summary.reindex(columns=summary_schema().names).reset_index(drop=True)
 
 
-def _summarize_dataset(rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The summary of one data set: the pictures of each setting, or one row for a setting that has none."""
-    settings = _settings(rows)
-    pictures = _with_sets(_pictures(rows), sets)
-    bare = settings.loc[settings.index.difference(pd.MultiIndex.from_frame(pictures[_SETTING]))]
-    bare = bare.reset_index().assign(n=0, exact=0)
-    known = settings.drop(columns="status").reset_index()
-    references = pd.DataFrame([_reference(line) for line in sets if line.get("status") == STATUS_REFERENCE])
-    return pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare, references]).assign(
-        dataset=rows.dataset.iloc[0], fingerprint=rows.fingerprint.iloc[0]
-    )
+class _Summing:
+    """The summary of one data set, of which some settings come at a time: ``images`` are the indices of its images."""
+
+    def __init__(self, images: pd.Index) -> None:
+        self._images = images
+        self._named: dict[str, Any] = {}
+        self._settings: list[pd.DataFrame] = []
+        self._pictures: list[pd.DataFrame] = []
+        self._waiting: list[tuple[pd.DataFrame, dict[str, np.ndarray]]] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Takes all rows of some settings."""
+        self._named = {"dataset": rows.dataset.iloc[0], "fingerprint": rows.fingerprint.iloc[0]}
+        self._settings.append(_settings(rows))
+        table, values = _pictures(rows[rows.status == STATUS_OK], self._images)
+        held = sum(matrix.nbytes for _, matrices in self._waiting for matrix in matrices.values())
+        if held + sum(matrix.nbytes for matrix in values.values()) > _MOST_BYTES:
+            self._finish_pictures()
+        self._waiting.append((table, values))
+
+    def _finish_pictures(self) -> None:
+        """Means and intervals of the pictures so far: resamples are drawn once for all of them, which takes time."""
+        if self._waiting:
+            table = pd.concat([table for table, _ in self._waiting])
+            names = list(dict.fromkeys(name for _, values in self._waiting for name in values))
+            whole = [np.concatenate([values.pop(name) for _, values in self._waiting], axis=1) for name in names]
+            for name, columns in zip(names, _means(whole, table.n.to_numpy()), strict=True):
+                table[name], table[f"{name}_low"], table[f"{name}_high"] = columns
+            self._pictures.append(table.reset_index().assign(status=STATUS_OK))
+            self._waiting = []
+
+    def summary(self, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The pictures of each setting, or one row for a setting that has none."""
+        self._finish_pictures()
+        settings, pictures = pd.concat(self._settings), _with_sets(pd.concat(self._pictures, ignore_index=True), sets)
+        bare = settings.loc[settings.index.difference(pd.MultiIndex.from_frame(pictures[_SETTING]))]
+        bare = bare.reset_index().assign(n=0, exact=0)
+        known = settings.drop(columns="status").reset_index()
+        references = pd.DataFrame([_reference(line) for line in sets if line.get("status") == STATUS_REFERENCE])
+        found = pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare, references])
+        return found.assign(**self._named)
 
 
 def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -146,40 +231,49 @@ def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     return settings
 
 
-def _pictures(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each setting, point and reconstruction: counts, means and intervals over the images with status ok."""
-    ok = rows[rows.status == STATUS_OK]
+def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """For each setting, point and reconstruction counts and means over rows with status ok, and each metric's values.
+
+    The values are float64 [images, pictures], NaN where a picture lacks an image.
+    """
     ok = ok.assign(exact=ok.mse == 0, ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
     groups = ok.groupby(_PICTURE, sort=False)
     table = groups[_MEANS].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
     table["device"] = groups["device"].agg(_joined)
     table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
-    images = pd.Index(rows.image_index.dropna().unique()).sort_values()
-    place = (images.get_indexer(ok.image_index), groups.ngroup())
-    for name in ["bpp", "ideal_bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
-        values = np.full((len(images), len(table)), np.nan)
-        values[place] = ok[name]
-        table[name], table[f"{name}_low"], table[f"{name}_high"] = _means(values, table.n.to_numpy())
     table["unscored"] = [_unscored(texts) for _, texts in groups["unscored"]] if len(table) else None
-    return table.reset_index().assign(status=STATUS_OK)
+    place = (images.get_indexer(pd.Index(ok.image_index)), groups.ngroup())
+    values = {}
+    for name in ["bpp", "ideal_bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
+        values[name] = np.full((len(images), len(table)), np.nan)
+        values[name][place] = ok[name]
+    return table, values
 
 
-def _means(values: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean and interval [K] of the columns of ``values`` [images, K], each of which has ``n`` [K] images.
+def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
+    """Means and intervals [M, 3, K] of the columns of M metrics [images, K], each of which has ``n`` [K] images.
 
     A column that lacks one of its images has none. Infinite values (the PSNR of exact images) are left out of both; the
     mean of a column of nothing else is infinite.
     """
-    complete = (~np.isnan(values)).sum(axis=0) == n
-    finite = np.where(np.isfinite(values) & complete, values, np.nan)
-    some = np.isfinite(finite).any(axis=0)
-    mean, low, high = np.full((3, values.shape[1]), np.nan)
-    if some.any():
-        mean[some] = np.nanmean(finite[:, some], axis=0)
-        low[some], high[some] = bootstrap.mean_intervals(finite[:, some])
-    mean[complete & ~some & (n > 0)] = np.inf
-    return mean, low, high
+    found = np.full((len(metrics), 3, len(n)), np.nan)
+    finite, places = [], []
+    for number, values in enumerate(metrics):
+        complete = (~np.isnan(values)).sum(axis=0) == n
+        wanted = np.where(np.isfinite(values) & complete, values, np.nan)
+        some = np.isfinite(wanted).any(axis=0)
+        found[number, 0, complete & ~some & (n > 0)] = np.inf
+        if some.any():
+            finite.append(wanted[:, some])
+            places.append((number, np.flatnonzero(some)))
+            found[number, 0, some] = np.nanmean(finite[-1], axis=0)
+    if finite:
+        low, high = bootstrap.mean_intervals(np.concatenate(finite, axis=1))  # resamples are drawn once for all
+        ends = np.cumsum([columns.size for _, columns in places])[:-1]
+        for (number, columns), *both in zip(places, np.split(low, ends), np.split(high, ends), strict=True):
+            found[number, 1, columns], found[number, 2, columns] = both
+    return found
 
 
 def _unscored(texts: pd.Series) -> str | None:
@@ -202,35 +296,31 @@ def _joined(texts: pd.Series) -> Any:
     return "; ".join(sorted(texts.dropna().unique())) or None
 
 
-def _check_fingerprints(rows: pd.DataFrame) -> None:
-    """Two contents under one name must never share a table."""
-    for dataset, codecs in rows.groupby("dataset"):
-        found = codecs.groupby("fingerprint")["codec"].unique()
+def _check_fingerprints(contents: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+    """Two contents under one name must never share a table: codecs by data set and fingerprint."""
+    for dataset, found in sorted(contents.items()):
         if len(found) > 1:
-            listed = "; ".join(f"{fingerprint}: {', '.join(names)}" for fingerprint, names in found.items())
+            listed = "; ".join(f"{fingerprint}: {', '.join(names)}" for fingerprint, names in sorted(found.items()))
             raise ResultsError(
                 f"data set {dataset!r} has rows of different contents ({listed}); "
                 "evaluate these codecs on the same images, or into different folders"
             )
 
 
-def _check_versions(rows: pd.DataFrame) -> None:
+def _different_versions(rows: pd.DataFrame) -> ResultsError | None:
     """One setting measured with two versions of a codec is not one measurement."""
     for (dataset, codec, setting), versions in rows.groupby(["dataset", *_SETTING])["codec_version"]:
         found = versions.dropna().unique()
         if len(found) > 1:
-            raise ResultsError(
+            return ResultsError(
                 f"{codec} at {setting!r} on {dataset!r} has rows of different versions ({'; '.join(found)}); "
                 "evaluate it again with one of them"
             )
+    return None
 
 
-def _check_pictures(ok: pd.DataFrame, run_dir: Path | str) -> None:
+def _check_pictures(ok: pd.DataFrame) -> None:
     """A picture that was measured has its numbers, once."""
-    unscored = ok[ok.unscored == NOT_SCORED]
-    if not unscored.empty:
-        names = ", ".join(unscored.codec.unique())
-        raise ResultsError(f"{len(unscored):,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
     ideal = is_ideal(ok)
     if ok.bpp[ideal].notna().any():
         names = ", ".join(ok.codec[ideal & ok.bpp.notna()].unique())

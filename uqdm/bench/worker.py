@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,13 +13,17 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import ray
 
 from uqdm.bench import footprint
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
+from uqdm.bench.reading import Loaded, Unreadable
+from uqdm.bench.reconstructions import Keeper, merge
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
+from uqdm.bench.timing import ShardTiming
 from uqdm.codec import Codec, get_codec
 
 T = TypeVar("T")
@@ -37,8 +43,8 @@ class Job(Protocol):
     def ready(self) -> Self:
         """The job with all that it needs from disk; called just before it is sent to a worker."""
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Any:
-        """Does it, inside a worker."""
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Any:
+        """Does it, inside a worker; :class:`NotLoaded` where its codec cannot be made there."""
 
     def alone(self) -> list[Self]:
         """The same job for each of its images."""
@@ -46,8 +52,32 @@ class Job(Protocol):
     def merged(self, parts: Sequence[Any]) -> Any:
         """What the job gives, from what those of its images gave, in their order."""
 
-    def lost(self, images: Sequence[np.ndarray], reason: str) -> Any:
+    def lost(self, images: Sequence[Loaded], reason: str) -> Any:
         """What the job gives where it killed its worker again and again."""
+
+
+@dataclass(frozen=True)
+class NotLoaded:
+    """What a job gives whose codec could not be made in this worker; another may be luckier."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a job gave, the seconds that it took inside its worker, the worker's machine, and how often it was tried."""
+
+    result: Any
+    seconds: float
+    host: str
+    tries: int = 1
+
+    def timing(self, shard: Shard) -> ShardTiming:
+        """How long the job took on its shard, as progress takes it."""
+        candidate = shard.candidate
+        return ShardTiming(
+            candidate.name, candidate.setting, shard.start, shard.stop, self.seconds, self.host, self.tries
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +92,7 @@ class Work:
         """See :class:`Job`; nothing is needed."""
         return self
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Finished:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Finished | NotLoaded:
         """See :class:`Job`."""
         return worker.measure(self, images)
 
@@ -73,11 +103,15 @@ class Work:
     def merged(self, parts: Sequence[Finished]) -> Finished:
         """See :class:`Job`."""
         counts = sum((part.counts for part in parts), Counter[str]())
+        kept = [part.reconstructions for part in parts if part.reconstructions is not None]
         return Finished(
-            _concatenate([part.rows for part in parts]), _concatenate([part.streams for part in parts]), counts
+            _concatenate([part.rows for part in parts]),
+            _concatenate([part.streams for part in parts]),
+            counts,
+            merge(kept) if kept else None,
         )
 
-    def lost(self, images: Sequence[np.ndarray], reason: str) -> Finished:
+    def lost(self, images: Sequence[Loaded], reason: str) -> Finished:
         """See :class:`Job`."""
         return finish(self, failed(images, reason))
 
@@ -93,18 +127,29 @@ class Finished:
     rows: bytes
     streams: bytes
     counts: Counter[str]
+    reconstructions: bytes | None = None
 
 
 class Worker:
-    """Does jobs in one process, and keeps the codecs that it made between them."""
+    """Does jobs in one process with ``threads`` threads, and keeps the codecs that it made between them.
 
-    def __init__(self) -> None:
+    It is the class of Ray's actors; ``holds_gpu`` says that Ray gave this one a GPU, or a part of one.
+    """
+
+    def __init__(self, threads: int = 1, *, holds_gpu: bool = False) -> None:
+        self._threads, self._holds_gpu = threads, holds_gpu
         self._codecs: dict[tuple[str, str], tuple[Codec, Codec]] = {}
         self._kept: dict[Hashable, tuple[Any, bool]] = {}
 
-    def run(self, job: Job, images: Sequence[np.ndarray]) -> Any:
+    def hello(self) -> tuple[str, str]:
+        """The machine's name and Ray's of its node, once the worker is up."""
+        return platform.node(), ray.get_runtime_context().get_node_id()
+
+    def run(self, job: Job, images: Sequence[Loaded]) -> Done:
         """Does one job."""
-        return job.run(self, images)
+        began = time.perf_counter()
+        result = job.run(self, images)
+        return Done(result, time.perf_counter() - began, platform.node())
 
     def keep(self, key: Hashable, make: Callable[[], T], *, alone: bool = False) -> T:
         """What ``make`` gave when it was first called under ``key``, with one thread.
@@ -115,22 +160,26 @@ class Worker:
             if alone:
                 self._kept = {other: kept for other, kept in self._kept.items() if not kept[1]}
             self._kept[key] = (make(), alone)
-            limit_threads()
+            limit_threads(self._threads)
         kept: T = self._kept[key][0]
         return kept
 
-    def measure(self, work: Work, images: Sequence[np.ndarray]) -> Finished:
-        """Measures every image of a shard; a codec that cannot be made here fails them all, with its reason."""
+    def measure(self, work: Work, images: Sequence[Loaded]) -> Finished | NotLoaded:
+        """Measures every image of a shard; one that could not be read has failed."""
+        readable = {offset: image for offset, image in enumerate(images) if isinstance(image, np.ndarray)}
+        if not readable:
+            return finish(work, failed(images))
         footprint.begin_peak()
         try:
-            encoder, decoder = self._ready(work.shard.candidate, images[0])
+            encoder, decoder = self._ready(work.shard.candidate, next(iter(readable.values())))
         except Exception as error:
-            return finish(work, failed(images, describe(error)))
-        measured = measure_images(encoder, decoder, images)
+            return NotLoaded(describe(error))
+        keeper = _keeper(work, list(readable))
+        measured = measure_images(encoder, decoder, list(readable.values()), keeper)
         taken = {"threads": footprint.threads(), "peak_memory_bytes": footprint.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
-        return finish(work, measured)
+        return finish(work, _with_unreadable(measured, images), keeper)
 
     def _ready(self, candidate: Candidate, image: np.ndarray) -> tuple[Codec, Codec]:
         """An encoder and a decoder, warm; the same object where construction is costly."""
@@ -140,10 +189,19 @@ class Worker:
                 self._codecs.clear()  # one model at a time in memory
             encoder = _make(candidate)
             decoder = encoder if candidate.holds_model else _make(candidate)
-            limit_threads()
+            self._check_device(encoder)
+            limit_threads(self._threads)
             warm_up(encoder, decoder, image)
             self._codecs[key] = (encoder, decoder)
         return self._codecs[key]
+
+    def _check_device(self, codec: Codec) -> None:
+        """Raises RuntimeError where Ray gave a GPU that the codec does not see: nobody would notice why it is slow."""
+        if self._holds_gpu and codec.device == "cpu":
+            raise RuntimeError(
+                f"{platform.node()} has a GPU for Ray, but {codec.name} computes on its CPU: mend its driver or its "
+                "PyTorch (python -c 'import torch; print(torch.cuda.is_available())'), or start Ray with --num-gpus=0"
+            )
 
 
 def _make(candidate: Candidate) -> Codec:
@@ -153,29 +211,57 @@ def _make(candidate: Candidate) -> Codec:
     return codec
 
 
-def limit_threads() -> None:
-    """One thread a worker: the workers fill the cores already. Ray's OMP_NUM_THREADS comes too late for torch."""
+def limit_threads(count: int = 1) -> None:
+    """As many threads as a worker has cores: workers fill all of them. Ray's OMP_NUM_THREADS is too late for torch."""
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.set_num_threads(1)
+        torch.set_num_threads(count)
 
 
-_worker = Worker()
-
-
-def run_job(job: Job, images: Sequence[np.ndarray]) -> Any:
-    """Does a job in this process, as a plain task; codecs are kept for the tasks that follow."""
-    return _worker.run(job, images)
-
-
-def failed(images: Sequence[np.ndarray], reason: str) -> Measured:
-    """A failed row for each image, and no streams."""
-    sizes = [{"height": image.shape[0], "width": image.shape[1]} for image in images]
-    rows = [{"image_index": index, **size, **failure(reason)} for index, size in enumerate(sizes)]
+def failed(images: Sequence[Loaded], reason: str = "") -> Measured:
+    """A failed row for each image, and no streams; an image that could not be read has that for its reason."""
+    rows = [{"image_index": index, **_failure(image, reason)} for index, image in enumerate(images)]
     return Measured(rows, [None] * len(images))
 
 
-def finish(work: Work, measured: Measured) -> Finished:
+def _failure(image: Loaded, reason: str) -> dict[str, Any]:
+    if isinstance(image, Unreadable):
+        return failure(image.reason)
+    return {"height": image.shape[0], "width": image.shape[1], **failure(reason)}
+
+
+def _with_unreadable(measured: Measured, images: Sequence[Loaded]) -> Measured:
+    """Measurements of the images that could be read, with the others in their places."""
+    places = [index for index, image in enumerate(images) if isinstance(image, np.ndarray)]
+    streams: list[bytes | None] = [None] * len(images)
+    for place, stream in zip(places, measured.streams, strict=True):
+        streams[place] = stream
+    rows = [{**row, "image_index": places[row["image_index"]]} for row in measured.rows]
+    rows += [
+        {"image_index": n, **failure(image.reason)} for n, image in enumerate(images) if isinstance(image, Unreadable)
+    ]
+    return Measured(sorted(rows, key=lambda row: row["image_index"]), streams)
+
+
+class _Placed(Keeper):
+    """Keeps pictures of the images at ``places`` of a shard: of those that could be read."""
+
+    def __init__(self, work: Work, places: Sequence[int]) -> None:
+        super().__init__(work.shard, {**work.origin, "machine": machine()})
+        self._places = places
+
+    def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+        super().keep(self._places[offset], point_index, row, image_uint8)
+
+    def discard(self, offset: int) -> None:
+        super().discard(self._places[offset])
+
+
+def _keeper(work: Work, places: Sequence[int]) -> Keeper | None:
+    return _Placed(work, places) if work.shard.keep_reconstructions else None
+
+
+def finish(work: Work, measured: Measured, keeper: Keeper | None = None) -> Finished:
     """Turns measurements into the files of their shard."""
     shard, candidate = work.shard, work.shard.candidate
     shared = {
@@ -190,7 +276,9 @@ def finish(work: Work, measured: Measured) -> Finished:
     origin = {**work.origin, "machine": machine()}
     table = pa.Table.from_pylist(rows, schema=with_provenance(ROWS, origin))
     streams = to_parquet(_streams(shard, measured, origin))
-    return Finished(to_parquet(table), streams, count_images(table))
+    if keeper is None:
+        keeper = _keeper(work, [])
+    return Finished(to_parquet(table), streams, count_images(table), None if keeper is None else keeper.finish())
 
 
 def _place(shard: Shard, offset: int) -> dict[str, Any]:

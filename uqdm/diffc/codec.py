@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class DiffCCodec(Codec):
     suffix = ".diffc"
     holds_model = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
-    batch_size: ClassVar[int] = 1
+    batch_size = 1
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)

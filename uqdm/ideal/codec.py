@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles
 from uqdm.progressive.cost import StepMacs, multiply_accumulates
+from uqdm.progressive.device import images_at_once
 
 ALL = "all"
 PAIRS = ("denoise+ancestral", "denoise+flow")
@@ -47,8 +48,9 @@ class VDMCodec(IdealCodec):
     )
     sweep = ({"deviation": "matched"},)  # at the shipped model's T of 4, the posterior's is far from what a model codes
     suffix = SUFFIX
-    batch_size: ClassVar[int] = 16
+    batch_size = 16
     holds_model = True
+    uses_gpu = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
 
     def __init__(self, **values: Any) -> None:
@@ -58,6 +60,7 @@ class VDMCodec(IdealCodec):
         except ValueError as error:
             raise ParameterError(f"{self.name}: {error}") from error
         self.values["steps"] = self._twin.n_steps
+        self.batch_size = images_at_once(self._twin.device)
 
     @property
     def version(self) -> str:

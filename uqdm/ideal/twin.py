@@ -17,9 +17,10 @@ from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.progressive import tiles
+from uqdm.progressive.device import encoded_at_once
 from uqdm.progressive.predictor import full_precision
 
-MAX_TILES = 16  # in the network at once
+MAX_TILES = 16  # of an image that is shown, in the network at once
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,12 @@ class GaussianTwin:
         """Of each image, uint8 [H, W, 3], the bits up to z_T, up to z of each step, and with x itself: T + 2 values."""
         jobs = [(index, tile) for index, image in enumerate(images) for tile in self._tiles(image)]
         bits = np.zeros((len(images), self.n_steps + 2))
-        for begin in range(0, len(jobs), MAX_TILES):
-            batch = jobs[begin : begin + MAX_TILES]
-            np.add.at(bits, [index for index, _ in batch], self._terms([tile for _, tile in batch], seed))
+        at_once = encoded_at_once(self.device)
+        for begin in range(0, len(jobs), at_once):
+            batch = jobs[begin : begin + at_once]
+            tiles_of = [tile for _, tile in batch]
+            filled = tiles_of + tiles_of[-1:] * (at_once - len(batch))
+            np.add.at(bits, [index for index, _ in batch], self._terms(filled, seed)[: len(batch)])
         return bits.cumsum(axis=1).tolist()
 
     def _terms(self, batch: Sequence[_Tile], seed: int) -> np.ndarray:

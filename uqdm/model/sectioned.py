@@ -170,8 +170,11 @@ class SectionedDenoiser(Denoiser):
         # Only these are looked at: other coordinates of z_s may hold anything.
         known = _by_section(self._residuals(opened, z_t, z_s, step))[:, :index]
         out = self._network(step).heads.one(index, opened.features[0], known.to(self.mean.dtype))
-        mean, log_factor = (out[:, i : i + 1].repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3) for i in (0, 1))
-        return _finish(opened.x_hat, mean, log_factor, step)
+        shift, scale = (
+            values.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
+            for values in _in_data_units(out[:, :1], out[:, 1:], step)
+        )
+        return Prediction(opened.x_hat.detach() + shift, scale.expand_as(opened.x_hat))
 
     def open_all(self, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
         """See :meth:`uqdm.model.denoiser.Denoiser.open_all`; all heads at once."""
@@ -180,8 +183,8 @@ class SectionedDenoiser(Denoiser):
             return opened, Prediction(opened.x_hat, opened.features[0])
         residuals = _by_section(self._residuals(opened, z_t, z_s, step)).to(self.mean.dtype)
         out = self._network(step).heads(opened.features[0], residuals)
-        mean, log_factor = (_to_pixels(out[:, i::2]) for i in (0, 1))
-        return opened, _finish(opened.x_hat, mean, log_factor, step)
+        shift, scale = _in_data_units(_to_pixels(out[:, ::2]), _to_pixels(out[:, 1::2]), step)
+        return opened, Prediction(opened.x_hat.detach() + shift, scale)
 
     def _residuals(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> torch.Tensor:
         """What z_s tells of x, against x_hat, in units of the base deviation. x_hat learns from its own loss alone."""
@@ -221,8 +224,7 @@ def _to_pixels(values: torch.Tensor) -> torch.Tensor:
     return F.pixel_shuffle(values[:, place], BLOCK)
 
 
-def _finish(x_hat: torch.Tensor, mean: torch.Tensor, log_factor: torch.Tensor, step: Step) -> Prediction:
-    """From a head's outputs, in units of the base deviation, to the prediction."""
+def _in_data_units(mean: torch.Tensor, log_factor: torch.Tensor, step: Step) -> tuple[torch.Tensor, torch.Tensor]:
+    """From a head's outputs, in units of the base deviation, to what x_hat is off by, and the deviation; float64."""
     log_scale = (WIDEST - F.softplus(WIDEST - log_factor.double())).clamp_min(NARROWEST)
-    scale = (base_deviation(step) * log_scale.exp()).expand_as(x_hat)
-    return Prediction(x_hat.detach() + _error(step) * mean.double(), scale)
+    return _error(step) * mean.double(), base_deviation(step) * log_scale.exp()

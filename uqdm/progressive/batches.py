@@ -7,8 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
-
 from uqdm.coding.container import CHUNK_TILES, Header
 
 Report = Callable[[int, int], Any]
@@ -25,12 +23,12 @@ class Chunk:
     tiles: range
 
 
-def batches(headers: Sequence[Header]) -> Iterator[list[Chunk]]:
-    """All chunks, grouped so that a batch of the network has at most a full chunk's number of tiles."""
+def batches(headers: Sequence[Header], at_most: int = CHUNK_TILES) -> Iterator[list[Chunk]]:
+    """All chunks, grouped so that a batch has at most so many tiles; a full chunk's number is the least."""
     batch: list[Chunk] = []
     for item, header in enumerate(headers):
         for number, positions in enumerate(header.chunks):
-            if sum(len(chunk.tiles) for chunk in batch) + len(positions) > CHUNK_TILES:
+            if sum(len(chunk.tiles) for chunk in batch) + len(positions) > at_most:
                 yield batch
                 batch = []
             batch.append(Chunk(item, number, positions))
@@ -39,15 +37,11 @@ def batches(headers: Sequence[Header]) -> Iterator[list[Chunk]]:
 
 
 def overlapped(
-    work: Callable[[list[Chunk]], T], pieces: Iterable[list[Chunk]], at_once: int | None, report: Report | None
+    work: Callable[[list[Chunk]], T], pieces: Iterable[list[Chunk]], at_once: int, report: Report | None
 ) -> Iterator[tuple[list[Chunk], T]]:
-    """Results of ``work`` in the order of the batches, with ``at_once`` of them at work.
-
-    None is 2, so that one batch is coded while another is in the network, or 1 where torch is held to one thread.
-    """
+    """Results of ``work`` in the order of the batches, with ``at_once`` of them at work: coding beside the network."""
     pieces, done = list(pieces), 0
     total = sum(len(chunk.tiles) for piece in pieces for chunk in piece)
-    at_once = at_once or min(2, torch.get_num_threads())
     with ThreadPoolExecutor(at_once) as pool:
         ahead = [pool.submit(work, piece) for piece in pieces[:at_once]]
         try:

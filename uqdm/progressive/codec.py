@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,13 +40,15 @@ class UQDMCodec(Codec):
         Parameter("seeds", int, 0, minimum=0, maximum=MAX_SEEDS, help="seeds tried per tile; 0: as the model gains"),
     )
     suffix = ".uqdm"
-    batch_size: ClassVar[int] = 16
+    batch_size = 16
     holds_model = True
+    uses_gpu = True
     varying_reconstructions = frozenset({"ancestral", "flow"})
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
         self._model: UQDM = _load(self.values["model"], self.values["weights"])
+        self.batch_size = self._model.images_at_once
 
     @property
     def version(self) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import MODEL_ID_BYTES, Container, Header, pack, parse
+from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.checkpoint import Model
@@ -17,6 +18,7 @@ from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
+from uqdm.progressive.device import at_work, images_at_once
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
@@ -77,8 +79,8 @@ class UQDM:
     or the machine, as long as the network's outputs differ by less than the file bears (see ``docs/format.md``).
 
     ``precision="float64"`` runs the network in float64 to decode files that were made in float32 as well.
-    ``overlap`` is the number of batches at work at once: while one is in the network, another is coded. By default it
-    is 2, or 1 where torch is held to one thread.
+    ``overlap`` is the number of batches at work at once: while one is in the network, others are coded. None is
+    :func:`uqdm.progressive.device.at_work`.
     """
 
     def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
@@ -176,7 +178,7 @@ class UQDM:
         coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
         chosen = [seed] * len(headers)
-        for batch, results in overlapped(encode, batches(headers), self.overlap, report):
+        for batch, results in overlapped(encode, batches(headers), self._at_work, report):
             for chunk, (stream, sent) in zip(batch, results, strict=True):
                 coded[chunk.item].append(stream)
                 if chunk.number == 0:
@@ -228,6 +230,15 @@ class UQDM:
             scale_eps_octaves=max(item.scale_octaves for item in bins),
             version=self.predictor().format_version,
         )
+
+    @property
+    def _at_work(self) -> int:
+        return self.overlap or at_work(torch.device(self.device))
+
+    @property
+    def images_at_once(self) -> int:
+        """How many images to hand over at once, where there are many: enough to keep the device busy."""
+        return images_at_once(torch.device(self.device))
 
     @property
     def _model_id(self) -> bytes:
@@ -357,9 +368,12 @@ class UQDM:
             states = [ChunkState(containers[chunk.item], chunk.number, predictor) for chunk in batch]
             return list(decode_chunks(states, wanted))
 
+        # Enough batches for all that may be at work, and each as large as the device takes.
+        share = -(-sum(header.n_tiles for header in headers) // self._at_work)
+        at_most = min(predictor.decoded_at_once, max(share, CHUNK_TILES))
         rows = [[np.empty((h.n_tiles, predictor.n_coordinates), np.uint8) for _ in wanted] for h in headers]
         seconds = np.zeros(len(wanted))
-        for batch, results in overlapped(decode, batches(headers), self.overlap, report):
+        for batch, results in overlapped(decode, batches(headers, at_most), self._at_work, report):
             for n, decoded in enumerate(results):
                 seconds[n] += decoded.seconds
                 for chunk, part in zip(batch, decoded.parts, strict=True):

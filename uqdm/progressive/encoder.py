@@ -82,9 +82,9 @@ def send_tiles(
         if index == len(predictor.lattice) - 1 or predictor.bounded:
             first, last = lattice.narrow(n_t, symbols, j, first, last)
         n_s = lattice.latent(symbols, j)
-        opened = predictor.open(index, n_t, seeds)
-        outputs, order = predictor.predict_all(opened, n_s), predictor.sections[index].order
-        symbols, known, x_hat = symbols[:, order], known[:, order], opened.x_hat
+        x_hat, outputs = predictor.encoding(index, n_t, n_s, seeds)
+        order = predictor.sections[index].order
+        symbols, known = symbols[:, order], known[:, order]
         bounds = bounds and bounds.at(slice(None), order)
         for row, steps in enumerate(sent):
             means, scales = outputs.mean_bins[row], outputs.log2_scale[row]
@@ -119,7 +119,18 @@ def _dithers(seeds: list[int], positions: list[int], index: int, size: int) -> n
 def step_ideal_bits(
     symbols: np.ndarray, known: np.ndarray, outputs: Outputs, bounds: Bounds | None = None
 ) -> np.ndarray:
-    """Bits of each tile's symbols under the unrounded predictions, float64 [B]."""
+    """Bits of each tile's symbols under the unrounded predictions, float64 [B]; the same whatever stands beside it."""
+    rows = [slice(row, row + 1) for row in range(len(symbols))]
+    return np.array(
+        [
+            _tile_ideal_bits(symbols[row], known[row], outputs.rows(row.start, row.stop), bounds and bounds.at(row))
+            for row in rows
+        ]
+    )
+
+
+def _tile_ideal_bits(symbols: np.ndarray, known: np.ndarray, outputs: Outputs, bounds: Bounds | None) -> float:
+    """Bits of a tile's symbols, arrays [1, N]."""
     deviation = torch.from_numpy(np.exp2(outputs.log2_scale)) / LOGISTIC_SCALE_PER_DEVIATION
     mean = torch.from_numpy(np.array(outputs.mean_bins))
 
@@ -130,11 +141,11 @@ def step_ideal_bits(
     # The known part holds u + 1/2: a symbol's bin begins at k in these coordinates.
     begin = symbols - known / (1 << LOCATION_BITS)
     if bounds is None:
-        return (log_mass(begin, begin + 1).sum(1) / -math.log(2)).numpy()
+        return float(log_mass(begin, begin + 1).sum() / -math.log(2))
     low, high = ((edge - known) / (1 << LOCATION_BITS) for edge in (bounds.low, bounds.high))
     end = np.where(symbols == bounds.last, high, begin + 1)
     begin = np.where(symbols == bounds.first, low, begin)
-    return ((log_mass(begin, end) - log_mass(low, high)).sum(1) / -math.log(2)).numpy()
+    return float((log_mass(begin, end) - log_mass(low, high)).sum() / -math.log(2))
 
 
 def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndarray) -> np.ndarray:
@@ -142,7 +153,8 @@ def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndar
     step = predictor.steps[-1]
     x = torch.from_numpy((2 * levels + 1) / 256 - 1)
     z_0 = torch.from_numpy(n_0 * predictor.lattice[-1].unit)
-    return last_stage_bits(x, z_0, step).sum(1).numpy()
+    pairs = zip(x, z_0, strict=True)  # one by one, so that no sum depends on the tiles beside it
+    return np.array([float(last_stage_bits(*pair, step).sum()) for pair in pairs])
 
 
 def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candidates: range) -> int:

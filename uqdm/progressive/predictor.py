@@ -6,20 +6,31 @@ import copy
 import functools
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 
+from uqdm.coding.container import CHUNK_TILES
 from uqdm.coding.lattice import MAX_BINS, START_UNIT, LatticeStep
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
+from uqdm.progressive.device import decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
 
 CHANNELS = 3
+
+
+def padded(rows: np.ndarray, count: int) -> np.ndarray:
+    """Rows [B, ...] with the last one repeated up to ``count``.
+
+    >>> padded(np.array([[1], [2]]), 4)[:, 0].tolist()
+    [1, 2, 2, 2]
+    """
+    return np.concatenate([rows, np.repeat(rows[-1:], count - len(rows), axis=0)])
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,11 @@ class Outputs:
     log2_scale: np.ndarray
     """Binary logarithm of the logistic's scale, in bins."""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Outputs]) -> Outputs:
+        """The outputs of several lots of tiles, one after the other."""
+        return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
     def rows(self, begin: int, end: int) -> Outputs:
         """The outputs of tiles ``begin`` to ``end``."""
         return Outputs(self.x_hat[begin:end], self.mean_bins[begin:end], self.log2_scale[begin:end])
@@ -93,7 +109,7 @@ class Predictor:
         self.dtype = torch.float64 if double else torch.float32
         self.denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
         self.denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
-        self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(torch.float64)
+        self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(self.device, torch.float64)
         self.steps = model.schedule.steps()
         self.lattice: list[LatticeStep] = []
         for step in self.steps:
@@ -102,7 +118,19 @@ class Predictor:
         self.sections = [self._sections(index) for index in range(len(self.steps))]
         if self.bounded and max(lattice.n_bins for lattice in self.lattice) > MAX_BINS:
             raise ValueError(f"{model.name}: a step's noise is so narrow that bounded symbols are more than {MAX_BINS}")
+        self._places = functools.cache(self._places_on_device)
         self._kept = functools.lru_cache(maxsize=256)(self._first)
+
+    @functools.cached_property
+    def decoded_at_once(self) -> int:
+        """How many tiles a decoder gives to the network at once, at most."""
+        return decoded_at_once(self.device, self._tile_bytes)
+
+    def _tile_bytes(self) -> int:
+        n_t = np.zeros((CHUNK_TILES, self.n_coordinates), np.int64)
+        # The last step's network is no smaller than the others'.
+        call = functools.partial(self._open, self.denoiser, len(self.steps) - 1, n_t)
+        return -(-measured_bytes(self.device, call) // CHUNK_TILES)
 
     def _sections(self, index: int) -> Sections:
         step, size = self.steps[index], self.model.image_size
@@ -163,33 +191,64 @@ class Predictor:
         return self._open(self.denoiser, index, n_t)
 
     def _open(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> OpenStep:
-        weights = next(denoiser.parameters())
-        z_t = self.latents(index, n_t).to(weights.device, weights.dtype)
+        z_t = self.latents(index, n_t).to(next(denoiser.parameters()).dtype)
         with torch.inference_mode(), full_precision():
             return OpenStep(index, z_t, denoiser.begin(z_t, self.steps[index]))
 
     def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
         """Predicts a section from the latents n_s, int64 [B, D], of the ones before it; others count for nothing."""
+        z_s = self.latents(opened.index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
+        return self._predict(opened, number, z_s)
+
+    def _predict(self, opened: OpenStep, number: int, z_s: torch.Tensor) -> Outputs:
         index = opened.index
-        step, places = self.steps[index], self.sections[index].places(number)
+        step = self.steps[index]
         denoiser = self._exact if index == 0 else self.denoiser
-        z_s = self.latents(index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
         with torch.inference_mode(), full_precision():
             prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
-        x_hat, scale = (data_rows(value)[:, places] for value in (prediction.x_hat, prediction.scale))
+            section = [self._section(value, index, number) for value in (prediction.x_hat, prediction.scale)]
+        x_hat, scale = to_host(torch.stack(section))
         x_hat, scale_bins = x_hat.clip(-1, 1), scale * (LOGISTIC_SCALE_PER_DEVIATION / step.width)
         return Outputs(x_hat, x_hat * (step.x_weight / step.width), np.log2(scale_bins))
 
+    def _places_on_device(self, index: int, number: int) -> torch.Tensor:
+        sections = self.sections[index]
+        return torch.from_numpy(sections.order[slice(*sections.spans[number])]).to(self.device)
+
+    def _section(self, values: torch.Tensor, index: int, number: int) -> torch.Tensor:
+        """Those of values [B, 3, H, W] that are a section's: [B, N] in the order of coding."""
+        rows = values.double().flatten(1)
+        return rows if self.sections[index].count == 1 else rows.index_select(1, self._places(index, number))
+
     def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
         """The outputs of all sections in turn where the step's latents n_s, int64 [B, D], are known."""
-        parts = [self.predict(opened, number, n_s) for number in range(self.sections[opened.index].count)]
+        z_s = self.latents(opened.index + 1, n_s).to(opened.z_t)
+        parts = [self._predict(opened, number, z_s) for number in range(self.sections[opened.index].count)]
         names = ("x_hat", "mean_bins", "log2_scale")
         return Outputs(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
+
+    def encoding(self, index: int, n_t: np.ndarray, n_s: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, Outputs]:
+        """What :meth:`open` shows, and :meth:`predict_all`, where all latents int64 [B, D] are known.
+
+        Bits of a tile's outputs don't depend on the tiles beside it (see :func:`encoded_at_once`).
+        """
+        if index == 0:
+            alone = [(self.first(seed), n_s[row : row + 1]) for row, seed in enumerate(seeds)]
+            parts = [self.first_outputs(seed, known) for seed, (_, known) in zip(seeds, alone, strict=True)]
+            return np.concatenate([opened.x_hat for opened, _ in alone]), Outputs.joined(parts)
+        at_once = encoded_at_once(self.device)
+        begins = range(0, len(n_t), at_once)
+        # A GPU has all of this to do before any of it is waited for.
+        known = [padded(n_s[begin : begin + at_once], at_once) for begin in begins]
+        opened = [self.open(index, padded(n_t[begin : begin + at_once], at_once), []) for begin in begins]
+        parts = [self.predict_all(*pair) for pair in zip(opened, known, strict=True)]
+        x_hat = np.concatenate([one.x_hat for one in opened])
+        return x_hat[: len(n_t)], Outputs.joined(parts).rows(0, len(n_t))
 
     def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
         """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
         size = self.model.image_size
-        z = torch.from_numpy(n_t * self.unit(index)).float().to(self.device, self.dtype)
+        z = to_device(n_t * self.unit(index), self.device, self.dtype)
         return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=self.model.denoiser.memory_format)
 
 
@@ -201,7 +260,7 @@ def _stack(parts: list[OpenStep]) -> OpenStep:
 
 def data_rows(values: torch.Tensor) -> np.ndarray:
     """Values [B, 3, H, W] in the order of coding, float64 [B, D]."""
-    return values.to("cpu", torch.float64).flatten(1).contiguous().numpy()
+    return to_host(values.flatten(1))
 
 
 @contextmanager

@@ -86,6 +86,14 @@ def codec_identities(run):
     ]
 
 
+def worker_options():
+    """The command line options of what workers are given, of evaluation and scoring alike."""
+    wanted = config["workers"]
+    options = [f"--time-limit={wanted['time_limit_s'] or 0}"]
+    names = ("gpus_per_actor", "cpus_per_actor", "readers")
+    return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
+
+
 def evaluate_options(run):
     """The command line options of a run's evaluation."""
     options = [
@@ -96,6 +104,7 @@ def evaluate_options(run):
     limit = RUNS[run].get("limit")
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
+    options += ["--reconstructions"] if config["evaluate"]["keep_reconstructions"] else []
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
 
 

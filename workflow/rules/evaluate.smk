@@ -1,5 +1,6 @@
 # Measures every codec of a run on Ray. One job a run: starting Ray costs seconds, and a codec that is added costs only
 # its own shards. The shards themselves are no declared outputs, since Snakemake removes those of a job that is killed.
+# It waits: where Snakemake alone was killed, its evaluation lives on, and what that measures is used.
 
 
 rule evaluate:
@@ -18,5 +19,6 @@ rule evaluate:
         out=subpath(output[0], parent=True),
         options=lambda wildcards: evaluate_options(wildcards.run),
         identities=lambda wildcards: codec_identities(wildcards.run),
+        workers=worker_options(),
     shell:
-        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --log {log:q} {params.options:q}"
+        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --wait --log {log:q} {params.workers:q} {params.options:q}"

@@ -17,5 +17,6 @@ rule score:
         run=subpath(input[0], parent=True),
         options=lambda wildcards: score_options(wildcards.run),
         metrics=metric_identities(),
+        workers=worker_options(),
     shell:
-        "uqdm bench score --run {params.run:q} --cpus {threads} --log {log:q} {params.options:q}"
+        "uqdm bench score --run {params.run:q} --cpus {threads} --wait --log {log:q} {params.workers:q} {params.options:q}"

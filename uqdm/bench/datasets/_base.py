@@ -11,6 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.codec import check_images
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
@@ -57,7 +58,7 @@ class DataSet(ABC):
         """Short name, the column ``dataset`` of the results."""
         self.spec = spec
         """The text that opens this data set again."""
-        self.ids = tuple(ids)
+        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(ids)
         """Names of the images, in order; each is unique."""
         self._fingerprint: str | None = None
 

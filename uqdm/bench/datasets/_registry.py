@@ -13,6 +13,7 @@ from typing import Any
 
 import uqdm.bench.datasets
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
+from uqdm.bench.datasets._ids import has_repeats
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
 
@@ -38,7 +39,7 @@ def open_dataset(spec: str, limit: int | None = None) -> DataSet:
     dataset = dataset_type.open(argument, limit)
     if not len(dataset):
         raise DataSetError(f"data set {spec!r} holds no images")
-    if len(set(dataset.ids)) < len(dataset.ids):
+    if has_repeats(dataset.ids):
         raise DataSetError(f"data set {spec!r}: two images have the same name; give each its own")
     _ = dataset.fingerprint  # reads and checks every image
     return dataset

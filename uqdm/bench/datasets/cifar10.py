@@ -22,6 +22,7 @@ from typing import Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
+from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.bench.datasets._official import find_official
 
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"
@@ -52,7 +53,7 @@ class Cifar10(DataSet):
     argument = "[PATH][#train]"
 
     def __init__(self, name: str, spec: str, images_uint8: np.ndarray, origin: Origin) -> None:
-        super().__init__(name, spec, [f"{index:05d}" for index in range(len(images_uint8))])
+        super().__init__(name, spec, NumberedIds(len(images_uint8)))
         self._images_uint8 = images_uint8  # (N, 32, 32, 3)
         self.origin = origin
 

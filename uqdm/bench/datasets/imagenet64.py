@@ -27,6 +27,7 @@ from typing import IO, Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
+from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
 from uqdm.bench.datasets._official import find_official, hex_digest
 
@@ -66,7 +67,7 @@ class ImageNet64(DataSet):
     argument = "[PATH][#removed=FILE,all]"
 
     def __init__(self, name: str, spec: str, positions: np.ndarray, images_uint8: np.ndarray, origin: Origin) -> None:
-        super().__init__(name, spec, [f"{position:05d}" for position in positions])
+        super().__init__(name, spec, NumberedIds(positions))
         self._images_uint8 = images_uint8  # (N, 3, 64, 64)
         self.origin = origin
 

@@ -1,21 +1,40 @@
 """The data set ``npz:PATH``: images in a NumPy archive, one uint8 array [N, H, W, 3].
 
 ``npz:PATH#KEY`` names the array where the archive holds several. Nothing is unpickled. Type and shape are checked
-in the array's header before its data is read; the images (with a limit: the first so many) are held in memory.
-Ids are the positions, as five digits or more.
+in the array's header before its data is read. Images are read one by one where they lie, so that an array may be of any
+size; of a compressed one (``numpy.savez_compressed``) some 64 MiB stay decompressed. Ids are the positions, as five
+digits or more.
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
-from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
+from uqdm.bench.datasets._ids import NumberedIds
+from uqdm.bench.datasets._member import Member, open_member
+from uqdm.bench.datasets._npy import UNREADABLE, read_header
+
+
+@dataclass(frozen=True)
+class Array:
+    """Where images [H, W, 3] begin in a member of an archive, one after the other."""
+
+    member: Member
+    begin: int
+    shape: tuple[int, ...]
+
+    def image(self, index: int) -> np.ndarray:
+        """Image ``index``, uint8."""
+        size = math.prod(self.shape)
+        data = bytearray(self.member.read(self.begin + index * size, size))  # an array of its own that may be changed
+        return np.frombuffer(data, np.uint8).reshape(self.shape)
 
 
 class Npz(DataSet):
@@ -24,28 +43,37 @@ class Npz(DataSet):
     kind = "npz"
     argument = "PATH[#KEY]"
 
-    def __init__(self, name: str, path: Path, key: str, images: np.ndarray) -> None:
-        super().__init__(name, f"{self.kind}:{path}#{key}", [f"{index:05d}" for index in range(len(images))])
-        self._images_uint8 = images  # (N, H, W, 3)
+    def __init__(self, name: str, path: Path, key: str, array: Array, count: int) -> None:
+        super().__init__(name, f"{self.kind}:{path}#{key}", NumberedIds(count))
+        self._array = array
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
-        """Finds the array, checks its header, and reads its first ``limit`` images."""
+        """Finds the array and checks its header, and the archive's checksum if all of its images are wanted."""
         path, wanted = _split(argument)
         try:
             with zipfile.ZipFile(path) as archive:
                 key = _choose_key(archive, path, wanted)
                 with archive.open(f"{key}.npy") as member:
-                    images = _read_images(member, limit)
+                    shape = _checked_shape(member)
+                    begin = member.tell()
+                size = archive.getinfo(f"{key}.npy").file_size
+            count = min(shape[0], limit or shape[0])
+            end = begin + count * math.prod(shape[1:])
+            if size < end:
+                raise ValueError(f"cut short: {size - begin} of {end - begin} bytes of pixels")
+            if count == shape[0] and size > end:
+                raise ValueError("more data than the array's header says")
+            array = Array(open_member(path, f"{key}.npy", end), begin, shape[1:])
         except DataSetError:
             raise
         except UNREADABLE as error:
             raise DataSetError(f"npz:{argument}: {error}") from error
-        return cls(f"{path.stem}-{wanted}" if wanted else path.stem, path, key, images)
+        return cls(f"{path.stem}-{wanted}" if wanted else path.stem, path, key, array, count)
 
     def read(self, index: int) -> np.ndarray:
         """Image ``index``."""
-        return self._images_uint8[index].copy()
+        return self._array.image(index)
 
 
 def _split(argument: str) -> tuple[Path, str]:
@@ -65,15 +93,6 @@ def _choose_key(archive: zipfile.ZipFile, path: Path, wanted: str) -> str:
     if not wanted and len(keys) != 1:
         raise DataSetError(f"npz:{path}: name one array as npz:{path}#KEY; it holds: {listed}")
     return wanted or keys[0]
-
-
-def _read_images(member: IO[bytes], limit: int | None) -> np.ndarray:
-    shape = _checked_shape(member)
-    count = min(shape[0], limit or shape[0])
-    data = read_exactly(member, count * math.prod(shape[1:]))
-    if count == shape[0] and member.read(1):  # reading to the end also checks the archive's checksum
-        raise ValueError("more data than the array's header says")
-    return np.frombuffer(data, np.uint8).reshape(count, *shape[1:])
 
 
 def _checked_shape(member: IO[bytes]) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ import numpy as np
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import Patches
 from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.reading import Loaded
 from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.bench.scoring.scores import Picture
 from uqdm.bench.shards import Images, Shard
@@ -22,6 +23,7 @@ from uqdm.bench.worker import Worker
 
 PICTURES_AT_ONCE = 32
 """Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
+_RANGE = 4096  # images that a job's may lie apart: their names go with it
 
 
 class Extractor(Protocol):
@@ -110,7 +112,7 @@ class FeatureJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         by_picture: dict[Picture, list[Wanted]] = {}
         for one in self.wanted:
@@ -137,7 +139,7 @@ class FeatureJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return {key: value for part in parts for key, value in part.items()}
 
-    def lost(self, images: Sequence[np.ndarray], reason: str) -> Features:
+    def lost(self, images: Sequence[Loaded], reason: str) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         return {key: reason for one in self.wanted for key in one.keys}
 
@@ -155,7 +157,7 @@ class OriginalsJob(FeatureJob):
         indices = [one.picture.image_index for one in self.wanted]
         return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> Features:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
         """See :class:`uqdm.bench.worker.Job`."""
         return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
 
@@ -179,13 +181,14 @@ def _parts(one: Wanted, picture: np.ndarray) -> Iterable[tuple[str, np.ndarray]]
 
 
 def split_jobs(job: Any) -> list[Any]:
-    """A :class:`FeatureJob` as several, each of neighbouring images with about ``PICTURES_AT_ONCE`` pictures."""
+    """A :class:`FeatureJob` as several, each of images nearby with at most about ``PICTURES_AT_ONCE`` pictures."""
     by_image: dict[int, list[Wanted]] = {}
     for one in job.wanted:
         by_image.setdefault(one.picture.image_index, []).append(one)
     groups: list[list[Wanted]] = [[]]
     for index in sorted(by_image):
-        if groups[-1] and len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE:
+        full = len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE
+        if groups[-1] and (full or index - groups[-1][0].picture.image_index >= _RANGE):
             groups.append([])
         groups[-1] += by_image[index]
     return [replace(job, shard=_range(job.shard, group), wanted=tuple(group)) for group in groups if group]

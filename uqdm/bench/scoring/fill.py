@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from uqdm.bench.files import replacing
+from uqdm.bench.lots import with_status
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
 from uqdm.bench.provenance import read_provenance, with_provenance
 from uqdm.bench.results import with_columns
@@ -65,9 +66,15 @@ def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping
 
 
 def _skipped(path: Path, schema: pa.Schema) -> pa.Table:
-    rows = pq.ParquetFile(path).read()
-    skipped = rows.filter(pc.equal(rows["status"], STATUS_SKIPPED))
+    file = pq.ParquetFile(path)
+    groups = [group for group in range(file.num_row_groups) if _has_skipped(file.read_row_group(group, ["status"]))]
+    parts = [with_status(file.read_row_group(group), STATUS_SKIPPED) for group in groups]
+    skipped = pa.concat_tables([file.schema_arrow.empty_table(), *parts])
     return with_columns(skipped, schema).replace_schema_metadata(schema.metadata)
+
+
+def _has_skipped(rows: pa.Table) -> bool:
+    return bool(pc.any(pc.equal(rows["status"], STATUS_SKIPPED)).as_py())
 
 
 def _filled(rows: pa.Table, shard: Shard, store: ScoreStore, lacks: Lacks, schema: pa.Schema) -> pa.Table:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import Metric
 from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.requests import Candidate
 from uqdm.bench.scoring.scores import Picture, Score
 from uqdm.bench.shards import Shard, ShardStore
@@ -66,7 +67,7 @@ class ScoreJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return replace(self, source=self.source.read({picture.image_index for picture in self.pictures}))
 
-    def run(self, worker: Worker, images: Sequence[np.ndarray]) -> list[Scored]:
+    def run(self, worker: Worker, images: Sequence[Loaded]) -> list[Scored]:
         """See :class:`uqdm.bench.worker.Job`."""
         scored = []
         for picture, decoded in decoded_pictures(worker, self.source, self.pictures):
@@ -76,7 +77,9 @@ class ScoreJob:
                 scored.append(self._score(picture, images[picture.image_index - self.shard.start], decoded))
         return scored
 
-    def _score(self, picture: Picture, original: np.ndarray, decoded: np.ndarray) -> Scored:
+    def _score(self, picture: Picture, original: Loaded, decoded: np.ndarray) -> Scored:
+        if isinstance(original, Unreadable):
+            return Scored(picture, reasons={metric.name: f"its original {original.reason}" for metric in self.metrics})
         scores: dict[str, Score] = {}
         reasons: dict[str, str] = {}
         sha256 = picture_sha256(decoded)
@@ -105,7 +108,7 @@ class ScoreJob:
         """See :class:`uqdm.bench.worker.Job`."""
         return [scored for part in parts for scored in part]
 
-    def lost(self, images: Sequence[np.ndarray], reason: str) -> list[Scored]:
+    def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
         """See :class:`uqdm.bench.worker.Job`."""
         return [Scored(picture, fault=reason) for picture in self.pictures]
 

@@ -8,18 +8,22 @@ import importlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uqdm.bench.fanout import ActorPool, Fanout, ImageCache, TaskPool
+from uqdm.bench.fanout import Fanout, Group
 from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.limits import Limits
+from uqdm.bench.lock import locked
+from uqdm.bench.lots import row_groups, with_status
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
-from uqdm.bench.results import read_rows, scores_path
+from uqdm.bench.results import rows_files, scores_path
+from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
@@ -28,13 +32,10 @@ from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
+from uqdm.bench.worker import Done
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
-
-_OBJECT_STORE_SHARE = 1 / 3  # part of Ray's object store that images may fill, as in an evaluation
-_SET_COLUMNS = ["codec", "setting", "point_index", "point", "reconstruction", "image_index", "height", "width"]
-_SET_COLUMNS += ["picture_sha256", "status"]
 
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
@@ -56,6 +57,8 @@ class Options:
     recipe: Recipe = field(default_factory=Recipe)
     open_store: Callable[[Path, Extractor], Store] = open_features
     cpus: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    wait: bool = False
 
     def __post_init__(self) -> None:
         if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
@@ -90,12 +93,20 @@ def score_run(
 
     Raises :class:`~uqdm.bench.results.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
-    becomes a failed row.
+    becomes a failed row. Raises :class:`~uqdm.bench.lock.FolderBusyError` where another process works in ``run_dir``,
+    unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
+    if not run_dir.is_dir():
+        rows_files(run_dir)  # raises, and makes no folder
+    with locked(run_dir, f"score {run_dir.name}", wait=options.wait, say=progress.say):
+        return _score(open_run(run_dir, dataset), options, progress)
+
+
+def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
     started = time.perf_counter()
+    run_dir = run.store.run_dir
     sweep_temporaries(run_dir)
-    run = open_run(run_dir, dataset)
     scores_path(run_dir).unlink(missing_ok=True)  # it says that the rows are scored
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
@@ -119,6 +130,7 @@ class PictureScoring:
     def __init__(self, run: StoredRun, options: Options, progress: Progress) -> None:
         self._run, self._progress = run, progress
         self._store = ScoreStore(run.store.run_dir)
+        self._limits = options.limits
         self.lacks = Lacks()
         self.scored = 0
         self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
@@ -129,46 +141,49 @@ class PictureScoring:
             self.lacks.metric[metric.name] = str(missing)
         return missing is None
 
-    def plan(self) -> dict[str, list[ScoreJob]]:
-        """The jobs that each codec lacks; says so."""
-        jobs = {codec.name: self._jobs(codec) for codec in self._run.codecs}
-        self._announce(jobs)
-        return jobs
+    def plan(self) -> dict[str, list[Shard]]:
+        """The shards of each codec that lack scores; says so. Of the pictures in them nothing is kept."""
+        todo = {codec.name: [one for one in codec.shards if self._job(one) is not None] for codec in self._run.codecs}
+        self._announce(todo)
+        return todo
+
+    def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
+        """What is to be done on shards, made as it is needed."""
+        return (job for shard in shards if (job := self._job(shard)) is not None)
 
     def run(self, resources: Callable[[], Resources]) -> None:
         """Does all jobs on Ray."""
-        jobs = self.plan()
-        waiting = [codec for codec in self._run.codecs if jobs[codec.name]]
+        todo = self.plan()
+        waiting = [codec for codec in self._run.codecs if todo[codec.name]]
+        if not waiting:
+            return
         plain = [codec for codec in waiting if not codec.holds_model]
         groups = [plain] if plain else []
         groups += [[codec] for codec in waiting if codec.holds_model]
-        for group in groups:
-            of_group = sorted((job for c in group for job in jobs[c.name]), key=lambda job: job.shard.start)
-            self._fan_out(group, of_group, resources())
+        fanout = Fanout(resources(), self._run.dataset, self, self._limits)
+        fanout.run([self._group(group, todo) for group in groups])
 
-    def _announce(self, jobs: dict[str, list[ScoreJob]]) -> None:
+    def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
+        shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
+        return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
+
+    def tick(self) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        self._progress.tick()
+
+    def say(self, text: str) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        self._progress.say(text)
+
+    def _announce(self, todo: dict[str, list[Shard]]) -> None:
         left = 0
         for codec in self._run.codecs:
-            todo = sum(len(job.shard.image_ids) for job in jobs[codec.name])
-            total = sum(len(shard.image_ids) for shard in codec.shards)
-            self._progress.add(codec.name, codec.name, total, stored=total - todo)
-            left += todo
+            lacking, total = (sum(len(shard.image_ids) for shard in of) for of in (todo[codec.name], codec.shards))
+            self._progress.add(codec.name, codec.name, total, stored=total - lacking)
+            left += lacking
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
         for name, reason in self.lacks.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
-
-    def _fan_out(self, codecs: Sequence[StoredCodec], jobs: list[ScoreJob], resources: Resources) -> None:
-        budget_bytes = int(resources.object_store_bytes * _OBJECT_STORE_SHARE)
-        pool = ActorPool(resources, len(jobs)) if codecs[0].holds_model else TaskPool(resources)
-        self._progress.begin(codecs[0].name)
-        cache = ImageCache(self._run.dataset, budget_bytes)
-        try:
-            Fanout(pool, cache, budget_bytes, self.done, self._progress.tick).run(jobs)
-        finally:
-            pool.close()
-
-    def _jobs(self, codec: StoredCodec) -> list[ScoreJob]:
-        return [job for shard in codec.shards if (job := self._job(shard)) is not None]
 
     def _job(self, shard: Shard) -> ScoreJob | None:
         sides = {picture_of(row): min(row["height"], row["width"]) for row in ok_rows(self._run.rows(shard))}
@@ -187,8 +202,9 @@ class PictureScoring:
         wanted = {picture for picture, side in sides.items() if side >= metric.smallest_side}
         return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
 
-    def done(self, job: ScoreJob, found: list[Scored]) -> None:
+    def done(self, job: ScoreJob, done: Done) -> None:
         """Keeps what a job found."""
+        found: list[Scored] = done.result
         for metric in job.metrics:
             scores = [(one.picture, one.scores[metric.name]) for one in found if metric.name in one.scores]
             if scores:
@@ -200,6 +216,7 @@ class PictureScoring:
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
+        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
@@ -215,11 +232,12 @@ def _score_sets(
         [metric for metric in of_images if metric.name not in reasons],
         options.selection,
         options.recipe,
+        options.limits,
         lambda extractor: options.open_store(folder, extractor),
         resources,
         progress,
     )
-    return score_sets(task, read_rows(run.store.run_dir, _SET_COLUMNS), reasons)
+    return score_sets(task, reasons)
 
 
 def _lack(metric: SetMetric, options: Options) -> str | None:
@@ -244,8 +262,9 @@ def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:
 
 def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: Options, seconds: float) -> None:
     """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
-    rows = read_rows(run.store.run_dir, ["status", "unscored"])
-    reasons = Counter(text for text in rows[rows.status == "ok"]["unscored"] if isinstance(text, str))
+    reasons: Counter[str] = Counter()
+    for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
+        reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
     content = {
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 
-from uqdm.bench.fanout import ActorPool, Fanout, ImageCache
+from uqdm.bench.fanout import Fanout, Group
+from uqdm.bench.limits import Limits
+from uqdm.bench.lots import row_groups, with_status
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import SetMetric, columns_of
 from uqdm.bench.pictures import picture_sha256
@@ -32,9 +38,9 @@ from uqdm.bench.scoring.pictures import Streams
 from uqdm.bench.scoring.scores import Picture, ScoreStore, set_key
 from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.stored import StoredRun
-from uqdm.bench.shards import Shard
+from uqdm.bench.shards import Ids, Shard
 from uqdm.bench.unscored import unscored_text
-from uqdm.bench.worker import limit_threads
+from uqdm.bench.worker import Done, limit_threads
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +50,7 @@ ORIGINALS = "originals"
 HALVES = "first half against second half"
 _FEATURES = "features"  # part of the progress
 _LINE = ["codec", "setting", "point_index", "point", "reconstruction"]
+_COLUMNS = [*_LINE, "image_index", "height", "width", "picture_sha256", "status"]
 _FEATURE_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
@@ -112,18 +119,20 @@ class Task:
     metrics: Sequence[SetMetric]
     selection: Selection
     recipe: Recipe
+    limits: Limits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
     progress: Progress
 
 
-def score_sets(task: Task, rows: pd.DataFrame, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A row for each setting, point and reconstruction among the scored ``rows``, and the one of the originals alone.
+def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row for each setting, point and reconstruction among the scored rows, and the one of the originals alone.
 
     A metric that cannot be computed is left out of its row, whose ``unscored`` says why; ``not_asked`` holds such
     reasons from elsewhere.
     """
-    lines = _lines(task, rows)
+    indices = task.selection.image_indices(len(task.run.dataset))
+    lines = _lines(task, indices, _chosen_rows(task.run.store.run_dir, indices))
     for line in lines:
         line.reasons |= not_asked
     extractor = _extractor(task, lines) if task.metrics else None
@@ -144,10 +153,25 @@ def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
         return None
 
 
-def _lines(task: Task, rows: pd.DataFrame) -> list[SetLine]:
+def _chosen_rows(run_dir: Path, indices: Sequence[int]) -> pd.DataFrame:
+    """The rows with status ok of the chosen images, and of each line one at least, in the order of the files."""
+    seen: set[tuple[Any, ...]] = set()
+    chosen = pa.array(indices, pa.int32())
+    tables = []
+    for table in row_groups(run_dir, _COLUMNS):
+        ok = with_status(table, STATUS_OK)
+        first = []
+        for line in zip(*(ok[name].to_pylist() for name in _LINE), strict=True):
+            first.append(line not in seen)
+            seen.add(line)
+        tables.append(ok.filter(pc.or_(pc.is_in(ok["image_index"], chosen), pa.array(first, pa.bool_()))))
+    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
+    return frame
+
+
+def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine]:
     """All lines of the summary that have pictures; those that are not chosen have no members, but a reason."""
     dataset, selection = task.run.dataset, task.selection
-    indices = selection.image_indices(len(dataset))
     originals = {index: _original(dataset.load(index), index) for index in indices} if task.metrics else {}
     codecs = {codec.name: codec for codec in task.run.codecs}
     chosen = {name: selection.chosen_settings(codec.settings) for name, codec in codecs.items()}
@@ -155,10 +179,8 @@ def _lines(task: Task, rows: pd.DataFrame) -> list[SetLine]:
         (codec.name, shard.candidate.setting, index): shard
         for codec in codecs.values()
         for shard in codec.shards
-        for index in range(shard.start, shard.stop)
-        if index in originals
+        for index in indices[bisect_left(indices, shard.start) : bisect_left(indices, shard.stop)]
     }
-    ok = rows[rows.status == STATUS_OK]
     lines = []
     for names, group in ok.groupby(_LINE, sort=False):
         line = SetLine(dict(zip(_LINE, names, strict=True)), [], [])
@@ -225,28 +247,34 @@ def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None
 def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
     """Takes the features that are not stored yet, each once; returns why some could not be had."""
     jobs = _jobs(task, _absent(todo, store))
-    faults: dict[str, str] = {}
     if not jobs:
-        return faults
+        return {}
     total = sum(len(job.wanted) for job in jobs)
     task.progress.add(_FEATURES, "features of pictures", total, stored=0)
     task.progress.begin(_FEATURES)
 
-    def done(job: FeatureJob, features: Mapping[str, np.ndarray | str]) -> None:
+    taken = _Taken(store, task.progress)
+    Fanout(task.resources(), task.run.dataset, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    return taken.faults
+
+
+class _Taken:
+    """Stores features as they come in, and remembers why some could not be had."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+        self.tick, self.say = progress.tick, progress.say
+        self.faults: dict[str, str] = {}
+
+    def done(self, job: FeatureJob, done: Done) -> None:
+        """See :class:`uqdm.bench.fanout.Listener`."""
+        features: Mapping[str, np.ndarray | str] = done.result
         for key, value in features.items():
             if isinstance(value, str):
-                faults[key] = value
+                self.faults[key] = value
             else:
-                store.put(key, value)
-        task.progress.advance(_FEATURES, len(job.wanted))
-
-    resources = task.resources()
-    pool = ActorPool(resources, len(jobs))
-    try:
-        Fanout(pool, ImageCache(task.run.dataset, 0), resources.object_store_bytes, done, task.progress.tick).run(jobs)
-    finally:
-        pool.close()
-    return faults
+                self._store.put(key, value)
+        self._progress.advance(_FEATURES, len(job.wanted))
 
 
 def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[Member, SetMetric]]:
@@ -272,7 +300,9 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
     dataset, jobs = task.run.dataset, []
     for shard, wanted in by_shard.values():
         if shard is None:
-            whole = Shard(dataset.name, dataset.fingerprint, 0, tuple(dataset.ids), Candidate(ORIGINALS), True)
+            whole = Shard(
+                dataset.name, dataset.fingerprint, 0, Ids(dataset.ids, 0, len(dataset)), Candidate(ORIGINALS), True
+            )
             source = Streams(task.run.store, whole)
             jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))
         else:

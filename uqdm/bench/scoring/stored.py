@@ -12,7 +12,7 @@ import pyarrow as pa
 from uqdm.bench.datasets import DataSetError, open_dataset
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import ResultsError, read_manifest, rows_files
-from uqdm.bench.shards import Images, Shard, ShardStore
+from uqdm.bench.shards import Ids, Images, Shard, ShardStore
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, codec_class
 
 
@@ -28,6 +28,11 @@ class StoredCodec:
     def holds_model(self) -> bool:
         """Whether construction of the codec is costly."""
         return any(shard.candidate.holds_model for shard in self.shards)
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the codec computes on a GPU where there is one."""
+        return any(shard.candidate.uses_gpu for shard in self.shards)
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,10 @@ def _codec(dataset: Images, name: str, manifest: Mapping[str, Any]) -> StoredCod
 
 def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Mapping[str, Any]) -> Sequence[Shard]:
     candidate = Candidate(name, setting["parameters"], setting["setting"], setting["codec_version"])
-    candidate = replace(candidate, holds_model=_holds_model(name))
+    candidate = replace(candidate, **_needs(name))
     shards = []
     for listed in setting["shards"]:
-        ids = tuple(dataset.ids[listed["start"] : listed["stop"]])
+        ids = Ids(dataset.ids, listed["start"], listed["stop"])
         # By the name that it was measured under: a complete spec may give its images a longer one.
         measured_as, keep_streams = manifest["dataset"]["name"], manifest["keep_streams"]
         shard = Shard(measured_as, dataset.fingerprint, listed["start"], ids, candidate, keep_streams)
@@ -109,8 +114,10 @@ def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Ma
     return shards
 
 
-def _holds_model(name: str) -> bool:
+def _needs(name: str) -> dict[str, Any]:
+    """What workers must know of a codec; of one that is gone they learn when they make it."""
     try:
-        return codec_class(name).holds_model
+        codec = codec_class(name)
     except (CodecUnavailableError, UnknownCodecError):
-        return False
+        return {}
+    return {"holds_model": codec.holds_model, "uses_gpu": codec.uses_gpu}

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "channel": "uqdm.cli.bench.channel:channel",
+    "status": "uqdm.cli.bench.status:status",
     "show": "uqdm.cli.bench.show:show",
     "extract": "uqdm.cli.bench.extract:extract",
 }

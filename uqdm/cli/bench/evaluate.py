@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+
 if TYPE_CHECKING:
     from uqdm.bench.gather import Finding
     from uqdm.bench.requests import Request
@@ -32,24 +34,36 @@ def evaluate(
     ] = None,
     shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
     streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files after scoring")] = True,
+    reconstructions: Annotated[
+        bool, typer.Option("--reconstructions/--no-reconstructions", help="Keep every decoded picture, as a PNG")
+    ] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Drop the rows of codecs that are not named here")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    gpus_per_actor: GpusPerActor = 1.0,
+    cpus_per_actor: CpusPerActor = 1,
+    readers: Readers = 2,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
     """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
     from uqdm.bench.datasets import open_dataset
     from uqdm.bench.evaluate import Options
     from uqdm.bench.evaluate import evaluate as run
+    from uqdm.bench.lock import check_writable
     from uqdm.bench.progress import show_progress
     from uqdm.bench.requests import resolve
+    from uqdm.bench.results import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
-    options = Options(cpus, shard_size, streams, retry_failed, prune)
+    workers = limits(time_limit, gpus_per_actor, cpus_per_actor, readers)
+    options = Options(cpus, shard_size, streams, reconstructions, retry_failed, prune, workers, wait)
     images = open_dataset(dataset, limit)
-    with show_progress(log) as progress:
+    check_writable(out)
+    with show_progress(log, status_path(out)) as progress:
         findings = run(images, codecs, out, options, progress)
         clean = _conclude(findings, out, progress.say)
     if strict and not clean:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+
 
 def score(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
@@ -29,10 +31,16 @@ def score(
         int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
     ] = None,
     batch: Annotated[int, typer.Option(help="Pictures that go through the network at once", min=1)] = 32,
+    time_limit: TimeLimit = TIME_LIMIT_S,
+    gpus_per_actor: GpusPerActor = 1.0,
+    cpus_per_actor: CpusPerActor = 1,
+    readers: Readers = 2,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
     from uqdm.bench.progress import show_progress
+    from uqdm.bench.results import status_path
     from uqdm.bench.scoring.extraction import Recipe
     from uqdm.bench.scoring.run import Options, score_run
     from uqdm.bench.scoring.selection import Selection
@@ -45,8 +53,10 @@ def score(
         features,
         Recipe(weights=inception, batch=batch),
         cpus=cpus,
+        limits=limits(time_limit, gpus_per_actor, cpus_per_actor, readers),
+        wait=wait,
     )
-    with show_progress(log) as progress:
+    with show_progress(log, status_path(run)) as progress:
         outcome = score_run(run, options, progress)
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
         progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")

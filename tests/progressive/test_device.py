@@ -1,0 +1,68 @@
+"""What a device is given at once; the paths of a GPU, as far as they run without one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_models import CODED_SLOPE, small_codec
+
+from uqdm.coding.container import CHUNK_TILES
+from uqdm.progressive import device
+from uqdm.progressive.batches import batches
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("threads", "on_cpu", "on_gpu"), [(1, 1, 2), (2, 2, 3), (4, 2, 5), (64, 2, device.MAX_AT_WORK)]
+)
+def test_a_gpu_has_more_batches_at_work(
+    monkeypatch: pytest.MonkeyPatch, threads: int, on_cpu: int, on_gpu: int
+) -> None:
+    """A thread that waits for the GPU takes no core, so that even a worker of one core codes beside the network."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert (device.at_work(CPU), device.at_work(GPU)) == (on_cpu, on_gpu)
+    assert device.images_at_once(GPU) >= on_gpu * device.encoded_at_once(GPU)
+
+
+def test_what_an_encoder_gives_to_the_network_never_follows_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: pytest.fail("files would depend on what is free"))
+    assert (device.encoded_at_once(CPU), device.encoded_at_once(GPU)) == (1, CHUNK_TILES)
+
+
+@pytest.mark.parametrize(("free_bytes", "tiles"), [(0, 16), (2**30, 16), (2**31, 32), (2**32, 64), (2**40, 64)])
+def test_what_a_decoder_gives_to_it_does(monkeypatch: pytest.MonkeyPatch, free_bytes: int, tiles: int) -> None:
+    """Half of what is free, at 32 MiB a tile, in whole chunks."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 2**40))
+    assert device.decoded_at_once(GPU, lambda: 2**25) == tiles
+    assert device.decoded_at_once(CPU, lambda: pytest.fail("nothing is measured on a processor")) == CHUNK_TILES
+
+
+def test_values_keep_their_order_on_the_way() -> None:
+    values = np.arange(1.0, 25.0).reshape(1, 2, 3, 4)
+    there = device.to_device(values + 1e-12, CPU, torch.float64).contiguous(memory_format=torch.channels_last)
+    back = device.to_host(there)
+    np.testing.assert_array_equal(back, values)  # float32 has no 1e-12
+    assert (back.dtype, back.flags.c_contiguous) == (np.float64, True)
+
+
+def test_larger_batches_decode_to_the_same_pixels(
+    tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codec = small_codec(tmp_path / "small", CODED_SLOPE)
+    images = [photographs_uint8[n % 8][:20, n : n + 20] for n in range(10)]  # of 9 tiles each
+    files = codec.compress(images)
+    expected = codec.decompress(files, 2)
+    codec.overlap, predictor = 1, codec.predictor()
+    predictor.decoded_at_once = device.MAX_DECODED_AT_ONCE
+    sizes, begin = [], predictor.denoiser.begin
+    monkeypatch.setattr(predictor.denoiser, "begin", lambda z, step: sizes.append(len(z)) or begin(z, step))
+    np.testing.assert_array_equal(codec.decompress(files, 2), expected)
+    assert max(sizes) == 63  # seven images of nine tiles
+    np.testing.assert_array_equal(codec.decompress(files), images)
+    headers = [codec.open(file).header for file in files]
+    found = [(chunk.item, chunk.number) for batch in batches(headers, 32) for chunk in batch]
+    assert found == [(item, 0) for item in range(10)]

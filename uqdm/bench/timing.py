@@ -1,0 +1,81 @@
+"""How long shards took, and which took longest."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KEPT = 10
+"""Shards that :class:`Slowest` keeps."""
+
+
+@dataclass(frozen=True)
+class ShardTiming:
+    """One finished shard: images ``start`` to ``stop`` (excluded) of a codec at a setting.
+
+    ``seconds`` is the work inside the worker on ``host``, in the last of ``tries``.
+    """
+
+    codec: str
+    setting: str
+    start: int
+    stop: int
+    seconds: float
+    host: str
+    tries: int = 1
+
+    def __str__(self) -> str:
+        """A shard as a person names it.
+
+        >>> str(ShardTiming("jpeg", "quality=50", 100, 150, 2.25, "node3", tries=2))
+        'jpeg quality=50, images 100-149: 2.2 s on node3, try 2'
+        """
+        again = f", try {self.tries}" if self.tries > 1 else ""
+        images = f"images {self.start}-{self.stop - 1}" if self.stop - self.start > 1 else f"image {self.start}"
+        return f"{' '.join([self.codec, self.setting]).strip()}, {images}: {self.seconds:.1f} s on {self.host}{again}"
+
+
+class Slowest:
+    """The slowest of any number of shards, and each codec's mean to hold them against."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, ShardTiming]] = []
+        self._sums: dict[str, tuple[int, float]] = defaultdict(lambda: (0, 0.0))
+        self._count = 0
+
+    def add(self, timing: ShardTiming) -> None:
+        """Takes note of a shard."""
+        count, seconds = self._sums[timing.codec]
+        self._sums[timing.codec] = count + 1, seconds + timing.seconds
+        self._count += 1
+        entry = (timing.seconds, -self._count, timing)  # of equals the first stays
+        if len(self._heap) < KEPT:
+            heapq.heappush(self._heap, entry)
+        else:
+            heapq.heappushpop(self._heap, entry)
+
+    def shards(self) -> list[ShardTiming]:
+        """The slowest, at most ten, slowest first."""
+        return [timing for *_, timing in sorted(self._heap, reverse=True)]
+
+    def mean_seconds(self, codec: str) -> float:
+        """Mean of all shards of a codec that were noted."""
+        count, seconds = self._sums[codec]
+        return seconds / count
+
+    def lines(self, count: int = 5) -> list[str]:
+        """The slowest, a line each."""
+        return [f"{timing}; {self._beside(timing)}" for timing in self.shards()[:count]]
+
+    def _beside(self, timing: ShardTiming) -> str:
+        mean = self.mean_seconds(timing.codec)
+        return f"{timing.seconds / mean if mean else 1:.1f} x the mean of {timing.codec}"
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The slowest as they stand in ``evaluation.json`` and ``status.json``."""
+        return [
+            {**asdict(timing), "mean_seconds_of_codec": round(self.mean_seconds(timing.codec), 3)}
+            for timing in self.shards()
+        ]

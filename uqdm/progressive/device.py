@@ -1,0 +1,93 @@
+"""What a processor or a GPU is given at once: tiles in the network, batches at work, and what goes to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from uqdm.coding.container import CHUNK_TILES
+
+_ENCODED_AT_ONCE = {"cpu": 1, "cuda": CHUNK_TILES}
+"""Tiles in the network at once where they are encoded, by kind of device. On a processor more gain little, and a single
+tile costs what one does; a GPU needs more to be busy. Never a matter of free memory: files would depend on it."""
+MAX_DECODED_AT_ONCE = 4 * CHUNK_TILES
+MAX_AT_WORK = 8
+_SHARE = 0.5  # of the memory that is free, so that a second worker on the GPU finds some
+
+
+def encoded_at_once(device: torch.device) -> int:
+    """How many tiles an encoder gives to the network at once: always as many, whatever there is to encode.
+
+    Libraries of linear algebra sum in another order where a batch has another size. Results then differ in their last
+    bits, a file may state another rounding for them, and its bytes would hang on what it was encoded with.
+    """
+    return _ENCODED_AT_ONCE.get(device.type, CHUNK_TILES)
+
+
+def decoded_at_once(device: torch.device, tile_bytes: Callable[[], int]) -> int:
+    """How many tiles a decoder gives to the network at once, at most; ``tile_bytes`` measures what one takes.
+
+    A decoder's bits may differ within a file's margins, so that this may follow the memory that is free.
+    """
+    if device.type != "cuda":
+        return CHUNK_TILES
+    free, _ = torch.cuda.mem_get_info(device)
+    return tiles_that_fit(free, tile_bytes())
+
+
+def tiles_that_fit(free_bytes: int, tile_bytes: int) -> int:
+    """Tiles of a batch that has its share of the free memory, in whole chunks: at least one, at most four.
+
+    >>> tiles_that_fit(16 * 2**30, 2**28), tiles_that_fit(2**40, 2**20), tiles_that_fit(0, 2**20)
+    (32, 64, 16)
+    """
+    chunks = int(_SHARE * free_bytes) // max(tile_bytes, 1) // CHUNK_TILES
+    return min(max(chunks, 1) * CHUNK_TILES, MAX_DECODED_AT_ONCE)
+
+
+def at_work(device: torch.device) -> int:
+    """How many batches are at work at once: each has a thread, which codes while others have the network.
+
+    On a processor 2, or 1 where torch is held to one thread. On a GPU one more than the threads that torch may use,
+    since a thread that waits for the GPU needs no core.
+    """
+    threads = torch.get_num_threads()
+    return min(2, threads) if device.type == "cpu" else min(threads + 1, MAX_AT_WORK)
+
+
+def images_at_once(device: torch.device) -> int:
+    """How many images a benchmark hands over at once: enough to keep all that may be at work busy for a while."""
+    return CHUNK_TILES if device.type == "cpu" else MAX_AT_WORK * CHUNK_TILES
+
+
+def measured_bytes(device: torch.device, call: Callable[[], Any]) -> int:
+    """Memory of a GPU that a call takes beyond what stays; an upper bound where more was taken before."""
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    call()
+    torch.cuda.synchronize(device)
+    return max(torch.cuda.max_memory_allocated(device) - before, 1)
+
+
+def to_device(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Values rounded to float32, on a device in ``dtype``; a GPU takes them while the thread goes on."""
+    rounded = torch.from_numpy(values).float()
+    if device.type == "cuda":
+        rounded = rounded.pin_memory()
+    return rounded.to(device, non_blocking=True).to(dtype)
+
+
+def to_host(values: torch.Tensor) -> np.ndarray:
+    """Values as float64 on the host, in the order of their axes; waits for them without holding up other threads."""
+    values = values.to(torch.float64).contiguous()
+    if values.device.type != "cuda":
+        return values.cpu().numpy()
+    fetched = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    fetched.copy_(values, non_blocking=True)
+    done = torch.cuda.Event(blocking=True)  # the thread sleeps: its core is for those that code
+    done.record(torch.cuda.current_stream(values.device))
+    done.synchronize()
+    return fetched.numpy()
