@@ -67,3 +67,13 @@ def test_files_of_the_authors_checkpoint(shared: Path, photographs_uint8: list[n
     images = tiles_of(photographs_uint8, 64)[:4]
     alone = [codec.compress_detailed([image])[0] for image in images]
     assert codec.compress_detailed(images) == alone
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here that torch can use")
+def test_files_made_on_a_gpu(photographs_uint8: list[np.ndarray]) -> None:
+    """A tile's place in its lot must not matter either."""
+    images = tiles_of(photographs_uint8, 47)
+    model = uqdm.load_model("uqdm-demo", device="cuda")
+    check(model, images)
+    for found, image in zip(uqdm.load_model("uqdm-demo").decompress(model.compress(images)), images, strict=True):
+        np.testing.assert_array_equal(found, image)
