@@ -15,7 +15,7 @@ def read(profile: str) -> dict[str, object]:
     return yaml.safe_load((ROOT / profile / "config.yaml").read_text())
 
 
-def test_the_slurm_profile_names_rules_of_the_workflow_which_loads_without_cores(tmp_path: Path) -> None:
+def test_the_slurm_profile_names_rules_of_the_workflow(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--list-rules", "--directory", str(tmp_path)]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config" / "config.yaml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
