@@ -10,6 +10,7 @@ from rich.console import Console
 
 from uqdm.bench import progress
 from uqdm.bench.display import chosen, table
+from uqdm.bench.lock import FolderError
 from uqdm.bench.progress import Part, Progress, show_progress
 from uqdm.bench.timing import KEPT, ShardTiming
 
@@ -69,6 +70,31 @@ def test_the_log_has_the_lines_of_the_terminal(tmp_path: Path, capsys: pytest.Ca
     with show_progress(log) as shown:
         shown.say("codec x: SKIPPED")
     assert log.read_text() == capsys.readouterr().err == "codec x: SKIPPED\n"
+
+
+def test_the_log_begins_anew_with_the_work_and_not_before(tmp_path: Path) -> None:
+    log = tmp_path / "evaluate.log"
+    log.write_text("the lines of a run that is under way\n")
+    with show_progress(log) as shown:
+        shown.say("waiting for process 5")
+        assert log.read_text() == "the lines of a run that is under way\nwaiting for process 5\n"
+        shown.plan("evaluate demo")
+        shown.say("begun")
+    assert log.read_text() == "begun\n"
+
+
+@pytest.mark.parametrize("device", ["/dev/null", "/dev/stderr"])
+def test_a_log_may_be_no_file(device: str) -> None:
+    with show_progress(Path(device)) as shown:
+        shown.plan("evaluate demo")
+        shown.say("begun")
+
+
+def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "file" / "evaluate.log"
+    with pytest.raises(FolderError, match=rf"{log}: cannot write the log there"), show_progress(log):
+        pass
 
 
 def test_several_codecs_are_under_way_at_once_each_with_its_own_rate(clock: list[float]) -> None:

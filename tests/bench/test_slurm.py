@@ -30,9 +30,16 @@ done
 export SLURMD_NODENAME SLURM_CPUS_ON_NODE=1
 exec "$@"
 """
+SCONTROL = """#!/bin/sh
+case "$*" in
+  "show hostnames toy[1-2]") echo toy1; echo toy2 ;;
+  "show job 7 --oneliner") echo "JobId=7 JobName=toy MinCPUsNode=1 MinMemoryNode=1G Features=(null)" ;;
+  *) exit 1 ;;
+esac
+"""
 COMMANDS = {
     "squeue": "#!/bin/sh\necho 'toy[1-2]'\n",
-    "scontrol": "#!/bin/sh\ntest \"$1 $2 $3\" = 'show hostnames toy[1-2]' && echo toy1 && echo toy2\n",
+    "scontrol": SCONTROL,
     "srun": SRUN,
 }
 # As SLURM sets it for a batch script on two nodes; the step options are those that must not reach the nodes' steps.
@@ -57,7 +64,9 @@ with ray_session() as resources:
     places = ray.get([place.remote(n) for n in range(8)])
     codecs = resolve([parse_request("jpeg:quality=50"), parse_request("png")])
     evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), Options(shard_size=1), Progress(io.StringIO()))
-print(json.dumps({"nodes": resources.nodes, "cpus": resources.cpus, "places": sorted(set(places))}))
+    stores = [int(node["Resources"]["object_store_memory"]) for node in ray.nodes()]
+found = {"nodes": resources.nodes, "cpus": resources.cpus, "store": resources.object_store_bytes, "stores": stores}
+print(json.dumps({**found, "places": sorted(set(places))}))
 """
 HOLD = """
 import time
@@ -102,7 +111,9 @@ def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path
     command = [sys.executable, "-c", EVALUATE, str(tmp_path / "run")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == {"nodes": 2, "cpus": 2, "places": ["toy1", "toy2"]}
+    store = int(0.3 * 2**30)  # of the job's memory, not of this machine's
+    expected = {"nodes": 2, "cpus": 2, "places": ["toy1", "toy2"], "store": store, "stores": [store, store]}
+    assert json.loads(done.stdout.splitlines()[-1]) == expected
     wait_until_none_is_left(environment)
     evaluate_here(tmp_path / "local", open_dataset("demo", 6), "jpeg:quality=50", "png")
     measured = ["encode_ms", "decode_ms", "peak_memory_bytes", "threads"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import itertools
 import json
 import os
 import signal
@@ -160,14 +161,30 @@ def test_nothing_is_written_before_the_folder_is_ours(tmp_path: Path) -> None:
     assert status_path(tmp_path).read_bytes() == before
 
 
-def test_a_full_disk_does_not_stop_a_run_for_want_of_its_status(tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no device that is full here")
-    shown = Progress(io.StringIO(), status_path=Path("/dev/full/status.json"))
-    shown.plan("evaluate demo")
-    shown.add("jpeg", "jpeg", total=1, stored=0)
+def test_a_full_disk_stops_no_run_for_want_of_its_status_and_is_told_as_the_reason(tmp_path: Path) -> None:
+    try:
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True)
+    except FileNotFoundError:
+        pytest.skip("no program mount here")
+    if done.returncode != 0:
+        pytest.skip("mounting is not permitted here")
+    try:
+        stopped, reason = fill_up(tmp_path)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert (stopped.state, stopped.content["done"]) == ("stopped", 451)
+    assert stopped.reason == f"OSError: {reason}"
+
+
+def fill_up(disk: Path) -> tuple[RunStatus, OSError]:
+    shown = begun(disk)
+    with pytest.raises(OSError, match="No space left") as full, (disk / "ballast").open("wb", buffering=0) as ballast:
+        ballast.writelines(itertools.repeat(bytes(1024)))
+    shown._stated = -status.SILENT_SECONDS  # the next count is to be written, which fails
     shown.advance("jpeg", 1)
-    shown.end()
+    assert account(disk)["done"] == 450
+    shown.end(full.value)
+    return run_status(disk), full.value
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from uqdm.bench.limits import Post
 from uqdm.bench.worker import Worker
@@ -34,23 +35,24 @@ class Member:
 
     actor: Any
     knock: ray.ObjectRef
+    node: str
     host: str | None = None
-    node: str | None = None
     jobs: deque[tuple[ray.ObjectRef, Any]] = field(default_factory=deque)
     began: float = 0.0
 
     @property
     def is_up(self) -> bool:
         """Whether it has answered."""
-        return self.node is not None
+        return self.host is not None
 
 
 class Crew:
-    """Members of one kind of post, at most ``most`` of them, beside ``taken`` cores that others use."""
+    """Members of one kind of post, at most ``most`` of them, ``beside`` others whose posts have priority."""
 
-    def __init__(self, post: Post, most: int, taken_cpus: int = 0) -> None:
+    def __init__(self, post: Post, most: int, beside: Post | None = None) -> None:
         self.post, self.members = post, list[Member]()
-        self._most, self._taken_cpus = max(1, most), taken_cpus
+        self._most, self._beside = max(1, most), beside
+        self._unfit: set[str] = set()
         self._looked, self._failures, self._last_up = 0.0, 0, time.monotonic()
         self._reason = "no node has room for it"
 
@@ -67,19 +69,29 @@ class Crew:
         if len(self.members) >= self._most or now - self._looked < _LOOK_SECONDS:
             return
         self._looked = now
-        for _ in range(min(self._most, room(self.post, self._taken_cpus)) - len(self.members)):
-            self.members.append(self._start())
+        free = Counter(places(self.post, self._beside))
+        self._unfit &= free.keys()
+        if self._unfit == free.keys():  # then any will have to do
+            self._unfit.clear()
+        for node in self._unfit:
+            del free[node]
+        free.subtract(member.node for member in self.members if member.node in free)
+        while len(self.members) < self._most and free and max(free.values()) > 0:
+            node = max(free, key=free.__getitem__)
+            free[node] -= 1
+            self.members.append(self._start(node))
 
-    def _start(self) -> Member:
+    def _start(self, node: str) -> Member:
         options = {"num_cpus": self.post.cpus, "num_gpus": self.post.gpus, "max_restarts": 0, "max_task_retries": 0}
         cls: Any = ray.remote(Worker)
-        actor = cls.options(**options).remote(self.post.cpus, holds_gpu=self.post.gpus > 0)
-        return Member(actor, actor.hello.remote())
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        actor = cls.options(**options, scheduling_strategy=there).remote(self.post.cpus, holds_gpu=self.post.gpus > 0)
+        return Member(actor, actor.hello.remote(), node)
 
     def answered(self, member: Member) -> None:
         """Takes in that a member is up, or that it died before it was."""
         try:
-            member.host, member.node = ray.get(member.knock)
+            member.host = ray.get(member.knock)
             self._failures = 0
         except RayError as error:
             self.dismiss(member)
@@ -109,9 +121,9 @@ class Crew:
         self._looked = 0.0
         return [tag for _, tag in member.jobs]
 
-    def shrink(self) -> None:
-        """Makes do with one member less from now on."""
-        self._most = max(1, self._most - 1)
+    def leave_out(self, node: str) -> None:
+        """Has no new members on a node any more, as long as there are others."""
+        self._unfit.add(node)
 
     def close(self) -> None:
         """Ends all members, and frees their cores, GPUs and memory."""
@@ -122,7 +134,12 @@ class Crew:
         return f"{self.post.cpus} cores" + (f" and {self.post.gpus:g} GPU" if self.post.gpus else "")
 
 
-def room(post: Post, taken_cpus: int = 0) -> int:
-    """How many members of a post the cluster's living nodes have room for, beside cores that are taken."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return max(0, sum(post.room(node) for node in nodes) - -(-taken_cpus // post.cpus))
+def places(post: Post, beside: Post | None = None) -> dict[str, int]:
+    """How many members of a post each living node has room for, beside as many as fit of another post."""
+    nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
+    found = {name: post.room(_left(node, beside) if beside else node) for name, node in nodes.items()}
+    return {name: count for name, count in found.items() if count}
+
+
+def _left(node: dict[str, float], beside: Post) -> dict[str, float]:
+    return {**node, "CPU": node.get("CPU", 0) - beside.room(node) * beside.cpus}

@@ -5,7 +5,8 @@ Rates and times are measured here; metrics come afterwards, from the streams (se
 Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files; they go
 when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures, if they are kept),
 ``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
-last) and ``evaluation.json`` (what a finished evaluation writes last).
+last), ``evaluation.json`` (what a finished evaluation writes last), ``status.json`` (how far a run is, how it ended)
+and ``.lock``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uqdm.bench.fanout import Fanout, Group
+from uqdm.bench.dispatch import Group
+from uqdm.bench.fanout import Fanout
 from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
 from uqdm.bench.limits import Limits
@@ -81,6 +83,7 @@ def _evaluate(
     dataset: Images, codecs: Mapping[str, Sequence[Candidate]], run_dir: Path, options: Options, progress: Progress
 ) -> list[Finding]:
     stopwatch = _Stopwatch()
+    progress.plan(f"evaluate {dataset.name}")
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
     kept = Kept(options.keep_streams, options.keep_reconstructions)
@@ -120,7 +123,6 @@ class _Stopwatch:
 
 
 def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -> None:
-    progress.plan(f"evaluate {dataset.name}")
     totals = Counter[str]()
     for plan in plans:
         stored = plan.totals().total()

@@ -23,7 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from uqdm.bench.files import write_bytes
-from uqdm.bench.lock import check_writable
+from uqdm.bench.lock import FolderError
 from uqdm.bench.timing import ShardTiming, Slowest
 
 if TYPE_CHECKING:
@@ -134,10 +134,14 @@ class Progress:
         self._stated = -STATUS_SECONDS
         self._started = _now()
         if title:
-            if self._log is not None:
+            self._begin_log()
+            self._state(RUNNING)
+
+    def _begin_log(self) -> None:
+        if self._log is not None:
+            with contextlib.suppress(OSError):  # a terminal, say, or a pipe
                 self._log.seek(0)
                 self._log.truncate()
-            self._state(RUNNING)
 
     def add(self, name: str, title: str, total: int, stored: int) -> None:
         """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
@@ -244,8 +248,12 @@ class Progress:
         self._stated = time.monotonic()
         if self._status_path is None:
             return
-        with contextlib.suppress(OSError):  # a full disk: the run's own files will tell, or they still fit
-            write_bytes(self._status_path, (json.dumps(self._content(state, reason), indent=1) + "\n").encode())
+        content = self._content(state, reason)
+        try:
+            write_bytes(self._status_path, (json.dumps(content, indent=1) + "\n").encode())
+        except OSError:  # a full disk, say, which is no reason to stop; but that it is full is worth telling
+            if state != RUNNING:
+                _overwrite(self._status_path, {**content, "slowest_shards": [], "messages": []})
 
     def _content(self, state: str, reason: str | None) -> dict[str, Any]:
         now, whole = time.monotonic(), self.whole()
@@ -337,6 +345,16 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
 
 
+def _overwrite(path: Path, content: dict[str, Any]) -> None:
+    """Writes into the space that a file has already, if that is enough; else leaves it as it is."""
+    data = json.dumps(content).encode()
+    with contextlib.suppress(OSError):
+        if path.stat().st_size >= len(data):
+            with path.open("r+b") as file:
+                file.write(data)
+                file.truncate()
+
+
 def _speed(rate: float | None, seconds_left: float | None) -> dict[str, float | None]:
     return {
         "rate_per_s": None if rate is None else round(rate, 4),
@@ -362,13 +380,11 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
     """A :class:`Progress` on stderr: live if that is a terminal, lines if not.
 
     ``log_path`` is written anew once work begins. ``status_path`` is told how the block ends: by an exception, or by a
-    signal that asks the process to end, the run has stopped.
+    signal that asks the process to end, the run has stopped. Raises :class:`~uqdm.bench.lock.FolderError` where the log
+    cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        log = None
-        if log_path is not None:
-            check_writable(log_path.parent)
-            log = stack.enter_context(log_path.open("a", encoding="utf-8"))
+        log = None if log_path is None else stack.enter_context(_open_log(log_path))
         display = stack.enter_context(_display()) if sys.stderr.isatty() else None
         progress = Progress(log=log, display=display, status_path=status_path)
         if display is not None:
@@ -380,6 +396,17 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
             progress.end(error)
             raise
         progress.end()
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")  # what another process writes to it stays, until work begins
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FolderError(
+            f"{path}: cannot write the log there ({reason}); choose another folder, or make it writable"
+        ) from error
 
 
 def _display() -> Display:

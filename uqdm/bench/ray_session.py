@@ -21,7 +21,7 @@ _STARTS = 3
 
 @dataclass(frozen=True)
 class Resources:
-    """What the session has in all."""
+    """What the session has in all; of the object store only the part on this node, where images are put."""
 
     cpus: int
     gpus: int
@@ -86,12 +86,14 @@ def _connect(address: str) -> None:
 
 def _start_here(cpus: int, ip: str | None = None) -> None:
     """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    store = slurm.object_store_bytes()
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
         try:
             ray.init(
                 address="local",
                 num_cpus=cpus,
+                object_store_memory=store,
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,

@@ -56,14 +56,13 @@ def _read(dataset: Images, index: int) -> Loaded:
 
 @dataclass
 class _Held:
-    """A range in the object store, or on its way there: how many images and, once it is there, bytes."""
+    """A range in the object store, or on its way there, and how many jobs use it."""
 
+    n_images: int
     future: Future[tuple[ray.ObjectRef, int]]
     users: int = 0
-
-    @property
-    def n_bytes(self) -> int | None:
-        return self.future.result()[1] if self.future.done() and self.future.exception() is None else None
+    n_bytes: int | None = None
+    """Once it has been read."""
 
 
 class Reader:
@@ -77,64 +76,70 @@ class Reader:
         self._dataset = dataset
         self._budget_bytes = budget_bytes
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
-        self._held: OrderedDict[Range, _Held] = OrderedDict()
+        self._used: dict[Range, _Held] = {}
+        self._idle: OrderedDict[Range, _Held] = OrderedDict()
+        self._idle_bytes = 0
+        self._read_bytes, self._read_images = 0, 0
 
     def close(self) -> None:
         """Lets everything go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._held.clear()
+        self._used.clear()
+        self._idle.clear()
 
     def hold(self, shard: Shard) -> bool:
         """Begins to read the images of a shard, if they are not here; False where there is no room for them now."""
         key = (shard.start, shard.stop)
-        held = self._held.get(key)
+        held = self._used.get(key)
         if held is None:
-            if not self._has_room(len(shard.image_ids)):
+            held = self._idle.get(key)
+            if self._used and self._bytes(held, len(shard.image_ids)) + self._bytes_in_use() > self._budget_bytes:
                 return False
-            held = self._held[key] = _Held(self._pool.submit(self._load, key))
-        elif held.users == 0 and not self._has_room(len(shard.image_ids), held.n_bytes):
-            return False
+            if held is None:
+                held = _Held(len(shard.image_ids), self._pool.submit(self._load, key))
+            else:
+                self._idle_bytes -= self._idle.pop(key).n_bytes or 0
+            self._used[key] = held
         held.users += 1
-        self._held.move_to_end(key)
         return True
 
     def is_ready(self, shard: Shard) -> bool:
         """Whether the images of a held shard have been read."""
-        return self._held[shard.start, shard.stop].future.done()
+        held = self._used[shard.start, shard.stop]
+        if held.n_bytes is None and held.future.done():
+            held.n_bytes = held.future.result()[1]
+            self._read_bytes, self._read_images = self._read_bytes + held.n_bytes, self._read_images + held.n_images
+        return held.n_bytes is not None
 
     def images(self, shard: Shard) -> ray.ObjectRef:
         """The images of a held shard, a list of :data:`Loaded`; waits for them if need be."""
-        return self._held[shard.start, shard.stop].future.result()[0]
+        return self._used[shard.start, shard.stop].future.result()[0]
 
     def release(self, shard: Shard) -> None:
-        """Says that a held shard is no longer needed."""
-        self._held[shard.start, shard.stop].users -= 1
-        self._evict()
+        """Says that a held shard is no longer needed by one of its users."""
+        key = (shard.start, shard.stop)
+        held = self._used[key]
+        held.users -= 1
+        if held.users:
+            return
+        del self._used[key]
+        if held.n_bytes is not None:
+            self._idle[key] = held
+            self._idle_bytes += held.n_bytes
+        while self._idle and self._idle_bytes > self._budget_bytes:
+            _, oldest = self._idle.popitem(last=False)
+            self._idle_bytes -= oldest.n_bytes or 0
 
     def _load(self, key: Range) -> tuple[ray.ObjectRef, int]:
         images = read_range(self._dataset, *key)
         return ray.put(images), sum(image.nbytes for image in images if isinstance(image, np.ndarray))
 
-    def _has_room(self, n_images: int, n_bytes: int | None = None) -> bool:
-        used = [(key, held) for key, held in self._held.items() if held.users]
-        if not used:
-            return True
-        taken = sum(self._bytes(key[1] - key[0], held.n_bytes) for key, held in used)
-        return taken + self._bytes(n_images, n_bytes) <= self._budget_bytes
+    def _bytes_in_use(self) -> float:
+        return sum(self._bytes(held, held.n_images) for held in self._used.values())
 
-    def _bytes(self, n_images: int, known: int | None) -> float:
+    def _bytes(self, held: _Held | None, n_images: int) -> float:
         """Bytes of a range, guessed from the others as long as it has not been read."""
-        if known is not None:
-            return known
-        read = [(key[1] - key[0], held.n_bytes) for key, held in self._held.items() if held.n_bytes is not None]
-        count = sum(images for images, _ in read)
-        return n_images * sum(n_bytes or 0 for _, n_bytes in read) / count if count else self._budget_bytes / 4
-
-    def _evict(self) -> None:
-        idle = [(key, held) for key, held in self._held.items() if not held.users]
-        kept = sum(held.n_bytes or 0 for _, held in idle)
-        for key, held in idle:
-            if kept <= self._budget_bytes:
-                return
-            kept -= held.n_bytes or 0
-            del self._held[key]
+        if held is not None and held.n_bytes is not None:
+            return held.n_bytes
+        known = self._read_images
+        return n_images * self._read_bytes / known if known else max(1, self._budget_bytes / 4)

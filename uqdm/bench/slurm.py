@@ -21,6 +21,8 @@ from typing import BinaryIO
 
 import ray
 
+from uqdm.bench.provenance import available_cores
+
 SWITCH = "UQDM_SLURM"
 """The environment variable that, set to ``off``, keeps Ray on this machine within an allocation of several."""
 
@@ -29,6 +31,7 @@ START_LIMIT_SECONDS = 180.0
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
+_STORE_SHARE = 0.3  # as Ray's own of a machine's memory
 _LOG_LINES = 12
 _LOG_BYTES = 4000
 _RESOURCE = "slurm:"
@@ -83,6 +86,34 @@ def _nodes(job: str) -> tuple[str, ...]:
         raise ConnectionError(
             f"SLURM job {job}: cannot tell its nodes ({error}); set {SWITCH}=off to stay on this machine"
         ) from error
+
+
+def object_store_bytes() -> int | None:
+    """What Ray's object store may take on this node: a share of the memory that SLURM bounds the job to.
+
+    None outside a job and where its memory has no bound: Ray then goes by the machine's, as it always would.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return None
+    try:
+        told = _output("scontrol", "show", "job", job, "--oneliner")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return int(_STORE_SHARE * _memory_bytes(told, available_cores())) or None
+
+
+def _memory_bytes(told: str, cores: int) -> float:
+    """The memory of a job on a node with so many of its cores, as ``scontrol show job`` tells it; 0 if unbounded.
+
+    >>> _memory_bytes("JobId=7 MinMemoryCPU=500M Nice=0", 4) / 2**20
+    2000.0
+    """
+    found = re.search(r"MinMemory(Node|CPU)=([0-9.]+)([KMGT]?)", told)
+    if not found:
+        return 0.0
+    amount = float(found[2]) * 1024 ** (1 + "KMGT".index(found[3] or "M"))
+    return amount * (cores if found[1] == "CPU" else 1)
 
 
 def _output(*command: str) -> str:

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Sequence
 
 from uqdm.bench.provenance import available_cores
+from uqdm.bench.slurm import object_store_bytes
 
 _DRAIN_SECONDS = 5.0
 
@@ -33,6 +34,8 @@ def _run(address: str, resource: str, folder: str) -> int:
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", f"--address={address}", "--block"]
     command += [f"--num-cpus={available_cores()}", f"--resources={json.dumps({resource: 1})}"]
     command += ["--disable-usage-stats", "--include-log-monitor=false", f"--temp-dir={folder}"]
+    store = object_store_bytes()
+    command += [] if store is None else [f"--object-store-memory={store}"]
     environment = {**os.environ, "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}  # who stops us waits for nothing here
     node = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
     threading.Thread(target=_leave_with_input, daemon=True).start()

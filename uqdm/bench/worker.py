@@ -13,7 +13,6 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import ray
 
 from uqdm.bench import footprint
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
@@ -141,9 +140,9 @@ class Worker:
         self._codecs: dict[tuple[str, str], tuple[Codec, Codec]] = {}
         self._kept: dict[Hashable, tuple[Any, bool]] = {}
 
-    def hello(self) -> tuple[str, str]:
-        """The machine's name and Ray's of its node, once the worker is up."""
-        return platform.node(), ray.get_runtime_context().get_node_id()
+    def hello(self) -> str:
+        """The machine's name, once the worker is up."""
+        return platform.node()
 
     def run(self, job: Job, images: Sequence[Loaded]) -> Done:
         """Does one job."""

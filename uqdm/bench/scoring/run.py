@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uqdm.bench.fanout import Fanout, Group
+from uqdm.bench.dispatch import Group
+from uqdm.bench.fanout import Fanout
 from uqdm.bench.files import sweep_temporaries, write_bytes
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked

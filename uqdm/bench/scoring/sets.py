@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 
-from uqdm.bench.fanout import Fanout, Group
+from uqdm.bench.dispatch import Group
+from uqdm.bench.fanout import Fanout
 from uqdm.bench.limits import Limits
 from uqdm.bench.lots import row_groups, with_status
 from uqdm.bench.measure import describe
