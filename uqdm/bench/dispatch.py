@@ -131,11 +131,12 @@ class Dispatch:
         self.crew.staff()
         self._take_in()
         depth = QUEUE if self._left > 2 * len(self.crew.members) else 1
-        for round_ in range(depth):
-            for member in [one for one in self.crew.members if one.is_up and len(one.jobs) == round_]:
+        for queued in range(depth):
+            for member in [one for one in self.crew.members if one.is_up and len(one.jobs) == queued]:
                 entry = self._next_for(member)
-                if entry is not None:
-                    self._give(member, entry)
+                if entry is None:  # as for the others: nothing has been read
+                    return
+                self._give(member, entry)
 
     def _take_in(self) -> None:
         ahead = QUEUE * (len(self.crew.members) + 1)

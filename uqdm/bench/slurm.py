@@ -34,6 +34,7 @@ _STOP_SECONDS = 15.0
 _STORE_SHARE = 0.3  # as Ray's own of a machine's memory
 _LOG_LINES = 12
 _LOG_BYTES = 4000
+_TOLD_NODES = 3
 _RESOURCE = "slurm:"
 _KEPT = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLURM_CONF"}
 
@@ -218,12 +219,17 @@ def _wait(nodes: Sequence[_Node], job: str, limit_seconds: float) -> None:
         over = [node for node in absent if node.process.poll() is not None]
         if over or time.monotonic() > deadline:
             why = "ended" if over else f"did not come up within {limit_seconds:g} s"
-            told = "; ".join(f"{node.name}: {node.last_lines()}" for node in over or absent)
+            told = "; ".join(_tell(node, place) for place, node in enumerate(over or absent))
             raise ConnectionError(
                 f"SLURM job {job}: {len(over or absent)} of {len(nodes)} Ray nodes {why}: {told}. Is this environment "
                 f"({sys.prefix}) there on each node? {SWITCH}=off stays on this machine"
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _tell(node: _Node, place: int) -> str:
+    """A node's name, and of the first few what they wrote: where many fail, they fail alike."""
+    return f"{node.name}: {node.last_lines()}" if place < _TOLD_NODES else node.name
 
 
 def _stop(nodes: Sequence[_Node]) -> None:
