@@ -104,7 +104,9 @@ def evaluate_options(run):
     limit = RUNS[run].get("limit")
     options += [] if limit is None else [f"--limit={limit}"]
     options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
-    options += ["--reconstructions"] if config["evaluate"]["keep_reconstructions"] else []
+    options += (
+        ["--reconstructions"] if config["evaluate"]["keep_reconstructions"] else []
+    )
     return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
 
 
