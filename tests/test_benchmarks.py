@@ -106,7 +106,7 @@ def test_copies_are_the_source_mirrored_and_moved_as_stated(benchmark, tmp_path)
 def test_the_cost_model_is_what_made_the_figures(benchmark):
     scaling = benchmark("scaling")
     runs = [
-        scaling.Measured(2, images, shards, 1.0, 0.1, 5.0, 10.0, 2.0 + 0.004 * shards + 0.0001 * images, 200.0, 200.0)
+        scaling.Measured(2, images, shards, 1.0, 0.1, 5.0, 10.0, 2.0 + 0.004 * shards + 0.0001 * images, 200, 200, 9)
         for images, shards in ((1000, 2), (12_000, 24), (2000, 200), (6000, 600), (12_000, 240))
     ]
     model = scaling.fit(runs)

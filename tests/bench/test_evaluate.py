@@ -175,3 +175,14 @@ def test_reconstructions_are_kept_if_they_are_wanted_and_are_those_of_the_rows(t
         assert kept["image_id"].tolist() == [dataset.ids[index] for index in kept["image_index"]]
         for picture in kept.to_dict("records"):
             png_picture(picture)  # raises where the picture is not the one of the hash
+
+
+def test_rows_of_many_shards_lie_in_few_row_groups_of_one_setting_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uqdm.bench.rows_file.GROUP_ROWS", 5)
+    run(MemoryImages(unmarked_images(7)), ["toy-raw", "toy-absent"], tmp_path, shard_size=2)
+    found = pq.ParquetFile(tmp_path / "per_image" / "toy-raw.parquet")
+    groups = [found.read_row_group(number)["setting"].to_pylist() for number in range(found.num_row_groups)]
+    assert groups == [["drop=0"] * 4, ["drop=0"] * 3, ["drop=4"] * 4, ["drop=4"] * 3]
+    assert rows_of(tmp_path, "toy-absent")["status"].tolist() == ["skipped"] * 2

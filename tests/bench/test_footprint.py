@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 
 import numpy as np
@@ -26,6 +27,15 @@ def test_what_was_freed_before_is_not_in_the_peak() -> None:
     high = footprint.peak_memory_bytes()
     footprint.begin_peak()
     assert footprint.peak_memory_bytes() < high - 0.9 * SIZE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells shared memory")
+def test_memory_that_is_shared_is_not_in_the_peak() -> None:
+    shared = mmap.mmap(-1, SIZE)  # anonymous and shared, as Ray's object store is
+    before = footprint.peak_memory_bytes()
+    np.frombuffer(shared, np.uint8)[:] = 1
+    footprint.begin_peak()
+    assert footprint.peak_memory_bytes() < before + 0.1 * SIZE
 
 
 def test_threads_are_those_of_torch_or_else_of_openmp(monkeypatch: pytest.MonkeyPatch) -> None:

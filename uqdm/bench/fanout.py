@@ -17,7 +17,7 @@ from uqdm.bench.reading import Reader
 from uqdm.bench.shards import Images
 
 _TICK_SECONDS = 1.0
-OBJECT_STORE_SHARE = 1 / 3  # that images in use may fill, and again images kept for the next setting
+OBJECT_STORE_SHARE = 1 / 3  # that images in use may fill
 
 
 @dataclass(frozen=True)

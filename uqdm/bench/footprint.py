@@ -39,20 +39,30 @@ def begin_peak() -> None:
 
 
 def peak_memory_bytes() -> int:
-    """High-water mark of this process's resident memory, plus that of the GPU memory that torch had allocated."""
+    """High-water mark of this process's own resident memory, plus that of the GPU memory that torch had allocated.
+
+    Memory that it shares with others is left out; it must not grow between :func:`begin_peak` and here.
+    """
     cuda = _cuda()
     return _peak_resident_bytes() + (int(cuda.max_memory_allocated()) if cuda is not None else 0)
 
 
 def _peak_resident_bytes() -> int:
+    """The high-water mark less what is shared now: Ray's object store, of which all that was ever touched stays."""
     with contextlib.suppress(OSError):
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", (_PROC / "status").read_text(), re.MULTILINE)
-        if found:
-            return 1024 * int(found[1])
+        status = (_PROC / "status").read_text()
+        peak, shared = _kilobytes(status, "VmHWM"), _kilobytes(status, "RssShmem")
+        if peak is not None:
+            return 1024 * (peak - (shared or 0))
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(peak if sys.platform == "darwin" else 1024 * peak)
+
+
+def _kilobytes(status: str, name: str) -> int | None:
+    found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def _cuda():  # type: ignore[no-untyped-def]

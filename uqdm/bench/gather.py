@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from uqdm.bench.datasets import Origin
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.files import write_bytes
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import with_columns
+from uqdm.bench.rows_file import writing_rows
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.bench.shards import Images, Kept, Shard, ShardStore
 
@@ -78,15 +78,12 @@ def finish_codec(context: Context, plan: Plan) -> Finding:
     skipped = [candidate for candidate in plan.candidates if candidate.missing is not None]
     schema = with_provenance(rows_schema(), context.origin)
     reason = skipped[0].missing if skipped else None
-    with (
-        replacing(run_dir / "per_image" / f"{plan.name}.parquet") as path,
-        pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
+    with writing_rows(run_dir / "per_image" / f"{plan.name}.parquet", schema) as writer:
         for rows in context.store.read_all(plan.shards()):
-            writer.write_table(with_columns(rows, schema).replace_schema_metadata(schema.metadata))
+            writer.write(with_columns(rows, schema))
             reason = reason or _first_error(rows)
-        if skipped:
-            writer.write_table(_skipped_rows(context, skipped, schema))
+        for candidate in skipped:
+            writer.write(_skipped_row(context, candidate, schema))
     counts = plan.totals()
     finding = Finding(plan.name, counts["ok"], counts["failed"], len(skipped), reason)
     _write_json(run_dir / "manifests" / f"{plan.name}.json", _manifest(context, finding, plan))
@@ -97,13 +94,10 @@ def _first_error(rows: pa.Table) -> str | None:
     return next((text for text in rows["error"].to_pylist() if text is not None), None)
 
 
-def _skipped_rows(context: Context, skipped: Sequence[Candidate], schema: pa.Schema) -> pa.Table:
+def _skipped_row(context: Context, candidate: Candidate, schema: pa.Schema) -> pa.Table:
     shared = {"dataset": context.dataset.name, "fingerprint": context.dataset.fingerprint, "status": STATUS_SKIPPED}
-    rows = [
-        {**shared, "codec": candidate.name, "setting": candidate.setting, "error": candidate.missing}
-        for candidate in skipped
-    ]
-    return pa.Table.from_pylist(rows, schema=schema)
+    row = {**shared, "codec": candidate.name, "setting": candidate.setting, "error": candidate.missing}
+    return pa.Table.from_pylist([row], schema=schema)
 
 
 def _manifest(context: Context, finding: Finding, plan: Plan) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class Lot:
 def lots(run_dir: Path, most_rows: int = MOST_ROWS) -> list[Lot]:
     """The lots of a run's rows, settings in the order in which they first appear.
 
-    Row groups are those of the shards, which belong to one setting each; others are read more than once.
+    Row groups belong to one setting each (see :mod:`uqdm.bench.rows_file`); others are read more than once.
     """
     counts: dict[Key, int] = {}
     places: dict[Key, list[tuple[Path, int]]] = {}

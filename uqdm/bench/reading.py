@@ -20,6 +20,9 @@ from uqdm.codec import check_images
 
 Range = tuple[int, int]
 
+KEPT_BYTES = 2**28
+"""Images that are kept for the next setting, at most: 20,000 of 64x64. A larger data set is read again."""
+
 _READINGS = 3
 """How often an image is read that gives an error: a file server may be away for a moment."""
 _PAUSE_SECONDS = 0.5
@@ -68,13 +71,14 @@ class _Held:
 class Reader:
     """Ranges of images as objects of Ray.
 
-    Ranges in use take up ``budget_bytes`` at most, save that one is always allowed; as much again is kept of ranges
-    that were used, for the next setting that asks for them.
+    Ranges in use take up ``budget_bytes`` at most, save that one is always allowed. Of ranges that were used, as much
+    again is kept for the next setting that asks for them, and ``KEPT_BYTES`` at most.
     """
 
     def __init__(self, dataset: Images, budget_bytes: int, threads: int = 1) -> None:
         self._dataset = dataset
         self._budget_bytes = budget_bytes
+        self._kept_bytes = min(budget_bytes, KEPT_BYTES)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._used: dict[Range, _Held] = {}
         self._idle: OrderedDict[Range, _Held] = OrderedDict()
@@ -126,7 +130,7 @@ class Reader:
         if held.n_bytes is not None:
             self._idle[key] = held
             self._idle_bytes += held.n_bytes
-        while self._idle and self._idle_bytes > self._budget_bytes:
+        while self._idle and self._idle_bytes > self._kept_bytes:
             _, oldest = self._idle.popitem(last=False)
             self._idle_bytes -= oldest.n_bytes or 0
 

@@ -19,9 +19,9 @@ MACS_CONVENTION = (
     "all tiles together, divided by height x width; 0 without a network, null where the codec does not tell"
 )
 PEAK_MEMORY_CONVENTION = (
-    "high-water mark of the worker's resident memory, plus that of the GPU memory it allocated, while it measured the "
-    "shard of this image (where the system cannot reset the mark: since the worker began); programs that a codec "
-    "starts are not in it"
+    "high-water mark of the worker's resident memory, without what it shares with others, plus that of the GPU memory "
+    "it allocated, while it measured the shard of this image (where the system cannot reset the mark: since the worker "
+    "began); programs that a codec starts are not in it"
 )
 _CALLS = (
     "tiles of one image side by side count once, and what depends on a seed alone is kept and not counted; 0 without a "

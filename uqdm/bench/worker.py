@@ -165,7 +165,8 @@ class Worker:
 
     def measure(self, work: Work, images: Sequence[Loaded]) -> Finished | NotLoaded:
         """Measures every image of a shard; one that could not be read has failed."""
-        readable = {offset: image for offset, image in enumerate(images) if isinstance(image, np.ndarray)}
+        # Copies: what lies in Ray's object store is shared memory, which is no part of the peak.
+        readable = {offset: image.copy() for offset, image in enumerate(images) if isinstance(image, np.ndarray)}
         if not readable:
             return finish(work, failed(images))
         footprint.begin_peak()

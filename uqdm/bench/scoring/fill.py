@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from uqdm.bench.files import replacing
 from uqdm.bench.lots import with_status
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
 from uqdm.bench.provenance import read_provenance, with_provenance
 from uqdm.bench.results import with_columns
+from uqdm.bench.rows_file import writing_rows
 from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
 from uqdm.bench.scoring.scores import Picture, Score, ScoreStore
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun
@@ -56,13 +56,11 @@ def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping
     schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
     scores = ScoreStore(run.store.run_dir)
     skipped = _skipped(path, schema)
-    with (
-        replacing(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
+    with writing_rows(path, schema) as writer:
         for shard in codec.shards:
-            writer.write_table(_filled(run.rows(shard), shard, scores, lacks, schema))
-        writer.write_table(skipped)
+            writer.write(_filled(run.rows(shard), shard, scores, lacks, schema))
+        for number in range(len(skipped)):
+            writer.write(skipped.slice(number, 1))
 
 
 def _skipped(path: Path, schema: pa.Schema) -> pa.Table:
