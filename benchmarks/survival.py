@@ -25,7 +25,8 @@ import pandas as pd
 import psutil
 from many_images import tile_data_set
 
-MEASURED = ["encode_ms", "decode_ms", "peak_memory_bytes"]  # columns that no two runs share
+from uqdm.bench.schema import MEASURED
+
 HITS = 3
 
 
@@ -83,7 +84,7 @@ class Run:
 
 
 def rows(run_dir: Path, codec: str) -> pd.DataFrame:
-    return pd.read_parquet(run_dir / "per_image" / f"{codec}.parquet").drop(columns=MEASURED)
+    return pd.read_parquet(run_dir / "per_image" / f"{codec}.parquet").drop(columns=[*MEASURED])
 
 
 def streams(run_dir: Path, codec: str) -> pd.DataFrame:

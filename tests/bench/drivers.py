@@ -14,8 +14,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-MEASURED = ["encode_ms", "decode_ms", "peak_memory_bytes"]
-"""Columns that two runs of the same may differ in."""
+from uqdm.bench.schema import MEASURED
 
 
 @dataclass
@@ -84,7 +83,7 @@ def _does_a_job(process: psutil.Process) -> bool:
 
 def rows(run_dir: Path, codec: str) -> pd.DataFrame:
     """A codec's rows without what is measured."""
-    return pd.read_parquet(run_dir / "per_image" / f"{codec}.parquet").drop(columns=MEASURED)
+    return pd.read_parquet(run_dir / "per_image" / f"{codec}.parquet").drop(columns=[*MEASURED])
 
 
 def streams(run_dir: Path, codec: str) -> dict[str, bytes]:

@@ -17,11 +17,10 @@ import uqdm.progressive.codec
 from uqdm.bench.evaluate import Options, evaluate
 from uqdm.bench.progress import Progress
 from uqdm.bench.requests import parse_request, resolve
+from uqdm.bench.schema import MEASURED
 from uqdm.progressive import tolerance
 
 pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
-
-MEASURED = ["encode_ms", "decode_ms", "peak_memory_bytes"]
 
 
 def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4) -> pd.DataFrame:
@@ -29,7 +28,7 @@ def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4
     uqdm.progressive.codec._load.cache_clear()  # as in a process of its own
     codecs = resolve([parse_request(codec)])
     evaluate(dataset, codecs, folder, Options(shard_size=shard_size), Progress(io.StringIO()))
-    rows = pd.read_parquet(folder / "per_image").drop(columns=MEASURED)
+    rows = pd.read_parquet(folder / "per_image").drop(columns=[*MEASURED])
     assert (rows["status"] == "ok").all()
     (name,) = codecs
     manifest = json.loads((folder / "manifests" / f"{name}.json").read_text())

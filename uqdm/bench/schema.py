@@ -28,6 +28,9 @@ _CALLS = (
     "network, null where the codec does not tell"
 )
 
+MEASURED = ("encode_ms", "decode_ms", "peak_memory_bytes")
+"""Columns of the rows in which two runs of the same differ, on one machine."""
+
 STATUS_OK = "ok"
 STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
 STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns

@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.files import write_bytes
+from uqdm.bench.ids import IdRange
 from uqdm.bench.reconstructions import has_reconstructions, reconstructions_path
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED, STREAMS
@@ -90,28 +91,6 @@ class Shard:
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
 
-class Ids(Sequence[str]):
-    """Names of a range of images, looked up in those of their data set; what is sent to a worker are the names."""
-
-    def __init__(self, ids: Sequence[str], start: int, stop: int) -> None:
-        self._ids, self._range = ids, range(start, min(stop, len(ids)))
-
-    def __len__(self) -> int:
-        return len(self._range)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[str, ...]: ...
-    def __getitem__(self, index: int | slice) -> str | tuple[str, ...]:
-        if isinstance(index, slice):
-            return tuple(self._ids[number] for number in self._range[index])
-        return self._ids[self._range[index]]
-
-    def __reduce__(self) -> tuple[type[tuple[str, ...]], tuple[list[str]]]:
-        return tuple, (list(self),)
-
-
 @dataclass(frozen=True)
 class Kept:
     """What is kept of a shard beside its rows (see :class:`Shard`)."""
@@ -122,7 +101,7 @@ class Kept:
 
 def shard_at(dataset: Images, candidate: Candidate, start: int, shard_size: int, kept: Kept) -> Shard:
     """The shard of a codec at one setting that begins at image ``start``."""
-    ids = Ids(dataset.ids, start, start + shard_size)
+    ids = IdRange(dataset.ids, start, start + shard_size)
     return Shard(dataset.name, dataset.fingerprint, start, ids, candidate, kept.streams, kept.reconstructions)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from uqdm.bench.datasets._ids import NumberedIds
+from uqdm.bench.ids import NumberedIds
 from uqdm.codec import check_images
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted

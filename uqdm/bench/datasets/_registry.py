@@ -13,7 +13,7 @@ from typing import Any
 
 import uqdm.bench.datasets
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
-from uqdm.bench.datasets._ids import has_repeats
+from uqdm.bench.ids import has_repeats
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
 

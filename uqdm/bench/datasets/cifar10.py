@@ -22,8 +22,8 @@ from typing import Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
-from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.bench.datasets._official import find_official
+from uqdm.bench.ids import NumberedIds
 
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"
 URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"

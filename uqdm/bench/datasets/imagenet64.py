@@ -27,9 +27,9 @@ from typing import IO, Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
-from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
 from uqdm.bench.datasets._official import find_official, hex_digest
+from uqdm.bench.ids import NumberedIds
 
 ZIP, FILE = "Imagenet64_val_npz.zip", "val_data.npz"
 URL = f"https://image-net.org/data/downsample/{ZIP}"

@@ -17,9 +17,9 @@ from typing import IO, Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
-from uqdm.bench.datasets._ids import NumberedIds
 from uqdm.bench.datasets._member import Member, open_member
 from uqdm.bench.datasets._npy import UNREADABLE, read_header
+from uqdm.bench.ids import NumberedIds
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import ray
 
 from uqdm.bench.dispatch import Group
 from uqdm.bench.fanout import Fanout
+from uqdm.bench.ids import IdRange
 from uqdm.bench.limits import Limits
 from uqdm.bench.lots import row_groups, with_status
 from uqdm.bench.measure import describe
@@ -39,7 +40,7 @@ from uqdm.bench.scoring.pictures import Streams
 from uqdm.bench.scoring.scores import Picture, ScoreStore, set_key
 from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.stored import StoredRun
-from uqdm.bench.shards import Ids, Shard
+from uqdm.bench.shards import Shard
 from uqdm.bench.unscored import unscored_text
 from uqdm.bench.worker import Done, limit_threads
 
@@ -302,7 +303,7 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
     for shard, wanted in by_shard.values():
         if shard is None:
             whole = Shard(
-                dataset.name, dataset.fingerprint, 0, Ids(dataset.ids, 0, len(dataset)), Candidate(ORIGINALS), True
+                dataset.name, dataset.fingerprint, 0, IdRange(dataset.ids, 0, len(dataset)), Candidate(ORIGINALS), True
             )
             source = Streams(task.run.store, whole)
             jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))

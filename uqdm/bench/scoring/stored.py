@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from uqdm.bench.datasets import DataSetError, open_dataset
+from uqdm.bench.ids import IdRange
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import ResultsError, read_manifest, rows_files
-from uqdm.bench.shards import Ids, Images, Shard, ShardStore
+from uqdm.bench.shards import Images, Shard, ShardStore
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, codec_class
 
 
@@ -102,7 +103,7 @@ def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Ma
     candidate = replace(candidate, **_needs(name))
     shards = []
     for listed in setting["shards"]:
-        ids = Ids(dataset.ids, listed["start"], listed["stop"])
+        ids = IdRange(dataset.ids, listed["start"], listed["stop"])
         # By the name that it was measured under: a complete spec may give its images a longer one.
         measured_as, keep_streams = manifest["dataset"]["name"], manifest["keep_streams"]
         shard = Shard(measured_as, dataset.fingerprint, listed["start"], ids, candidate, keep_streams)
