@@ -2,12 +2,13 @@
 
     python benchmarks/scaling.py [--source SPEC] [--seconds 60] [--sizes 1000 10000 100000] [--json FILE]
 
-Three parts, each of real `uqdm bench evaluate` commands on images repeated by flips and shifts (see many_images.py):
+Four parts, each of real `uqdm bench evaluate` commands on images repeated by flips and shifts (see many_images.py):
 
 workers  images/s with 1 and with 2 workers, in turns, as many images as take 2 workers ``--seconds``; beside them 1
          and 2 plain processes that only code, so that what the machine itself loses with both cores busy is known.
          Work phase (wall x cores) against the codecs' own time; the fixed cost apart.
 memory   high-water marks of the command and of its workers, for data sets of ``--sizes`` images.
+same     rows and coded files of 1 or 8 workers, 2 nodes, shards of 16 to 500: how many differ, times and memory aside.
 model    CPU time of the command for shards and images, fitted over runs with small and large shards; from it, at which
          rate of images the command is the limit, and what 64 GPUs and 1,281,167 images would ask of it.
 """
@@ -29,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from independence import WAYS, measure_independence
 from many_images import tile_data_set
 from overhead import codec_seconds
 from rich.console import Console
@@ -37,6 +39,7 @@ from rich.table import Table
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import get_codec
 
+PARTS = ["workers", "memory", "same", "model"]
 EFFICIENCY_LIMIT = 0.9  # of two workers, against what the machine gives two processes that only code
 WORK_LIMIT = 1.15  # work phase (wall x cores) over the codecs' own time
 GROWTH_LIMIT = 1.1  # of memory over the last tenfold growth of the data set; buffers of fixed size fill before
@@ -250,6 +253,13 @@ def show(result: dict[str, Any]) -> bool:
         growth = max(last[key] / first[key] for key in ("command_mib", "worker_mib"))
         table.add_row("growth at the last step", f"{growth:.3f}", limit(growth <= GROWTH_LIMIT, str(GROWTH_LIMIT)))
         console.print(table)
+    if "same" in result:
+        table = Table("codec", "images", "rows", "files", "differing rows, files", title=", ".join(WAYS))
+        for one in result["same"]:
+            differing = one["differing_rows"], one["differing_files"]
+            text = f"{differing[0]}, {differing[1]} ({limit(not any(differing), '0')})"
+            table.add_row(one["codec"], *(f"{one[key]:,}" for key in ("images", "rows", "files")), text)
+        console.print(table)
     if "model" in result:
         model = result["model"]
         console.print(
@@ -274,7 +284,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--parts", nargs="+", default=["workers", "memory", "model"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
@@ -288,6 +298,8 @@ def main() -> None:
             )
         if "memory" in arguments.parts:
             result["memory"] = [asdict(one) for one in measure_memory(folder, arguments.source, arguments.sizes)]
+        if "same" in arguments.parts:
+            result["same"] = measure_independence(folder, arguments.source)
         if "model" in arguments.parts:
             measured, result["model"] = measure_model(folder, arguments.source)
             result["model_runs"] = [asdict(one) for one in measured]

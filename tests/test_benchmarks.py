@@ -123,8 +123,11 @@ def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
     survival = benchmark("survival")
     one, other = (measure_run(tmp_path / name, open_dataset("demo", limit=4), "jpeg:quality=50") for name in "ab")
     assert survival.same(one, other, "jpeg")
+    none = {"rows": 4, "files": 4, "differing_rows": 0, "differing_files": 0}
+    assert benchmark("independence").differences([one, other], "jpeg") == none
     path = next((other / "streams" / "jpeg").iterdir())
     table = pq.read_table(path)
     damaged = table.set_column(table.column_names.index("stream"), "stream", [[b"other"] * len(table)])
     pq.write_table(damaged, path)
     assert not survival.same(one, other, "jpeg")
+    assert benchmark("independence").differences([one, other], "jpeg") == {**none, "differing_files": len(table)}
