@@ -11,7 +11,8 @@ from rich.console import Console
 from uqdm.bench import progress
 from uqdm.bench.display import chosen, table
 from uqdm.bench.lock import FolderError
-from uqdm.bench.progress import Part, Progress, show_progress
+from uqdm.bench.pace import Part
+from uqdm.bench.progress import Progress, show_progress
 from uqdm.bench.timing import KEPT, ShardTiming
 
 

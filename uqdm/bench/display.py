@@ -12,7 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from uqdm.bench.progress import Part, Progress, Whole, duration, rate_text
+from uqdm.bench.pace import Part, Whole, duration, rate_text
+from uqdm.bench.progress import Progress
 
 MAX_CODECS = 12
 """Codecs that get a line; those that are not under way make way for those that are."""

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.bench.lock import Holder, holder
-from uqdm.bench.progress import FINISHED, RUNNING, STOPPED, counts_text, left_text, rate_text
+from uqdm.bench.pace import counts_text, left_text, rate_text
+from uqdm.bench.progress import FINISHED, RUNNING, STOPPED
 from uqdm.bench.results import ResultsError, scores_path, status_path
 
 DIED, UNFINISHED = "died", "unfinished"

@@ -1,0 +1,138 @@
+"""How far codecs are, how fast, and how long yet: of each and of all together, and the words for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class Part:
+    """Measurements of one codec: in all, done (of which found done), failed; and when work on it began and ended.
+
+    ``base`` is what was done already when its clock began.
+    """
+
+    title: str
+    total: int
+    done: int
+    found: int
+    failed: int = 0
+    started: float | None = None
+    ended: float | None = None
+    base: int = 0
+
+    @property
+    def under_way(self) -> bool:
+        """Whether work on it has begun and is not over."""
+        return self.started is not None and self.ended is None
+
+    def begin(self, moment: float) -> None:
+        """Starts its clock; only the first time counts."""
+        if self.started is None:
+            self.started, self.base = moment, self.done
+
+    def seconds(self, now: float) -> float:
+        """How long work on it has taken."""
+        return 0.0 if self.started is None else (now if self.ended is None else self.ended) - self.started
+
+    def rate(self, now: float) -> float | None:
+        """Measurements a second; None while unknown."""
+        seconds = self.seconds(now)
+        return (self.done - self.base) / seconds if seconds > 0 and self.done > self.base else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Time to its end at its own rate; None while unknown."""
+        if self.done >= self.total:
+            return 0.0
+        rate = self.rate(now)
+        return None if rate is None else (self.total - self.done) / rate
+
+    def line(self, now: float) -> str:
+        """Where it stands, in one line."""
+        return f"{self.title} {self.counts()}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
+
+    def counts(self) -> str:
+        """Done of how many, and failed."""
+        return counts_text(self.done, self.total, self.failed)
+
+    def to_json(self, now: float) -> dict[str, Any]:
+        """As it stands in the status file."""
+        counts = {"title": self.title, "total": self.total, "done": self.done, "found": self.found}
+        return {**counts, "failed": self.failed, **speed(self.rate(now), self.seconds_left(now))}
+
+
+class Whole:
+    """All codecs of a run together."""
+
+    def __init__(self, parts: list[Part], planned: float) -> None:
+        self._parts = parts
+        self.total, self.done = sum(part.total for part in parts), sum(part.done for part in parts)
+        self.found, self.failed = sum(part.found for part in parts), sum(part.failed for part in parts)
+        self._started = min((part.started for part in parts if part.started is not None), default=planned)
+        self._base = sum(part.base if part.started is not None else part.done for part in parts)
+
+    def rate(self, now: float) -> float | None:
+        """Measurements a second since the first began; None while unknown."""
+        seconds = now - self._started
+        return (self.done - self._base) / seconds if seconds > 0 and self.done > self._base else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """Time until the last codec ends; None as long as one of them has no rate: it may be the slowest by far."""
+        left = [part.seconds_left(now) for part in self._parts]
+        return None if None in left else max((seconds for seconds in left if seconds is not None), default=0.0)
+
+    def line(self, now: float) -> str:
+        """Where things stand, in one line."""
+        counts = counts_text(self.done, self.total, self.failed, " images x settings")
+        return f"{counts}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
+
+
+def counts_text(done: int, total: int, failed: int, unit: str = "") -> str:
+    """Done of how many, and failed.
+
+    >>> counts_text(1250, 4000, 3)
+    '1,250/4,000, 3 failed'
+    """
+    return f"{done:,}/{total:,}{unit}" + (f", {failed:,} failed" if failed else "")
+
+
+def rate_text(rate: float | None) -> str:
+    """Measurements a second.
+
+    >>> rate_text(0.042), rate_text(1234.5), rate_text(None)
+    ('0.042/s', '1,234.5/s', '?/s')
+    """
+    return "?/s" if rate is None else f"{rate:,.1f}/s" if rate >= 1 else f"{rate:.2g}/s"
+
+
+def left_text(seconds: float | None) -> str:
+    """Time left.
+
+    >>> left_text(30), left_text(None)
+    ('30 s left', '? left')
+    """
+    return "? left" if seconds is None else f"{duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """A duration as a person says it.
+
+    >>> duration(42), duration(3700), duration(200_000)
+    ('42 s', '1 h 02 min', '2 d 7 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def speed(rate: float | None, seconds_left: float | None) -> dict[str, float | None]:
+    """Measurements a second and seconds left as they stand in the status file; None while unknown."""
+    return {
+        "rate_per_s": None if rate is None else round(rate, 4),
+        "seconds_left": None if seconds_left is None else round(seconds_left, 1),
+    }
