@@ -131,7 +131,8 @@ class Crew:
             self.dismiss(member)
 
     def _needs(self) -> str:
-        return f"{self.post.cpus} cores" + (f" and {self.post.gpus:g} GPU" if self.post.gpus else "")
+        cores = f"{self.post.cpus} core{'s' if self.post.cpus > 1 else ''}"
+        return cores + (f" and {self.post.gpus:g} GPU" if self.post.gpus else "")
 
 
 def places(post: Post, beside: Post | None = None) -> dict[str, int]:

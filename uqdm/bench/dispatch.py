@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -17,6 +17,8 @@ from uqdm.bench.limits import Limits
 from uqdm.bench.measure import describe
 from uqdm.bench.reading import Loaded, Reader
 from uqdm.bench.worker import Done, Job, NotLoaded
+
+N = TypeVar("N", bound="Needs")
 
 LOSSES = 3
 """Workers that a shard may lose before its images are run one by one, and then an image before it has failed."""
@@ -33,6 +35,29 @@ class Group:
     jobs: Iterable[Job]
     n_jobs: int
     uses_gpu: bool = False
+
+
+class Needs(Protocol):
+    """What decides with whom a codec may share workers."""
+
+    @property
+    def holds_model(self) -> bool:
+        """Whether a worker has to load a model for it."""
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it computes on a GPU where there is one."""
+
+
+def sharing_workers(codecs: Iterable[N]) -> list[list[N]]:
+    """Plain codecs share workers, so that no core waits for the end of each; models and GPU codecs have their own."""
+    plain, others = list[N](), list[list[N]]()
+    for codec in codecs:
+        if codec.holds_model or codec.uses_gpu:
+            others.append([codec])
+        else:
+            plain.append(codec)
+    return [plain, *others] if plain else others
 
 
 class Listener(Protocol):
@@ -102,7 +127,8 @@ class Dispatch:
         limits: Limits,
     ) -> None:
         self.crew = crew
-        self._jobs, self._left = iter(group.jobs), group.n_jobs
+        self._jobs, self._expected = iter(group.jobs), group.n_jobs
+        self._under_way, self._exhausted = 0, False
         self._reader, self._disk, self._listener, self._limits = reader, disk, listener, limits
         self._waiting = deque[_Entry]()
         self._held: _Entry | None = None  # taken from the jobs, but there was no room for its images
@@ -112,7 +138,7 @@ class Dispatch:
 
     def is_over(self) -> bool:
         """Whether all is done; ends the crew then."""
-        if self._left:
+        if self._under_way or not self._exhausted:
             return False
         self.crew.close()
         return True
@@ -130,7 +156,7 @@ class Dispatch:
         """Takes jobs in, as far ahead as there is room, and gives members those whose images have been read."""
         self.crew.staff()
         self._take_in()
-        depth = QUEUE if self._left > 2 * len(self.crew.members) else 1
+        depth = QUEUE if self._expected > 2 * len(self.crew.members) else 1  # towards the end nothing waits
         for queued in range(depth):
             for member in [one for one in self.crew.members if one.is_up and len(one.jobs) == queued]:
                 entry = self._next_for(member)
@@ -144,8 +170,10 @@ class Dispatch:
             if self._held is None:
                 job = next(self._jobs, None)
                 if job is None:
+                    self._exhausted = True
                     return
                 self._held = _Entry(job)
+                self._under_way += 1
             if not self._prepare(self._held):
                 return
             self._waiting.append(self._held)
@@ -277,14 +305,17 @@ class Dispatch:
     def _finish(self, entry: _Entry, done: Done) -> None:
         self._release(entry)
         if entry.split is None:
-            self._left -= 1
-            self._listener.done(entry.job, done)
+            self._over(entry.job, done)
             return
         split = entry.split
         split.parts[entry.job.shard.start] = done
         if len(split.parts) == split.n_images:
-            self._left -= 1
-            self._listener.done(split.job, split.merged())
+            self._over(split.job, split.merged())
+
+    def _over(self, job: Job, done: Done) -> None:
+        self._under_way -= 1
+        self._expected -= 1
+        self._listener.done(job, done)
 
     def _release(self, entry: _Entry) -> None:
         if entry.job.takes_images:

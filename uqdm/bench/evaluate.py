@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from uqdm.bench.dispatch import Group
+from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
 from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
@@ -140,12 +140,9 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -
 def _measure(
     context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: Limits, progress: Progress
 ) -> list[Finding]:
-    """Plain codecs share one queue, so that no core waits for the end of each; models and GPU codecs have their own."""
     collector = _Collector(context, plans, progress)
-    plain = [plan for plan in plans if not plan.holds_model and not plan.uses_gpu]
-    groups = [plain] if plain else []
-    groups += [[plan] for plan in plans if plan.holds_model or plan.uses_gpu]
-    Fanout(resources, context.dataset, collector, limits).run([_group(context, group) for group in groups])
+    groups = [_group(context, group) for group in sharing_workers(plans)]
+    Fanout(resources, context.dataset, collector, limits).run(groups)
     return collector.findings
 
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uqdm.bench.dispatch import Group
+from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
 from uqdm.bench.files import sweep_temporaries, write_bytes
 from uqdm.bench.limits import Limits
@@ -158,11 +158,8 @@ class PictureScoring:
         waiting = [codec for codec in self._run.codecs if todo[codec.name]]
         if not waiting:
             return
-        plain = [codec for codec in waiting if not codec.holds_model]
-        groups = [plain] if plain else []
-        groups += [[codec] for codec in waiting if codec.holds_model]
         fanout = Fanout(resources(), self._run.dataset, self, self._limits)
-        fanout.run([self._group(group, todo) for group in groups])
+        fanout.run([self._group(group, todo) for group in sharing_workers(waiting)])
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
         shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)

@@ -59,8 +59,16 @@ def evaluate(
     from uqdm.bench.results import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
-    workers = limits(time_limit, gpus_per_actor, cpus_per_actor, readers)
-    options = Options(cpus, shard_size, streams, reconstructions, retry_failed, prune, workers, wait)
+    options = Options(
+        cpus=cpus,
+        shard_size=shard_size,
+        keep_streams=streams,
+        keep_reconstructions=reconstructions,
+        retry_failed=retry_failed,
+        prune=prune,
+        limits=limits(time_limit, gpus_per_actor, cpus_per_actor, readers),
+        wait=wait,
+    )
     images = open_dataset(dataset, limit)
     check_writable(out)
     with show_progress(log, status_path(out)) as progress:
