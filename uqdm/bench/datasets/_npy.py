@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-"""What zipfile and NumPy raise on files that are missing, damaged, encrypted, packed in unknown ways, or no archives."""
+"""What zipfile and NumPy raise on files that are missing, damaged, encrypted, packed in unknown ways, not archives."""
 
 
 def read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
