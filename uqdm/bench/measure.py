@@ -16,6 +16,7 @@ import numpy as np
 
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
+from uqdm.bench.stored_streams import stream_sha256
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
@@ -117,10 +118,11 @@ def _measure_image(
     codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: _Keep | None
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
-    size = {"height": image.shape[0], "width": image.shape[1]}
+    size = image_columns(image)
     if isinstance(outcome, Exception):
         return [{**size, **failure(f"encode: {describe(outcome)}")}], None
     encoded, encoding = outcome
+    size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
         pictures = list(_decode(codec, image, encoded, keep))
         container_bits = codec.container_bits
@@ -131,6 +133,11 @@ def _measure_image(
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
     return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
+
+
+def image_columns(image: np.ndarray) -> Row:
+    """The columns of every row of an image, uint8 [H, W, 3], whatever a codec does with it."""
+    return {"height": image.shape[0], "width": image.shape[1], "original_sha256": picture_sha256(image)}
 
 
 def failure(reason: str) -> Row:

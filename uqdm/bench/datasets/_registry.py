@@ -18,8 +18,8 @@ from uqdm.bench.ids import has_repeats
 ENTRY_POINT_GROUP = "uqdm.datasets"
 
 
-def open_dataset(spec: str, limit: int | None = None) -> DataSet:
-    """Opens a data set and checks all of its images.
+def open_dataset(spec: str, limit: int | None = None, *, check: bool = True) -> DataSet:
+    """Opens a data set and checks all of its images, or with ``check=False`` none: its fingerprint is not taken then.
 
     ``spec`` is ``"KIND"`` or ``"KIND:ARGUMENT"``: ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"``
     where the file holds several arrays), ``"cifar10"``, ``"imagenet64"``, ``"kodak"`` (each with ``":PATH"`` where it
@@ -41,7 +41,8 @@ def open_dataset(spec: str, limit: int | None = None) -> DataSet:
         raise DataSetError(f"data set {spec!r} holds no images")
     if has_repeats(dataset.ids):
         raise DataSetError(f"data set {spec!r}: two images have the same name; give each its own")
-    _ = dataset.fingerprint  # reads and checks every image
+    if check:
+        _ = dataset.fingerprint  # reads and checks every image
     return dataset
 
 
