@@ -45,14 +45,24 @@ _PICTURE = ["codec", "setting", "point", "reconstruction"]
 
 def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
     """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
+    table = make_bd_table(run_dir, anchor)
+    write_bd_table(table, bd_path(run_dir))
+    return table
+
+
+def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
+    """The table of a summarized run (see :func:`bd_table`); nothing is written."""
     summary = read_summary(run_dir)
     metrics = [metric.name for metric in all_metrics()]
     rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
     rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
-    table = bd_table(summary, rows, anchor)
-    with replacing(bd_path(run_dir)) as temporary:
+    return bd_table(summary, rows, anchor)
+
+
+def write_bd_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes such a table as CSV."""
+    with replacing(path) as temporary:
         pyarrow.csv.write_csv(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
-    return table
 
 
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from uqdm.bench.datasets import Origin
 from uqdm.bench.identity import DAMAGED, check_regular, open_parquet
 from uqdm.bench.listed_shards import ListedShard, listed_shards
-from uqdm.bench.metrics import all_metrics, rows_schema, summary_schema
+from uqdm.bench.metrics import declared, rows_schema, summary_schema
 from uqdm.bench.provenance import read_provenance
 from uqdm.bench.run_id import read_run_id
 from uqdm.bench.schema import NOT_SCORED, STATUS_OK
@@ -99,7 +99,7 @@ class RowsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = _open(path)
-        lacking = [name for name in rows_schema().names if name not in self.schema.names]
+        lacking = _lacking(rows_schema(), self.schema)
         self._told = unscored_text(_unfilled(path.parent.parent, lacking)) if "unscored" not in lacking else None
 
     @property
@@ -136,10 +136,10 @@ class RowsFile:
             raise ResultsError(f"{self._path}: not a file of rows ({error}); {_gather_again(self._path)}") from error
 
 
-def _unfilled(run_dir: Path, lacking: Sequence[str]) -> dict[str, str]:
+def _unfilled(run_dir: Path, lacking: Collection[str]) -> dict[str, str]:
     """For each metric that a file has no column of, how to fill it."""
     remedy = f"not scored in this run, fill it with: uqdm bench score --run {run_dir}"
-    return {metric.name: remedy for metric in all_metrics() if metric.name in lacking}
+    return {metric.name: remedy for metric in declared() if metric.name in lacking}
 
 
 def _with_unscored(table: pa.Table, told: str) -> pa.Table:
@@ -165,10 +165,25 @@ def rows_with(path: Path, columns: Sequence[str]) -> RowsFile:
     return file
 
 
-def unscored_columns(run_dir: Path) -> dict[str, str]:
-    """Metrics that are declared here and have no column in the rows of a run, each with the way to fill it."""
-    lacking = [name for path in rows_files(run_dir) for name in rows_schema().names if name not in _schema(path).names]
-    return _unfilled(run_dir, lacking)
+def unfilled_metrics(run_dir: Path) -> dict[str, str]:
+    """Metrics that are declared here and that a run has no column of, each with the way to fill it."""
+    of_rows = {name for path in rows_files(run_dir) for name in _lacking(rows_schema(), _schema(path))}
+    unfilled = _unfilled(run_dir, of_rows)
+    if summary_path(run_dir).is_file():
+        lacking = _lacking(summary_schema(), open_parquet(summary_path(run_dir)).schema_arrow)
+        unfilled = {**_of_summary(run_dir, lacking), **unfilled}
+    return unfilled
+
+
+def _of_summary(run_dir: Path, lacking: Collection[str]) -> dict[str, str]:
+    """For each metric that a summary has no column of, how to fill it."""
+    found = _unfilled(run_dir, lacking)
+    return {name: f"{remedy}; uqdm bench summarize --run {run_dir}" for name, remedy in found.items()}
+
+
+def _lacking(wanted: pa.Schema, found: pa.Schema) -> list[str]:
+    there = set(found.names)
+    return [name for name in wanted.names if name not in there]
 
 
 def rows_provenance(run_dir: Path) -> dict[str, dict[str, Any]]:
@@ -290,12 +305,14 @@ def _summary_table(run_dir: Path) -> pa.Table:
     again = f"make it again: uqdm bench summarize --run {run_dir}"
     try:
         table = open_parquet(path).read()
+        completed = with_columns(table, summary_schema())
     except DAMAGED as error:
-        raise ResultsError(f"{path}: does not read as Parquet ({error}); {again}") from error
+        raise ResultsError(f"{path}: does not read as a summary ({error}); {again}") from error
     if not set(_ESSENTIAL_OF_SUMMARY) <= set(table.column_names):
         raise ResultsError(f"{path}: not the columns of a summary; {again}")
     check_run(path, run_dir, read_provenance(table.schema).get("run_id"), again)
-    return with_columns(table, summary_schema())
+    told = unscored_text(_of_summary(run_dir, _lacking(summary_schema(), table.schema)))
+    return completed if told is None else _with_unscored(completed, told)
 
 
 def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def bd(
@@ -20,13 +25,13 @@ def bd(
     metric: Annotated[
         list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write [bd.csv in the run]", dir_okay=False)] = None,
 ) -> None:
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
-    from uqdm.bench.bd_table import save_bd_table
-    from uqdm.bench.results import bd_path
+    from uqdm.bench.bd_table import make_bd_table
     from uqdm.codec import suggest
 
-    table = save_bd_table(run, anchor)
+    table = make_bd_table(run, anchor)
     known = list(dict.fromkeys(table.metric))
     for name in metric or ():
         if name not in known:
@@ -34,7 +39,23 @@ def bd(
     for (dataset, by), rows in table.groupby(["dataset", "metric"], sort=False):
         if not metric or by in metric:
             _print(str(dataset), str(by), rows)
-    typer.echo(bd_path(run))
+    note_unfilled(run)
+    _write(table, run, out)
+
+
+def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
+    """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
+    from uqdm.bench.bd_table import write_bd_table
+    from uqdm.bench.results import bd_path
+
+    try:
+        write_bd_table(table, out or bd_path(run))
+    except OSError as error:
+        if out is not None or error.errno not in _READ_ONLY:
+            raise
+        typer.echo(f"note: {bd_path(run)} was not written: {error.strerror}; or write it elsewhere: --out", err=True)
+        return
+    typer.echo(out or bd_path(run))
 
 
 def _print(dataset: str, metric: str, rows: pd.DataFrame) -> None:
