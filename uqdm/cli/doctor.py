@@ -24,7 +24,7 @@ _COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red", SKIPPED: "red"}
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One codec, FID's weights or a plug-in that is left out: version, status, the reason for it, the checks that ran."""
+    """One codec, FID's weights or a plug-in that is left out: version, status, the reason, the checks that ran."""
 
     codec: str
     status: str
