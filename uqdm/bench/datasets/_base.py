@@ -13,6 +13,7 @@ import numpy as np
 
 from uqdm.bench.ids import NumberedIds
 from uqdm.codec import check_images
+from uqdm.images import ImageError
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
 
@@ -97,7 +98,8 @@ class DataSet(ABC):
             image = np.ascontiguousarray(self.read(index))
             check_images([image])
         except (ValueError, OSError) as error:
-            raise DataSetError(f"{self.ids[index]}: {error}") from error
+            reason = error.reason if isinstance(error, ImageError) else error
+            raise DataSetError(f"{self.ids[index]}: {reason}") from error
         return image
 
     @property
