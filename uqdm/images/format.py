@@ -34,16 +34,23 @@ class Reader:
     """Of the bytes of a file, with at most so many pixels. Raises RefusedError with a reason, or anything."""
 
 
-def decoded(kind: Callable[..., Image.Image], data: bytes | bytearray, max_pixels: int) -> np.ndarray:
+def decoded(
+    kind: Callable[..., Image.Image],
+    data: bytes | bytearray,
+    max_pixels: int,
+    check: Callable[[Image.Image], None] = lambda image: None,
+) -> np.ndarray:
     """Pixels uint8 [H, W, 3] of a file that one class of Pillow's reads; alpha is composited on white.
 
-    The class is called itself, and not ``Image.open``: it would ask every plug-in that is installed.
+    The class is called itself, and not ``Image.open``, which asks every plug-in that is installed. ``check`` looks at
+    the image before its colours are converted.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise RuntimeError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process: damage would not be seen")
     with kind(io.BytesIO(data), "") as image:
         check_size(image.width, image.height, max_pixels)
         image.load()
+        check(image)
         return rgb_of(image)
 
 

@@ -31,8 +31,20 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     left, top, across, down, local = struct.unpack_from("<HHHHB", data, place + 1)
     check_size(max(width, left + across), max(height, top + down), max_pixels)
     end = _end_of_blocks(data, place + 11 + _table_bytes(local))
+    _check_rest(data, end)
     alone = b"".join((data[:start], control, data[place:end], _TRAILER))
     return Pixels(decoded(GifImageFile, alone, max_pixels))
+
+
+def _check_rest(data: bytes, place: int) -> None:
+    """Raises RefusedError where a file ends inside a later frame; that its last byte is missing does not count."""
+    while place < len(data) and data[place] in (_EXTENSION, _IMAGE):
+        if data[place] == _EXTENSION:
+            place = _end_of_blocks(data, place + 2)
+        elif place + 11 <= len(data):
+            place = _end_of_blocks(data, place + 11 + _table_bytes(data[place + 9]))
+        else:
+            raise damaged("the file ends inside a later frame")
 
 
 def _table_bytes(flags: int) -> int:

@@ -6,14 +6,20 @@ import io
 import struct
 import zlib
 
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from uqdm.images.deflate import check_deflate
 from uqdm.images.errors import check_depth, check_size, damaged
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0
+_PALETTE = 3
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
+# Adam7: first column and row of each pass, and the steps between its columns and rows.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -26,7 +32,14 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     if colour == _GREY:  # of fewer than 8 bits: Pillow would compare it with the scaled values
         transparency = next((bytes(body) for kind, body in kept if kind == b"tRNS"), b"")
         kept = [(kind, body) for kind, body in kept if kind != b"tRNS"]
-    rgb_uint8 = decoded(PngImageFile, _file(kept), max_pixels)
+    _check_length(kept, width, height, bits, colour)
+    colours = sum(len(body) for kind, body in kept if kind == b"PLTE") // 3
+
+    def check(image: Image.Image) -> None:
+        if colour == _PALETTE and image.getextrema()[1] >= colours:  # type: ignore[operator]
+            raise damaged(f"a pixel has a colour that is not among the {colours} of the palette")
+
+    rgb_uint8 = decoded(PngImageFile, _file(kept), max_pixels, check)
     if len(transparency) >= 2:
         grey = int.from_bytes(transparency[:2], "big") * (255 // (2**bits - 1))
         rgb_uint8[rgb_uint8[..., 0] == grey] = 255
@@ -67,6 +80,18 @@ def _chunk(data: bytes, view: memoryview, place: int) -> tuple[bytes, memoryview
         raise damaged(f"the file ends inside a chunk {data[place + 4 : place + 8]!r}")
     (checksum,) = struct.unpack_from(">I", data, end)
     return data[place + 4 : place + 8], view[place + 8 : end], zlib.crc32(view[place + 4 : end]) == checksum
+
+
+def _check_length(chunks: list[tuple[bytes, memoryview]], width: int, height: int, bits: int, colour: int) -> None:
+    """Whether the compressed data are whole, and as many as the pixels take: Pillow fills up what lacks."""
+    passes = _PASSES if chunks[0][1][12] else ((0, 0, 1, 1),)
+    expected = 0
+    for left, top, across, down in passes:
+        columns = -(-(width - left) // across)
+        rows = -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            expected += rows * (1 + -(-columns * _CHANNELS.get(colour, 4) * bits // 8))
+    check_deflate([body for kind, body in chunks if kind == b"IDAT"], expected)
 
 
 def _header(body: memoryview) -> tuple[int, int, int, int]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL.PpmImagePlugin import PpmImageFile
 
 from uqdm.images.errors import check_depth, check_size, damaged, not_read, other_colours
-from uqdm.images.format import Pixels, Reader, decoded, on_white, scaled
+from uqdm.images.format import Pixels, Reader, on_white, scaled
 
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d+)")
+_COMMENT = re.compile(rb"#[^\r\n]*")
 _LONGEST_NUMBER = 9
+_AT_ONCE = 2**16
 _FLOATS = (b"PF", b"Pf", b"PF4", b"Ph", b"PH")
 _PLAIN = (b"P1", b"P2", b"P3")
 _CHANNELS = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3}
@@ -28,6 +30,11 @@ class _Header:
     start: int
     """Where the pixels begin."""
 
+    @property
+    def values(self) -> int:
+        """Number of values, of all channels."""
+        return self.width * self.height * self.channels
+
 
 def _read(data: bytes, max_pixels: int) -> Pixels:
     magic = data[:2]
@@ -39,10 +46,10 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
         raise damaged(f"its header says that the greatest value is {header.maximum}")
     check_depth(header.maximum.bit_length())
     if magic in _PLAIN:
-        return Pixels(decoded(PpmImageFile, data, max_pixels))
+        return Pixels(_spread(_plain(data, header, magic), header))
     if magic == b"P4":
         return Pixels(_bitmap(data, header))
-    return Pixels(_raster(data, header))
+    return Pixels(_spread(_taken(data, header.start, header.values), header))
 
 
 def _header(data: bytes, magic: bytes) -> _Header:
@@ -82,10 +89,41 @@ def _bitmap(data: bytes, header: _Header) -> np.ndarray:
     return result
 
 
-def _raster(data: bytes, header: _Header) -> np.ndarray:
-    shape = (header.height, header.width, header.channels)
-    values = _taken(data, header.start, shape[0] * shape[1] * shape[2]).reshape(shape)
-    result = np.empty((*shape[:2], 3), np.uint8)
+def _plain(data: bytes, header: _Header, magic: bytes) -> np.ndarray:
+    """Values written as decimal numbers; in a PBM file one digit each, where 1 is black."""
+    values = np.empty(header.values, np.uint8)
+    n = 0
+    for chunk in _chunks(data, header.start - 1):
+        text = _COMMENT.sub(b" ", chunk)
+        if magic == b"P1":
+            found = 1 - (np.frombuffer(b"".join(text.split()), np.uint8) - ord("0"))
+        else:
+            found = np.array([int(number) for number in text.split()[: header.values - n]], np.int64)
+        found = found[: header.values - n]
+        if found.size and not 0 <= found.min() <= found.max() <= header.maximum:
+            raise damaged(f"values outside of 0 to {header.maximum}")
+        values[n : n + found.size] = found
+        n += found.size
+    if n < header.values:
+        raise damaged(f"{n} values, expected {header.values}")
+    return values
+
+
+def _chunks(data: bytes, place: int) -> Iterator[bytes]:
+    """The text behind the header in pieces of some 64 KiB that end with a line, or else with a blank."""
+    while place < len(data):
+        end = data.find(b"\n", min(place + _AT_ONCE, len(data)), place + 2 * _AT_ONCE) + 1
+        end = end or data.rfind(b" ", place, place + 2 * _AT_ONCE) + 1 or len(data)
+        if len(data) - place <= _AT_ONCE:
+            end = len(data)
+        yield data[place:end]
+        place = end
+
+
+def _spread(raw: np.ndarray, header: _Header) -> np.ndarray:
+    """Values as uint8 [H, W, 3]."""
+    values = raw.reshape(header.height, header.width, header.channels)
+    result = np.empty((header.height, header.width, 3), np.uint8)
     for row in range(header.height):
         line = scaled(values[row], header.maximum)
         colour = line[..., :3] if header.channels >= 3 else np.repeat(line[..., :1], 3, axis=-1)

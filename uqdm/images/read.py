@@ -54,7 +54,7 @@ def read_image(
     """Reads an image file, or the bytes of one, as uint8 [H, W, 3], RGB, by the rule of docs/data-sets.md.
 
     ``name`` is what errors call the image; without it, the path. ``max_pixels`` bounds what a header may claim, and
-    with it the memory: at most some 12 bytes for each pixel of it, and 3 times the file. Without it the bound is
+    with it the memory: 5 to 20 bytes a pixel, depending on the format, and 3 times the file. Without it the bound is
     ``UQDM_MAX_PIXELS``, or else ``MAX_PIXELS``.
 
     Raises :class:`ImageError` for whatever cannot be read, is no regular file, or is not whole.

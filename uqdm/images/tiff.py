@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
 from PIL.TiffImagePlugin import TiffImageFile
 
+from uqdm.images.deflate import check_deflate
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.format import Pixels, Reader, decoded
 from uqdm.images.jpeg import checked_jpeg
+from uqdm.images.lzw import check_lzw
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
@@ -30,7 +31,7 @@ _FORMATS = {2: "signed integers", 3: "floating-point values", 4: "undefined valu
             6: "complex values"}  # fmt: skip
 _DEFLATE = (8, 32946)
 _FAX = (2, 3, 4, 32771)
-_OLD_JPEG, _JPEG, _NONE = 6, 7, 1
+_OLD_JPEG, _JPEG, _LZW, _NONE = 6, 7, 5, 1
 _MOST_VALUES = 2**24
 
 
@@ -136,7 +137,9 @@ def _check_parts(page: _Page, data: bytes, max_pixels: int) -> None:
         if compression == _NONE and length < _part_bytes(page, tiled, number):
             raise damaged(f"strip or tile {number + 1} of {expected} is too short")
         if compression in _DEFLATE:
-            _check_deflate(part, _part_bytes(page, tiled, number))
+            check_deflate([part], _part_bytes(page, tiled, number))
+        if compression == _LZW:
+            check_lzw(part, _part_bytes(page, tiled, number))
         if compression == _JPEG:
             checked_jpeg(part, max_pixels, tables)
 
@@ -173,46 +176,34 @@ def _part_bytes(page: _Page, tiled: bool, number: int) -> int:
     return _row_bytes(page, page.value(_WIDTH, 0)) * (height - rows * (n - 1) if last else rows)
 
 
-def _check_deflate(part: bytes, expected: int) -> None:
-    """Decompresses a part to see its checksum, which libtiff does not look at; its bytes are not kept."""
-    stream = zlib.decompressobj()
-    n = 0
-    rest = part
-    try:
-        while not stream.eof and (rest or not n):
-            found = len(stream.decompress(rest, 2**20))
-            rest = stream.unconsumed_tail
-            n += found
-            if not found and not rest:
-                break
-            if n > expected + 2**20 > 2**20:
-                raise damaged("a strip or tile has more pixels than it should")
-    except zlib.error as error:
-        raise damaged(f"a strip or tile cannot be decompressed ({error})") from error
-    if not stream.eof or n < expected:
-        raise damaged("a strip or tile ends too early")
-
-
 def _alone(page: _Page, data: bytes) -> bytearray:
-    """The file with one folder of the tags that make the pixels, at its end."""
-    order, word = page.order, "Q" if page.big else "I"
-    size = struct.calcsize(word)
+    """The file as a classic TIFF with one folder, of the tags that make the pixels, at its end.
+
+    Pillow cannot read a BigTIFF in big-endian order; no file that is read here needs its long offsets.
+    """
+    order = page.order
     file = bytearray(data)
-    kept = sorted((tag, entry) for tag, entry in page.entries.items() if tag in _KEPT)
-    places = []
-    for _, entry in kept:
-        file += bytes(-len(file) % 8)
-        places.append(len(file))
-        if len(entry.raw) > size:
-            file += entry.raw
-    file += bytes(-len(file) % 8)
-    struct.pack_into(order + word, file, 8 if page.big else 4, len(file))
-    file += struct.pack(order + ("Q" if page.big else "H"), len(kept))
-    for (tag, entry), place in zip(kept, places, strict=True):
-        file += struct.pack(f"{order}HH{word}", tag, entry.kind, entry.count)
-        file += entry.raw.ljust(size, b"\0") if len(entry.raw) <= size else struct.pack(order + word, place)
-    file += bytes(size)  # no next folder
+    fields = []
+    for tag, entry in sorted((tag, entry) for tag, entry in page.entries.items() if tag in _KEPT):
+        kind, raw = _classic(order, entry)
+        if len(raw) > 4:
+            file += bytes(-len(file) % 4)
+            place = len(file)
+            file += raw
+            raw = struct.pack(f"{order}I", place)
+        fields.append(struct.pack(f"{order}HHI", tag, kind, entry.count) + raw.ljust(4, b"\0"))
+    file += bytes(-len(file) % 4)
+    struct.pack_into(f"{order}HI", file, 2, 42, len(file))
+    file += struct.pack(f"{order}H", len(fields)) + b"".join(fields) + bytes(4)  # no next folder
     return file
+
+
+def _classic(order: str, entry: _Entry) -> tuple[int, bytes]:
+    """Kind and bytes of an entry, with numbers of 64 bits made ones of 32."""
+    if entry.kind not in (16, 18):
+        return entry.kind, entry.raw
+    numbers = struct.unpack(f"{order}{entry.count}Q", entry.raw)
+    return 4, struct.pack(f"{order}{entry.count}I", *numbers)
 
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
