@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from baselines._pillow import open_image
+from baselines._pillow import MAX_PIXELS
 from baselines._process import ProgramError, call_folder, execute, run, tail
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, StreamError, check_images
+from uqdm.images import read_image
 from uqdm.text import one_line
 
 _HOW = "see docs/programs.md"
@@ -209,9 +210,11 @@ def _sha256(path: Path, modified_ns: int) -> str:
 
 
 def _pixels(picture: bytes) -> np.ndarray:
-    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3]; a grey file stands for three equal channels."""
-    with open_image(picture, "PNG" if picture.startswith(b"\x89PNG") else "PPM") as image:
-        if image.mode not in ("RGB", "L"):
-            raise ValueError(f"the program wrote a picture of mode {image.mode}, expected RGB")
-        image.load()
-        return np.array(image.convert("RGB"))
+    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3], by the rule for images (docs/data-sets.md).
+
+    A palette or a grey picture stands for the colours that it shows; what the rule refuses, such as more than eight
+    bits, raises ValueError.
+    """
+    if not picture.startswith((b"\x89PNG", b"P")):
+        raise ValueError(f"cannot identify the picture that the program wrote ({len(picture)} bytes) as PNG or PPM")
+    return read_image(picture, name="the picture that the program wrote", max_pixels=MAX_PIXELS)

@@ -5,7 +5,6 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
-from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
     broken_datasets,
@@ -14,6 +13,7 @@ from uqdm.bench.datasets._registry import (
     dataset_kinds,
     open_dataset,
 )
+from uqdm.images import read_image as read_image_file  # the name that it had here
 
 __all__ = [
     "ENTRY_POINT_GROUP",
