@@ -56,11 +56,19 @@ def all_cores():
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-def run_files(wildcards):
-    """The files and folders that a run's data set is read from; a change of one is a reason to evaluate again."""
-    from uqdm.bench.datasets import dataset_files
+@functools.cache
+def images_digest(run):
+    """What changes with the images of a run: their names and content, and not the times of their files."""
+    from uqdm.bench.datasets import content_digest
 
-    return [str(path) for path in dataset_files(RUNS[wildcards.run]["dataset"])]
+    wanted = RUNS[run]
+    memory = Path(".snakemake", "uqdm", f"file_hashes_{run}.json")
+    return content_digest(wanted["dataset"], wanted.get("limit"), memory)
+
+
+def images_file(wildcards):
+    """The file that stands for the images of a run as they are now; a new one is a reason to evaluate again."""
+    return f"{RESULTS}/{wildcards.run}/images/{images_digest(wildcards.run)}.txt"
 
 
 def codec_requests(run):

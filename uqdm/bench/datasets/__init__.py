@@ -8,6 +8,7 @@ from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownData
 from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
+    content_digest,
     dataset_class,
     dataset_files,
     dataset_kinds,
@@ -20,6 +21,7 @@ __all__ = [
     "DataSetError",
     "Origin",
     "UnknownDataSetError",
+    "content_digest",
     "content_fingerprint",
     "dataset_class",
     "dataset_files",

@@ -1,0 +1,67 @@
+"""Paths as users write them: checked, ``~`` expanded, and one spelling for one place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def expand_path(text: str | os.PathLike[str], name: str = "path") -> Path:
+    """A path with a leading ``~`` or ``~USER`` expanded; a folder that is really named so is written ``./~``.
+
+    Raises ValueError, which begins with ``name``, for an empty path (an unset variable of a shell, say), for a home
+    folder that is not known, and for what no file system takes.
+
+    >>> expand_path("results/demo")
+    PosixPath('results/demo')
+    >>> expand_path("", "--out")
+    Traceback (most recent call last):
+    ...
+    ValueError: --out: the path is empty; is a variable not set? The working directory is written as .
+    """
+    written = os.fspath(text)
+    if not written.strip():
+        raise ValueError(f"{name}: the path is empty; is a variable not set? The working directory is written as .")
+    if "\0" in written:
+        raise ValueError(f"{name}: {written!r} holds a NUL character, which no path may")
+    expanded = os.path.expanduser(written)
+    if written.startswith("~") and expanded == written:
+        user = written.partition("/")[0]
+        raise ValueError(f"{name}: {user} is nobody's home folder here; write ./{user} for a folder of that name")
+    return Path(expanded)
+
+
+def absolute_path(text: str | os.PathLike[str], name: str = "path") -> Path:
+    """The same place from any working directory, in one spelling; ``..`` is followed through links.
+
+    Raises ValueError as :func:`expand_path` does.
+
+    >>> absolute_path("/data/./images//") == absolute_path("/data/images")
+    True
+    """
+    path = expand_path(text, name)
+    return Path(os.path.realpath(path)) if ".." in path.parts else path.absolute()
+
+
+def absolute_text(text: str) -> str:
+    """A path as :func:`absolute_path` has it, as text; what is empty stays so. For parameters of codecs."""
+    return str(absolute_path(text)) if text else text
+
+
+def split_path(argument: str) -> tuple[str, str]:
+    """A path, and what follows the ``#`` after it (empty without one). Names with ``#`` are told by what is there.
+
+    The longest beginning that exists is the path; where none does, all before the last ``#`` is. Nothing is expanded,
+    and the path may be empty, where something follows.
+
+    >>> split_path("images.npz#test")
+    ('images.npz', 'test')
+    >>> split_path("#train")
+    ('', 'train')
+    """
+    places = [place for place, letter in enumerate(argument) if letter == "#"]
+    for place in [len(argument), *reversed(places)]:
+        if argument[:place] and os.path.exists(os.path.expanduser(argument[:place])):
+            return argument[:place], argument[place + 1 :]
+    path, mark, rest = ("", "#", argument[1:]) if argument.startswith("#") else argument.rpartition("#")
+    return (path, rest) if mark else (argument, "")
