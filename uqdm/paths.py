@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -28,7 +30,9 @@ def expand_path(text: str | os.PathLike[str], name: str = "path") -> Path:
     if written.startswith("~") and expanded == written:
         user = written.partition("/")[0]
         raise ValueError(f"{name}: {user} is nobody's home folder here; write ./{user} for a folder of that name")
-    return Path(expanded)
+    path = Path(expanded)
+    # Libraries would read such a relative path as a home folder or as an address (s3:...).
+    return path.absolute() if path.parts and (path.parts[0].startswith("~") or ":" in path.parts[0]) else path
 
 
 def absolute_path(text: str | os.PathLike[str], name: str = "path") -> Path:
@@ -65,3 +69,20 @@ def split_path(argument: str) -> tuple[str, str]:
             return argument[:place], argument[place + 1 :]
     path, mark, rest = ("", "#", argument[1:]) if argument.startswith("#") else argument.rpartition("#")
     return (path, rest) if mark else (argument, "")
+
+
+def check_run_names(names: Iterable[object]) -> None:
+    """Raises ValueError unless each name of the configuration's section ``runs`` can be that of a run's folder.
+
+    >>> check_run_names(["demo", "kodak-2.1"])
+    """
+    for name in names:
+        if not isinstance(name, str):
+            raise ValueError(f"runs: {name!r} is no text; write the name of the run in quotes")
+        if name.startswith("paper_") or name == "channel_cost":
+            raise ValueError(f"runs: {name!r}: the workflow has a run of that name; choose another")
+        if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError(
+                f"runs: {name!r}: the name of a run is that of its folder: letters, digits, '.', '_' and '-', with a "
+                "letter or digit first"
+            )

@@ -13,6 +13,7 @@ from uqdm.bench.datasets._registry import (
     dataset_files,
     dataset_kinds,
     open_dataset,
+    write_digest,
 )
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "dataset_kinds",
     "open_dataset",
     "read_image_file",
+    "write_digest",
 ]

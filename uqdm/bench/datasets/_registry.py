@@ -16,6 +16,7 @@ from typing import Any
 import uqdm.bench.datasets
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
 from uqdm.bench.datasets._file_hashes import file_hashes
+from uqdm.bench.files import write_bytes
 from uqdm.bench.ids import has_repeats
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
@@ -75,6 +76,18 @@ def content_digest(spec: str, limit: int | None = None, memory: Path | None = No
     hashes = file_hashes(list(files.values()), memory)
     went_in = [spec, limit, *zip(files, hashes, strict=True)]
     return hashlib.sha256(json.dumps(went_in).encode()).hexdigest()[:16]
+
+
+def write_digest(spec: str, limit: int | None, folder: Path) -> Path:
+    """Writes the digest of a data set (:func:`content_digest`) into ``folder``, unless it is there; returns the file.
+
+    So the file changes, and is newer, when the data set changes. Hashes are remembered beside it.
+    """
+    digest = content_digest(spec, limit, folder / "file_hashes.json")
+    file, content = folder / "images.txt", f"{digest} {spec}\n".encode(errors="backslashreplace")
+    if not file.is_file() or file.read_bytes() != content:
+        write_bytes(file, content)
+    return file
 
 
 def _parse(spec: str) -> tuple[type[DataSet], str]:
