@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def expand_path(text: str | os.PathLike[str], name: str = "path") -> Path:
+def expand_path(text: str | os.PathLike[str], name: str = "") -> Path:
     """A path with a leading ``~`` or ``~USER`` expanded; a folder that is really named so is written ``./~``.
 
     Raises ValueError, which begins with ``name``, for an empty path (an unset variable of a shell, say), for a home
@@ -22,20 +22,21 @@ def expand_path(text: str | os.PathLike[str], name: str = "path") -> Path:
     ValueError: --out: the path is empty; is a variable not set? The working directory is written as .
     """
     written = os.fspath(text)
+    about = f"{name}: " if name else ""
     if not written.strip():
-        raise ValueError(f"{name}: the path is empty; is a variable not set? The working directory is written as .")
+        raise ValueError(f"{about}the path is empty; is a variable not set? The working directory is written as .")
     if "\0" in written:
-        raise ValueError(f"{name}: {written!r} holds a NUL character, which no path may")
+        raise ValueError(f"{about}{written!r} holds a NUL character, which no path may")
     expanded = os.path.expanduser(written)
     if written.startswith("~") and expanded == written:
         user = written.partition("/")[0]
-        raise ValueError(f"{name}: {user} is nobody's home folder here; write ./{user} for a folder of that name")
+        raise ValueError(f"{about}the home folder {user} is not known here; write ./{user} for a folder of that name")
     path = Path(expanded)
     # Libraries would read such a relative path as a home folder or as an address (s3:...).
     return path.absolute() if path.parts and (path.parts[0].startswith("~") or ":" in path.parts[0]) else path
 
 
-def absolute_path(text: str | os.PathLike[str], name: str = "path") -> Path:
+def absolute_path(text: str | os.PathLike[str], name: str = "") -> Path:
     """The same place from any working directory, in one spelling; ``..`` is followed through links.
 
     Raises ValueError as :func:`expand_path` does.
@@ -50,6 +51,11 @@ def absolute_path(text: str | os.PathLike[str], name: str = "path") -> Path:
 def absolute_text(text: str) -> str:
     """A path as :func:`absolute_path` has it, as text; what is empty stays so. For parameters of codecs."""
     return str(absolute_path(text)) if text else text
+
+
+def cache_folder() -> Path:
+    """Where what was fetched or measured is kept: the folder that ``UQDM_CACHE`` names, else ``~/.cache/uqdm``."""
+    return expand_path(os.environ.get("UQDM_CACHE") or "~/.cache/uqdm", "UQDM_CACHE")
 
 
 def split_path(argument: str) -> tuple[str, str]:
