@@ -107,10 +107,11 @@ def save_plot(plot: Plot, run_dir: Path, folder: Path | None = None) -> list[Pat
     """Draws a plot of a run and writes it in each of its formats, into ``folder`` or the run; returns the files."""
     from matplotlib import rc_context
 
-    from uqdm.bench.plots._style import RC
+    from uqdm.bench.plots._style import RC, take_names_literally
 
     with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
         figure = plot.draw(run_dir)
+        take_names_literally(figure)
         for path in plot.files(run_dir, folder):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")

@@ -101,6 +101,15 @@ def write_caption(figure: Figure, paragraphs: list[str]) -> float:
     return float(bottom + line_height * len(wrapped))
 
 
+def take_names_literally(figure: Figure) -> None:
+    """Keeps names with dollar signs from being set as formulas, which they may be no valid ones of."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and "$" in text.get_text() and "\\mathdefault" not in text.get_text():
+            text.set_parse_math(False)  # the labels of logarithmic axes, which hold \\mathdefault, are formulas
+
+
 def message_figure(text: str) -> Figure:
     """A picture that says why there is nothing to draw."""
     from matplotlib.figure import Figure
