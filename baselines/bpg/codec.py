@@ -53,11 +53,11 @@ class BPG(Codec):
         if self.values["lossless"]:
             self.values["pixel_format"] = values.get("pixel_format", "rgb")
             if self.values["quality"] != default["quality"]:
-                raise ParameterError("bpg: lossless=true has no quality; leave quality out")
+                raise ParameterError(f"{self.name}: lossless=true has no quality; leave quality out")
         self._check_pixel_format()
         if self._by_libbpg:
             if self.values["preset"] != default["preset"]:
-                raise ParameterError("bpg: implementation=libbpg has no preset; leave preset out")
+                raise ParameterError(f"{self.name}: implementation=libbpg has no preset; leave preset out")
             libbpg.check_programs()
 
     @classmethod
@@ -90,7 +90,7 @@ class BPG(Codec):
         if self.values["pixel_format"] not in allowed:
             condition = f"implementation={implementation} with lossless={str(lossless).lower()}"
             raise ParameterError(
-                f"bpg: pixel_format={self.values['pixel_format']} is not possible for {condition}; "
+                f"{self.name}: pixel_format={self.values['pixel_format']} is not possible for {condition}; "
                 f"it allows pixel_format {' or '.join(allowed)}"
             )
 
@@ -104,11 +104,11 @@ class BPG(Codec):
 
     def _decode(self, stream: bytes) -> np.ndarray:
         if not stream:
-            raise StreamError("bpg: the stream is empty")
+            raise StreamError(f"{self.name}: the stream is empty")
         try:
             return libbpg.decode(stream) if self._by_libbpg else read_file(stream)
         except StreamError as error:
-            raise StreamError(f"bpg: {error}") from error
+            raise StreamError(f"{self.name}: {error}") from error
 
     def _libbpg_options(self) -> list[str]:
         if self.values["lossless"]:
