@@ -35,8 +35,8 @@ from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary, r
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.codec import suggest
 
-ANCHOR = "jpeg"
-"""What curves are held against where nothing else is asked for."""
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
 MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
@@ -68,8 +68,8 @@ def write_bd_table(table: pd.DataFrame, path: Path) -> None:
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
-    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is
-    :data:`ANCHOR`, or where that has no curve the first label with enough points, of files if there are any. Ideal
+    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
+    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
     rates count as they are, under labels that say so. Raises
     :class:`~uqdm.bench.results.ResultsError` for a name that is not in the summary.
     """
@@ -82,7 +82,7 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
         ok = ok.assign(rate_bpp=image_rates(ok))
         for metric in [metric for metric in declared() if _has_data(data, metric.name)]:
             if base is None:
-                lines += [_without_anchor(metric, curve, anchor or ANCHOR) for curve in others]
+                lines += [_without_anchor(metric, curve, anchor or ANCHORS[0]) for curve in others]
             elif isinstance(metric, Metric):
                 lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
             else:
@@ -92,17 +92,17 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
 
 def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | None) -> Curve | None:
     """The anchor among the curves of a summary, as :func:`bd_table` chooses it; None if its codec has no curve."""
-    wanted = anchor or ANCHOR
-    for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
-        if named:
-            return named[0]
+    for wanted in (anchor,) if anchor else ANCHORS:
+        for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
+            if named:
+                return named[0]
     if anchor is None:
         drawn = [curve for curve in drawn if not curve.ideal] or drawn
         enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
         return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
-    if wanted not in known:
-        raise ResultsError(f"no anchor {wanted!r} in this run{suggest(wanted, known)}; it has: {', '.join(known)}")
+    if anchor not in known:
+        raise ResultsError(f"no anchor {anchor!r} in this run{suggest(anchor, known)}; it has: {', '.join(known)}")
     return None
 
 

@@ -38,6 +38,7 @@ CAPTION_SIZE = 8
 _KNOWN = {
     "uqdm": ("#D55E00", "o"),
     "jpeg": ("#555555", "s"),
+    "jpeg-tuned": ("#111111", "8"),
     "jpeg-progressive": ("#994455", "*"),
     "jpeg2000": ("#E69F00", "^"),
     "jpeg2000-progressive": ("#997700", ">"),
@@ -47,6 +48,7 @@ _KNOWN = {
     "jxl": ("#0072B2", "P"),
     "png": ("#CC79A7", "X"),
     "bpg": ("#117733", "d"),
+    "bpg-tuned": ("#77AA22", "d"),
     "vdm": ("#332288", "h"),
 }
 # Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
