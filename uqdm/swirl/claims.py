@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uqdm.bench.bootstrap import mean_of
 from uqdm.swirl.estimates import Estimate, Measured
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -188,7 +189,7 @@ def spread(values: np.ndarray) -> str:
     >>> spread(np.array([0.01, 0.02]))
     '0.0150 [0.0100, 0.0200]'
     """
-    return f"{values.mean():.4f} [{values.min():.4f}, {values.max():.4f}]"
+    return f"{mean_of(values):.4f} [{values.min():.4f}, {values.max():.4f}]"
 
 
 def interval(found: Estimate) -> str:

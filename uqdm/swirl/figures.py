@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
 from uqdm.bench.files import replacing
 from uqdm.bench.plots import NO_METADATA
-from uqdm.bench.plots._style import RC, write_caption
+from uqdm.bench.plots._style import RC, error_bars, write_caption
 from uqdm.swirl.claims import published
 from uqdm.swirl.estimates import Key, Measured
 from uqdm.swirl.systems import LABELS
@@ -90,10 +90,8 @@ def _draw_rates(axes: Axes, measured: Measured) -> None:
         if not shown:
             continue
         means = np.array([one.mean for _, one in shown])
-        bars = [means - [one.low for _, one in shown], [one.high for _, one in shown] - means]
-        axes.errorbar(
-            [n for n, _ in shown], means, yerr=np.abs(bars), label=LABELS[system], **_look(system, colour, marker)
-        )
+        bars = error_bars(means, [one.low for _, one in shown], [one.high for _, one in shown])
+        axes.errorbar([n for n, _ in shown], means, yerr=bars, label=LABELS[system], **_look(system, colour, marker))
     for claim in ("vdm-monotone", "uqdm-eight"):
         theirs = published(claim)
         axes.plot(1000 if claim == "vdm-monotone" else 5, theirs.value_bpd, "x", color="black", ms=8, mew=2, zorder=5)
@@ -119,7 +117,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
         colour, marker = _curve_look(key, index)
         known = [place for place in places if np.isfinite(place[quantity])]
         values = np.array([place[quantity] for place in known])
-        ends = [np.abs(values - [place[f"{quantity}_{end}"] for place in known]) for end in ("low", "high")]
+        ends = error_bars(values, *([place[f"{quantity}_{end}"] for place in known] for end in ("low", "high")))
         look = _look(key[0], colour, marker)
         axes.errorbar(
             [p["rate_bpd"] for p in known], values, yerr=ends, label=f"{LABELS[key[0]]}, T = {key[1]}", **look
@@ -130,7 +128,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
         axes.set_title("Distortion", loc="left", weight="bold")
         axes.legend(frameon=False, fontsize=8)
         return
-    axes.axhline(measured.floor.mean(), color="black", lw=1, ls=":")
+    axes.axhline(mean_of(measured.floor), color="black", lw=1, ls=":")
     axes.axhspan(measured.floor.min(), measured.floor.max(), color="#888888", alpha=0.15, lw=0)
     axes.set(yscale="log", ylabel="sliced Wasserstein distance")
     axes.set_title("Realism", loc="left", weight="bold")
@@ -164,11 +162,11 @@ def _samples(measured: Measured) -> Figure:
         panels = [
             (f"T = {n}", table[(table.system == system) & (table.n_steps == n)][["x", "y"]].to_numpy()) for n in keys
         ]
-        rows.append((LABELS[system], panels, [f"{measured.samples[system, n].mean():.4f}" for n in keys]))
+        rows.append((LABELS[system], panels, [f"{mean_of(measured.samples[system, n]):.4f}" for n in keys]))
     caption = (
         f"Samples, up to {N_DOTS} points of seed {measured.seeds[0]}, over the data in grey. Below each panel the "
         f"sliced Wasserstein distance of {measured.n_sampled:,} samples to as many points of the data, mean over "
-        f"seeds; of the data itself {measured.floor.mean():.4f}."
+        f"seeds; of the data itself {mean_of(measured.floor):.4f}."
     )
     return _panels(measured, rows, caption)
 
