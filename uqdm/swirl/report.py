@@ -21,6 +21,7 @@ from uqdm.swirl.systems import FACTORS, LABELS
 from uqdm.swirl.training import BATCH_SIZE, GAMMA_MAX, GAMMA_MIN, GAMMA_MIN_WIDE
 
 TITLE = "The swirl experiments"
+VERDICT_HEADINGS = ("claim of the paper", "where", "verdict", "measured")
 
 
 @dataclass(frozen=True)
@@ -200,8 +201,8 @@ def _value(found: dict[str, float]) -> dict[str, float]:
 
 def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
     """The page."""
-    judged = [[one.claim, one.word, one.evidence] for one in verdicts]
-    blocks = [f"# {TITLE}", "## Verdicts", markdown_table(["claim of the paper", "verdict", "measured"], judged, ())]
+    judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
+    blocks = [f"# {TITLE}", "## Verdicts", markdown_table(VERDICT_HEADINGS, judged, ())]
     for part in parts:
         blocks += [f"## {part.title}", *([escape(part.text)] if part.text else [])]
         blocks.append(markdown_table(part.headings, part.rows, part.numeric))
@@ -211,14 +212,12 @@ def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) ->
 def as_latex(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
     """The same for ``\\input``, with the packages array, booktabs and longtable."""
     text = r">{\raggedright\arraybackslash}p{%s\linewidth}"
-    judged = [[one.claim, one.word, one.evidence] for one in verdicts]
+    judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
     blocks = [
         r"% \usepackage{array,booktabs,longtable}",
         r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\subsection*{{{TITLE}}}",
-        latex.longtable(
-            "Verdicts", f"{text % 0.26}l{text % 0.58}", ["claim of the paper", "verdict", "measured"], judged
-        ),
+        latex.longtable("Verdicts", f"{text % 0.25}ll{text % 0.5}", VERDICT_HEADINGS, judged),
     ]
     for part in parts:
         columns = "".join("r" if index in part.numeric else text % 0.3 for index in range(len(part.headings)))
