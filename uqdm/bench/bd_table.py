@@ -192,9 +192,7 @@ def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _Pe
 
 def _means(values: _PerImage, common: np.ndarray, columns: Sequence[int]) -> _Means:
     both = np.concatenate([values.bpp[common][:, columns], values.quality[common][:, columns]], axis=1)
-    present = np.isfinite(both)
-    with np.errstate(invalid="ignore"):
-        means = np.where(present, both, 0).sum(axis=0) / present.sum(axis=0)
+    means = bootstrap.column_means(both)
     resampled = bootstrap.resampled_means(both) if len(both) > 1 else np.empty((0, both.shape[1]))
     rates, quality = np.split(np.concatenate([means[None], resampled]), 2, axis=1)
     return _Means({column: place for place, column in enumerate(columns)}, rates, quality)
@@ -214,7 +212,7 @@ def _figures(
     rate, quality = bd_rate(*pair, metric.direction), bd_quality(*pair)
     rates = np.empty(0) if rate.reason else bd_rates(*resampled, direction=metric.direction)
     qualities = np.empty(0) if quality.reason else bd_qualities(*resampled)
-    rate_ends, quality_ends = _interval(rates), _interval(qualities)
+    rate_ends, quality_ends = _interval(rate.value, rates), _interval(quality.value, qualities)
     reasons = {
         "BD-rate": rate.reason,
         "BD-quality": quality.reason,
@@ -257,15 +255,14 @@ def _joined(reasons: dict[str, str | None]) -> str | None:
     return "; ".join(f"{what}: {reason}" for what, reason in reasons.items() if reason) or None
 
 
-def _interval(deltas: np.ndarray) -> tuple[float, float, str | None]:
-    """Ends of the interval of the deltas [R] of resamples; NaN, and why, where too many resamples have none."""
+def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | None]:
+    """Ends of the interval of a delta by those [R] of resamples; NaN, and why, where too many resamples have none."""
     if not len(deltas):
         return np.nan, np.nan, None
     undefined = float(np.isnan(deltas).mean())
     if undefined > MAX_UNDEFINED:
         return np.nan, np.nan, f"{100 * undefined:.1f} % of the resamples have none, {100 * MAX_UNDEFINED:g} % may"
-    (low,), (high,) = bootstrap.quantiles(deltas[:, None])
-    return float(low), float(high), None
+    return *bootstrap.interval_around(delta, deltas), None
 
 
 # ---- metrics of sets: from the summary -----------------------------------------------------------------------

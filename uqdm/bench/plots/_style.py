@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -89,6 +91,21 @@ def curve_styles(drawn: Sequence[Curve]) -> dict[str, LineStyle]:
 
 def _denoised_first(curve: Curve) -> tuple[bool, str]:
     return curve.reconstruction != "denoise", curve.label
+
+
+def error_bars(values: Any, low: Any, high: Any) -> np.ndarray:
+    """How far intervals reach below and above their values, [2, N], as Matplotlib takes it.
+
+    An end on the wrong side of its value, by rounding or in a file of another program, is no bar; neither is an
+    infinite one. NaN stays: Matplotlib leaves such a bar out.
+
+    >>> error_bars([1.0, 2.0], [0.5, 2.1], [1.5, float("nan")]).tolist()
+    [[0.5, 0.0], [0.5, nan]]
+    """
+    values, low, high = (np.asarray(one, np.float64) for one in (values, low, high))
+    with np.errstate(invalid="ignore"):  # an infinite value has infinite ends
+        bars = np.stack([values - low, high - values])
+    return np.where(np.isinf(bars), np.nan, np.maximum(bars, 0))
 
 
 def write_caption(figure: Figure, paragraphs: list[str]) -> float:

@@ -130,8 +130,8 @@ function errorBars(values, colour) {
   return {
     type: "data",
     symmetric: false,
-    array: values.map(([value, , high]) => (high === null ? 0 : high - value)),
-    arrayminus: values.map(([value, low]) => (low === null ? 0 : value - low)),
+    array: values.map(([value, , high]) => (high === null ? 0 : Math.max(0, high - value))),
+    arrayminus: values.map(([value, low]) => (low === null ? 0 : Math.max(0, value - low))),
     color: colour,
     thickness: 1,
     width: 0,
