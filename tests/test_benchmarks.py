@@ -146,3 +146,11 @@ def test_what_formats_notice_of_damage_is_told_from_what_the_store_notices(bench
     assert flipped["store"] == flipped["silent"] + flipped["detected"] + flipped["harmless"] == 6
     text = robustness.table({"png": png})
     assert text.splitlines()[2] == "| `png` | 6 | 0 | 0 | 6 | 0 | 0 | 6 | 0 | 0 | 0 | 0 | 18 of 18 |"
+
+
+def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark, photographs_uint8):
+    settings = benchmark("classic_settings")
+    rows = settings.lines("jpeg-tuned", settings.Measurement(photographs_uint8[:4]), show_points=False)
+    deltas = {cells[1].strip(): cells[2] for cells in (row.strip("|").split("|") for row in rows)}
+    assert float(deltas["the paper's: codec jpeg"].split()[0]) > 5
+    assert -2 < float(deltas["best of its formats"].split()[0]) < 1

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from uqdm.bench import answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.decoding import COLUMNS, check_picture
 from uqdm.bench.files import write_bytes
@@ -28,6 +29,7 @@ from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.superseded import RECONSTRUCTIONS_FOLDER
 from uqdm.codec import get_codec, suggest
+from uqdm.plugins import contained
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
 _LONGEST = 80  # characters of a part of a name
@@ -222,8 +224,9 @@ def _decode(shard: ListedShard, stream: bytes, rows: list[dict[str, Any]], write
     parts = (shard.codec, shard.setting)
     wanted = {(row["point"], row["reconstruction"]): row for row in rows}
     try:
-        codec = get_codec(shard.codec, **shard.parameters)
-        for found in codec.reconstructions(stream):
+        with contained():
+            codec = get_codec(shard.codec, **shard.parameters)
+        for found, _ in answers.pictures(codec, stream):
             row = wanted.pop((found.point.name, found.name), None)
             if row is not None:
                 check_picture(codec, row, found.image_uint8)

@@ -270,12 +270,11 @@ def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
         if some.any():
             finite.append(wanted[:, some])
             places.append((number, np.flatnonzero(some)))
-            found[number, 0, some] = np.nanmean(finite[-1], axis=0)
     if finite:
-        low, high = bootstrap.mean_intervals(np.concatenate(finite, axis=1))  # resamples are drawn once for all
+        figures = np.stack(bootstrap.mean_intervals(np.concatenate(finite, axis=1)))  # resamples drawn once for all
         ends = np.cumsum([columns.size for _, columns in places])[:-1]
-        for (number, columns), *both in zip(places, np.split(low, ends), np.split(high, ends), strict=True):
-            found[number, 1, columns], found[number, 2, columns] = both
+        for (number, columns), part in zip(places, np.split(figures, ends, axis=1), strict=True):
+            found[number][:, columns] = part
     return found
 
 

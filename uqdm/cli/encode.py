@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from uqdm.cli.about import about
 from uqdm.cli.model_options import Device, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
@@ -22,12 +21,11 @@ def encode(
     device: Device = "cpu",
 ) -> None:
     """Compresses an image to one progressive file, lossless at its end."""
-    from uqdm.bench.datasets import read_image_file
     from uqdm.bench.files import write_bytes
+    from uqdm.images import read_image
     from uqdm.progressive import load_model
 
-    with about(image):
-        pixels = read_image_file(image)
+    pixels = read_image(image)
     loaded = load_model(model, weights=weights, device=device)
     with tile_progress("encoding") as report:
         (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, report=report)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from uqdm.bench.curves import titles
 from uqdm.bench.decoding import RunPictures
 from uqdm.bench.files import write_bytes
 from uqdm.bench.plots import Plot, all_plots
@@ -96,12 +97,13 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "rough_db": ROUGH_DB,
         "comparison_headings": HEADINGS,
         "comparison": {
-            name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()
+            name: [[line.title, *line.cells()[1:]] for line in compared if line.dataset == name]
+            for name in summary.dataset.unique()
         },
         "comparison_rates": "; ".join(_rates(summary)),
         "several_datasets": summary.dataset.nunique() > 1,
         "caveats": caveats(summary),
-        "deltas": read_deltas(run_dir),
+        "deltas": read_deltas(run_dir, titles(summary)),
         "absences": absences(summary),
         "table": table,
         "groups": {

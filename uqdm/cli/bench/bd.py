@@ -30,6 +30,8 @@ def bd(
 ) -> None:
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
     from uqdm.bench.bd_table import make_bd_table
+    from uqdm.bench.curves import titles
+    from uqdm.bench.results import read_summary
     from uqdm.codec import suggest
 
     table = make_bd_table(run, anchor)
@@ -37,9 +39,10 @@ def bd(
     for name in metric or ():
         if name not in known:
             raise LookupError(f"no deltas by {name!r}{suggest(name, known)}; there are some by: {', '.join(known)}")
+    shown = titles(read_summary(run))
     for (dataset, by), rows in table.groupby(["dataset", "metric"], sort=False):
         if not metric or by in metric:
-            _print(str(dataset), str(by), rows)
+            _print(str(dataset), str(by), rows, shown)
     note_unfilled(run)
     _write(table, run, out)
 
@@ -60,14 +63,15 @@ def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
     typer.echo(out or bd_path(run))
 
 
-def _print(dataset: str, metric: str, rows: pd.DataFrame) -> None:
+def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
     from uqdm.bench.results import records
     from uqdm.cli.bench._table import print_table
 
     first = rows.iloc[0]
     title = f"{dataset}: {metric} ({first.direction} is better), against {first.anchor}; {first.method}"
     headings = ("curve", "BD-rate, %", "95 % interval", "BD-quality", "95 % interval ", "overlap", "images", "reason")
-    print_table(title, headings, map(_cells, records(rows)), texts=("curve", "reason"))
+    named = ({**row, "curve": titles.get((dataset, row["curve"]), row["curve"])} for row in records(rows))
+    print_table(title, headings, map(_cells, named), texts=("curve", "reason"))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -16,8 +16,10 @@ def plot(
     out: Annotated[Path | None, typer.Option(help="Folder to write to [plots in the run]", file_okay=False)] = None,
 ) -> None:
     """Draws the plots of a run into its folder plots, or into another one."""
-    from uqdm.bench.plots import all_plots, find_plot, save_plot
+    from uqdm.bench.plots import all_plots, broken_plots, find_plot, save_plot
 
+    for broken in broken_plots() if only is None else ():
+        typer.echo(f"SKIPPED {broken}", err=True)
     for one in all_plots() if only is None else [find_plot(only)]:
         for path in save_plot(one, run, out):
             typer.echo(path)
