@@ -27,6 +27,7 @@ class Folder(DataSet):
     def __init__(self, root: Path, ids: list[str]) -> None:
         super().__init__(root.name, f"{self.kind}:{root}", ids)
         self.root = root
+        self._names = ids
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
@@ -43,4 +44,4 @@ class Folder(DataSet):
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""
-        return read_image(self.root / self.ids[index])
+        return read_image(self.root / self._names[index])
