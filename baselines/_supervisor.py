@@ -38,8 +38,9 @@ _CHUNK = 1 << 18
 _GRACE_S = 5.0  # that the dead are waited for, and a monitor that is late
 _LOOK_S = 1.0  # between two looks at whether the process above is still there
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_IGNORED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGTSTP", "SIGTTIN")
-_IGNORED += ("SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR", "SIGWINCH")
+_IGNORED: tuple[str, ...] = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE")
+_IGNORED += ("SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR")
+_IGNORED += ("SIGWINCH",)
 
 _LINUX = sys.platform.startswith("linux")
 

@@ -131,3 +131,11 @@ def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
     pq.write_table(damaged, path)
     assert not survival.same(one, other, "jpeg")
     assert benchmark("independence").differences([one, other], "jpeg") == {**none, "differing_files": len(table)}
+
+
+def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark, photographs_uint8):
+    settings = benchmark("classic_settings")
+    rows = settings.lines("jpeg-tuned", settings.Measurement(photographs_uint8[:4]), show_points=False)
+    deltas = {cells[1].strip(): cells[2] for cells in (row.strip("|").split("|") for row in rows)}
+    assert float(deltas["the paper's: codec jpeg"].split()[0]) > 5
+    assert -2 < float(deltas["best of its formats"].split()[0]) < 1

@@ -38,13 +38,28 @@ def version() -> str:
     return f"libbpg {found[1] if found else 'of unknown version'}, encoder jctvc"
 
 
-def encode(image_uint8: np.ndarray, options: list[str]) -> bytes:
-    """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options."""
+def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) -> bytes:
+    """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options.
+
+    Raises RuntimeError where bpgenc fails, or writes a file with another header than expected.
+    """
     with tempfile.TemporaryDirectory(prefix="uqdm-bpg-") as name:
         source, target = Path(name, "image.png"), Path(name, "image.bpg")
         Image.fromarray(image_uint8).save(source, compress_level=1)
         _run([ENCODER, "-e", "jctvc", *options, "-o", str(target), str(source)], target)
-        return target.read_bytes()
+        stream = target.read_bytes()
+    _check_header(stream, expected)
+    return stream
+
+
+def _check_header(stream: bytes, expected: FileHeader) -> None:
+    """Raises RuntimeError unless a file is what bpgenc was asked for."""
+    try:
+        written, _ = read_header(stream)
+    except StreamError as error:
+        raise RuntimeError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
+    if written != expected:
+        raise RuntimeError(f"{ENCODER} wrote {written} where {expected} was asked for")
 
 
 def decode(stream: bytes) -> np.ndarray:

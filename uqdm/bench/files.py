@@ -27,6 +27,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Raises OSError that names ``path`` and the remedy where the disk is full or the folder cannot be written.
     """
+    path = path.absolute()  # which PyArrow takes for a path whatever its characters
     temporary = path.with_name(f"{_PREFIX}{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

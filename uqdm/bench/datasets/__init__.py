@@ -8,10 +8,12 @@ from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownData
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
     broken_datasets,
+    content_digest,
     dataset_class,
     dataset_files,
     dataset_kinds,
     open_dataset,
+    write_digest,
 )
 from uqdm.images import read_image as read_image_file  # the name that it had here
 
@@ -22,10 +24,12 @@ __all__ = [
     "Origin",
     "UnknownDataSetError",
     "broken_datasets",
+    "content_digest",
     "content_fingerprint",
     "dataset_class",
     "dataset_files",
     "dataset_kinds",
     "open_dataset",
     "read_image_file",
+    "write_digest",
 ]

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,8 @@ import ray
 
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
-from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.files import sweep_temporaries
+from uqdm.bench.identity import write_stored
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
 from uqdm.bench.lots import row_groups, with_status
@@ -27,6 +29,7 @@ from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.results import rows_files, scores_path
+from uqdm.bench.run_id import ensure_run_id
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
@@ -194,7 +197,7 @@ class PictureScoring:
         lacking = [metric for metric in self._metrics if self._lacks(shard, metric, sides)]
         if not lacking:
             return None
-        if not self._run.store.has_streams(shard):
+        if not os.path.lexists(self._run.store.streams_path(shard)):
             for metric in lacking:
                 self.lacks.shard[shard.key, metric.name] = STREAMS_GONE
             return None
@@ -282,6 +285,7 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
         reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
     content = {
+        "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},
         "selection": asdict(options.selection),
@@ -291,4 +295,4 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
         "seconds": round(seconds, 3),
         "provenance": origin,
     }
-    write_bytes(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_stored(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
