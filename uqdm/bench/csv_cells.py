@@ -19,7 +19,7 @@ def frame_for_people(frame: pd.DataFrame) -> pd.DataFrame:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
     texts = [name for name in frame if not is_numeric_dtype(frame[name]) and not is_bool_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(_cell).astype(frame[name].dtype) for name in texts})
+    return frame.assign(**{str(name): frame[name].map(_cell).astype(frame[name].dtype) for name in texts})
 
 
 def write_table(table: pa.Table, path: Path) -> None:
