@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,6 +16,8 @@ from uqdm.bench.datasets import DataSetError, _registry, broken_datasets, open_d
 from uqdm.bench.plots import _load as load_plots
 from uqdm.bench.plots import all_plots, broken_plots, find_plot
 from uqdm.bench.requests import Request, resolve
+from uqdm.bench.scoring.pictures import Scored, ScoreJob
+from uqdm.bench.scoring.scores import Picture
 from uqdm.cli.main import app
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, broken_codecs, codec_class, codec_names
 from uqdm.plugins import check_column, check_name, find
@@ -153,6 +156,20 @@ def test_a_broken_metric_is_left_out_with_its_name_and_the_others_stay(plugins: 
     assert {name: expected[name] in reason for name, reason in reasons.items()} == dict.fromkeys(expected, True)
     with pytest.raises(ValueError, match=r"no metric 'zz-vmaf'.*left out: metric 'zz-vmaf'.*libnot-here"):
         metrics.check_names(["zz-vmaf"])
+
+
+def test_a_metric_of_another_package_is_computed_apart(plugins: Path) -> None:
+    picture = Picture(0, "full", "decoded", "00")
+    shard: Any = None
+    job = ScoreJob(shard, shard, (picture,), metrics.all_metrics())
+    own, other = job.apart()
+    assert [metric.name for metric in other.metrics] == ["zz_good"]
+    assert {"mse", "psnr_db"} <= {metric.name for metric in own.metrics}
+    assert (own.is_first, other.is_first) == (True, False)
+    # A worker that dies with a metric of others costs that metric, and not the picture.
+    assert other.lost([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
+    assert own.lost([], "worker lost") == [Scored(picture, fault="worker lost")]
+    assert [part.is_first for part in ScoreJob(shard, shard, (), other.metrics).apart()] == [True]
 
 
 def test_a_broken_kind_of_data_set_stops_no_other(plugins: Path) -> None:

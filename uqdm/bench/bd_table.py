@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 
 from uqdm.bench import bootstrap
 from uqdm.bench.bjontegaard import (
@@ -27,6 +26,7 @@ from uqdm.bench.bjontegaard import (
     bd_rate,
     bd_rates,
 )
+from uqdm.bench.csv_cells import write_table
 from uqdm.bench.curves import Curve, curves
 from uqdm.bench.files import replacing
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
@@ -62,7 +62,7 @@ def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
 def write_bd_table(table: pd.DataFrame, path: Path) -> None:
     """Writes such a table as CSV."""
     with replacing(path) as temporary:
-        pyarrow.csv.write_csv(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
+        write_table(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
 
 
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:

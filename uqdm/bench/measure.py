@@ -24,6 +24,8 @@ from uqdm.text import error_text
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
 
+_MOST_TO_WARM = 256  # images
+
 Row = dict[str, Any]
 _Keep = Callable[[int, Row, np.ndarray], None]
 
@@ -91,7 +93,8 @@ def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
     corner = np.ascontiguousarray(image[:64, :64])
     try:
         with contained():
-            encoded = encoder.encode_detailed([corner.copy() for _ in range(encoder.batch_size)])
+            count = min(encoder.batch_size, _MOST_TO_WARM)
+            encoded = encoder.encode_detailed([corner.copy() for _ in range(count)])
             for _ in decoder.reconstructions(encoded[0].stream):
                 pass
     except Exception:  # the codec's faults are recorded where they are measured

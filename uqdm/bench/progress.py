@@ -25,6 +25,7 @@ from uqdm.bench.files import write_bytes
 from uqdm.bench.lock import FolderError
 from uqdm.bench.pace import Part, Whole, duration, rate_text, speed
 from uqdm.bench.timing import ShardTiming, Slowest
+from uqdm.text import printable
 
 if TYPE_CHECKING:
     from uqdm.bench.display import Display
@@ -161,6 +162,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line of its own."""
+        text = printable(text)
         self._messages.append(text)
         self._print(text, shown=False)
 

@@ -64,7 +64,7 @@ ROWS = pa.schema(
         _field("width", pa.int32(), "pixels"),
         _field("original_sha256", pa.string(), "SHA-256 of the image itself, as of a picture; null if it was not read"),
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
-        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped"),
+        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or no text"),
         _field(
             "setting", pa.string(), "canonical text of the codec's parameters; empty if it has none", nullable=False
         ),

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from uqdm.bench import bootstrap
+from uqdm.bench.csv_cells import write_table
 from uqdm.bench.files import replacing
 from uqdm.bench.identity import clear_way
 from uqdm.bench.lots import image_indices, lots
@@ -101,7 +101,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     with replacing(summary_path(run_dir)) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     with replacing(summary_path(run_dir, ".csv")) as temporary:
-        pyarrow.csv.write_csv(table, temporary)
+        write_table(table, temporary)
     return summary
 
 

@@ -16,6 +16,7 @@ from uqdm.codec import check_images
 from uqdm.images import ImageError, files_below
 from uqdm.paths import absolute_path, split_path
 from uqdm.plugins import contained, reason_of
+from uqdm.text import printable
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
 
@@ -57,12 +58,12 @@ class DataSet(ABC):
     """Set by kinds that know what their images are; None for images of any kind."""
 
     def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
-        self.name = name
-        """Short name, the column ``dataset`` of the results."""
+        self.name = printable(name)
+        """Short name, the column ``dataset`` of the results; printable."""
         self.spec = spec
         """The text that opens this data set again."""
-        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(ids)
-        """Names of the images, in order; each is unique."""
+        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(map(printable, ids))
+        """Names of the images, in order; each is unique, and printable: a file's own name may differ."""
         self._fingerprint: str | None = None
 
     @classmethod

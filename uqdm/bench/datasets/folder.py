@@ -17,6 +17,7 @@ import numpy as np
 from uqdm.bench.datasets._base import DataSet, DataSetError
 from uqdm.images import image_names, read_image
 from uqdm.paths import absolute_path
+from uqdm.text import printable
 
 
 class Folder(DataSet):
@@ -28,6 +29,7 @@ class Folder(DataSet):
     def __init__(self, root: Path, ids: list[str]) -> None:
         super().__init__(root.name, f"{self.kind}:{root}", ids)
         self.root = root
+        self._names = ids
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
@@ -47,11 +49,11 @@ class Folder(DataSet):
     def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
         """The image files by their ids."""
         (root,) = cls.files(argument)
-        return {name: root / name for name in _listed(root, limit)}
+        return {printable(name): root / name for name in _listed(root, limit)}
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""
-        return read_image(self.root / self.ids[index])
+        return read_image(self.root / self._names[index])
 
 
 def _listed(root: Path, limit: int | None) -> list[str]:

@@ -13,6 +13,7 @@ from uqdm.bench.report.results_table import Cell, Heading, Table
 from uqdm.bench.results import ResultsError, bd_path, records
 from uqdm.bench.schema import BD
 from uqdm.bench.tables import NONE
+from uqdm.text import from_csv_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,6 +83,7 @@ def _read(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(
         path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
     )
+    frame = frame.assign(**{name: frame[name].map(from_csv_cell) for name in texts if name in frame})
     lacking = [name for name in BD.names if name not in frame]
     if lacking:
         raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and make it again: uqdm bench bd")

@@ -12,7 +12,7 @@ from uqdm.bench import answers
 from uqdm.bench.answers import MeasurementError, version_of
 from uqdm.bench.identity import DAMAGED
 from uqdm.bench.measure import describe
-from uqdm.bench.metrics import Metric
+from uqdm.bench.metrics import Metric, is_of_another_package
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.requests import Candidate
@@ -68,13 +68,24 @@ class Scored:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them."""
+    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
+
+    ``is_first`` says that no other job scores pictures of the same shard before it.
+    """
 
     shard: Shard
     source: Streams
     pictures: tuple[Picture, ...]
     metrics: tuple[Metric, ...]
+    is_first: bool = True
     takes_images = True
+
+    def apart(self) -> Iterator[Self]:
+        """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
+        own = tuple(metric for metric in self.metrics if not is_of_another_package(metric))
+        others = [(metric,) for metric in self.metrics if is_of_another_package(metric)]
+        for number, metrics in enumerate([own, *others] if own else others):
+            yield replace(self, metrics=metrics, is_first=number == 0)
 
     def ready(self) -> Self:
         """See :class:`uqdm.bench.worker.Job`."""
@@ -120,7 +131,10 @@ class ScoreJob:
 
     def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
         """See :class:`uqdm.bench.worker.Job`."""
-        return [Scored(picture, fault=reason) for picture in self.pictures]
+        if not all(map(is_of_another_package, self.metrics)):
+            return [Scored(picture, fault=reason) for picture in self.pictures]
+        reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))
+        return [Scored(picture, reasons=reasons) for picture in self.pictures]
 
 
 def decoded_pictures(

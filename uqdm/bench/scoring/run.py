@@ -157,7 +157,10 @@ class PictureScoring:
 
     def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
         """What is to be done on shards, made as it is needed."""
-        return (job for shard in shards if (job := self._job(shard)) is not None)
+        for shard in shards:
+            job = self._job(shard)
+            if job is not None:
+                yield from job.apart()
 
     def run(self, resources: Callable[[], Resources]) -> None:
         """Does all jobs on Ray."""
@@ -221,9 +224,11 @@ class PictureScoring:
                 self.lacks.faults[job.shard.key, one.picture] = one.fault
             for name, reason in one.reasons.items():
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
+        self._progress.shard(done.timing(job.shard))
+        if not job.is_first:
+            return
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
-        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
