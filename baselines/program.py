@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,12 @@ import numpy as np
 from PIL import Image
 
 from baselines._pillow import open_image
-from baselines._process import ProgramError, execute, run, tail
+from baselines._process import ProgramError, call_folder, execute, run, tail
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, StreamError, check_images
+from uqdm.text import one_line
 
 _HOW = "see docs/programs.md"
+_VERSION_LENGTH = 200  # characters
 
 
 class Program(Codec):
@@ -47,6 +48,7 @@ class Program(Codec):
         Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
         Parameter("version", str, "", "command that prints the program's version"),
         Parameter("timeout_s", float, 60.0, "limit of one call, seconds", minimum=0.01, maximum=86400),
+        Parameter("output_mib", int, 512, "limit of a file that a program writes, MiB", minimum=1, maximum=65536),
     )
 
     def __init__(self, **values: Any) -> None:
@@ -108,24 +110,29 @@ class Program(Codec):
     ) -> bytes:
         """Runs a command in a folder of its own, and returns the file that it wrote."""
         self._files(command)  # says what is missing
-        with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
-            files = {"input": Path(folder) / f"input{input_suffix}", "output": Path(folder) / f"output{output_suffix}"}
+        most_bytes = self.values["output_mib"] << 20
+        with call_folder() as folder:
+            files = {"input": folder.path / f"input{input_suffix}", "output": folder.path / f"output{output_suffix}"}
             write(files["input"])
             arguments = substitute(command, {**files, "quality": self.values["quality"]})
-            printed = run(arguments, Path(folder), self.values["timeout_s"])
-            if not files["output"].is_file():
+            printed = run(arguments, folder, self.values["timeout_s"], most_bytes)
+            try:
+                output = folder.read(files["output"].name, most_bytes)
+            except ProgramError as error:
+                raise ProgramError(f"{arguments[0]}: {error}: {tail(printed)}") from error
+            if output is None:
                 raise ProgramError(f"{arguments[0]} ended well but wrote no {files['output'].name}: {tail(printed)}")
-            return files["output"].read_bytes()
+            return output
 
     def _printed_version(self) -> str:
         """The first line with a number such as 2.5 in what the version command prints, whatever its exit status is."""
         self._files(self._version_command)
         try:
-            with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
-                _, printed = execute(self._version_command, Path(folder), self.values["timeout_s"])
+            with call_folder() as folder:
+                _, printed = execute(self._version_command, folder, self.values["timeout_s"])
         except ProgramError as error:
             raise CodecUnavailableError(f"codec {self.name!r}: {error}") from error
-        lines = [line.strip() for line in printed.splitlines() if re.search(r"\d\.\d", line)]
+        lines = [one_line(line, _VERSION_LENGTH) for line in printed.splitlines() if re.search(r"\d\.\d", line)]
         if not lines:
             raise CodecUnavailableError(f"codec {self.name!r}: {self.values['version']!r} prints no version")
         return lines[0]

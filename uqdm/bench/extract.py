@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from uqdm.bench import answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.decoding import COLUMNS, check_picture
 from uqdm.bench.files import write_bytes
@@ -24,6 +25,7 @@ from uqdm.bench.reconstructions import png_bytes, png_picture, read_reconstructi
 from uqdm.bench.results import ResultsError, read_manifest, rows_files
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import get_codec, suggest
+from uqdm.plugins import contained
 
 _LONGEST = 80  # characters of a part of a name
 _ROW_COLUMNS = [*(name for name in COLUMNS if name not in ("mse", "psnr_db")), "error"]
@@ -220,8 +222,9 @@ def _decode(shard: _ShardOf, stream: bytes, rows: list[dict[str, Any]], write: _
     parts = (shard.codec, shard.setting)
     wanted = {(row["point"], row["reconstruction"]): row for row in rows}
     try:
-        codec = get_codec(shard.codec, **shard.parameters)
-        for found in codec.reconstructions(stream):
+        with contained():
+            codec = get_codec(shard.codec, **shard.parameters)
+        for found, _ in answers.pictures(codec, stream):
             row = wanted.pop((found.point.name, found.name), None)
             if row is not None:
                 check_picture(codec, row, found.image_uint8)

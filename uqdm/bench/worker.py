@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench import footprint
+from uqdm.bench.answers import MeasurementError, version_of
 from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
 from uqdm.bench.reading import Loaded, Unreadable
@@ -24,6 +25,7 @@ from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
 from uqdm.bench.timing import ShardTiming
 from uqdm.codec import Codec, get_codec
+from uqdm.plugins import contained
 
 T = TypeVar("T")
 
@@ -171,7 +173,10 @@ class Worker:
             return finish(work, failed(images))
         footprint.begin_peak()
         try:
-            encoder, decoder = self._ready(work.shard.candidate, next(iter(readable.values())))
+            with contained():
+                encoder, decoder = self._ready(work.shard.candidate, next(iter(readable.values())))
+        except MeasurementError as error:  # wherever it is made, it breaks its contract
+            return finish(work, failed(images, describe(error)))
         except Exception as error:
             return NotLoaded(describe(error))
         keeper = _keeper(work, list(readable))
@@ -206,8 +211,9 @@ class Worker:
 
 def _make(candidate: Candidate) -> Codec:
     codec = get_codec(candidate.name, **candidate.parameters)
-    if codec.version != candidate.version:  # another library on another node of a cluster
-        raise RuntimeError(f"this worker has {codec.version}, not {candidate.version}; install the same on every node")
+    version = version_of(codec)
+    if version != candidate.version:  # another library on another node of a cluster
+        raise RuntimeError(f"this worker has {version}, not {candidate.version}; install the same on every node")
     return codec
 
 

@@ -7,6 +7,7 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
+    broken_datasets,
     dataset_class,
     dataset_files,
     dataset_kinds,
@@ -20,6 +21,7 @@ __all__ = [
     "DataSetError",
     "Origin",
     "UnknownDataSetError",
+    "broken_datasets",
     "content_fingerprint",
     "dataset_class",
     "dataset_files",

@@ -14,6 +14,7 @@ import numpy as np
 from uqdm.bench.ids import NumberedIds
 from uqdm.codec import check_images
 from uqdm.images import ImageError
+from uqdm.plugins import contained, reason_of
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
 
@@ -95,11 +96,14 @@ class DataSet(ABC):
         if not 0 <= index < len(self):
             raise IndexError(f"{self.spec}: no image {index}, there are {len(self)}")
         try:
-            image = np.ascontiguousarray(self.read(index))
+            with contained():
+                image = np.ascontiguousarray(self.read(index))
             check_images([image])
         except (ValueError, OSError) as error:
             reason = error.reason if isinstance(error, ImageError) else error
             raise DataSetError(f"{self.ids[index]}: {reason}") from error
+        except Exception as error:  # a data set of another package
+            raise DataSetError(f"{self.ids[index]}: {reason_of(error)}") from error
         return image
 
     @property

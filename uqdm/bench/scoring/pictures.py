@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -10,6 +9,8 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 
+from uqdm.bench import answers
+from uqdm.bench.answers import MeasurementError, version_of
 from uqdm.bench.measure import describe
 from uqdm.bench.metrics import Metric
 from uqdm.bench.pictures import picture_sha256
@@ -19,6 +20,8 @@ from uqdm.bench.scoring.scores import Picture, Score
 from uqdm.bench.shards import Shard, ShardStore
 from uqdm.bench.worker import Worker
 from uqdm.codec import Codec, get_codec
+from uqdm.plugins import contained
+from uqdm.text import one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
 
@@ -87,14 +90,11 @@ class ScoreJob:
             if min(original.shape[:2]) < metric.smallest_side:
                 continue
             try:
-                value = float(metric.compute(original, decoded))
+                scores[metric.name] = Score(sha256, answers.score(metric, original, decoded))
+            except MeasurementError as error:
+                reasons[metric.name] = one_line(str(error))
             except Exception as error:  # a metric's fault must not cost the others
                 reasons[metric.name] = f"failed with {describe(error)}"
-                continue
-            if math.isnan(value):
-                reasons[metric.name] = "gave no number"
-            else:
-                scores[metric.name] = Score(sha256, value)
         return Scored(picture, scores, reasons)
 
     def alone(self) -> list[Self]:
@@ -137,7 +137,8 @@ def decoded_pictures(
 
 
 def _decoder(candidate: Candidate) -> Codec:
-    return get_codec(candidate.name, **candidate.parameters)
+    with contained():
+        return get_codec(candidate.name, **candidate.parameters)
 
 
 def _decode_image(
@@ -149,7 +150,7 @@ def _decode_image(
         reason = STREAMS_GONE
     else:
         try:
-            for found in codec.reconstructions(stream):
+            for found, _ in answers.pictures(codec, stream):
                 picture = left.pop((found.point.name, found.name), None)
                 if picture is not None:
                     yield picture, _checked(codec, candidate, picture, found.image_uint8)
@@ -160,8 +161,9 @@ def _decode_image(
 
 def _checked(codec: Codec, candidate: Candidate, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
     sha256 = picture_sha256(decoded)
-    same_codec = codec.version == candidate.version
+    version = version_of(codec)
+    same_codec = version == candidate.version
     if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
         return decoded
-    versions = "" if same_codec else f" (by {codec.version}, evaluated with {candidate.version})"
+    versions = "" if same_codec else f" (by {version}, evaluated with {candidate.version})"
     return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"

@@ -13,13 +13,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ray
+
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
 from uqdm.bench.files import sweep_temporaries, write_bytes
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
 from uqdm.bench.lots import row_groups, with_status
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
+from uqdm.bench.measure import describe
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, broken_metrics, check_names, lack_of
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
@@ -34,6 +37,7 @@ from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Done
+from uqdm.plugins import contained
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
@@ -137,9 +141,9 @@ class PictureScoring:
         self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
 
     def _runs(self, metric: Metric, options: Options) -> bool:
-        missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
+        missing = _lack(metric, options)
         if missing is not None:
-            self.lacks.metric[metric.name] = str(missing)
+            self.lacks.metric[metric.name] = missing
         return missing is None
 
     def plan(self) -> dict[str, list[Shard]]:
@@ -182,6 +186,8 @@ class PictureScoring:
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
         for name, reason in self.lacks.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
+        for broken in broken_metrics():
+            self._progress.say(f"SKIPPED {broken}")
 
     def _job(self, shard: Shard) -> ScoreJob | None:
         sides = {picture_of(row): min(row["height"], row["width"]) for row in ok_rows(self._run.rows(shard))}
@@ -238,9 +244,21 @@ def _score_sets(
     return score_sets(task, reasons)
 
 
-def _lack(metric: SetMetric, options: Options) -> str | None:
-    missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
-    return None if missing is None else str(missing)
+def _lack(metric: Metric | SetMetric, options: Options) -> str | None:
+    """Why a metric is not computed at all; None if it is."""
+    if not options.asks_for(metric.name):
+        return "not asked for"
+    return lack_of(metric) or _cannot_travel(metric)
+
+
+def _cannot_travel(metric: Metric | SetMetric) -> str | None:
+    """Why a metric cannot be sent to workers; None if it can."""
+    try:
+        with contained():
+            ray.cloudpickle.dumps(metric)
+    except Exception as error:
+        return f"it cannot be sent to workers: {describe(error)}"
+    return None
 
 
 def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:

@@ -13,8 +13,10 @@ def plot(
     only: Annotated[str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]")] = None,
 ) -> None:
     """Draws the plots of a run into its folder plots."""
-    from uqdm.bench.plots import all_plots, find_plot, save_plot
+    from uqdm.bench.plots import all_plots, broken_plots, find_plot, save_plot
 
+    for broken in broken_plots() if only is None else ():
+        typer.echo(f"SKIPPED {broken}", err=True)
     for one in all_plots() if only is None else [find_plot(only)]:
         for path in save_plot(one, run):
             typer.echo(path)
