@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from uqdm.bench import answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.decoding import COLUMNS, check_picture
-from uqdm.bench.files import write_bytes
 from uqdm.bench.identity import DAMAGED
 from uqdm.bench.listed_shards import ListedShard, listed_shards
 from uqdm.bench.measure import describe
@@ -29,6 +28,7 @@ from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.superseded import RECONSTRUCTIONS_FOLDER
 from uqdm.codec import get_codec, suggest
+from uqdm.files import write_bytes
 from uqdm.plugins import contained
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
