@@ -15,7 +15,7 @@ import numpy as np
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
 from uqdm.model.checkpoint import Model, load, write_config
-from uqdm.paths import cache_folder
+from uqdm.places import cache_folder
 from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
