@@ -16,10 +16,10 @@ from uqdm.diffc.chunks import Channel, Limits, Tally
 from uqdm.diffusion.gaussian import reverse
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import reverse_mean
+from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
-from uqdm.progressive.predictor import full_precision
 
 MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
 _MAX_INPUTS = 1 << 18
@@ -66,6 +66,7 @@ class GaussianCoder:
         self.levels: Levels = levels_of(model.config)
         self.merges = deviation == "posterior" and model.denoiser.any_schedule
 
+    @float32_arithmetic()
     def send(self, x: torch.Tensor, seed: int, max_steps: int | None = None) -> Sending:
         """Sends x in at most ``max_steps`` steps of the file; ``seed`` is of 16 bits."""
         made, z_t, position = Sending(), self._start(x.shape, seed), 0
@@ -87,6 +88,7 @@ class GaussianCoder:
             z_t, position = z_s, position + taken
         return made
 
+    @each_in_float32
     def receive(self, body: bytes, shape: tuple[int, ...], seed: int, n_steps: int) -> Iterator[Latent]:
         """The latents of a file's steps, as far as its bytes go, z_T first.
 
@@ -108,6 +110,7 @@ class GaussianCoder:
                 z_s = self._place(z_s, z_t, prediction, step, places, sample)
             z_t, position = z_s, position + found.taken
 
+    @each_in_float32
     def read(self, body: bytes, shape: tuple[int, ...], n_steps: int) -> Iterator[Read]:
         """What the bytes of a body say, step by step as far as they go; no network is called."""
         position, end = 0, 0
@@ -131,13 +134,13 @@ class GaussianCoder:
 
     def _open(self, z_t: torch.Tensor, position: int) -> Opened:
         step, size = self.schedule.step(position), max(1, min(MAX_PATCHES, _MAX_INPUTS // z_t[0].numel()))
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             parts = [self.model.denoiser.begin(part, step) for part in z_t.split(size)]
         features = zip(*(part.features for part in parts), strict=True)
         return Opened(torch.cat([part.x_hat for part in parts]), tuple(torch.cat(feature) for feature in features))
 
     def _predict(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, section: int, step: Step) -> Prediction:
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             found = self.model.denoiser.condition(opened, z_t, z_s, section, step)
             return reverse(Prediction(found.x_hat.double(), found.scale.double()), step, self.deviation)
 

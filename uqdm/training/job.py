@@ -16,6 +16,7 @@ import torch
 from uqdm.bench.provenance import available_cores
 from uqdm.diffusion.levels import levels_of
 from uqdm.model import checkpoint
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
@@ -113,6 +114,7 @@ def default_workers(job: Job) -> int:
     return available_cores() if isinstance(job.config.recipe, SeparateRecipe) and job.device == "cpu" else 1
 
 
+@float32_arithmetic()
 def start_objective(job: Job) -> Objective:
     """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
     torch.manual_seed(job.config.recipe.seed)
@@ -124,6 +126,7 @@ def start_objective(job: Job) -> Objective:
     return make_objective(denoiser, schedule, job.config.recipe, process=process, levels=levels)
 
 
+@float32_arithmetic()
 def write_model(job: Job, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
     """Writes the model folder, its weights last, so that what has weights is a whole model."""
     provenance = {
