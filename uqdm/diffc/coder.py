@@ -22,6 +22,8 @@ from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 
 MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
+MAX_NUMBERS = 1 << 38
+"""Random numbers that a decoder draws for a file, at most: about an hour of one core."""
 _MAX_INPUTS = 1 << 18
 _MAX_STEP_BITS = 13  # of the number of steps taken at once
 
@@ -80,6 +82,8 @@ class GaussianCoder:
                 prediction = self._predict(opened, z_t, z_s, number, step)
                 channel = self._channel(x, prediction, step, places)
                 bits, found = chunks.send(channel, self.limits, _seed(seed, len(made.steps), number), made.tally)
+                if made.tally.decoded_numbers > MAX_NUMBERS:
+                    raise ValueError(f"a decoder would need more than {MAX_NUMBERS} random numbers: send fewer steps")
                 parts.append(bits)
                 ideal_bits += float(channel.kl_bits.sum())
                 z_s = self._place(z_s, z_t, prediction, step, places, found)
@@ -113,9 +117,10 @@ class GaussianCoder:
     @each_in_float32
     def read(self, body: bytes, shape: tuple[int, ...], n_steps: int) -> Iterator[Read]:
         """What the bytes of a body say, step by step as far as they go; no network is called."""
-        position, end = 0, 0
+        position, end, work = 0, 0, 0
+        reader = BitReader(_bits(body))
         for _ in range(n_steps):
-            reader = BitReader(_bits(body[end:]))
+            reader.position = 8 * end
             try:
                 taken = read_gamma(reader, _MAX_STEP_BITS)
                 if position + taken > self.schedule.n_steps or (taken > 1 and not self.merges):
@@ -126,7 +131,10 @@ class GaussianCoder:
                 ]
             except EndOfBitsError:
                 return
-            position, end = position + taken, end + -(-reader.position // 8)
+            work += sum(map(chunks.numbers_of, sections))
+            if work > MAX_NUMBERS:
+                raise ValueError(f"its messages ask for more than {MAX_NUMBERS} random numbers")
+            position, end = position + taken, -(-reader.position // 8)
             yield Read(taken, sections, end)
 
     def _start(self, shape: torch.Size, seed: int) -> torch.Tensor:

@@ -102,12 +102,11 @@ class DiffC:
 
     def _show(self, coder: GaussianCoder, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
         """Data [P, C, H, W], and the network calls that it took beside those that lead to the latent."""
-        steps = coder.schedule.steps()
         if latent.opened is None:
-            return latent.z_t / steps[-1].alpha_s, 0
-        left = steps[latent.position :]
+            return latent.z_t / coder.schedule.step(coder.schedule.n_steps - 1).alpha_s, 0
         if name == DENOISE:
             return latent.opened.x_hat, 0
+        left = [coder.schedule.step(index) for index in range(latent.position, coder.schedule.n_steps)]
         with torch.inference_mode():
             if name == FLOW:
                 return flow(self.model.denoiser, latent.z_t, latent.opened, left), len(left) - 1

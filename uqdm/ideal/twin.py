@@ -18,7 +18,7 @@ from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.progressive import tiles
-from uqdm.progressive.device import encoded_at_once
+from uqdm.progressive.device import checked_device, encoded_at_once
 
 MAX_TILES = 16  # of an image that is shown, in the network at once
 
@@ -53,7 +53,7 @@ class GaussianTwin:
         device: str = "cpu",
     ):
         _check(model, deviation, start)
-        self.model, self.deviation, self.start, self.device = model, deviation, start, torch.device(device)
+        self.model, self.deviation, self.start, self.device = model, deviation, start, checked_device(device)
         self.schedule = model.schedule_at(n_steps or model.schedule.n_steps)
         with float32_arithmetic():
             self.denoiser = copy.deepcopy(model.denoiser).to(self.device)

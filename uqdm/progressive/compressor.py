@@ -20,7 +20,7 @@ from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
 from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
-from uqdm.progressive.device import at_work, images_at_once
+from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
@@ -59,6 +59,7 @@ def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", de
     >>> model.decompress(files).shape
     (2, 64, 64, 3)
     """
+    checked_device(device)  # before weights are read
     return UQDM(load_named(name_or_path, weights), device)
 
 
@@ -76,6 +77,7 @@ class UQDM:
     def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
+        checked_device(device)
         check_codable(model)
         self.model, self.device, self.overlap = model, device, overlap
         self._always_double = precision == "float64"

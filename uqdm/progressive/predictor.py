@@ -19,7 +19,7 @@ from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
 from uqdm.progressive.codable import CHANNELS, lattice_faults, lattice_of
-from uqdm.progressive.device import decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
+from uqdm.progressive.device import checked_device, decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
 
 
 def padded(rows: np.ndarray, count: int) -> np.ndarray:
@@ -104,7 +104,7 @@ class Predictor:
 
     @float32_arithmetic()
     def __init__(self, model: Model, device: str = "cpu", *, double: bool = False):
-        self.model, self.device = model, torch.device(device)
+        self.model, self.device = model, checked_device(device)
         self.dtype = torch.float64 if double else torch.float32
         self.denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
         self.denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]

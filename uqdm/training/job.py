@@ -22,6 +22,7 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tolerance
+from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig, check_model, read_config
 from uqdm.training.objective import Objective
 from uqdm.training.recipe import Recipe, SeparateRecipe
@@ -87,8 +88,10 @@ def prepare(
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
         raise TrainingError(f"{out}: a model is there already; name another folder")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingError(f"device={device}: torch finds no GPU here")
+    try:
+        checked_device(device)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)
     return Job(config, out, model, image_size, device)
 
