@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.lazy import lazy_group
+from uqdm.cli.terminal import show_any_text
 from uqdm.codec import CodecClashError, CodecUnavailableError
 
 SUBCOMMANDS = {
@@ -65,6 +66,7 @@ def message_of(error: BaseException) -> str:
 
 def main() -> None:
     """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
+    show_any_text()
     try:
         app(prog_name="uqdm")
     except USER_ERRORS as error:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import typer
 
+from uqdm.cli.terminal import showable
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -29,7 +31,9 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich.table import Table
     from rich.text import Text
 
-    console, rows, least = Console(highlight=False), list(rows), 0
+    console, least = Console(highlight=False), 0
+    title, headings = showable(title), list(map(showable, headings))
+    rows = [list(map(showable, row)) for row in rows]
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
     for number, heading in enumerate(headings):
