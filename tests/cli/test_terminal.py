@@ -28,12 +28,6 @@ def run(*arguments: str, encoding: str, folder: Path) -> subprocess.CompletedPro
     return subprocess.run([UQDM, *arguments], capture_output=True, cwd=folder, env=environment, check=False)
 
 
-def test_a_table_has_boxes_of_ascii_where_there_are_no_others(folder: Path) -> None:
-    listed = run("codecs", encoding="ascii", folder=folder)
-    assert (listed.returncode, listed.stderr) == (0, b"")
-    assert "+---" in listed.stdout.decode("ascii")
-
-
 def test_an_error_has_escapes_for_what_cannot_be_shown(folder: Path) -> None:
     arguments = ["--dataset=folder:☃ é", "--codec=png", "--out=x"]
     refused = run("bench", "evaluate", *arguments, encoding="latin-1", folder=folder)
@@ -41,12 +35,24 @@ def test_an_error_has_escapes_for_what_cannot_be_shown(folder: Path) -> None:
     assert "error: folder:\\u2603 é: no such folder" in refused.stderr.decode("latin-1")
 
 
-def test_columns_line_up_with_escapes(folder: Path) -> None:
-    code = "from uqdm.cli.bench._table import print_table; print_table('≤', ['a', 'b'], [['☃', '1'], ['x', '2']])"
+TABLES = """
+from uqdm.cli.bench._table import print_table
+from uqdm.cli.codecs import Listing, _print_table
+from uqdm.cli.terminal import show_any_text
+show_any_text()
+print_table("≤", ["a", "b"], [["☃", "1"], ["x", "2"]])
+_print_table([Listing("toy", version="≤")])
+"""
+
+
+def test_tables_have_boxes_of_ascii_and_columns_that_line_up() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    lines = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True).splitlines()
+    printed = subprocess.check_output([sys.executable, "-c", TABLES], env=environment, text=True)
+    lines = printed.splitlines()
     assert lines[0].strip() == r"\u2264"
     assert lines[1].index("|") == lines[3].index("|") == lines[4].index("|")
+    assert "+---" in printed
+    assert printed.count(r"\u2264") == 2
 
 
 def test_a_reader_that_goes_away_ends_a_command_in_silence(folder: Path) -> None:
