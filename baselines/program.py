@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +16,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from baselines._pillow import open_image
-from baselines._process import ProgramError, execute, run, tail
+from baselines._pillow import MAX_PIXELS
+from baselines._process import ProgramError, call_folder, execute, run, tail
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, StreamError, check_images
+from uqdm.images import read_image
 from uqdm.paths import absolute_text
+from uqdm.text import one_line
 
 _HOW = "see docs/programs.md"
+_VERSION_LENGTH = 200  # characters
 
 
 def absolute_command(command: str) -> str:
@@ -80,6 +82,7 @@ class Program(Codec):
         Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
         _command_parameter("version", "command that prints the program's version"),
         Parameter("timeout_s", float, 60.0, "limit of one call, seconds", minimum=0.01, maximum=86400),
+        Parameter("output_mib", int, 512, "limit of a file that a program writes, MiB", minimum=1, maximum=65536),
     )
 
     def __init__(self, **values: Any) -> None:
@@ -141,24 +144,29 @@ class Program(Codec):
     ) -> bytes:
         """Runs a command in a folder of its own, and returns the file that it wrote."""
         self._files(command)  # says what is missing
-        with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
-            files = {"input": Path(folder) / f"input{input_suffix}", "output": Path(folder) / f"output{output_suffix}"}
+        most_bytes = self.values["output_mib"] << 20
+        with call_folder() as folder:
+            files = {"input": folder.path / f"input{input_suffix}", "output": folder.path / f"output{output_suffix}"}
             write(files["input"])
             arguments = substitute(command, {**files, "quality": self.values["quality"]})
-            printed = run(arguments, Path(folder), self.values["timeout_s"])
-            if not files["output"].is_file():
+            printed = run(arguments, folder, self.values["timeout_s"], most_bytes)
+            try:
+                output = folder.read(files["output"].name, most_bytes)
+            except ProgramError as error:
+                raise ProgramError(f"{arguments[0]}: {error}: {tail(printed)}") from error
+            if output is None:
                 raise ProgramError(f"{arguments[0]} ended well but wrote no {files['output'].name}: {tail(printed)}")
-            return files["output"].read_bytes()
+            return output
 
     def _printed_version(self) -> str:
         """The first line with a number such as 2.5 in what the version command prints, whatever its exit status is."""
         self._files(self._version_command)
         try:
-            with tempfile.TemporaryDirectory(prefix="uqdm-program-", ignore_cleanup_errors=True) as folder:
-                _, printed = execute(self._version_command, Path(folder), self.values["timeout_s"])
+            with call_folder() as folder:
+                _, printed = execute(self._version_command, folder, self.values["timeout_s"])
         except ProgramError as error:
             raise CodecUnavailableError(f"codec {self.name!r}: {error}") from error
-        lines = [line.strip() for line in printed.splitlines() if re.search(r"\d\.\d", line)]
+        lines = [one_line(line, _VERSION_LENGTH) for line in printed.splitlines() if re.search(r"\d\.\d", line)]
         if not lines:
             raise CodecUnavailableError(f"codec {self.name!r}: {self.values['version']!r} prints no version")
         return lines[0]
@@ -235,9 +243,11 @@ def _sha256(path: Path, modified_ns: int) -> str:
 
 
 def _pixels(picture: bytes) -> np.ndarray:
-    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3]; a grey file stands for three equal channels."""
-    with open_image(picture, "PNG" if picture.startswith(b"\x89PNG") else "PPM") as image:
-        if image.mode not in ("RGB", "L"):
-            raise ValueError(f"the program wrote a picture of mode {image.mode}, expected RGB")
-        image.load()
-        return np.array(image.convert("RGB"))
+    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3], by the rule for images (docs/data-sets.md).
+
+    A palette or a grey picture stands for the colours that it shows; what the rule refuses, such as more than eight
+    bits, raises ValueError.
+    """
+    if not picture.startswith((b"\x89PNG", b"P")):
+        raise ValueError(f"cannot identify the picture that the program wrote ({len(picture)} bytes) as PNG or PPM")
+    return read_image(picture, name="the picture that the program wrote", max_pixels=MAX_PIXELS)

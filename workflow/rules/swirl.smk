@@ -4,7 +4,7 @@
 SWIRL = f"{RESULTS}/paper_swirl"
 SWIRL_SETTINGS = swirl_settings()
 SWIRL_TRAININGS = swirl_trainings(SWIRL_SETTINGS)
-SWIRL_FIGURES = ["figure2", "figure6", "figure7"]
+SWIRL_FIGURES = ["figure2", "figure6", "figure7", "reconstructions"]
 
 
 rule swirl_train:

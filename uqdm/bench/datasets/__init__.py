@@ -5,9 +5,9 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
-from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
+    broken_datasets,
     content_digest,
     dataset_class,
     dataset_files,
@@ -15,6 +15,7 @@ from uqdm.bench.datasets._registry import (
     open_dataset,
     write_digest,
 )
+from uqdm.images import read_image as read_image_file  # the name that it had here
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -22,6 +23,7 @@ __all__ = [
     "DataSetError",
     "Origin",
     "UnknownDataSetError",
+    "broken_datasets",
     "content_digest",
     "content_fingerprint",
     "dataset_class",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,10 @@ import numpy as np
 
 from uqdm.bench.ids import NumberedIds
 from uqdm.codec import check_images
+from uqdm.images import ImageError, files_below
 from uqdm.paths import absolute_path, split_path
+from uqdm.plugins import contained, reason_of
+from uqdm.text import printable
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
 
@@ -56,12 +58,12 @@ class DataSet(ABC):
     """Set by kinds that know what their images are; None for images of any kind."""
 
     def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
-        self.name = name
-        """Short name, the column ``dataset`` of the results."""
+        self.name = printable(name)
+        """Short name, the column ``dataset`` of the results; printable."""
         self.spec = spec
         """The text that opens this data set again."""
-        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(ids)
-        """Names of the images, in order; each is unique."""
+        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(map(printable, ids))
+        """Names of the images, in order; each is unique, and printable: a file's own name may differ."""
         self._fingerprint: str | None = None
 
     @classmethod
@@ -106,10 +108,14 @@ class DataSet(ABC):
         if not 0 <= index < len(self):
             raise IndexError(f"{self.spec}: no image {index}, there are {len(self)}")
         try:
-            image = np.ascontiguousarray(self.read(index))
+            with contained():
+                image = np.ascontiguousarray(self.read(index))
             check_images([image])
         except (ValueError, OSError) as error:
-            raise DataSetError(f"{self.ids[index]}: {error}") from error
+            reason = error.reason if isinstance(error, ImageError) else error
+            raise DataSetError(f"{self.ids[index]}: {reason}") from error
+        except Exception as error:  # a data set of another package
+            raise DataSetError(f"{self.ids[index]}: {reason_of(error)}") from error
         return image
 
     @property
@@ -148,26 +154,13 @@ def walk(place: Path) -> dict[str, Path]:
 
     Raises :class:`DataSetError` for a folder that cannot be listed, and for a link to a folder that holds it.
     """
-
-    def fail(error: OSError) -> None:
-        raise DataSetError(f"cannot list {error.filename}: {error.strerror}")
-
     if not place.is_dir():
         return {place.name: place}
-    found: dict[str, Path] = {}
-    for parent, _, files in os.walk(place, followlinks=True, onerror=fail):
-        check_no_loop(Path(parent), place)
-        found |= {Path(parent, name).relative_to(place).as_posix(): Path(parent, name) for name in files}
+    try:
+        found = {path.relative_to(place).as_posix(): path for path in files_below(place, hidden=True)}
+    except ValueError as error:
+        raise DataSetError(str(error)) from error
     return dict(sorted(found.items()))
-
-
-def check_no_loop(folder: Path, root: Path) -> None:
-    """Raises :class:`DataSetError` where ``folder``, below ``root``, is a link to a folder that it lies in."""
-    for above in folder.parents:
-        if not above.is_relative_to(root):
-            return
-        if folder.samefile(above):
-            raise DataSetError(f"{folder} is a link to a folder that holds it ({above}); remove the link")
 
 
 def content_fingerprint(images: Iterable[np.ndarray]) -> str:

@@ -17,9 +17,10 @@ from typing import Self
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
-from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._official import find_official, hex_digest
+from uqdm.images import read_image
 
+PIXELS = 768 * 512  # of each photograph
 URL = "https://r0k.us/graphics/kodak/kodak/"
 # Of kodim01.png to kodim24.png. Several projects list the same; the SHA-256 of the list as `sha256sum` prints it,
 # 3eaa5bd52eb8c894d351cf607028f5d3d80e778fd0267eeff8c73d66539a25d5, is published too.
@@ -90,7 +91,7 @@ class Kodak(DataSet):
 
     def read(self, index: int) -> np.ndarray:
         """Decodes photograph ``index``."""
-        return read_image_file(self.root / f"{self.ids[index]}.png")
+        return read_image(self.root / f"{self.ids[index]}.png", max_pixels=PIXELS)
 
 
 def _fault(path: Path, sha256: str) -> str:

@@ -11,7 +11,14 @@ from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import LineStyle, codec_style, curve_styles, message_figure, write_caption
+from uqdm.bench.plots._style import (
+    LineStyle,
+    codec_style,
+    curve_styles,
+    error_bars,
+    message_figure,
+    write_caption,
+)
 from uqdm.bench.rates import NO_FILE, is_ideal, with_rates
 from uqdm.bench.results import read_summary, records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
@@ -103,15 +110,15 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
     colour, marker = codec_style(curve.codec)
     points = curve.points
     rates = points.rate_bpp
-    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
+    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
     some_exact = points[points.exact > 0]
     axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
     known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])
     axes.errorbar(
         known.rate_bpp,
         known.psnr_db,
-        xerr=[known.rate_bpp - known.rate_bpp_low, known.rate_bpp_high - known.rate_bpp],
-        yerr=[known.psnr_db - known.psnr_db_low, known.psnr_db_high - known.psnr_db],
+        xerr=error_bars(known.rate_bpp, known.rate_bpp_low, known.rate_bpp_high),
+        yerr=error_bars(known.psnr_db, known.psnr_db_low, known.psnr_db_high),
         fmt="none",
         ecolor=colour,
         elinewidth=0.8,

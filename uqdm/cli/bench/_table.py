@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from uqdm.cli.terminal import showable
+from uqdm.text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ _PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
     """Prints a table as wide as it is, or as the terminal; columns named in ``texts`` to the left, others to the right.
 
-    What comes from files is printed as it stands, without markup.
+    What comes from files is printed without markup, control characters written out.
     """
     from rich import box
     from rich.console import Console
@@ -32,8 +33,8 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich.text import Text
 
     console, least = Console(highlight=False), 0
-    title, headings = showable(title), list(map(showable, headings))
-    rows = [list(map(showable, row)) for row in rows]
+    title, headings = _shown(title), list(map(_shown, headings))
+    rows = [list(map(_shown, row)) for row in rows]
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
     for number, heading in enumerate(headings):
@@ -50,13 +51,21 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     console.print(table)
 
 
+def _shown(text: str) -> str:
+    """A text without control characters, and with escapes for what the terminal lacks."""
+    return showable(printable(text))
+
+
 def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
-    """Prints a data frame with every digit; null is nothing, and what is whole by the schema stays so beside it."""
+    """Prints CSV at full precision, text as people can open it; nulls are empty, nullable integers stay integers."""
     import pandas as pd
     import pyarrow as pa
 
+    from uqdm.bench.csv_cells import frame_for_people
+
     whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in frame]
-    typer.echo(frame.astype({name: pd.Int64Dtype() for name in whole}).to_csv(index=False), nl=False)
+    frame = frame_for_people(frame.astype({name: pd.Int64Dtype() for name in whole}))
+    typer.echo(frame.to_csv(index=False), nl=False)
 
 
 def cell(value: Any) -> str:
