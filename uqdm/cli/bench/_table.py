@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import typer
 
+from uqdm.cli.terminal import showable
 from uqdm.text import printable
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     from rich.table import Table
     from rich.text import Text
 
-    console, rows, least = Console(highlight=False), [list(map(printable, row)) for row in rows], 0
-    above = Text(printable(title)) if title else None
-    table = Table(title=above, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    console, least = Console(highlight=False), 0
+    title, headings = _shown(title), list(map(_shown, headings))
+    rows = [list(map(_shown, row)) for row in rows]
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
     for number, heading in enumerate(headings):
         widest = max([len(heading), *(len(row[number]) for row in rows)])
@@ -47,6 +49,11 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     # In a narrower terminal lines run on, but no figure is cut.
     console.width = max(least, console.width) if console.is_terminal else _PIPE_WIDTH
     console.print(table)
+
+
+def _shown(text: str) -> str:
+    """A text without control characters, and with escapes for what the terminal lacks."""
+    return showable(printable(text))
 
 
 def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
