@@ -1,74 +1,260 @@
-"""Runs a program in a folder, without a shell, within a time limit."""
+"""Runs a program in a folder, without a shell, within limits; none of its processes outlives the call.
+
+The work is done by a process beside this one (:mod:`baselines._supervisor`), which lives on for a moment when this one
+is killed, and clears up. It is started with the first call, and serves one call at a time.
+"""
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import fcntl
 import os
-import signal
+import socket
+import stat
 import subprocess
-from collections.abc import Sequence
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from baselines import _supervisor
+from baselines._supervisor import MOST_PRINTED, as_text, remove_folder
+from uqdm.text import one_line
+
+MOST_FILE_BYTES = 2**29
+"""Bytes that a file which a program writes may have, unless the caller says otherwise (512 MiB)."""
+FOLDER_PREFIX = "uqdm-program-call-"
+"""Of the temporary folders of calls."""
 _LOG_TAIL = 300  # characters of what a program printed that its error carries
-_LOG_BYTES = 1 << 16  # of what it printed are read, from the end
+_ANSWER_S = 30.0  # that the supervisor may take beyond the time limit, until it is given up
 
 
 class ProgramError(RuntimeError):
     """A program failed, took too long, or wrote no file. The message ends in what it printed last."""
 
 
-def run(arguments: Sequence[str], folder: Path, timeout_s: float) -> str:
+# ---- folders --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CallFolder:
+    """The temporary folder of a call: its path, and a descriptor that stays with it whatever happens to the path."""
+
+    path: Path
+    descriptor: int
+
+    def read(self, name: str, most_bytes: int = MOST_FILE_BYTES) -> bytes | None:
+        """A regular file in the folder; None where there is none.
+
+        Raises :class:`ProgramError` for anything else of that name (a link, a folder, a FIFO, a device), which is not
+        opened for reading, and for a file that is too large.
+        """
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            kind = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+            _check_regular(name, kind.st_mode)
+            with os.fdopen(os.open(name, flags, dir_fd=self.descriptor), "rb") as file:
+                kind = os.fstat(file.fileno())
+                _check_regular(name, kind.st_mode)
+                data = b"" if kind.st_size > most_bytes else file.read(most_bytes + 1)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ProgramError(f"{name} cannot be read: {error.strerror}") from error
+        if max(kind.st_size, len(data)) > most_bytes:
+            raise ProgramError(f"{name} has {kind.st_size:,} bytes, and may have {most_bytes:,}")
+        return data
+
+
+def _check_regular(name: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFLNK: "a link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+        raise ProgramError(f"{name} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a regular file")
+
+
+@contextlib.contextmanager
+def call_folder() -> Iterator[CallFolder]:
+    """A temporary folder for one call, locked as long as this process lives, and removed in the end."""
+    folder = _locked_folder()
+    try:
+        yield folder
+    finally:
+        remove_folder(str(folder.path))
+        os.close(folder.descriptor)
+
+
+def _locked_folder() -> CallFolder:
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.path.exists(path):  # else another process took it for one that was left, just before
+            return CallFolder(path, descriptor)
+        os.close(descriptor)
+
+
+def sweep_folders() -> None:
+    """Removes folders of calls that a killed process of this user left: those that nobody locks."""
+    parent = tempfile.gettempdir()
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(parent)):
+            if entry.name.startswith(FOLDER_PREFIX) and entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    _sweep(entry.path)
+
+
+def _sweep(path: str) -> None:
+    if os.lstat(path).st_uid != os.geteuid():
+        return
+    with contextlib.suppress(PermissionError):
+        os.chmod(path, 0o700, follow_symlinks=os.chmod not in os.supports_follow_symlinks)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError where its owner lives
+        remove_folder(path)
+    finally:
+        os.close(descriptor)
+
+
+# ---- the process beside this one ------------------------------------------------------------------------------
+
+
+class _Supervisor:
+    """A running :mod:`baselines._supervisor`; it belongs to the process that started it."""
+
+    def __init__(self) -> None:
+        self.owner = os.getpid()
+        self._socket, theirs = socket.socketpair()
+        command = [sys.executable, "-I", "-S", "-B", _supervisor.__file__, str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl-C in the terminal is for this process
+            )
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Has a program run; None where the supervisor is gone or does not answer."""
+        try:
+            _supervisor.send(self._socket.fileno(), request)
+            return _supervisor.receive(self._socket.fileno(), time.monotonic() + request["timeout_s"] + _ANSWER_S)
+        except (OSError, TimeoutError):
+            return None
+
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return self.owner == os.getpid() and self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends it, and what it runs."""
+        self._socket.close()
+        if self.owner != os.getpid():
+            return
+        try:
+            self._process.wait(_ANSWER_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+_idle: list[_Supervisor] = []
+_lock = threading.Lock()
+
+
+def _take() -> _Supervisor:
+    with _lock:
+        while _idle:
+            supervisor = _idle.pop()
+            if supervisor.is_alive():
+                return supervisor
+            supervisor.close()
+    sweep_folders()
+    return _Supervisor()
+
+
+@atexit.register
+def _close_all() -> None:
+    while _idle:
+        _idle.pop().close()
+
+
+# ---- calls ----------------------------------------------------------------------------------------------------
+
+
+def run(arguments: Sequence[str], folder: CallFolder, timeout_s: float, file_bytes: int = MOST_FILE_BYTES) -> str:
     """As :func:`execute`, returns what was printed; raises :class:`ProgramError` for a status other than 0 too."""
-    status, printed = execute(arguments, folder, timeout_s)
+    status, printed = execute(arguments, folder, timeout_s, file_bytes)
     if status:
         how = f"signal {-status}" if status < 0 else f"status {status}"
         raise ProgramError(f"{arguments[0]} failed with {how}: {tail(printed)}")
     return printed
 
 
-def execute(arguments: Sequence[str], folder: Path, timeout_s: float) -> tuple[int, str]:
-    """Runs a program in ``folder`` without a shell: its exit status, and what it printed on stdout and stderr.
+def execute(
+    arguments: Sequence[str], folder: CallFolder, timeout_s: float, file_bytes: int = MOST_FILE_BYTES
+) -> tuple[int, str]:
+    """Runs a program in ``folder`` without a shell: its exit status, and the end of what it printed.
 
-    Raises :class:`ProgramError` if it does not start, or is not done in time; then its children die with it.
+    stdin is empty; of stdout and stderr the last 64 KiB are kept. No file that the program writes gets longer than
+    ``file_bytes``. When the call ends, in whatever way, every process that the program started is dead. Raises
+    :class:`ProgramError` if it does not start, is not done in time, prints over 256 MiB, or kills its parent.
     """
-    log = folder / "printed.log"
-    with log.open("wb") as stream:
-        try:
-            process = subprocess.Popen(
-                arguments,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:  # ValueError: a zero byte in an argument
-            raise ProgramError(f"{arguments[0]} does not start: {error}") from error
-        status = _wait(process, timeout_s)
-    printed = _read_end(log)
-    if status is None:
-        raise ProgramError(f"{arguments[0]} was stopped after {timeout_s:g} s: {tail(printed)}")
-    return status, printed
-
-
-def _read_end(log: Path) -> str:
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _LOG_BYTES))
-        return file.read().decode(errors="replace")
-
-
-def _wait(process: subprocess.Popen[bytes], timeout_s: float) -> int | None:
-    """The exit status; None where the time was up. Whatever happens, nothing runs on."""
+    name = arguments[0]
     try:
-        return process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # start_new_session made it the leader of a group
-            process.wait()
+        texts = list(map(as_text, arguments))
+    except UnicodeEncodeError as error:
+        raise ProgramError(f"{name} does not start: {error}; set PYTHONUTF8=1") from error
+    request = {
+        "arguments": texts,
+        "folder": as_text(str(folder.path)),
+        "timeout_s": timeout_s,
+        "file_bytes": file_bytes,
+        "environment": {as_text(key): as_text(value) for key, value in os.environ.items()},
+    }
+    if any("\0" in argument for argument in arguments):
+        raise ProgramError(f"{name} does not start: a zero byte in an argument")
+    answer = _answer(name, request)
+    printed = answer.get("printed", "")
+    if "no_start" in answer:
+        raise ProgramError(f"{name} does not start: {answer['no_start']}")
+    if "timed_out" in answer:
+        raise ProgramError(f"{name} was stopped after {timeout_s:g} s: {tail(printed)}")
+    if "flooded" in answer:
+        raise ProgramError(f"{name} was stopped after it had printed {MOST_PRINTED >> 20} MiB: {tail(printed)}")
+    if answer.get("left"):
+        raise ProgramError(f"{name} left {answer['left']} process(es) that cannot be killed: {tail(printed)}")
+    if "status" not in answer:
+        raise ProgramError(f"{name} killed or stopped the process that watches it")
+    return answer["status"], printed
+
+
+def _answer(name: str, request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        supervisor = _take()
+    except OSError as error:
+        raise ProgramError(f"{name} does not start: no process to watch it ({error.strerror})") from error
+    try:
+        answer = supervisor.ask(request)
+    except BaseException:  # Ctrl-C, say: nothing runs on
+        supervisor.close()
+        raise
+    if answer is None:
+        supervisor.close()
+        raise ProgramError(f"{name}: the process that watches it was killed")
+    with _lock:
+        _idle.append(supervisor)
+    return answer
 
 
 def tail(printed: str) -> str:
-    """The end of what a program printed, on one line."""
-    text = " ".join(printed.split()) or "it printed nothing"
-    return text if len(text) <= _LOG_TAIL else f"...{text[-_LOG_TAIL:]}"
+    """The end of what a program printed, on one line and printable."""
+    return one_line(printed, _LOG_TAIL, end=True) or "it printed nothing"

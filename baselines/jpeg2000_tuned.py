@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from baselines.jpeg2000 import JPEG2000
+from baselines.jpeg2000 import JPEG2000, TRANSFORM
 from uqdm.codec import Parameter
 
 _RATIOS = (80.0, 40.0, 20.0, 10.0, 7.0, 5.0, 4.0, 3.0, 2.0)
@@ -21,6 +22,7 @@ class JPEG2000Tuned(JPEG2000):
     summary = "JPEG 2000 by Pillow and OpenJPEG, tuned: 9/7, colour transform, one layer, bare codestream"
     parameters = (
         Parameter("ratio", float, 10.0, "of compression: bytes of the pixels to bytes of the file", minimum=1.0),
+        replace(TRANSFORM, default="ict-9/7"),
     )
     sweep: ClassVar = tuple({"ratio": ratio} for ratio in _RATIOS)
     suffix = ".j2k"
@@ -33,8 +35,3 @@ class JPEG2000Tuned(JPEG2000):
     def layers(self) -> str:
         """One, at the ratio that is asked for."""
         return str(self.values["ratio"])
-
-    @property
-    def transform(self) -> str:
-        """ICT and the 9/7 wavelet."""
-        return "ict-9/7"

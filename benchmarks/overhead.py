@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from uqdm.bench.datasets.demo import PHOTOGRAPHS
+from uqdm.images import read_image
 
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = ("jpeg", "jpeg2000", "avif")
@@ -58,8 +59,8 @@ def photograph_crops(count: int) -> np.ndarray:
     generator = np.random.default_rng(0)
     photographs = []
     for photograph in PHOTOGRAPHS:
-        with Image.open(importlib.resources.files(photograph.package) / photograph.path) as image:
-            photographs.append(np.asarray(image.convert("RGB").reduce(2)))
+        data = (importlib.resources.files(photograph.package) / photograph.path).read_bytes()
+        photographs.append(np.asarray(Image.fromarray(read_image(data)).reduce(2)))
     crops = []
     for index in range(count):
         image = photographs[index % len(photographs)]

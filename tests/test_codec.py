@@ -205,7 +205,7 @@ def test_two_packages_of_one_name_are_a_clash_that_names_both(install: Install) 
     install("first", "", "twin = first:A")
     install("second", "", "twin = second:B")
     with pytest.raises(CodecClashError, match="'twin' is registered twice") as caught:
-        codec_names()
+        codec_class("twin")
     assert "first:A of first" in str(caught.value)
     assert "second:B of second" in str(caught.value)
     assert "uninstall one of them" in str(caught.value)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib.metadata
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+
+from uqdm import plugins
+from uqdm.text import printable
 
 ENTRY_POINT_GROUP = "uqdm.codecs"
 
@@ -34,7 +36,7 @@ class UnknownCodecError(LookupError):
 
 
 class CodecClashError(RuntimeError):
-    """Two packages register different codecs under one name."""
+    """Two packages register different codecs under one name; neither is used."""
 
 
 class CodecUnavailableError(RuntimeError):
@@ -60,7 +62,9 @@ class Missing:
 class Parameter:
     """One parameter of a codec: its type, default and allowed values.
 
-    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them.
+    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them. ``canonical`` gives an
+    allowed value its one spelling, so that settings that mean the same are the same: of a parameter that is a path it
+    is :func:`uqdm.paths.absolute_text`, and the setting holds in any working directory.
 
     >>> Parameter("quality", int, 75, minimum=1, maximum=100).check(50)
     50
@@ -73,6 +77,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
+    canonical: Callable[[Any], Any] | None = None
 
     def check(self, value: Any) -> Any:
         """Returns ``value`` in this parameter's type; raises :class:`ParameterError` if it is not allowed.
@@ -88,7 +93,14 @@ class Parameter:
             raise ParameterError(f"{self.name}={value!r}: must be at least {self.minimum}")
         if self.maximum is not None and typed > self.maximum:
             raise ParameterError(f"{self.name}={value!r}: must be at most {self.maximum}")
-        return typed
+        return typed if self.canonical is None or typed is None else self._spelled(typed)
+
+    def _spelled(self, typed: Any) -> Any:
+        assert self.canonical is not None
+        try:
+            return self.canonical(typed)
+        except ValueError as error:
+            raise ParameterError(f"{self.name}={typed!r}: {error}") from error
 
     def _typed(self, value: Any) -> Any:
         if type(value) is self.type or (value is None and self.default is None):
@@ -212,8 +224,8 @@ class Codec(ABC):
 
     @property
     def setting(self) -> str:
-        """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order."""
-        return ",".join(f"{key}={_format(value)}" for key, value in self.values.items())
+        """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order, printable."""
+        return printable(",".join(f"{key}={_format(value)}" for key, value in self.values.items()))
 
     @property
     def device(self) -> str:
@@ -310,10 +322,10 @@ def register_codec(codec: type[Codec]) -> type[Codec]:
     name (a cell that is run twice) replaces the one before.
     """
     _check_class(codec, codec.name)
-    entry_points = _entry_points()
+    found = _entry_points()
     taken = _registered.get(codec.name)
-    if codec.name in entry_points or (taken is not None and not _same_place(taken, codec)):
-        other = entry_points[codec.name].value if codec.name in entry_points else repr(taken)
+    if codec.name in found.usable or (taken is not None and not _same_place(taken, codec)):
+        other = found.usable[codec.name].value if codec.name in found.usable else repr(taken)
         raise CodecClashError(f"codec name {codec.name!r} is taken by {other}; give yours another name")
     _registered[codec.name] = codec
     return codec
@@ -324,29 +336,46 @@ def _same_place(one: type, other: type) -> bool:
 
 
 def codec_names() -> list[str]:
-    """Names of all registered codecs, sorted; none is imported for this."""
-    return sorted({*_entry_points(), *_registered})
+    """Names of all registered codecs, sorted, those that do not load included; none is imported for this."""
+    return sorted({*_entry_points().usable, *_entry_points().clashes, *_registered})
+
+
+def broken_codecs() -> tuple[plugins.Broken, ...]:
+    """Codecs of other packages that are left out for their names: not allowed, or taken. None is imported for this."""
+    return _entry_points().broken
 
 
 def codec_class(name: str) -> type[Codec]:
     """The class registered under ``name``; imports the module that defines it.
 
-    Raises :class:`UnknownCodecError` for an unknown name and :class:`CodecUnavailableError` if its module does
-    not import here.
+    Raises :class:`UnknownCodecError` for an unknown name, :class:`CodecClashError` for one that several packages claim,
+    :class:`CodecUnavailableError` if its module does not import here, whatever the import raises, and TypeError or
+    :class:`ParameterError` if it is no codec that keeps the contract.
     """
     if name in _registered:
         return _registered[name]
-    entry_points = _entry_points()
-    if name not in entry_points:
-        names = codec_names()
-        raise UnknownCodecError(f"no codec {name!r}{suggest(name, names)}; known: {', '.join(names)}")
-    entry_point = entry_points[name]
+    entry_point = _entry_points().usable.get(name)
+    if entry_point is None:
+        raise _not_usable(name)
     try:
-        codec = entry_point.load()
-    except (ImportError, AttributeError) as error:
-        raise CodecUnavailableError(f"codec {name!r} ({entry_point.value}) does not import: {error}") from error
+        codec = plugins.load(entry_point)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ImportError) else plugins.reason_of(error)
+        raise CodecUnavailableError(f"codec {name!r} ({entry_point.value}) does not import: {reason}") from error
     _check_class(codec, name)
     return codec
+
+
+def _not_usable(name: str) -> Exception:
+    """Why there is no codec of that name."""
+    clashes = _entry_points().clashes
+    if name in clashes:
+        return CodecClashError(f"codec name {name!r} is {clashes[name]}")
+    names = codec_names()
+    left_out = [f"; left out: {broken}" for broken in broken_codecs() if broken.name == printable(name)]
+    return UnknownCodecError(
+        f"no codec {printable(name)!r}{suggest(name, names)}; known: {', '.join(names)}{''.join(left_out)}"
+    )
 
 
 def get_codec(name: str, **parameters: Any) -> Codec:
@@ -365,24 +394,12 @@ def get_codec(name: str, **parameters: Any) -> Codec:
 
 
 @functools.cache
-def _entry_points() -> dict[str, importlib.metadata.EntryPoint]:
-    found: dict[str, importlib.metadata.EntryPoint] = {}
-    for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        other = found.setdefault(entry_point.name, entry_point)
-        if other.value != entry_point.value:
-            raise CodecClashError(
-                f"codec name {entry_point.name!r} is registered twice: {_origin(other)} and {_origin(entry_point)}; "
-                "uninstall one of them or rename its entry point"
-            )
-    return found
-
-
-def _origin(entry_point: importlib.metadata.EntryPoint) -> str:
-    package = entry_point.dist.name if entry_point.dist is not None else "an unnamed package"
-    return f"{entry_point.value} of {package}"
+def _entry_points() -> plugins.Found:
+    return plugins.find("codec", ENTRY_POINT_GROUP)
 
 
 def _check_class(codec: Any, name: str) -> None:
+    plugins.check_name("codec", name)
     if not (isinstance(codec, type) and issubclass(codec, Codec)):
         raise TypeError(f"codec {name!r}: {codec!r} is not a subclass of uqdm.codec.Codec")
     if getattr(codec, "__abstractmethods__", None):
@@ -391,6 +408,10 @@ def _check_class(codec: Any, name: str) -> None:
         )
     if getattr(codec, "name", None) != name:
         raise TypeError(f"codec {name!r}: the class is named {getattr(codec, 'name', None)!r}; the two must agree")
+    if not all(isinstance(parameter, Parameter) for parameter in codec.parameters):
+        raise TypeError(f"codec {name!r}: parameters must be uqdm.codec.Parameter, got {codec.parameters!r}")
+    if not isinstance(codec.summary, str):
+        raise TypeError(f"codec {name!r}: its summary is {type(codec.summary).__name__}, not text")
     for settings in codec.sweep:
         check_parameters(codec, settings)
 

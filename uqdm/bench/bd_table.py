@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 
 from uqdm.bench import bootstrap
 from uqdm.bench.bjontegaard import (
@@ -27,16 +26,17 @@ from uqdm.bench.bjontegaard import (
     bd_rate,
     bd_rates,
 )
+from uqdm.bench.csv_cells import write_table
 from uqdm.bench.curves import Curve, curves
-from uqdm.bench.files import replacing
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
 from uqdm.bench.rates import image_rates
 from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.codec import suggest
+from uqdm.files import replacing
 
-ANCHOR = "jpeg"
-"""What curves are held against where nothing else is asked for."""
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
 MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
@@ -45,21 +45,31 @@ _PICTURE = ["codec", "setting", "point", "reconstruction"]
 
 def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
     """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
+    table = make_bd_table(run_dir, anchor)
+    write_bd_table(table, bd_path(run_dir))
+    return table
+
+
+def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
+    """The table of a summarized run (see :func:`bd_table`); nothing is written."""
     summary = read_summary(run_dir)
     metrics = [metric.name for metric in all_metrics()]
     rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
     rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
-    table = bd_table(summary, rows, anchor)
-    with replacing(bd_path(run_dir)) as temporary:
-        pyarrow.csv.write_csv(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
-    return table
+    return bd_table(summary, rows, anchor)
+
+
+def write_bd_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes such a table as CSV."""
+    with replacing(path) as temporary:
+        write_table(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
 
 
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
-    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is
-    :data:`ANCHOR`, or where that has no curve the first label with enough points, of files if there are any. Ideal
+    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
+    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
     rates count as they are, under labels that say so. Raises
     :class:`~uqdm.bench.results.ResultsError` for a name that is not in the summary.
     """
@@ -72,7 +82,7 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
         ok = ok.assign(rate_bpp=image_rates(ok))
         for metric in [metric for metric in declared() if _has_data(data, metric.name)]:
             if base is None:
-                lines += [_without_anchor(metric, curve, anchor or ANCHOR) for curve in others]
+                lines += [_without_anchor(metric, curve, anchor or ANCHORS[0]) for curve in others]
             elif isinstance(metric, Metric):
                 lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
             else:
@@ -82,17 +92,17 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
 
 def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | None) -> Curve | None:
     """The anchor among the curves of a summary, as :func:`bd_table` chooses it; None if its codec has no curve."""
-    wanted = anchor or ANCHOR
-    for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
-        if named:
-            return named[0]
+    for wanted in (anchor,) if anchor else ANCHORS:
+        for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
+            if named:
+                return named[0]
     if anchor is None:
         drawn = [curve for curve in drawn if not curve.ideal] or drawn
         enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
         return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
-    if wanted not in known:
-        raise ResultsError(f"no anchor {wanted!r} in this run{suggest(wanted, known)}; it has: {', '.join(known)}")
+    if anchor not in known:
+        raise ResultsError(f"no anchor {anchor!r} in this run{suggest(anchor, known)}; it has: {', '.join(known)}")
     return None
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from uqdm.bench import answers
+from uqdm.bench.answers import version_of
+from uqdm.bench.measure import describe
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.rates import image_rates, is_ideal
 from uqdm.bench.results import ResultsError, read_manifest, read_rows, read_streams, records
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import Codec, CodecUnavailableError, get_codec
+from uqdm.bench.stored_streams import stream_sha256
+from uqdm.codec import Codec, CodecUnavailableError, UnknownCodecError, get_codec
+from uqdm.plugins import contained
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +47,7 @@ COLUMNS += [
     "mse",
     "psnr_db",
     "picture_sha256",
+    "stream_sha256",
     "status",
 ]
 """The columns of the rows that are read."""
@@ -93,15 +100,40 @@ class RunPictures:
         key = (row["codec"], row["setting"], row["image_index"])
         if key not in self._decoded:
             stream = read_streams(self._run_dir, *key[:2], [key[2]])[key[2]]
-            self._decoded[key] = {(one.point.name, one.name): one.image_uint8 for one in codec.reconstructions(stream)}
+            _check_stream(row, stream)
+            with _decoding(row["codec"]):
+                decoded = [one for one, _ in answers.pictures(codec, stream)]
+            self._decoded[key] = {(one.point.name, one.name): one.image_uint8 for one in decoded}
         return self._decoded[key]
 
     def _codec(self, name: str, setting: str) -> Codec:
         if (name, setting) not in self._codecs:
             listed = read_manifest(self._run_dir, name)["settings"]
             (parameters,) = (one["parameters"] for one in listed if one["setting"] == setting)
-            self._codecs[name, setting] = get_codec(name, **parameters)
+            with _decoding(name):
+                self._codecs[name, setting] = get_codec(name, **parameters)
         return self._codecs[name, setting]
+
+
+def _check_stream(row: Mapping[str, Any], stream: bytes) -> None:
+    measured = row["stream_sha256"]
+    if isinstance(measured, str) and stream_sha256(stream) != measured:
+        raise ResultsError(
+            f"{row['codec']}: the stored stream of {row['image_id']} is not the one that was measured (SHA-256 "
+            f"{stream_sha256(stream)[:16]}, row {measured[:16]}); evaluate {row['codec']} again"
+        )
+
+
+@contextlib.contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Whatever a codec raises is that it cannot be decoded here."""
+    try:
+        with contained():
+            yield
+    except (CodecUnavailableError, UnknownCodecError):
+        raise
+    except Exception as error:
+        raise CodecUnavailableError(f"{name}: cannot be decoded here: {describe(error)}") from error
 
 
 def check_picture(codec: Codec, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
@@ -110,7 +142,7 @@ def check_picture(codec: Codec, row: Mapping[str, Any], image_uint8: np.ndarray)
     Where a codec says that a kind of picture varies by rounding between machines, another one of the same version will
     do.
     """
-    varies = row["reconstruction"] in codec.varying_reconstructions and codec.version == row["codec_version"]
+    varies = row["reconstruction"] in codec.varying_reconstructions and version_of(codec) == row["codec_version"]
     if picture_sha256(image_uint8) != row["picture_sha256"] and not varies:
         raise ResultsError(
             f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at "

@@ -7,28 +7,30 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from uqdm.bench import answers
+from uqdm.bench.answers import Facts, MeasurementError
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
+from uqdm.bench.stored_streams import stream_sha256
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.plugins import contained
+from uqdm.text import error_text
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
+
+_MOST_TO_WARM = 256  # images
 
 Row = dict[str, Any]
 _Keep = Callable[[int, Row, np.ndarray], None]
 
 _NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
 """What a row of an ideal codec leaves empty: its record is no file, and no coder's time was taken."""
-
-
-class MeasurementError(RuntimeError):
-    """A codec broke its contract on an image: wrong shape, wrong points, wrong type. The message says how."""
 
 
 @dataclass
@@ -62,9 +64,13 @@ def measure_images(
     ``keeper`` is given every picture of the images that do not fail.
     """
     measured = Measured()
-    for start in range(0, len(images), encoder.batch_size):
-        batch = images[start : start + encoder.batch_size]
-        for offset, outcome in enumerate(_encode(encoder, batch)):
+    try:
+        facts = answers.facts_of(encoder)
+    except Exception as error:
+        return _all_failed(images, f"codec: {describe(error)}")
+    for start in range(0, len(images), facts.batch_size):
+        batch = images[start : start + facts.batch_size]
+        for offset, outcome in enumerate(_encode(encoder, batch, facts)):
             keep = None if keeper is None else functools.partial(keeper.keep, start + offset)
             rows, stream = _measure_image(decoder, images[start + offset], outcome, keep)
             if keeper is not None and rows[0]["status"] != STATUS_OK:
@@ -74,29 +80,36 @@ def measure_images(
     return measured
 
 
+def _all_failed(images: Sequence[np.ndarray], reason: str) -> Measured:
+    rows = [
+        {"image_index": index, "height": image.shape[0], "width": image.shape[1], **failure(reason)}
+        for index, image in enumerate(images)
+    ]
+    return Measured(rows, [None] * len(images))
+
+
 def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
     """Encodes a batch of a corner of ``image`` and decodes it, so that first-use set-up is in nobody's time."""
     corner = np.ascontiguousarray(image[:64, :64])
     try:
-        encoded = encoder.encode_detailed([corner] * encoder.batch_size)
-        for _ in decoder.reconstructions(encoded[0].stream):
-            pass
+        with contained():
+            count = min(encoder.batch_size, _MOST_TO_WARM)
+            encoded = encoder.encode_detailed([corner.copy() for _ in range(count)])
+            for _ in decoder.reconstructions(encoded[0].stream):
+                pass
     except Exception:  # the codec's faults are recorded where they are measured
         return
 
 
-def _encode(codec: Codec, batch: Sequence[np.ndarray]) -> list[tuple[Encoded, Row] | Exception]:
+def _encode(codec: Codec, batch: Sequence[np.ndarray], facts: Facts) -> list[tuple[Encoded, Row] | Exception]:
     """Encodes a batch: for each image the stream with the columns of its encoding, or what the codec raised."""
-    started = time.perf_counter()
     try:
-        encoded = codec.encode_detailed(batch)
-        share_ms = 1e3 * (time.perf_counter() - started) / len(batch)
-        _check_encoded(encoded, len(batch))
+        encoded, spent_ms = answers.encode(codec, batch)
     except Exception as error:
         if len(batch) == 1:
             return [error]
-        return [_encode(codec, [image])[0] for image in batch]  # finds the image that is at fault
-    shared = {"encode_ms": share_ms, "batch_size": codec.batch_size, "device": codec.device}
+        return [_encode(codec, [image], facts)[0] for image in batch]  # finds the image that is at fault
+    shared = {"encode_ms": spent_ms / len(batch), "batch_size": facts.batch_size, "device": facts.device}
     return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
 
 
@@ -105,25 +118,18 @@ def _told(codec: Codec, count: int | None) -> int | None:
     return 0 if count is None and not codec.holds_model else count
 
 
-def _check_encoded(encoded: Sequence[Encoded], count: int) -> None:
-    if len(encoded) != count:
-        raise MeasurementError(f"{len(encoded)} streams for {count} images")
-    for one in encoded:
-        if type(one.stream) is not bytes:
-            raise MeasurementError(f"a stream is {type(one.stream).__name__}, not bytes")
-
-
 def _measure_image(
     codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: _Keep | None
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
-    size = {"height": image.shape[0], "width": image.shape[1]}
+    size = image_columns(image)
     if isinstance(outcome, Exception):
         return [{**size, **failure(f"encode: {describe(outcome)}")}], None
     encoded, encoding = outcome
+    size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
         pictures = list(_decode(codec, image, encoded, keep))
-        container_bits = codec.container_bits
+        container_bits = answers.container_bits(codec)
     except Exception as error:
         return [{**size, **failure(f"decode: {describe(error)}")}], encoded.stream
     pixels = image.shape[0] * image.shape[1]
@@ -131,6 +137,11 @@ def _measure_image(
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
     return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
+
+
+def image_columns(image: np.ndarray) -> Row:
+    """The columns of every row of an image, uint8 [H, W, 3], whatever a codec does with it."""
+    return {"height": image.shape[0], "width": image.shape[1], "original_sha256": picture_sha256(image)}
 
 
 def failure(reason: str) -> Row:
@@ -144,8 +155,7 @@ def describe(error: BaseException) -> str:
     >>> describe(ValueError("too small"))
     'ValueError: too small'
     """
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 3]}..."
+    return error_text(error, _ERROR_LENGTH)
 
 
 def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | None) -> Iterator[Row]:
@@ -155,13 +165,13 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | Non
     if codec.ideal:
         _check_ideal(points, encoded)
     expected = {(point.name, name) for point in points for name in point.reconstructions}
-    for picture, decode_ms in _timed(codec.reconstructions(stream)):
+    for picture, decode_ms in answers.pictures(codec, stream, image.shape):
         key = (picture.point.name, picture.name)
         if key not in expected:
             raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
         expected.remove(key)
         index = [point.name for point in points].index(picture.point.name)
-        columns = _picture_columns(image, encoded, points[index], picture)
+        columns = _picture_columns(encoded, points[index], picture)
         if keep is not None:
             keep(index, columns, picture.image_uint8)
         yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
@@ -170,7 +180,7 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | Non
 
 
 def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
-    points = codec.points(stream)
+    points = answers.points(codec, stream)
     sizes = [point.n_bytes for point in points]
     names = [point.name for point in points]
     if not points or sizes[-1] != len(stream):
@@ -190,17 +200,13 @@ def _check_ideal(points: Sequence[Point], encoded: Encoded) -> None:
         raise MeasurementError(f"an ideal codec's bits must be known at every point, and not fall: {named}")
 
 
-def _picture_columns(image: np.ndarray, encoded: Encoded, point: Point, picture: Reconstruction) -> Row:
-    decoded = picture.image_uint8
-    if getattr(decoded, "dtype", None) != np.uint8 or decoded.shape != image.shape:
-        got = f"{getattr(decoded, 'dtype', type(decoded).__name__)} {list(np.shape(decoded))}"
-        raise MeasurementError(f"decoded {got} for an image uint8 {list(image.shape)}")
+def _picture_columns(encoded: Encoded, point: Point, picture: Reconstruction) -> Row:
     return {
         "point": point.name,
         "reconstruction": picture.name,
         "file_bits": 8 * point.n_bytes,
         "ideal_bits": encoded.ideal_bits.get(point.name),
-        "picture_sha256": picture_sha256(decoded),
+        "picture_sha256": picture_sha256(picture.image_uint8),
         "unscored": NOT_SCORED,
     }
 
@@ -209,19 +215,3 @@ def _cost_columns(codec: Codec, picture: Reconstruction, image: np.ndarray) -> R
     macs = _told(codec, picture.macs)
     per_pixel = None if macs is None else macs / (image.shape[0] * image.shape[1])
     return {"decode_calls": _told(codec, picture.calls), "macs_per_pixel": per_pixel}
-
-
-def _timed(pictures: Iterator[Reconstruction]) -> Iterator[tuple[Reconstruction, float]]:
-    """Each picture with the decoder's time up to it in ms, without what its user does between two of them.
-
-    A codec that makes pictures of several kinds in one go says itself what each took.
-    """
-    spent_ms = 0.0
-    pictures = iter(pictures)
-    while True:
-        started = time.perf_counter()
-        picture = next(pictures, None)
-        spent_ms += 1e3 * (time.perf_counter() - started)
-        if picture is None:
-            return
-        yield picture, spent_ms if picture.decode_ms is None else picture.decode_ms

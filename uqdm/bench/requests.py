@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from uqdm.codec import CodecUnavailableError, ParameterError, codec_class
+from uqdm.bench.answers import MeasurementError, setting_of, version_of
+from uqdm.codec import CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
+from uqdm.plugins import contained, reason_of
+from uqdm.text import one_line
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A codec at one setting, as it stands on this machine. ``missing`` says why it cannot run; None if it can."""
+    """A codec at one setting, as it stands on this machine.
+
+    ``missing`` says why it cannot run; None if it can. It is ``broken`` if that is a fault of the codec, and nothing
+    that could be installed. A codec that runs has no ``version`` where it breaks the contract there; its images fail.
+    """
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -30,6 +37,7 @@ class Candidate:
     uses_gpu: bool = False
     ideal: bool = False
     missing: str | None = None
+    broken: bool = False
 
 
 def parse_request(text: str) -> Request:
@@ -68,6 +76,8 @@ def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
     """
     requests = []
     for name, settings in codecs.items():
+        if not isinstance(name, str):
+            raise ParameterError(f"codec {name!r}: a name is text; write it in quotes")
         listed = settings if isinstance(settings, list) else [settings]
         if not listed or not all(one is None or isinstance(one, Mapping) for one in listed):
             raise ParameterError(f"codec {name}: {settings!r} is not null, a mapping of parameters, or a list of them")
@@ -110,28 +120,51 @@ def _candidates(request: Request) -> list[Candidate]:
     wanted = format_request(request).partition(":")[2]
     try:
         codec = codec_class(request.name)
-    except CodecUnavailableError as error:
-        return [Candidate(request.name, setting=wanted, missing=str(error))]
+    except UnknownCodecError:
+        raise
+    except Exception as error:
+        return [_left_out(request.name, {}, wanted, error)]
     settings = codec.sweep if request.parameters is None else (request.parameters,)
-    return [_candidate(codec, setting) for setting in settings]
+    return [_candidate(codec, setting, is_asked_for=request.parameters is not None) for setting in settings]
 
 
-def _candidate(codec: Any, parameters: Mapping[str, Any]) -> Candidate:
+def _candidate(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool) -> Candidate:
+    """The codec made at one setting; a fault of its own leaves it out, one of the setting that was asked for raises."""
     try:
-        made = codec(**parameters)
-        lack = codec.missing()
-        version = None if lack else made.version
-    except CodecUnavailableError as error:
-        setting = format_request(Request(codec.name, parameters)).partition(":")[2]
-        return Candidate(codec.name, dict(parameters), setting, missing=str(error))
+        with contained():
+            made = codec(**parameters)
+            lack = codec.missing()
+        setting, values, suffix = setting_of(made)
+        version = None if lack else _version(made)
+    except Exception as error:
+        if is_asked_for and isinstance(error, ParameterError):
+            raise
+        text = format_request(Request(codec.name, parameters)).partition(":")[2]
+        return _left_out(codec.name, dict(parameters), one_line(text), error)
     return Candidate(
         codec.name,
-        dict(made.values),
-        made.setting,
+        values,
+        setting,
         version,
-        suffix=made.suffix,
-        holds_model=codec.holds_model,
-        uses_gpu=codec.uses_gpu,
-        ideal=codec.ideal,
-        missing=f"codec {codec.name!r} cannot run here: {lack}" if lack else None,
+        suffix=suffix,
+        holds_model=bool(codec.holds_model),
+        uses_gpu=bool(codec.uses_gpu),
+        ideal=bool(codec.ideal),
+        missing=one_line(f"codec {codec.name!r} cannot run here: {lack}") if lack else None,
     )
+
+
+def _version(codec: Any) -> str | None:
+    try:
+        return version_of(codec)
+    except MeasurementError:
+        return None
+
+
+def _left_out(name: str, parameters: dict[str, Any], setting: str, error: Exception) -> Candidate:
+    """A candidate that cannot run, with the codec's name in the reason."""
+    is_missing = isinstance(error, CodecUnavailableError)
+    reason = one_line(str(error)) if is_missing else reason_of(error)
+    if name not in reason:
+        reason = f"codec {name!r}: {reason}"
+    return Candidate(name, parameters, setting, missing=reason, broken=not is_missing)

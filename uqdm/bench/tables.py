@@ -61,6 +61,12 @@ class Line:
     n: int
     failed: int
     near: Near | None = None
+    settings: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with the settings of the curve."""
+        return f"{self.label} ({self.settings})" if self.settings else self.label
 
     def cells(self) -> list[str]:
         """The line as text, as under :data:`HEADINGS`."""
@@ -117,9 +123,16 @@ def short_table(summary: pd.DataFrame) -> str:
         text += _aligned([list(HEADINGS), *(line.cells() for line in kept if line.dataset == name)])
     if len(kept) < len(found):
         text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
+    text += _settings(kept)[: max(_LINES - len(notes) - len(text), 0)]
     text += notes
     gone = [_shortened(reason) for reason in absences(summary)]
     return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
+
+
+def _settings(kept: Sequence[Line]) -> list[str]:
+    """The settings of the lines that have some, each once."""
+    texts = dict.fromkeys(f"{line.label}: {line.settings}" for line in kept if line.settings)
+    return [_shortened(text) for text in texts]
 
 
 def _fitting(found: list[Line], room: int) -> list[Line]:
@@ -228,6 +241,7 @@ def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: flo
         n=int((curve.points if curve else rows).n.max()),
         failed=int(rows.drop_duplicates("setting").failed.sum()),
         near=_near(curve.points if curve else rows, rate),
+        settings=curve.settings if curve else "",
     )
 
 

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from uqdm.codec import CodecUnavailableError, Parameter, codec_class, codec_names
+from uqdm.codec import Codec, CodecUnavailableError, Parameter, broken_codecs, codec_class, codec_names
+from uqdm.plugins import contained, reason_of
+from uqdm.text import one_line
 
 
 @dataclass(frozen=True)
@@ -29,31 +31,37 @@ class Listing:
 
 def listing(name: str) -> Listing:
     """Looks up one codec; a codec that cannot run here is listed with the reason and the remedy."""
+    known = Listing(name)
     try:
         codec = codec_class(name)
+        known = Listing(
+            name,
+            one_line(codec.summary),
+            parameters=tuple(_parameter(parameter) for parameter in codec.parameters),
+            settings=tuple(dict(setting) for setting in codec.sweep),
+            ideal=bool(codec.ideal),
+        )
+        with contained():
+            lack = codec.missing()
+            version = None if lack else _version(codec(**(codec.sweep[0] if codec.sweep else {})))
     except Exception as error:  # one broken codec must not hide the others
-        return Listing(name, missing=_reason(error))
-    known = Listing(
-        name,
-        codec.summary,
-        parameters=tuple(_parameter(parameter) for parameter in codec.parameters),
-        settings=tuple(dict(setting) for setting in codec.sweep),
-        ideal=codec.ideal,
-    )
-    try:
-        lack = codec.missing()
-        version = None if lack else codec(**(codec.sweep[0] if codec.sweep else {})).version
-    except Exception as error:
         return replace(known, missing=_reason(error))
-    return replace(known, version=version, missing=str(lack) if lack else None)
+    return replace(known, version=version, missing=one_line(str(lack)) if lack else None)
+
+
+def _version(codec: Codec) -> str:
+    from uqdm.bench.answers import version_of
+
+    return version_of(codec)
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, CodecUnavailableError) else f"{type(error).__name__}: {error}"
+    return one_line(str(error)) if isinstance(error, CodecUnavailableError) else reason_of(error)
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {**vars(parameter), "type": parameter.type.__name__}
+    shown = {name: value for name, value in vars(parameter).items() if name != "canonical"}
+    return {**shown, "type": parameter.type.__name__}
 
 
 def _parameter_text(parameter: dict[str, Any]) -> str:
@@ -68,7 +76,10 @@ def codecs(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
 ) -> None:
     """Lists every registered codec: version, parameters, and whether it works here."""
-    listings = [listing(name) for name in codec_names()]
+    names = codec_names()
+    listings = [listing(name) for name in names]
+    left_out = [broken for broken in broken_codecs() if broken.name not in names]
+    listings += [Listing(broken.name, missing=f"SKIPPED ({broken.origin}): {broken.reason}") for broken in left_out]
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in listings], indent=2, default=str))
         return

@@ -1,4 +1,7 @@
-"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights, and says how to get what is not here."""
+"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights, and says how to get what is not here.
+
+Plug-ins of other packages that are left out are listed with the reason.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ if TYPE_CHECKING:
     from uqdm.bench.requests import Request
     from uqdm.bench.selftest import Check
 
-WORKS, ABSENT, FAILS = "works", "not here", "FAILS"
+WORKS, ABSENT, FAILS, SKIPPED = "works", "not here", "FAILS", "SKIPPED"
 FID_WEIGHTS = "fid-weights"
-_COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red"}
+_COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red", SKIPPED: "red"}
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One codec, or FID's weights: version, whether it works, why not or how to get it, and the checks that ran."""
+    """One codec, FID's weights or a plug-in that is left out: version, status, the reason, the checks that ran."""
 
     codec: str
     status: str
@@ -35,17 +38,21 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
     from uqdm.bench.requests import resolve
     from uqdm.bench.selftest import self_test
     from uqdm.codec import ParameterError
+    from uqdm.plugins import contained, reason_of
 
     try:
         candidates = resolve(requests)[name]
-        missing = [candidate.missing for candidate in candidates if candidate.missing is not None]
-        if missing or not candidates:
-            return Diagnosis(name, ABSENT, reason=missing[0] if missing else "no settings to test it at")
-        checks = tuple(self_test(candidates))
+        missing = [candidate for candidate in candidates if candidate.missing is not None]
+        if not candidates:
+            return Diagnosis(name, ABSENT, reason="no settings to test it at")
+        if missing:
+            return Diagnosis(name, FAILS if missing[0].broken else ABSENT, reason=missing[0].missing or "")
+        with contained():
+            checks = tuple(self_test(candidates))
     except ParameterError:
         raise  # what the user asked for
     except Exception as error:  # one broken codec must not hide the others
-        return Diagnosis(name, FAILS, reason=f"{type(error).__name__}: {error}")
+        return Diagnosis(name, FAILS, reason=reason_of(error))
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
     ideal = " (ideal, no file)" if candidates[0].ideal else ""
     version = f"{candidates[0].version or ''}{ideal}"
@@ -65,6 +72,18 @@ def diagnose_weights() -> Diagnosis:
     return Diagnosis(FID_WEIGHTS, WORKS, f"{weights.sha256[:16]} from {weights.source}")
 
 
+def left_out() -> list[Diagnosis]:
+    """Plug-ins (codecs, metrics, data sets, plots) that are left out, and why each."""
+    from uqdm.bench.datasets import broken_datasets
+    from uqdm.bench.metrics import broken_metrics
+    from uqdm.bench.plots import broken_plots
+    from uqdm.codec import broken_codecs, codec_names
+
+    codecs = [one for one in broken_codecs() if one.name not in codec_names()]
+    broken = [*codecs, *broken_metrics(), *broken_datasets(), *broken_plots()]
+    return [Diagnosis(one.name, SKIPPED, f"{one.kind} of {one.origin}", one.reason) for one in broken]
+
+
 def doctor(
     codec: Annotated[
         list[str] | None,
@@ -76,8 +95,8 @@ def doctor(
 ) -> None:
     """Tests every codec: lists its version, whether it gives pictures back rightly, or how to get it.
 
-    Looks for the weights of FID and KID, too, unless codecs are named. Exits 1 if a codec that is installed fails; one
-    that is not here is no failure.
+    Looks for the weights of FID and KID, too, and lists plug-ins that are left out, unless codecs are named. Exits 1 if
+    a codec that is installed fails; one that is not here, or a plug-in that is left out, is no failure.
     """
     found = []
     tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]
@@ -85,10 +104,17 @@ def doctor(
         found.append(test())
         if not as_json:
             _print(found[-1])
+    if not codec:
+        for broken in left_out():
+            found.append(broken)
+            if not as_json:
+                _print(broken)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     else:
-        typer.echo(", ".join(f"{sum(each.status == status for each in found)} {status}" for status in _COLOURS))
+        counts = {status: sum(each.status == status for each in found) for status in _COLOURS}
+        shown = [f"{count} {status}" for status, count in counts.items() if count or status != SKIPPED]
+        typer.echo(", ".join(shown))
     if any(each.status == FAILS for each in found):
         raise typer.Exit(1)
 

@@ -12,6 +12,7 @@ import torch
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
+from uqdm.model.zoo import MODEL_HELP, absolute_name
 from uqdm.progressive import cost
 from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
 
@@ -32,7 +33,7 @@ class UQDMCodec(Codec):
     name = "uqdm"
     summary = "universally quantized diffusion, progressive to lossless"
     parameters = (
-        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
         Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each step"),

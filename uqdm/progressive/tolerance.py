@@ -15,6 +15,7 @@ import numpy as np
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
 from uqdm.model.checkpoint import Model, load, write_config
+from uqdm.paths import cache_folder
 from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
@@ -52,8 +53,7 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
 
 def _kept(model: Model) -> list[StepTolerance]:
     """Measured tolerances of a model, kept on disk: only an encoder uses them, and files tell what they bear."""
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    file = root / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
+    file = cache_folder() / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
     try:
         return _from_data(json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError):

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.csv_cells import frame_for_people
 from uqdm.bench.paper import latex
 from uqdm.bench.paper.markdown import escape, markdown_table
+from uqdm.files import replacing, write_bytes
 from uqdm.swirl import claims
 from uqdm.swirl.claims import Verdict, interval, published
 from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, Measured
@@ -42,7 +43,7 @@ def save_report(run_dir: Path, seeds: Sequence[int]) -> list[Path]:
     notes, parts = protocol(measured), sections(measured)
     paths = [run_dir / f"table{suffix}" for suffix in (".csv", ".md", ".tex")]
     with replacing(paths[0]) as temporary:
-        _rows(measured).to_csv(temporary, index=False)
+        frame_for_people(_rows(measured)).to_csv(temporary, index=False)
     write_bytes(paths[1], markdown(notes, verdicts, parts).encode())
     write_bytes(paths[2], as_latex(notes, verdicts, parts).encode())
     return [*paths, *save_figures(run_dir, measured)]

@@ -20,6 +20,7 @@ from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.zoo import load_named
+from uqdm.paths import expand_path
 from uqdm.progressive import tolerance
 from uqdm.training.config import TrainingConfig, check_model, read_config
 from uqdm.training.objective import Objective
@@ -78,7 +79,7 @@ def prepare(
     """Reads and checks all that can be checked before work starts; arguments override the configuration's."""
     config, out = read_config(config_file), Path(out)
     if images is not None:
-        source = f"folder:{images}" if Path(images).is_dir() else str(images)
+        source = f"folder:{images}" if expand_path(images, "--images").is_dir() else str(images)
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     if n_iterations is not None:
         config = dataclasses.replace(config, recipe=_shortened(config.recipe, n_iterations))

@@ -52,7 +52,7 @@ rule paper:
         run=subpath(input[0], parent=True),
         options=paper_options,
     shell:
-        "uqdm bench paper --run {params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
+        "uqdm bench paper --run={params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
 
 
 rule paper_cifar10:

@@ -5,14 +5,17 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
-from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
+    broken_datasets,
+    content_digest,
     dataset_class,
     dataset_files,
     dataset_kinds,
     open_dataset,
+    write_digest,
 )
+from uqdm.images import read_image as read_image_file  # the name that it had here
 
 __all__ = [
     "ENTRY_POINT_GROUP",
@@ -20,10 +23,13 @@ __all__ = [
     "DataSetError",
     "Origin",
     "UnknownDataSetError",
+    "broken_datasets",
+    "content_digest",
     "content_fingerprint",
     "dataset_class",
     "dataset_files",
     "dataset_kinds",
     "open_dataset",
     "read_image_file",
+    "write_digest",
 ]

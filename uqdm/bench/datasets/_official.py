@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import IO
 
 from uqdm.bench.datasets._base import DataSetError
+from uqdm.paths import absolute_path, expand_path
 
 _CHUNK = 2**20
 
 
 def data_folder() -> Path:
     """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
-    return Path(os.environ.get("UQDM_DATA") or Path.home() / ".cache" / "uqdm" / "data").expanduser()
+    return expand_path(os.environ.get("UQDM_DATA") or "~/.cache/uqdm/data", "UQDM_DATA")
 
 
 def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:
@@ -24,8 +25,8 @@ def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Pat
     ``fetch`` says what to get from where; it is part of the :class:`DataSetError` that is raised if nothing is there.
     """
     names = list(names)
-    given = Path(path).expanduser().absolute()
-    found = [given] if path else [data_folder().absolute() / name for name in names]
+    given = absolute_path(path, kind) if path else None
+    found = [given] if given else [data_folder().absolute() / name for name in names]
     for candidate in found:
         if candidate.exists():
             return candidate

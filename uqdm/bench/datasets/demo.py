@@ -18,16 +18,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
+from uqdm.images import read_image
 
 COUNT = 128
 TILE = 64  # pixels, height and width
@@ -128,5 +127,4 @@ def _read_photograph(photograph: Photograph) -> np.ndarray:
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != photograph.sha256:
         raise DataSetError(f"demo: {path} is not the file that the demo is cut from; {remedy}")
-    with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as image:
-        return np.asarray(image)
+    return read_image(data, name=str(path))

@@ -3,21 +3,21 @@
 Order: by relative path with forward slashes, character by character (``B.png`` before ``a.png``, ``a10.png``
 before ``a9.png``). The relative path is the image's id. Files and folders whose name begins with a dot are passed
 over; everything else must be an image, and is named in an error if it is not. Links are followed. How pixels are
-made of a file: :func:`uqdm.bench.datasets.read_image_file`. Only one image is in memory at a time.
+made of a file: :func:`uqdm.images.read_image`. Only one image is in memory at a time.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
-from uqdm.bench.datasets._image_file import read_image_file
+from uqdm.images import image_names, read_image
+from uqdm.paths import absolute_path
+from uqdm.text import printable
 
 
 class Folder(DataSet):
@@ -29,44 +29,36 @@ class Folder(DataSet):
     def __init__(self, root: Path, ids: list[str]) -> None:
         super().__init__(root.name, f"{self.kind}:{root}", ids)
         self.root = root
+        self._names = ids
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
         """Lists the files; ``argument`` is the folder, relative to the working directory or absolute."""
-        root = Path(argument).expanduser()
+        (root,) = cls.files(argument)
+        return cls(root, _listed(root, limit))
+
+    @classmethod
+    def files(cls, argument: str) -> list[Path]:
+        """The folder; any character may be in its name."""
+        root = absolute_path(argument, cls.kind)
         if not root.is_dir():
             raise DataSetError(f"folder:{argument}: {'not a folder' if root.exists() else 'no such folder'}")
-        root = root.absolute()
-        ids = sorted(path.relative_to(root).as_posix() for path in _files(root))
-        _check_names(ids, root)
-        return cls(root, list(islice(ids, limit)))
+        return [root]
+
+    @classmethod
+    def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
+        """The image files by their ids."""
+        (root,) = cls.files(argument)
+        return {printable(name): root / name for name in _listed(root, limit)}
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""
-        return read_image_file(self.root / self.ids[index])
+        return read_image(self.root / self._names[index])
 
 
-def _files(root: Path) -> Iterator[Path]:
-    def fail(error: OSError) -> None:
-        raise DataSetError(f"cannot list {error.filename}: {error.strerror}")
-
-    for parent, folders, files in os.walk(root, followlinks=True, onerror=fail):
-        _check_no_loop(Path(parent), root)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
-
-
-def _check_no_loop(folder: Path, root: Path) -> None:
-    for above in folder.parents:
-        if not above.is_relative_to(root):
-            return
-        if folder.samefile(above):
-            raise DataSetError(f"{folder} is a link to a folder that holds it ({above}); remove the link")
-
-
-def _check_names(ids: list[str], root: Path) -> None:
-    for name in ids:
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise DataSetError(f"{root}: the file name {name!r} is not valid UTF-8; rename it") from error
+def _listed(root: Path, limit: int | None) -> list[str]:
+    """The ids of the first ``limit`` images."""
+    try:
+        return image_names(root)[:limit]
+    except (ValueError, OSError) as error:
+        raise DataSetError(str(error)) from error

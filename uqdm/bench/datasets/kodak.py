@@ -10,15 +10,17 @@ Source: R. Franzen, https://r0k.us/graphics/kodak/, where it says that Eastman K
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
-from uqdm.bench.datasets._image_file import read_image_file
 from uqdm.bench.datasets._official import find_official, hex_digest
+from uqdm.images import read_image
 
+PIXELS = 768 * 512  # of each photograph
 URL = "https://r0k.us/graphics/kodak/kodak/"
 # Of kodim01.png to kodim24.png. Several projects list the same; the SHA-256 of the list as `sha256sum` prints it,
 # 3eaa5bd52eb8c894d351cf607028f5d3d80e778fd0267eeff8c73d66539a25d5, is published too.
@@ -80,9 +82,16 @@ class Kodak(DataSet):
         """The folder."""
         return [find_official(cls.kind, argument, ("kodak",), _FETCH)]
 
+    @classmethod
+    def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
+        """The photographs; other files in the folder do not count."""
+        (root,) = cls.files(argument)
+        names = [f"kodim{number:02d}.png" for number in range(1, len(SHA256[:limit]) + 1)]
+        return {name: root / name for name in names}
+
     def read(self, index: int) -> np.ndarray:
         """Decodes photograph ``index``."""
-        return read_image_file(self.root / f"{self.ids[index]}.png")
+        return read_image(self.root / f"{self.ids[index]}.png", max_pixels=PIXELS)
 
 
 def _fault(path: Path, sha256: str) -> str:

@@ -2,7 +2,8 @@
 
 A new metric is one new file here. ``METRIC = Metric(...)`` is a figure for one picture and a column of the rows;
 ``METRIC = SetMetric(...)`` is a figure for all pictures of a data set at one setting and a column of the summary.
-Another package names its ``METRIC`` in an entry point of the group ``uqdm.metrics``.
+Another package names its ``METRIC`` in an entry point of the group ``uqdm.metrics``; one that does not load, breaks
+the contract or fills a column that is taken is left out (:func:`broken_metrics`), and costs no other.
 Modules import their libraries inside ``compute``: whoever lists metrics must not pay for them.
 """
 
@@ -11,17 +12,19 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib
-import importlib.metadata
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from uqdm import plugins
 from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.codec import Missing
+from uqdm.plugins import Broken
+from uqdm.text import printable
 
 ENTRY_POINT_GROUP = "uqdm.metrics"
 
@@ -97,15 +100,112 @@ class SetMetric(_Declaration):
 
 @functools.cache
 def declared() -> tuple[Metric | SetMetric, ...]:
-    """Every metric, sorted by name; raises ValueError where two share a column."""
-    modules = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
-    found = [importlib.import_module(f"{__name__}.{name}").METRIC for name in modules]
-    found += [entry_point.load() for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)]
-    metrics = sorted(found, key=lambda metric: metric.name)
-    columns = [name for metric in metrics for name in columns_of(metric)]
+    """Every metric that can be used, sorted by name; raises ValueError where two of this package share a column."""
+    own, broken = _of_this_package()
+    columns = [name for metric in own for name in columns_of(metric)]
     if len(set(columns)) < len(columns):
         raise ValueError(f"two metrics fill one column; they fill: {', '.join(columns)}")
-    return tuple(metrics)
+    others, others_broken = _of_other_packages(own)
+    _left_out[:] = [*broken, *others_broken]
+    _foreign[:] = [metric.name for metric in others]
+    return tuple(sorted([*own, *others], key=lambda metric: metric.name))
+
+
+_left_out: list[Broken] = []
+_foreign: list[str] = []
+
+
+def is_of_another_package(metric: Metric | SetMetric) -> bool:
+    """Whether a metric was found by an entry point.
+
+    >>> [is_of_another_package(metric) for metric in all_metrics() if metric.name == "mse"]
+    [False]
+    """
+    declared()
+    return metric.name in _foreign
+
+
+def broken_metrics() -> tuple[Broken, ...]:
+    """Metrics that are left out, and why each."""
+    declared()
+    return tuple(_left_out)
+
+
+def _of_this_package() -> tuple[list[Metric | SetMetric], list[Broken]]:
+    """The metrics of the modules here; one that does not load costs no other."""
+    metrics: list[Metric | SetMetric] = []
+    broken: list[Broken] = []
+    for name in [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]:
+        try:
+            with plugins.contained():
+                metrics.append(_checked(importlib.import_module(f"{__name__}.{name}").METRIC))
+        except Exception as error:
+            broken.append(Broken("metric", printable(name), f"{__name__}.{name}", plugins.reason_of(error)))
+    return metrics, broken
+
+
+def _of_other_packages(own: Iterable[Metric | SetMetric]) -> tuple[list[Metric | SetMetric], list[Broken]]:
+    found = plugins.find("metric", ENTRY_POINT_GROUP)
+    taken = {column: "this package" for metric in own for column in _all_columns(metric)}
+    taken |= dict.fromkeys({*ROWS.names, *SUMMARY.names} - taken.keys(), "the results")
+    metrics: list[Metric | SetMetric] = []
+    broken = list(found.broken)
+    for entry_point in sorted(found.usable.values(), key=lambda one: one.name):
+        try:
+            metric = _checked(plugins.load(entry_point))
+            clash = sorted(_all_columns(metric) & taken.keys())
+            if clash:
+                raise ValueError(f"its column {clash[0]!r} is taken by {taken[clash[0]]}; rename it")
+        except Exception as error:
+            broken.append(plugins.fault("metric", entry_point, error))
+            continue
+        metrics.append(metric)
+        taken |= dict.fromkeys(_all_columns(metric), plugins.origin(entry_point))
+    return metrics, broken
+
+
+def _all_columns(metric: Metric | SetMetric) -> set[str]:
+    """The columns that a metric fills, in the rows and in the summary."""
+    names = set(columns_of(metric))
+    return names | {f"{name}{end}" for name in names for end in ("_low", "_high") if isinstance(metric, Metric)}
+
+
+def _checked(metric: Any) -> Metric | SetMetric:
+    """Raises TypeError or ValueError for what is no metric that the results can hold."""
+    if not isinstance(metric, Metric | SetMetric):
+        raise TypeError(f"{type(metric).__name__} is not a Metric or SetMetric")
+    for name, comment in columns_of(metric).items():
+        plugins.check_column("metric", name)
+        _check_text("comment", comment)
+    for name in ("label", "unit", "source"):
+        _check_text(name, getattr(metric, name))
+    if metric.direction not in ("lower", "higher"):
+        raise ValueError(f"direction={metric.direction!r}: expected 'lower' or 'higher'")
+    low, high = metric.value_range
+    if not low < high:
+        raise ValueError(f"value_range={metric.value_range!r}: expected the least and the greatest value")
+    for name in ("smallest_side", "version"):
+        if type(getattr(metric, name)) is not int:
+            raise TypeError(f"{name}={getattr(metric, name)!r}: expected a whole number")
+    for name in ("compute", "missing"):
+        if not callable(getattr(metric, name)):
+            raise TypeError(f"{name} is {type(getattr(metric, name)).__name__}, not a function")
+    return metric
+
+
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or printable(value) != value:
+        raise ValueError(f"{name}={value!r}: expected one line of text")
+
+
+def lack_of(metric: Metric | SetMetric) -> str | None:
+    """What a metric lacks on this machine, or why it cannot tell; None if it can run."""
+    try:
+        with plugins.contained():
+            lack = metric.missing()
+            return None if lack is None else printable(str(lack))
+    except Exception as error:
+        return f"its look for what it needs failed with {plugins.reason_of(error)}"
 
 
 def columns_of(metric: Metric | SetMetric) -> dict[str, str]:
@@ -138,7 +238,8 @@ def check_names(names: Iterable[str]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f" (did you mean {', '.join(near)}?)" if near else ""
-            raise ValueError(f"no metric {name!r}{hint}; known: {', '.join(known)}")
+            left_out = "".join(f"; left out: {one}" for one in broken_metrics() if one.name == printable(name))
+            raise ValueError(f"no metric {printable(name)!r}{hint}; known: {', '.join(known)}{left_out}")
 
 
 def rows_schema() -> pa.Schema:

@@ -26,8 +26,8 @@ _SMALLEST_SIDE = 31  # pixels: AlexNet's second pooling then still has three to 
 
 def weights_path() -> Path:
     """Where torch keeps the backbone's file (``torch.hub.get_dir()`` without importing torch)."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    home = Path(os.environ.get("TORCH_HOME") or cache / "torch").expanduser()
     return home / "hub" / "checkpoints" / WEIGHTS
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.csv_cells import frame_for_people
 from uqdm.bench.paper.judge import WORDS
 from uqdm.bench.paper.protocol import Model
+from uqdm.files import replacing, write_bytes
 
 
 def table_path(run_dir: Path, suffix: str) -> Path:
@@ -37,10 +38,10 @@ def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
     rows = table(run, models)
     above = head(run, rows, models)
     with replacing(table_path(run_dir, ".csv")) as temporary:
-        rows.to_csv(temporary, index=False)
+        frame_for_people(rows).to_csv(temporary, index=False)
     costs = cost_table(run, models)
     with replacing(costs_path(run_dir)) as temporary:
-        costs.to_csv(temporary, index=False)
+        frame_for_people(costs).to_csv(temporary, index=False)
     write_bytes(table_path(run_dir, ".md"), markdown(above, rows, costs).encode())
     write_bytes(table_path(run_dir, ".tex"), latex(above, rows, costs).encode())
     tables = [*(table_path(run_dir, suffix) for suffix in (".csv", ".md", ".tex")), costs_path(run_dir)]

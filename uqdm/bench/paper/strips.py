@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uqdm.bench.decoding import RunPictures, varied_images
-from uqdm.bench.files import replacing
 from uqdm.bench.paper.protocol import UQDM, Model, Place
 from uqdm.bench.paper.rows import Run, find_row
 from uqdm.bench.plots import NO_METADATA
-from uqdm.bench.plots._style import RC, message_figure
+from uqdm.bench.plots._style import RC, message_figure, take_names_literally
 from uqdm.bench.plots.progressive import Strip, draw_strip, picture_of
 from uqdm.bench.results import StreamsNotKeptError, records
 from uqdm.codec import CodecUnavailableError
+from uqdm.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +30,11 @@ def save_strips(run_dir: Path, run: Run, models: Sequence[Model]) -> list[Path]:
     from matplotlib import rc_context
 
     path = run_dir / "figures" / "progressive.png"
-    with rc_context(rc=RC), replacing(path) as temporary:  # type: ignore[arg-type]  # its keys are plain text here
-        draw(run_dir, run, models).savefig(temporary, format="png", metadata=NO_METADATA["png"])
+    with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
+        figure = draw(run_dir, run, models)
+        take_names_literally(figure)
+        with replacing(path) as temporary:
+            figure.savefig(temporary, format="png", metadata=NO_METADATA["png"])
     return [path]
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.files import replacing
 from uqdm.bench.results import plots_dir
+from uqdm.files import replacing
+from uqdm.plugins import Broken, check_name, contained, reason_of
+from uqdm.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,24 +44,47 @@ class Plot:
     order: int = 10
     caption_drawn: bool = False
 
-    def files(self, run_dir: Path) -> list[Path]:
-        """Where the plot of a run is kept, in the order of ``formats``."""
-        return [plots_dir(run_dir) / f"{self.name}.{suffix}" for suffix in self.formats]
+    def files(self, run_dir: Path, folder: Path | None = None) -> list[Path]:
+        """Where the plot of a run is kept, in the order of ``formats``: in ``folder``, or in the run if None."""
+        return [(folder or plots_dir(run_dir)) / f"{self.name}.{suffix}" for suffix in self.formats]
 
 
-@functools.cache
 def all_plots() -> tuple[Plot, ...]:
-    """Every plot in this package, sorted by name; raises ValueError where a name is not its module's.
+    """Every plot in this package that can be used, sorted by name.
 
     >>> [plot.name for plot in all_plots()]
     ['distortion_perception', 'progressive', 'rate_distortion']
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-    plots = tuple(importlib.import_module(f"{__name__}.{name}").PLOT for name in names)
-    wrong = [f"{plot.name} in {name}.py" for name, plot in zip(names, plots, strict=True) if plot.name != name]
-    if wrong:
-        raise ValueError(f"a plot has the name of its module; found {', '.join(wrong)}")
-    return plots
+    return _load()[0]
+
+
+def broken_plots() -> tuple[Broken, ...]:
+    """Modules of this package whose plot is left out, and why each."""
+    return _load()[1]
+
+
+@functools.cache
+def _load() -> tuple[tuple[Plot, ...], tuple[Broken, ...]]:
+    plots: list[Plot] = []
+    broken: list[Broken] = []
+    for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")):
+        try:
+            plots.append(_plot(name))
+        except Exception as error:
+            broken.append(Broken("plot", printable(name), f"{__name__}.{printable(name)}", reason_of(error)))
+    return tuple(plots), tuple(broken)
+
+
+def _plot(name: str) -> Plot:
+    """The plot of a module; its name, which names files, is the module's."""
+    check_name("plot", name)
+    with contained():
+        plot = importlib.import_module(f"{__name__}.{name}").PLOT
+    if not isinstance(plot, Plot):
+        raise TypeError(f"PLOT is {type(plot).__name__}, not Plot")
+    if plot.name != name:
+        raise ValueError(f"a plot has the name of its module; found {plot.name!r} in {name}.py")
+    return plot
 
 
 def find_plot(name: str) -> Plot:
@@ -73,20 +98,22 @@ def find_plot(name: str) -> Plot:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        raise LookupError(f"no plot {name!r}{hint}; known: {', '.join(known)}")
+        left_out = "".join(f"; left out: {one}" for one in broken_plots() if one.name == printable(name))
+        raise LookupError(f"no plot {printable(name)!r}{hint}; known: {', '.join(known)}{left_out}")
     return known[name]
 
 
-def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
-    """Draws a plot of a run and writes it in each of its formats; returns the files."""
+def save_plot(plot: Plot, run_dir: Path, folder: Path | None = None) -> list[Path]:
+    """Draws a plot of a run and writes it in each of its formats, into ``folder`` or the run; returns the files."""
     from matplotlib import rc_context
 
-    from uqdm.bench.plots._style import RC
+    from uqdm.bench.plots._style import RC, take_names_literally
 
     with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
         figure = plot.draw(run_dir)
-        for path in plot.files(run_dir):
+        take_names_literally(figure)
+        for path in plot.files(run_dir, folder):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")
                 figure.savefig(temporary, format=kind, metadata=NO_METADATA[kind])
-    return plot.files(run_dir)
+    return plot.files(run_dir, folder)

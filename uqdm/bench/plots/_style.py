@@ -40,6 +40,7 @@ CAPTION_SIZE = 8
 _KNOWN = {
     "uqdm": ("#D55E00", "o"),
     "jpeg": ("#555555", "s"),
+    "jpeg-tuned": ("#111111", "8"),
     "jpeg-progressive": ("#994455", "*"),
     "jpeg2000": ("#E69F00", "^"),
     "jpeg2000-progressive": ("#997700", ">"),
@@ -49,6 +50,7 @@ _KNOWN = {
     "jxl": ("#0072B2", "P"),
     "png": ("#CC79A7", "X"),
     "bpg": ("#117733", "d"),
+    "bpg-tuned": ("#77AA22", "d"),
     "vdm": ("#332288", "h"),
 }
 # Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
@@ -116,6 +118,15 @@ def write_caption(figure: Figure, paragraphs: list[str]) -> float:
     text = "\n".join(wrapped)
     figure.text(0.1 / width_in, bottom, text, size=CAPTION_SIZE, color="#333333", va="bottom", linespacing=1.25)
     return float(bottom + line_height * len(wrapped))
+
+
+def take_names_literally(figure: Figure) -> None:
+    """Keeps names with dollar signs from being set as formulas, which they may be no valid ones of."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and "$" in text.get_text() and "\\mathdefault" not in text.get_text():
+            text.set_parse_math(False)  # the labels of logarithmic axes, which hold \\mathdefault, are formulas
 
 
 def message_figure(text: str) -> Figure:

@@ -110,7 +110,7 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
     colour, marker = codec_style(curve.codec)
     points = curve.points
     rates = points.rate_bpp
-    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
+    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
     some_exact = points[points.exact > 0]
     axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
     known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])

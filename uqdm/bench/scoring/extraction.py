@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -20,6 +20,7 @@ from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.bench.scoring.scores import Picture
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Worker
+from uqdm.plugins import contained
 
 PICTURES_AT_ONCE = 32
 """Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
@@ -164,7 +165,18 @@ class OriginalsJob(FeatureJob):
 
 def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.ndarray]]) -> Features:
     """Features of pictures that are there, whole or by patches, by their names in the store."""
-    named = [(key, part) for one, picture in found for key, part in _parts(one, picture)]
+    named: list[tuple[str, np.ndarray]] = []
+    faults = Features()
+    for one, picture in found:
+        try:
+            with contained():
+                named += _parts(one, picture)
+        except Exception as error:  # a metric's cut into patches
+            faults |= dict.fromkeys(one.keys, f"its patches: {describe(error)}")
+    return faults | _features(worker, recipe, named)
+
+
+def _features(worker: Worker, recipe: Recipe, named: Sequence[tuple[str, np.ndarray]]) -> Features:
     if not named:
         return {}
     keys, parts = zip(*named, strict=True)
@@ -175,9 +187,9 @@ def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.nda
     return dict(zip(keys, features, strict=True))
 
 
-def _parts(one: Wanted, picture: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
-    parts: Sequence[np.ndarray] = [picture] if one.patches is None else one.patches.cut(picture)
-    return zip(one.keys, parts, strict=True)
+def _parts(one: Wanted, picture: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    parts: Sequence[np.ndarray] = [picture] if one.patches is None else one.patches.cut(picture.copy())
+    return list(zip(one.keys, parts, strict=True))
 
 
 def split_jobs(job: Any) -> list[Any]:

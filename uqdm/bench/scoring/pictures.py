@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
 
+from uqdm.bench import answers
+from uqdm.bench.answers import MeasurementError, version_of
+from uqdm.bench.identity import DAMAGED
 from uqdm.bench.measure import describe
-from uqdm.bench.metrics import Metric
+from uqdm.bench.metrics import Metric, is_of_another_package
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.requests import Candidate
@@ -19,25 +20,37 @@ from uqdm.bench.scoring.scores import Picture, Score
 from uqdm.bench.shards import Shard, ShardStore
 from uqdm.bench.worker import Worker
 from uqdm.codec import Codec, get_codec
+from uqdm.plugins import contained
+from uqdm.text import one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
+_MEASURE_AGAIN = "evaluate again, which measures its shard anew, then score"
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Where a shard's coded files are, and those of them that a job needs, once they are read."""
+    """Where a shard's coded files are, and those of them that a job needs, once they are read and checked.
+
+    ``faults`` says, by index of the image, what is wrong with those that cannot be decoded.
+    """
 
     store: ShardStore
     shard: Shard
     streams: Mapping[int, bytes] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
 
     def read(self, image_indices: set[int]) -> Self:
         """With the files of these images, as far as they are stored."""
         try:
-            found = self.store.read_streams(self.shard)
-        except (OSError, pa.ArrowException):
-            found = {}
-        return replace(self, streams={index: found[index] for index in image_indices if index in found})
+            found = self.store.read_streams(self.shard, image_indices)
+        except FileNotFoundError:
+            return self
+        except DAMAGED as error:
+            reason = f"its coded file cannot be read: {describe(error)}; {_MEASURE_AGAIN}"
+            return replace(self, faults=dict.fromkeys(image_indices, reason))
+        streams = {index: stream for index, stream in found.items() if isinstance(stream, bytes)}
+        faults = {index: f"{one}; {_MEASURE_AGAIN}" for index, one in found.items() if not isinstance(one, bytes)}
+        return replace(self, streams=streams, faults=faults)
 
 
 @dataclass(frozen=True)
@@ -55,13 +68,24 @@ class Scored:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them."""
+    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
+
+    ``is_first`` says that no other job scores pictures of the same shard before it.
+    """
 
     shard: Shard
     source: Streams
     pictures: tuple[Picture, ...]
     metrics: tuple[Metric, ...]
+    is_first: bool = True
     takes_images = True
+
+    def apart(self) -> Iterator[Self]:
+        """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
+        own = tuple(metric for metric in self.metrics if not is_of_another_package(metric))
+        others = [(metric,) for metric in self.metrics if is_of_another_package(metric)]
+        for number, metrics in enumerate([own, *others] if own else others):
+            yield replace(self, metrics=metrics, is_first=number == 0)
 
     def ready(self) -> Self:
         """See :class:`uqdm.bench.worker.Job`."""
@@ -87,14 +111,11 @@ class ScoreJob:
             if min(original.shape[:2]) < metric.smallest_side:
                 continue
             try:
-                value = float(metric.compute(original, decoded))
+                scores[metric.name] = Score(sha256, answers.score(metric, original, decoded))
+            except MeasurementError as error:
+                reasons[metric.name] = one_line(str(error))
             except Exception as error:  # a metric's fault must not cost the others
                 reasons[metric.name] = f"failed with {describe(error)}"
-                continue
-            if math.isnan(value):
-                reasons[metric.name] = "gave no number"
-            else:
-                scores[metric.name] = Score(sha256, value)
         return Scored(picture, scores, reasons)
 
     def alone(self) -> list[Self]:
@@ -110,7 +131,10 @@ class ScoreJob:
 
     def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
         """See :class:`uqdm.bench.worker.Job`."""
-        return [Scored(picture, fault=reason) for picture in self.pictures]
+        if not all(map(is_of_another_package, self.metrics)):
+            return [Scored(picture, fault=reason) for picture in self.pictures]
+        reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))
+        return [Scored(picture, reasons=reasons) for picture in self.pictures]
 
 
 def decoded_pictures(
@@ -133,26 +157,27 @@ def decoded_pictures(
     for picture in pictures:
         by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
     for index, wanted in by_image.items():
-        yield from _decode_image(codec, candidate, source.streams.get(index), wanted)
+        yield from _decode_image(codec, source, index, wanted)
 
 
 def _decoder(candidate: Candidate) -> Codec:
-    return get_codec(candidate.name, **candidate.parameters)
+    with contained():
+        return get_codec(candidate.name, **candidate.parameters)
 
 
 def _decode_image(
-    codec: Codec, candidate: Candidate, stream: bytes | None, wanted: dict[tuple[str, str], Picture]
+    codec: Codec, source: Streams, image_index: int, wanted: dict[tuple[str, str], Picture]
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
     left = dict(wanted)
-    reason = "decoding its stream gave no such picture here"
-    if stream is None:
-        reason = STREAMS_GONE
-    else:
+    stream = source.streams.get(image_index)
+    reason = source.faults.get(image_index, STREAMS_GONE)
+    if stream is not None:
+        reason = "decoding its stream gave no such picture here"
         try:
-            for found in codec.reconstructions(stream):
+            for found, _ in answers.pictures(codec, stream):
                 picture = left.pop((found.point.name, found.name), None)
                 if picture is not None:
-                    yield picture, _checked(codec, candidate, picture, found.image_uint8)
+                    yield picture, _checked(codec, source.shard.candidate, picture, found.image_uint8)
         except Exception as error:
             reason = f"cannot be decoded here: {describe(error)}"
     yield from ((picture, reason) for picture in left.values())
@@ -160,8 +185,9 @@ def _decode_image(
 
 def _checked(codec: Codec, candidate: Candidate, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
     sha256 = picture_sha256(decoded)
-    same_codec = codec.version == candidate.version
+    version = version_of(codec)
+    same_codec = version == candidate.version
     if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
         return decoded
-    versions = "" if same_codec else f" (by {codec.version}, evaluated with {candidate.version})"
+    versions = "" if same_codec else f" (by {version}, evaluated with {candidate.version})"
     return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"

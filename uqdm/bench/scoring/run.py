@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,17 +14,21 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ray
+
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
-from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.identity import write_stored
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
 from uqdm.bench.lots import row_groups, with_status
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, check_names
+from uqdm.bench.measure import describe
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, broken_metrics, check_names, lack_of
 from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.results import rows_files, scores_path
+from uqdm.bench.run_id import ensure_run_id
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
@@ -34,6 +39,8 @@ from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Done
+from uqdm.files import sweep_temporaries
+from uqdm.plugins import contained
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
@@ -137,9 +144,9 @@ class PictureScoring:
         self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
 
     def _runs(self, metric: Metric, options: Options) -> bool:
-        missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
+        missing = _lack(metric, options)
         if missing is not None:
-            self.lacks.metric[metric.name] = str(missing)
+            self.lacks.metric[metric.name] = missing
         return missing is None
 
     def plan(self) -> dict[str, list[Shard]]:
@@ -150,7 +157,10 @@ class PictureScoring:
 
     def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
         """What is to be done on shards, made as it is needed."""
-        return (job for shard in shards if (job := self._job(shard)) is not None)
+        for shard in shards:
+            job = self._job(shard)
+            if job is not None:
+                yield from job.apart()
 
     def run(self, resources: Callable[[], Resources]) -> None:
         """Does all jobs on Ray."""
@@ -182,13 +192,15 @@ class PictureScoring:
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
         for name, reason in self.lacks.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
+        for broken in broken_metrics():
+            self._progress.say(f"SKIPPED {broken}")
 
     def _job(self, shard: Shard) -> ScoreJob | None:
         sides = {picture_of(row): min(row["height"], row["width"]) for row in ok_rows(self._run.rows(shard))}
         lacking = [metric for metric in self._metrics if self._lacks(shard, metric, sides)]
         if not lacking:
             return None
-        if not self._run.store.has_streams(shard):
+        if not os.path.lexists(self._run.store.streams_path(shard)):
             for metric in lacking:
                 self.lacks.shard[shard.key, metric.name] = STREAMS_GONE
             return None
@@ -212,9 +224,11 @@ class PictureScoring:
                 self.lacks.faults[job.shard.key, one.picture] = one.fault
             for name, reason in one.reasons.items():
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
+        self._progress.shard(done.timing(job.shard))
+        if not job.is_first:
+            return
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
-        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
@@ -238,9 +252,21 @@ def _score_sets(
     return score_sets(task, reasons)
 
 
-def _lack(metric: SetMetric, options: Options) -> str | None:
-    missing = metric.missing() if options.asks_for(metric.name) else "not asked for"
-    return None if missing is None else str(missing)
+def _lack(metric: Metric | SetMetric, options: Options) -> str | None:
+    """Why a metric is not computed at all; None if it is."""
+    if not options.asks_for(metric.name):
+        return "not asked for"
+    return lack_of(metric) or _cannot_travel(metric)
+
+
+def _cannot_travel(metric: Metric | SetMetric) -> str | None:
+    """Why a metric cannot be sent to workers; None if it can."""
+    try:
+        with contained():
+            ray.cloudpickle.dumps(metric)
+    except Exception as error:
+        return f"it cannot be sent to workers: {describe(error)}"
+    return None
 
 
 def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:
@@ -264,6 +290,7 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
         reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
     content = {
+        "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},
         "selection": asdict(options.selection),
@@ -273,4 +300,4 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
         "seconds": round(seconds, 3),
         "provenance": origin,
     }
-    write_bytes(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_stored(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

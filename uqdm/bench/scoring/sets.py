@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
+from ray.exceptions import RayError
 
+from uqdm.bench.answers import MeasurementError, metric_value
 from uqdm.bench.dispatch import Group
 from uqdm.bench.fanout import Fanout
 from uqdm.bench.ids import IdRange
@@ -43,6 +45,8 @@ from uqdm.bench.scoring.stored import StoredRun
 from uqdm.bench.shards import Shard
 from uqdm.bench.unscored import unscored_text
 from uqdm.bench.worker import Done, limit_threads
+from uqdm.plugins import contained
+from uqdm.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +233,7 @@ def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None
     for line in lines:
         for metric in task.metrics:
             known = scores.read_set(line.key(metric, extractor))
-            lack = line.lack(metric)
+            lack = _lack(line, metric)
             if lack is not None:
                 line.reasons[metric.name] = lack
             elif known is not None:
@@ -241,6 +245,15 @@ def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None
     store = task.open_store(extractor)
     faults = _take_features(task, todo, store)
     _compute_from_features(task, todo, store, faults, extractor)
+
+
+def _lack(line: SetLine, metric: SetMetric) -> str | None:
+    """Why a metric has no value for a line, or cannot cut its pictures into patches; None if it can."""
+    try:
+        with contained():
+            return line.lack(metric)
+    except Exception as error:
+        return f"its patches: {describe(error)}"
 
 
 # ---- features -------------------------------------------------------------------------------------------------
@@ -319,11 +332,17 @@ def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) 
     """The columns of ``metric`` for features [n, d] of originals and pictures, or why there are none."""
     limit_threads()
     try:
-        columns = {name: float(value) for name, value in metric.compute(originals, pictures).items()}
+        with contained():
+            found = dict(metric.compute(originals.copy(), pictures.copy()))
+        if found.keys() != columns_of(metric).keys():
+            return one_line(
+                f"gave the columns {sorted(map(str, found))}, and declares {sorted(columns_of(metric))}", 500
+            )
+        columns = {name: metric_value(value) for name, value in found.items()}
+    except MeasurementError as error:
+        return one_line(str(error))
     except Exception as error:  # a metric's fault must not cost the others
         return f"failed with {describe(error)}"
-    if set(columns) != set(columns_of(metric)):
-        return f"gave the columns {sorted(columns)}, and declares {sorted(columns_of(metric))}"
     return columns if all(map(math.isfinite, columns.values())) else "gave no finite number"
 
 
@@ -356,11 +375,20 @@ def _compute_from_features(
         finished, _ = ray.wait(list(running), timeout=1.0) if running else ([], [])
         for ref in finished:
             key, alike = running.pop(ref)
-            found: dict[str, float] | str = ray.get(ref)
+            found = _answer(ref)
             if not isinstance(found, str):
                 scores.write_set(key, found)
             _settle(alike, found)
         task.progress.tick()
+
+
+def _answer(ref: ray.ObjectRef) -> dict[str, float] | str:
+    """What a metric gave in its task; a metric that takes its process with it has failed, too."""
+    try:
+        found: dict[str, float] | str = ray.get(ref)
+    except RayError as error:
+        return f"its process was lost, or did not find the metric: {describe(error)}"
+    return found
 
 
 def _settle(alike: Sequence[tuple[SetLine, SetMetric]], found: Mapping[str, float] | str) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import typer
 
+from uqdm.text import printable
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -22,15 +24,16 @@ _PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
     """Prints a table as wide as it is, or as the terminal; columns named in ``texts`` to the left, others to the right.
 
-    What comes from files is printed as it stands, without markup.
+    What comes from files is printed without markup, control characters written out.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console, rows, least = Console(highlight=False), list(rows), 0
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    console, rows, least = Console(highlight=False), [list(map(printable, row)) for row in rows], 0
+    above = Text(printable(title)) if title else None
+    table = Table(title=above, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
     for number, heading in enumerate(headings):
         widest = max([len(heading), *(len(row[number]) for row in rows)])
@@ -47,12 +50,15 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
 
 
 def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
-    """Prints a data frame with every digit; null is nothing, and what is whole by the schema stays so beside it."""
+    """Prints CSV at full precision, text as people can open it; nulls are empty, nullable integers stay integers."""
     import pandas as pd
     import pyarrow as pa
 
+    from uqdm.bench.csv_cells import frame_for_people
+
     whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in frame]
-    typer.echo(frame.astype({name: pd.Int64Dtype() for name in whole}).to_csv(index=False), nl=False)
+    frame = frame_for_people(frame.astype({name: pd.Int64Dtype() for name in whole}))
+    typer.echo(frame.to_csv(index=False), nl=False)
 
 
 def cell(value: Any, infinite: str = "infinite") -> str:

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from uqdm.paths import cache_folder, expand_path, split_path
 from uqdm.training.data.base import TrainingDataError
 
 _LOCAL_HEADER = 30  # bytes before name and extra field of a member
@@ -48,8 +49,9 @@ def open_arrays(argument: str) -> Arrays:
     compressed cannot be mapped: they are unpacked once into the cache folder (``UQDM_CACHE``, else
     ``~/.cache/uqdm``). Raises :class:`uqdm.training.data.TrainingDataError`.
     """
-    pattern, _, key = argument.partition("#")
-    files = sorted(glob.glob(str(Path(pattern).expanduser())))
+    pattern, key = split_path(argument)
+    path = str(expand_path(pattern, "npz"))
+    files = [path] if os.path.exists(path) else sorted(glob.glob(path))
     if not files:
         raise TrainingDataError(f"npz:{argument}: no such file")
     try:
@@ -100,7 +102,7 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> Path:
-    folder = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm") / "arrays"
+    folder = cache_folder() / "arrays"
     identity = f"{file.absolute()} {info.filename} {info.CRC} {info.file_size}"
     target = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
     if not target.is_file():

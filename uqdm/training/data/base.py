@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+from uqdm.images import ImageError, image_names, read_image
 
 Plan = Sequence[Any]
 """A batch that is drawn but not read yet: one item a sample."""
@@ -36,17 +36,22 @@ class Source(Protocol):
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files below a folder, in order; raises :class:`TrainingDataError` if there are none."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    """The files below a folder, in order: those that ``folder:PATH`` of the benchmark takes.
+
+    Raises :class:`TrainingDataError` if there are none, or the folder cannot be listed.
+    """
+    try:
+        files = sorted(folder / name for name in image_names(folder))
+    except (ValueError, OSError) as error:
+        raise TrainingDataError(str(error)) from error
     if not files:
-        raise TrainingDataError(f"{folder}: no images found (looked for {', '.join(sorted(IMAGE_SUFFIXES))})")
+        raise TrainingDataError(f"{folder}: no images found")
     return files
 
 
 def open_image(file: Path) -> Image.Image:
-    """Reads an image file as RGB; raises :class:`TrainingDataError`."""
+    """Reads an image file as RGB, by the rule of :func:`uqdm.images.read_image`; raises :class:`TrainingDataError`."""
     try:
-        with Image.open(file) as opened:
-            return opened.convert("RGB")
-    except (UnidentifiedImageError, OSError) as error:
-        raise TrainingDataError(f"{file}: not a readable image ({error}); remove it") from error
+        return Image.fromarray(read_image(file))
+    except ImageError as error:
+        raise TrainingDataError(f"{error}. Remove, repair or convert it") from error

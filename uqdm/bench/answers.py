@@ -1,0 +1,257 @@
+"""Calls codecs and metrics, which may be anybody's: they get copies, and what they answer is checked where it enters.
+
+Everything that leaves this module is of the types that the results can hold. What breaks the contract, and whatever a
+plug-in raises, comes out as an Exception; none of it reaches other codecs, metrics or pictures.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.plugins import contained
+from uqdm.text import one_line
+
+if TYPE_CHECKING:
+    from uqdm.bench.metrics import Metric
+
+MOST_POINTS = 10_000
+"""Points of a stream, at most."""
+_LONGEST_NAME = 200  # characters of a point's or a reconstruction's name
+_LONGEST_VERSION = 2000
+_INT32 = 2**31 - 1
+_INT64 = 2**63 - 1
+_MOST_BYTES = _INT64 // 8  # a size in bits is a column
+_SUFFIX = re.compile(r"\.[A-Za-z0-9._-]{1,32}")
+
+
+class MeasurementError(RuntimeError):
+    """A codec or metric broke its contract: wrong shape, wrong points, wrong type. The message says how."""
+
+
+# ---- codecs ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a codec says of itself: images that it is handed at once, and where it computes."""
+
+    batch_size: int
+    device: str
+
+
+def facts_of(codec: Codec) -> Facts:
+    """Reads and checks a codec's batch size and device; raises :class:`MeasurementError` where they are wrong."""
+    with contained():
+        batch_size, device = codec.batch_size, codec.device
+    return Facts(_whole("batch_size", batch_size, 1, _INT32), _text("device", device, _LONGEST_NAME))
+
+
+def version_of(codec: Codec) -> str:
+    """A codec's version on one line; raises :class:`MeasurementError` where it is no text."""
+    with contained():
+        version = codec.version
+    return _text("version", version, _LONGEST_VERSION)
+
+
+def setting_of(codec: Codec) -> tuple[str, dict[str, Any], str]:
+    """A codec's setting, its parameters and the suffix of its streams, all of them such that they can be stored."""
+    with contained():
+        setting, values, suffix = codec.setting, dict(codec.values), codec.suffix
+    if not isinstance(setting, str):
+        raise MeasurementError(f"setting is {type(setting).__name__}, not text")
+    if not isinstance(suffix, str) or not _SUFFIX.fullmatch(suffix):
+        raise MeasurementError(f"suffix {suffix!r}: expected a dot and letters, as in .jxl")
+    return one_line(setting), {_text("parameter", key, 200): _plain(key, values[key]) for key in values}, suffix
+
+
+def _plain(key: str, value: Any) -> Any:
+    """A parameter's value, as JSON and a key of a shard hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if value is not None and type(value) not in (bool, int, float, str):
+        raise MeasurementError(f"parameter {key} is {type(value).__name__}, not text, a number or a truth value")
+    return value
+
+
+def encode(codec: Codec, images: Sequence[np.ndarray]) -> tuple[list[Encoded], float]:
+    """Encodes copies of images, uint8 [H, W, 3]; what came of each, and the milliseconds that the codec took in all."""
+    copies = [image.copy() for image in images]
+    with contained():
+        started = time.perf_counter()
+        found = codec.encode_detailed(list(copies))
+        spent_ms = 1e3 * (time.perf_counter() - started)
+        listed = list(itertools.islice(found, len(images) + 1))
+    if len(listed) != len(images):
+        count = f"more than {len(images)}" if len(listed) > len(images) else str(len(listed))
+        raise MeasurementError(f"{count} streams for {len(images)} images")
+    encoded = [_encoded(one) for one in listed]
+    if not all(map(np.array_equal, images, copies)):
+        raise MeasurementError("encode wrote into the image that it was given; it must work on a copy")
+    return encoded, spent_ms
+
+
+def _encoded(one: Any) -> Encoded:
+    if not isinstance(one, Encoded):
+        raise MeasurementError(f"encode_detailed gave {type(one).__name__}, not Encoded")
+    if type(one.stream) is not bytes:
+        raise MeasurementError(f"a stream is {type(one.stream).__name__}, not bytes")
+    if not isinstance(one.ideal_bits, Mapping):
+        raise MeasurementError(f"ideal_bits is {type(one.ideal_bits).__name__}, not a mapping")
+    bits = {
+        _text("point", name, _LONGEST_NAME): _real(f"ideal_bits of {name!r}", value)
+        for name, value in one.ideal_bits.items()
+        if value is not None
+    }
+    seed = None if one.seed is None else _whole("seed", one.seed, -_INT64 - 1, _INT64)
+    return Encoded(one.stream, bits, seed, _count("calls", one.calls))
+
+
+def container_bits(codec: Codec) -> int | None:
+    """See :attr:`uqdm.codec.Codec.container_bits`."""
+    with contained():
+        bits = codec.container_bits
+    return None if bits is None else _whole("container_bits", bits, 0, _INT64)
+
+
+def points(codec: Codec, stream: bytes) -> list[Point]:
+    """The points of a stream."""
+    with contained():
+        listed = list(itertools.islice(codec.points(stream), MOST_POINTS + 1))
+    if len(listed) > MOST_POINTS:
+        raise MeasurementError(f"a stream has more than {MOST_POINTS:,} points")
+    return [_point(one) for one in listed]
+
+
+def _point(one: Any) -> Point:
+    if not isinstance(one, Point):
+        raise MeasurementError(f"a point is {type(one).__name__}, not Point")
+    if isinstance(one.reconstructions, str) or not isinstance(one.reconstructions, Sequence):
+        raise MeasurementError(f"reconstructions of a point are {type(one.reconstructions).__name__}, not a tuple")
+    names = tuple(_text("reconstruction", name, _LONGEST_NAME) for name in one.reconstructions)
+    n_bytes = _whole("n_bytes of a point", one.n_bytes, -_MOST_BYTES, _MOST_BYTES)
+    return Point(_text("point", one.name, _LONGEST_NAME), n_bytes, names)
+
+
+def pictures(
+    codec: Codec, stream: bytes, shape: tuple[int, ...] | None = None
+) -> Iterator[tuple[Reconstruction, float]]:
+    """Decodes a stream: each reconstruction, with a picture of its own, and the decoder's time up to it in ms.
+
+    The time leaves out what happens between two pictures; a codec that makes several kinds in one go says itself what
+    each took. Raises :class:`MeasurementError` for a picture that is not uint8 [H, W, 3], or not of ``shape``.
+    """
+    spent_ms = 0.0
+    end = object()
+    with contained():
+        found = iter(codec.reconstructions(stream))
+    while True:
+        with contained():
+            started = time.perf_counter()
+            one = next(found, end)
+            spent_ms += 1e3 * (time.perf_counter() - started)
+        if one is end:
+            return
+        picture = _reconstruction(one, shape)
+        yield picture, spent_ms if picture.decode_ms is None else picture.decode_ms
+
+
+def _reconstruction(one: Any, shape: tuple[int, ...] | None) -> Reconstruction:
+    if not isinstance(one, Reconstruction):
+        raise MeasurementError(f"a reconstruction is {type(one).__name__}, not Reconstruction")
+    decode_ms = None if one.decode_ms is None else _real("decode_ms", one.decode_ms)
+    if decode_ms is not None and decode_ms < 0:
+        raise MeasurementError(f"decode_ms is {decode_ms:g}")
+    return Reconstruction(
+        _point(one.point),
+        _text("reconstruction", one.name, _LONGEST_NAME),
+        _picture(one.image_uint8, shape),
+        decode_ms,
+        _count("calls", one.calls),
+        None if one.macs is None else _whole("macs", one.macs, 0, _INT64),
+    )
+
+
+def _picture(decoded: Any, shape: tuple[int, ...] | None) -> np.ndarray:
+    """A copy: the array belongs to the codec, which may use it again."""
+    good = isinstance(decoded, np.ndarray) and decoded.dtype == np.uint8 and decoded.ndim == 3
+    if not good or decoded.shape[2] != 3 or 0 in decoded.shape or decoded.shape != (shape or decoded.shape):
+        is_array = isinstance(decoded, np.ndarray)
+        got = f"{decoded.dtype} {list(decoded.shape)}" if is_array else type(decoded).__name__
+        wanted = f"for an image uint8 {list(shape)}" if shape is not None else "in place of uint8 [H, W, 3]"
+        raise MeasurementError(f"decoded {got} {wanted}")
+    return np.array(decoded, order="C")
+
+
+# ---- metrics --------------------------------------------------------------------------------------------------
+
+
+def score(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float:
+    """A metric of copies of two pictures; raises an Exception where it gives no number of its range."""
+    pair = (original.copy(), decoded.copy())
+    with contained():
+        value = metric.compute(*pair)
+    if not (np.array_equal(pair[0], original) and np.array_equal(pair[1], decoded)):
+        raise MeasurementError("it wrote into the picture that it was given; it must work on a copy")
+    number = metric_value(value)
+    low, high = metric.value_range
+    if math.isinf(number) and not low <= number <= high:
+        raise MeasurementError(f"gave {number}, which is not in its range")
+    return number
+
+
+def metric_value(value: Any) -> float:
+    """What a metric gave, as a float; a NaN is none.
+
+    >>> metric_value(np.float32(0.5)), metric_value(np.array(2))
+    (0.5, 2.0)
+    """
+    plain = value
+    if not isinstance(value, numbers.Real) and hasattr(value, "item"):
+        plain = value.item()  # of an array or tensor that has one element
+    if not isinstance(plain, numbers.Real):
+        raise MeasurementError(f"gave {type(value).__name__}, not a number")
+    number = float(plain)
+    if math.isnan(number):
+        raise MeasurementError("gave no number")
+    return number
+
+
+# ---- values ---------------------------------------------------------------------------------------------------
+
+
+def _text(what: str, value: Any, longest: int) -> str:
+    if not isinstance(value, str):
+        raise MeasurementError(f"{what} is {type(value).__name__}, not text")
+    return one_line(value, longest)
+
+
+def _whole(what: str, value: Any, least: int, most: int) -> int:
+    if not isinstance(value, numbers.Integral):
+        raise MeasurementError(f"{what} is {type(value).__name__}, not a whole number")
+    number = int(value)
+    if not least <= number <= most:
+        shown = str(number) if abs(number) < 2**80 else "a number of over 80 bits"
+        raise MeasurementError(f"{what} is {shown}, not in {least} to {most}")
+    return number
+
+
+def _count(what: str, value: Any) -> int | None:
+    return None if value is None else _whole(what, value, 0, _INT32)
+
+
+def _real(what: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real):
+        raise MeasurementError(f"{what} is {type(value).__name__}, not a number")
+    number = float(value)
+    if not math.isfinite(number):
+        raise MeasurementError(f"{what} is {number}, not finite")
+    return number

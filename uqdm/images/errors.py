@@ -1,0 +1,56 @@
+"""The error of files that cannot be used as images, and the reasons that several formats share."""
+
+from __future__ import annotations
+
+HOW_TO_CONVERT = "convert it first, for example with: magick INPUT -depth 8 OUTPUT.png"
+
+
+class ImageError(ValueError):
+    """A file cannot be used as an image: ``NAME: REASON``."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        """What the image is called for its user: a path, or the id in a data set."""
+        self.reason = reason
+        """What is wrong and how to mend it, without the name."""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class RefusedError(ValueError):
+    """A reason in the user's words; :func:`uqdm.images.read_image` puts the name before it."""
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raises :class:`RefusedError` for a size, as a header claims it, that is not allowed."""
+    if width < 1 or height < 1:
+        raise RefusedError(f"its header claims {width} x {height} pixels")
+    if width * height > max_pixels:
+        raise RefusedError(
+            f"{width} x {height} pixels, more than the {max_pixels} that are allowed here; scale or cut it, or set "
+            "UQDM_MAX_PIXELS where that is the bound"
+        )
+
+
+def check_depth(bits: int) -> None:
+    """Raises :class:`RefusedError` where a channel has more than 8 bits."""
+    if bits > 8:
+        raise RefusedError(f"{bits} bits a channel, more than the 8 bits that are read; {HOW_TO_CONVERT}")
+
+
+def other_colours(mode: str) -> RefusedError:
+    """The reason where the colours are neither RGB nor grey."""
+    how = "convert it first, for example with: magick INPUT -colorspace sRGB OUTPUT.png"
+    return RefusedError(f"colour mode {mode}, not RGB or grey; {how}")
+
+
+def not_read(what: str) -> RefusedError:
+    """The reason where a format, or a kind of it, is known but not read."""
+    return RefusedError(f"{what}, which is not read; {HOW_TO_CONVERT}")
+
+
+def damaged(what: str) -> RefusedError:
+    """The reason where a file is not whole."""
+    return RefusedError(f"damaged or cut short: {what}")

@@ -1,0 +1,92 @@
+"""What the reader of one format is, and what they share: Pillow's decoders on bytes without metadata."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from uqdm.images.errors import check_size, other_colours
+
+_BAND_PIXELS = 2**20  # converted at once: intermediate values take memory for these alone
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The pixels as they are stored, and how to turn them."""
+
+    rgb_uint8: np.ndarray
+    """uint8 [H, W, 3]."""
+    orientation: int = 1
+    """EXIF 2.3, tag 0x0112: 1 to 8."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One format: whether a file is of it, by its first 32 bytes, and its pixels."""
+
+    name: str
+    accepts: Callable[[bytes], bool]
+    read: Callable[[bytes, int], Pixels]
+    """Of the bytes of a file, with at most so many pixels. Raises RefusedError with a reason, or anything."""
+
+
+def decoded(
+    kind: Callable[..., Image.Image],
+    data: bytes | bytearray,
+    max_pixels: int,
+    check: Callable[[Image.Image], None] = lambda image: None,
+) -> np.ndarray:
+    """Pixels uint8 [H, W, 3] of a file that one class of Pillow's reads; alpha is composited on white.
+
+    The class is called itself, and not ``Image.open``, which asks every plug-in that is installed. ``check`` looks at
+    the image before its colours are converted.
+    """
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise RuntimeError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process: damage would not be seen")
+    with kind(io.BytesIO(data), "") as image:
+        check_size(image.width, image.height, max_pixels)
+        image.load()
+        check(image)
+        return rgb_of(image)
+
+
+_MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
+
+
+def rgb_of(image: Image.Image) -> np.ndarray:
+    """A loaded image as uint8 [H, W, 3]; grey is replicated, palettes are looked up, alpha is composited on white."""
+    if image.mode not in _MODES:
+        raise other_colours(image.mode)
+    result = np.empty((image.height, image.width, 3), np.uint8)
+    transparent = image.has_transparency_data
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        part = result[top : top + rows]
+        part[:] = on_white(np.asarray(band.convert("RGBA"))) if transparent else np.asarray(band.convert("RGB"))
+    return result
+
+
+def on_white(rgba_uint8: np.ndarray) -> np.ndarray:
+    """Composites [H, W, 4] on white in whole numbers, halves rounded up."""
+    colour = rgba_uint8[..., :3].astype(np.uint32)
+    alpha = rgba_uint8[..., 3:].astype(np.uint32)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def scaled(values: np.ndarray, maximum: int) -> np.ndarray:
+    """Values 0 to ``maximum`` (1 to 255) as 0 to 255, rounded; raises ValueError for one above it.
+
+    >>> scaled(np.array([0, 1, 31]), 31).tolist()
+    [0, 8, 255]
+    """
+    if maximum == 255:
+        return np.asarray(values, np.uint8)
+    table = ((2 * 255 * np.arange(maximum + 1) + maximum) // (2 * maximum)).astype(np.uint8)
+    if values.size and values.max() > maximum:
+        raise ValueError(f"a value of {values.max()}, where its header says that {maximum} is the greatest")
+    return np.asarray(table[values])

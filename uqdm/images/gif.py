@@ -1,0 +1,64 @@
+"""GIF: the first frame, on the canvas; later frames, comments and extensions are left out before decoding."""
+
+from __future__ import annotations
+
+import struct
+
+from PIL.GifImagePlugin import GifImageFile
+
+from uqdm.images.errors import check_size, damaged
+from uqdm.images.format import Pixels, Reader, decoded
+
+_EXTENSION = 0x21
+_GRAPHIC_CONTROL = 0xF9
+_IMAGE = 0x2C
+_TRAILER = b";"
+
+
+def _read(data: bytes, max_pixels: int) -> Pixels:
+    if len(data) < 13:
+        raise damaged("its header is too short")
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    place = start = 13 + _table_bytes(flags)
+    control = b""
+    while data[place : place + 1] == bytes([_EXTENSION]):
+        end = _end_of_blocks(data, place + 2)
+        if data[place + 1] == _GRAPHIC_CONTROL:
+            control = data[place:end]
+        place = end
+    if data[place : place + 1] != bytes([_IMAGE]) or place + 11 > len(data):
+        raise damaged("it has no frame")
+    left, top, across, down, local = struct.unpack_from("<HHHHB", data, place + 1)
+    check_size(max(width, left + across), max(height, top + down), max_pixels)
+    end = _end_of_blocks(data, place + 11 + _table_bytes(local))
+    _check_rest(data, end)
+    alone = b"".join((data[:start], control, data[place:end], _TRAILER))
+    return Pixels(decoded(GifImageFile, alone, max_pixels))
+
+
+def _check_rest(data: bytes, place: int) -> None:
+    """Raises RefusedError where a file ends inside a later frame; that its last byte is missing does not count."""
+    while place < len(data) and data[place] in (_EXTENSION, _IMAGE):
+        if data[place] == _EXTENSION:
+            place = _end_of_blocks(data, place + 2)
+        elif place + 11 <= len(data):
+            place = _end_of_blocks(data, place + 11 + _table_bytes(data[place + 9]))
+        else:
+            raise damaged("the file ends inside a later frame")
+
+
+def _table_bytes(flags: int) -> int:
+    """Bytes of the colour table that the flags announce."""
+    return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _end_of_blocks(data: bytes, place: int) -> int:
+    """Where a run of data blocks ends, behind its empty block."""
+    while place < len(data) and data[place]:
+        place += 1 + data[place]
+    if place >= len(data):
+        raise damaged("the file ends inside a block")
+    return place + 1
+
+
+READER = Reader("GIF", lambda head: head[:6] in (b"GIF87a", b"GIF89a"), _read)

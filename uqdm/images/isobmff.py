@@ -1,0 +1,78 @@
+"""AVIF: the depth that its coded pictures have, by the boxes of the file (ISO/IEC 14496-12)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import features
+from PIL.AvifImagePlugin import AvifImageFile
+
+from uqdm.images.errors import RefusedError, check_depth, damaged, not_read
+from uqdm.images.exif import orientation_of
+from uqdm.images.format import Pixels, Reader, decoded
+
+_AVIF = (b"avif", b"avis", b"mif1", b"miaf", b"msf1")
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
+_FOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # boxes with boxes inside, behind so many bytes
+_PADDING = (b"\0\0\0\0", b"free", b"skip")
+
+
+def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of each box between two places; raises RefusedError for one that is cut."""
+    while start + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, start)
+        head = 8
+        if size == 1 and start + 16 <= end:
+            (size,) = struct.unpack_from(">Q", data, start + 8)
+            head = 16
+        last = end if size == 0 else start + size
+        if (size and size < head) or last > end:
+            raise damaged(f"the file ends inside its part {kind!r}")
+        yield kind, start + head, last
+        start = last
+
+
+def _read(data: bytes, max_pixels: int) -> Pixels:
+    brands = _brands(data)
+    found = [*_properties(data, 0, len(data))]
+    kinds = {kind for kind, _ in found}
+    if b"av1C" not in kinds:
+        raise not_read(f"a {'HEIC' if b'hvcC' in kinds or brands & set(_HEIC) else 'HEIF or video'} file")
+    for kind, body in found:
+        if kind == b"av1C" and len(body) >= 3:  # AV1 in ISOBMFF, 2.3.3
+            check_depth(12 if body[2] & 0x20 else 10 if body[2] & 0x40 else 8)
+        if kind == b"pixi" and len(body) >= 5:
+            check_depth(max(body[5 : 5 + body[4]], default=8))
+    if not features.check("avif"):
+        raise RefusedError("this Pillow was built without AVIF; install a Pillow wheel of version 11.3 or later")
+    return Pixels(*_decoded(data, max_pixels))
+
+
+def _decoded(data: bytes, max_pixels: int) -> tuple[np.ndarray, int]:
+    seen = []
+
+    def opened(*arguments: object) -> AvifImageFile:
+        image = AvifImageFile(*arguments)  # type: ignore[arg-type]
+        seen.append(orientation_of(image.info.get("exif", b"")))  # made of irot and imir, which come before EXIF
+        return image
+
+    pixels = decoded(opened, data, max_pixels)
+    return pixels, seen[0]
+
+
+def _brands(data: bytes) -> set[bytes]:
+    size = min(struct.unpack_from(">I", data)[0], len(data))
+    return {data[8:12], *(data[place : place + 4] for place in range(16, size - 3, 4))}
+
+
+def _properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+    for kind, first, last in boxes(data, start, end):
+        if kind in _FOLDERS:
+            yield from _properties(data, first + _FOLDERS[kind], last)
+        elif kind in (b"av1C", b"pixi", b"hvcC"):
+            yield kind, data[first:last]
+
+
+READER = Reader("AVIF", lambda head: head[4:8] == b"ftyp", _read)
