@@ -68,11 +68,11 @@ def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
     typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def cell(value: Any) -> str:
-    """A value as text, figures to five digits.
+def cell(value: Any, infinite: str = "infinite") -> str:
+    """A value as text, figures to five digits; ``infinite`` stands for what is infinite.
 
     >>> [cell(value) for value in ("jpeg", None, float("nan"), 12.34567, 76320.0, True, float("inf"))]
-    ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'inf']
+    ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'infinite']
     """
     if isinstance(value, str):
         return value
@@ -81,6 +81,8 @@ def cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     number = float(value)
-    if math.isfinite(number) and (number.is_integer() or abs(number) >= 1e5):
+    if math.isinf(number):
+        return infinite if number > 0 else f"-{infinite}"
+    if number.is_integer() or abs(number) >= 1e5:
         return f"{number:,.0f}"
     return f"{number:.5g}"
