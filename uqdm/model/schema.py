@@ -60,7 +60,7 @@ def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
 
     ``where`` names the data in the message, as in ``config.json``.
     """
-    _check_extent(data, where)
+    check_extent(data, where)
     for error in _validator(schema, part).iter_errors(data):
         if error.validator == "required":
             lacking = [name for name in error.validator_value if name not in error.instance]
@@ -69,8 +69,11 @@ def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
         raise SchemaError(f"{where}{_key(error.absolute_path)}{between}{_reason(error)}")
 
 
-def _check_extent(data: Any, where: str) -> None:
-    """Checked first: what follows recurs, and prints what it refuses."""
+def check_extent(data: Any, where: str) -> None:
+    """Raises :class:`SchemaError` for data that are nested too deeply, or have too many entries.
+
+    To be asked first: what follows recurs, and prints what it refuses.
+    """
     if _extent(data, MAX_DEPTH, {}, where) > MAX_ENTRIES:
         raise SchemaError(f"{where}: more than {MAX_ENTRIES} entries")
 
