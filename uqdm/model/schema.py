@@ -15,6 +15,8 @@ SCHEMAS = Path(__file__).parent / "schemas"
 MAX_BYTES = 1 << 24
 MAX_DEPTH = 32
 """Of lists and mappings in one another."""
+MAX_BITS = 1024
+"""Of a whole number: Python prints no number of many more."""
 MAX_ENTRIES = 1_000_000
 _SHOWN = 60  # characters of a value in a message
 
@@ -80,6 +82,8 @@ def check_extent(data: Any, where: str) -> None:
 
 def _extent(data: Any, depth_left: int, known: dict[int, int], where: str) -> int:
     """Entries of lists and mappings in one another; those that stand in several places (YAML) count in each."""
+    if isinstance(data, int) and data.bit_length() > MAX_BITS:
+        raise SchemaError(f"{where}: holds a whole number of {data.bit_length()} bits")
     if not isinstance(data, dict | list | tuple):
         return 1
     if depth_left == 0:
