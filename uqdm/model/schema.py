@@ -15,6 +15,8 @@ SCHEMAS = Path(__file__).parent / "schemas"
 MAX_BYTES = 1 << 24
 MAX_DEPTH = 32
 """Of lists and mappings in one another."""
+MAX_BITS = 1024
+"""Of a whole number: Python prints no number of many more."""
 MAX_ENTRIES = 1_000_000
 _SHOWN = 60  # characters of a value in a message
 
@@ -60,7 +62,7 @@ def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
 
     ``where`` names the data in the message, as in ``config.json``.
     """
-    _check_extent(data, where)
+    check_extent(data, where)
     for error in _validator(schema, part).iter_errors(data):
         if error.validator == "required":
             lacking = [name for name in error.validator_value if name not in error.instance]
@@ -69,14 +71,19 @@ def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
         raise SchemaError(f"{where}{_key(error.absolute_path)}{between}{_reason(error)}")
 
 
-def _check_extent(data: Any, where: str) -> None:
-    """Checked first: what follows recurs, and prints what it refuses."""
+def check_extent(data: Any, where: str) -> None:
+    """Raises :class:`SchemaError` for data that are nested too deeply, or have too many entries.
+
+    To be asked first: what follows recurs, and prints what it refuses.
+    """
     if _extent(data, MAX_DEPTH, {}, where) > MAX_ENTRIES:
         raise SchemaError(f"{where}: more than {MAX_ENTRIES} entries")
 
 
 def _extent(data: Any, depth_left: int, known: dict[int, int], where: str) -> int:
     """Entries of lists and mappings in one another; those that stand in several places (YAML) count in each."""
+    if isinstance(data, int) and data.bit_length() > MAX_BITS:
+        raise SchemaError(f"{where}: holds a whole number of {data.bit_length()} bits")
     if not isinstance(data, dict | list | tuple):
         return 1
     if depth_left == 0:

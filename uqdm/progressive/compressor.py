@@ -21,11 +21,25 @@ from uqdm.progressive.batches import Chunk, Report, batches, overlapped
 from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
 from uqdm.progressive.device import at_work, checked_device, images_at_once
-from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.encoder import SEEDS_FOR, CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The seeds of which each tile takes the best: ``count`` from ``first`` on, the best for one of ``SEEDS_FOR``."""
+
+    first: int
+    count: int
+    chosen_for: str
+
+    @property
+    def seeds(self) -> range:
+        """All of them."""
+        return range(self.first, self.first + self.count)
 
 
 @dataclass(frozen=True)
@@ -111,14 +125,17 @@ class UQDM:
         *,
         seed: int = 0,
         seeds: int | None = None,
+        seeds_for: str = "step1",
         report: Report | None = None,
     ) -> list[bytes]:
         """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
 
         For each tile the encoder takes the best of ``seeds`` (a power of two up to 256) starting at ``seed``; None
         means 16, or 1 where the model's first step looks at no latent (or has sections, which are slow to try).
+        ``seeds_for`` says what the best one costs the fewest bits of: ``step1``, the first step, which is quick, or
+        ``lossless``, the whole file, for which the tile is sent with each seed (None then means 16 for any model).
         """
-        made = self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False, report=report)
+        made = self.compress_detailed(images, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
         return [item.stream for item in made]
 
     @float32_arithmetic()
@@ -128,50 +145,51 @@ class UQDM:
         *,
         seed: int = 0,
         seeds: int | None = None,
+        seeds_for: str = "step1",
         ideal: bool = True,
         report: Report | None = None,
     ) -> list[Compressed]:
         """As :meth:`compress`, with ideal bits (empty lists unless ``ideal``)."""
         check_images(list(images))
-        n_seeds = self._n_seeds(seeds)
+        candidates = Candidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
         try:
-            return self._compress(images, seed, n_seeds, ideal, double=False, report=report)
+            return self._compress(images, candidates, ideal, double=False, report=report)
         except MarginError:
             # Rare: some image's outputs crowd the boundaries. In float64 there is room for any.
-            return [self._compress_one(image, seed, n_seeds, ideal) for image in images]
+            return [self._compress_one(image, candidates, ideal) for image in images]
 
-    def _n_seeds(self, seeds: int | None) -> int:
+    def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
+        if seeds_for not in SEEDS_FOR:
+            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
         if seeds is None:
-            return DEFAULT_SEEDS if self.predictor().seeds_are_cheap else 1
+            return DEFAULT_SEEDS if seeds_for == "lossless" or self.predictor().seeds_are_cheap else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
         return seeds
 
-    def _compress_one(self, image: np.ndarray, seed: int, n_seeds: int, ideal: bool) -> Compressed:
+    def _compress_one(self, image: np.ndarray, candidates: Candidates, ideal: bool) -> Compressed:
         try:
-            return self._compress([image], seed, n_seeds, ideal, double=False)[0]
+            return self._compress([image], candidates, ideal, double=False)[0]
         except MarginError:
-            return self._compress([image], seed, n_seeds, ideal, double=True)[0]
+            return self._compress([image], candidates, ideal, double=True)[0]
 
     def _compress(
         self,
         images: Sequence[np.ndarray] | np.ndarray,
-        seed: int,
-        n_seeds: int,
+        candidates: Candidates,
         ideal: bool,
         *,
         double: bool,
         report: Report | None = None,
     ) -> list[Compressed]:
-        headers = [self._header(image, seed, n_seeds, double) for image in images]
-        candidates = range(seed, seed + n_seeds)
+        headers = [self._header(image, candidates.first, candidates.count, double) for image in images]
 
         def encode(batch: list[Chunk]) -> list[tuple[CodedChunk, list[SentTile]]]:
             return self._encode_batch(images, headers, batch, candidates, ideal=ideal)
 
         coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
-        chosen = [seed] * len(headers)
+        chosen = [candidates.first] * len(headers)
         for batch, results in overlapped(encode, batches(headers), self._at_work, report):
             for chunk, (stream, sent) in zip(batch, results, strict=True):
                 coded[chunk.item].append(stream)
@@ -193,7 +211,7 @@ class UQDM:
         images: Sequence[np.ndarray] | np.ndarray,
         headers: list[Header],
         batch: list[Chunk],
-        candidates: range,
+        candidates: Candidates,
         *,
         ideal: bool,
     ) -> list[tuple[CodedChunk, list[SentTile]]]:
@@ -203,10 +221,11 @@ class UQDM:
         cut = [tiles.cut(images[chunk.item], size, chunk.tiles) for chunk in batch]
         levels = tiles.to_coordinates(np.concatenate(cut))
         positions = [position for chunk in batch for position in chunk.tiles]
-        seeds = [choose_seed(predictor, row, at, candidates) for row, at in zip(levels, positions, strict=True)]
+        pairs = zip(levels, positions, strict=True)
+        seeds = [choose_seed(predictor, row, at, candidates.seeds, candidates.chosen_for) for row, at in pairs]
         sent = iter(send_tiles(predictor, levels, positions, seeds, ideal=ideal))
         parts = [[next(sent) for _ in chunk.tiles] for chunk in batch]
-        return [(write_chunk(part, predictor, tolerances, candidates.start, header.seed_bits), part) for part in parts]
+        return [(write_chunk(part, predictor, tolerances, candidates.first, header.seed_bits), part) for part in parts]
 
     def _header(self, image: np.ndarray, seed: int, n_seeds: int, double: bool) -> Header:
         predictor, steps = self.predictor(double), self.tolerances(double)

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from uqdm.model import checkpoint
+from uqdm.model import checkpoint, schema
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.progressive.codable import codable_faults
@@ -90,11 +90,12 @@ class TrainingConfig:
 
 def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
     """Reads and checks a YAML configuration (see ``config/train/``). Raises :class:`TrainingConfigError`."""
-    try:
-        data = yaml.safe_load(Path(file).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingConfigError(f"{file}: not valid YAML ({error})") from error
+    data = _read_yaml(Path(file))
     config = build(TrainingConfig, data, str(file))
+    try:
+        schema.check(data, "training.json", str(file))  # what types and recipes do not bound
+    except schema.SchemaError as error:
+        raise TrainingConfigError(str(error)) from error
     if (config.model is None) == (config.init is None):
         raise TrainingConfigError(f"{file}: give either model (to train from scratch) or init (a model to start from)")
     if config.model is not None:
@@ -105,6 +106,37 @@ def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
         if config.validation is not None and config.validation.coded and not codes:
             raise TrainingConfigError(f"{file}: validation.coded: no file is coded with a Gaussian; set it to 0")
     return config
+
+
+class _Loader(yaml.SafeLoader):
+    """Of plain data; a key that stands twice is refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """As the loader does, but no key hides another."""
+        made = super().construct_mapping(node, deep)
+        keys = [key.value for key, _ in node.value]
+        repeated = [key for key in keys if keys.count(key) > 1]
+        if repeated:
+            raise yaml.YAMLError(f"the key {repeated[0]!r} stands twice{node.start_mark}")
+        return made
+
+
+def _read_yaml(file: Path) -> Any:
+    """What a file says, nested and repeated within bounds."""
+    try:
+        if file.stat().st_size > schema.MAX_BYTES:
+            raise TrainingConfigError(f"{file}: larger than {schema.MAX_BYTES >> 20} MiB")
+        data = yaml.load(file.read_bytes().decode("utf-8-sig"), _Loader)
+        schema.check_extent(data, str(file))
+    except RecursionError as error:
+        raise TrainingConfigError(f"{file}: nested too deeply, more than {schema.MAX_DEPTH} levels") from error
+    except schema.SchemaError as error:
+        raise TrainingConfigError(str(error)) from error
+    except TrainingConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise TrainingConfigError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from error
+    return data
 
 
 def check_model(
