@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -28,7 +28,8 @@ SUBCOMMANDS = {
 # What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.
 USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
 
-_ClickError = typer.BadParameter.__mro__[2]  # ClickException, which typer does not export
+# ClickException, which typer does not export.
+_ClickError: type[Exception] = cast(type[Exception], typer.BadParameter.__mro__[2])
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 

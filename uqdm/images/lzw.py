@@ -31,7 +31,7 @@ def check_lzw(part: bytes, expected: int) -> None:
 @njit(cache=True)
 def _check(data, bits, expected):  # type: ignore[no-untyped-def]
     lengths = np.ones(_MOST + 1, np.int64)  # of the text that each code stands for
-    known, width, position, n, before = _FIRST, 9, 0, 0, -1
+    known, width, position, n, before = _FIRST, 9, 0, 0, np.int64(-1)
     while n < expected:
         if position + width > bits:
             return _SHORT
