@@ -80,7 +80,8 @@ def _show_usage(error: Any) -> NoReturn:
 def main() -> None:
     """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
     try:
-        sys.exit(app(prog_name="uqdm", standalone_mode=False))
+        code = app(prog_name="uqdm", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except _ClickError as error:
         _show_usage(error)
     except typer.Abort:
