@@ -44,7 +44,7 @@ def _check(data, bits, expected):  # type: ignore[no-untyped-def]
         if code == _END:
             return _SHORT
         if code == _CLEAR:
-            known, width, before = _FIRST, 9, -1
+            known, width, before = _FIRST, 9, np.int64(-1)
             continue
         if code > known or (code == known and before < 0) or (before < 0 and code >= _CLEAR):
             return _BAD_CODE

@@ -86,6 +86,11 @@ def prepare(
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
         raise TrainingError(f"{out}: a model is there already; name another folder")
+    config_there = out / checkpoint.CONFIG
+    if config_there.exists() and checkpoint.FORMAT not in config_there.read_text(errors="replace"):
+        raise TrainingError(
+            f"{config_there}: it is there already, and belongs to no model of ours; name another folder"
+        )
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise TrainingError(f"device={device}: torch finds no GPU here")
     model, image_size = _model_config(config, config_file)
