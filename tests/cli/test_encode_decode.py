@@ -1,16 +1,30 @@
-"""``uqdm encode``, ``decode`` and ``info`` as a user runs them."""
+"""``uqdm encode``, ``decode`` and ``info`` as a user runs them, in this process."""
 
+import contextlib
+import io
 import json
-import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from uqdm.cli.main import main
+
 
 def run(*arguments):
-    return subprocess.run([sys.executable, "-m", "uqdm.cli.main", *map(str, arguments)], capture_output=True, text=True)
+    """Exit status, standard output and standard error of the command line."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    before, sys.argv = sys.argv, ["uqdm", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        sys.argv = before
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +70,8 @@ def test_salvage_gives_what_is_before_the_damage(folder):
     done = run("decode", folder / "bad.uqdm", folder / "bad.png", "--salvage")
     assert done.returncode == 0
     assert "step 2 is whole" in done.stderr
-    run("decode", folder / "photo.uqdm", folder / "step.png", "--step", 2)
-    assert (folder / "bad.png").read_bytes() == (folder / "step.png").read_bytes()
+    assert run("decode", folder / "photo.uqdm", folder / "two.png", "--step", 2).returncode == 0
+    assert (folder / "bad.png").read_bytes() == (folder / "two.png").read_bytes()
 
 
 def test_errors_are_one_line_and_leave_nothing_behind(folder):

@@ -364,3 +364,45 @@ def test_a_large_picture_takes_the_stated_bytes_a_pixel(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", _PEAK, str(tmp_path / "small.gif"), str(tmp_path / "large.gif")]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 12
+
+
+def test_every_kind_of_data_set_and_training_refuse_what_is_no_file(tmp_path: Path) -> None:
+    from uqdm.bench.datasets import DataSetError, open_dataset
+    from uqdm.training.data import TrainingDataError, random_tiles
+
+    for name in ("images/pipe.png", "kodak/kodim01.png", "pipe.npz", "cifar"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        os.mkfifo(tmp_path / name)
+    for spec in ("folder:images", "kodak:kodak", "npz:pipe.npz", "cifar10:cifar", "imagenet64:cifar"):
+        kind, _, name = spec.partition(":")
+        with pytest.raises(DataSetError, match="not a file"):
+            open_dataset(f"{kind}:{tmp_path / name}", limit=1)
+    with pytest.raises(TrainingDataError, match=r"pipe\.png: not a file"):
+        random_tiles(tmp_path / "images", 16, boxes_per_image=1, seed=0)
+
+
+def test_an_npy_file_is_told_from_an_archive(tmp_path: Path) -> None:
+    from uqdm.bench.datasets import DataSetError, open_dataset
+    from uqdm.training.data.arrays import open_arrays
+
+    np.save(tmp_path / "x.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    (tmp_path / "x.npz").write_bytes(b"no archive")
+    for name, reason in (
+        ("x.npy", r"single array \(\.npy\).*numpy\.savez\('x\.npz'"),
+        ("x.npz", "no archive of arrays"),
+    ):
+        with pytest.raises(DataSetError, match=reason):
+            open_dataset(f"npz:{tmp_path / name}")
+        with pytest.raises(ValueError, match=reason):
+            open_arrays(str(tmp_path / name))
+
+
+def test_training_reads_by_the_rule_of_evaluation(tmp_path: Path) -> None:
+    from uqdm.training.data import TrainingDataError, random_tiles
+
+    Image.new("RGBA", (20, 20), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    (tmp_path / ".hidden.png").write_bytes(b"no image")
+    assert random_tiles(tmp_path, 16, boxes_per_image=2, seed=0, smallest_box=16).min() == 255
+    (tmp_path / "deep.png").write_bytes(saved(np.zeros((20, 20), np.uint16), "PNG"))
+    with pytest.raises(TrainingDataError, match=r"deep\.png: 16 bits a channel"):
+        random_tiles(tmp_path, 16, boxes_per_image=2, seed=0, smallest_box=16)

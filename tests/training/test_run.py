@@ -77,6 +77,13 @@ def rows_of(file):
         return list(csv.DictReader(opened))
 
 
+def test_a_config_json_that_belongs_to_no_model_is_kept(write, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text('{"name": "a web page"}')
+    with pytest.raises(TrainingError, match=r"config\.json: it is there already"):
+        prepare(write(), None, tmp_path / "out")
+
+
 def test_a_configuration_trains_to_a_model_that_codes(write, tmp_path, photographs_uint8):
     out, seen = tmp_path / "out", []
     validation = {"source": "demo", "n": 3, "coded": 1, "every": 6}

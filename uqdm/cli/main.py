@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 
@@ -29,7 +29,8 @@ SUBCOMMANDS = {
 # What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.
 USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
 
-_ClickError = typer.BadParameter.__mro__[2]  # ClickException, which typer does not export
+# ClickException, which typer does not export.
+_ClickError: type[Exception] = cast(type[Exception], typer.BadParameter.__mro__[2])
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -81,7 +82,8 @@ def main() -> None:
     """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
     show_any_text()
     try:
-        sys.exit(app(prog_name="uqdm", standalone_mode=False))
+        code = app(prog_name="uqdm", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except _ClickError as error:
         _show_usage(error)
     except typer.Abort:

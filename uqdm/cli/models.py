@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.file_arguments import shown
+
 app = typer.Typer(
     help="Lists the models that are known; gets published ones; converts between layouts.",
     invoke_without_command=True,
@@ -129,4 +131,4 @@ def export(
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}")
     checkpoint.export(load_named(model, weights), out, layout)
-    typer.echo(f"model written to {out}")
+    typer.echo(f"model written to {shown(out)}")

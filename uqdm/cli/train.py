@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli.file_arguments import shown
+
 if TYPE_CHECKING:
     from uqdm.training.job import Callbacks
     from uqdm.training.trainer import Progress
@@ -44,7 +46,7 @@ def train(
     job = prepare(config, images, out, n_iterations=iterations, device=device)
     with _display(job.config.recipe.n_iterations, per_point=job.image_size == 1) as callbacks:
         train_job(job, callbacks, workers or default_workers(job))
-    typer.echo(f"model written to {out}")
+    typer.echo(f"model written to {shown(out)}")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def check_lzw(part: bytes, expected: int) -> None:
 @njit(cache=True)
 def _check(data, bits, expected):  # type: ignore[no-untyped-def]
     lengths = np.ones(_MOST + 1, np.int64)  # of the text that each code stands for
-    known, width, position, n, before = _FIRST, 9, 0, 0, -1
+    known, width, position, n, before = _FIRST, 9, 0, 0, np.int64(-1)
     while n < expected:
         if position + width > bits:
             return _SHORT
@@ -44,7 +44,7 @@ def _check(data, bits, expected):  # type: ignore[no-untyped-def]
         if code == _END:
             return _SHORT
         if code == _CLEAR:
-            known, width, before = _FIRST, 9, -1
+            known, width, before = _FIRST, 9, np.int64(-1)
             continue
         if code > known or (code == known and before < 0) or (before < 0 and code >= _CLEAR):
             return _BAD_CODE

@@ -89,6 +89,11 @@ def prepare(
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
         raise TrainingError(f"{out}: a model is there already; name another folder")
+    config_there = out / checkpoint.CONFIG
+    if config_there.exists() and checkpoint.FORMAT not in config_there.read_text(errors="replace"):
+        raise TrainingError(
+            f"{config_there}: it is there already, and belongs to no model of ours; name another folder"
+        )
     try:
         checked_device(device)
     except ValueError as error:

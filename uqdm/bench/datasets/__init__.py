@@ -5,6 +5,7 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
+from uqdm.bench.datasets._npy import check_archive
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
     broken_datasets,
@@ -24,6 +25,7 @@ __all__ = [
     "Origin",
     "UnknownDataSetError",
     "broken_datasets",
+    "check_archive",
     "content_digest",
     "content_fingerprint",
     "dataset_class",

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 import zlib
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 """What zipfile and NumPy raise on files that are missing, damaged, encrypted, packed in unknown ways, not archives."""
+
+
+def check_archive(path: Path) -> None:
+    """Raises ValueError with the remedy for a file that is no archive; OSError if it cannot be read.
+
+    Anything but a regular file is not opened, so nothing blocks.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a file; name an archive that numpy.savez wrote")
+    with path.open("rb") as file:
+        head = file.read(len(np.lib.format.MAGIC_PREFIX))
+    if head == np.lib.format.MAGIC_PREFIX:
+        raise ValueError(
+            "a single array (.npy) and no archive of arrays (.npz); make one: "
+            f"numpy.savez({path.stem + '.npz'!r}, images=numpy.load({path.name!r}))"
+        )
+    if not zipfile.is_zipfile(path):
+        raise ValueError("no archive of arrays (.npz), or cut short; make one with numpy.savez")
 
 
 def read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

@@ -30,8 +30,10 @@ def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Pat
     given = absolute_path(path, kind) if path else None
     found = [given] if given else [data_folder().absolute() / name for name in names]
     for candidate in found:
-        if candidate.exists():
+        if candidate.is_file() or candidate.is_dir():
             return candidate
+        if candidate.exists():  # it is not opened, so nothing blocks
+            raise DataSetError(f"{kind}:{candidate}: not a file (a device, FIFO or socket)")
     lacking = f"no {given}" if path else f"there is no {' and no '.join(names)} in {data_folder()}"
     raise DataSetError(
         f"{kind}: {lacking}. {fetch} Put it into {data_folder()} (or the folder that UQDM_DATA names), "

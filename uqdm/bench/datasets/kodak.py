@@ -10,6 +10,7 @@ Source: R. Franzen, https://r0k.us/graphics/kodak/, where it says that Eastman K
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -97,6 +98,8 @@ class Kodak(DataSet):
 def _fault(path: Path, sha256: str) -> str:
     """What is wrong with a file; empty if nothing is."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # it is not opened, so nothing blocks
+            return "is not a file"
         with path.open("rb") as file:
             found = hex_digest(file)
     except OSError as error:

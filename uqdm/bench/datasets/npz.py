@@ -18,7 +18,7 @@ import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
 from uqdm.bench.datasets._member import Member, open_member
-from uqdm.bench.datasets._npy import UNREADABLE, read_header
+from uqdm.bench.datasets._npy import UNREADABLE, check_archive, read_header
 from uqdm.bench.ids import NumberedIds
 from uqdm.paths import absolute_path, split_path
 
@@ -53,6 +53,7 @@ class Npz(DataSet):
         """Finds the array and checks its header, and the archive's checksum if all of its images are wanted."""
         path, wanted = _split(argument)
         try:
+            check_archive(path)
             with zipfile.ZipFile(path) as archive:
                 key = _choose_key(archive, path, wanted)
                 with archive.open(f"{key}.npy") as member:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.file_arguments import shown
+from uqdm.text import printable
+
 
 def extract(
     run: Annotated[Path, typer.Argument(help="Folder of the run", file_okay=False)],
@@ -22,8 +25,8 @@ def extract(
     from uqdm.bench.extract import extract as extract_image
 
     extracted = extract_image(run, image, out, Wanted(codec, setting, point, reconstruction))
-    typer.echo(f"image {extracted.image_index}: {extracted.image_id}")
+    typer.echo(f"image {extracted.image_index}: {printable(extracted.image_id)}")
     for path in extracted.files:
-        typer.echo(f"{path}  {path.stat().st_size:,} bytes")
+        typer.echo(f"{shown(path)}  {path.stat().st_size:,} bytes")
     for reason in extracted.lacking:
-        typer.echo(f"LACKING {reason}", err=True)
+        typer.echo(f"LACKING {printable(reason)}", err=True)

@@ -14,6 +14,7 @@ from typing import IO
 
 import numpy as np
 
+from uqdm.bench.datasets import check_archive
 from uqdm.paths import expand_path, split_path
 from uqdm.places import cache_folder, writable_cache_folder
 from uqdm.training.data.base import TrainingDataError
@@ -65,6 +66,7 @@ def open_arrays(argument: str) -> Arrays:
 
 
 def _open_member(file: Path, key: str) -> np.ndarray:
+    check_archive(file)
     with zipfile.ZipFile(file) as archive:
         members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
         if not key:
