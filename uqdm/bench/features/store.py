@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -44,21 +45,22 @@ class FeatureStore:
                 said, features = file["identity"], file["features"]
         except Exception:  # damage makes zipfile and NumPy raise a dozen types
             return None
-        if said.shape != () or str(said) != self._identity(key):
+        if features.shape != (N_FEATURES,) or features.dtype != np.float32:
             return None
-        return features if features.shape == (N_FEATURES,) and features.dtype == np.float32 else None
+        return features if said.shape == () and str(said) == self._identity(key, features) else None
 
     def put(self, key: str, features: np.ndarray) -> None:
         """Keeps features, float32 [2048]; raises ValueError for others."""
         if features.shape != (N_FEATURES,) or features.dtype != np.float32:
             raise ValueError(f"expected float32 [{N_FEATURES}], got {features.dtype} {list(features.shape)}")
         data = io.BytesIO()
-        np.savez(data, features=features, identity=np.array(self._identity(key)))
+        np.savez(data, features=features, identity=np.array(self._identity(key, features)))
         write_stored(self._path(key), data.getvalue())
 
-    def _identity(self, key: str) -> str:
-        """What the file of a picture says of itself."""
-        return json.dumps({"kind": KIND_FEATURES, "key": key, "extractor": self._extractor_sha256, "form": _FORM})
+    def _identity(self, key: str, features: np.ndarray) -> str:
+        """What the file of a picture says of itself, with a hash of what it holds: zip's own check is not enough."""
+        what = {"kind": KIND_FEATURES, "key": key, "extractor": self._extractor_sha256, "form": _FORM}
+        return json.dumps({**what, "sha256": hashlib.sha256(features.astype("<f4").tobytes()).hexdigest()})
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"
