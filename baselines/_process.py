@@ -92,7 +92,8 @@ def _locked_folder() -> CallFolder:
     while True:
         path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.exists(path):  # else another process took it for one that was left, just before
             return CallFolder(path, descriptor)
         os.close(descriptor)
