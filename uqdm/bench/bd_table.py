@@ -28,12 +28,12 @@ from uqdm.bench.bjontegaard import (
 )
 from uqdm.bench.csv_cells import write_table
 from uqdm.bench.curves import Curve, curves
-from uqdm.bench.files import replacing
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
 from uqdm.bench.rates import image_rates
 from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.codec import suggest
+from uqdm.files import replacing
 
 ANCHORS = ("jpeg", "jpeg-tuned")
 """What curves are held against where nothing else is asked for: the first of these that has a curve."""

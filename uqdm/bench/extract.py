@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from uqdm.bench import answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.decoding import COLUMNS, check_picture
-from uqdm.bench.files import write_bytes
 from uqdm.bench.identity import DAMAGED
 from uqdm.bench.listed_shards import ListedShard, listed_shards
 from uqdm.bench.measure import describe
@@ -29,6 +28,7 @@ from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.superseded import RECONSTRUCTIONS_FOLDER
 from uqdm.codec import get_codec, suggest
+from uqdm.files import write_bytes
 from uqdm.plugins import contained
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
@@ -76,7 +76,7 @@ def extract(run_dir: Path, image: str, out: Path, wanted: Wanted | None = None) 
     if not extracted.files:
         raise ResultsError(f"nothing of image {image_id} is kept: {'; '.join(extracted.lacking)}")
     measured_sha256 = {row["original_sha256"] for _, rows in rows_of_shards for row in rows} - {None}
-    _extract_original(next(iter(manifests.values()))["dataset"], index, measured_sha256, write)
+    _extract_original(next(iter(manifests.values()))["dataset"], measured_sha256, write)
     return extracted
 
 
@@ -240,23 +240,38 @@ def _decode(shard: ListedShard, stream: bytes, rows: list[dict[str, Any]], write
         write.lacks((*parts, point, reconstruction), "decoding its coded file gave no such picture")
 
 
-def _extract_original(facts: Mapping[str, Any], index: int, measured_sha256: set[str], write: _Writer) -> None:
+def _extract_original(facts: Mapping[str, Any], measured_sha256: set[str], write: _Writer) -> None:
     """The image itself, where its data set can be opened and it is still the one that was evaluated.
 
     ``measured_sha256`` is its hash in the rows. Where these have none, an older release wrote them, and all images of
     the data set are read to compare its fingerprint.
     """
+    index, image_id = write.extracted.image_index, write.extracted.image_id
     try:
-        dataset = open_dataset(facts["spec"], facts["n_images"], check=not measured_sha256)
-        if not measured_sha256 and dataset.fingerprint != facts["fingerprint"]:
-            raise ResultsError(f"{facts['spec']} is not what was evaluated any more")
-        image_uint8: np.ndarray = dataset.load(index)
-        if measured_sha256 and {picture_sha256(image_uint8)} != measured_sha256:
-            raise ResultsError(f"{dataset.ids[index]} in {facts['spec']} is not the image that was evaluated")
+        if measured_sha256:
+            image_uint8 = _single_original(facts["spec"], index, image_id)
+            if {picture_sha256(image_uint8)} != measured_sha256:
+                raise ResultsError(f"{image_id} in {facts['spec']} is not the image that was evaluated")
+        else:
+            dataset = open_dataset(facts["spec"], facts["n_images"])
+            if dataset.fingerprint != facts["fingerprint"]:
+                raise ResultsError(f"{facts['spec']} is not what was evaluated any more")
+            image_uint8 = dataset.load(index)
     except (OSError, ValueError, LookupError) as error:
         write.lacks(("original",), describe(error))
         return
     write.file(("original",), ".png", png_bytes(image_uint8))
+
+
+def _single_original(spec: str, index: int, image_id: str) -> np.ndarray:
+    """One image of a data set, none of whose others is looked at; found by its name where images came or went."""
+    dataset = open_dataset(spec, index + 1, check=False)
+    if len(dataset) <= index or dataset.ids[index] != image_id:
+        dataset = open_dataset(spec, check=False)
+        if image_id not in dataset.ids:
+            raise ResultsError(f"{spec} holds no image {image_id} any more")
+        index = dataset.ids.index(image_id)
+    return dataset.load(index)
 
 
 class _Names:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uqdm.bench.files import write_bytes
+from uqdm.files import write_bytes
 
 METADATA_KEY = b"identity"
 """Key of the identity, as JSON, in the schema metadata of a Parquet file."""

@@ -21,10 +21,11 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from uqdm.bench.files import write_bytes
 from uqdm.bench.lock import FolderError
 from uqdm.bench.pace import Part, Whole, duration, rate_text, speed
 from uqdm.bench.timing import ShardTiming, Slowest
+from uqdm.files import write_bytes
+from uqdm.output import OutputError, check_output, is_text
 from uqdm.text import printable
 
 if TYPE_CHECKING:
@@ -270,6 +271,10 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
 
 
 def _open_log(path: Path) -> TextIO:
+    try:
+        check_output(path, is_text, force=None)
+    except OutputError as error:
+        raise FolderError(str(error)) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("a", encoding="utf-8")  # what another process writes to it stays, until work begins

@@ -21,7 +21,6 @@ import pyarrow.parquet as pq
 
 from uqdm.bench import bootstrap
 from uqdm.bench.csv_cells import write_table
-from uqdm.bench.files import replacing
 from uqdm.bench.identity import clear_way
 from uqdm.bench.lots import image_indices, lots
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
@@ -47,6 +46,7 @@ from uqdm.bench.schema import (
     STATUS_SKIPPED,
 )
 from uqdm.bench.unscored import unscored_reasons, unscored_text
+from uqdm.files import replacing
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",

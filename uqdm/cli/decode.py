@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uqdm.cli.about import about
-from uqdm.cli.model_options import Device, ModelName, Weights
+from uqdm.cli.file_arguments import read_coded, say, shown, write_output
+from uqdm.cli.model_options import Device, Force, ModelName, Weights
 from uqdm.cli.progress import tile_progress
+
+if TYPE_CHECKING:
+    from uqdm.images.write import WrittenFormat
 
 
 def decode(
-    file: Annotated[Path, typer.Argument(help="File made by uqdm encode", exists=True, dir_okay=False)],
-    image: Annotated[Path, typer.Argument(help="Image to write, e.g. photo.png")],
+    file: Annotated[Path, typer.Argument(help="File made by uqdm encode, or - for standard input")],
+    image: Annotated[Path, typer.Argument(help="Image to write, e.g. photo.png, or - for a PNG on standard output")],
     step: Annotated[int | None, typer.Option(help="Stop after this step; without it, lossless", min=0)] = None,
     n_bytes: Annotated[int | None, typer.Option("--bytes", help="Use only the first so many bytes", min=0)] = None,
     reconstruction: Annotated[str, typer.Option(help="denoise, ancestral or flow")] = "denoise",
@@ -24,30 +27,62 @@ def decode(
     model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     device: Device = "cpu",
+    lossy: Annotated[
+        bool, typer.Option("--lossy", help="Write an image format that changes pixels, such as .jpg, .gif or .avif")
+    ] = False,
+    force: Force = False,
 ) -> None:
     """Decodes a file, or as much of it as there is, to an image."""
-    from PIL import Image
-
-    from uqdm.bench.files import write_bytes
+    from uqdm.images.write import check_holds, image_bytes
+    from uqdm.output import check_output
     from uqdm.progressive import load_model
 
-    Image.init()
-    if image.suffix.lower() not in Image.EXTENSION:
-        raise ValueError(f"{image}: unknown kind of image; give it a suffix such as .png")
-    data = file.read_bytes()[:n_bytes]
+    kind = _format(image, lossy=lossy)
+    check_output(image, inputs=[file], force=force)
+    data = read_coded(file, n_bytes)
+    with about(image):
+        check_holds(kind, *_size(data))
     loaded = load_model(model, weights=weights, device=device)
     if salvage:
         with about(file):
             picture, reason = loaded.salvage(data)
         pixels = picture.image_uint8
-        typer.echo(f"{file}: {_held(picture.step)} is whole; lost: {reason}", err=True)
+        typer.echo(f"{shown(file)}: {_held(picture.step)} is whole; lost: {reason}", err=True)
     else:
         with about(file), tile_progress("decoding") as report:
             (pixels,) = loaded.decompress([data], step, reconstruction, noise_seed=noise_seed, report=report)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, Image.EXTENSION[image.suffix.lower()])
-    write_bytes(image, buffer.getvalue())
-    typer.echo(f"{image}: {pixels.shape[1]}x{pixels.shape[0]} pixels from {len(data)} bytes")
+    written, error = image_bytes(pixels, kind)
+    write_output(image, written)
+    say(image, f"{pixels.shape[1]}x{pixels.shape[0]} pixels from {len(data)} bytes", to=image)
+    if not kind.exact:
+        typer.echo(f"note: {kind.name} is lossy: pixels differ from what was decoded by up to {error} of 255", err=True)
+
+
+def _format(image: Path, *, lossy: bool) -> WrittenFormat:
+    """The format to write, by the suffix; PNG where there is none that says anything."""
+    from uqdm.images.write import FORMAT_BY_SUFFIX, PNG, written_format
+    from uqdm.output import OutputError, is_stream
+
+    if is_stream(image) and image.suffix.lower() not in FORMAT_BY_SUFFIX:
+        return PNG
+    with about(image):
+        kind = written_format(image.suffix)
+    if not kind.exact and not lossy:
+        raise OutputError(
+            f"{image}: {kind.name} is lossy, so the picture would no longer be exact; use .png, or allow that: --lossy"
+        )
+    return kind
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Width and height by the header; 1 by 1 where it is damaged, which decoding tells."""
+    from uqdm.coding.container import describe
+
+    try:
+        described = describe(data)
+        return described["width"], described["height"]
+    except ValueError:
+        return 1, 1
 
 
 def _held(step: int | None) -> str:

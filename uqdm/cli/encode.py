@@ -7,28 +7,43 @@ from typing import Annotated
 
 import typer
 
-from uqdm.cli.model_options import Device, ModelName, Weights
+from uqdm.cli.file_arguments import read_picture, say, write_output
+from uqdm.cli.model_options import Device, Force, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
 
 def encode(
-    image: Annotated[Path, typer.Argument(help="Image of any size", exists=True, dir_okay=False)],
-    file: Annotated[Path, typer.Argument(help="File to write, e.g. photo.uqdm")],
+    image: Annotated[Path, typer.Argument(help="Image of any size, or - for standard input")],
+    file: Annotated[Path, typer.Argument(help="File to write, e.g. photo.uqdm, or - for standard output")],
     model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
     seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,
     device: Device = "cpu",
+    force: Force = False,
 ) -> None:
     """Compresses an image to one progressive file, lossless at its end."""
-    from uqdm.bench.files import write_bytes
-    from uqdm.images import read_image
+    from uqdm.coding.container import is_coded_file
+    from uqdm.output import check_output
     from uqdm.progressive import load_model
 
-    pixels = read_image(image)
+    _check_suffix(file, force=force)
+    check_output(file, is_coded_file, [image], force=force)
+    pixels = read_picture(image)
     loaded = load_model(model, weights=weights, device=device)
     with tile_progress("encoding") as report:
         (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, report=report)
-    write_bytes(file, data)
+    write_output(file, data)
     height, width = pixels.shape[:2]
-    typer.echo(f"{file}: {len(data)} bytes, {8 * len(data) / (height * width):.3f} bpp for {width}x{height} pixels")
+    bpp = 8 * len(data) / (height * width)
+    say(file, f"{len(data)} bytes, {bpp:.3f} bpp for {width}x{height} pixels", to=file)
+
+
+def _check_suffix(file: Path, *, force: bool) -> None:
+    """Raises ValueError where the name of the output is that of a picture, as where a shell listed two of them."""
+    from uqdm.images.write import FORMAT_BY_SUFFIX
+    from uqdm.output import OutputError, is_stream
+
+    if file.suffix.lower() in FORMAT_BY_SUFFIX and not force and not is_stream(file):
+        reason = f"the name of a picture ({file.suffix}) for a coded file"
+        raise OutputError(f"{file}: {reason}; name the file to write, e.g. photo.uqdm, or use --force")

@@ -9,20 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from uqdm.cli.about import about
+from uqdm.cli.file_arguments import read_coded
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="File made by uqdm encode, or the beginning of one", exists=True)],
+    file: Annotated[
+        Path, typer.Argument(help="File made by uqdm encode, or the beginning of one; - for standard input")
+    ],
     model: Annotated[str | None, typer.Option(help="The model that made it, if it is not a shipped one")] = None,
     ideal: Annotated[bool, typer.Option(help="Decode the file to tell its ideal bits")] = True,
 ) -> None:
     """Prints all about a file as JSON: format, model, sizes, checks, and ideal bits by step."""
     from uqdm.coding.container import describe
 
-    data = file.read_bytes()
+    data = read_coded(file)
     with about(file):
         described = describe(data)
-    typer.echo(json.dumps({**described, **(_by_model(data, described["model_id"], model) if ideal else {})}, indent=2))
+        by_model = _by_model(data, described["model_id"], model) if ideal else {}
+    typer.echo(json.dumps({**described, **by_model}, indent=2))
 
 
 def _by_model(data: bytes, model_id: str, given: str | None) -> dict[str, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from uqdm.cli.lazy import lazy_group
 from uqdm.codec import CodecClashError, CodecUnavailableError
+from uqdm.text import one_line, printable
 
 SUBCOMMANDS = {
     "encode": "uqdm.cli.encode:encode",
@@ -25,6 +27,8 @@ SUBCOMMANDS = {
 
 # What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.
 USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
+
+_ClickError = typer.BadParameter.__mro__[2]  # ClickException, which typer does not export
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -57,16 +61,30 @@ def message_of(error: BaseException) -> str:
     >>> message_of(KeyError("psnr"))
     "KeyError: 'psnr' (UQDM_TRACEBACK=1 shows where)"
     """
-    text = " ".join(str(error).split())
+    text = one_line(str(error))
     if type(error) in (KeyError, IndexError) or not text:
         return f"{type(error).__name__}: {text} (UQDM_TRACEBACK=1 shows where)"
     return text
 
 
+def _show_usage(error: Any) -> NoReturn:
+    """Prints an error of usage as typer does, but with control characters and escapes written out."""
+    text = io.StringIO()
+    error.show(file=text)
+    for line in text.getvalue().removesuffix("\n").split("\n"):
+        print(printable(line), file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
 def main() -> None:
     """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
     try:
-        app(prog_name="uqdm")
+        sys.exit(app(prog_name="uqdm", standalone_mode=False))
+    except _ClickError as error:
+        _show_usage(error)
+    except typer.Abort:
+        print("Aborted!", file=sys.stderr)
+        sys.exit(1)
     except USER_ERRORS as error:
         if os.environ.get("UQDM_TRACEBACK", "0") not in ("", "0"):
             raise

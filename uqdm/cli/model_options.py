@@ -9,3 +9,4 @@ import typer
 ModelName = Annotated[str, typer.Option("--model", help="Name of a shipped model, or path of a model folder")]
 Weights = Annotated[str, typer.Option(help="Of a published checkpoint: ema, or as-released")]
 Device = Annotated[str, typer.Option(help="cpu, or cuda")]
+Force = Annotated[bool, typer.Option("--force", help="Write over pictures, the input, and files that are not ours")]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.model_options import Force
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 Models = Annotated[Path, typer.Option(help="Folder of the trained models", file_okay=False)]
@@ -26,15 +28,19 @@ def train(
     seed: Seed,
     models: Models,
     out: Annotated[Path | None, typer.Option(help="File that lists the folders of the models", dir_okay=False)] = None,
+    force: Force = False,
 ) -> None:
     """Trains models of one kind; those that are there already are kept."""
     import json
 
     import torch
 
-    from uqdm.bench.files import write_bytes
+    from uqdm.files import write_bytes
+    from uqdm.output import check_output, is_json_object
     from uqdm.swirl.training import train_models
 
+    if out is not None:
+        check_output(out, is_json_object, force=force)
     torch.set_num_threads(1)
     folders = train_models(models, kind, steps, iterations, seed, typer.echo)
     if out is not None:

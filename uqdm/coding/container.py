@@ -139,6 +139,15 @@ def _pack_header(header: Header) -> bytes:
     return fixed + size + (_number(header.seed) if header.seed else b"")
 
 
+def is_coded_file(head: bytes) -> bool:
+    """Whether a file that begins so is one of this format, of any version that is known.
+
+    >>> is_coded_file(b"UQ\\x02..."), is_coded_file(b"UQ"), is_coded_file(b"\\x89PNG")
+    (True, False, False)
+    """
+    return head.startswith(MAGIC) and len(head) > len(MAGIC) and head[len(MAGIC)] in VERSIONS
+
+
 def parse(data: bytes) -> Container:
     """Reads header and index of a file or of a prefix; raises :class:`uqdm.codec.StreamError` naming what is wrong.
 

@@ -2,6 +2,15 @@
 
 from uqdm.images.errors import ImageError
 from uqdm.images.folder import files_below, image_names
-from uqdm.images.read import FORMATS, MAX_PIXELS, read_image
+from uqdm.images.read import FORMATS, MAX_PIXELS, file_format, longest_file, read_image
 
-__all__ = ["FORMATS", "MAX_PIXELS", "ImageError", "files_below", "image_names", "read_image"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageError",
+    "file_format",
+    "files_below",
+    "image_names",
+    "longest_file",
+    "read_image",
+]

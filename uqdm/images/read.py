@@ -11,7 +11,7 @@ from uqdm.images import bmp, gif, isobmff, jpeg, jpeg2000, png, pnm, tiff, webp
 from uqdm.images.errors import ImageError, RefusedError, not_read
 from uqdm.images.exif import turned
 from uqdm.images.format import Pixels, Reader
-from uqdm.images.source import check_length, read_source
+from uqdm.images.source import check_length, longest, read_source
 
 MAX_PIXELS = 2**26
 """The default bound: 67 million pixels, 8192 x 8192. ``UQDM_MAX_PIXELS`` sets another one."""
@@ -48,6 +48,12 @@ _OTHERS = (
 )
 
 
+def file_format(head: bytes) -> str | None:
+    """The format of pictures, read here or not, that a file of these first bytes has; None if it is none known."""
+    known = next((reader.name for reader in _READERS if reader.accepts(head)), None)
+    return known or next((name for magic, name in _OTHERS if head.startswith(magic)), None)
+
+
 def read_image(
     source: str | os.PathLike[str] | bytes, *, name: str | None = None, max_pixels: int | None = None
 ) -> np.ndarray:
@@ -80,6 +86,11 @@ def read_image(
         raise ImageError(shown, f"damaged or cut short: {reason}") from error
 
 
+def longest_file() -> int:
+    """The greatest number of bytes that an image file may have under the default bound on its pixels."""
+    return longest(_default_bound())
+
+
 def _default_bound() -> int:
     text = os.environ.get("UQDM_MAX_PIXELS", "")
     if not text:
@@ -93,7 +104,7 @@ def _pixels(data: bytes, max_pixels: int) -> Pixels:
     for reader in _READERS:
         if reader.accepts(data[:32]):
             return reader.read(data, max_pixels)
-    other = next((name for magic, name in _OTHERS if data.startswith(magic)), None)
+    other = file_format(data[:32])
     if other is not None:
         raise not_read(f"a file of the format {other}")
     if not data:

@@ -36,9 +36,14 @@ def read_source(path: Path, max_pixels: int) -> bytes:
 
 def check_length(n_bytes: int, max_pixels: int) -> None:
     """Raises RefusedError for more bytes than an image of ``max_pixels`` takes."""
-    most = _METADATA_BYTES + _BYTES_PER_PIXEL * max_pixels
+    most = longest(max_pixels)
     if n_bytes > most:
-        raise RefusedError(f"a file of {n_bytes} bytes, more than the {most} that {max_pixels} pixels may take")
+        raise RefusedError(f"a file of more than {most} bytes, which {max_pixels} pixels and their metadata may take")
+
+
+def longest(max_pixels: int) -> int:
+    """The greatest number of bytes of a file with so many pixels."""
+    return _METADATA_BYTES + _BYTES_PER_PIXEL * max_pixels
 
 
 def _check_regular(mode: int) -> None:

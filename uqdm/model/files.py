@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from uqdm.files import write_bytes
 
 
 class CheckpointError(ValueError):
@@ -11,7 +12,5 @@ class CheckpointError(ValueError):
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Writes under a name of its own, then renames: a reader finds the old file or the whole new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    """A reader finds the old file or the whole new one; see :func:`uqdm.files.replacing`."""
+    write_bytes(path, data)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
-from uqdm.bench.files import replacing
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, error_bars, write_caption
+from uqdm.files import replacing
 from uqdm.swirl.claims import published
 from uqdm.swirl.estimates import N_FLOORS, Key, Measured
 from uqdm.swirl.measure import held_out

@@ -11,9 +11,9 @@ import numpy as np
 
 from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
 from uqdm.bench.csv_cells import frame_for_people
-from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.paper import latex
 from uqdm.bench.paper.markdown import escape, markdown_table
+from uqdm.files import replacing, write_bytes
 from uqdm.swirl import claims
 from uqdm.swirl.claims import Verdict, interval, published
 from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, Measured

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from uqdm.bench.channel_cost.measure import Plan, Row, measure
 from uqdm.bench.csv_cells import frame_for_people
-from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC
+from uqdm.files import replacing, write_bytes
 
 FORMATS = ("png", "svg")
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from uqdm.bench.datasets._base import DataSetError
-from uqdm.bench.files import write_bytes
+from uqdm.files import write_bytes
 
 _SETTLED_NS = 2 * 10**9  # coarsest time stamps of a file system: a file may change unseen so soon after
 _THREADS = 8

@@ -16,8 +16,8 @@ import uqdm.bench.datasets
 from uqdm import plugins
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
 from uqdm.bench.datasets._file_hashes import file_hashes
-from uqdm.bench.files import write_bytes
 from uqdm.bench.ids import has_repeats
+from uqdm.files import write_bytes
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
 

@@ -29,7 +29,7 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from uqdm.bench.features.network import PARTS, Tensors, layers, tensor_names
-from uqdm.bench.files import write_bytes
+from uqdm.files import write_bytes
 from uqdm.paths import cache_folder, expand_path
 
 VARIABLE = "UQDM_INCEPTION"

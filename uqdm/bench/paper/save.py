@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from uqdm.bench.csv_cells import frame_for_people
-from uqdm.bench.files import replacing, write_bytes
 from uqdm.bench.paper.judge import WORDS
 from uqdm.bench.paper.protocol import Model
+from uqdm.files import replacing, write_bytes
 
 
 def table_path(run_dir: Path, suffix: str) -> Path:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.files import replacing
 from uqdm.bench.results import plots_dir
+from uqdm.files import replacing
 from uqdm.plugins import Broken, check_name, contained, reason_of
 from uqdm.text import printable
 

@@ -17,7 +17,6 @@ import jinja2
 
 from uqdm.bench.curves import titles
 from uqdm.bench.decoding import RunPictures
-from uqdm.bench.files import write_bytes
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
@@ -30,6 +29,7 @@ from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
 from uqdm.bench.results import ResultsError, read_origin, read_summary, report_path, summary_provenance
 from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
+from uqdm.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,7 +18,6 @@ import ray
 
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
-from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.identity import write_stored
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
@@ -40,6 +39,7 @@ from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Done
+from uqdm.files import sweep_temporaries
 from uqdm.plugins import contained
 
 ALWAYS = ("mse", "psnr_db")

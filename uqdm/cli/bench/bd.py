@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,8 @@ def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
     except OSError as error:
         if out is not None or error.errno not in _READ_ONLY:
             raise
-        typer.echo(f"note: {bd_path(run)} was not written: {error.strerror}; or write it elsewhere: --out", err=True)
+        reason = os.strerror(error.errno)
+        typer.echo(f"note: {bd_path(run)} was not written: {reason}; --out FILE writes it elsewhere", err=True)
         return
     typer.echo(out or bd_path(run))
 

@@ -1,0 +1,83 @@
+"""Files that commands read and write by the names that users give; ``-`` is standard input or output."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import typer
+
+from uqdm.output import STANDARD
+from uqdm.text import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_HEAD = 64  # bytes that tell what a file is
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The pixels of an image file, or of standard input; raises :class:`uqdm.images.ImageError`."""
+    from uqdm.images import longest_file, read_image
+
+    if path == STANDARD:
+        return read_image(_standard_input().read(longest_file() + 1), name="standard input")
+    _check_file(path)
+    return read_image(path)
+
+
+def read_coded(path: Path, n_bytes: int | None = None) -> bytes:
+    """The bytes of a coded file, or of standard input, at most ``n_bytes``.
+
+    Only the beginning of a file that is none of ours is read, however long it is.
+    """
+    from uqdm.coding.container import is_coded_file
+
+    if path != STANDARD:
+        _check_file(path)
+    with _standard_input() if path == STANDARD else path.open("rb") as file:
+        head = file.read(_HEAD if n_bytes is None else min(_HEAD, n_bytes))
+        if not is_coded_file(head):
+            return head
+        return head + file.read(-1 if n_bytes is None else n_bytes - len(head))
+
+
+def write_output(path: Path, data: bytes) -> None:
+    """Writes to a file, device or FIFO, or to standard output."""
+    from uqdm.files import write_bytes
+
+    if path != STANDARD:
+        write_bytes(path, data)
+        return
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def say(path: Path, text: str, *, to: Path | None = None) -> None:
+    """Prints ``PATH: TEXT``, on standard error where standard output holds the file ``to``."""
+    typer.echo(f"{shown(path)}: {text}", err=to == STANDARD)
+
+
+def shown(path: Path) -> str:
+    """A path in a message: control characters and escapes are written out."""
+    return "standard input or output" if path == STANDARD else printable(str(path))
+
+
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ValueError("-: standard input is a terminal; send a file to it")
+    return sys.stdin.buffer
+
+
+def _check_file(path: Path) -> None:
+    """Raises ValueError for what is no regular file: it is not opened, so nothing blocks."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    if stat.S_ISDIR(mode):
+        raise ValueError(f"{path}: a folder; name a file in it")
+    if not stat.S_ISREG(mode):
+        raise ValueError(f"{path}: not a file (a device, FIFO or socket); send its content to standard input, as -")
