@@ -25,7 +25,9 @@ class JPEG(PillowCodec):
 
     name = "jpeg"
     summary = "JPEG by Pillow, sequential, optimised Huffman tables, 4:2:0"
-    parameters = (Parameter("quality", int, 75, "of the quantisation tables", minimum=1, maximum=100),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("quality", int, 75, "of the quantisation tables", minimum=1, maximum=100),
+    )
     sweep: ClassVar = tuple({"quality": quality} for quality in (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100))
     suffix = ".jpg"
     format = "JPEG"

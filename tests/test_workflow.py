@@ -366,7 +366,8 @@ def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, image
     assert set(judged.system) == {"jpeg", "jpeg2000", "bpg"}
     assert len(judged) == 2 * (12 + 6 + 7)
     assert judged.ours.notna().all()
-    names = ["table.md", "table.tex", "figures/rate_distortion.png", "figures/rate_fid.svg"]
+    names = ["table.md", "table.tex", "costs.csv"]
+    names += ["figures/rate_distortion.png", "figures/rate_fid.svg", "figures/progressive.png"]
     assert [name for name in names if not (run_dir / name).is_file()] == []
     assert "paper_cifar10: published figures and those measured here: " in done.stdout
     assert not (tmp_path / "results" / "small").exists()

@@ -53,11 +53,6 @@ def absolute_text(text: str) -> str:
     return str(absolute_path(text)) if text else text
 
 
-def cache_folder() -> Path:
-    """Where what was fetched or measured is kept: the folder that ``UQDM_CACHE`` names, else ``~/.cache/uqdm``."""
-    return expand_path(os.environ.get("UQDM_CACHE") or "~/.cache/uqdm", "UQDM_CACHE")
-
-
 def split_path(argument: str) -> tuple[str, str]:
     """A path, and what follows the ``#`` after it (empty without one). Names with ``#`` are told by what is there.
 

@@ -44,6 +44,7 @@ LOSSLESS: list[tuple[str, dict[str, Any]]] = [
     ("heic", {"lossless": True}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1"}),
     ("jpeg2000", {"layers": "20,10,5,3,2,1", "transform": "rct-5/3"}),
+    ("jpeg2000-tuned", {"ratio": 1.0, "transform": "rct-5/3"}),
 ]
 SIZES = [(1, 1), (1, 2), (3, 1), (2, 2), (5, 7), (16, 9), (63, 65), (1, 300), (200, 131)]
 SIGNATURES = {

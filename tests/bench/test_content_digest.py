@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from uqdm.bench.datasets import DataSetError, content_digest
+from uqdm.bench.datasets import DataSetError, content_digest, write_digest
 from uqdm.bench.datasets import _file_hashes as hashes
 
 
@@ -119,3 +119,13 @@ def test_a_file_that_is_not_there_or_no_regular_file_is_named(folder: Path) -> N
     os.mkfifo(folder / "pipe.png")
     with pytest.raises(DataSetError, match=r"pipe\.png: not a regular file"):
         content_digest(f"folder:{folder}")
+
+
+def test_the_file_of_a_digest_is_written_anew_only_when_images_change(folder: Path, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    file = write_digest(f"folder:{folder}", None, notes)
+    os.utime(file, ns=(0, 0))
+    (folder / "a.bmp").touch()
+    assert write_digest(f"folder:{folder}", None, notes).stat().st_mtime_ns == 0
+    overwrite(folder / "a.bmp")
+    assert write_digest(f"folder:{folder}", None, notes).stat().st_mtime_ns > 0

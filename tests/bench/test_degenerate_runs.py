@@ -1,24 +1,31 @@
 """Runs that leave little to plot: equal images, one image, nothing but exact or failed pictures, one flat image.
 
-Every product is made, and intervals contain their means.
+Every product is made, intervals contain their means, and no text shows Python's word for a missing number.
 """
 
 from __future__ import annotations
 
+import re
+from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import toy_codecs
 from small_run import measure_run
 from toy_images import MemoryImages
+from typer.testing import CliRunner
 
 from uqdm.bench.bd_table import save_bd_table
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import save_report
-from uqdm.bench.results import read_summary
+from uqdm.bench.results import ResultsError, read_summary
 from uqdm.bench.summarize import summarize_run
 from uqdm.bench.tables import short_table
+from uqdm.cli.main import app
+
+NOT_A_NUMBER = re.compile(r"(?<![\w-])[+-]?(nan|NaN|NAN|inf|Inf|Infinity|None|undefined|<NA>|NaT)(?![\w-])")
 
 
 def noise(count: int, *, side: int = 24, seed: int = 0) -> list[np.ndarray]:
@@ -51,6 +58,45 @@ RUNS = {
 }
 
 
+class Text(HTMLParser):
+    """The text of a page that a reader sees."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.parts: list[str] = []
+        self.hidden = 0
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.hidden += tag in ("script", "style")
+
+    def handle_endtag(self, tag: str) -> None:
+        self.hidden -= tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        self.parts += [] if self.hidden else [data]
+
+
+def texts_of(run_dir: Path) -> list[str]:
+    drawn = [
+        "".join(element.itertext())
+        for path in (run_dir / "plots").glob("*.svg")
+        for element in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")
+    ]
+    return [*drawn, *Text((run_dir / "report.html").read_text()).parts]
+
+
+def printed(run_dir: Path) -> list[str]:
+    """What commands print of a run."""
+    commands = [["bd", "--run"], ["show"], ["show", "--rows"], ["show", "--sort", "bpp"], ["status"]]
+    found = [CliRunner().invoke(app, ["bench", *command, str(run_dir)]) for command in commands]
+    found.append(CliRunner().invoke(app, ["bench", "compare", str(run_dir), str(run_dir)]))
+    # Some have nothing to show, and say so.
+    wrong = [one.exception for one in found if not isinstance(one.exception, ResultsError | SystemExit | None)]
+    assert wrong == []
+    return [f"{one.output}\n{one.exception or ''}" for one in found]
+
+
 @pytest.mark.filterwarnings("error:.*(divide by zero|invalid value|identical low and high|Mean of empty):")
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_with_little_to_plot_has_every_product(name: str, toys: Path, tmp_path: Path) -> None:
@@ -72,4 +118,5 @@ def test_a_run_with_little_to_plot_has_every_product(name: str, toys: Path, tmp_
     for plot in all_plots():
         save_plot(plot, run_dir)
     save_report(run_dir)
-    assert short_table(summary)
+    shown = [short_table(summary), *printed(run_dir), *texts_of(run_dir)]
+    assert [text for text in shown if NOT_A_NUMBER.search(text)] == []

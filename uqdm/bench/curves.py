@@ -289,6 +289,8 @@ def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
         parts += [f"= {_ALSO_CALLED[way]}"] if ideal and way in _ALSO_CALLED else []
         label = labelled(" ".join(str(part).strip() for part in parts if part), ideal)
         points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
-        settings = "" if layered[points.index].any() else described(points["setting"].unique(), parameters_of(name))
+        settings = (
+            "" if layered[points.index].any() else described(points["setting"].unique(), parameters_of(str(name)))
+        )
         found.append(Curve(codec, label, points, ideal, str(way), settings))
     return found

@@ -97,7 +97,7 @@ def _evaluate(
     waiting = [plan for plan in plans if plan.n_missing]
     stopwatch.lap("plan")
     if waiting:
-        with ray_session(options.cpus) as resources:
+        with ray_session(options.cpus, on_loss=progress.end) as resources:
             stopwatch.lap("ray_start")
             findings += _measure(context, waiting, resources, options.limits, progress)
             stopwatch.lap("work")

@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from uqdm.model import published
 from uqdm.model.checkpoint import CONFIG, WEIGHTS, CheckpointError, Model, load
-from uqdm.paths import absolute_text, cache_folder, expand_path
+from uqdm.paths import absolute_text, expand_path
+from uqdm.places import cache_folder, writable_cache_folder
 
 SHIPPED = Path(__file__).parent.parent / "pretrained"
 _PAGE = "https://huggingface.co/justuswill/UQDM"
@@ -158,8 +159,7 @@ def fetch(
     """
     if name not in KNOWN:
         raise CheckpointError(f"no model {name!r} to fetch; there are: {', '.join(KNOWN)}")
-    target = cached_folder(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = writable_cache_folder("models") / name
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
         folder = Path(temporary) / name
         folder.mkdir()

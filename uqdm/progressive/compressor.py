@@ -10,15 +10,17 @@ import numpy as np
 import torch
 
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack, parse
+from uqdm.coding.container import CHUNK_TILES, MAX_EPS, MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
+from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
-from uqdm.progressive.device import at_work, images_at_once
+from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
@@ -57,19 +59,8 @@ def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", de
     >>> model.decompress(files).shape
     (2, 64, 64, 3)
     """
+    checked_device(device)  # before weights are read
     return UQDM(load_named(name_or_path, weights), device)
-
-
-def check_codable(model: Model) -> None:
-    """Raises ValueError for models that are no codecs: files hold images, uniform noise and logistic densities."""
-    reasons = {
-        "it is of points, not of images": model.image_size == 1,
-        f"its process is {model.process}, not uniform": model.process != "uniform",
-        f"its density is {model.denoiser.density}, not logistic": model.denoiser.density != "logistic",
-    }
-    found = [reason for reason, holds in reasons.items() if holds]
-    if found:
-        raise ValueError(f"model {model.name} cannot code files: {'; '.join(found)}")
 
 
 class UQDM:
@@ -86,6 +77,7 @@ class UQDM:
     def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
+        checked_device(device)
         check_codable(model)
         self.model, self.device, self.overlap = model, device, overlap
         self._always_double = precision == "float64"
@@ -104,6 +96,7 @@ class UQDM:
             self._predictors[double] = Predictor(self.model, self.device, double=precise)
         return self._predictors[double]
 
+    @float32_arithmetic()
     def tolerances(self, double: bool = False) -> list[tolerance.StepTolerance]:
         """What differences between machines a file bears, by step."""
         if double not in self._tolerances:
@@ -128,6 +121,7 @@ class UQDM:
         made = self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False, report=report)
         return [item.stream for item in made]
 
+    @float32_arithmetic()
     def compress_detailed(
         self,
         images: Sequence[np.ndarray] | np.ndarray,
@@ -217,7 +211,11 @@ class UQDM:
     def _header(self, image: np.ndarray, seed: int, n_seeds: int, double: bool) -> Header:
         predictor, steps = self.predictor(double), self.tolerances(double)
         bins = [in_bins(item, predictor, index) for index, item in enumerate(steps)]
-        return Header(
+        mean_eps_bins = max(item.mean_bins for item in bins)
+        scale_eps_octaves = max(item.scale_octaves for item in bins)
+        if not double and not max(mean_eps_bins, scale_eps_octaves) <= MAX_EPS:
+            raise MarginError(f"float32 is off by more than {MAX_EPS} bins or octaves")
+        header = Header(
             model_id=self._model_id,
             width=image.shape[1],
             height=image.shape[0],
@@ -226,10 +224,12 @@ class UQDM:
             seed=seed,
             seed_bits=n_seeds.bit_length() - 1,
             double=double,
-            mean_eps_bins=max(item.mean_bins for item in bins),
-            scale_eps_octaves=max(item.scale_octaves for item in bins),
+            mean_eps_bins=mean_eps_bins,
+            scale_eps_octaves=scale_eps_octaves,
             version=self.predictor().format_version,
         )
+        header.check()
+        return header
 
     @property
     def _at_work(self) -> int:
@@ -250,6 +250,7 @@ class UQDM:
 
     # ---- decompressing --------------------------------------------------------------------------------------
 
+    @float32_arithmetic()
     def decompress(
         self,
         files: Sequence[bytes],
@@ -296,6 +297,7 @@ class UQDM:
             raise StreamError(f"the file is cut inside step 1: it holds no whole step ({n_bytes} bytes)")
         return held if step is None and held < self._n_stages else step
 
+    @float32_arithmetic()
     def pictures(
         self, data: bytes, reconstructions: Sequence[str] = ("denoise",), *, noise_seed: int = 0
     ) -> list[Picture]:
@@ -313,6 +315,7 @@ class UQDM:
             wanted.append(Wanted(None, "exact"))
         return self._decode([container], wanted)[0]
 
+    @float32_arithmetic()
     def salvage(self, data: bytes) -> tuple[Picture, str]:
         """The best picture that a damaged file still gives, and what is wrong with the rest.
 
@@ -329,6 +332,7 @@ class UQDM:
                 reason = str(error)
         raise StreamError(f"nothing can be saved: {reason}")
 
+    @float32_arithmetic()
     def ideal_bits(self, data: bytes) -> list[float]:
         """Ideal bits of what a file holds, by the paper's accounting: each step, then the last stage. Decodes it."""
         container = self.open(data)
@@ -343,6 +347,7 @@ class UQDM:
             bits.append(state.ideal_bits or [])
         return np.sum(bits, axis=0).tolist()
 
+    @float32_arithmetic()
     def open(self, data: bytes) -> Container:
         """Parses a file and checks that it is this model's; raises :class:`uqdm.codec.StreamError`."""
         container = parse(data)

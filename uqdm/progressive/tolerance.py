@@ -14,8 +14,9 @@ import numpy as np
 
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load, write_config
-from uqdm.paths import cache_folder
+from uqdm.places import cache_folder
 from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
@@ -81,6 +82,7 @@ def record(folder: Path) -> None:
     write_config(folder, {**model.config, "tolerance": to_data(measure(model))})
 
 
+@float32_arithmetic()
 def measure(model: Model) -> list[StepTolerance]:
     """Compares float32 outputs, one tile at a time and several at once, with float64 ones on made-up images.
 

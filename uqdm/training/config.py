@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from uqdm.model import checkpoint
+from uqdm.model.denoiser import Denoiser
+from uqdm.model.schedule import Schedule
+from uqdm.progressive.codable import codable_faults
 from uqdm.training.recipe import Recipe, SeparateRecipe, require
 from uqdm.training.structure import TrainingConfigError, build
 
@@ -110,12 +112,12 @@ def check_model(
 ) -> None:
     """Raises :class:`TrainingConfigError` where model and recipe do not go together, or the model cannot be built."""
     try:
-        with torch.device("meta"):  # shapes only: the largest takes a gigabyte
-            denoiser, schedule = checkpoint.build(model)
+        denoiser, schedule = checkpoint.build(model, device="meta")  # shapes only: the largest takes a gigabyte
     except (checkpoint.CheckpointError, ValueError) as error:
         raise TrainingConfigError(f"{file}: model: {str(error).removeprefix('config.json: ')}") from error
     if schedule.slope <= 0 or schedule.n_steps < 1:
         raise TrainingConfigError(f"{file}: model.schedule: slope and n_steps must be positive")
+    _check_codable(file, denoiser, schedule, image_size, model)
     for name, count in recipe.counts.items():
         if count != schedule.n_steps:
             raise TrainingConfigError(f"{file}: recipe.{name} needs {schedule.n_steps} entries, one for each step")
@@ -129,3 +131,14 @@ def check_model(
         raise TrainingConfigError(
             f"{file}: recipe.objective: densities that are cut off by earlier latents need steps or nelbo"
         )
+
+
+def _check_codable(
+    file: str | os.PathLike[str], denoiser: Denoiser, schedule: Schedule, image_size: int, model: dict[str, Any]
+) -> None:
+    """Raises where a model of images, of the process and density that files hold, could not code any in the end."""
+    process = model.get("process", "uniform")
+    if image_size == 1 or process != "uniform" or denoiser.density != "logistic":
+        return
+    for fault in codable_faults(denoiser, schedule, image_size, process):
+        raise TrainingConfigError(f"{file}: the trained model could not code files: {fault}")

@@ -16,12 +16,14 @@ import torch
 from uqdm.bench.provenance import available_cores
 from uqdm.diffusion.levels import levels_of
 from uqdm.model import checkpoint
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.zoo import load_named
 from uqdm.paths import expand_path
 from uqdm.progressive import tolerance
+from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig, check_model, read_config
 from uqdm.training.objective import Objective
 from uqdm.training.recipe import Recipe, SeparateRecipe
@@ -87,8 +89,10 @@ def prepare(
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
         raise TrainingError(f"{out}: a model is there already; name another folder")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingError(f"device={device}: torch finds no GPU here")
+    try:
+        checked_device(device)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)
     return Job(config, out, model, image_size, device)
 
@@ -114,6 +118,7 @@ def default_workers(job: Job) -> int:
     return available_cores() if isinstance(job.config.recipe, SeparateRecipe) and job.device == "cpu" else 1
 
 
+@float32_arithmetic()
 def start_objective(job: Job) -> Objective:
     """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
     torch.manual_seed(job.config.recipe.seed)
@@ -125,6 +130,7 @@ def start_objective(job: Job) -> Objective:
     return make_objective(denoiser, schedule, job.config.recipe, process=process, levels=levels)
 
 
+@float32_arithmetic()
 def write_model(job: Job, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
     """Writes the model folder, its weights last, so that what has weights is a whole model."""
     provenance = {

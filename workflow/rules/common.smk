@@ -211,9 +211,10 @@ def print_closing(config):
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
     from uqdm.bench.tables import closing_message
+    from uqdm.cli.terminal import showable
 
     results = Path(RESULTS)
     for run in config["runs"]:
-        print(closing_message(results / run))
+        print(showable(closing_message(results / run)))
     for name in config["paper"]:
-        print(closing_line(results / f"paper_{name}"), end="")
+        print(showable(closing_line(results / f"paper_{name}")), end="")

@@ -10,13 +10,15 @@ from typing import IO
 
 from uqdm.bench.datasets._base import DataSetError
 from uqdm.paths import absolute_path, expand_path
+from uqdm.places import home_cache_folder
 
 _CHUNK = 2**20
 
 
 def data_folder() -> Path:
     """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
-    return expand_path(os.environ.get("UQDM_DATA") or "~/.cache/uqdm/data", "UQDM_DATA")
+    named = os.environ.get("UQDM_DATA")
+    return expand_path(named, "UQDM_DATA") if named else home_cache_folder() / "data"
 
 
 def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:

@@ -30,7 +30,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from uqdm.bench.features.network import PARTS, Tensors, layers, tensor_names
 from uqdm.files import write_bytes
-from uqdm.paths import cache_folder, expand_path
+from uqdm.paths import expand_path
+from uqdm.places import cache_folder
 
 VARIABLE = "UQDM_INCEPTION"
 """Environment variable that names a file of weights, as the argument ``path`` does."""

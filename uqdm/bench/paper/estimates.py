@@ -37,6 +37,17 @@ class Estimates:
         (mean,), (low,), (high,) = bootstrap.mean_intervals(values[:, None])
         return Estimate(float(mean), float(low), float(high))
 
+    def overhead_percent(self, setting: str, place: Place) -> Estimate:
+        """How much larger files are than the model's ideal rate: of the mean rates, in percent."""
+        rows = self._rows(setting, place)
+        both = np.stack([rows.bpp, rows.ideal_bits / (rows.height * rows.width)], axis=1)
+        file_bpp, ideal_bpp = bootstrap.column_means(both)
+        value = 100 * float(file_bpp / ideal_bpp - 1)
+        if len(both) < 2:
+            return Estimate(value)
+        resampled = bootstrap.resampled_means(both)
+        return Estimate(value, *bootstrap.interval_around(value, 100 * (resampled[:, 0] / resampled[:, 1] - 1)))
+
     def rate_at_psnr(self, settings: Sequence[str], place: Place, psnr_db: float) -> Estimate:
         """Rate of the curve through the means of some settings, at a PSNR; NaN where the curve does not reach it.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
 _LOSSLESS_ROW_IN = 0.21
+_LEGEND_WIDTH = 42  # characters of a line
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
 LEAST_BPP = 0.02
@@ -98,8 +100,11 @@ def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
         handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         ideal = handles.pop(IDEAL, None)  # last, and once for all curves
         handles |= {IDEAL: ideal} if ideal is not None else {}
-        style = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
-        axes.legend(handles.values(), handles.keys(), loc="upper left", **style)
+        style: dict[str, Any] = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
+        if max(map(len, handles)) > _LEGEND_WIDTH:  # so that the legend leaves the curves their room
+            style |= {"fontsize": 7.5, "labelspacing": 0.3}
+        texts = [textwrap.fill(text, _LEGEND_WIDTH, subsequent_indent="  ") for text in handles]
+        axes.legend(handles.values(), texts, loc="upper left", **style)
 
 
 def _legend_text(label: str) -> str:

@@ -141,7 +141,7 @@ function errorBars(values, colour) {
 function curveTraces(curve, look, metric, options) {
   const points = curve.points.filter((point) => point.values[metric.name]?.[0] !== null);
   const value = (point) => point.values[metric.name];
-  const shared = { type: "scatter", hovertemplate: "%{text}<extra></extra>", name: plain(curve.title) };
+  const shared = { type: "scatter", hovertemplate: "%{text}<extra></extra>", name: plain(curve.label) };
   const traces = [{
     ...shared,
     x: points.map((point) => point.rate_bpp[0]),

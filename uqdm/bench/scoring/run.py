@@ -119,7 +119,7 @@ def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
     with contextlib.ExitStack() as stack:
-        resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus)))
+        resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus, progress.end)))
         pictures = PictureScoring(run, options, progress)
         pictures.run(resources)
         for codec in run.codecs:

@@ -119,13 +119,16 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
 
 def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: bool) -> None:
     from uqdm.bench.query import choose
+    from uqdm.bench.tables import EXACT
     from uqdm.cli.bench._table import cell, print_csv, print_table
 
     if as_csv:
         print_csv(choose(frame, asked.columns) if asked.columns else frame, schema)
         return
     shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
-    cells = zip(*([cell(value) for value in shown[name]] for name in shown.columns), strict=True)
+    texts = {"psnr_db": EXACT}
+    columns = ([cell(value, texts.get(name, "infinite")) for value in shown[name]] for name in shown.columns)
+    cells = zip(*columns, strict=True)
     print_table("", list(shown.columns), cells, texts=(*_NAMED, *_STATE))
     for text in everywhere:
         typer.echo(text)

@@ -14,7 +14,8 @@ from typing import IO
 
 import numpy as np
 
-from uqdm.paths import cache_folder, expand_path, split_path
+from uqdm.paths import expand_path, split_path
+from uqdm.places import cache_folder, writable_cache_folder
 from uqdm.training.data.base import TrainingDataError
 
 _LOCAL_HEADER = 30  # bytes before name and extra field of a member
@@ -106,7 +107,7 @@ def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> Pa
     identity = f"{file.absolute()} {info.filename} {info.CRC} {info.file_size}"
     target = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
     if not target.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        writable_cache_folder("arrays")
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         with archive.open(info) as source, temporary.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
