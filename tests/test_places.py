@@ -43,7 +43,7 @@ def test_a_folder_that_others_can_write_is_not_taken_for_private(temporary: Path
 
 def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_CACHE", "/proc/none")
-    with pytest.raises(OSError, match="/proc/none/models: cannot be written .*; set UQDM_CACHE to a folder that can"):
+    with pytest.raises(OSError, match=r"/proc/none/models: cannot be written .*; set UQDM_CACHE to a folder that can"):
         writable_cache_folder("models")
 
 

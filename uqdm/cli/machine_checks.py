@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import tempfile
 from collections.abc import Iterator
 
 NEEDED = "ray-folder"
@@ -18,6 +19,7 @@ def machine_checks() -> Iterator[tuple[str, str | None]]:
     """Names of checks, each with what is amiss and what to set; None where nothing is."""
     yield NEEDED, _ray_folder()
     yield "cache-folder", _cache_folder()
+    yield "workflow-cache", _workflow_cache()
     yield "shared-memory", _shared_memory()
     yield "open-files", _open_files()
 
@@ -40,6 +42,18 @@ def _cache_folder() -> str | None:
     except OSError as error:
         return f"{error}; without, compiled code and measured tolerances are made anew in each process"
     return None
+
+
+def _workflow_cache() -> str | None:
+    """Snakemake does not start where it cannot write its cache, and does not say what to set."""
+    folder = os.path.join(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"), "snakemake")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"{folder}: cannot be written ({reason}), so Snakemake does not start: set XDG_CACHE_HOME"
 
 
 def _shared_memory() -> str | None:
