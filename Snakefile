@@ -2,6 +2,7 @@
 # Snakemake owns the files and their order; Ray, inside the rules `evaluate` and `score`, owns the cores.
 
 from snakemake.utils import min_version, validate
+from uqdm.paths import check_run_names
 
 min_version("9.0")
 
@@ -9,6 +10,7 @@ min_version("9.0")
 configfile: "config/config.yaml"
 
 
+check_run_names(config.get("runs") or [])
 validate(config, workflow.source_path("workflow/schemas/config.schema.yaml"))
 
 
@@ -36,7 +38,7 @@ rule all:
     input:
         expand(
             "{results}/{run}/{product}",
-            results=config["results"],
+            results=RESULTS,
             run=config["runs"],
             product=PRODUCTS,
         ),

@@ -119,6 +119,14 @@ class TagTree:
             nodes[place] = (low, known)
         return known and low < threshold
 
+    def left_out_at(self, row: int, column: int, threshold: int) -> int:
+        """The highest level at which a node above that leaf is known not to be below ``threshold``; 0 if none is."""
+        for level in range(len(self.values) - 1, 0, -1):
+            low, known = self.values[level].get((row >> level, column >> level), (0, False))
+            if low >= threshold and not known:
+                return level
+        return 0
+
 
 class BitReader:
     """Bits of a packet header, with the bit that follows each byte of ones left out (T.800, B.10.1)."""
@@ -164,8 +172,15 @@ class Band:
 
     def read_header(self, bits: BitReader, layer: int) -> int:
         """Reads this band's part of a packet header; returns the bytes of its body (T.800, B.10.3 to B.10.7)."""
-        places = ((row, column) for row in range(self.rows) for column in range(self.columns))
-        return sum(self._read_block(bits, layer, place) for place in places)
+        total = 0
+        for row in range(self.rows):
+            column = 0
+            while column < self.columns:
+                total += self._read_block(bits, layer, (row, column))
+                # Of blocks that a node above them leaves out nothing is read: a header of few bits may have millions.
+                level = self.inclusion.left_out_at(row, column, layer + 1)
+                column = ((column >> level) + 1) << level
+        return total
 
     def _read_block(self, bits: BitReader, layer: int, place: tuple[int, int]) -> int:
         if place in self.length_bits:

@@ -6,7 +6,7 @@ import functools
 import io
 import warnings
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -75,13 +75,21 @@ class PillowCodec(Codec):
         return [self._decode(stream) for stream in streams]
 
     def _encode(self, image_uint8: np.ndarray) -> bytes:
+        return self._save(image_uint8, self.save_options())
+
+    def _save(self, image_uint8: np.ndarray, options: Mapping[str, Any]) -> bytes:
+        """Encodes an image with options of ``Image.save``; raises ValueError for one that the format cannot hold."""
         height, width, _ = image_uint8.shape
         if max(height, width) > self.max_side or height * width > MAX_PIXELS:
             bound = f"{self.max_side} pixels a side and {MAX_PIXELS} in all"
             raise ValueError(f"{self.name} takes images of at most {bound}, got {height} x {width}")
         buffer = io.BytesIO()
-        Image.fromarray(image_uint8).save(buffer, self.format, **self.save_options())
+        self._picture(image_uint8).save(buffer, self.format, **options)
         return buffer.getvalue()
+
+    def _picture(self, image_uint8: np.ndarray) -> Image.Image:
+        """What the encoder is handed of an image."""
+        return Image.fromarray(image_uint8)
 
     def _decode(self, stream: bytes) -> np.ndarray:
         if not stream:

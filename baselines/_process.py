@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from baselines import _supervisor
-from baselines._supervisor import MOST_PRINTED, remove_folder
+from baselines._supervisor import MOST_PRINTED, as_text, remove_folder
 from uqdm.text import one_line
 
 MOST_FILE_BYTES = 2**29
@@ -208,14 +208,18 @@ def execute(
     ``file_bytes``. When the call ends, in whatever way, every process that the program started is dead. Raises
     :class:`ProgramError` if it does not start, is not done in time, prints over 256 MiB, or kills its parent.
     """
+    name = arguments[0]
+    try:
+        texts = list(map(as_text, arguments))
+    except UnicodeEncodeError as error:
+        raise ProgramError(f"{name} does not start: {error}; set PYTHONUTF8=1") from error
     request = {
-        "arguments": list(arguments),
-        "folder": str(folder.path),
+        "arguments": texts,
+        "folder": as_text(str(folder.path)),
         "timeout_s": timeout_s,
         "file_bytes": file_bytes,
-        "environment": dict(os.environ),
+        "environment": {as_text(key): as_text(value) for key, value in os.environ.items()},
     }
-    name = arguments[0]
     if any("\0" in argument for argument in arguments):
         raise ProgramError(f"{name} does not start: a zero byte in an argument")
     answer = _answer(name, request)

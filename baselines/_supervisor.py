@@ -38,8 +38,9 @@ _CHUNK = 1 << 18
 _GRACE_S = 5.0  # that the dead are waited for, and a monitor that is late
 _LOOK_S = 1.0  # between two looks at whether the process above is still there
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_IGNORED = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGTSTP", "SIGTTIN")
-_IGNORED += ("SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR", "SIGWINCH")
+_IGNORED: tuple[str, ...] = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE")
+_IGNORED += ("SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR")
+_IGNORED += ("SIGWINCH",)
 
 _LINUX = sys.platform.startswith("linux")
 
@@ -76,6 +77,15 @@ def _read(channel: int, count: int, deadline: float | None) -> bytes | None:
             return None
         data += part
     return bytes(data)
+
+
+def as_text(argument: str) -> str:
+    """An argument, path or variable as a message has it: a character for each byte, whatever locale either side has."""
+    return os.fsencode(argument).decode("latin-1")
+
+
+def _as_bytes(text: str) -> bytes:
+    return text.encode("latin-1")
 
 
 def ready(channels: Sequence[int], seconds: float) -> list[int]:
@@ -285,7 +295,7 @@ def monitor(request: Message, prctl: Prctl, above: int, result: int) -> None:
         left = kill_below(program)
     _drain(pipe, printed)
     if outcome.get("abandoned"):
-        remove_folder(request["folder"])
+        remove_folder(os.fsdecode(_as_bytes(request["folder"])))
     with contextlib.suppress(OSError):  # nobody is there any more
         send(result, {**outcome, "left": left, "printed": printed.text()})
 
@@ -328,8 +338,11 @@ def _become(request: Message, prctl: Prctl, monitor_id: int, printing: int) -> N
     for name in ("SIGCHLD", *_IGNORED):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    os.chdir(request["folder"])
-    os.execvpe(request["arguments"][0], request["arguments"], request["environment"])
+    os.chdir(_as_bytes(request["folder"]))
+    arguments = list(map(_as_bytes, request["arguments"]))
+    os.execvpe(
+        arguments[0], arguments, {_as_bytes(key): _as_bytes(text) for key, text in request["environment"].items()}
+    )
 
 
 def _limit_files(n_bytes: int) -> None:
@@ -404,7 +417,7 @@ def serve(channel: int) -> None:
             return
         answer = _call(request, prctl, channel, user)
         if answer is None:
-            remove_folder(request["folder"])
+            remove_folder(os.fsdecode(_as_bytes(request["folder"])))
             return
         send(channel, answer)
 

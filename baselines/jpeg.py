@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from PIL import features
+import numpy as np
+from PIL import ImageFile, features
 
 from baselines._pillow import PillowCodec, check_end_marker, pillow_version
 from uqdm.codec import Parameter
+
+_MOST_BYTES = 6
+"""Of a pixel in a file: two for each coefficient, which noise in saturated colours at quality 100 stays below."""
 
 
 class JPEG(PillowCodec):
@@ -19,7 +25,9 @@ class JPEG(PillowCodec):
 
     name = "jpeg"
     summary = "JPEG by Pillow, sequential, optimised Huffman tables, 4:2:0"
-    parameters = (Parameter("quality", int, 75, "of the quantisation tables", minimum=1, maximum=100),)
+    parameters: ClassVar[tuple[Parameter, ...]] = (
+        Parameter("quality", int, 75, "of the quantisation tables", minimum=1, maximum=100),
+    )
     sweep: ClassVar = tuple({"quality": quality} for quality in (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100))
     suffix = ".jpg"
     format = "JPEG"
@@ -36,6 +44,24 @@ class JPEG(PillowCodec):
         """Baseline process, tables of the given quality."""
         return {"quality": self.values["quality"], "optimize": True, "progressive": False, "subsampling": "4:2:0"}
 
+    def _save(self, image_uint8: np.ndarray, options: Mapping[str, Any]) -> bytes:
+        with _block_of(_MOST_BYTES * image_uint8[..., 0].size):
+            return super()._save(image_uint8, options)
+
     def check_stream(self, stream: bytes) -> None:
         """Asks for the end marker."""
         check_end_marker(stream)
+
+
+@contextlib.contextmanager
+def _block_of(n_bytes: int) -> Iterator[None]:
+    """Has Pillow encode into a buffer of that many bytes at least.
+
+    Optimised tables need the whole file in one buffer. Pillow guesses its size, too small for noise, and fails.
+    """
+    usual = ImageFile.MAXBLOCK
+    ImageFile.MAXBLOCK = max(usual, n_bytes)
+    try:
+        yield
+    finally:
+        ImageFile.MAXBLOCK = usual

@@ -27,6 +27,7 @@ class JPEGXL(PillowCodec):
         # 100 would be a distance of 0, which the plugin refuses outside its lossless mode
         Parameter("quality", int, 90, "on libjxl's scale; 90 is a distance of 1", minimum=0, maximum=99),
         LOSSLESS,
+        Parameter("effort", int, 7, "of the encoder; higher is slower and denser", minimum=1, maximum=9),
     )
     sweep: ClassVar = (
         *({"quality": quality} for quality in (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)),
@@ -61,7 +62,6 @@ class JPEGXL(PillowCodec):
         """A codestream without a container, on one thread."""
         return {
             **self.values,
-            "effort": 7,
             "decoding_speed": 0,
             "use_container": False,
             "use_original_profile": False,

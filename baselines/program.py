@@ -16,13 +16,47 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from baselines._pillow import open_image
+from baselines._pillow import MAX_PIXELS
 from baselines._process import ProgramError, call_folder, execute, run, tail
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, StreamError, check_images
+from uqdm.images import read_image
+from uqdm.paths import absolute_text
 from uqdm.text import one_line
 
 _HOW = "see docs/programs.md"
 _VERSION_LENGTH = 200  # characters
+
+
+def absolute_command(command: str) -> str:
+    """A command with the files absolute that are named with a slash, or a ``~`` first: programs run in another folder.
+
+    So is the part of an option after ``=``. A name without a slash stays as it is: a program on PATH, or a plain word.
+
+    >>> absolute_command("cjxl {input} {output} --quality=90")
+    'cjxl {input} {output} --quality=90'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # told by its name when the codec is made
+        return command
+    changed = [_absolute_word(word, is_program=place == 0) for place, word in enumerate(words)]
+    return command if changed == words else " ".join(map(_quote, changed))
+
+
+def _absolute_word(word: str, *, is_program: bool) -> str:
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    if value.startswith("~") or ("/" in value and (is_program or os.path.exists(value))):
+        return f"{option}{equals}{absolute_text(value)}"
+    return word
+
+
+def _quote(word: str) -> str:
+    """As :func:`shlex.quote`, but braces are plain: what they hold is put in later."""
+    return word if re.fullmatch(r"[\w@%+=:,./{}~-]+", word, re.ASCII) else shlex.quote(word)
+
+
+def _command_parameter(name: str, text: str) -> Parameter:
+    return Parameter(name, str, "", text, canonical=absolute_command)
 
 
 class Program(Codec):
@@ -41,12 +75,12 @@ class Program(Codec):
     name = "program"
     summary = "any program, by an encode and a decode command of your own (docs/programs.md)"
     parameters = (
-        Parameter("encode", str, "", "command that reads the picture {input} and writes the stream {output}"),
-        Parameter("decode", str, "", "command that reads the stream {input} and writes the picture {output}"),
+        _command_parameter("encode", "command that reads the picture {input} and writes the stream {output}"),
+        _command_parameter("decode", "command that reads the stream {input} and writes the picture {output}"),
         Parameter("quality", str, "", "what {quality} in a command stands for"),
         Parameter("suffix", str, ".bin", "file name suffix of a stream"),
         Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
-        Parameter("version", str, "", "command that prints the program's version"),
+        _command_parameter("version", "command that prints the program's version"),
         Parameter("timeout_s", float, 60.0, "limit of one call, seconds", minimum=0.01, maximum=86400),
         Parameter("output_mib", int, 512, "limit of a file that a program writes, MiB", minimum=1, maximum=65536),
     )
@@ -209,9 +243,11 @@ def _sha256(path: Path, modified_ns: int) -> str:
 
 
 def _pixels(picture: bytes) -> np.ndarray:
-    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3]; a grey file stands for three equal channels."""
-    with open_image(picture, "PNG" if picture.startswith(b"\x89PNG") else "PPM") as image:
-        if image.mode not in ("RGB", "L"):
-            raise ValueError(f"the program wrote a picture of mode {image.mode}, expected RGB")
-        image.load()
-        return np.array(image.convert("RGB"))
+    """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3], by the rule for images (docs/data-sets.md).
+
+    A palette or a grey picture stands for the colours that it shows; what the rule refuses, such as more than eight
+    bits, raises ValueError.
+    """
+    if not picture.startswith((b"\x89PNG", b"P")):
+        raise ValueError(f"cannot identify the picture that the program wrote ({len(picture)} bytes) as PNG or PPM")
+    return read_image(picture, name="the picture that the program wrote", max_pixels=MAX_PIXELS)

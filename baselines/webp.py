@@ -15,7 +15,11 @@ class WebP(PillowCodec):
 
     name = "webp"
     summary = "WebP by Pillow and libwebp, method 6; lossy (4:2:0) or lossless"
-    parameters = (Parameter("quality", int, 75, "of the lossy mode", minimum=0, maximum=100), LOSSLESS)
+    parameters = (
+        Parameter("quality", int, 75, "of the lossy mode", minimum=0, maximum=100),
+        LOSSLESS,
+        Parameter("method", int, 6, "effort of the encoder; higher is slower and denser", minimum=0, maximum=6),
+    )
     sweep: ClassVar = (
         *({"quality": quality} for quality in (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)),
         {"lossless": True},
@@ -35,5 +39,5 @@ class WebP(PillowCodec):
         return {
             "quality": self.values["quality"],
             "lossless": self.values["lossless"],
-            "method": 6,
+            "method": self.values["method"],
         }

@@ -148,8 +148,7 @@ def show(title: str, named: Sequence[tuple[str, list[Cost]]], per: str) -> None:
     table = Table("what", "n", *(name if not name.endswith("_bits") else f"{name}/{per}" for name in names))
     for name, costs in named:
         values = np.array([[getattr(cost, field) for field in names] for cost in costs])
-        low, high = mean_intervals(values)
-        cells = [_cell(*of) for of in zip(values.mean(axis=0), low, high, strict=True)]
+        cells = [_cell(*of) for of in zip(*mean_intervals(values), strict=True)]
         table.add_row(name, str(len(costs)), *cells)
     console = Console(width=200)
     console.print(title)

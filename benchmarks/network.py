@@ -27,12 +27,12 @@ from torch import nn
 
 from uqdm import load_model
 from uqdm.coding.randomness import start
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Step
 from uqdm.model.unet import AttentionOp
 from uqdm.progressive import UQDM, tiles
 from uqdm.progressive.encoder import send_tiles
-from uqdm.progressive.predictor import full_precision
 
 
 class PlainAttention(nn.Module):
@@ -95,7 +95,7 @@ def call(network: Denoiser, variant: Variant, z_t: torch.Tensor, z_s: torch.Tens
     """The outputs of a step, section by section, as a coder computes them."""
     z_t, z_s = (z.to(variant.dtype).contiguous(memory_format=variant.memory_format) for z in (z_t, z_s))
     autocast = torch.autocast("cpu", torch.bfloat16) if variant.autocast else nullcontext()
-    with torch.inference_mode(), full_precision(), autocast:
+    with float32_arithmetic(), torch.inference_mode(), autocast:
         opened, section = network.begin(z_t, step), network.section_of(step, *z_t.shape[1:])
         whole = network.condition(opened, z_t, z_s, 0, step)
         for index in range(1, network.n_sections(step)):

@@ -67,11 +67,11 @@ def measure(name: str, settings: dict[str, Any], images: Sequence[np.ndarray]) -
         raise SystemExit(f"{name} {settings}: {len(failed)} of {len(rows)} images failed: {failed.error.iloc[0]}")
     psnr_db = rows.psnr_db.mask(rows.mse == 0)
     values = np.stack([rows.bpp, psnr_db], axis=1)
-    low, high = mean_intervals(values)
+    means, low, high = mean_intervals(values)
     widths = (high - low) / 2
     return {
-        "bpp": float(rows.bpp.mean()),
-        "psnr_db": float(psnr_db.mean()) if psnr_db.notna().any() else np.inf,
+        "bpp": float(means[0]),
+        "psnr_db": float(means[1]) if psnr_db.notna().any() else np.inf,
         "bpp_half_width": float(widths[0]),
         "psnr_half_width_db": float(widths[1]),
     }

@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from uqdm.bench.files import write_bytes
 from uqdm.bench.published import COLUMNS
+from uqdm.files import write_bytes
 
 SOURCE = "Yang, Will & Mandt, Progressive Compression with Universally Quantized Diffusion Models, ICLR 2025"
 AVERAGES = "bpp and PSNR: means over images, exact ones left out of PSNR; FID over 10,000 images"

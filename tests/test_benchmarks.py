@@ -131,3 +131,26 @@ def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
     pq.write_table(damaged, path)
     assert not survival.same(one, other, "jpeg")
     assert benchmark("independence").differences([one, other], "jpeg") == {**none, "differing_files": len(table)}
+
+
+def test_what_formats_notice_of_damage_is_told_from_what_the_store_notices(benchmark, photographs_uint8):
+    robustness = benchmark("robustness")
+    crop = photographs_uint8[0][:16, :16]
+    png = robustness.measure("png", [crop], 6)
+    assert all(png[kind] == {"detected": 6, "store": 6} for kind in robustness.KINDS)  # every chunk has a CRC
+    webp = robustness.measure("webp:quality=60", [crop], 6)
+    assert webp["cut short"] == {"detected": 6, "store": 6}
+    assert webp["bytes behind the end"] == {"harmless": 6, "store": 6}
+    flipped = webp["a bit flipped"]
+    assert flipped["silent"] > 0
+    assert flipped["store"] == flipped["silent"] + flipped["detected"] + flipped["harmless"] == 6
+    text = robustness.table({"png": png})
+    assert text.splitlines()[2] == "| `png` | 6 | 0 | 0 | 6 | 0 | 0 | 6 | 0 | 0 | 0 | 0 | 18 of 18 |"
+
+
+def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark, photographs_uint8):
+    settings = benchmark("classic_settings")
+    rows = settings.lines("jpeg-tuned", settings.Measurement(photographs_uint8[:4]), show_points=False)
+    deltas = {cells[1].strip(): cells[2] for cells in (row.strip("|").split("|") for row in rows)}
+    assert float(deltas["the paper's: codec jpeg"].split()[0]) > 5
+    assert -2 < float(deltas["best of its formats"].split()[0]) < 1

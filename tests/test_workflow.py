@@ -53,9 +53,14 @@ def quiet_environment() -> dict[str, str]:
 
 
 def configure(
-    folder: Path, codecs: Mapping[str, Any], *, shard_size: int = 3, metrics: Sequence[str] = ("psnr_db",)
+    folder: Path,
+    codecs: Mapping[str, Any],
+    *,
+    shard_size: int = 3,
+    metrics: Sequence[str] = ("psnr_db",),
+    dataset: str = "demo",
 ) -> None:
-    run = {"dataset": "demo", "limit": N_IMAGES, "codecs": dict(codecs)}
+    run = {"dataset": dataset, "limit": N_IMAGES, "codecs": dict(codecs)}
     score = {"metrics": list(metrics)}  # not all: FID's network may not be here, and takes its time
     config = {"evaluate": {"shard_size": shard_size}, "score": score, "runs": {"small": run}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -199,18 +204,43 @@ def test_a_second_run_finds_nothing_to_do(folder: Path, run_dir: Path) -> None:
     assert files_with_times(run_dir) == before
 
 
-def test_a_codec_that_is_added_leaves_the_others_alone(tmp_path: Path) -> None:
-    configure(tmp_path, {"png": None})
+ODD_NAME = "-set#1 {run} $HOME 'x,y:z' [*]? é"
+
+
+def test_a_codec_or_an_image_that_is_added_leaves_the_others_alone(
+    tmp_path: Path, images_uint8: list[np.ndarray]
+) -> None:
+    """In a folder whose name Snakemake, the shell and specs might misread."""
+    images = tmp_path / ODD_NAME
+    (images / "sub").mkdir(parents=True)
+    for index, image in enumerate(images_uint8[:4]):
+        Image.fromarray(image).save(images / "sub" / f"{index} {{run}}#.bmp")
+    configure(tmp_path, {"png": None}, dataset=f"folder:{ODD_NAME}")
     assert snakemake(tmp_path, "results/small/evaluation.json").returncode == 0
     run_dir = tmp_path / "results" / "small"
     before = files_with_times(run_dir)
-    configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]})
+    configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]}, dataset=f"folder:{ODD_NAME}")
     done = snakemake(tmp_path, "results/small/evaluation.json")
     assert done.returncode == 0, done.stderr
     after = files_with_times(run_dir)
     assert before.items() <= after.items()
     assert len(after) == 2 * len(before)
     assert set(read(run_dir, "per_image")["setting"]) == {"", "quality=50"}
+    images.touch()
+    (images / "sub" / "3 {run}#.bmp").touch()
+    done = snakemake(tmp_path, "results/small/evaluation.json", "--dry-run")
+    assert "Nothing to be done" in done.stdout + done.stderr
+    overwrite_in_place(images / "sub" / "3 {run}#.bmp", images_uint8[4])
+    done = snakemake(tmp_path, "results/small/evaluation.json", "--dry-run")
+    assert "rule evaluate:" in done.stdout + done.stderr
+
+
+def overwrite_in_place(path: Path, image_uint8: np.ndarray) -> None:
+    """An image of the same size in a file of the same size and time."""
+    before = path.stat()
+    Image.fromarray(image_uint8).save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
 
 
 def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path: Path) -> None:
@@ -291,6 +321,7 @@ def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
         ({"speed": 3}, "speed"),
         ({"dataset": "npz:nowhere.npz"}, "nowhere.npz"),
         ({"dataset": "kodka"}, "did you mean kodak"),
+        ({"dataset": "folder:~nobody-here/x"}, "write ./~nobody-here"),
     ],
 )
 def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -335,7 +366,8 @@ def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, image
     assert set(judged.system) == {"jpeg", "jpeg2000", "bpg"}
     assert len(judged) == 2 * (12 + 6 + 7)
     assert judged.ours.notna().all()
-    names = ["table.md", "table.tex", "figures/rate_distortion.png", "figures/rate_fid.svg"]
+    names = ["table.md", "table.tex", "costs.csv"]
+    names += ["figures/rate_distortion.png", "figures/rate_fid.svg", "figures/progressive.png"]
     assert [name for name in names if not (run_dir / name).is_file()] == []
     assert "paper_cifar10: published figures and those measured here: " in done.stdout
     assert not (tmp_path / "results" / "small").exists()

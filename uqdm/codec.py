@@ -11,7 +11,7 @@ import difflib
 import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -62,7 +62,9 @@ class Missing:
 class Parameter:
     """One parameter of a codec: its type, default and allowed values.
 
-    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them.
+    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them. ``canonical`` gives an
+    allowed value its one spelling, so that settings that mean the same are the same: of a parameter that is a path it
+    is :func:`uqdm.paths.absolute_text`, and the setting holds in any working directory.
 
     >>> Parameter("quality", int, 75, minimum=1, maximum=100).check(50)
     50
@@ -75,6 +77,7 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
+    canonical: Callable[[Any], Any] | None = None
 
     def check(self, value: Any) -> Any:
         """Returns ``value`` in this parameter's type; raises :class:`ParameterError` if it is not allowed.
@@ -90,7 +93,14 @@ class Parameter:
             raise ParameterError(f"{self.name}={value!r}: must be at least {self.minimum}")
         if self.maximum is not None and typed > self.maximum:
             raise ParameterError(f"{self.name}={value!r}: must be at most {self.maximum}")
-        return typed
+        return typed if self.canonical is None or typed is None else self._spelled(typed)
+
+    def _spelled(self, typed: Any) -> Any:
+        assert self.canonical is not None
+        try:
+            return self.canonical(typed)
+        except ValueError as error:
+            raise ParameterError(f"{self.name}={typed!r}: {error}") from error
 
     def _typed(self, value: Any) -> Any:
         if type(value) is self.type or (value is None and self.default is None):

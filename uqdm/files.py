@@ -84,6 +84,7 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 def _target(path: Path) -> Path:
     """What a path leads to; the folder of a file that is not there yet is made."""
+    path = path.absolute()  # which PyArrow takes for a path whatever its characters
     if path.is_symlink():
         path = Path(os.path.realpath(path))
         if path.is_symlink():

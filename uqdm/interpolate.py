@@ -8,13 +8,23 @@ themselves are the best of their kinds (Freirich et al. 2021); Yang, Mandt & The
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction, get_codec
+from uqdm.codec import (
+    Codec,
+    CodecUnavailableError,
+    Encoded,
+    Parameter,
+    ParameterError,
+    Point,
+    Reconstruction,
+    codec_class,
+    get_codec,
+)
 
 PREFIX = "lambda "
 """Of the names of reconstructions: "lambda 0" is the faithful end, "lambda 1" the realistic one."""
@@ -50,6 +60,27 @@ def lambda_of(reconstruction: str) -> float | None:
     return float(reconstruction.removeprefix(PREFIX)) if reconstruction.startswith(PREFIX) else None
 
 
+def _parse(text: str) -> tuple[str, dict[str, str]]:
+    name, _, settings = text.partition(":")
+    pairs = [part.partition("=") for part in settings.split(";") if part]
+    if not all(equals for _, equals, _ in pairs):
+        raise ParameterError(f"codec={text!r}: expected NAME or NAME:key=value;key=value")
+    return name, {key: value for key, _, value in pairs}
+
+
+def _canonical(text: str) -> str:
+    """The same with each parameter that has one spelling, such as a path, in that."""
+    name, parameters = _parse(text)
+    try:
+        known = {one.name: one for one in codec_class(name).parameters if one.canonical is not None}
+    except (LookupError, CodecUnavailableError):  # told when the codec is made
+        return text
+    changed = {key: known[key].check(value) if key in known else value for key, value in parameters.items()}
+    if changed == parameters:
+        return text
+    return f"{name}:" + ";".join(f"{key}={value}" for key, value in changed.items())
+
+
 class Interpolated(Codec):
     """Another codec's streams, with pictures between its faithful and its realistic reconstruction."""
 
@@ -57,7 +88,11 @@ class Interpolated(Codec):
     summary = "pictures between the faithful and the realistic reconstruction of another codec's stream"
     parameters = (
         Parameter(
-            "codec", str, "uqdm:reconstruct=denoise+ancestral", help="NAME or NAME:key=value;key=value of the codec"
+            "codec",
+            str,
+            "uqdm:reconstruct=denoise+ancestral",
+            help="NAME or NAME:key=value;key=value of the codec",
+            canonical=_canonical,
         ),
         Parameter("lam", str, "0,0.25,0.5,0.75,1", help="weights of the realistic picture, 0 to 1"),
         Parameter("mmse", str, "denoise", help="the codec's reconstruction of least squared error"),
@@ -198,9 +233,5 @@ def _lambdas(text: str) -> tuple[float, ...]:
 
 def _open(text: str) -> Codec:
     """The codec that ``NAME`` or ``NAME:key=value;key=value`` names; commas part the parameters of the wrapper."""
-    name, _, settings = text.partition(":")
-    pairs = [part.partition("=") for part in settings.split(";") if part]
-    if not all(equals for _, equals, _ in pairs):
-        raise ParameterError(f"codec={text!r}: expected NAME or NAME:key=value;key=value")
-    parameters: Mapping[str, str] = {key: value for key, _, value in pairs}
+    name, parameters = _parse(text)
     return get_codec(name, **parameters)

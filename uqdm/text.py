@@ -13,7 +13,7 @@ import re
 # C0 and C1 controls, DEL, line and paragraph separators, marks that turn or hide text, halves of surrogate pairs,
 # and what is no character at all.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 _LONGEST = 1 << 20  # characters that are looked at; no reader wants more, and a fault may bring gigabytes
@@ -70,10 +70,22 @@ def csv_cell(text: str) -> str:
     >>> csv_cell("=HYPERLINK(A1)"), csv_cell("@2x.png"), csv_cell("-1.5"), csv_cell("quality=50")
     ("'=HYPERLINK(A1)", "'@2x.png", '-1.5', 'quality=50')
     """
-    return f"'{text}" if text.startswith(_RUN_BY_SPREADSHEETS) and not _is_number(text) else text
+    shown = printable(text)
+    runs = text[:1] in ("\t", "\r", "\n") or shown.lstrip().startswith(_RUN_BY_SPREADSHEETS)
+    return f"'{shown}" if runs and len(shown) > 1 and not _is_number(text) else shown
 
 
-_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+def from_csv_cell(cell: str) -> str:
+    """The text of a cell that :func:`csv_cell` wrote.
+
+    >>> from_csv_cell("'=HYPERLINK(A1)"), from_csv_cell("'tis"), from_csv_cell("-1.5")
+    ('=HYPERLINK(A1)', "'tis", '-1.5')
+    """
+    rest = cell[1:].lstrip()
+    return cell[1:] if cell.startswith("'") and rest.startswith((*_RUN_BY_SPREADSHEETS, "\\")) else cell
+
+
+_RUN_BY_SPREADSHEETS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # the last four: full-width forms
 
 
 def _is_number(text: str) -> bool:

@@ -18,7 +18,12 @@ _FORMATS = {
     "rgb": (PixelFormat.YUV444, ColourSpace.RGB),
     "gray": (PixelFormat.GRAY, ColourSpace.BT601),
 }
-_LOSSLESS_FORMATS = ("rgb", "gray")  # the others lose in colour conversion already
+_ALLOWED = {  # pixel formats by implementation, and whether it is lossless
+    ("builtin", False): tuple(_FORMATS),
+    ("builtin", True): ("rgb", "gray"),  # the others lose in colour conversion already
+    ("libbpg", False): ("420", "444"),  # of what bpgenc -f takes
+    ("libbpg", True): ("rgb",),  # what bpgenc -lossless writes, whatever -f says
+}
 
 
 class BPG(Codec):
@@ -34,8 +39,8 @@ class BPG(Codec):
     summary = "BPG (HEVC intra) by libx265, or by libbpg where installed; lossy 4:2:0 or 4:4:4, or lossless"
     parameters = (
         Parameter("quality", int, 29, "quantiser of HEVC: lower is better", minimum=0, maximum=51),
-        Parameter("pixel_format", str, "420", "420 and 444 are YCbCr; lossless: rgb or gray", choices=tuple(_FORMATS)),
-        Parameter("lossless", bool, False, "reproduce every pixel, rgb unless gray; leave quality at its default"),
+        Parameter("pixel_format", str, "420", "420 and 444 are YCbCr, the choice of libbpg", choices=tuple(_FORMATS)),
+        Parameter("lossless", bool, False, "reproduce every pixel, rgb or (builtin) gray; leave quality out"),
         Parameter("implementation", str, "builtin", "libbpg: bpgenc and bpgdec on PATH", choices=("builtin", "libbpg")),
         Parameter("preset", str, "slow", "effort of libx265 (builtin)", choices=hevc.PRESETS),
     )
@@ -48,12 +53,11 @@ class BPG(Codec):
         if self.values["lossless"]:
             self.values["pixel_format"] = values.get("pixel_format", "rgb")
             if self.values["quality"] != default["quality"]:
-                raise ParameterError("bpg: lossless=true has no quality; leave quality out")
-            if self.values["pixel_format"] not in _LOSSLESS_FORMATS:
-                raise ParameterError("bpg: lossless=true takes pixel_format rgb (the default then) or gray")
+                raise ParameterError(f"{self.name}: lossless=true has no quality; leave quality out")
+        self._check_pixel_format()
         if self._by_libbpg:
             if self.values["preset"] != default["preset"]:
-                raise ParameterError("bpg: implementation=libbpg has no preset; leave preset out")
+                raise ParameterError(f"{self.name}: implementation=libbpg has no preset; leave preset out")
             libbpg.check_programs()
 
     @classmethod
@@ -79,21 +83,32 @@ class BPG(Codec):
     def _by_libbpg(self) -> bool:
         return bool(self.values["implementation"] == "libbpg")
 
+    def _check_pixel_format(self) -> None:
+        implementation = self.values["implementation"]
+        lossless = self.values["lossless"]
+        allowed = _ALLOWED[implementation, lossless]
+        if self.values["pixel_format"] not in allowed:
+            condition = f"implementation={implementation} with lossless={str(lossless).lower()}"
+            raise ParameterError(
+                f"{self.name}: pixel_format={self.values['pixel_format']} is not possible for {condition}; "
+                f"it allows pixel_format {' or '.join(allowed)}"
+            )
+
     def _encode(self, image_uint8: np.ndarray) -> bytes:
-        if self._by_libbpg:
-            return libbpg.encode(image_uint8, self._libbpg_options())
         pixel_format, space = _FORMATS[self.values["pixel_format"]]
         header = FileHeader(image_uint8.shape[1], image_uint8.shape[0], pixel_format, space)
+        if self._by_libbpg:
+            return libbpg.encode(image_uint8, self._libbpg_options(), header)
         quantiser = None if self.values["lossless"] else self.values["quality"]
         return write_file(image_uint8, header, quantiser, self.values["preset"])
 
     def _decode(self, stream: bytes) -> np.ndarray:
         if not stream:
-            raise StreamError("bpg: the stream is empty")
+            raise StreamError(f"{self.name}: the stream is empty")
         try:
             return libbpg.decode(stream) if self._by_libbpg else read_file(stream)
         except StreamError as error:
-            raise StreamError(f"bpg: {error}") from error
+            raise StreamError(f"{self.name}: {error}") from error
 
     def _libbpg_options(self) -> list[str]:
         if self.values["lossless"]:

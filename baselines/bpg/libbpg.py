@@ -6,15 +6,14 @@ import functools
 import io
 import re
 import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from baselines._process import CallFolder, call_folder, execute, tail
 from baselines.bpg.header import FileHeader, read_header
 from uqdm.codec import CodecUnavailableError, StreamError
+from uqdm.text import printable
 
 ENCODER, DECODER = "bpgenc", "bpgdec"
 TIMEOUT_S = 600.0
@@ -33,42 +32,55 @@ def check_programs() -> None:
 def version() -> str:
     """The version that ``bpgenc`` says in its help, with the encoder that is chosen inside it."""
     check_programs()
-    shown = subprocess.run([ENCODER, "-h"], capture_output=True, timeout=TIMEOUT_S, check=False, text=True)
-    found = re.search(r"version (\S+)", shown.stdout + shown.stderr)
-    return f"libbpg {found[1] if found else 'of unknown version'}, encoder jctvc"
+    with call_folder() as folder:
+        _, shown = execute([ENCODER, "-h"], folder, TIMEOUT_S)
+    found = re.search(r"version (\S+)", shown)
+    return f"libbpg {printable(found[1]) if found else 'of unknown version'}, encoder jctvc"
 
 
-def encode(image_uint8: np.ndarray, options: list[str]) -> bytes:
-    """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options."""
-    with tempfile.TemporaryDirectory(prefix="uqdm-bpg-") as name:
-        source, target = Path(name, "image.png"), Path(name, "image.bpg")
-        Image.fromarray(image_uint8).save(source, compress_level=1)
-        _run([ENCODER, "-e", "jctvc", *options, "-o", str(target), str(source)], target)
-        return target.read_bytes()
+def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) -> bytes:
+    """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options.
+
+    Raises RuntimeError where bpgenc fails, or writes a file with another header than expected.
+    """
+    with call_folder() as folder:
+        Image.fromarray(image_uint8).save(folder.path / "image.png", compress_level=1)
+        stream = _run([ENCODER, "-e", "jctvc", *options, "-o"], folder, "image.bpg", "image.png")
+    _check_header(stream, expected)
+    return stream
+
+
+def _check_header(stream: bytes, expected: FileHeader) -> None:
+    """Raises RuntimeError unless a file is what bpgenc was asked for."""
+    try:
+        written, _ = read_header(stream)
+    except StreamError as error:
+        raise RuntimeError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
+    if written != expected:
+        raise RuntimeError(f"{ENCODER} wrote {written} where {expected} was asked for")
 
 
 def decode(stream: bytes) -> np.ndarray:
     """Decodes a file by ``bpgdec`` to uint8 [H, W, 3]; raises StreamError where its header, or bpgdec, refuses."""
     header, _ = read_header(stream)  # the bound of the picture's size holds here too
-    with tempfile.TemporaryDirectory(prefix="uqdm-bpg-") as name:
-        source, target = Path(name, "image.bpg"), Path(name, "image.png")
-        source.write_bytes(stream)
+    with call_folder() as folder:
+        (folder.path / "image.bpg").write_bytes(stream)
         try:
-            _run([DECODER, "-o", str(target), str(source)], target)
+            return _read_png(_run([DECODER, "-o"], folder, "image.png", "image.bpg"), header)
         except RuntimeError as error:
             raise StreamError(str(error)) from error
-        return _read_png(target.read_bytes(), header)
 
 
-def _run(command: list[str], target: Path) -> None:
-    """Runs a program; raises RuntimeError, with the end of what it printed, unless it wrote ``target``."""
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{command[0]} took longer than {TIMEOUT_S:.0f} s") from error
-    if done.returncode or not target.is_file():
-        printed = " ".join((done.stderr + done.stdout).decode(errors="replace").split())[-300:]
-        raise RuntimeError(f"{command[0]} failed with exit status {done.returncode}: {printed or 'it printed nothing'}")
+def _run(command: list[str], folder: CallFolder, target: str, source: str) -> bytes:
+    """Runs a program on files of a folder, and returns the one that it wrote.
+
+    Raises RuntimeError with the end of what it printed. None of its processes outlives the call.
+    """
+    status, printed = execute([*command, str(folder.path / target), str(folder.path / source)], folder, TIMEOUT_S)
+    written = None if status else folder.read(target)
+    if written is None:
+        raise RuntimeError(f"{command[0]} failed with exit status {status}: {tail(printed)}")
+    return written
 
 
 def _read_png(data: bytes, header: FileHeader) -> np.ndarray:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from baselines._process import FOLDER_PREFIX, call_folder
 from baselines.program import Program
 from uqdm.bench.measure import measure_images
 from uqdm.bench.pictures import picture_sha256
@@ -202,3 +206,145 @@ def test_settings_pass_a_command_line_unchanged() -> None:
 def test_a_wrong_setting_is_named_before_anything_runs(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Program(**values)
+
+
+# ---- programs that misbehave ----------------------------------------------------------------------------------
+
+# In each, `inp` and `out` are the two files, and `folder` is theirs; `child` starts a process that says that it lives.
+HEAD = """
+import shutil, signal, subprocess
+inp, out = sys.argv[1:3]
+folder = os.path.dirname(inp)
+def child(**options):
+    pid = subprocess.Popen(["sleep", "60"], **options).pid
+    open({pids!r}, "a").write(f"{pid}\\n")
+def above(pid): return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+"""
+GOOD = "shutil.copy(inp, out)"
+MISBEHAVIOUR: dict[str, tuple[str, str]] = {
+    "a child in a session of its own": (f"child(start_new_session=True); {GOOD}", ""),
+    "a child in its group": (f"child(); {GOOD}", ""),
+    "a daemon": (f"if os.fork() == 0:\n    os.setsid(); os.fork() or child(); os._exit(0)\nos.wait(); {GOOD}", ""),
+    "hangs with children": ("child(); child(start_new_session=True); time.sleep(60)", "was stopped after 1 s"),
+    "ignores SIGTERM": ("signal.signal(15, signal.SIG_IGN); child(); time.sleep(60)", "was stopped after 1 s"),
+    "prints without end": ("while True: os.write(1, b'x' * 2**20)", "was stopped after"),
+    "a link": ("os.symlink('/etc/hostname', out)", "output.bin is a link, not a regular file"),
+    "a link to its input": ("os.symlink(inp, out)", "output.bin is a link"),
+    "a link to a device": ("os.symlink('/dev/zero', out)", "output.bin is a link"),
+    "a folder": ("os.mkdir(out)", "output.bin is a folder"),
+    "a FIFO": ("os.mkfifo(out)", "output.bin is a FIFO"),
+    "a large file": ("open(out, 'wb').truncate(20 << 30)", "File too large"),
+    "a file of many bytes": ("open(out, 'wb').write(bytes(3 << 20))", "File too large"),
+    "killed by the limit": (
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL); os.truncate(out if open(out, 'w') else '', 3 << 20)",
+        f"failed with signal {int(signal.SIGXFSZ)}",
+    ),
+    "removes its folder": ("shutil.rmtree(folder)", "wrote no output.bin"),
+    "locks its folder": (f"{GOOD}; os.mkdir('a'); open('a/b', 'w'); os.chmod('a', 0); os.chmod(folder, 0)", ""),
+    "a deep folder": ("for _ in range(1100): os.mkdir('x'); os.chdir('x')", "wrote no output.bin"),
+    "terminates its parent": ("child(); os.kill(os.getppid(), 15)", "wrote no output.bin"),
+    "kills its parent": (
+        f"{GOOD}; child(start_new_session=True); os.kill(os.getppid(), 9); time.sleep(60)",
+        "killed or stopped the process that watches it",
+    ),
+    "kills what is above its parent": (
+        "child(start_new_session=True); os.kill(above(os.getppid()), 9); time.sleep(60)",
+        "the process that watches it was killed",
+    ),
+    "kills its group": ("child(); os.kill(0, 9)", "failed with signal 9"),
+    "reads stdin": (f"print('has', len(sys.stdin.read())); {GOOD}", ""),
+    "prints escapes": (
+        "os.write(1, b'\\0\\xff\\x1b[31m<script>\\r\\n\\xe2\\x80\\xae'); sys.exit(3)",
+        "failed with status 3: \\x00\ufffd\\x1b[31m<script> \\u202e",
+    ),
+}
+
+
+@pytest.fixture
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only the group of a program is killed")
+@pytest.mark.parametrize("case", MISBEHAVIOUR)
+def test_a_program_that_misbehaves_leaves_a_row_and_nothing_else(
+    case: str, photographs_uint8: list[np.ndarray], tmp_path: Path, own_temporary_folder: Path
+) -> None:
+    body, reason = MISBEHAVIOUR[case]
+    pids = tmp_path / "pids"
+    pids.touch()
+    command = _script(tmp_path, HEAD.replace("{pids!r}", repr(str(pids))) + body)
+    limits = {"timeout_s": 1 if "stopped" in reason or "without end" in case else 20, "output_mib": 1}
+    codec = get_codec("program", encode=command.replace(" ", " -S ", 1), decode=COPY, picture=".ppm", **limits)
+    (row,) = measure_images(codec, codec, photographs_uint8[:1]).rows
+    assert row["status"] == ("failed" if reason else "ok")
+    assert reason in row.get("error", "")
+    assert row.get("error", "").isprintable()
+    assert [pid for pid in pids.read_text().split() if Path(f"/proc/{pid}").exists()] == []
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.parametrize("with_supervisor", [False, True])
+def test_a_program_dies_with_the_worker_that_is_killed(
+    with_supervisor: bool, tmp_path: Path, own_temporary_folder: Path
+) -> None:
+    pids = tmp_path / "pids"
+    body = HEAD.replace("{pids!r}", repr(str(pids))) + "child(); child(start_new_session=True); time.sleep(60)"
+    worker = f"import numpy as np; from baselines.program import Program\nProgram(encode={_script(tmp_path, body)!r}, "
+    worker += f"decode={COPY!r}).encode([np.zeros((2, 2, 3), np.uint8)])"
+    environment = {**os.environ, "TMPDIR": str(own_temporary_folder)}
+    process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
+    while not pids.exists() or len(pids.read_text().split()) < 2:
+        assert process.poll() is None
+        time.sleep(0.02)
+    doomed = [process.pid]
+    if with_supervisor:
+        children = {int(path.name): path for path in Path("/proc").iterdir() if path.name.isdigit()}
+        doomed += [pid for pid, path in children.items() if _parent(path) == process.pid]
+    for pid in doomed:
+        os.kill(pid, signal.SIGKILL)
+    process.wait()
+    assert not any(_alive(int(pid)) for pid in pids.read_text().split())
+    for _ in range(100):
+        if not list(own_temporary_folder.iterdir()):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"left: {list(own_temporary_folder.iterdir())}")
+
+
+def _parent(process: Path) -> int:
+    try:
+        return int((process / "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def test_folders_of_killed_runs_are_swept_and_no_others(own_temporary_folder: Path) -> None:
+    left = own_temporary_folder / f"{FOLDER_PREFIX}left"
+    (left / "a" / "b").mkdir(parents=True)
+    (left / "a" / "b" / "file").write_text("left")
+    (left / "a").chmod(0)
+    (own_temporary_folder / "other").mkdir()
+    (own_temporary_folder / f"{FOLDER_PREFIX}link").symlink_to(own_temporary_folder / "other")
+    with call_folder() as mine:
+        script = "from baselines._process import sweep_folders; sweep_folders()"
+        environment = {**os.environ, "TMPDIR": str(own_temporary_folder)}
+        subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+        names = {path.name for path in own_temporary_folder.iterdir()}
+        assert names == {"other", f"{FOLDER_PREFIX}link", mine.path.name}
+
+
+def test_palettes_are_read_by_the_rule_for_images_and_deep_pictures_refused(tmp_path: Path) -> None:
+    levels = np.arange(48, dtype=np.uint8).reshape(4, 4, 3) * 5
+    palette = "from PIL import Image; Image.open(sys.argv[1]).convert('RGB').quantize(256).save(sys.argv[2])"
+    codec = get_codec("program", encode=COPY, decode=_script(tmp_path, palette), suffix=".png")
+    assert np.array_equal(codec.decode(codec.encode([levels]))[0], levels)
+    deep = "import numpy; from PIL import Image; "
+    deep += "Image.fromarray(numpy.full((4, 4), 257, numpy.uint16)).save(sys.argv[2])"
+    codec = get_codec("program", encode=COPY, decode=_script(tmp_path, deep), suffix=".png")
+    with pytest.raises(StreamError, match="the program wrote: 16 bits a channel"):
+        codec.decode([b"any"])

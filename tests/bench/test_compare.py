@@ -164,7 +164,7 @@ def test_figures_are_those_of_the_rows(runs: tuple[Path, Path]) -> None:
         # Means of six values, taken in another order.
         assert got["difference"] == pytest.approx(difference.mean(), rel=1e-13)
         assert (got["mean_a"], got["mean_b"]) == pytest.approx((a[name].mean(), b[name].mean()), rel=1e-13)
-        low, high = bootstrap.mean_intervals(difference[:, None])
+        _, low, high = bootstrap.mean_intervals(difference[:, None])
         assert (got["difference_low"], got["difference_high"]) == pytest.approx((low[0], high[0]), rel=1e-12)
         assert (got["better"], got["worse"], got["equal"], got["n"]) == (better, N - better, 0, N)
         assert got["wilcoxon_p"] == 2 / 2**N  # all of one sign: one of the 64 ways, on either side

@@ -159,6 +159,35 @@ def test_a_failed_image_and_a_data_set_that_is_gone_are_told(toys: Path, tmp_pat
     assert extracted.lacking[1].startswith("original: UnknownDataSetError: no data set 'memory'")
 
 
+def test_only_the_original_of_that_image_is_read_and_it_is_the_one_that_was_evaluated(tmp_path: Path) -> None:
+    images, demo = tmp_path / "images", open_dataset("demo", 5)
+    images.mkdir()
+    for index in range(5):
+        Image.fromarray(demo.load(index)).save(images / f"{index + 1}.png")
+    small_run.evaluate_here(tmp_path / "run", open_dataset(f"folder:{images}"), "jpeg:quality=50")
+
+    def original(image: str) -> tuple[np.ndarray | None, list[str]]:
+        extracted = extract(tmp_path / "run", image, tmp_path / "out")
+        found = [read_picture(path) for path in extracted.files if path.name.endswith("__original.png")]
+        return (found[0] if found else None), extracted.lacking
+
+    for other in ("1.png", "3.png", "5.png"):  # whoever reads them fails
+        (images / other).write_bytes(b"unreadable")
+    np.testing.assert_array_equal(original("2.png")[0], demo.load(1))
+    np.testing.assert_array_equal(original("3")[0], demo.load(3))
+    assert "1.png" in original("0")[1][0]
+    (images / "0.png").write_bytes((images / "4.png").read_bytes())  # all images move by one place
+    np.testing.assert_array_equal(original("2.png")[0], demo.load(1))
+    changed = demo.load(1).copy()
+    changed[5, 5, 1] ^= 1
+    Image.fromarray(changed).save(images / "2.png")
+    told = f"original: ResultsError: 2.png in folder:{images} is not the image that was evaluated"
+    assert original("2.png") == (None, [told])
+    (images / "4.png").unlink()
+    told = f"original: ResultsError: folder:{images} holds no image 4.png any more"
+    assert original("4.png") == (None, [told])
+
+
 def test_the_command_lists_what_it_wrote(run_dir: Path, tmp_path: Path) -> None:
     command = ["bench", "extract", str(run_dir), "--image", "2", "--codec", "png", "--out", str(tmp_path)]
     done = CliRunner().invoke(app, command)

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from uqdm.bench.paper import figures
 from uqdm.bench.paper.cells import HEADINGS, REFERENCE_HEADINGS
+from uqdm.bench.paper.costs import cost_table
 from uqdm.bench.paper.head import Head, counts, head
 from uqdm.bench.paper.latex import latex
 from uqdm.bench.paper.markdown import markdown
@@ -52,6 +53,11 @@ def rows(run: Run) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def costs(run: Run) -> pd.DataFrame:
+    return cost_table(run, MODELS)
+
+
+@pytest.fixture(scope="module")
 def above(run: Run, rows: pd.DataFrame) -> Head:
     return head(replace(run, n_images=300), rows, MODELS)
 
@@ -82,9 +88,9 @@ def test_the_head_of_the_very_images_and_of_others(run: Run, rows: pd.DataFrame)
     assert head(other, rows, MODELS).can_agree[0].startswith("No row")
 
 
-def test_verdicts_are_counted(rows: pd.DataFrame) -> None:
-    tally = dict(counts(rows))
-    assert sum(sum(words.values()) for words in tally.values()) == rows.codec.notna().sum()
+def test_verdicts_are_counted(rows: pd.DataFrame, costs: pd.DataFrame) -> None:
+    tally = dict(counts(rows, costs))
+    assert sum(sum(words.values()) for words in tally.values()) == rows.codec.notna().sum() + len(costs)
     assert tally["JPEG"]["not run"] == 9 * 3  # settings that this run lacks
     assert tally["UQDM, flow: tiny_50% (uqdm-f)"]["not comparable"] == 5 * 4
 
@@ -92,12 +98,15 @@ def test_verdicts_are_counted(rows: pd.DataFrame) -> None:
 # ---- Markdown and LaTeX -------------------------------------------------------------------------------------
 
 
-def test_the_page_holds_every_row_in_tables_of_equal_width(above: Head, rows: pd.DataFrame) -> None:
-    page = markdown(above, rows)
+def test_the_page_holds_every_row_in_tables_of_equal_width(
+    above: Head, rows: pd.DataFrame, costs: pd.DataFrame
+) -> None:
+    page = markdown(above, rows, costs)
     lines = [line for line in page.splitlines() if line.startswith("|")]
     points = rows[rows.codec.isna()].groupby(["system", "point"]).ngroups
-    # Six systems in the tally, and heading and rule of each of eight tables.
-    assert len(lines) == rows.codec.notna().sum() + points + 6 + 2 * 8
+    # Six systems and Appendix C in the tally, and heading and rule of each of nine tables.
+    assert len(lines) == rows.codec.notna().sum() + points + len(costs) + 7 + 2 * 9
+    assert "| tiny\\_50%, step 1, flow | network calls to decode, per picture" in re.sub(" +", " ", page)
     for block in re.split(r"\n\n", page):
         if block.startswith("|"):
             assert len({len(line) for line in block.splitlines()}) == 1
@@ -108,8 +117,8 @@ def test_the_page_holds_every_row_in_tables_of_equal_width(above: Head, rows: pd
     assert "| not run: no runnable system" in page
 
 
-def test_every_line_of_the_latex_has_its_columns(above: Head, rows: pd.DataFrame) -> None:
-    text = latex(above, rows)
+def test_every_line_of_the_latex_has_its_columns(above: Head, rows: pd.DataFrame, costs: pd.DataFrame) -> None:
+    text = latex(above, rows, costs)
     widths = {len(HEADINGS), len(REFERENCE_HEADINGS), 5}
     found = [line for line in text.splitlines() if line.endswith(r" \\")]
     assert len(found) > 100
@@ -118,10 +127,10 @@ def test_every_line_of_the_latex_has_its_columns(above: Head, rows: pd.DataFrame
     assert not re.search(r"(?<!\\)[#$^~_]", text.replace("% \\usepackage", ""))
 
 
-def test_the_latex_compiles(above: Head, rows: pd.DataFrame, tmp_path: Path) -> None:
+def test_the_latex_compiles(above: Head, rows: pd.DataFrame, costs: pd.DataFrame, tmp_path: Path) -> None:
     if shutil.which("pdflatex") is None:
         pytest.skip("pdflatex is not installed")
-    (tmp_path / "table.tex").write_text(latex(above, rows))
+    (tmp_path / "table.tex").write_text(latex(above, rows, costs))
     (tmp_path / "page.tex").write_text(
         "\\documentclass{article}\\usepackage{array,booktabs,longtable}\\begin{document}\\input{table}\\end{document}"
     )
@@ -193,12 +202,14 @@ def test_the_command_writes_everything_and_counts(run_dir: Path) -> None:
     options = ["--run", str(run_dir), "--published", "cifar10", "--model", "tiny=uqdm-demo"]
     done = CliRunner().invoke(app, ["bench", "paper", *options])
     assert done.exit_code == 0, done.output
-    for name in ("table.csv", "table.md", "table.tex", "figures/rate_distortion.svg", "figures/rate_fid.png"):
+    figures = ("figures/rate_distortion.svg", "figures/rate_fid.png", "figures/progressive.png")
+    for name in ("table.csv", "table.md", "table.tex", "costs.csv", *figures):
         assert (run_dir / name).stat().st_size > 1000
     written = pd.read_csv(run_dir / "table.csv")
     assert list(written.columns) == list(COLUMNS)
     last = done.stdout.splitlines()[-1]
-    assert f"{(written.verdict == 'agrees').sum()} agrees" in last
+    verdicts = pd.concat([written.verdict, pd.read_csv(run_dir / "costs.csv").verdict])
+    assert f"{(verdicts == 'agrees').sum()} agrees, {(verdicts == 'differs').sum()} differs" in last
     assert last.endswith("table.md")
 
 

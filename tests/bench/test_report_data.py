@@ -54,6 +54,7 @@ def pixels(uri: str) -> np.ndarray:
 def test_the_figures_hold_every_point_of_every_curve(summary: pd.DataFrame) -> None:
     (data,) = figure_data(summary)["datasets"]
     expected = {curve.label: curve.points for curve in curves(summary)}
+    assert {curve["title"] for curve in data["curves"]} == {curve.title for curve in curves(summary)}
     assert {curve["label"] for curve in data["curves"]} == set(expected)
     for curve in data["curves"]:
         points = expected[curve["label"]]
@@ -182,6 +183,10 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     assert read_deltas(tmp_path) is None
     report_run.write_deltas(tmp_path)
     deltas = read_deltas(tmp_path)
+    (dataset, label), *_ = [(row.dataset, row.curve) for row in pd.read_csv(tmp_path / "bd.csv").itertuples()]
+    titled = read_deltas(tmp_path, {(dataset, label): f"{label} (as told)"})
+    assert titled is not None
+    assert titled.table.rows[0][0].text == f"{label} (as told)"
     assert deltas is not None
     assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]

@@ -33,6 +33,9 @@ def chromium() -> str:
     return found
 
 
+BPG_TITLE = "bpg (pixel_format=420; implementation=builtin; preset=slow)"
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     path = chromium()
@@ -180,6 +183,7 @@ def test_codecs_switch_off_in_every_plot(open_page: Open) -> None:
     curves = {"jpeg", "bpg", "toy-model floor", "toy-model middle"}
     assert names(page, "fid-plot") == names(page, "kid-plot") == curves
     assert names(page) == {*curves, "png", "toy-model"}  # lossless ones on top
+    assert page.locator("[data-key=bpg]").inner_text().strip() == BPG_TITLE
     page.uncheck("[data-key=jpeg] input")
     page.locator("#codecs .family .chip", has_text="floor").locator("input").uncheck()
     assert names(page, "fid-plot") == names(page, "kid-plot") == {"bpg", "toy-model middle"}
@@ -298,7 +302,7 @@ def test_deltas_are_narrowed_to_a_metric_and_an_anchor(open_page: Open) -> None:
     page = open_page()
     rows = page.locator("#delta-table tbody tr:visible")
     assert [row.split("\t")[:3] for row in rows.all_inner_texts()] == [
-        ["bpg", "PSNR", "jpeg"],
+        [BPG_TITLE, "PSNR", "jpeg"],
         ["toy-model", "PSNR", "jpeg"],
     ]
     assert "-12.3\n-15.0 to -9.1" in rows.first.inner_text()

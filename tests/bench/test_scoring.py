@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from toy_codecs import KILL, PASSES, RAISE
 from toy_images import MemoryImages, unmarked_images
@@ -31,6 +33,7 @@ from uqdm.bench.requests import parse_request, resolve
 from uqdm.bench.results import ResultsError
 from uqdm.bench.scoring.run import Options, Outcome, score_run
 from uqdm.bench.shards import Images
+from uqdm.bench.stored_streams import check_columns
 from uqdm.bench.summarize import summarize_run
 from uqdm.codec import get_codec
 
@@ -193,25 +196,40 @@ def test_a_picture_that_is_decoded_differently_is_a_failed_row(tmp_path: Path, m
     rows = rows_of(tmp_path)
     once = rows[rows["codec"] == "toy-once"]
     assert once["status"].tolist() == ["ok", "failed", "ok"]
-    assert once["error"].iloc[1].startswith("score: decoded differently here: SHA-256 ")
+    assert once["error"].iloc[1].startswith("score: the stored coded file is not the one that was measured: its SHA")
     summary = summarize_run(tmp_path).set_index("codec")
     assert (summary.loc["toy-once", "n"], summary.loc["toy-once", "failed"]) == (2, 1)
     noisy = rows[rows["codec"] == "toy-noisy"]  # may vary: scored as it is decoded here, and named by that
     assert (noisy["status"] == "ok").all()
     evaluated_as = pd.read_parquet(next((tmp_path / "shards" / "toy-noisy").iterdir()))["picture_sha256"]
     assert set(noisy["picture_sha256"]).isdisjoint(evaluated_as)
-    _replace_stream(path, 1, streams.loc[1, "stream"])
+    _replace_stream(path, 1, bytes(changed), measured_so=True)  # as if the codec decoded otherwise than it did
+    assert scored(tmp_path, dataset).faults == 1
+    error = rows_of(tmp_path).query("codec == 'toy-once'")["error"].iloc[1]
+    assert error.startswith("score: decoded differently here: SHA-256 ")
+    _replace_stream(path, 1, streams.loc[1, "stream"], measured_so=True)
+    held = path.read_bytes()
+    path.write_bytes(held[:-20])
+    assert scored(tmp_path, dataset).faults == 3
+    error = rows_of(tmp_path).query("codec == 'toy-once'")["error"].iloc[1]
+    assert "evaluate again, which measures its shard anew" in error
+    path.write_bytes(held)
     assert scored(tmp_path, dataset).faults == 0
     assert (rows_of(tmp_path)["status"] == "ok").all()
 
 
-def _replace_stream(path: Path, index: int, stream: bytes) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _replace_stream(path: Path, index: int, stream: bytes, *, measured_so: bool = False) -> None:
+    """Replaces a coded file; with ``measured_so`` its length and hash, too, here and in the rows."""
+    columns = {"stream": stream, **(check_columns(stream) if measured_so else {})}
+    _edit(path, index, columns)
+    if measured_so:
+        rows_path = path.parents[2] / "shards" / path.parent.name / path.name
+        _edit(rows_path, index, {"stream_sha256": columns["stream_sha256"]})
 
-    table = pq.read_table(path)
-    rows = table.to_pylist()
-    rows[index]["stream"] = stream
+
+def _edit(path: Path, index: int, columns: dict[str, object]) -> None:
+    table = pq.read_table(path, partitioning=None)
+    rows = [row | columns if row["image_index"] == index else row for row in table.to_pylist()]
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
 
 
@@ -238,7 +256,7 @@ def test_a_stream_that_kills_its_worker_costs_its_picture_only(tmp_path: Path) -
     (path,) = (tmp_path / "streams" / "toy-deadly").iterdir()
     stream = bytearray(pd.read_parquet(path).loc[2, "stream"])
     stream[8] = KILL
-    _replace_stream(path, 2, bytes(stream))
+    _replace_stream(path, 2, bytes(stream), measured_so=True)
     outcome = scored(tmp_path, dataset)
     rows = rows_of(tmp_path)
     assert rows.loc[rows["codec"] == "toy-deadly", "status"].tolist() == ["ok", "ok", "failed", "ok"]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from toy_images import MemoryImages, unmarked_images
 
-from uqdm.bench.files import replacing, sweep_temporaries, write_bytes
 from uqdm.bench.measure import measure_images
 from uqdm.bench.requests import Candidate, Request, resolve
 from uqdm.bench.shards import Kept, Shard, ShardStore, split
 from uqdm.bench.worker import Work, finish
 from uqdm.codec import get_codec
+from uqdm.files import replacing, sweep_temporaries, write_bytes
 
 pytestmark = pytest.mark.usefixtures("toys")
 

@@ -39,6 +39,14 @@ def test_a_rate_between_distant_points_is_marked(finished_run: Path) -> None:
     assert cells(short_table(pd.concat([low, near, high])), "toy-raw")[:3] == ["1.414", "3.364", "-"]
 
 
+def test_the_settings_of_a_curve_stand_below_its_line(finished_run: Path) -> None:
+    summary = read_summary(finished_run)
+    template = summary[(summary.codec == "toy-raw") & (summary.setting == "drop=4")]
+    settings = ("drop=4,chroma=full,fast=true", "drop=6,chroma=half,fast=true")
+    text = short_table(pd.concat([template.assign(setting=setting) for setting in settings]))
+    assert "toy-raw: chroma=full, half from drop=6; fast" in text.splitlines()
+
+
 def test_a_codec_that_always_failed_has_a_line(finished_run: Path) -> None:
     summary = read_summary(finished_run)
     gone = summary[summary.codec == "toy-absent"].assign(status="failed", failed=7)

@@ -1,6 +1,8 @@
 """Every method sends samples of the right distribution, in bits from which the decoder gets the very sample."""
 
+import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from uqdm.channel.greedy_rejection import GreedyRejection, SplitGreedyRejection,
 from uqdm.channel.minimal_random import MinimalRandom
 from uqdm.channel.ordered_random import OrderedRandom
 from uqdm.channel.poisson import PoissonFunctional
+from uqdm.channel.randomness import Candidates, numbers_drawn
 from uqdm.channel.universal import WIDTH, UniversalQuantization, uniform_kl_bits, uniform_mean_of_kl
 
 EXACT = [PoissonFunctional, GreedyRejection, SplitGreedyRejection]
@@ -180,3 +183,20 @@ def test_wrong_input_is_refused():
         PoissonFunctional(1.0).encode(np.zeros(1), -1)
     with pytest.raises(ValueError, match="bins away"):
         UniversalQuantization(1.0).encode(np.array([100.0]), 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 100, 256, 512, 600])
+def test_a_candidate_is_found_without_those_before_it(n):
+    row, begin, looked_at = Candidates(seed=5, n=n), 0, [0, 255, 256, 767, 768, 1791, 5000]
+    for block in itertools.islice(row.blocks(), 6):
+        for index in looked_at:
+            if begin <= index < begin + len(block.gaps):
+                assert (row.at(index) == block.candidates[index - begin]).all()
+        begin += len(block.gaps)
+
+
+def test_a_candidate_of_any_number_costs_no_more_than_a_block():
+    assert max(numbers_drawn(index, n) for n in (1, 17, 256) for index in (0, 10**6, 2**31 - 1)) <= 1 << 18
+    began = time.perf_counter()
+    Candidates(seed=5, n=256).at(2**31 - 1)  # some four million blocks from the first
+    assert time.perf_counter() - began < 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,33 @@ def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
     assert not _conclude(findings, Path("run"), lines.append)
     assert lines[-1].startswith("evaluated: 17 images x settings ok, 3 failed, 2 settings skipped")
     assert _conclude(findings[:1], Path("run"), lines.append)
+
+
+def test_a_run_of_failures_alone_exits_1(tmp_path: Path) -> None:
+    command = "false {input} {output}"
+    program = f"program:encode={command},decode={command}"
+    error = evaluate("--dataset", "demo", "--limit", "1", "--codec", program, "--out", str(tmp_path / "run"))
+    assert isinstance(error, ValueError)
+    assert re.fullmatch("all images failed at all settings; the first: .*false failed with status 1.*", str(error))
+    assert (tmp_path / "run" / "per_image" / "program.parquet").is_file()
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("", "the path is empty"),
+        (" ", "the path is empty"),
+        ("~nobody-here/run", "write ./~nobody-here"),
+        (__file__, "is a file, not a directory"),
+    ],
+)
+def test_a_mistaken_folder_is_refused_before_work_starts(path: str, message: str) -> None:
+    result = CliRunner().invoke(app, ["bench", "evaluate", "--dataset=demo", "--codec=png", f"--out={path}"])
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_home_is_expanded_in_every_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    result = CliRunner().invoke(app, ["bench", "summarize", "--run=~/nowhere"])
+    assert f"no run folder {tmp_path}/nowhere" in str(result.exception)

@@ -86,7 +86,7 @@ def test_the_table_is_for_reading(run_dir: Path) -> None:
     row = read_summary(run_dir).query("codec == 'png'").iloc[0]
     (png,) = [line for line in lines if line.startswith("png")]
     assert f"{row.bpp:.5g}" in png
-    assert " inf " in png
+    assert " exact " in png
 
 
 def test_chosen_columns(run_dir: Path) -> None:

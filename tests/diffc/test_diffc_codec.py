@@ -1,12 +1,15 @@
 """The codec diffc: real files of every point, prefixes, damage, and what it refuses."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
 
+from uqdm.channel.index_code import zipf_code
 from uqdm.channel.prefix_code import gamma_bits
 from uqdm.codec import ParameterError, StreamError, get_codec
-from uqdm.diffc import file
+from uqdm.diffc import coder, file
 from uqdm.diffc.chunks import Limits
 from uqdm.diffc.coder import GaussianCoder, _to_bytes
 from uqdm.diffc.pictures import DiffC
@@ -172,3 +175,22 @@ def test_wrong_settings_are_refused():
         get_codec("diffc", steps=100)
     with pytest.raises(ValueError, match="of points"):
         DiffC(model_of(POINTS))
+
+
+def test_a_few_bytes_cannot_ask_for_much_work(codec, encoded):
+    """A message may name any candidate, and a header the widest limits: what it costs has a bound."""
+    header, _ = file.parse(encoded.stream)
+    widest = file.Header(**{**vars(header), "chunk_bits": 16, "margin_bits": 15, "n_steps": 1})
+    code = zipf_code(0.0, 1 << 31)
+    message = "1" + "0000" + "00000000" + "0" + code.encode((1 << 31) - 1)
+    stream = file.pack(widest, [_to_bytes(message)])
+    assert len(stream) < 40
+    began = time.perf_counter()
+    assert codec.decode([stream])[0].shape == (8, 8, 3)
+    assert time.perf_counter() - began < 10
+
+
+def test_messages_that_ask_for_too_many_random_numbers_are_refused(codec, encoded, monkeypatch):
+    monkeypatch.setattr(coder, "MAX_NUMBERS", 1000)
+    with pytest.raises(StreamError, match="ask for more than 1000 random numbers"):
+        codec.decode([encoded.stream])

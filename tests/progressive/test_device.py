@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from small_models import CODED_SLOPE, small_codec
+from typer.testing import CliRunner
 
+from uqdm.cli.main import app
 from uqdm.coding.container import CHUNK_TILES
 from uqdm.progressive import device
 from uqdm.progressive.batches import batches
@@ -66,3 +70,30 @@ def test_larger_batches_decode_to_the_same_pixels(
     headers = [codec.open(file).header for file in files]
     found = [(chunk.item, chunk.number) for batch in batches(headers, 32) for chunk in batch]
     assert found == [(item, 0) for item in range(10)]
+
+
+def test_a_device_that_is_not_here_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "black.png")
+    (tmp_path / "black.uqdm").write_bytes(b"")
+    config = Path(__file__).parents[2] / "config" / "train" / "uqdm-demo.yaml"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    reasons = {"foo": "choose cpu, cuda or cuda:N", "cuda:9": "torch finds 2 GPUs here, cuda:0 to cuda:1"}
+    for wrong, reason in {**reasons, **dict.fromkeys(["", "cuda:-1", "cpu:1", "meta", "mps"], "choose cpu")}.items():
+        for command in (
+            ["encode", tmp_path / "black.png", tmp_path / "new.uqdm"],
+            ["decode", tmp_path / "black.uqdm", tmp_path / "new.png"],
+            ["train", config, "--out", tmp_path / "run"],
+        ):
+            found = CliRunner().invoke(app, [*map(str, command), "--device", wrong])
+            assert isinstance(found.exception, ValueError), found.output
+            assert "\n" not in str(found.exception)
+            assert re.match(f"device='{wrong}': {reason}", str(found.exception))
+    assert not (tmp_path / "new.uqdm").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gpu_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"^device='cuda': torch finds no GPU here; choose cpu$"):
+        device.checked_device("cuda")

@@ -4,7 +4,7 @@ import threading
 
 import torch
 
-from uqdm.progressive.predictor import full_precision
+from uqdm.progressive.predictor import float32_arithmetic
 
 
 def test_tf32_stays_off_while_any_thread_is_inside_and_is_restored_after_the_last():
@@ -13,14 +13,14 @@ def test_tf32_stays_off_while_any_thread_is_inside_and_is_restored_after_the_las
     inside, leave, seen = threading.Event(), threading.Event(), []
 
     def other():
-        with full_precision():
+        with float32_arithmetic():
             inside.set()
             leave.wait(10)
             seen.append(torch.backends.cuda.matmul.allow_tf32)
 
     try:
         thread = threading.Thread(target=other)
-        with full_precision():
+        with float32_arithmetic():
             thread.start()
             assert inside.wait(10)
         assert not torch.backends.cuda.matmul.allow_tf32  # the other thread is still inside

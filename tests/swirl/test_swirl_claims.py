@@ -68,6 +68,13 @@ def test_differences_are_paired():
     assert difference.high - difference.low < (alone.high - alone.low) / 2
 
 
+@pytest.mark.parametrize("values", [np.full((3, 7), 0.1), np.full((3, 1), 0.1), np.eye(3) * 1e-90, np.ones((1, 1))])
+def test_intervals_and_ranges_contain_the_mean(values):
+    found = estimate(values)
+    assert found.low <= found.mean <= found.high
+    assert found.least <= found.mean <= found.most
+
+
 def covered(n_seeds, n_points, *, seed_deviation):
     """Share of intervals that hold the true mean, 0, of 1,000 made-up measurements."""
     rng = np.random.default_rng(1)

@@ -38,7 +38,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tables_and_figures_are_there(folder: Path) -> None:
     run = folder / "results" / "paper_swirl"
-    figures = [f"figures/figure{number}.{kind}" for number in (2, 6, 7) for kind in ("png", "svg")]
+    names = ("figure2", "figure6", "figure7", "reconstructions")
+    figures = [f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")]
     for product in ("table.csv", "table.md", "table.tex", *figures):
         assert (run / product).stat().st_size > 1000, product
     page = (run / "table.md").read_text()

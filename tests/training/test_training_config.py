@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from small_training import MODEL, RECIPE
 
@@ -48,8 +47,7 @@ def test_shipped_configurations_are_valid(file):
     ("name", "count"), [("tiny", 167_495), ("small", 2_238_151), ("medium", 122_143_495), ("big", 237_609_735)]
 )
 def test_the_papers_models_have_their_published_sizes(name, count):
-    with torch.device("meta"):
-        denoiser, _ = build(read_config(FOLDER / f"imagenet64-{name}.yaml").model)
+    denoiser, _ = build(read_config(FOLDER / f"imagenet64-{name}.yaml").model, device="meta")
     assert sum(parameter.numel() for parameter in denoiser.parameters()) + 1 == count
 
 

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 
 from uqdm.bench import bootstrap
 from uqdm.bench.bjontegaard import (
@@ -27,16 +26,17 @@ from uqdm.bench.bjontegaard import (
     bd_rate,
     bd_rates,
 )
+from uqdm.bench.csv_cells import write_table
 from uqdm.bench.curves import Curve, curves
-from uqdm.bench.files import replacing
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
 from uqdm.bench.rates import image_rates
 from uqdm.bench.results import ResultsError, bd_path, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.codec import suggest
+from uqdm.files import replacing
 
-ANCHOR = "jpeg"
-"""What curves are held against where nothing else is asked for."""
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
 MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
@@ -45,21 +45,31 @@ _PICTURE = ["codec", "setting", "point", "reconstruction"]
 
 def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
     """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
+    table = make_bd_table(run_dir, anchor)
+    write_bd_table(table, bd_path(run_dir))
+    return table
+
+
+def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
+    """The table of a summarized run (see :func:`bd_table`); nothing is written."""
     summary = read_summary(run_dir)
     metrics = [metric.name for metric in all_metrics()]
     rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
     rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
-    table = bd_table(summary, rows, anchor)
-    with replacing(bd_path(run_dir)) as temporary:
-        pyarrow.csv.write_csv(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
-    return table
+    return bd_table(summary, rows, anchor)
+
+
+def write_bd_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes such a table as CSV."""
+    with replacing(path) as temporary:
+        write_table(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
 
 
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
-    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is
-    :data:`ANCHOR`, or where that has no curve the first label with enough points, of files if there are any. Ideal
+    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
+    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
     rates count as they are, under labels that say so. Raises
     :class:`~uqdm.bench.results.ResultsError` for a name that is not in the summary.
     """
@@ -72,7 +82,7 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
         ok = ok.assign(rate_bpp=image_rates(ok))
         for metric in [metric for metric in declared() if _has_data(data, metric.name)]:
             if base is None:
-                lines += [_without_anchor(metric, curve, anchor or ANCHOR) for curve in others]
+                lines += [_without_anchor(metric, curve, anchor or ANCHORS[0]) for curve in others]
             elif isinstance(metric, Metric):
                 lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
             else:
@@ -82,17 +92,17 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
 
 def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | None) -> Curve | None:
     """The anchor among the curves of a summary, as :func:`bd_table` chooses it; None if its codec has no curve."""
-    wanted = anchor or ANCHOR
-    for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
-        if named:
-            return named[0]
+    for wanted in (anchor,) if anchor else ANCHORS:
+        for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
+            if named:
+                return named[0]
     if anchor is None:
         drawn = [curve for curve in drawn if not curve.ideal] or drawn
         enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
         return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
-    if wanted not in known:
-        raise ResultsError(f"no anchor {wanted!r} in this run{suggest(wanted, known)}; it has: {', '.join(known)}")
+    if anchor not in known:
+        raise ResultsError(f"no anchor {anchor!r} in this run{suggest(anchor, known)}; it has: {', '.join(known)}")
     return None
 
 
@@ -182,9 +192,7 @@ def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _Pe
 
 def _means(values: _PerImage, common: np.ndarray, columns: Sequence[int]) -> _Means:
     both = np.concatenate([values.bpp[common][:, columns], values.quality[common][:, columns]], axis=1)
-    present = np.isfinite(both)
-    with np.errstate(invalid="ignore"):
-        means = np.where(present, both, 0).sum(axis=0) / present.sum(axis=0)
+    means = bootstrap.column_means(both)
     resampled = bootstrap.resampled_means(both) if len(both) > 1 else np.empty((0, both.shape[1]))
     rates, quality = np.split(np.concatenate([means[None], resampled]), 2, axis=1)
     return _Means({column: place for place, column in enumerate(columns)}, rates, quality)
@@ -204,7 +212,7 @@ def _figures(
     rate, quality = bd_rate(*pair, metric.direction), bd_quality(*pair)
     rates = np.empty(0) if rate.reason else bd_rates(*resampled, direction=metric.direction)
     qualities = np.empty(0) if quality.reason else bd_qualities(*resampled)
-    rate_ends, quality_ends = _interval(rates), _interval(qualities)
+    rate_ends, quality_ends = _interval(rate.value, rates), _interval(quality.value, qualities)
     reasons = {
         "BD-rate": rate.reason,
         "BD-quality": quality.reason,
@@ -247,15 +255,14 @@ def _joined(reasons: dict[str, str | None]) -> str | None:
     return "; ".join(f"{what}: {reason}" for what, reason in reasons.items() if reason) or None
 
 
-def _interval(deltas: np.ndarray) -> tuple[float, float, str | None]:
-    """Ends of the interval of the deltas [R] of resamples; NaN, and why, where too many resamples have none."""
+def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | None]:
+    """Ends of the interval of a delta by those [R] of resamples; NaN, and why, where too many resamples have none."""
     if not len(deltas):
         return np.nan, np.nan, None
     undefined = float(np.isnan(deltas).mean())
     if undefined > MAX_UNDEFINED:
         return np.nan, np.nan, f"{100 * undefined:.1f} % of the resamples have none, {100 * MAX_UNDEFINED:g} % may"
-    (low,), (high,) = bootstrap.quantiles(deltas[:, None])
-    return float(low), float(high), None
+    return *bootstrap.interval_around(delta, deltas), None
 
 
 # ---- metrics of sets: from the summary -----------------------------------------------------------------------

@@ -1,8 +1,12 @@
-"""Percentile bootstrap intervals of means over images (Efron & Tibshirani 1993, ch. 13), many columns at once."""
+"""Means over images and their percentile bootstrap intervals (Efron & Tibshirani 1993, ch. 13), by columns.
+
+Every mean that is shown with an interval comes from here together with it: an interval contains its mean.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,29 +16,69 @@ N_RESAMPLES = 2000
 SEED = 0
 
 _CHUNK_COUNTS = 2**22  # counts held at once: 32 MiB
+_LARGE = 2.0**900  # columns that reach it are scaled down, so that no sum overflows
+_SCALE = 2.0**-100
+
+
+class MeanIntervals(NamedTuple):
+    """Means [K] of columns with the ends [K] of their intervals: ``low <= mean <= high`` where there are ends."""
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 def mean_intervals(
     values: np.ndarray, *, level: float = LEVEL, n_resamples: int = N_RESAMPLES, seed: int = SEED
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends [K] of the intervals of the column means of ``values`` [N, K], a row an image.
+) -> MeanIntervals:
+    """The column means of ``values`` [N, K], a row an image, with the ends of their intervals.
 
     Images are drawn jointly: a resample holds the same images in every column, so columns can be compared. NaN marks
     an image that a column leaves out; a resample then takes the mean over those of its images that are there, and one
-    that has none is passed over. A column with fewer than two images has no interval: NaN.
+    that has none is passed over. A column with fewer than two images has no interval: NaN. Raises ValueError for
+    infinite values.
 
-    >>> low, high = mean_intervals(np.array([[1.0, 5.0], [2.0, np.nan], [3.0, np.nan]]))
-    >>> bool(1 <= low[0] < 2 < high[0] <= 3), low[1]
-    (True, np.float64(nan))
+    >>> mean, low, high = mean_intervals(np.array([[1.0, 5.0], [2.0, np.nan], [3.0, np.nan]]))
+    >>> mean.tolist(), bool(1 <= low[0] < 2 < high[0] <= 3), low[1]
+    ([2.0, 5.0], True, np.float64(nan))
     """
     values = np.asarray(values, np.float64)
     _check(values)
+    means = column_means(values)
     if not values.size:
-        return np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
-    means, centre = _means_about_centre(values, n_resamples, seed)
-    ends = quantiles(means, level) + centre
-    ends[:, np.isfinite(values).sum(axis=0) < 2] = np.nan
-    return ends[0], ends[1]
+        return MeanIntervals(means, np.full_like(means, np.nan), np.full_like(means, np.nan))
+    low, high = quantiles(resampled_means(values, n_resamples=n_resamples, seed=seed), level)
+    few = np.isfinite(values).sum(axis=0) < 2
+    return MeanIntervals(
+        means,
+        np.where(few, np.nan, np.minimum(low, means)),
+        np.where(few, np.nan, np.maximum(high, means)),
+    )
+
+
+def column_means(values: np.ndarray) -> np.ndarray:
+    """Means [K] of the columns of ``values`` [N, K], NaN passed over; NaN for a column that has nothing else.
+
+    The mean of equal values is that value, to the last bit. Raises ValueError for infinite values.
+
+    >>> column_means(np.full((3, 1), 0.1)).tolist(), column_means(np.array([[1e308], [1.5e308]])).tolist()
+    ([0.1], [1.25e+308])
+    """
+    values = np.asarray(values, np.float64)
+    _check(values)
+    if not len(values):
+        return np.full(values.shape[1], np.nan)
+    scale = _scales(values)
+    return _scaled_means(values * scale) / scale
+
+
+def mean_of(values: np.ndarray) -> float:
+    """The mean of ``values`` [N], as :func:`column_means` takes it.
+
+    >>> mean_of(np.array([0.1, 0.1, 0.1]))
+    0.1
+    """
+    return float(column_means(np.asarray(values, np.float64)[:, None])[0])
 
 
 def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> np.ndarray:
@@ -47,8 +91,23 @@ def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed:
     """
     values = np.asarray(values, np.float64)
     _check(values)
-    means, centre = _means_about_centre(values, n_resamples, seed)
-    return means + centre
+    scale = _scales(values)
+    scaled = values * scale
+    present = ~np.isnan(scaled)
+    centre = np.where(present.any(axis=0), _scaled_means(scaled), 0)
+    deviations = np.where(present, scaled - centre, 0)  # about the mean, so that little is lost to rounding
+    means = _resampled_means(deviations, present, n_resamples, seed) + centre
+    return np.clip(means, *_range(scaled)) / scale
+
+
+def interval_around(value: float, resampled: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Ends of the central interval of resampled figures [R], which contains ``value``, the figure of all images.
+
+    >>> interval_around(2.0, np.arange(5.0), 0.5), interval_around(9.0, np.arange(5.0), 0.5)
+    ((1.0, 3.0), (1.0, 9.0))
+    """
+    (low,), (high,) = quantiles(resampled[:, None], level)
+    return float(min(low, value)), float(max(high, value))
 
 
 def resample_counts(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -71,12 +130,24 @@ def _check(values: np.ndarray) -> None:
         raise ValueError(f"expected finite values or NaN [images, columns], got shape {values.shape}")
 
 
-def _means_about_centre(values: np.ndarray, n_resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Resampled means [n_resamples, K] of the deviations from the column means [K], and those means."""
+def _scales(values: np.ndarray) -> np.ndarray:
+    """Powers of two [K] by which columns are multiplied before anything is added up."""
+    largest = np.fmax.reduce(np.abs(values), axis=0, initial=0)
+    return np.where(largest > _LARGE, _SCALE, 1.0)
+
+
+def _scaled_means(values: np.ndarray) -> np.ndarray:
+    """Means of columns that are small enough to be added up, within the range of their values."""
     present = ~np.isnan(values)
-    centre = np.where(present, values, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
-    deviations = np.where(present, values - centre, 0)  # about the mean, so that little is lost to rounding
-    return _resampled_means(deviations, present, n_resamples, seed), centre
+    first = values[present.argmax(axis=0), np.arange(values.shape[1])]
+    deviations = np.where(present, values - first, 0)  # all zero where values are equal
+    means = first + deviations.sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+    return np.clip(means, *_range(values))
+
+
+def _range(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest value of each column, NaN passed over."""
+    return np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
 
 
 def _resampled_means(values: np.ndarray, present: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:

@@ -338,7 +338,7 @@ def _of_images(
     finite = np.isfinite(a) & np.isfinite(b)
     difference = np.full(a.shape, np.nan)
     difference[finite] = b[finite] - a[finite]
-    low, high = bootstrap.mean_intervals(difference)
+    mean, low, high = bootstrap.mean_intervals(difference)
     same = [
         sum(isinstance(x, str) and x == y for x, y in zip(*two, strict=True))
         for two in zip(of(0, "picture_sha256"), of(1, "picture_sha256"), strict=True)
@@ -346,6 +346,7 @@ def _of_images(
     return [
         {
             **paired_figures(a[:, number], b[:, number], higher_is_better=higher_is_better),
+            "difference": mean[number],
             "difference_low": low[number],
             "difference_high": high[number],
             "same_pictures": same[number],

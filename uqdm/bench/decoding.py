@@ -16,6 +16,7 @@ from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.rates import image_rates, is_ideal
 from uqdm.bench.results import ResultsError, read_manifest, read_rows, read_streams, records
 from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.stored_streams import stream_sha256
 from uqdm.codec import Codec, CodecUnavailableError, UnknownCodecError, get_codec
 from uqdm.plugins import contained
 
@@ -46,6 +47,7 @@ COLUMNS += [
     "mse",
     "psnr_db",
     "picture_sha256",
+    "stream_sha256",
     "status",
 ]
 """The columns of the rows that are read."""
@@ -98,6 +100,7 @@ class RunPictures:
         key = (row["codec"], row["setting"], row["image_index"])
         if key not in self._decoded:
             stream = read_streams(self._run_dir, *key[:2], [key[2]])[key[2]]
+            _check_stream(row, stream)
             with _decoding(row["codec"]):
                 decoded = [one for one, _ in answers.pictures(codec, stream)]
             self._decoded[key] = {(one.point.name, one.name): one.image_uint8 for one in decoded}
@@ -110,6 +113,15 @@ class RunPictures:
             with _decoding(name):
                 self._codecs[name, setting] = get_codec(name, **parameters)
         return self._codecs[name, setting]
+
+
+def _check_stream(row: Mapping[str, Any], stream: bytes) -> None:
+    measured = row["stream_sha256"]
+    if isinstance(measured, str) and stream_sha256(stream) != measured:
+        raise ResultsError(
+            f"{row['codec']}: the stored stream of {row['image_id']} is not the one that was measured (SHA-256 "
+            f"{stream_sha256(stream)[:16]}, row {measured[:16]}); evaluate {row['codec']} again"
+        )
 
 
 @contextlib.contextmanager

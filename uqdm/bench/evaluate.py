@@ -2,8 +2,9 @@
 
 Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
 
-Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files; they go
-when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures, if they are kept),
+Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files of the
+present rows; they go when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures,
+if they are kept), ``superseded/`` (files of both kinds that belong to no present row), ``run.json`` (the run's id),
 ``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
 last), ``evaluation.json`` (what a finished evaluation writes last), ``status.json`` (how far a run is, how it ended)
 and ``.lock``.
@@ -20,7 +21,6 @@ from pathlib import Path
 
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
-from uqdm.bench.files import sweep_temporaries
 from uqdm.bench.gather import Context, Finding, finish_codec, finish_run, prune_others
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
@@ -31,6 +31,7 @@ from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.requests import Candidate
 from uqdm.bench.shards import Images, Kept, ShardStore
 from uqdm.bench.worker import Done, Finished, Work
+from uqdm.files import sweep_temporaries
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _evaluate(
     waiting = [plan for plan in plans if plan.n_missing]
     stopwatch.lap("plan")
     if waiting:
-        with ray_session(options.cpus) as resources:
+        with ray_session(options.cpus, on_loss=progress.end) as resources:
             stopwatch.lap("ray_start")
             findings += _measure(context, waiting, resources, options.limits, progress)
             stopwatch.lap("work")

@@ -13,22 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench import answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.decoding import COLUMNS, check_picture
-from uqdm.bench.files import write_bytes
+from uqdm.bench.identity import DAMAGED
+from uqdm.bench.listed_shards import ListedShard, listed_shards
 from uqdm.bench.measure import describe
-from uqdm.bench.reconstructions import png_bytes, png_picture, read_reconstructions, reconstructions_path
-from uqdm.bench.results import ResultsError, read_manifest, rows_files
+from uqdm.bench.pictures import picture_sha256
+from uqdm.bench.reconstructions import png_bytes, png_picture, read_reconstructions
+from uqdm.bench.results import ResultsError, read_manifest, rows_files, rows_with
 from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.stored_streams import StreamDamagedError, checked_stream
+from uqdm.bench.superseded import RECONSTRUCTIONS_FOLDER
 from uqdm.codec import get_codec, suggest
+from uqdm.files import write_bytes
 from uqdm.plugins import contained
 
+_NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
 _LONGEST = 80  # characters of a part of a name
-_ROW_COLUMNS = [*(name for name in COLUMNS if name not in ("mse", "psnr_db")), "error"]
+_ROW_COLUMNS = [*(name for name in COLUMNS if name not in ("mse", "psnr_db")), "original_sha256", "error"]
 
 
 @dataclass(frozen=True)
@@ -70,26 +75,15 @@ def extract(run_dir: Path, image: str, out: Path, wanted: Wanted | None = None) 
         _extract_shard(run_dir, shard, index, [row for row in rows if _matches(row, wanted)], write)
     if not extracted.files:
         raise ResultsError(f"nothing of image {image_id} is kept: {'; '.join(extracted.lacking)}")
-    _extract_original(next(iter(manifests.values()))["dataset"], index, write)
+    measured_sha256 = {row["original_sha256"] for _, rows in rows_of_shards for row in rows} - {None}
+    _extract_original(next(iter(manifests.values()))["dataset"], measured_sha256, write)
     return extracted
-
-
-@dataclass(frozen=True)
-class _ShardOf:
-    """The shard of a codec at a setting that holds the image."""
-
-    codec: str
-    parameters: Mapping[str, Any]
-    setting: str
-    key: str
-
-    def path(self, run_dir: Path, kind: str) -> Path:
-        return run_dir / kind / self.codec / f"{self.key}.parquet"
 
 
 def _find_image(run_dir: Path, manifests: Mapping[str, Any], image: str) -> tuple[int, str]:
     """Index and id of an image; a text that is both an id and an index is an id."""
     rows = next(path for path in rows_files(run_dir) if manifests[path.stem]["ok"] + manifests[path.stem]["failed"])
+    rows_with(rows, [])  # raises where it is not the rows of this run
     columns = ["image_index", "image_id"]
     by_id = _read(rows, columns, "image_id", image)
     if by_id:
@@ -105,23 +99,17 @@ def _find_image(run_dir: Path, manifests: Mapping[str, Any], image: str) -> tupl
     )
 
 
-def _shards(manifests: Mapping[str, Any], index: int, wanted: Wanted) -> Iterator[_ShardOf]:
+def _shards(manifests: Mapping[str, Any], index: int, wanted: Wanted) -> Iterator[ListedShard]:
     if wanted.codec is not None and wanted.codec not in manifests:
         raise ResultsError(
             f"the run has no codec {wanted.codec!r}{suggest(wanted.codec, manifests)}; it has: {', '.join(manifests)}"
         )
-    settings = {
-        (name, one["setting"]): one
-        for name, manifest in manifests.items()
-        if wanted.codec in (None, name)
-        for one in manifest["settings"]
-    }
-    _check_one("setting", wanted.setting, [setting for _, setting in settings])
-    for (name, setting), one in settings.items():
-        if wanted.setting in (None, setting):
-            for shard in one["shards"]:
-                if shard["start"] <= index < shard["stop"]:
-                    yield _ShardOf(name, one["parameters"], setting, shard["key"])
+    chosen = [manifest for name, manifest in manifests.items() if wanted.codec in (None, name)]
+    _check_one("setting", wanted.setting, [one["setting"] for manifest in chosen for one in manifest["settings"]])
+    for manifest in chosen:
+        for shard in listed_shards(manifest, wanted.setting):
+            if shard.start <= index < shard.stop:
+                yield shard
 
 
 def _read(path: Path, columns: list[str], column: str, value: Any) -> list[dict[str, Any]]:
@@ -131,11 +119,17 @@ def _read(path: Path, columns: list[str], column: str, value: Any) -> list[dict[
     return rows
 
 
-def _rows(run_dir: Path, shard: _ShardOf, index: int) -> list[dict[str, Any]]:
+def _rows(run_dir: Path, shard: ListedShard, index: int) -> list[dict[str, Any]]:
+    """The rows of the image in a shard; what an older release did not measure is None."""
     try:
-        return _read(shard.path(run_dir, "shards"), _ROW_COLUMNS, "image_index", index)
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{shard.codec} at {shard.setting!r}: {error}; evaluate {shard.codec} again") from error
+        found = shard.read(run_dir, "shards", _ROW_COLUMNS, [index])
+    except DAMAGED as error:
+        raise _unreadable(shard, error) from error
+    return [dict.fromkeys(_ROW_COLUMNS) | row for row in found.to_pylist()]
+
+
+def _unreadable(shard: ListedShard, error: BaseException) -> ResultsError:
+    return ResultsError(f"{shard.codec} at {shard.setting!r}: {error}; evaluate {shard.codec} again")
 
 
 def _check_asked(wanted: Wanted, rows: list[dict[str, Any]]) -> None:
@@ -172,10 +166,11 @@ class _Writer:
         self.extracted.lacking.append(f"{' '.join(filter(None, parts))}: {reason}")
 
 
-def _extract_shard(run_dir: Path, shard: _ShardOf, index: int, rows: list[dict[str, Any]], write: _Writer) -> None:
+def _extract_shard(run_dir: Path, shard: ListedShard, index: int, rows: list[dict[str, Any]], write: _Writer) -> None:
     """The coded file of the image at one setting, and the pictures of ``rows``."""
     parts = (shard.codec, shard.setting)
-    stream = _stream(run_dir, shard, index)
+    measured_sha256 = rows[0]["stream_sha256"] if rows else None
+    stream, lack = _stream(run_dir, shard, index, measured_sha256)
     if stream is not None:
         write.file(parts, stream["suffix"], stream["stream"])
     ok = [row for row in rows if row["status"] == STATUS_OK]
@@ -190,35 +185,42 @@ def _extract_shard(run_dir: Path, shard: _ShardOf, index: int, rows: list[dict[s
             missing.append(row)
         else:
             write.file((*parts, row["point"], row["reconstruction"]), ".png", png)
-    if missing and stream is None:
-        reason = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
-        write.lacks(parts, reason)
+    if stream is None and (missing or lack != _NOT_KEPT):
+        write.lacks(parts, lack)
     elif missing and stream is not None:
         _decode(shard, stream["stream"], missing, write)
 
 
-def _stream(run_dir: Path, shard: _ShardOf, index: int) -> dict[str, Any] | None:
+def _stream(
+    run_dir: Path, shard: ListedShard, index: int, measured_sha256: str | None
+) -> tuple[dict[str, Any] | None, str]:
+    """The row of the image's coded file, which is the one that was measured; or None, and why there is none."""
     try:
-        found = _read(shard.path(run_dir, "streams"), ["suffix", "stream"], "image_index", index)
+        found = shard.streams(run_dir, [index])
+        if found:
+            checked_stream(found[0], measured_sha256)
     except FileNotFoundError:
-        return None
-    except (OSError, pa.ArrowException) as error:
-        raise ResultsError(f"{shard.codec} at {shard.setting!r}: {error}; evaluate {shard.codec} again") from error
-    return found[0] if found else None
+        return None, _NOT_KEPT
+    except StreamDamagedError as error:
+        return None, f"{error}; evaluate {shard.codec} again"
+    except DAMAGED as error:
+        return None, str(_unreadable(shard, error))
+    return (found[0], "") if found else (None, _NOT_KEPT)
 
 
-def _kept(run_dir: Path, shard: _ShardOf, index: int) -> dict[tuple[str, str, str], bytes]:
+def _kept(run_dir: Path, shard: ListedShard, index: int) -> dict[tuple[str, str, str], bytes]:
     """The pictures that the run keeps of an image, as PNG; none where they are damaged, or not kept."""
     try:
-        rows = read_reconstructions(reconstructions_path(run_dir, shard.codec, shard.key), index)
+        path = shard.path(run_dir, RECONSTRUCTIONS_FOLDER)
+        rows = read_reconstructions(path, index, shard.identity(RECONSTRUCTIONS_FOLDER))
         for row in rows:
             png_picture(row)
-    except (OSError, ValueError):  # pyarrow's errors are ValueErrors too
+    except DAMAGED:
         return {}
     return {(row["point"], row["reconstruction"], row["picture_sha256"]): row["png"] for row in rows}
 
 
-def _decode(shard: _ShardOf, stream: bytes, rows: list[dict[str, Any]], write: _Writer) -> None:
+def _decode(shard: ListedShard, stream: bytes, rows: list[dict[str, Any]], write: _Writer) -> None:
     parts = (shard.codec, shard.setting)
     wanted = {(row["point"], row["reconstruction"]): row for row in rows}
     try:
@@ -238,17 +240,38 @@ def _decode(shard: _ShardOf, stream: bytes, rows: list[dict[str, Any]], write: _
         write.lacks((*parts, point, reconstruction), "decoding its coded file gave no such picture")
 
 
-def _extract_original(facts: Mapping[str, Any], index: int, write: _Writer) -> None:
-    """The image itself, where its data set can be opened and is still the one that was evaluated."""
+def _extract_original(facts: Mapping[str, Any], measured_sha256: set[str], write: _Writer) -> None:
+    """The image itself, where its data set can be opened and it is still the one that was evaluated.
+
+    ``measured_sha256`` is its hash in the rows. Where these have none, an older release wrote them, and all images of
+    the data set are read to compare its fingerprint.
+    """
+    index, image_id = write.extracted.image_index, write.extracted.image_id
     try:
-        dataset = open_dataset(facts["spec"], facts["n_images"])
-        if dataset.fingerprint != facts["fingerprint"]:
-            raise ResultsError(f"{facts['spec']} is not what was evaluated any more")
-        image_uint8: np.ndarray = dataset.load(index)
+        if measured_sha256:
+            image_uint8 = _single_original(facts["spec"], index, image_id)
+            if {picture_sha256(image_uint8)} != measured_sha256:
+                raise ResultsError(f"{image_id} in {facts['spec']} is not the image that was evaluated")
+        else:
+            dataset = open_dataset(facts["spec"], facts["n_images"])
+            if dataset.fingerprint != facts["fingerprint"]:
+                raise ResultsError(f"{facts['spec']} is not what was evaluated any more")
+            image_uint8 = dataset.load(index)
     except (OSError, ValueError, LookupError) as error:
         write.lacks(("original",), describe(error))
         return
     write.file(("original",), ".png", png_bytes(image_uint8))
+
+
+def _single_original(spec: str, index: int, image_id: str) -> np.ndarray:
+    """One image of a data set, none of whose others is looked at; found by its name where images came or went."""
+    dataset = open_dataset(spec, index + 1, check=False)
+    if len(dataset) <= index or dataset.ids[index] != image_id:
+        dataset = open_dataset(spec, check=False)
+        if image_id not in dataset.ids:
+            raise ResultsError(f"{spec} holds no image {image_id} any more")
+        index = dataset.ids.index(image_id)
+    return dataset.load(index)
 
 
 class _Names:

@@ -12,14 +12,16 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from uqdm.bench.datasets import Origin
-from uqdm.bench.files import write_bytes
+from uqdm.bench.identity import clear_way, write_stored
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import with_columns
 from uqdm.bench.rows_file import writing_rows
+from uqdm.bench.run_id import ensure_run_id
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.bench.shards import Images, Kept, Shard, ShardStore
+from uqdm.bench.superseded import arrange, set_aside_others
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,11 @@ def finish_codec(context: Context, plan: Plan) -> Finding:
     """Writes ``per_image/<name>.parquet`` from the shards, then ``manifests/<name>.json``."""
     run_dir = context.store.run_dir
     skipped = [candidate for candidate in plan.candidates if candidate.missing is not None]
-    schema = with_provenance(rows_schema(), context.origin)
+    schema = with_provenance(rows_schema(), rows_origin(context.origin, run_dir, plan.name))
     reason = skipped[0].missing if skipped else None
-    with writing_rows(run_dir / "per_image" / f"{plan.name}.parquet", schema) as writer:
+    path = run_dir / "per_image" / f"{plan.name}.parquet"
+    clear_way(path)
+    with writing_rows(path, schema) as writer:
         for rows in context.store.read_all(plan.shards()):
             writer.write(with_columns(rows, schema))
             reason = reason or _first_error(rows)
@@ -86,8 +90,14 @@ def finish_codec(context: Context, plan: Plan) -> Finding:
             writer.write(_skipped_row(context, candidate, schema))
     counts = plan.totals()
     finding = Finding(plan.name, counts["ok"], counts["failed"], len(skipped), reason)
+    arrange(run_dir, plan.name, {shard.key for shard in plan.shards()})
     _write_json(run_dir / "manifests" / f"{plan.name}.json", _manifest(context, finding, plan))
     return finding
+
+
+def rows_origin(origin: Mapping[str, Any], run_dir: Path, codec: str) -> dict[str, Any]:
+    """The provenance of the rows of a codec, with what tells them from those of others and of other runs."""
+    return {**origin, "run_id": ensure_run_id(run_dir), "codec": codec}
 
 
 def _first_error(rows: pa.Table) -> str | None:
@@ -129,6 +139,7 @@ def _run_facts(context: Context) -> dict[str, Any]:
             "fingerprint": dataset.fingerprint,
             "n_images": len(dataset),
         },
+        "run_id": ensure_run_id(context.store.run_dir),
         "row_format": ROW_FORMAT,
         "shard_size": context.shard_size,
         "keep_streams": context.kept.streams,
@@ -157,12 +168,13 @@ def finish_run(
 
 
 def prune_others(run_dir: Path, keep: Sequence[str]) -> None:
-    """Removes the gathered rows and manifests of codecs other than ``keep``; their shards stay."""
+    """Removes the gathered rows and manifests of codecs other than ``keep``; their shards stay, streams go aside."""
     for folder, suffix in (("per_image", ".parquet"), ("manifests", ".json")):
         for path in (run_dir / folder).glob(f"*{suffix}"):
             if path.stem not in keep:
                 path.unlink()
+    set_aside_others(run_dir, keep)
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_bytes(path, (json.dumps(content, indent=1) + "\n").encode())
+    write_stored(path, (json.dumps(content, indent=1) + "\n").encode())

@@ -17,11 +17,14 @@ from uqdm.bench import answers
 from uqdm.bench.answers import Facts, MeasurementError
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
+from uqdm.bench.stored_streams import stream_sha256
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 from uqdm.plugins import contained
 from uqdm.text import error_text
 
 _ERROR_LENGTH = 500  # characters of an exception's text that a row keeps
+
+_MOST_TO_WARM = 256  # images
 
 Row = dict[str, Any]
 _Keep = Callable[[int, Row, np.ndarray], None]
@@ -90,7 +93,8 @@ def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
     corner = np.ascontiguousarray(image[:64, :64])
     try:
         with contained():
-            encoded = encoder.encode_detailed([corner.copy() for _ in range(encoder.batch_size)])
+            count = min(encoder.batch_size, _MOST_TO_WARM)
+            encoded = encoder.encode_detailed([corner.copy() for _ in range(count)])
             for _ in decoder.reconstructions(encoded[0].stream):
                 pass
     except Exception:  # the codec's faults are recorded where they are measured
@@ -118,10 +122,11 @@ def _measure_image(
     codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: _Keep | None
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
-    size = {"height": image.shape[0], "width": image.shape[1]}
+    size = image_columns(image)
     if isinstance(outcome, Exception):
         return [{**size, **failure(f"encode: {describe(outcome)}")}], None
     encoded, encoding = outcome
+    size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
         pictures = list(_decode(codec, image, encoded, keep))
         container_bits = answers.container_bits(codec)
@@ -132,6 +137,11 @@ def _measure_image(
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
     return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
+
+
+def image_columns(image: np.ndarray) -> Row:
+    """The columns of every row of an image, uint8 [H, W, 3], whatever a codec does with it."""
+    return {"height": image.shape[0], "width": image.shape[1], "original_sha256": picture_sha256(image)}
 
 
 def failure(reason: str) -> Row:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from uqdm.bench.bootstrap import mean_of
+
 NO_DIFFERENCE = "no image differs: nothing to test"
 NOTHING_FINITE = "no image has a finite value in both"
 
@@ -33,7 +35,7 @@ def paired_figures(a: np.ndarray, b: np.ndarray, *, higher_is_better: bool) -> d
     if not finite.any():
         return {**counts, "reason": NOTHING_FINITE}
     a, b = a[finite], b[finite]
-    means = {"mean_a": float(a.mean()), "mean_b": float(b.mean()), "difference": float((b - a).mean())}
+    means = {"mean_a": mean_of(a), "mean_b": mean_of(b), "difference": mean_of(b - a)}
     return {**counts, **means, **signed_rank(b - a)}
 
 

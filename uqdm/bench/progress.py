@@ -21,11 +21,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from uqdm.bench.files import write_bytes
 from uqdm.bench.lock import FolderError
 from uqdm.bench.pace import Part, Whole, duration, rate_text, speed
 from uqdm.bench.timing import ShardTiming, Slowest
+from uqdm.files import write_bytes
 from uqdm.output import OutputError, check_output, is_text
+from uqdm.text import printable
 
 if TYPE_CHECKING:
     from uqdm.bench.display import Display
@@ -162,6 +163,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line of its own."""
+        text = printable(text)
         self._messages.append(text)
         self._print(text, shown=False)
 

@@ -8,12 +8,16 @@ import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
 
 from uqdm.bench import slurm
+from uqdm.bench.private_folder import private_folder
 from uqdm.bench.provenance import available_cores
+from uqdm.bench.ray_guard import loopback_only, own_token, shared_token
+from uqdm.bench.ray_watch import OnLoss, Watch, watching
 
 _KNOCK_SECONDS = 10
 _STARTS = 3
@@ -30,19 +34,24 @@ class Resources:
 
 
 @contextlib.contextmanager
-def ray_session(cpus: int | None = None) -> Iterator[Resources]:
+def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Iterator[Resources]:
     """Connects to ``RAY_ADDRESS`` if that is set, and starts nothing; else starts Ray here on ``cpus`` cores.
 
-    None means all cores that this process may use. In a SLURM job of several nodes the others join with the cores and
-    GPUs that the job has there, and leave at the end (see :mod:`uqdm.bench.slurm`). A session that the caller has
-    already made is used and left running. Raises ConnectionError, naming the address or the nodes, where the cluster
-    does not answer or does not come up.
+    None means all cores that this process may use. A Ray that is started here listens at 127.0.0.1 alone and asks for a
+    token of its own. In a SLURM job of several nodes the others join with the cores and GPUs that the job has there,
+    and leave at the end (see :mod:`uqdm.bench.slurm`); they ask for a token, too. A session that the caller has already
+    made is used and left running.
+
+    A process cannot outlive the Ray that it has connected to. Where Ray's raylet or GCS dies, ``on_loss`` is called
+    with the reason, and the process ends with a line on stderr and exit status 1 (see :mod:`uqdm.bench.ray_watch`).
+
+    Raises ConnectionError, naming the address or the nodes, where the cluster does not answer or does not come up, and
+    OSError where this machine lacks what Ray needs.
     """
     with contextlib.ExitStack() as stack:
         if not ray.is_initialized():
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-            stack.callback(ray.shutdown)
-            _start(cpus, stack)
+            _start(cpus, stack, on_loss)
         total = ray.cluster_resources()
         yield Resources(
             int(total.get("CPU", 1)),
@@ -59,18 +68,32 @@ def _own_object_store_bytes() -> int:
     return int(max(found, default=0)) or 2**30
 
 
-def _start(cpus: int | None, stack: contextlib.ExitStack) -> None:
+def _start(cpus: int | None, stack: contextlib.ExitStack, on_loss: OnLoss | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
-    allocation = None if address else slurm.find_allocation()
     if address:
+        watch = stack.enter_context(watching(on_loss))
+        stack.callback(_shut_down, watch)
         _connect(address)
-    elif allocation:
-        slurm.set_token()
+        watch.connected_to(ray.get_runtime_context().gcs_address)
+        return
+    allocation = slurm.find_allocation()
+    folder = stack.enter_context(private_folder())
+    stack.enter_context(shared_token() if allocation else own_token(folder))
+    watch = stack.enter_context(watching(on_loss, folder))
+    stack.callback(_shut_down, watch)
+    if allocation:
         head_cpus = (cpus or available_cores()) if allocation.here else 0
-        _start_here(head_cpus, slurm.address_towards(allocation.others[0]))
+        _start_here(head_cpus, folder, slurm.address_towards(allocation.others[0]))
         stack.enter_context(slurm.joined(allocation, ray.get_runtime_context().gcs_address))
     else:
-        _start_here(cpus or available_cores())
+        with loopback_only():
+            _start_here(cpus or available_cores(), folder)
+    watch.connected()
+
+
+def _shut_down(watch: Watch) -> None:
+    watch.closing()
+    ray.shutdown()
 
 
 def _connect(address: str) -> None:
@@ -84,7 +107,7 @@ def _connect(address: str) -> None:
         ) from error
 
 
-def _start_here(cpus: int, ip: str | None = None) -> None:
+def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
     """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
     store = slurm.object_store_bytes()
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
@@ -97,6 +120,7 @@ def _start_here(cpus: int, ip: str | None = None) -> None:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                _temp_dir=str(folder / "r"),
                 **address,
             )
             break

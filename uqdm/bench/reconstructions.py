@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from uqdm.bench.identity import DAMAGED, KIND_RECONSTRUCTIONS, Identity, open_parquet, with_identity
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.provenance import with_provenance
 from uqdm.bench.schema import RECONSTRUCTIONS
@@ -33,7 +34,7 @@ class Keeper:
 
     def __init__(self, shard: Shard, origin: Mapping[str, Any]) -> None:
         self._shard = shard
-        self._schema = with_provenance(RECONSTRUCTIONS, origin)
+        self._schema = with_identity(with_provenance(RECONSTRUCTIONS, origin), shard.identity(KIND_RECONSTRUCTIONS))
         self._buffer = io.BytesIO()
         self._writer = _writer(self._buffer, self._schema)
         self._offset = -1
@@ -73,14 +74,18 @@ class Keeper:
             self._rows.clear()
 
 
-def merge(files: Sequence[bytes]) -> bytes:
-    """One file with the pictures of several, in their order: of a shard whose images were measured one by one."""
+def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
+    """One file with the pictures of several, in their order: of a shard whose images were measured one by one.
+
+    ``identity`` is that of the shard; that of the first file if None.
+    """
     parts = [pq.ParquetFile(pa.BufferReader(data)) for data in files]
+    schema = parts[0].schema_arrow if identity is None else with_identity(parts[0].schema_arrow, identity)
     buffer = io.BytesIO()
-    with _writer(buffer, parts[0].schema_arrow) as writer:
+    with _writer(buffer, schema) as writer:
         for part in parts:
             for group in range(part.num_row_groups):
-                writer.write_table(part.read_row_group(group).cast(parts[0].schema_arrow))
+                writer.write_table(part.read_row_group(group).cast(schema))
     return buffer.getvalue()
 
 
@@ -89,20 +94,23 @@ def reconstructions_path(run_dir: Path, codec: str, key: str) -> Path:
     return run_dir / "reconstructions" / codec / f"{key}.parquet"
 
 
-def has_reconstructions(path: Path) -> bool:
-    """Whether a file of pictures is there, whole."""
+def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
+    """Whether a file of pictures is there, whole, and the one of this identity (any, if None)."""
     try:
-        return bool(pq.read_schema(path).equals(RECONSTRUCTIONS))
-    except (OSError, pa.ArrowException):
+        with open_parquet(path, identity) as file:
+            for group in range(file.num_row_groups):
+                file.read_row_group(group)  # its pages are checked
+            return bool(file.schema_arrow.equals(RECONSTRUCTIONS))
+    except DAMAGED:
         return False
 
 
-def read_reconstructions(path: Path, image_index: int) -> list[dict[str, Any]]:
+def read_reconstructions(path: Path, image_index: int, identity: Identity | None = None) -> list[dict[str, Any]]:
     """The pictures of one image as rows of ``RECONSTRUCTIONS``; other images' pictures are not read.
 
-    Raises OSError or pyarrow.ArrowException if the file is not there or damaged.
+    Raises one of :data:`~uqdm.bench.identity.DAMAGED` if the file is not there, damaged, or not of this ``identity``.
     """
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with open_parquet(path, identity) as file:
         column = file.schema_arrow.names.index("image_index")
         groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, column, image_index)]
         rows: list[dict[str, Any]] = file.read_row_groups(groups).to_pylist() if groups else []

@@ -76,6 +76,8 @@ def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
     """
     requests = []
     for name, settings in codecs.items():
+        if not isinstance(name, str):
+            raise ParameterError(f"codec {name!r}: a name is text; write it in quotes")
         listed = settings if isinstance(settings, list) else [settings]
         if not listed or not all(one is None or isinstance(one, Mapping) for one in listed):
             raise ParameterError(f"codec {name}: {settings!r} is not null, a mapping of parameters, or a list of them")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uqdm.bench.files import replacing
+from uqdm.files import replacing
 
 GROUP_ROWS = 2**14
 """Rows after which a row group is written. Each costs memory until the file is whole, and room in it."""

@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 5
-"""Version of the rows and of how they are measured. It is part of a shard's name: raise it when either changes."""
+ROW_FORMAT = 6
+"""Version of the rows, of the files beside them, and of how they are measured. It is part of a shard's name: raise it
+when any of these changes. Rows of older formats can be read, and what they lack is null."""
+
+FIRST_WITH_IDENTITY = 6
+"""The format since which files say what they are (:mod:`uqdm.bench.identity`) and streams are kept with a hash."""
 
 MACS_CONVENTION = (
     "multiply-accumulates of the convolutions, linear layers and attention products in the decode_calls network calls, "
@@ -58,8 +62,9 @@ ROWS = pa.schema(
         _field("image_id", pa.string(), "name of the image inside its data set"),
         _field("height", pa.int32(), "pixels"),
         _field("width", pa.int32(), "pixels"),
+        _field("original_sha256", pa.string(), "SHA-256 of the image itself, as of a picture; null if it was not read"),
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
-        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped"),
+        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or no text"),
         _field(
             "setting", pa.string(), "canonical text of the codec's parameters; empty if it has none", nullable=False
         ),
@@ -83,6 +88,7 @@ ROWS = pa.schema(
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
         _field("unscored", pa.string(), "which metrics are null, and why: 'ms_ssim: ...; lpips: ...'; null if none is"),
         _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
+        _field("stream_sha256", pa.string(), "SHA-256 of the whole coded file, or record; null if there is none"),
         _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
         _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
         _field("batch_size", pa.int32(), "images that the codec is handed at once; fewer where there are no more"),
@@ -106,6 +112,8 @@ STREAMS = pa.schema(
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'; '.ideal-record'", nullable=False),
         _field("stream", pa.binary(), "the whole file; of an ideal codec its record, which is no file", nullable=False),
+        _field("n_bytes", pa.int64(), "length of the stream when it was measured", nullable=False),
+        _field("stream_sha256", pa.string(), "SHA-256 of the stream, as in the rows", nullable=False),
     ]
 )
 

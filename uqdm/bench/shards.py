@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,11 +20,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uqdm.bench.files import write_bytes
+from uqdm.bench.identity import (
+    DAMAGED,
+    KIND_RECONSTRUCTIONS,
+    KIND_ROWS,
+    KIND_STREAMS,
+    open_parquet,
+    shard_identity,
+    write_stored,
+)
 from uqdm.bench.ids import IdRange
 from uqdm.bench.reconstructions import has_reconstructions, reconstructions_path
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED, STREAMS
+from uqdm.bench.stored_streams import STREAM_COLUMNS, StreamDamagedError, all_whole, checked_stream
+from uqdm.bench.superseded import RECONSTRUCTIONS_FOLDER, STREAMS_FOLDER, stored_path, superseded_path
 
 
 class Images(Protocol):
@@ -90,6 +100,22 @@ class Shard:
         }
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What a file of this shard says of itself (see :mod:`uqdm.bench.identity`)."""
+        candidate = self.candidate
+        return shard_identity(
+            kind,
+            row_format=ROW_FORMAT,
+            key=self.key,
+            dataset=self.dataset,
+            fingerprint=self.fingerprint,
+            start=self.start,
+            stop=self.stop,
+            codec=candidate.name,
+            codec_version=candidate.version,
+            setting=candidate.setting,
+        )
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -113,7 +139,9 @@ def split(dataset: Images, candidate: Candidate, shard_size: int, kept: Kept) ->
 
 class ShardStore:
     """The shards below a run's folder: ``shards/<codec>/<key>.parquet``, and likewise ``streams`` and, where they are
-    kept, ``reconstructions``.
+    kept, ``reconstructions``; or, of shards that the run no longer has, the same below ``superseded``.
+
+    Each file says what it is. One that is not what its name says, or is damaged, counts as absent.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -125,28 +153,29 @@ class ShardStore:
 
     def streams_path(self, shard: Shard) -> Path:
         """Where a shard's coded files are kept."""
-        return self.run_dir / "streams" / shard.candidate.name / f"{shard.key}.parquet"
+        return stored_path(self.run_dir, STREAMS_FOLDER, shard.candidate.name, shard.key)
 
     def reconstructions_path(self, shard: Shard) -> Path:
         """Where a shard's pictures are kept, if they are."""
-        return reconstructions_path(self.run_dir, shard.candidate.name, shard.key)
+        return stored_path(self.run_dir, RECONSTRUCTIONS_FOLDER, shard.candidate.name, shard.key)
 
     def write(self, shard: Shard, rows: bytes, streams: bytes, reconstructions: bytes | None = None) -> None:
         """Stores a finished shard; the rows last, since they are what says that it is finished."""
-        write_bytes(self.streams_path(shard), streams)
+        codec, key = shard.candidate.name, shard.key
+        write_stored(self.run_dir / STREAMS_FOLDER / codec / f"{key}.parquet", streams)
         if reconstructions is not None:
-            write_bytes(self.reconstructions_path(shard), reconstructions)
-        write_bytes(self.rows_path(shard), rows)
+            write_stored(reconstructions_path(self.run_dir, codec, key), reconstructions)
+        write_stored(self.rows_path(shard), rows)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
-        """Images of a stored shard by status; None unless all of it is there and reads as it should."""
+        """Images of a stored shard by status; None unless all of it is there, is this shard's, and is undamaged."""
         try:
-            if shard.keep_streams and not self.has_streams(shard):
-                return None
-            if shard.keep_reconstructions and not has_reconstructions(self.reconstructions_path(shard)):
-                return None
             table = self.read(shard)
-        except (OSError, pa.ArrowException):
+            if shard.keep_streams and not all_whole(self._stream_rows(shard), _measured_sha256(table)):
+                return None
+            if shard.keep_reconstructions and not self._has_reconstructions(shard):
+                return None
+        except DAMAGED:
             return None
         counts = count_images(table)
         return counts if counts.total() == len(shard.image_ids) else None
@@ -154,30 +183,61 @@ class ShardStore:
     def has_streams(self, shard: Shard) -> bool:
         """Whether a shard's coded files are there."""
         try:
-            return bool(pq.read_schema(self.streams_path(shard)).equals(STREAMS))
-        except (OSError, pa.ArrowException):
+            return bool(self._open_streams(shard).schema_arrow.equals(STREAMS))
+        except DAMAGED:
             return False
 
-    def read_streams(self, shard: Shard) -> dict[int, bytes]:
-        """A stored shard's coded files by index of their image; raises OSError or ArrowException without them."""
-        file = pq.ParquetFile(self.streams_path(shard), page_checksum_verification=True)
-        columns = file.read(["image_index", "stream"]).to_pydict()
-        return dict(zip(columns["image_index"], columns["stream"], strict=True))
+    def read_streams(self, shard: Shard, image_indices: Collection[int]) -> dict[int, bytes | StreamDamagedError]:
+        """The coded files of some of a stored shard's images, as far as they are there, or how each is damaged.
+
+        Raises one of :data:`~uqdm.bench.identity.DAMAGED` where the file that holds them does not read.
+        """
+        rows = open_parquet(self.rows_path(shard), shard.identity(KIND_ROWS))
+        measured_sha256 = _measured_sha256(rows.read(["image_index", "stream_sha256"]))
+        found: dict[int, bytes | StreamDamagedError] = {}
+        for row in self._stream_rows(shard, image_indices):
+            index = row["image_index"]
+            try:
+                found[index] = checked_stream(row, measured_sha256.get(index))
+            except StreamDamagedError as error:
+                found[index] = error
+        return found
 
     def drop_streams(self, shard: Shard) -> None:
         """Removes a shard's coded files."""
-        self.streams_path(shard).unlink(missing_ok=True)
+        codec, key = shard.candidate.name, shard.key
+        (self.run_dir / STREAMS_FOLDER / codec / f"{key}.parquet").unlink(missing_ok=True)
+        superseded_path(self.run_dir, STREAMS_FOLDER, codec, key).unlink(missing_ok=True)
 
     def read(self, shard: Shard) -> pa.Table:
-        """The rows of a stored shard; raises OSError or ArrowException if they are not there or damaged."""
-        table = pq.ParquetFile(self.rows_path(shard), page_checksum_verification=True).read()
+        """The rows of a stored shard; raises one of :data:`~uqdm.bench.identity.DAMAGED` where they are not there."""
+        table = open_parquet(self.rows_path(shard), shard.identity(KIND_ROWS)).read()
         if not table.schema.equals(ROWS):
             raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
         return table
 
+    def _open_streams(self, shard: Shard) -> pq.ParquetFile:
+        return open_parquet(self.streams_path(shard), shard.identity(KIND_STREAMS))
+
+    def _stream_rows(self, shard: Shard, image_indices: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
+        """Rows of the streams of a shard, one at a time: of all images, or of some."""
+        table = self._open_streams(shard).read(STREAM_COLUMNS)
+        for place, index in enumerate(table["image_index"].to_pylist()):
+            if image_indices is None or index in image_indices:
+                yield {name: table[name][place].as_py() for name in STREAM_COLUMNS}
+
+    def _has_reconstructions(self, shard: Shard) -> bool:
+        return has_reconstructions(self.reconstructions_path(shard), shard.identity(KIND_RECONSTRUCTIONS))
+
     def read_all(self, shards: Iterable[Shard]) -> Iterator[pa.Table]:
         """The rows of stored shards, one after the other."""
         return (self.read(shard) for shard in shards)
+
+
+def _measured_sha256(rows: pa.Table) -> dict[int, str]:
+    """The hash of the coded file of each image that has one, by the rows of its shard."""
+    pairs = zip(rows["image_index"].to_pylist(), rows["stream_sha256"].to_pylist(), strict=True)
+    return {index: sha256 for index, sha256 in pairs if sha256 is not None}
 
 
 def count_images(rows: pa.Table) -> Counter[str]:

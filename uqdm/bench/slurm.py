@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import socket
 import subprocess
 import sys
@@ -121,14 +120,6 @@ def _output(*command: str) -> str:
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=60, check=True).stdout.strip()
 
 
-def set_token() -> None:
-    """Gives this process a token of its own, for the head that it is about to start and for the nodes that join it.
-
-    Ray asks for tokens by itself where none is forbidden; a token that the user has set is kept.
-    """
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-
-
 def address_towards(node: str) -> str | None:
     """The IP address by which this machine reaches ``node``; None, for Ray to find one, if its name has no address."""
     try:
@@ -192,12 +183,10 @@ def _start(name: str, job: str, address: str) -> _Node:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of srun, without options of the step around us: the node is to have all that the job has there.
-
-    Where Ray asked for no token when the head was started, the nodes must not either.
-    """
-    own = {key: value for key, value in os.environ.items() if key in _KEPT or not re.match("SLURM_|SRUN_|SBATCH_", key)}
-    return {"RAY_AUTH_MODE": "disabled", **own}
+    """The environment of srun, without options of the step around us: the node has all that the job has there."""
+    return {
+        key: value for key, value in os.environ.items() if key in _KEPT or not re.match("SLURM_|SRUN_|SBATCH_", key)
+    }
 
 
 def resource_of(name: str) -> str:

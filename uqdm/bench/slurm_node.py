@@ -11,10 +11,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 
+from uqdm.bench.private_folder import private_folder
 from uqdm.bench.provenance import available_cores
 from uqdm.bench.slurm import object_store_bytes
 
@@ -25,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
     """Joins the head at ADDRESS, shows RESOURCE there, and returns Ray's exit status when the node is over."""
     address, resource = arguments
     signal.signal(signal.SIGTERM, _leave)
-    with tempfile.TemporaryDirectory(prefix="uqdm-ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
-        return _run(address, resource, folder)
+    with private_folder() as folder:
+        return _run(address, resource, str(folder / "r"))
 
 
 def _run(address: str, resource: str, folder: str) -> int:

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from uqdm.bench import bootstrap
-from uqdm.bench.files import replacing
+from uqdm.bench.csv_cells import write_table
+from uqdm.bench.identity import clear_way
 from uqdm.bench.lots import image_indices, lots
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
 from uqdm.bench.provenance import provenance, with_provenance
@@ -35,6 +35,7 @@ from uqdm.bench.results import (
     score_remedy,
     summary_path,
 )
+from uqdm.bench.run_id import read_run_id
 from uqdm.bench.schema import (
     MACS_CONVENTION,
     NOT_SCORED,
@@ -45,6 +46,7 @@ from uqdm.bench.schema import (
     STATUS_SKIPPED,
 )
 from uqdm.bench.unscored import unscored_reasons, unscored_text
+from uqdm.files import replacing
 
 PROTOCOL = {
     "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
@@ -92,13 +94,14 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     found = lots(run_dir)
     images = _look([partial(lot.read, _LOOKED_AT) for lot in found], run_dir)
     summary = _summarize([partial(lot.read, columns) for lot in found], images, read_scores(run_dir).get("sets", ()))
-    origin = {**provenance(), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
+    origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
+    clear_way(summary_path(run_dir))
     with replacing(summary_path(run_dir)) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     with replacing(summary_path(run_dir, ".csv")) as temporary:
-        pyarrow.csv.write_csv(table, temporary)
+        write_table(table, temporary)
     return summary
 
 
@@ -267,12 +270,11 @@ def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
         if some.any():
             finite.append(wanted[:, some])
             places.append((number, np.flatnonzero(some)))
-            found[number, 0, some] = np.nanmean(finite[-1], axis=0)
     if finite:
-        low, high = bootstrap.mean_intervals(np.concatenate(finite, axis=1))  # resamples are drawn once for all
+        figures = np.stack(bootstrap.mean_intervals(np.concatenate(finite, axis=1)))  # resamples drawn once for all
         ends = np.cumsum([columns.size for _, columns in places])[:-1]
-        for (number, columns), *both in zip(places, np.split(low, ends), np.split(high, ends), strict=True):
-            found[number, 1, columns], found[number, 2, columns] = both
+        for (number, columns), part in zip(places, np.split(figures, ends, axis=1), strict=True):
+            found[number][:, columns] = part
     return found
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NONE = "-"
+EXACT = "exact"
+"""In place of an infinite PSNR."""
 ROUGH_DB = 5
 """Points further apart than this make what is interpolated between them doubtful."""
 
@@ -39,7 +41,8 @@ class Near:
 
     def cells(self) -> list[str]:
         """The point as text."""
-        return [f"{self.bpp:.2f}", f"{self.psnr_db:.1f}", *_realism(self.fid, self.kid)]
+        psnr = EXACT if math.isinf(self.psnr_db) else f"{self.psnr_db:.1f}"
+        return [f"{self.bpp:.2f}", psnr, *_realism(self.fid, self.kid)]
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,12 @@ class Line:
     n: int
     failed: int
     near: Near | None = None
+    settings: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with the settings of the curve."""
+        return f"{self.label} ({self.settings})" if self.settings else self.label
 
     def cells(self) -> list[str]:
         """The line as text, as under :data:`HEADINGS`."""
@@ -109,14 +118,21 @@ def short_table(summary: pd.DataFrame) -> str:
     for name, data in parts.items():
         text.append(
             f"{name}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
-            f"PSNR, FID, KID at the point nearest {common_rate(data):.2g} bpp"
+            f"PSNR, FID, KID at the point {_where(common_rate(data))}"
         )
         text += _aligned([list(HEADINGS), *(line.cells() for line in kept if line.dataset == name)])
     if len(kept) < len(found):
         text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
+    text += _settings(kept)[: max(_LINES - len(notes) - len(text), 0)]
     text += notes
     gone = [_shortened(reason) for reason in absences(summary)]
     return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
+
+
+def _settings(kept: Sequence[Line]) -> list[str]:
+    """The settings of the lines that have some, each once."""
+    texts = dict.fromkeys(f"{line.label}: {line.settings}" for line in kept if line.settings)
+    return [_shortened(text) for text in texts]
 
 
 def _fitting(found: list[Line], room: int) -> list[Line]:
@@ -152,6 +168,15 @@ def common_rate(summary: pd.DataFrame) -> float:
     drawn = [curve for curve in drawn if not curve.ideal] or drawn
     middles = [float(np.median(_with_fid(curve.points).rate_bpp)) for curve in drawn]
     return float(np.median(middles)) if middles else math.nan
+
+
+def _where(rate_bpp: float) -> str:
+    """Which point of a codec is shown beside others; without curves there is no rate to compare at.
+
+    >>> _where(1.25), _where(math.nan)
+    ('nearest 1.2 bpp', 'of lowest rate')
+    """
+    return "of lowest rate" if math.isnan(rate_bpp) else f"nearest {rate_bpp:.2g} bpp"
 
 
 def _with_fid(points: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +241,7 @@ def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: flo
         n=int((curve.points if curve else rows).n.max()),
         failed=int(rows.drop_duplicates("setting").failed.sum()),
         near=_near(curve.points if curve else rows, rate),
+        settings=curve.settings if curve else "",
     )
 
 

@@ -16,13 +16,15 @@ import pyarrow.parquet as pq
 
 from uqdm.bench import footprint
 from uqdm.bench.answers import MeasurementError, version_of
-from uqdm.bench.measure import Measured, describe, failure, measure_images, warm_up
+from uqdm.bench.identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, Identity, with_identity
+from uqdm.bench.measure import Measured, describe, failure, image_columns, measure_images, warm_up
 from uqdm.bench.provenance import machine, with_provenance
 from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.reconstructions import Keeper, merge
 from uqdm.bench.requests import Candidate
 from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
 from uqdm.bench.shards import Shard, count_images, to_parquet
+from uqdm.bench.stored_streams import check_columns
 from uqdm.bench.timing import ShardTiming
 from uqdm.codec import Codec, get_codec
 from uqdm.plugins import contained
@@ -106,10 +108,10 @@ class Work:
         counts = sum((part.counts for part in parts), Counter[str]())
         kept = [part.reconstructions for part in parts if part.reconstructions is not None]
         return Finished(
-            _concatenate([part.rows for part in parts]),
-            _concatenate([part.streams for part in parts]),
+            _concatenate([part.rows for part in parts], self.shard.identity(KIND_ROWS)),
+            _concatenate([part.streams for part in parts], self.shard.identity(KIND_STREAMS)),
             counts,
-            merge(kept) if kept else None,
+            merge(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
         )
 
     def lost(self, images: Sequence[Loaded], reason: str) -> Finished:
@@ -117,8 +119,9 @@ class Work:
         return finish(self, failed(images, reason))
 
 
-def _concatenate(files: list[bytes]) -> bytes:
-    return to_parquet(pa.concat_tables([pq.read_table(pa.BufferReader(data)) for data in files]))
+def _concatenate(files: list[bytes], identity: Identity) -> bytes:
+    table = pa.concat_tables([pq.read_table(pa.BufferReader(data)) for data in files])
+    return to_parquet(table.cast(with_identity(table.schema, identity)))
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,7 @@ def failed(images: Sequence[Loaded], reason: str = "") -> Measured:
 def _failure(image: Loaded, reason: str) -> dict[str, Any]:
     if isinstance(image, Unreadable):
         return failure(image.reason)
-    return {"height": image.shape[0], "width": image.shape[1], **failure(reason)}
+    return {**image_columns(image), **failure(reason)}
 
 
 def _with_unreadable(measured: Measured, images: Sequence[Loaded]) -> Measured:
@@ -280,7 +283,8 @@ def finish(work: Work, measured: Measured, keeper: Keeper | None = None) -> Fini
     }
     rows = [{**shared, **row, **_place(shard, row["image_index"])} for row in measured.rows]
     origin = {**work.origin, "machine": machine()}
-    table = pa.Table.from_pylist(rows, schema=with_provenance(ROWS, origin))
+    schema = with_identity(with_provenance(ROWS, origin), shard.identity(KIND_ROWS))
+    table = pa.Table.from_pylist(rows, schema=schema)
     streams = to_parquet(_streams(shard, measured, origin))
     if keeper is None:
         keeper = _keeper(work, [])
@@ -298,5 +302,6 @@ def _streams(shard: Shard, measured: Measured, origin: Mapping[str, Any]) -> pa.
         "suffix": shard.candidate.suffix,
     }
     kept = [(offset, stream) for offset, stream in enumerate(measured.streams) if stream is not None]
-    rows = [{**_place(shard, offset), **shared, "stream": stream} for offset, stream in kept]
-    return pa.Table.from_pylist(rows, schema=with_provenance(STREAMS, origin))
+    rows = [{**_place(shard, offset), **shared, "stream": stream, **check_columns(stream)} for offset, stream in kept]
+    schema = with_identity(with_provenance(STREAMS, origin), shard.identity(KIND_STREAMS))
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -15,7 +15,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from scipy.special import ndtr, ndtri
 
 from uqdm.channel.contract import MAX_DRAWS, Sent, Simulator
@@ -23,6 +22,7 @@ from uqdm.channel.gaussian import LOST_MASS, REACH
 from uqdm.channel.index_code import zipf_code
 from uqdm.channel.prefix_code import BitReader
 from uqdm.channel.randomness import Candidates, private, uniforms
+from uqdm.coding.compiled import njit
 
 MOST_DRAWS = 1 << 22
 """Candidates of the plain form at most: two tables of so many numbers are kept while its means don't change."""

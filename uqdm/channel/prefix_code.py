@@ -14,7 +14,8 @@ class BitReader:
     """Reads a string of "0" and "1" from its beginning; :class:`EndOfBitsError` where it ends early."""
 
     def __init__(self, bits: str):
-        self._bits, self.position = bits, 0
+        self._bits = bits
+        self.position = 0
 
     def take(self, count: int) -> int:
         """The next ``count`` bits as a number, the high ones first."""

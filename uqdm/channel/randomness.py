@@ -37,7 +37,7 @@ class Candidates:
         self._n = n
         self._generator = _generator(_checked_seed(seed), 0, 0)
         self._state: dict[str, Any] = self._generator.bit_generator.state  # type: ignore[assignment]
-        self._most_rows = max(_FIRST_ROWS, _MOST_NUMBERS // n)
+        self._most_rows = _most_rows(n)
 
     def blocks(self) -> Iterator[Block]:
         """All blocks in turn."""
@@ -48,13 +48,13 @@ class Candidates:
 
     def at(self, index: int) -> np.ndarray:
         """The candidate of this number, from 0: float64 [n]."""
-        begin, number = 0, 0
-        while index >= begin + self._rows(number):
-            begin, number = begin + self._rows(number), number + 1
-        return self._block(number, begin).candidates[index - begin].copy()
+        number, begin = _place(index, self._most_rows)
+        generator = self._at(number)
+        generator.standard_exponential(self._rows(number))  # the block's gaps come before its candidates
+        return generator.standard_normal((index - begin + 1, self._n))[-1].copy()
 
     def _rows(self, number: int) -> int:
-        return min(_FIRST_ROWS << min(number, 30), self._most_rows)
+        return _rows(number, self._most_rows)
 
     def _at(self, number: int) -> np.random.Generator:
         """The generator at the beginning of a block; to set its counter costs less than to make another."""
@@ -66,6 +66,38 @@ class Candidates:
         generator = self._at(number)
         gaps = generator.standard_exponential(self._rows(number))
         return Block(begin, generator.standard_normal((self._rows(number), self._n)), gaps)
+
+
+def numbers_drawn(index: int, n: int) -> int:
+    """How many random numbers :meth:`Candidates.at` draws for a candidate of n dimensions.
+
+    It is no more than a block has, whatever the candidate's number.
+    """
+    number, begin = _place(index, _most_rows(n))
+    return _rows(number, _most_rows(n)) + (index - begin + 1) * n
+
+
+def _most_rows(n: int) -> int:
+    return max(_FIRST_ROWS, _MOST_NUMBERS // n)
+
+
+def _rows(number: int, most: int) -> int:
+    """Candidates of a block."""
+    return min(_FIRST_ROWS << min(number, 30), most)
+
+
+def _place(index: int, most: int) -> tuple[int, int]:
+    """The block that holds a candidate, and the candidates before it, in closed form.
+
+    Blocks double from the first up to the one that would be larger than the most, and then stay of one size.
+    """
+    growing = (-(-most // _FIRST_ROWS) - 1).bit_length()
+    grown = _FIRST_ROWS * ((1 << growing) - 1)
+    if index >= grown:
+        more = (index - grown) // most
+        return growing + more, grown + more * most
+    number = (index // _FIRST_ROWS + 1).bit_length() - 1
+    return number, _FIRST_ROWS * ((1 << number) - 1)
 
 
 def uniforms(seed: int, count: int) -> np.ndarray:

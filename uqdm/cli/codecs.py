@@ -60,7 +60,8 @@ def _reason(error: Exception) -> str:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {**vars(parameter), "type": parameter.type.__name__}
+    shown = {name: value for name, value in vars(parameter).items() if name != "canonical"}
+    return {**shown, "type": parameter.type.__name__}
 
 
 def _parameter_text(parameter: dict[str, Any]) -> str:

@@ -19,6 +19,9 @@ def encode(
     weights: Weights = "ema",
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
     seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,
+    seeds_for: Annotated[
+        str, typer.Option(help="What the best seed has the fewest bits of: step1 (quick), or lossless (the whole file)")
+    ] = "step1",
     device: Device = "cpu",
     force: Force = False,
 ) -> None:
@@ -32,7 +35,7 @@ def encode(
     pixels = read_picture(image)
     loaded = load_model(model, weights=weights, device=device)
     with tile_progress("encoding") as report:
-        (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, report=report)
+        (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, seeds_for=seeds_for, report=report)
     write_output(file, data)
     height, width = pixels.shape[:2]
     bpp = 8 * len(data) / (height * width)

@@ -13,6 +13,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from uqdm.cli.user_path import with_user_paths
+
 
 def lazy_group(subcommands: Mapping[str, str]) -> type[TyperGroup]:
     """A group class for ``typer.Typer(cls=...)``; ``subcommands`` maps a name to ``"module:object"``.
@@ -41,10 +43,13 @@ def _load(name: str, target: str) -> Any:
     module, attribute = target.split(":")
     loaded = getattr(importlib.import_module(module), attribute)
     if isinstance(loaded, typer.Typer):
+        for inner in loaded.registered_commands:
+            if inner.callback is not None:
+                with_user_paths(inner.callback)
         command: Any = typer.main.get_group(loaded)
     else:
         app = typer.Typer(add_completion=False, rich_markup_mode=None)  # markup would swallow [defaults] in help texts
-        app.command(name)(loaded)
+        app.command(name)(with_user_paths(loaded))
         command = typer.main.get_command(app)
     command.name = name
     return command

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn, cast
 import typer
 
 from uqdm.cli.lazy import lazy_group
+from uqdm.cli.terminal import show_any_text
 from uqdm.codec import CodecClashError, CodecUnavailableError
 from uqdm.text import one_line, printable
 
@@ -79,6 +80,7 @@ def _show_usage(error: Any) -> NoReturn:
 
 def main() -> None:
     """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
+    show_any_text()
     try:
         code = app(prog_name="uqdm", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -118,7 +118,7 @@ def get(
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Name of a model, or path of a model folder")],
-    out: Annotated[Path, typer.Argument(help="Folder to write")],
+    out: Annotated[Path, typer.Argument(help="Folder to write", file_okay=False)],
     layout: Annotated[
         str, typer.Option(help="own: config.json and model.safetensors; published: what the authors' code loads")
     ] = "own",

@@ -27,7 +27,7 @@ def train(
     iterations: Annotated[int, typer.Option(help="Of training, for each model", min=1)],
     seed: Seed,
     models: Models,
-    out: Annotated[Path | None, typer.Option(help="File that lists the folders of the models")] = None,
+    out: Annotated[Path | None, typer.Option(help="File that lists the folders of the models", dir_okay=False)] = None,
     force: Force = False,
 ) -> None:
     """Trains models of one kind; those that are there already are kept."""

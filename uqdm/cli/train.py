@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML configuration, as in config/train/", exists=True)],
-    out: Annotated[Path, typer.Option(help="Folder for the trained model, its checkpoint and its logs")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the trained model, its checkpoint and its logs", file_okay=False)
+    ],
     images: Annotated[
         str | None, typer.Option(help="A folder of photographs, or npz:PATH[#KEY]; overrides data.source")
     ] = None,

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from uqdm.coding.bounds import Bounds
+from uqdm.coding.compiled import njit
 from uqdm.coding.logistic import TOTAL, TOTAL_BITS, bounded, bounded_cumulative, cumulative, half_window
 
 _LOW = 1 << 32

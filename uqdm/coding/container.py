@@ -12,10 +12,12 @@ import binascii
 import bisect
 import functools
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from uqdm.codec import StreamError
+from uqdm.coding.fields import Field, faults_of
 
 MAGIC = b"UQ"
 VERSIONS = (1, 2)
@@ -30,6 +32,19 @@ _FIRST_BYTES = (0, 192, 240, 252, 255, 256)
 # Bits of the flags; those between hold seed_bits.
 _DOUBLE, _SEED_BITS_SHIFT, _SEED_BITS_MASK, _HAS_SIZE, _HAS_SEED = 1, 1, 15, 32, 64
 _EPS_BASE = 4  # eps codes stand for 2^-4 to 2^-34 in steps of 2^-2
+MAX_EPS = 2.0**-_EPS_BASE
+"""The largest tolerance that a header can state, in bins or octaves."""
+TILE_SIZE = Field("tile_size", 1, 1 << 15, power_of_two=True)
+N_STAGES = Field("n_stages", 1, 16)
+FIELDS = (
+    Field("width", 1, MAX_SIDE),
+    Field("height", 1, MAX_SIDE),
+    TILE_SIZE,
+    N_STAGES,
+    Field("seed", 0, (1 << 32) - 1),
+    Field("seed_bits", 0, _SEED_BITS_MASK),
+)
+"""What the header's whole numbers can be: for writers, readers and the check of models alike."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +61,26 @@ class Header:
     """Each tile's seed is ``seed`` plus a number of this many bits in its stream."""
     double: bool = False
     """The network ran in float64."""
-    mean_eps_bins: float = 1.0
+    mean_eps_bins: float = MAX_EPS
     """Error of x_hat, in bins of any step, that the file bears; rounded up to a power of 4."""
-    scale_eps_octaves: float = 1.0
+    scale_eps_octaves: float = MAX_EPS
     version: int = 1
+
+    def faults(self) -> Iterator[str]:
+        """What no file may say, or none can hold."""
+        yield from faults_of(self, FIELDS)
+        if self.width * self.height > MAX_PIXELS:
+            yield f"size {self.width}x{self.height} exceeds the limit of {MAX_PIXELS} pixels"
+        if self.seed + (1 << max(self.seed_bits, 0)) > 1 << 32:
+            yield f"seed {self.seed} with {self.seed_bits} bits of choice is beyond 32 bits"
+        if not max(self.mean_eps_bins, self.scale_eps_octaves) <= MAX_EPS:
+            stated = f"{self.mean_eps_bins:.3g} bins, {self.scale_eps_octaves:.3g} octaves"
+            yield f"a tolerance of {stated} is more than a header can state ({MAX_EPS})"
+
+    def check(self) -> None:
+        """Raises ValueError for a header that no file can hold."""
+        for fault in self.faults():
+            raise ValueError(fault)
 
     @property
     def tiles_across(self) -> int:
@@ -109,8 +140,9 @@ def pack(header: Header, streams: list[bytes], marks: list[list[int]], checks: l
     """Writes a file from the chunks' streams.
 
     ``marks`` holds, by chunk, the bytes of the stream up to the end of each stage but the last; ``checks`` the check
-    values (16 bits) of the same stages.
+    values (16 bits) of the same stages. Raises ValueError for a header that no file can hold.
     """
+    header.check()
     segments = [_split(stream, ends) for stream, ends in zip(streams, marks, strict=True)]
     index = bytearray()
     for parts, values in zip(segments, checks, strict=True):
@@ -191,12 +223,8 @@ def _parse_header(source: _Source, version: int) -> Header:
         scale_eps_octaves=_eps(eps & 15),
         version=version,
     )
-    if not (1 <= header.width <= MAX_SIDE and 1 <= header.height <= MAX_SIDE):
-        raise StreamError(f"size {header.width}x{header.height} is out of range (1 to {MAX_SIDE})")
-    if header.seed + (1 << header.seed_bits) > 1 << 32:
-        raise StreamError(f"seed {header.seed} with {header.seed_bits} bits of choice is beyond 32 bits")
-    if header.width * header.height > MAX_PIXELS:
-        raise StreamError(f"size {header.width}x{header.height} exceeds the limit of {MAX_PIXELS} pixels")
+    for fault in header.faults():
+        raise StreamError(fault)
     return header
 
 

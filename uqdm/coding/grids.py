@@ -16,10 +16,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from uqdm.coding import offsets
 from uqdm.coding.ans import Reader, Writer
+from uqdm.coding.compiled import njit
 from uqdm.coding.logistic import LOCATION_BITS, MAX_SCALE, MIN_SCALE, SCALE_BITS, SCALE_UNITS
 from uqdm.coding.offsets import MarginError, Offsets
 

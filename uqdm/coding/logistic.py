@@ -17,7 +17,8 @@ from __future__ import annotations
 from decimal import Context, Decimal, localcontext
 
 import numpy as np
-from numba import njit
+
+from uqdm.coding.compiled import njit
 
 TOTAL_BITS = 24
 TOTAL = 1 << TOTAL_BITS

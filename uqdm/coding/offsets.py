@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from uqdm.coding.ans import Reader, Writer
+from uqdm.coding.compiled import njit
 
 OFFSET_BITS = 7
 OFFSETS = 1 << OFFSET_BITS

@@ -16,7 +16,7 @@ import numpy as np
 from uqdm.channel.index_code import ZipfCode, zipf_code
 from uqdm.channel.poisson import first_arrival
 from uqdm.channel.prefix_code import BitReader, fixed_bits
-from uqdm.channel.randomness import Candidates
+from uqdm.channel.randomness import Candidates, numbers_drawn
 
 BLOCK = 256
 """Coordinates that are halved together."""
@@ -90,6 +90,8 @@ class Tally:
     draws: int = 0
     numbers: int = 0
     """Normal deviates that the candidates held."""
+    decoded_numbers: int = 0
+    """Random numbers that a decoder draws."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ def send(channel: Channel, limits: Limits, seed: int, tally: Tally) -> tuple[str
             tally.uncertain += not found.certain
             tally.draws += found.draws
             tally.numbers += found.draws * (leaf.end - leaf.begin)
+            tally.decoded_numbers += numbers_drawn(found.number - 1, leaf.end - leaf.begin)
     return "".join(parts), samples
 
 
@@ -142,6 +145,12 @@ def samples(step: Step, seed: int) -> np.ndarray:
     """The samples that were sent, float64 [D]."""
     pairs = zip(step.bounds, step.numbers, strict=True)
     return np.concatenate([Candidates(seed + begin, end - begin).at(number - 1) for (begin, end), number in pairs])
+
+
+def numbers_of(step: Step) -> int:
+    """How many random numbers :func:`samples` draws for a step."""
+    pairs = zip(step.bounds, step.numbers, strict=True)
+    return sum(numbers_drawn(number - 1, end - begin) for (begin, end), number in pairs)
 
 
 def _code(mean: int, limits: Limits) -> ZipfCode:

@@ -14,7 +14,7 @@ from uqdm.diffc.pictures import DiffC
 from uqdm.diffusion.gaussian import DEVIATIONS
 from uqdm.diffusion.reconstruct import DENOISE, RECONSTRUCTIONS
 from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
-from uqdm.model.zoo import load_named
+from uqdm.model.zoo import MODEL_HELP, absolute_name, load_named
 
 ALL = "all"
 
@@ -29,7 +29,7 @@ class DiffCCodec(Codec):
     name = "diffc"
     summary = "Gaussian diffusion in real files by channel simulation; slow, for small pictures"
     parameters = (
-        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=1000, help="T of the schedule; 0: the model's own"),
         Parameter("deviation", str, "matched", choices=DEVIATIONS, help="of p: UQDM's, VDM's, or the network's"),

@@ -16,12 +16,14 @@ from uqdm.diffc.chunks import Channel, Limits, Tally
 from uqdm.diffusion.gaussian import reverse
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import reverse_mean
+from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
-from uqdm.progressive.predictor import full_precision
 
 MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
+MAX_NUMBERS = 1 << 38
+"""Random numbers that a decoder draws for a file, at most: about an hour of one core."""
 _MAX_INPUTS = 1 << 18
 _MAX_STEP_BITS = 13  # of the number of steps taken at once
 
@@ -66,6 +68,7 @@ class GaussianCoder:
         self.levels: Levels = levels_of(model.config)
         self.merges = deviation == "posterior" and model.denoiser.any_schedule
 
+    @float32_arithmetic()
     def send(self, x: torch.Tensor, seed: int, max_steps: int | None = None) -> Sending:
         """Sends x in at most ``max_steps`` steps of the file; ``seed`` is of 16 bits."""
         made, z_t, position = Sending(), self._start(x.shape, seed), 0
@@ -79,6 +82,8 @@ class GaussianCoder:
                 prediction = self._predict(opened, z_t, z_s, number, step)
                 channel = self._channel(x, prediction, step, places)
                 bits, found = chunks.send(channel, self.limits, _seed(seed, len(made.steps), number), made.tally)
+                if made.tally.decoded_numbers > MAX_NUMBERS:
+                    raise ValueError(f"a decoder would need more than {MAX_NUMBERS} random numbers: send fewer steps")
                 parts.append(bits)
                 ideal_bits += float(channel.kl_bits.sum())
                 z_s = self._place(z_s, z_t, prediction, step, places, found)
@@ -87,6 +92,7 @@ class GaussianCoder:
             z_t, position = z_s, position + taken
         return made
 
+    @each_in_float32
     def receive(self, body: bytes, shape: tuple[int, ...], seed: int, n_steps: int) -> Iterator[Latent]:
         """The latents of a file's steps, as far as its bytes go, z_T first.
 
@@ -108,11 +114,13 @@ class GaussianCoder:
                 z_s = self._place(z_s, z_t, prediction, step, places, sample)
             z_t, position = z_s, position + found.taken
 
+    @each_in_float32
     def read(self, body: bytes, shape: tuple[int, ...], n_steps: int) -> Iterator[Read]:
         """What the bytes of a body say, step by step as far as they go; no network is called."""
-        position, end = 0, 0
+        position, end, work = 0, 0, 0
+        reader = BitReader(_bits(body))
         for _ in range(n_steps):
-            reader = BitReader(_bits(body[end:]))
+            reader.position = 8 * end
             try:
                 taken = read_gamma(reader, _MAX_STEP_BITS)
                 if position + taken > self.schedule.n_steps or (taken > 1 and not self.merges):
@@ -123,7 +131,10 @@ class GaussianCoder:
                 ]
             except EndOfBitsError:
                 return
-            position, end = position + taken, end + -(-reader.position // 8)
+            work += sum(map(chunks.numbers_of, sections))
+            if work > MAX_NUMBERS:
+                raise ValueError(f"its messages ask for more than {MAX_NUMBERS} random numbers")
+            position, end = position + taken, -(-reader.position // 8)
             yield Read(taken, sections, end)
 
     def _start(self, shape: torch.Size, seed: int) -> torch.Tensor:
@@ -131,13 +142,13 @@ class GaussianCoder:
 
     def _open(self, z_t: torch.Tensor, position: int) -> Opened:
         step, size = self.schedule.step(position), max(1, min(MAX_PATCHES, _MAX_INPUTS // z_t[0].numel()))
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             parts = [self.model.denoiser.begin(part, step) for part in z_t.split(size)]
         features = zip(*(part.features for part in parts), strict=True)
         return Opened(torch.cat([part.x_hat for part in parts]), tuple(torch.cat(feature) for feature in features))
 
     def _predict(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, section: int, step: Step) -> Prediction:
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             found = self.model.denoiser.condition(opened, z_t, z_s, section, step)
             return reverse(Prediction(found.x_hat.double(), found.scale.double()), step, self.deviation)
 

@@ -23,9 +23,11 @@ from __future__ import annotations
 
 import binascii
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from uqdm.codec import StreamError
+from uqdm.coding.fields import Field, faults_of
 from uqdm.progressive import tiles
 
 MAGIC = b"DC"
@@ -37,6 +39,21 @@ MODEL_ID_BYTES = 3
 MAX_COORDINATES = 1 << 22
 """No file may claim more."""
 MAX_STEPS = 4096
+MAX_SECTIONS = 256
+"""Of a step: each has candidates of its own, whose seeds have a byte for its number."""
+TILE_SIZE = Field("tile_size", 0, 255)
+SCHEDULE_STEPS = Field("schedule_steps", 1, MAX_STEPS)
+FIELDS = (
+    Field("chunk_bits", 1, 16),
+    Field("margin_bits", 1, 15),
+    SCHEDULE_STEPS,
+    Field("width", 1, (1 << 16) - 1),
+    Field("height", 0, (1 << 16) - 1),
+    TILE_SIZE,
+    Field("seed", 0, (1 << 16) - 1),
+    Field("n_steps", 1, MAX_STEPS),
+)
+"""What the header's whole numbers can be: for writers, readers and the check of models alike."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,16 @@ class Header:
     tile_size: int
     seed: int
     n_steps: int
+
+    def faults(self) -> Iterator[str]:
+        """What no file may say, or none can hold."""
+        yield from faults_of(self, FIELDS)
+        if (self.height == 0) != (self.tile_size == 0):
+            yield f"a height of {self.height} and tiles of {self.tile_size} pixels do not go together"
+        if self.n_coordinates > MAX_COORDINATES:
+            yield f"{self.n_coordinates} coordinates exceed the limit of {MAX_COORDINATES}"
+        if self.n_steps > self.schedule_steps:
+            yield f"{self.n_steps} steps of a schedule of {self.schedule_steps} are out of range"
 
     @property
     def n_patches(self) -> int:
@@ -101,7 +128,8 @@ def parse(data: bytes) -> tuple[Header, bytes]:
     header = Header(
         model_id, (parameters >> 4) + 1, parameters & 15, deviation, schedule, width, height, tile, seed, n_steps
     )
-    _check(header)
+    for fault in header.faults():
+        raise StreamError(fault)
     return header, data[HEADER_BYTES:]
 
 
@@ -111,16 +139,6 @@ def check_body(body: bytes, end: int) -> None:
         raise StreamError(f"{len(body) - end - CHECK_BYTES} bytes follow the last step")
     if len(body) == end + CHECK_BYTES and _crc(body[:end]) != body[end:]:
         raise StreamError("the file is damaged: its check value differs")
-
-
-def _check(header: Header) -> None:
-    is_points = header.tile_size == 0
-    if header.width == 0 or (header.height == 0) != is_points or header.margin_bits == 0:
-        raise StreamError(f"the header makes no sense: {header}")
-    if header.n_coordinates > MAX_COORDINATES:
-        raise StreamError(f"{header.n_coordinates} coordinates exceed the limit of {MAX_COORDINATES}")
-    if not 1 <= header.n_steps <= header.schedule_steps <= MAX_STEPS:
-        raise StreamError(f"{header.n_steps} steps of a schedule of {header.schedule_steps} are out of range")
 
 
 def _crc(data: bytes) -> bytes:

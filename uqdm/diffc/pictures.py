@@ -15,10 +15,12 @@ from uqdm.diffc.coder import GaussianCoder, Latent
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.reconstruct import DENOISE, FLOW, RECONSTRUCTIONS, flow
+from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.progressive import tiles
 
 _TILE_UNIT = 8
+_CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -49,27 +51,26 @@ class DiffC:
     def __init__(
         self, model: Model, n_steps: int | None = None, deviation: str = "matched", limits: Limits | None = None
     ):
-        if model.image_size == 1:
-            raise ValueError(f"model {model.name} is of points, not of images")
         self.model, self.limits = model, limits or Limits()
         self.coder = GaussianCoder(model, n_steps, deviation, self.limits)
-        if self.coder.schedule.n_steps > file.MAX_STEPS:
-            raise ValueError(f"{self.coder.schedule.n_steps} steps are more than {file.MAX_STEPS}")
+        found = list(_faults(self.coder))
+        if found:
+            raise ValueError(f"model {model.name} cannot code DiffC files of images: {'; '.join(found)}")
 
+    @float32_arithmetic()
     def compress(self, image_uint8: np.ndarray, *, seed: int = 0, max_steps: int | None = None) -> Made:
         """A file of an image, up to the schedule's end or to ``max_steps`` steps; ``seed`` is of 16 bits."""
         check_images([image_uint8])
         height, width = image_uint8.shape[:2]
-        if max(height, width) >= 1 << 16:
-            raise ValueError(f"{width}x{height} pixels: a side has at most {(1 << 16) - 1}")
         size = min(self.model.image_size, -(-max(height, width) // _TILE_UNIT) * _TILE_UNIT)
         header = self._header(width, height, size, seed)
-        if header.n_coordinates > file.MAX_COORDINATES:
-            raise ValueError(f"{width}x{height} pixels: a file holds at most {file.MAX_COORDINATES} coordinates")
+        for fault in header.faults():
+            raise ValueError(f"{width}x{height} pixels: {fault}")
         sent = self.coder.send(to_data(tiles.cut(image_uint8, size, range(header.n_patches))), seed, max_steps)
         header = self._header(width, height, size, seed, len(sent.steps))
         return Made(file.pack(header, sent.steps), sent.ideal_bits, sent.tally)
 
+    @float32_arithmetic()
     def step_ends(self, stream: bytes) -> list[int]:
         """Bytes of the prefixes that hold 0, 1, ... steps; without network calls."""
         header, body, coder = self._parse(stream)
@@ -86,6 +87,7 @@ class DiffC:
         *_, last = self.pictures(stream, (DENOISE,))
         return last.image_uint8
 
+    @each_in_float32
     def pictures(
         self, stream: bytes, reconstructions: Sequence[str] = RECONSTRUCTIONS, *, noise_seed: int = 0
     ) -> Iterator[Shown]:
@@ -100,12 +102,11 @@ class DiffC:
 
     def _show(self, coder: GaussianCoder, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
         """Data [P, C, H, W], and the network calls that it took beside those that lead to the latent."""
-        steps = coder.schedule.steps()
         if latent.opened is None:
-            return latent.z_t / steps[-1].alpha_s, 0
-        left = steps[latent.position :]
+            return latent.z_t / coder.schedule.step(coder.schedule.n_steps - 1).alpha_s, 0
         if name == DENOISE:
             return latent.opened.x_hat, 0
+        left = [coder.schedule.step(index) for index in range(latent.position, coder.schedule.n_steps)]
         with torch.inference_mode():
             if name == FLOW:
                 return flow(self.model.denoiser, latent.z_t, latent.opened, left), len(left) - 1
@@ -154,6 +155,24 @@ class DiffC:
             return GaussianCoder(self.model, header.schedule_steps, deviation, limits)
         except ValueError as error:
             raise StreamError(f"model {self.model.name} cannot have made the file: {error}") from error
+
+
+def _faults(coder: GaussianCoder) -> Iterator[str]:
+    """Why files cannot hold what a model codes."""
+    model, denoiser = coder.model, coder.model.denoiser
+    if model.image_size == 1:
+        yield "it is of points, not of images"
+        return
+    if denoiser.channels != _CHANNELS:
+        yield f"its images have {denoiser.channels} channels, not {_CHANNELS}"
+    if file.TILE_SIZE.fault(model.image_size):
+        yield f"a file holds tiles of {file.TILE_SIZE.allowed} pixels a side, not of image_size {model.image_size}"
+    if file.SCHEDULE_STEPS.fault(coder.schedule.n_steps):
+        yield f"a file holds {file.SCHEDULE_STEPS.allowed} steps, not {coder.schedule.n_steps}"
+        return
+    most = max(denoiser.n_sections(step) for step in coder.schedule.steps())
+    if most > file.MAX_SECTIONS:
+        yield f"a step has {most} sections, more than {file.MAX_SECTIONS}"
 
 
 def _shape(header: file.Header) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from uqdm.diffusion.reconstruct import ANCESTRAL, DENOISE, RECONSTRUCTIONS
 from uqdm.ideal.record import SUFFIX, Record
 from uqdm.ideal.twin import GaussianTwin
 from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
-from uqdm.model.zoo import load_named
+from uqdm.model.zoo import MODEL_HELP, absolute_name, load_named
 from uqdm.progressive import tiles
 from uqdm.progressive.cost import StepMacs, multiply_accumulates
 from uqdm.progressive.device import images_at_once
@@ -36,7 +36,7 @@ class VDMCodec(IdealCodec):
     name = "vdm"
     summary = "Gaussian diffusion at ideal rates: DiffC-A and DiffC-F, no files"
     parameters = (
-        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
         Parameter("deviation", str, "posterior", choices=DEVIATIONS, help="of p: VDM's, UQDM's, or the network's"),

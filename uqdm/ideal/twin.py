@@ -14,11 +14,11 @@ from uqdm.diffusion import gaussian
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.process import Noise, last_stage_bits
 from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
+from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.progressive import tiles
-from uqdm.progressive.device import encoded_at_once
-from uqdm.progressive.predictor import full_precision
+from uqdm.progressive.device import checked_device, encoded_at_once
 
 MAX_TILES = 16  # of an image that is shown, in the network at once
 
@@ -53,15 +53,17 @@ class GaussianTwin:
         device: str = "cpu",
     ):
         _check(model, deviation, start)
-        self.model, self.deviation, self.start, self.device = model, deviation, start, torch.device(device)
+        self.model, self.deviation, self.start, self.device = model, deviation, start, checked_device(device)
         self.schedule = model.schedule_at(n_steps or model.schedule.n_steps)
-        self.denoiser = copy.deepcopy(model.denoiser).to(self.device)
+        with float32_arithmetic():
+            self.denoiser = copy.deepcopy(model.denoiser).to(self.device)
 
     @property
     def n_steps(self) -> int:
         """T."""
         return self.schedule.n_steps
 
+    @float32_arithmetic()
     def ideal_bits(self, images: Sequence[np.ndarray], seed: int = 0) -> list[list[float]]:
         """Of each image, uint8 [H, W, 3], the bits up to z_T, up to z of each step, and with x itself: T + 2 values."""
         jobs = [(index, tile) for index, image in enumerate(images) for tile in self._tiles(image)]
@@ -80,12 +82,12 @@ class GaussianTwin:
         terms = []
         first = gaussian.prior_kl_bits(x.double(), self.schedule.step(0))
         terms.append(first if self.start == "posterior" else torch.zeros_like(first))
-        with full_precision():
-            for sent in self._transmit(x, batch, seed):
-                terms.append(sent.bits)
+        for sent in self._transmit(x, batch, seed):
+            terms.append(sent.bits)
         terms.append(last_stage_bits(x.double(), sent.z_s.double(), sent.step))
         return torch.stack([term.double().flatten(1).sum(1) for term in terms], 1).cpu().numpy()
 
+    @each_in_float32
     def pictures(
         self,
         image_uint8: np.ndarray,
@@ -116,7 +118,7 @@ class GaussianTwin:
         self, batch: Sequence[_Tile], wanted: set[int], names: Sequence[str], seed: int, generator: torch.Generator
     ) -> Mapping[tuple[int, str], np.ndarray]:
         x, found = self._data(batch), {}
-        with torch.inference_mode(), full_precision():
+        with torch.inference_mode():
             for sent in self._transmit(x, batch, seed):
                 index = sent.step.index
                 if index in wanted:

@@ -1,7 +1,16 @@
 """How an image file becomes pixels: one rule, used everywhere that the product reads images (docs/data-sets.md)."""
 
 from uqdm.images.errors import ImageError
-from uqdm.images.folder import image_names
+from uqdm.images.folder import files_below, image_names
 from uqdm.images.read import FORMATS, MAX_PIXELS, file_format, longest_file, read_image
 
-__all__ = ["FORMATS", "MAX_PIXELS", "ImageError", "file_format", "image_names", "longest_file", "read_image"]
+__all__ = [
+    "FORMATS",
+    "MAX_PIXELS",
+    "ImageError",
+    "file_format",
+    "files_below",
+    "image_names",
+    "longest_file",
+    "read_image",
+]

@@ -14,20 +14,25 @@ def image_names(root: Path) -> list[str]:
     that is checked when it is read. Raises ValueError for a folder that cannot be listed, a loop of links, and a
     name that is not UTF-8.
     """
-    names = sorted(path.relative_to(root).as_posix() for path in _files(root))
+    names = sorted(path.relative_to(root).as_posix() for path in files_below(root))
     for name in names:
         _check_name(name, root)
     return names
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files_below(root: Path, *, hidden: bool = False) -> Iterator[Path]:
+    """The files in a folder and its subfolders, in no order; those whose name begins with a dot only if ``hidden``.
+
+    Links are followed. Raises ValueError for a folder that cannot be listed, and for a loop of links.
+    """
+
     def fail(error: OSError) -> None:
         raise ValueError(f"cannot list {error.filename}: {error.strerror}")
 
     for parent, folders, files in os.walk(root, followlinks=True, onerror=fail):
         _check_no_loop(Path(parent), root)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
+        folders[:] = [name for name in folders if hidden or not name.startswith(".")]
+        yield from (Path(parent, name) for name in files if hidden or not name.startswith("."))
 
 
 def _check_no_loop(folder: Path, root: Path) -> None:

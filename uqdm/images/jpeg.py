@@ -1,24 +1,23 @@
-"""JPEG: marker segments by themselves, every scan checked to its last bit, and metadata left out before decoding.
+"""JPEG: marker segments by themselves, every scan checked, and metadata left out before decoding.
 
-libjpeg goes on after damage with a warning, which Pillow drops. So the entropy-coded data are read here once more,
-without making pixels of them (:mod:`uqdm.images.jpeg_scan`): a code that is none, data that end too early or too
-late, and coefficients that never come are errors.
+libjpeg goes on after damage with a warning, which Pillow drops. So simplejpeg decodes the file too, and makes each
+warning an error: a code that is none, data that end too early or too late, lost restart markers. Scans that never
+come give no warning; they are told from the headers of the others.
 """
 
 from __future__ import annotations
 
-import io
 import re
 import struct
 from dataclasses import dataclass, field
 
 import numpy as np
+import simplejpeg
 from PIL.JpegImagePlugin import JpegImageFile
 
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
-from uqdm.images.jpeg_scan import Component, Scan, Tables, check_scan, lookup_table
 
 SOI = b"\xff\xd8"
 EOI = b"\xff\xd9"
@@ -50,9 +49,19 @@ class _Frame:
     width: int
     height: int
     progressive: bool
-    components: list[Component]
-    precision: list[np.ndarray]
-    """Of each component: the bits that each of its 64 coefficients still lacks, -1 before its first scan."""
+    precision: dict[int, np.ndarray]
+    """Of each component, by its number: the bits that its 64 coefficients still lack, -1 before the first scan."""
+
+
+@dataclass
+class _Scan:
+    """A scan's header: its components, its coefficients, and their bits."""
+
+    components: list[int]
+    first: int = 0
+    last: int = 63
+    high: int = 0
+    low: int = 0
 
 
 @dataclass
@@ -69,7 +78,6 @@ class Checked:
 
 @dataclass
 class _State:
-    tables: Tables
     frame: _Frame | None = None
     orientation: int = 1
     kept: list[memoryview | bytes] = field(default_factory=lambda: [SOI])
@@ -80,22 +88,28 @@ def checked_jpeg(data: bytes, max_pixels: int, tables: bytes = b"") -> Checked:
 
     ``tables`` are those that a TIFF file keeps for all of its JPEG parts. Raises :class:`RefusedError`.
     """
-    state = _State(Tables())
+    state = _State()
     if tables:
         _segments(tables, state, max_pixels)
-    state.kept = [SOI]
     end = _segments(data, state, max_pixels)
     frame = state.frame
     if frame is None or not end:
         raise damaged("it has no picture")
-    for component, precision in enumerate(frame.precision):
-        if (precision != 0).any():
-            raise damaged(f"coefficients of component {component + 1} are missing: scans were lost")
-    state.kept.append(EOI)
-    kept = io.BytesIO()
-    for part in state.kept:
-        kept.write(part)
-    return Checked(kept.getvalue(), frame.width, frame.height, len(frame.components), state.orientation)
+    if any((precision != 0).any() for precision in frame.precision.values()):
+        raise damaged("coefficients are missing: scans were lost")
+    kept = b"".join([*state.kept, EOI])
+    _check_data(kept)
+    return Checked(kept, frame.width, frame.height, len(frame.precision), state.orientation)
+
+
+def _check_data(data: bytes) -> None:
+    """Raises RefusedError where libjpeg warns."""
+    try:
+        simplejpeg.decode_jpeg(data, "GRAY", strict=True)  # grey takes the least memory; all components are read
+    except ValueError as error:
+        if "subsampling" in str(error):
+            raise not_read("a JPEG with an unusual sampling of its chroma") from error
+        raise damaged(str(error).removeprefix("Corrupt JPEG data: ")) from error
 
 
 def _segments(data: bytes, state: _State, max_pixels: int) -> int:
@@ -144,12 +158,6 @@ def _segment(marker: int, body: memoryview, state: _State, max_pixels: int) -> N
         state.frame = _frame(marker, body, max_pixels)
     elif marker in _OTHER_FRAMES:
         raise not_read(_OTHER_FRAMES[marker])
-    elif marker == _DHT:
-        _huffman_tables(body, state.tables)
-    elif marker == _DRI:
-        if len(body) < 2:
-            raise damaged("a segment DRI is too short")
-        state.tables.restart_interval = int.from_bytes(body[:2], "big")
     elif marker == 0xE1 and bytes(body[:6]) == b"Exif\0\0" and state.orientation == 1:
         state.orientation = orientation_of(bytes(body))
 
@@ -166,60 +174,39 @@ def _frame(marker: int, body: memoryview, max_pixels: int) -> _Frame:
         raise other_colours("CMYK")
     if n_components not in (1, 3):
         raise other_colours(f"of {n_components} components")
-    parts = [bytes(body[6 + 3 * i : 9 + 3 * i]) for i in range(n_components)]
-    factors = [(part[1] >> 4, part[1] & 15) for part in parts]
-    if any(not 1 <= factor <= 4 for pair in factors for factor in pair):
-        raise damaged("a sampling factor in its frame header is wrong")
-    most = (max(across for across, _ in factors), max(down for _, down in factors))
-    components = [Component(part[0], *pair, *most, width, height) for part, pair in zip(parts, factors, strict=True)]
-    if len({component.identity for component in components}) < n_components:
+    numbers = [body[6 + 3 * i] for i in range(n_components)]
+    if len(set(numbers)) < n_components:
         raise damaged("two components have one number")
-    return _Frame(width, height, marker == 0xC2, components, [np.full(64, -1) for _ in components])
-
-
-def _huffman_tables(body: memoryview, tables: Tables) -> None:
-    place = 0
-    while place < len(body):
-        counts = bytes(body[place + 1 : place + 17])
-        symbols = bytes(body[place + 17 : place + 17 + sum(counts)])
-        kind, number = body[place] >> 4, body[place] & 15
-        if len(counts) < 16 or len(symbols) < sum(counts) or kind > 1 or number > 3:
-            raise damaged("a Huffman table is wrong")
-        tables.huffman[kind, number] = lookup_table(counts, symbols)
-        place += 17 + len(symbols)
+    return _Frame(width, height, marker == 0xC2, {number: np.full(64, -1) for number in numbers})
 
 
 def _scan(data: bytes, start: int, header: memoryview, state: _State) -> int:
-    """Checks one scan; returns where its data end."""
+    """Notes what one scan brings; returns where its data end."""
     if state.frame is None:
         raise damaged("a scan before the frame header")
-    scan = _scan_header(header, state.frame)
-    end, pieces = _pieces(data, start)
-    _progress(scan, state.frame)
-    check_scan(scan, state.frame.components, state.tables, state.frame.progressive, pieces)
-    return end
+    _progress(_scan_header(header, state.frame), state.frame)
+    for found in _MARKER.finditer(data, start):
+        if found[1][0] not in _RESTARTS:
+            return found.start()
+    raise damaged("the end marker EOI is missing")
 
 
-def _scan_header(body: memoryview, frame: _Frame) -> Scan:
+def _scan_header(body: memoryview, frame: _Frame) -> _Scan:
     n = body[0] if body else 0
-    if not 1 <= n <= len(frame.components) or len(body) < 4 + 2 * n:
+    if not 1 <= n <= len(frame.precision) or len(body) < 4 + 2 * n:
         raise damaged("a scan header is wrong")
-    numbers = {component.identity: number for number, component in enumerate(frame.components)}
-    chosen = [numbers.get(body[1 + 2 * i], -1) for i in range(n)]
-    if -1 in chosen or len(set(chosen)) < n:
+    chosen = [body[1 + 2 * i] for i in range(n)]
+    if not frame.precision.keys() >= set(chosen) or len(set(chosen)) < n:
         raise damaged("a scan header names a component that is not there")
-    codes = [(body[2 + 2 * i] >> 4, body[2 + 2 * i] & 15) for i in range(n)]
-    first, last, shifts = body[1 + 2 * n], body[2 + 2 * n], body[3 + 2 * n]
     if not frame.progressive:  # some writers put other numbers there, and every decoder ignores them
-        return Scan(chosen, codes, 0, 63, 0, 0)
-    high, low = shifts >> 4, shifts & 15
-    is_dc = first == 0
-    if last > 63 or first > last or (is_dc and last != 0) or (not is_dc and n > 1) or low > 13:
+        return _Scan(chosen)
+    first, last, shifts = body[1 + 2 * n], body[2 + 2 * n], body[3 + 2 * n]
+    if first > last or last > 63:
         raise damaged("a progressive scan's header is wrong")
-    return Scan(chosen, codes, first, last, high, low)
+    return _Scan(chosen, first, last, shifts >> 4, shifts & 15)
 
 
-def _progress(scan: Scan, frame: _Frame) -> None:
+def _progress(scan: _Scan, frame: _Frame) -> None:
     """Notes which coefficients the scan brings; each bit must come once, after those above it."""
     for number in scan.components:
         precision = frame.precision[number][scan.first : scan.last + 1]
@@ -227,21 +214,6 @@ def _progress(scan: Scan, frame: _Frame) -> None:
         if (precision != expected).any() or (scan.high and scan.low != scan.high - 1):
             raise damaged("its scans do not follow each other: one is lost, or comes twice")
         precision[:] = scan.low
-
-
-def _pieces(data: bytes, start: int) -> tuple[int, list[bytes]]:
-    """The data of a scan between its restart markers, unstuffed, and where they end."""
-    pieces = []
-    place = start
-    for found in _MARKER.finditer(data, start):
-        pieces.append(data[place : found.start()].replace(b"\xff\x00", b"\xff"))
-        marker = found[1][0]
-        if marker not in _RESTARTS:
-            return found.start(), pieces
-        if marker != 0xD0 + (len(pieces) - 1) % 8:
-            raise damaged(f"a restart marker is out of order at byte {found.start()}")
-        place = found.end()
-    raise damaged("the end marker EOI is missing")
 
 
 def _read(data: bytes, max_pixels: int) -> Pixels:

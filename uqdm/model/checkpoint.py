@@ -5,6 +5,7 @@ No file is ever unpickled freely: tensors come from safetensors, or from ``torch
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ import torch
 from torch import nn
 
 from uqdm.model import published
+from uqdm.model.arithmetic import float32_arithmetic
+from uqdm.model.config import CONFIG, check_model, least_weights, read_config
 from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
 from uqdm.model.files import CheckpointError, write_file
 from uqdm.model.points import PointsDenoiser
@@ -25,10 +28,12 @@ from uqdm.model.schedule import Schedule
 from uqdm.model.sectioned import SectionedDenoiser
 from uqdm.model.stepwise import StepwiseDenoiser
 from uqdm.model.unet import ScoreNetwork, UNetDenoiser
+from uqdm.model.weights import check_finite, count, fill
 
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
+WEIGHTS = "model.safetensors"
 FORMAT = "uqdm-model-1"
 WEIGHTS_CHOICES = ("ema", "as-released")
+_SMALL = 1 << 20  # weights that any machine has room for
 PROCESS_NAMES = ("uniform", "gaussian")
 _DESCRIBING = ("image_size", "denoiser", "density", "process", "levels")  # what files of a model depend on
 
@@ -68,6 +73,7 @@ class Model:
         return replace(self.schedule, n_steps=n_steps)
 
 
+@float32_arithmetic()
 def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
     """Loads a model folder: ``config.json`` with ``model.safetensors`` or the published ``checkpoint.pt``.
 
@@ -78,7 +84,7 @@ def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
     path = Path(folder)
     if weights not in WEIGHTS_CHOICES:
         raise CheckpointError(f"weights={weights!r}: choose one of {', '.join(WEIGHTS_CHOICES)}")
-    config = _read_config(path)
+    config = read_config(path)
     if (path / WEIGHTS).is_file():
         return _load_own(path, config)
     if (path / published.WEIGHTS).is_file():
@@ -86,32 +92,28 @@ def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
     raise CheckpointError(f"{path}: neither {WEIGHTS} nor {published.WEIGHTS} is there; put one beside {CONFIG}")
 
 
-def build(config: dict[str, Any]) -> tuple[Denoiser, Schedule]:
-    """Makes the denoiser (fresh weights) and the schedule that a configuration of the project's own describes."""
+@float32_arithmetic()
+def build(config: dict[str, Any], *, device: str = "cpu") -> tuple[Denoiser, Schedule]:
+    """Makes the denoiser (fresh weights) and the schedule that a configuration of the project's own describes.
+
+    ``device="meta"`` makes one of shapes alone. Raises :class:`CheckpointError` for what describes no model.
+    """
+    check_model(config, CONFIG)
+    kind, options = config["denoiser"]["kind"], dict(config["denoiser"])
+    options.pop("kind")
+    schedule = build_schedule(config)
     try:
-        schedule = build_schedule(config)
-        kind, options = config["denoiser"]["kind"], dict(config["denoiser"])
-        options.pop("kind")
-        if kind not in _KINDS:
-            raise CheckpointError(f"{CONFIG}: denoiser kind {kind!r} is unknown; known: {', '.join(sorted(_KINDS))}")
-        denoiser = _KINDS[kind](schedule, options)
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{CONFIG}: {error}") from error
-    denoiser.density = _choice(config, "density", DENSITY_NAMES)
-    _choice(config, "process", PROCESS_NAMES)
+        with contextlib.nullcontext() if device == "cpu" else torch.device(device):
+            denoiser = _KINDS[kind](schedule, options)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{CONFIG}: denoiser: {error}") from error
+    denoiser.density = str(config.get("density", DENSITY_NAMES[0]))
     return denoiser, schedule
 
 
 def build_schedule(config: dict[str, Any]) -> Schedule:
     """The schedule that a configuration describes."""
     return Schedule(**{key: config["schedule"][key] for key in ("slope", "gamma_max", "n_steps")})
-
-
-def _choice(config: dict[str, Any], key: str, known: tuple[str, ...]) -> str:
-    value = config.get(key, known[0])
-    if value not in known:
-        raise CheckpointError(f"{CONFIG}: {key} {value!r} is unknown; known: {', '.join(known)}")
-    return str(value)
 
 
 def _unet(schedule: Schedule, options: dict[str, Any]) -> Denoiser:
@@ -127,16 +129,20 @@ _KINDS: dict[str, Callable[[Schedule, dict[str, Any]], Denoiser]] = {
 }
 
 
+@float32_arithmetic()
 def save(folder: str | os.PathLike[str], config: dict[str, Any], denoiser: nn.Module, *, half: bool = False) -> None:
     """Writes ``config.json`` and ``model.safetensors`` (float16 if ``half``) into ``folder``, each in one move."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
     tensors = {key: value.detach().cpu().to(dtype).contiguous() for key, value in denoiser.state_dict().items()}
+    for key, value in tensors.items():  # a value may be beyond float16
+        check_finite(value, key, path / WEIGHTS)
     write_file(path / WEIGHTS, safetensors.torch.save(tensors))
     write_config(path, config)
 
 
+@float32_arithmetic()
 def export(model: Model, folder: str | os.PathLike[str], layout: str) -> None:
     """Writes a loaded model in the project's ``own`` layout, or in the ``published`` one (see :mod:`published`).
 
@@ -151,9 +157,8 @@ def export(model: Model, folder: str | os.PathLike[str], layout: str) -> None:
         return
     if not isinstance(model.denoiser, UNetDenoiser) or model.process != "uniform":
         raise CheckpointError(f"{model.name}: the published layout holds only the published kind of network")
-    provenance = model.config.get("training", {})
-    recipe = provenance.get("recipe") if isinstance(provenance, dict) else None
-    step = int(recipe["n_iterations"]) if recipe else 0
+    recipe = (model.config.get("training") or {}).get("recipe") or {}
+    step = recipe.get("n_iterations", 0)
     published.write(path, model.denoiser, model.schedule, step=step, recipe=recipe)
 
 
@@ -162,45 +167,40 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
     write_file(folder / CONFIG, (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode())
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / CONFIG
-    if not file.is_file():
-        raise CheckpointError(f"{path}: no {CONFIG}; a model is a folder with {CONFIG} and its weights")
-    try:
-        config = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{file}: not valid JSON ({error})") from error
-    if not isinstance(config, dict):
-        raise CheckpointError(f"{file}: expected a JSON object")
-    return config
-
-
 def _load_own(path: Path, config: dict[str, Any]) -> Model:
     if config.get("format") != FORMAT:
         raise CheckpointError(f"{path / CONFIG}: format {config.get('format')!r}; this version reads {FORMAT!r}")
-    denoiser, _ = build(config)
+    check_model(config, str(path / CONFIG))
+    if "image_size" not in config:
+        raise CheckpointError(f"{path / CONFIG}: image_size must be given")
     try:
         tensors = safetensors.torch.load_file(path / WEIGHTS)
-    except (safetensors.SafetensorError, OSError) as error:
+    except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file ({error})") from error
-    _fill(denoiser, {key: value.float() for key, value in tensors.items()}, path / WEIGHTS)
-    return as_model(path.name, denoiser, config)
+    return as_model(path.name, _filled(config, tensors, path / WEIGHTS), config)
 
 
 def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
     own, tensors = published.read(path, config, averaged=weights == "ema")
-    denoiser, _ = build(own)
-    _fill(denoiser, tensors, path / published.WEIGHTS)
-    return as_model(path.name, denoiser, own)
+    check_model(own, str(path / CONFIG))
+    return as_model(path.name, _filled(own, tensors, path / published.WEIGHTS), own)
 
 
-def _fill(module: nn.Module, tensors: dict[str, torch.Tensor], file: Path) -> None:
-    try:
-        module.load_state_dict(tensors, strict=True)
-    except (RuntimeError, AttributeError) as error:
-        raise CheckpointError(f"{file}: its weights do not fit its configuration ({error})") from error
+def _filled(config: dict[str, Any], tensors: dict[str, Any], file: Path) -> Denoiser:
+    """The denoiser of a checked configuration with weights from a file; the caller's random numbers are not used up."""
+    # Far too few are refused before memory is taken for them; else the tensor that does not fit is named.
+    if least_weights(config) > 2 * count(tensors) + _SMALL:
+        raise CheckpointError(
+            f"{file}: its weights do not fit its configuration: {CONFIG} describes at least {least_weights(config)} "
+            f"values, the file holds {count(tensors)}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        denoiser, _ = build(config)
+    fill(denoiser, tensors, file)
+    return denoiser
 
 
+@float32_arithmetic()
 def as_model(name: str, denoiser: Denoiser, config: dict[str, Any]) -> Model:
     """A model of weights in memory; ``config`` is that of the project's own layout."""
     schedule = build_schedule(config)

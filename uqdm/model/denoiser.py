@@ -70,6 +70,9 @@ class Denoiser(nn.Module, ABC):
     density: str = "logistic"
     """Family of the base density whose deviation is predicted (:mod:`uqdm.diffusion.density`)."""
 
+    channels: int = 3
+    """Channels of the data."""
+
     bounded: bool = False
     """Whether the base density is cut off where x cannot be, given all latents up to z_t (no part of the paper)."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from numpy._core import multiarray  # where a pickled numpy scalar's constructor lives
 
+from uqdm.model.config import check_published
 from uqdm.model.files import CheckpointError, write_file
 from uqdm.model.schedule import Schedule
 from uqdm.model.unet import UNetDenoiser
@@ -53,29 +55,28 @@ def read(folder: Path, config: dict[str, Any], *, averaged: bool) -> tuple[dict[
     ``averaged`` takes the averages, of the schedule as well; else what the published loader ends up with. Raises
     :class:`uqdm.model.files.CheckpointError`.
     """
-    options = config.get("model")
-    if not isinstance(options, dict):
+    if not isinstance(config.get("model"), dict):
         raise CheckpointError(f"{folder / CONFIG}: no 'model' section; expected the published layout")
+    check_published(config, str(folder / CONFIG))
+    options = config["model"]
     learned = _check(options, folder / CONFIG)
     checkpoint = _read_tensors(folder / WEIGHTS)
     tensors, schedule = checkpoint["model"], {}
     if averaged:
-        averages = list(checkpoint["ema"]["shadow_params"])
+        averages = checkpoint["ema"]["shadow_params"]
         if len(averages) != len(tensors) + len(learned):
             raise CheckpointError(
                 f"{folder / WEIGHTS}: {len(averages)} averages for {len(tensors)} tensors of the network and "
                 f"{len(learned)} of the schedule; weights='as-released' does without them"
             )
-        schedule = {name: float(value) for name, value in zip(learned, averages[len(tensors) :], strict=True)}
+        pairs = zip(learned, averages[len(tensors) :], strict=True)
+        schedule = {name: _scalar(value, name, folder / WEIGHTS) for name, value in pairs}
         tensors = dict(zip(tensors, averages[: len(tensors)], strict=True))
     return _own_config(options, schedule), {PREFIX + key: value for key, value in tensors.items()}
 
 
 def _check(options: dict[str, Any], file: Path) -> tuple[str, ...]:
-    """What the averages hold of the schedule; raises where an option is missing or not supported."""
-    missing = sorted({*_NETWORK, "n_timesteps", "prior_type", "noise_schedule"} - options.keys())
-    if missing:
-        raise CheckpointError(f"{file}: model has no {', '.join(missing)}")
+    """What the averages hold of the schedule; raises where an option is not supported."""
     kind = (options["noise_schedule"], bool(options.get("fix_gamma_max")))
     supported = {
         "prior_type": options["prior_type"] in _DENSITIES,
@@ -91,7 +92,7 @@ def _check(options: dict[str, Any], file: Path) -> tuple[str, ...]:
 def _own_config(options: dict[str, Any], learned: dict[str, float]) -> dict[str, Any]:
     gamma_min, gamma_max = options["gamma_min"], options["gamma_max"]
     # Their slope's initial value is held in float32.
-    slope = abs(learned.get("slope", float(torch.tensor(gamma_max - gamma_min))))
+    slope = abs(learned.get("slope", float(torch.tensor(gamma_max - gamma_min, dtype=torch.float32))))
     if "gamma_min" in learned:
         gamma_max = learned["gamma_min"] + slope
     forward = options.get("base_prior_scale", "forward_kernel") == "forward_kernel"
@@ -114,7 +115,22 @@ def _read_tensors(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file}: cannot be read as a checkpoint of tensors ({error})") from error
     if not (isinstance(checkpoint, dict) and {"model", "ema"} <= checkpoint.keys()):
         raise CheckpointError(f"{file}: expected the entries 'model' and 'ema'")
+    tensors, averages = checkpoint["model"], checkpoint["ema"]
+    if not (isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)):
+        raise CheckpointError(f"{file}: 'model' does not hold tensors by name")
+    if not (isinstance(averages, dict) and isinstance(averages.get("shadow_params"), list | tuple)):
+        raise CheckpointError(f"{file}: 'ema' has no list of averages 'shadow_params'")
     return checkpoint
+
+
+def _scalar(value: Any, name: str, file: Path) -> float:
+    """What the averages hold of the schedule."""
+    if not isinstance(value, torch.Tensor) or value.numel() != 1 or value.is_meta or value.layout != torch.strided:
+        raise CheckpointError(f"{file}: the average of the schedule's {name} is no single number")
+    found = float(value)
+    if not math.isfinite(found):
+        raise CheckpointError(f"{file}: the average of the schedule's {name} is {found}")
+    return found
 
 
 def write(

@@ -65,6 +65,7 @@ class StepwiseDenoiser(Denoiser):
         super().__init__()
         if not len(widths) == len(dilations) == schedule.n_steps - 1:
             raise ValueError(f"{schedule.n_steps} steps need {schedule.n_steps - 1} widths and lists of dilations")
+        self.channels = channels
         self.mean = nn.Parameter(torch.zeros(channels))
         self.log_factor = nn.Parameter(torch.zeros(channels))
         self.networks = nn.ModuleList(

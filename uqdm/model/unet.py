@@ -207,6 +207,7 @@ class UNetDenoiser(Denoiser):
     def __init__(self, network: ScoreNetwork, *, forward_kernel_scale: bool = True):
         super().__init__()
         self.network = network
+        self.channels = network.n_channels
         self.forward_kernel_scale = forward_kernel_scale
 
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:

@@ -15,12 +15,16 @@ from typing import IO, Any
 
 from uqdm.model import published
 from uqdm.model.checkpoint import CONFIG, WEIGHTS, CheckpointError, Model, load
+from uqdm.paths import absolute_text, expand_path
+from uqdm.places import cache_folder, writable_cache_folder
 
 SHIPPED = Path(__file__).parent.parent / "pretrained"
 _PAGE = "https://huggingface.co/justuswill/UQDM"
 _ADDRESS = f"{_PAGE}/resolve/main/checkpoints"
 _CONFIGS = "https://raw.githubusercontent.com/mandt-lab/uqdm"  # they are part of the published code's repository
 _CHUNK = 1 << 20
+
+MODEL_HELP = "name of a shipped model, or path of a model folder"
 
 Report = Callable[[int, int | None], Any]
 """Told how many bytes have come, and of how many if that is known."""
@@ -98,8 +102,7 @@ def shipped_names() -> list[str]:
 
 def cached_folder(name: str) -> Path:
     """Where a fetched model is kept: below ``UQDM_CACHE``, else ``~/.cache/uqdm``."""
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    return root / "models" / name
+    return cache_folder() / "models" / name
 
 
 def folder_of(name: str) -> Path | None:
@@ -121,14 +124,23 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     folder = folder_of(name)
     if folder is not None:
         return folder
-    if Path(name_or_path).is_dir():
-        return Path(name_or_path)
+    path = expand_path(name_or_path, "model")
+    if path.is_dir():
+        return path
     if name in KNOWN:
         raise CheckpointError(f"model {name} is not here yet: fetch it by `uqdm models get {name}`")
     names = [*shipped_names(), *KNOWN]
     near = difflib.get_close_matches(name, names, n=1)
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise CheckpointError(f"no model {name!r}{hint}: it is neither a folder nor known; known: {', '.join(names)}")
+
+
+def absolute_name(name_or_path: str) -> str:
+    """The same model from any working directory: its name if it is known, else the absolute path of its folder."""
+    if folder_of(name_or_path) is not None:
+        return name_or_path
+    is_path = "/" in name_or_path or name_or_path.startswith("~") or Path(name_or_path).is_dir()
+    return absolute_text(name_or_path) if is_path else name_or_path
 
 
 def load_named(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Model:
@@ -147,8 +159,7 @@ def fetch(
     """
     if name not in KNOWN:
         raise CheckpointError(f"no model {name!r} to fetch; there are: {', '.join(KNOWN)}")
-    target = cached_folder(name)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = writable_cache_folder("models") / name
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=target.parent) as temporary:
         folder = Path(temporary) / name
         folder.mkdir()
@@ -191,7 +202,7 @@ def _length(stream: Any) -> int | None:
 
 def _below(source: str | os.PathLike[str], name: str) -> str:
     text = str(source)
-    return f"{text.rstrip('/')}/{name}" if "://" in text else str(Path(text).expanduser() / name)
+    return f"{text.rstrip('/')}/{name}" if "://" in text else str(expand_path(text, "--from") / name)
 
 
 def _open(address: str) -> IO[bytes]:

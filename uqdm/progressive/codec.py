@@ -12,8 +12,10 @@ import torch
 from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.checkpoint import WEIGHTS_CHOICES
+from uqdm.model.zoo import MODEL_HELP, absolute_name
 from uqdm.progressive import cost
 from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
+from uqdm.progressive.encoder import SEEDS_FOR
 
 LOSSLESS = "lossless"
 ALL = "all"
@@ -32,12 +34,13 @@ class UQDMCodec(Codec):
     name = "uqdm"
     summary = "universally quantized diffusion, progressive to lossless"
     parameters = (
-        Parameter("model", str, "uqdm-demo", help="name of a shipped model, or path of a model folder"),
+        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
         Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each step"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
         Parameter("seeds", int, 0, minimum=0, maximum=MAX_SEEDS, help="seeds tried per tile; 0: as the model gains"),
+        Parameter("seeds_for", str, "step1", choices=SEEDS_FOR, help="what the best seed has the fewest bits of"),
     )
     suffix = ".uqdm"
     batch_size = 16
@@ -57,6 +60,11 @@ class UQDMCodec(Codec):
         return f"{model.name} sha256:{model.sha256[:16]}"
 
     @property
+    def setting(self) -> str:
+        """As for every codec; ``seeds_for`` only where it is not the default, so that stored results keep theirs."""
+        return super().setting.removesuffix(f",seeds_for={SEEDS_FOR[0]}")
+
+    @property
     def device(self) -> str:
         """The processor's kind, or the GPU's name."""
         device = torch.device(self._model.device)
@@ -64,11 +72,11 @@ class UQDMCodec(Codec):
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
-        return self._model.compress(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
+        return self._model.compress(list(images), **self._seeds)
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
         """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
-        made = self._model.compress_detailed(list(images), seed=self.values["seed"], seeds=self.values["seeds"] or None)
+        made = self._model.compress_detailed(list(images), **self._seeds)
         names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
         calls = len(cost.encoding_steps(self._model.n_steps))
         return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed, calls) for item in made]
@@ -96,6 +104,12 @@ class UQDMCodec(Codec):
             macs = n_tiles * cost.picture_macs(self._step_macs, picture.step, picture.reconstruction)
             milliseconds = 1e3 * picture.seconds
             yield Reconstruction(point, picture.reconstruction, picture.image_uint8, milliseconds, calls, macs)
+
+    @property
+    def _seeds(self) -> dict[str, Any]:
+        """The seed and how many are tried, as the compressor takes them."""
+        values = self.values
+        return {"seed": values["seed"], "seeds": values["seeds"] or None, "seeds_for": values["seeds_for"]}
 
     @functools.cached_property
     def _step_macs(self) -> tuple[cost.StepMacs, ...]:

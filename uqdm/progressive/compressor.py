@@ -10,20 +10,36 @@ import numpy as np
 import torch
 
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack, parse
+from uqdm.coding.container import CHUNK_TILES, MAX_EPS, MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
+from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
-from uqdm.progressive.device import at_work, images_at_once
-from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.device import at_work, checked_device, images_at_once
+from uqdm.progressive.encoder import SEEDS_FOR, CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
 
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The seeds of which each tile takes the best: ``count`` from ``first`` on, the best for one of ``SEEDS_FOR``."""
+
+    first: int
+    count: int
+    chosen_for: str
+
+    @property
+    def seeds(self) -> range:
+        """All of them."""
+        return range(self.first, self.first + self.count)
 
 
 @dataclass(frozen=True)
@@ -57,19 +73,8 @@ def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", de
     >>> model.decompress(files).shape
     (2, 64, 64, 3)
     """
+    checked_device(device)  # before weights are read
     return UQDM(load_named(name_or_path, weights), device)
-
-
-def check_codable(model: Model) -> None:
-    """Raises ValueError for models that are no codecs: files hold images, uniform noise and logistic densities."""
-    reasons = {
-        "it is of points, not of images": model.image_size == 1,
-        f"its process is {model.process}, not uniform": model.process != "uniform",
-        f"its density is {model.denoiser.density}, not logistic": model.denoiser.density != "logistic",
-    }
-    found = [reason for reason, holds in reasons.items() if holds]
-    if found:
-        raise ValueError(f"model {model.name} cannot code files: {'; '.join(found)}")
 
 
 class UQDM:
@@ -86,6 +91,7 @@ class UQDM:
     def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
+        checked_device(device)
         check_codable(model)
         self.model, self.device, self.overlap = model, device, overlap
         self._always_double = precision == "float64"
@@ -104,6 +110,7 @@ class UQDM:
             self._predictors[double] = Predictor(self.model, self.device, double=precise)
         return self._predictors[double]
 
+    @float32_arithmetic()
     def tolerances(self, double: bool = False) -> list[tolerance.StepTolerance]:
         """What differences between machines a file bears, by step."""
         if double not in self._tolerances:
@@ -118,66 +125,71 @@ class UQDM:
         *,
         seed: int = 0,
         seeds: int | None = None,
+        seeds_for: str = "step1",
         report: Report | None = None,
     ) -> list[bytes]:
         """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
 
         For each tile the encoder takes the best of ``seeds`` (a power of two up to 256) starting at ``seed``; None
         means 16, or 1 where the model's first step looks at no latent (or has sections, which are slow to try).
+        ``seeds_for`` says what the best one costs the fewest bits of: ``step1``, the first step, which is quick, or
+        ``lossless``, the whole file, for which the tile is sent with each seed (None then means 16 for any model).
         """
-        made = self.compress_detailed(images, seed=seed, seeds=seeds, ideal=False, report=report)
+        made = self.compress_detailed(images, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
         return [item.stream for item in made]
 
+    @float32_arithmetic()
     def compress_detailed(
         self,
         images: Sequence[np.ndarray] | np.ndarray,
         *,
         seed: int = 0,
         seeds: int | None = None,
+        seeds_for: str = "step1",
         ideal: bool = True,
         report: Report | None = None,
     ) -> list[Compressed]:
         """As :meth:`compress`, with ideal bits (empty lists unless ``ideal``)."""
         check_images(list(images))
-        n_seeds = self._n_seeds(seeds)
+        candidates = Candidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
         try:
-            return self._compress(images, seed, n_seeds, ideal, double=False, report=report)
+            return self._compress(images, candidates, ideal, double=False, report=report)
         except MarginError:
             # Rare: some image's outputs crowd the boundaries. In float64 there is room for any.
-            return [self._compress_one(image, seed, n_seeds, ideal) for image in images]
+            return [self._compress_one(image, candidates, ideal) for image in images]
 
-    def _n_seeds(self, seeds: int | None) -> int:
+    def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
+        if seeds_for not in SEEDS_FOR:
+            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
         if seeds is None:
-            return DEFAULT_SEEDS if self.predictor().seeds_are_cheap else 1
+            return DEFAULT_SEEDS if seeds_for == "lossless" or self.predictor().seeds_are_cheap else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
         return seeds
 
-    def _compress_one(self, image: np.ndarray, seed: int, n_seeds: int, ideal: bool) -> Compressed:
+    def _compress_one(self, image: np.ndarray, candidates: Candidates, ideal: bool) -> Compressed:
         try:
-            return self._compress([image], seed, n_seeds, ideal, double=False)[0]
+            return self._compress([image], candidates, ideal, double=False)[0]
         except MarginError:
-            return self._compress([image], seed, n_seeds, ideal, double=True)[0]
+            return self._compress([image], candidates, ideal, double=True)[0]
 
     def _compress(
         self,
         images: Sequence[np.ndarray] | np.ndarray,
-        seed: int,
-        n_seeds: int,
+        candidates: Candidates,
         ideal: bool,
         *,
         double: bool,
         report: Report | None = None,
     ) -> list[Compressed]:
-        headers = [self._header(image, seed, n_seeds, double) for image in images]
-        candidates = range(seed, seed + n_seeds)
+        headers = [self._header(image, candidates.first, candidates.count, double) for image in images]
 
         def encode(batch: list[Chunk]) -> list[tuple[CodedChunk, list[SentTile]]]:
             return self._encode_batch(images, headers, batch, candidates, ideal=ideal)
 
         coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
-        chosen = [seed] * len(headers)
+        chosen = [candidates.first] * len(headers)
         for batch, results in overlapped(encode, batches(headers), self._at_work, report):
             for chunk, (stream, sent) in zip(batch, results, strict=True):
                 coded[chunk.item].append(stream)
@@ -199,7 +211,7 @@ class UQDM:
         images: Sequence[np.ndarray] | np.ndarray,
         headers: list[Header],
         batch: list[Chunk],
-        candidates: range,
+        candidates: Candidates,
         *,
         ideal: bool,
     ) -> list[tuple[CodedChunk, list[SentTile]]]:
@@ -209,15 +221,20 @@ class UQDM:
         cut = [tiles.cut(images[chunk.item], size, chunk.tiles) for chunk in batch]
         levels = tiles.to_coordinates(np.concatenate(cut))
         positions = [position for chunk in batch for position in chunk.tiles]
-        seeds = [choose_seed(predictor, row, at, candidates) for row, at in zip(levels, positions, strict=True)]
+        pairs = zip(levels, positions, strict=True)
+        seeds = [choose_seed(predictor, row, at, candidates.seeds, candidates.chosen_for) for row, at in pairs]
         sent = iter(send_tiles(predictor, levels, positions, seeds, ideal=ideal))
         parts = [[next(sent) for _ in chunk.tiles] for chunk in batch]
-        return [(write_chunk(part, predictor, tolerances, candidates.start, header.seed_bits), part) for part in parts]
+        return [(write_chunk(part, predictor, tolerances, candidates.first, header.seed_bits), part) for part in parts]
 
     def _header(self, image: np.ndarray, seed: int, n_seeds: int, double: bool) -> Header:
         predictor, steps = self.predictor(double), self.tolerances(double)
         bins = [in_bins(item, predictor, index) for index, item in enumerate(steps)]
-        return Header(
+        mean_eps_bins = max(item.mean_bins for item in bins)
+        scale_eps_octaves = max(item.scale_octaves for item in bins)
+        if not double and not max(mean_eps_bins, scale_eps_octaves) <= MAX_EPS:
+            raise MarginError(f"float32 is off by more than {MAX_EPS} bins or octaves")
+        header = Header(
             model_id=self._model_id,
             width=image.shape[1],
             height=image.shape[0],
@@ -226,10 +243,12 @@ class UQDM:
             seed=seed,
             seed_bits=n_seeds.bit_length() - 1,
             double=double,
-            mean_eps_bins=max(item.mean_bins for item in bins),
-            scale_eps_octaves=max(item.scale_octaves for item in bins),
+            mean_eps_bins=mean_eps_bins,
+            scale_eps_octaves=scale_eps_octaves,
             version=self.predictor().format_version,
         )
+        header.check()
+        return header
 
     @property
     def _at_work(self) -> int:
@@ -250,6 +269,7 @@ class UQDM:
 
     # ---- decompressing --------------------------------------------------------------------------------------
 
+    @float32_arithmetic()
     def decompress(
         self,
         files: Sequence[bytes],
@@ -296,6 +316,7 @@ class UQDM:
             raise StreamError(f"the file is cut inside step 1: it holds no whole step ({n_bytes} bytes)")
         return held if step is None and held < self._n_stages else step
 
+    @float32_arithmetic()
     def pictures(
         self, data: bytes, reconstructions: Sequence[str] = ("denoise",), *, noise_seed: int = 0
     ) -> list[Picture]:
@@ -313,6 +334,7 @@ class UQDM:
             wanted.append(Wanted(None, "exact"))
         return self._decode([container], wanted)[0]
 
+    @float32_arithmetic()
     def salvage(self, data: bytes) -> tuple[Picture, str]:
         """The best picture that a damaged file still gives, and what is wrong with the rest.
 
@@ -329,6 +351,7 @@ class UQDM:
                 reason = str(error)
         raise StreamError(f"nothing can be saved: {reason}")
 
+    @float32_arithmetic()
     def ideal_bits(self, data: bytes) -> list[float]:
         """Ideal bits of what a file holds, by the paper's accounting: each step, then the last stage. Decodes it."""
         container = self.open(data)
@@ -343,6 +366,7 @@ class UQDM:
             bits.append(state.ideal_bits or [])
         return np.sum(bits, axis=0).tolist()
 
+    @float32_arithmetic()
     def open(self, data: bytes) -> Container:
         """Parses a file and checks that it is this model's; raises :class:`uqdm.codec.StreamError`."""
         container = parse(data)

@@ -16,6 +16,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Step
@@ -74,12 +75,14 @@ def picture_macs(steps: Sequence[StepMacs], step: int | None, reconstruction: st
     return sum(steps[index].opening for index in opened) + sum(steps[index].sections for index in predicted)
 
 
+@float32_arithmetic()
 def step_macs(model: Model) -> tuple[StepMacs, ...]:
     """Multiply-accumulates by step (see :func:`multiply_accumulates`)."""
     network = copy.deepcopy(model.denoiser).to("meta")  # shapes alone: nothing is computed, and no device matters
     return tuple(multiply_accumulates(network, step, model.image_size) for step in model.schedule.steps())
 
 
+@float32_arithmetic()
 def multiply_accumulates(denoiser: Denoiser, step: Step, image_size: int) -> StepMacs:
     """Multiply-accumulates of convolutions, linear layers and attention products in a step for one tile.
 

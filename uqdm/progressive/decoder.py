@@ -19,6 +19,7 @@ from uqdm.coding.lattice import MAX_LATENT
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.reconstruct import Uniform, ancestral, flow
 from uqdm.diffusion.window import Window
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.progressive.encoder import (
     CHECK_MASK,
     last_stage_ideal_bits,
@@ -28,7 +29,7 @@ from uqdm.progressive.encoder import (
     step_ideal_bits,
     whole_window,
 )
-from uqdm.progressive.predictor import OpenStep, Outputs, Predictor, data_rows, full_precision
+from uqdm.progressive.predictor import OpenStep, Outputs, Predictor, data_rows
 
 _NOISE_STREAM = 1 << 32  # apart from the streams of coding, which count steps
 
@@ -225,7 +226,7 @@ class ChunkState:
         steps, network = self.predictor.steps[self.n_done :], self.predictor.denoiser
         z_t = self.predictor.latents(self.n_done, self.n_t)
         first = (self.opened or self.predictor.open(0, self.n_t, self.seeds)).opened.to(z_t)
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             if reconstruction == "flow":
                 found = flow(network, z_t, first, steps)
             else:

@@ -18,6 +18,31 @@ MAX_AT_WORK = 8
 _SHARE = 0.5  # of the memory that is free, so that a second worker on the GPU finds some
 
 
+def checked_device(name: str | torch.device) -> torch.device:
+    """The device of a name: ``cpu``, ``cuda`` or ``cuda:N``. Raises ValueError for one that is not here.
+
+    >>> checked_device("cpu")
+    device(type='cpu')
+    >>> checked_device("gpu")
+    Traceback (most recent call last):
+    ValueError: device='gpu': choose cpu, cuda or cuda:N
+    """
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        device = None
+    if device is None or device.type not in _ENCODED_AT_ONCE or (device.type == "cpu" and device.index):
+        raise ValueError(f"device={str(name)!r}: choose cpu, cuda or cuda:N")
+    if device.type == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if count == 0:
+        raise ValueError(f"device={str(name)!r}: torch finds no GPU here; choose cpu")
+    if (device.index or 0) >= count:
+        raise ValueError(f"device={str(name)!r}: torch finds {count} GPUs here, cuda:0 to cuda:{count - 1}")
+    return device
+
+
 def encoded_at_once(device: torch.device) -> int:
     """How many tiles an encoder gives to the network at once: always as many, whatever there is to encode.
 

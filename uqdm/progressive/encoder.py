@@ -13,6 +13,7 @@ import torch
 from uqdm.coding import grids, previews
 from uqdm.coding.ans import Writer
 from uqdm.coding.bounds import Bounds
+from uqdm.coding.container import CHUNK_TILES
 from uqdm.coding.grids import Cells
 from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import dither, start
@@ -157,10 +158,25 @@ def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndar
     return np.array([float(last_stage_bits(*pair, step).sum()) for pair in pairs])
 
 
-def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candidates: range) -> int:
-    """The seed whose first step costs a tile, levels int64 [D], the fewest bits."""
+SEEDS_FOR = ("step1", "lossless")
+"""What the best of several seeds costs the fewest bits of: the first step, or the whole file."""
+
+
+def choose_seed(
+    predictor: Predictor, levels: np.ndarray, position: int, candidates: range, seeds_for: str = "step1"
+) -> int:
+    """The seed of the fewest bits for a tile, levels int64 [D]: of its first step, or of all steps and the last stage.
+
+    To look at the whole file takes the network as often as there are seeds.
+    """
     if len(candidates) == 1:
         return candidates[0]
+    costs = _first_costs if seeds_for == "step1" else _whole_costs
+    return candidates[int(np.argmin(costs(predictor, levels, position, candidates)))]
+
+
+def _first_costs(predictor: Predictor, levels: np.ndarray, position: int, candidates: range) -> list[float]:
+    """Bits of the first step with each seed."""
     costs = []
     for seed in candidates:
         n_t = start(seed, predictor.n_coordinates)[None]
@@ -171,7 +187,18 @@ def choose_seed(predictor: Predictor, levels: np.ndarray, position: int, candida
         outputs, order = predictor.first_outputs(seed, lattice.latent(symbols, j)), predictor.sections[0].order
         bounds = bounds and bounds.at(slice(None), order)
         costs.append(float(step_ideal_bits(symbols[:, order], known[:, order], outputs, bounds)[0]))
-    return candidates[int(np.argmin(costs))]
+    return costs
+
+
+def _whole_costs(predictor: Predictor, levels: np.ndarray, position: int, candidates: range) -> list[float]:
+    """Bits of all steps and the last stage with each seed, without what rounding adds; a chunk of seeds at a time."""
+    costs: list[float] = []
+    for begin in range(0, len(candidates), CHUNK_TILES):
+        seeds = list(candidates[begin : begin + CHUNK_TILES])
+        rows = np.repeat(levels[None], len(seeds), axis=0)
+        sent = send_tiles(predictor, rows, [position] * len(seeds), seeds, ideal=True)
+        costs += [sum(tile.ideal_bits[:-1]) + float(np.log2(tile.choices[1]).sum()) for tile in sent]
+    return costs
 
 
 def write_chunk(

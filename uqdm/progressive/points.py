@@ -23,6 +23,7 @@ from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.diffusion.levels import levels_of
 from uqdm.diffusion.process import last_stage_bits, step_bits
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Prediction
 from uqdm.model.schedule import Step
@@ -94,6 +95,7 @@ class PointsCodec:
     [[7, 255], [128, 0]]
     """
 
+    @float32_arithmetic()
     def __init__(self, model: Model):
         if model.process != "uniform" or model.denoiser.density != "logistic" or model.image_size != 1:
             raise ValueError(f"{model.name}: files of points need a model of points, uniform process, logistic density")
@@ -124,6 +126,7 @@ class PointsCodec:
 
     # ---- coding ---------------------------------------------------------------------------------------------
 
+    @float32_arithmetic()
     def compress(self, points_uint8: np.ndarray) -> bytes:
         """A file of a block of 1 to 65,536 points, uint8 [n, C]. Raises ValueError for other arrays."""
         levels, writer, check = self._coordinates(points_uint8), Writer(), 0
@@ -141,6 +144,7 @@ class PointsCodec:
         head = MAGIC + bytes([VERSION]) + self.model_id + (len(points_uint8) - 1).to_bytes(2, "big")
         return head + stream
 
+    @float32_arithmetic()
     def decompress(self, data: bytes, step: int | None = None) -> np.ndarray:
         """The points of a file, uint8 [n, C], or with ``step`` 0..T their estimate from what is known after so many.
 
@@ -170,6 +174,7 @@ class PointsCodec:
             raise StreamError(f"the file is cut or damaged: {error}") from error
         return self._points(levels)
 
+    @float32_arithmetic()
     def ideal_bits(self, points_uint8: np.ndarray, *, window: bool = False) -> list[float]:
         """Ideal bits of what a file of these points codes: each step, then the last stage.
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import copy
 import functools
 import itertools
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 
 from uqdm.coding.container import CHUNK_TILES
-from uqdm.coding.lattice import MAX_BINS, START_UNIT, LatticeStep
+from uqdm.coding.lattice import START_UNIT
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
-from uqdm.progressive.device import decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
-
-CHANNELS = 3
+from uqdm.progressive.codable import CHANNELS, lattice_faults, lattice_of
+from uqdm.progressive.device import checked_device, decoded_at_once, encoded_at_once, measured_bytes, to_device, to_host
 
 
 def padded(rows: np.ndarray, count: int) -> np.ndarray:
@@ -104,20 +102,18 @@ class Predictor:
     denoiser in float64; the first step, which depends on little but the seed, always is.
     """
 
+    @float32_arithmetic()
     def __init__(self, model: Model, device: str = "cpu", *, double: bool = False):
-        self.model, self.device = model, torch.device(device)
+        self.model, self.device = model, checked_device(device)
         self.dtype = torch.float64 if double else torch.float32
         self.denoiser = copy.deepcopy(model.denoiser).to(self.device, self.dtype)
         self.denoiser.to(memory_format=model.denoiser.memory_format)  # type: ignore[call-overload]
         self._exact = self.denoiser if double else copy.deepcopy(model.denoiser).to(self.device, torch.float64)
+        for fault in lattice_faults(model.schedule, bounded=self.bounded):
+            raise ValueError(f"{model.name}: {fault}")
         self.steps = model.schedule.steps()
-        self.lattice: list[LatticeStep] = []
-        for step in self.steps:
-            unit = self.lattice[-1].unit if self.lattice else START_UNIT
-            self.lattice.append(LatticeStep.make(unit, step.z_weight, step.x_weight, step.width))
+        self.lattice = lattice_of(self.steps)
         self.sections = [self._sections(index) for index in range(len(self.steps))]
-        if self.bounded and max(lattice.n_bins for lattice in self.lattice) > MAX_BINS:
-            raise ValueError(f"{model.name}: a step's noise is so narrow that bounded symbols are more than {MAX_BINS}")
         self._places = functools.cache(self._places_on_device)
         self._kept = functools.lru_cache(maxsize=256)(self._first)
 
@@ -192,7 +188,7 @@ class Predictor:
 
     def _open(self, denoiser: Denoiser, index: int, n_t: np.ndarray) -> OpenStep:
         z_t = self.latents(index, n_t).to(next(denoiser.parameters()).dtype)
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             return OpenStep(index, z_t, denoiser.begin(z_t, self.steps[index]))
 
     def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
@@ -204,7 +200,7 @@ class Predictor:
         index = opened.index
         step = self.steps[index]
         denoiser = self._exact if index == 0 else self.denoiser
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             prediction = denoiser.condition(opened.opened, opened.z_t, z_s, number, step)
             section = [self._section(value, index, number) for value in (prediction.x_hat, prediction.scale)]
         x_hat, scale = to_host(torch.stack(section))
@@ -261,29 +257,3 @@ def _stack(parts: list[OpenStep]) -> OpenStep:
 def data_rows(values: torch.Tensor) -> np.ndarray:
     """Values [B, 3, H, W] in the order of coding, float64 [B, D]."""
     return to_host(values.flatten(1))
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Keeps GPUs from rounding float32 to TF32 inside: coding needs the last digits.
-
-    The switches are the process's: the first thread that enters throws them, the last one that leaves restores them.
-    """
-    with _switches_lock:
-        if not _switches_before:
-            _switches_before.append((torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32))
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-        else:
-            _switches_before.append(_switches_before[0])
-    try:
-        yield
-    finally:
-        with _switches_lock:
-            matmul, cudnn = _switches_before.pop()
-            if not _switches_before:
-                torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, cudnn
-
-
-_switches_lock = threading.Lock()
-_switches_before: list[tuple[bool, bool]] = []
-"""What the switches were, once for each thread inside."""

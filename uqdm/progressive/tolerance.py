@@ -14,7 +14,9 @@ import numpy as np
 
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load, write_config
+from uqdm.places import cache_folder
 from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
@@ -52,8 +54,7 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
 
 def _kept(model: Model) -> list[StepTolerance]:
     """Measured tolerances of a model, kept on disk: only an encoder uses them, and files tell what they bear."""
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    file = root / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
+    file = cache_folder() / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
     try:
         return _from_data(json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError):
@@ -81,6 +82,7 @@ def record(folder: Path) -> None:
     write_config(folder, {**model.config, "tolerance": to_data(measure(model))})
 
 
+@float32_arithmetic()
 def measure(model: Model) -> list[StepTolerance]:
     """Compares float32 outputs, one tile at a time and several at once, with float64 ones on made-up images.
 

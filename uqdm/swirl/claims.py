@@ -6,6 +6,7 @@ A claim *holds* or *fails* where the intervals leave no doubt, else it is *undec
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uqdm.bench.bootstrap import mean_of
 from uqdm.swirl.estimates import Estimate, Measured
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"
@@ -27,6 +29,8 @@ class Verdict:
     claim: str
     word: str
     evidence: str
+    figure: str = ""
+    """Where the paper shows it."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,24 @@ def published(claim: str) -> Published:
 
 def judge(measured: Measured) -> list[Verdict]:
     """A verdict for each claim."""
-    claims: list[Callable[[Measured], Verdict]] = [
-        _vdm_falls,
-        _vdm_reaches,
-        _uqdm_is_about_eight,
-        _learned_is_below_fixed,
-        _five_is_best,
-        _rate_rises_again,
-        _vdm_weights_are_as_good,
-        _samples_get_better("vdm", "VDM"),
-        _samples_get_better("learned", "UQDM with learned variance"),
+    by_figure: dict[str, list[Callable[[Measured], Verdict]]] = {
+        "Figure 2": [
+            _vdm_falls,
+            _vdm_reaches,
+            _uqdm_is_about_eight,
+            _learned_is_below_fixed,
+            _five_is_best,
+            _rate_rises_again,
+        ],
+        "Figure 6": [_vdm_weights_are_as_good],
+        "Figure 7": [
+            _samples_get_better("vdm", "VDM"),
+            _samples_get_better("learned", "UQDM with learned variance"),
+        ],
+    }
+    return [
+        dataclasses.replace(claim(measured), figure=figure) for figure, claims in by_figure.items() for claim in claims
     ]
-    return [claim(measured) for claim in claims]
 
 
 def word(parts: list[str]) -> str:
@@ -188,7 +198,7 @@ def spread(values: np.ndarray) -> str:
     >>> spread(np.array([0.01, 0.02]))
     '0.0150 [0.0100, 0.0200]'
     """
-    return f"{values.mean():.4f} [{values.min():.4f}, {values.max():.4f}]"
+    return f"{mean_of(values):.4f} [{values.min():.4f}, {values.max():.4f}]"
 
 
 def interval(found: Estimate) -> str:

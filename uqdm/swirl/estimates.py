@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL
+from uqdm.bench.bootstrap import LEVEL, column_means, mean_of
 from uqdm.bench.metrics.sliced_wasserstein import sliced_wasserstein
 from uqdm.bench.results import ResultsError
 from uqdm.swirl.measure import held_out
@@ -82,8 +82,7 @@ class Measured:
         above, below = self.rates_bpd[first], self.rates_bpd[second]
         whole = above.mean() / below.mean()
         linear = estimate(whole + (above - whole * below) / below.mean())
-        means = above.mean(axis=1) / below.mean(axis=1)
-        return Estimate(linear.mean, linear.low, linear.high, float(means.min()), float(means.max()))
+        return _estimate(linear.mean, linear.high - linear.mean, above.mean(axis=1) / below.mean(axis=1))
 
     # ---- sets of points -------------------------------------------------------------------------------------
 
@@ -132,7 +131,7 @@ class Measured:
             "psnr_db": psnr_db,
             "psnr_db_low": psnr_db - half_db,
             "psnr_db_high": psnr_db + half_db,
-            "distance": float(np.mean(distances)),
+            "distance": mean_of(np.array(distances)),
             "distance_low": min(distances),
             "distance_high": max(distances),
         }
@@ -159,15 +158,20 @@ def estimate(values: np.ndarray) -> Estimate:
 
     parts = [(float(side.var(ddof=1)) / len(side), len(side) - 1) for side in _sides(values)]
     variance = sum(part for part, _ in parts)
-    freedom = variance**2 / sum(part**2 / n for part, n in parts) if variance else 1.0
+    freedom = 1 / sum((part / variance) ** 2 / n for part, n in parts) if variance else 1.0
     half = float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
-    mean, by_seed = float(values.mean()), values.mean(axis=1)
-    return Estimate(mean, mean - half, mean + half, float(by_seed.min()), float(by_seed.max()))
+    return _estimate(mean_of(values.ravel()), half, column_means(values.T))
+
+
+def _estimate(mean: float, half: float, by_seed: np.ndarray) -> Estimate:
+    """With the mean inside of both ranges: that of the interval, and that of the seeds [seeds]."""
+    least, most = (float(end) for end in (by_seed.min(), by_seed.max()))
+    return Estimate(mean, mean - half, mean + half, min(least, mean), max(most, mean))
 
 
 def _sides(values: np.ndarray) -> list[np.ndarray]:
     """Means of the seeds and of the points, where there are several."""
-    return [side for side in (values.mean(axis=1), values.mean(axis=0)) if len(side) > 1]
+    return [side for side in (column_means(values.T), column_means(values)) if len(side) > 1]
 
 
 def _half_db(mse: Estimate) -> float:

@@ -1,4 +1,6 @@
-"""The figures of the swirl experiments: rates and curves (2), samples (6), reconstructions on the way (7)."""
+"""The figures of the swirl experiments, by the paper's numbers: rates and curves (2), the source and a universally
+quantized VDM (6), samples by T (7); and one of our own, reconstructions from more and more steps.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
-from uqdm.bench.files import replacing
+from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
 from uqdm.bench.plots import NO_METADATA
-from uqdm.bench.plots._style import RC, write_caption
+from uqdm.bench.plots._style import RC, error_bars, write_caption
+from uqdm.files import replacing
 from uqdm.swirl.claims import published
-from uqdm.swirl.estimates import Key, Measured
+from uqdm.swirl.estimates import N_FLOORS, Key, Measured
+from uqdm.swirl.measure import held_out
 from uqdm.swirl.systems import LABELS
 
 if TYPE_CHECKING:
@@ -25,7 +28,11 @@ DPI = 110
 MOST_BPD = 18.0
 """Rates above are beyond the panel: VDM's at few steps."""
 N_DOTS = 400
+N_SOURCE = 1000
+"""Points of the data in Figure 6, as in the paper."""
 N_COLUMNS = 6
+SOURCE_SET = 3 + N_FLOORS
+"""Number of the held-out set that Figure 6 shows: the one after those of the floor."""
 IDEAL = (0, (4, 2))
 """Dashes are for rates of which no file is made."""
 
@@ -43,7 +50,12 @@ def save_figures(run_dir: Path, measured: Measured) -> list[Path]:
     """Draws all figures into the folder ``figures`` of a run; returns the files."""
     from matplotlib import rc_context
 
-    drawers: dict[str, Callable[[Measured], Figure]] = {"figure2": _rates, "figure6": _samples, "figure7": _on_the_way}
+    drawers: dict[str, Callable[[Measured], Figure]] = {
+        "figure2": _rates,
+        "figure6": _source_and_vdm_weights,
+        "figure7": _samples,
+        "reconstructions": _reconstructions,
+    }
     paths = []
     for name, draw in drawers.items():
         with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
@@ -83,20 +95,27 @@ def _rates_caption(measured: Measured) -> str:
 
 
 def _draw_rates(axes: Axes, measured: Measured) -> None:
-    for system, (colour, marker) in _LOOKS.items():
+    _draw_nelbo(axes, measured, tuple(_LOOKS))
+    for claim in ("vdm-monotone", "uqdm-eight"):
+        theirs = published(claim)
+        axes.plot(1000 if claim == "vdm-monotone" else 5, theirs.value_bpd, "x", color="black", ms=8, mew=2, zorder=5)
+    axes.set(xscale="log", ylim=(4.8, 1.3 * MOST_BPD))
+    axes.set_title("Rate", loc="left", weight="bold")
+    axes.legend(frameon=False, fontsize=8, loc="upper right")  # above all that is drawn
+
+
+def _draw_nelbo(axes: Axes, measured: Measured, systems: tuple[str, ...]) -> None:
+    """NELBO against T with its intervals, a curve for each system, and the entropy of the data."""
+    for system in systems:
+        colour, marker = _LOOKS[system]
         steps = measured.steps(system)
         found = [measured.rate((system, n)) for n in steps]
         shown = [(n, one) for n, one in zip(steps, found, strict=True) if one.mean <= MOST_BPD]
         if not shown:
             continue
         means = np.array([one.mean for _, one in shown])
-        bars = [means - [one.low for _, one in shown], [one.high for _, one in shown] - means]
-        axes.errorbar(
-            [n for n, _ in shown], means, yerr=np.abs(bars), label=LABELS[system], **_look(system, colour, marker)
-        )
-    for claim in ("vdm-monotone", "uqdm-eight"):
-        theirs = published(claim)
-        axes.plot(1000 if claim == "vdm-monotone" else 5, theirs.value_bpd, "x", color="black", ms=8, mew=2, zorder=5)
+        bars = error_bars(means, [one.low for _, one in shown], [one.high for _, one in shown])
+        axes.errorbar([n for n, _ in shown], means, yerr=bars, label=LABELS[system], **_look(system, colour, marker))
     axes.axhline(5.49, color="#888888", lw=0.8)
     axes.annotate(
         "entropy of the data, 5.49",
@@ -109,9 +128,7 @@ def _draw_rates(axes: Axes, measured: Measured) -> None:
         size=8,
         color="#666666",
     )
-    axes.set(xscale="log", xlabel="steps T", ylabel="NELBO, bits per dimension", ylim=(4.8, 1.3 * MOST_BPD))
-    axes.set_title("Rate", loc="left", weight="bold")
-    axes.legend(frameon=False, fontsize=8, loc="upper right")  # above all that is drawn
+    axes.set(xlabel="steps T", ylabel="NELBO, bits per dimension")
 
 
 def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
@@ -119,7 +136,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
         colour, marker = _curve_look(key, index)
         known = [place for place in places if np.isfinite(place[quantity])]
         values = np.array([place[quantity] for place in known])
-        ends = [np.abs(values - [place[f"{quantity}_{end}"] for place in known]) for end in ("low", "high")]
+        ends = error_bars(values, *([place[f"{quantity}_{end}"] for place in known] for end in ("low", "high")))
         look = _look(key[0], colour, marker)
         axes.errorbar(
             [p["rate_bpd"] for p in known], values, yerr=ends, label=f"{LABELS[key[0]]}, T = {key[1]}", **look
@@ -130,7 +147,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
         axes.set_title("Distortion", loc="left", weight="bold")
         axes.legend(frameon=False, fontsize=8)
         return
-    axes.axhline(measured.floor.mean(), color="black", lw=1, ls=":")
+    axes.axhline(mean_of(measured.floor), color="black", lw=1, ls=":")
     axes.axhspan(measured.floor.min(), measured.floor.max(), color="#888888", alpha=0.15, lw=0)
     axes.set(yscale="log", ylabel="sliced Wasserstein distance")
     axes.set_title("Realism", loc="left", weight="bold")
@@ -153,7 +170,50 @@ def _look(system: str, colour: str, marker: str) -> dict[str, Any]:
     return {"color": colour, "marker": marker, "ms": 4, "lw": 1.5, "elinewidth": 0.8, "capsize": 2, "ls": style}
 
 
-# ---- figures 6 and 7 ----------------------------------------------------------------------------------------
+# ---- figure 6 -----------------------------------------------------------------------------------------------
+
+
+def _source_and_vdm_weights(measured: Measured) -> Figure:
+    """Points of the source, and universal quantization on a pretrained VDM beside UQDM that is trained as such."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10.4, 5.4))
+    bottom = write_caption(figure, [_vdm_weights_caption(measured)])
+    figure.subplots_adjust(left=0.02, right=0.98, top=0.92, bottom=bottom + 0.12, wspace=0.14)
+    left, right = figure.subplots(1, 2)
+    points = source_points()
+    left.scatter(points[:, 0], points[:, 1], s=5, color="#0b3d6b", linewidths=0, rasterized=True)
+    left.set(xlim=(0, 255), ylim=(0, 255), xticks=[], yticks=[], aspect="equal")
+    left.grid(visible=False)
+    left.set_title(f"{N_SOURCE:,} samples of the source", loc="left", weight="bold")
+    _draw_nelbo(right, measured, ("fixed", "vdm-weights", "vdm-factors", "learned"))
+    right.set_ylim(4.8, 1.15 * MOST_BPD)
+    right.set_title("Universal quantization on a pretrained VDM", loc="left", weight="bold")
+    right.legend(frameon=False, fontsize=8, loc="upper right")
+    return figure
+
+
+def source_points() -> np.ndarray:
+    """Points of the data, uint8 [N_SOURCE, 2], of a set of their own; the same for every run.
+
+    >>> source_points().shape
+    (1000, 2)
+    """
+    return held_out(N_SOURCE, SOURCE_SET)
+
+
+def _vdm_weights_caption(measured: Measured) -> str:
+    n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
+    return (
+        f"Left: {N_SOURCE:,} points of the data. Right: a VDM is trained for each of {n_seeds} seed(s), and its "
+        "weights are used with universal quantization at each T without more training: with the posterior's variance "
+        "(fixed), and with one fitted factor of the deviation a step. For comparison: UQDM that is trained for each T. "
+        f"Rates on {n_points:,} held-out points; bars are {LEVEL_TEXT} intervals over seeds and points; rates above "
+        f"{MOST_BPD:g} are not drawn."
+    )
+
+
+# ---- figure 7, and reconstructions --------------------------------------------------------------------------
 
 
 def _samples(measured: Measured) -> Figure:
@@ -164,16 +224,16 @@ def _samples(measured: Measured) -> Figure:
         panels = [
             (f"T = {n}", table[(table.system == system) & (table.n_steps == n)][["x", "y"]].to_numpy()) for n in keys
         ]
-        rows.append((LABELS[system], panels, [f"{measured.samples[system, n].mean():.4f}" for n in keys]))
+        rows.append((LABELS[system], panels, [f"{mean_of(measured.samples[system, n]):.4f}" for n in keys]))
     caption = (
         f"Samples, up to {N_DOTS} points of seed {measured.seeds[0]}, over the data in grey. Below each panel the "
         f"sliced Wasserstein distance of {measured.n_sampled:,} samples to as many points of the data, mean over "
-        f"seeds; of the data itself {measured.floor.mean():.4f}."
+        f"seeds; of the data itself {mean_of(measured.floor):.4f}."
     )
     return _panels(measured, rows, caption)
 
 
-def _on_the_way(measured: Measured) -> Figure:
+def _reconstructions(measured: Measured) -> Figure:
     table = measured.table("progressive").query("seed == @seed", local_dict={"seed": measured.seeds[0]})
     rows = []
     for (system, n_steps), places in measured.curves.items():

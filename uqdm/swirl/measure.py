@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.files import replacing, write_bytes
 from uqdm.model.checkpoint import Model
 from uqdm.progressive.points import PointsCodec
 from uqdm.swirl.pictures import progressive, samples

@@ -10,6 +10,7 @@ import torch
 from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.last_stage import draw_levels
 from uqdm.diffusion.process import last_stage_bits
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Opened
 from uqdm.model.schedule import Step
 from uqdm.swirl.systems import System, noise_of
@@ -30,6 +31,7 @@ class Place:
     """A reconstruction, uint8 [N, C]."""
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def samples(system: System, n: int, seed: int) -> np.ndarray:
     """Points drawn from the model, uint8 [n, C]."""
@@ -38,6 +40,7 @@ def samples(system: System, n: int, seed: int) -> np.ndarray:
     return _rest(system, z, 0, generator)
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def progressive(system: System, points_uint8: np.ndarray, seed: int) -> list[Place]:
     """Sends points [N, C] with z_T from the prior, as coding does; reconstructs them on the way, and in the end."""

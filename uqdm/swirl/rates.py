@@ -7,6 +7,7 @@ import torch
 
 from uqdm.diffusion import gaussian, process
 from uqdm.diffusion.process import last_stage_bits
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.swirl.systems import System, noise_of
@@ -16,6 +17,7 @@ N_DRAWN = 48
 PARTS = ("prior", "steps", "last_stage")
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def nelbo_bits(system: System, points_uint8: np.ndarray, seed: int) -> np.ndarray:
     """Bits of each point [N, C] in ``PARTS``, float64 [N, 3]: KL of z_T to the prior, the steps, x given z_0.

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
+from uqdm.bench.csv_cells import frame_for_people
 from uqdm.bench.paper import latex
 from uqdm.bench.paper.markdown import escape, markdown_table
+from uqdm.files import replacing, write_bytes
 from uqdm.swirl import claims
 from uqdm.swirl.claims import Verdict, interval, published
 from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, Measured
@@ -21,6 +22,7 @@ from uqdm.swirl.systems import FACTORS, LABELS
 from uqdm.swirl.training import BATCH_SIZE, GAMMA_MAX, GAMMA_MIN, GAMMA_MIN_WIDE
 
 TITLE = "The swirl experiments"
+VERDICT_HEADINGS = ("claim of the paper", "where", "verdict", "measured")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def save_report(run_dir: Path, seeds: Sequence[int]) -> list[Path]:
     notes, parts = protocol(measured), sections(measured)
     paths = [run_dir / f"table{suffix}" for suffix in (".csv", ".md", ".tex")]
     with replacing(paths[0]) as temporary:
-        _rows(measured).to_csv(temporary, index=False)
+        frame_for_people(_rows(measured)).to_csv(temporary, index=False)
     write_bytes(paths[1], markdown(notes, verdicts, parts).encode())
     write_bytes(paths[2], as_latex(notes, verdicts, parts).encode())
     return [*paths, *save_figures(run_dir, measured)]
@@ -72,7 +74,7 @@ def protocol(measured: Measured) -> list[str]:
         "VDM's rates are ideal: no file reaches them. UQDM's are met by files, see below.",
         f"Sliced Wasserstein distance: order 1, coordinates over 255, {N_DIRECTIONS} directions, sets of "
         f"{measured.n_sampled:,} points against one reference set that is neither trained on nor coded. Between "
-        f"{N_FLOORS} independent sets of the data and it: {measured.floor.mean():.4f} [{measured.floor.min():.4f}, "
+        f"{N_FLOORS} independent sets of the data and it: {mean_of(measured.floor):.4f} [{measured.floor.min():.4f}, "
         f"{measured.floor.max():.4f}].",
         "Pictures are drawn by the reverse process and then from p(x | z_0). PSNR has peak 255 and the mean squared "
         "error of all points and coordinates.",
@@ -102,7 +104,7 @@ def _sample_section(measured: Measured) -> Section:
     rows = []
     for key in keys:
         found = measured.samples[key]
-        rows.append([LABELS[key[0]], str(key[1]), f"{found.mean():.4f}", f"{found.min():.4f} to {found.max():.4f}"])
+        rows.append([LABELS[key[0]], str(key[1]), f"{mean_of(found):.4f}", f"{found.min():.4f} to {found.max():.4f}"])
     return Section("Samples", "", ["system", "T", "sliced Wasserstein", "seeds"], rows, (1, 2, 3))
 
 
@@ -173,7 +175,7 @@ def _rows(measured: Measured) -> Any:
         {**_key(key), "quantity": "nelbo_bpd", **_value(vars(measured.rate(key)))} for key in _ordered(measured)
     ]
     for key, found in measured.samples.items():
-        ends = {"mean": found.mean(), "least": found.min(), "most": found.max()}
+        ends = {"mean": mean_of(found), "least": found.min(), "most": found.max()}
         rows.append({**_key(key), "quantity": "sliced_wasserstein_of_samples", **ends})
     for key, places in measured.curves.items():
         for place in places:
@@ -200,8 +202,8 @@ def _value(found: dict[str, float]) -> dict[str, float]:
 
 def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
     """The page."""
-    judged = [[one.claim, one.word, one.evidence] for one in verdicts]
-    blocks = [f"# {TITLE}", "## Verdicts", markdown_table(["claim of the paper", "verdict", "measured"], judged, ())]
+    judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
+    blocks = [f"# {TITLE}", "## Verdicts", markdown_table(VERDICT_HEADINGS, judged, ())]
     for part in parts:
         blocks += [f"## {part.title}", *([escape(part.text)] if part.text else [])]
         blocks.append(markdown_table(part.headings, part.rows, part.numeric))
@@ -211,14 +213,12 @@ def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) ->
 def as_latex(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
     """The same for ``\\input``, with the packages array, booktabs and longtable."""
     text = r">{\raggedright\arraybackslash}p{%s\linewidth}"
-    judged = [[one.claim, one.word, one.evidence] for one in verdicts]
+    judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
     blocks = [
         r"% \usepackage{array,booktabs,longtable}",
         r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}",
         rf"\subsection*{{{TITLE}}}",
-        latex.longtable(
-            "Verdicts", f"{text % 0.26}l{text % 0.58}", ["claim of the paper", "verdict", "measured"], judged
-        ),
+        latex.longtable("Verdicts", f"{text % 0.25}ll{text % 0.5}", VERDICT_HEADINGS, judged),
     ]
     for part in parts:
         columns = "".join("r" if index in part.numeric else text % 0.3 for index in range(len(part.headings)))

@@ -12,6 +12,7 @@ import torch
 from uqdm.diffusion import process
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import step_bits
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load
 from uqdm.model.denoiser import Denoiser, Prediction
 from uqdm.model.points import PointsDenoiser
@@ -104,6 +105,7 @@ def with_forward_kernel(system: System) -> System:
     return System("forward", other.eval(), system.schedule, system.levels)
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def fitted_factors(system: System, seed: int) -> list[float]:
     """For each step the factor of ``FACTORS`` of the lowest rate, on points that are not those of the test.

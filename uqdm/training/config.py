@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
-from uqdm.model import checkpoint
+from uqdm.model import checkpoint, schema
+from uqdm.model.denoiser import Denoiser
+from uqdm.model.schedule import Schedule
+from uqdm.progressive.codable import codable_faults
 from uqdm.training.recipe import Recipe, SeparateRecipe, require
 from uqdm.training.structure import TrainingConfigError, build
 
@@ -88,11 +90,12 @@ class TrainingConfig:
 
 def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
     """Reads and checks a YAML configuration (see ``config/train/``). Raises :class:`TrainingConfigError`."""
-    try:
-        data = yaml.safe_load(Path(file).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingConfigError(f"{file}: not valid YAML ({error})") from error
+    data = _read_yaml(Path(file))
     config = build(TrainingConfig, data, str(file))
+    try:
+        schema.check(data, "training.json", str(file))  # what types and recipes do not bound
+    except schema.SchemaError as error:
+        raise TrainingConfigError(str(error)) from error
     if (config.model is None) == (config.init is None):
         raise TrainingConfigError(f"{file}: give either model (to train from scratch) or init (a model to start from)")
     if config.model is not None:
@@ -105,17 +108,48 @@ def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
     return config
 
 
+class _Loader(yaml.SafeLoader):
+    """Of plain data; a key that stands twice is refused."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """As the loader does, but no key hides another."""
+        made = super().construct_mapping(node, deep)
+        keys = [key.value for key, _ in node.value]
+        repeated = [key for key in keys if keys.count(key) > 1]
+        if repeated:
+            raise yaml.YAMLError(f"the key {repeated[0]!r} stands twice{node.start_mark}")
+        return made
+
+
+def _read_yaml(file: Path) -> Any:
+    """What a file says, nested and repeated within bounds."""
+    try:
+        if file.stat().st_size > schema.MAX_BYTES:
+            raise TrainingConfigError(f"{file}: larger than {schema.MAX_BYTES >> 20} MiB")
+        data = yaml.load(file.read_bytes().decode("utf-8-sig"), _Loader)
+        schema.check_extent(data, str(file))
+    except RecursionError as error:
+        raise TrainingConfigError(f"{file}: nested too deeply, more than {schema.MAX_DEPTH} levels") from error
+    except schema.SchemaError as error:
+        raise TrainingConfigError(str(error)) from error
+    except TrainingConfigError:
+        raise
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        raise TrainingConfigError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from error
+    return data
+
+
 def check_model(
     file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: Recipe | SeparateRecipe
 ) -> None:
     """Raises :class:`TrainingConfigError` where model and recipe do not go together, or the model cannot be built."""
     try:
-        with torch.device("meta"):  # shapes only: the largest takes a gigabyte
-            denoiser, schedule = checkpoint.build(model)
+        denoiser, schedule = checkpoint.build(model, device="meta")  # shapes only: the largest takes a gigabyte
     except (checkpoint.CheckpointError, ValueError) as error:
         raise TrainingConfigError(f"{file}: model: {str(error).removeprefix('config.json: ')}") from error
     if schedule.slope <= 0 or schedule.n_steps < 1:
         raise TrainingConfigError(f"{file}: model.schedule: slope and n_steps must be positive")
+    _check_codable(file, denoiser, schedule, image_size, model)
     for name, count in recipe.counts.items():
         if count != schedule.n_steps:
             raise TrainingConfigError(f"{file}: recipe.{name} needs {schedule.n_steps} entries, one for each step")
@@ -129,3 +163,14 @@ def check_model(
         raise TrainingConfigError(
             f"{file}: recipe.objective: densities that are cut off by earlier latents need steps or nelbo"
         )
+
+
+def _check_codable(
+    file: str | os.PathLike[str], denoiser: Denoiser, schedule: Schedule, image_size: int, model: dict[str, Any]
+) -> None:
+    """Raises where a model of images, of the process and density that files hold, could not code any in the end."""
+    process = model.get("process", "uniform")
+    if image_size == 1 or process != "uniform" or denoiser.density != "logistic":
+        return
+    for fault in codable_faults(denoiser, schedule, image_size, process):
+        raise TrainingConfigError(f"{file}: the trained model could not code files: {fault}")

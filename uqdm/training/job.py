@@ -16,11 +16,14 @@ import torch
 from uqdm.bench.provenance import available_cores
 from uqdm.diffusion.levels import levels_of
 from uqdm.model import checkpoint
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.zoo import load_named
+from uqdm.paths import expand_path
 from uqdm.progressive import tolerance
+from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig, check_model, read_config
 from uqdm.training.objective import Objective
 from uqdm.training.recipe import Recipe, SeparateRecipe
@@ -78,7 +81,7 @@ def prepare(
     """Reads and checks all that can be checked before work starts; arguments override the configuration's."""
     config, out = read_config(config_file), Path(out)
     if images is not None:
-        source = f"folder:{images}" if Path(images).is_dir() else str(images)
+        source = f"folder:{images}" if expand_path(images, "--images").is_dir() else str(images)
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     if n_iterations is not None:
         config = dataclasses.replace(config, recipe=_shortened(config.recipe, n_iterations))
@@ -91,8 +94,10 @@ def prepare(
         raise TrainingError(
             f"{config_there}: it is there already, and belongs to no model of ours; name another folder"
         )
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise TrainingError(f"device={device}: torch finds no GPU here")
+    try:
+        checked_device(device)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)
     return Job(config, out, model, image_size, device)
 
@@ -118,6 +123,7 @@ def default_workers(job: Job) -> int:
     return available_cores() if isinstance(job.config.recipe, SeparateRecipe) and job.device == "cpu" else 1
 
 
+@float32_arithmetic()
 def start_objective(job: Job) -> Objective:
     """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
     torch.manual_seed(job.config.recipe.seed)
@@ -129,6 +135,7 @@ def start_objective(job: Job) -> Objective:
     return make_objective(denoiser, schedule, job.config.recipe, process=process, levels=levels)
 
 
+@float32_arithmetic()
 def write_model(job: Job, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
     """Writes the model folder, its weights last, so that what has weights is a whole model."""
     provenance = {

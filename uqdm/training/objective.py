@@ -162,6 +162,8 @@ class Objective(nn.Module):
     def _predict(self, x: torch.Tensor, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
             opened, prediction = self.denoiser.open_all(z_t, z_s, step)
+        # Inside an autocast of the caller's, torch would keep weights rounded before the optimizer's next step.
+        torch.clear_autocast_cache()
         return opened, Prediction(prediction.x_hat.to(x.dtype), prediction.scale.to(x.dtype))
 
     def _bits(

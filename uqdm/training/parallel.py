@@ -12,7 +12,6 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -23,6 +22,8 @@ from ray.util.queue import Empty, Queue
 from torch import nn
 
 from uqdm.bench.ray_session import ray_session
+from uqdm.model.zoo import absolute_name
+from uqdm.paths import absolute_text, split_path
 from uqdm.training.job import Callbacks, Job
 from uqdm.training.objective import Objective
 from uqdm.training.recipe import Recipe
@@ -71,8 +72,10 @@ def absolute(job: Job) -> Job:
     data, config = job.config.data, job.config
     kind, _, argument = (data.source or "").partition(":")
     if argument:
-        data = dataclasses.replace(data, source=f"{kind}:{Path(argument).expanduser().absolute()}")
-    init = str(Path(config.init).absolute()) if config.init and Path(config.init).is_dir() else config.init
+        path, rest = split_path(argument)
+        key = f"#{rest}" if rest else ""
+        data = dataclasses.replace(data, source=f"{kind}:{absolute_text(path)}{key}")
+    init = absolute_name(config.init) if config.init else config.init
     return dataclasses.replace(job, config=dataclasses.replace(config, data=data, init=init), out=job.out.absolute())
 
 

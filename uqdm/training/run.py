@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.training import state
 from uqdm.training.data import open_source
@@ -57,6 +58,7 @@ def train(job: Job, callbacks: Callbacks, n_workers: int = 1) -> None:
         run(job, callbacks)
 
 
+@float32_arithmetic()
 def run(
     job: Job,
     callbacks: Callbacks,

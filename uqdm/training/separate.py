@@ -16,6 +16,7 @@ from ray.util.queue import Queue
 
 from uqdm.bench.ray_session import ray_session
 from uqdm.model import checkpoint
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.training import state
 from uqdm.training.data import open_source
 from uqdm.training.job import Callbacks, Job, start_objective, write_model
@@ -26,6 +27,7 @@ from uqdm.training.run import Validator
 from uqdm.training.trainer import Training, TrainingError
 
 
+@float32_arithmetic()
 def train_steps(job: Job, n_processes: int, callbacks: Callbacks) -> None:
     """Trains every step, the longest first, ``n_processes`` at a time, and writes the model that they make together."""
     recipe = job.config.recipe
@@ -53,6 +55,7 @@ def train_steps(job: Job, n_processes: int, callbacks: Callbacks) -> None:
     write_model(job, denoiser, schedule, len(open_source(job.config.data, job.image_size)))
 
 
+@float32_arithmetic()
 def train_step(job: Job, index: int, callbacks: Callbacks) -> None:
     """Trains one step to its end on one thread; goes on where a checkpoint of it is."""
     recipe = job.config.recipe

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from uqdm.model.schema import shown
 
 T = TypeVar("T")
 
@@ -63,7 +66,7 @@ def _join(where: str, key: str) -> str:
 def _convert(wanted: Any, value: Any, where: str) -> Any:
     origin, arguments = get_origin(wanted), get_args(wanted)
     if origin in (Union, types.UnionType):
-        if value is None:
+        if value is None and type(None) in arguments:
             return None
         return _convert(_fitting([item for item in arguments if item is not type(None)], value), value, where)
     if is_dataclass(wanted):
@@ -101,12 +104,21 @@ _NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true o
 
 def _scalar(wanted: Any, value: Any, where: str) -> Any:
     is_right = isinstance(value, (int, float) if wanted is float else wanted)
+    if wanted is float and is_right and not _is_finite(value):
+        raise TrainingConfigError(f"{where}: expected a finite number, got {_shown(value)}")
     if is_right and (wanted is bool) == isinstance(value, bool):
         return float(value) if wanted is float else value
     hint = ""
     if wanted is float and isinstance(value, str) and _is_number(value):
         hint = f"; YAML takes {value} for a text, write {float(value):.1e}"
     raise TrainingConfigError(f"{where}: expected {_NAMES[wanted]}, got {_shown(value)}{hint}")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond floating point
+        return False
 
 
 def _is_number(text: str) -> bool:
@@ -118,4 +130,4 @@ def _is_number(text: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else f"{type(value).__name__} {value!r}"
+    return "nothing" if value is None else shown(value)

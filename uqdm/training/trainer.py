@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
@@ -78,6 +79,7 @@ class Training:
     end by the clock.
     """
 
+    @float32_arithmetic()
     def __init__(
         self,
         objective: Objective,
@@ -121,6 +123,7 @@ class Training:
 
     # ---- an iteration ---------------------------------------------------------------------------------------
 
+    @float32_arithmetic()
     def advance(self) -> Progress:
         """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
         began = time.monotonic()
@@ -245,6 +248,7 @@ def train(
     return training.averages.module.denoiser
 
 
+@float32_arithmetic()
 def make_objective(
     denoiser: Denoiser,
     schedule: Schedule,

@@ -17,6 +17,7 @@ from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
 from uqdm.diffusion.process import Noise, Transmission, last_stage_bits
 from uqdm.diffusion.window import Window
+from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
@@ -51,6 +52,7 @@ class Validated:
         return sum(self.step_bpp) + self.last_stage_bpp
 
 
+@float32_arithmetic()
 def validation_images(source: str, n: int, size: int) -> np.ndarray:
     """The first ``n`` images of a data set, uint8 [n, size, size, 3], or points of the ``swirl``, [n, 1, 1, 2].
 
@@ -91,6 +93,7 @@ def validate(model: Model, images_uint8: np.ndarray, n_coded: int, *, device: st
     )
 
 
+@float32_arithmetic()
 def file_bpp(model: Model, images_uint8: np.ndarray) -> float:
     """Mean rate of whole lossless files; each is decoded, and raises :class:`ValidationError` if it differs."""
     codec = UQDM(with_tolerance(model))
@@ -107,6 +110,7 @@ def with_tolerance(model: Model) -> Model:
     return Model(model.name, model.denoiser, model.schedule, model.image_size, config, model.sha256)
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def evaluate(
     denoiser: Denoiser,
@@ -170,6 +174,7 @@ def _psnr_db(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     return 10 * torch.log10(255**2 / mse.clamp(min=1e-9))
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def pictures(model: Model, images_uint8: np.ndarray, *, device: str = "cpu", seed: int = 0) -> np.ndarray:
     """A sheet, uint8 [H, W, 3]: a row for each image with its estimate before each step, then itself; then samples.
@@ -186,6 +191,7 @@ def pictures(model: Model, images_uint8: np.ndarray, *, device: str = "cpu", see
     return np.concatenate([*rows, np.concatenate(list(drawn), axis=1)])
 
 
+@float32_arithmetic()
 @torch.inference_mode()
 def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.ndarray:
     """Draws ``n`` images from the model by its reverse process, uint8 [n, S, S, 3]."""

@@ -27,4 +27,4 @@ rule channel_cost:
         out=subpath(output[0], parent=True),
         options=channel_cost_options(),
     shell:
-        "uqdm bench channel --out {params.out:q} {params.options:q} > {log:q} 2>&1"
+        "uqdm bench channel --out={params.out:q} {params.options:q} > {log:q} 2>&1"

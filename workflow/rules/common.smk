@@ -1,11 +1,26 @@
 # What the stages share: names of the products, and what a run's configuration means.
 
 import functools
+import hashlib
 import shlex
 import sys
 from pathlib import Path
 
-RESULTS = config["results"]
+
+def results_folder():
+    """The folder of results as Snakemake can name it; any character may be in it but { } < >."""
+    from snakemake.exceptions import WorkflowError
+    from uqdm.paths import expand_path
+
+    folder = str(expand_path(config["results"], "results"))
+    if set("{}<>") & set(folder):
+        raise WorkflowError(
+            f"results: {folder!r}: Snakemake reads braces and angle brackets as places to fill; choose a folder without them"
+        )
+    return folder
+
+
+RESULTS = results_folder()
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
@@ -56,11 +71,23 @@ def all_cores():
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
-def run_files(wildcards):
-    """The files and folders that a run's data set is read from; a change of one is a reason to evaluate again."""
-    from uqdm.bench.datasets import dataset_files
+@functools.cache
+def note_images(run):
+    """The file that notes which images a run is of: written anew, and newer than the results, when they change.
 
-    return [str(path) for path in dataset_files(RUNS[wildcards.run]["dataset"])]
+    Images are no inputs themselves, since Snakemake looks at the times of files and folders, and no deeper.
+    """
+    from uqdm.bench.datasets import write_digest
+
+    folder = Path(
+        ".snakemake", "uqdm", hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
+    )
+    return str(write_digest(RUNS[run]["dataset"], RUNS[run].get("limit"), folder / run))
+
+
+def images_note(wildcards):
+    """What the evaluation of a run is made from."""
+    return note_images(wildcards.run)
 
 
 def codec_requests(run):
@@ -184,9 +211,10 @@ def print_closing(config):
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
     from uqdm.bench.tables import closing_message
+    from uqdm.cli.terminal import showable
 
-    results = Path(config["results"])
+    results = Path(RESULTS)
     for run in config["runs"]:
-        print(closing_message(results / run))
+        print(showable(closing_message(results / run)))
     for name in config["paper"]:
-        print(closing_line(results / f"paper_{name}"), end="")
+        print(showable(closing_line(results / f"paper_{name}")), end="")

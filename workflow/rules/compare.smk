@@ -16,4 +16,4 @@ rule compare:
         run=subpath(input[0], parent=True),
         options=lambda wildcards: compare_options(wildcards.run),
     shell:
-        "uqdm bench bd --run {params.run:q} {params.options:q} > {log:q} 2>&1"
+        "uqdm bench bd --run={params.run:q} {params.options:q} > {log:q} 2>&1"

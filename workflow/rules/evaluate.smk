@@ -5,7 +5,7 @@
 
 rule evaluate:
     input:
-        run_files,
+        images_note,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
     log:
@@ -21,4 +21,4 @@ rule evaluate:
         identities=lambda wildcards: codec_identities(wildcards.run),
         workers=worker_options(),
     shell:
-        "uqdm bench evaluate --out {params.out:q} --cpus {threads} --prune --wait --log {log:q} {params.workers:q} {params.options:q}"
+        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q}"

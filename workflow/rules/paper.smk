@@ -1,7 +1,8 @@
 # The paper's figures: its rows measured like any run, then put beside what was published, with a verdict for each.
 
-PAPER_PRODUCTS = ["table.csv", "table.md", "table.tex"]
+PAPER_PRODUCTS = ["table.csv", "table.md", "table.tex", "costs.csv"]
 PAPER_PRODUCTS += ["figures/rate_distortion.png", "figures/rate_fid.png"]
+PAPER_PRODUCTS += ["figures/progressive.png"]
 
 
 rule paper:
@@ -9,6 +10,7 @@ rule paper:
         f"{RESULTS}/paper_{{paper}}/summary.parquet",
     output:
         multiext(f"{RESULTS}/paper_{{paper}}/table", ".csv", ".tex"),
+        f"{RESULTS}/paper_{{paper}}/costs.csv",
         report(
             f"{RESULTS}/paper_{{paper}}/table.md",
             caption="../report/paper.rst",
@@ -27,6 +29,12 @@ rule paper:
             category="The paper's figures",
             labels={"data set": "{paper}", "product": "rate and FID"},
         ),
+        report(
+            f"{RESULTS}/paper_{{paper}}/figures/progressive.png",
+            caption="../report/paper.rst",
+            category="The paper's figures",
+            labels={"data set": "{paper}", "product": "pictures step by step"},
+        ),
         multiext(
             f"{RESULTS}/paper_{{paper}}/figures/",
             "rate_distortion.svg",
@@ -44,7 +52,7 @@ rule paper:
         run=subpath(input[0], parent=True),
         options=paper_options,
     shell:
-        "uqdm bench paper --run {params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
+        "uqdm bench paper --run={params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
 
 
 rule paper_cifar10:

@@ -34,4 +34,4 @@ rule plot:
     params:
         run=subpath(input[0], parent=True),
     shell:
-        "uqdm bench plot --run {params.run:q} > {log:q} 2>&1"
+        "uqdm bench plot --run={params.run:q} > {log:q} 2>&1"

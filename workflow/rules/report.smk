@@ -21,4 +21,4 @@ rule report:
     params:
         run=subpath(input[0], parent=True),
     shell:
-        "uqdm bench report --run {params.run:q} > {log:q} 2>&1"
+        "uqdm bench report --run={params.run:q} > {log:q} 2>&1"

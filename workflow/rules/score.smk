@@ -19,4 +19,4 @@ rule score:
         metrics=metric_identities(),
         workers=worker_options(),
     shell:
-        "uqdm bench score --run {params.run:q} --cpus {threads} --wait --log {log:q} {params.workers:q} {params.options:q}"
+        "uqdm bench score --run={params.run:q} --cpus {threads} --wait --log={log:q} {params.workers:q} {params.options:q}"

@@ -16,4 +16,4 @@ rule summarize:
     params:
         run=subpath(input[0], parent=True),
     shell:
-        "uqdm bench summarize --run {params.run:q} > {log:q} 2>&1"
+        "uqdm bench summarize --run={params.run:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@
 SWIRL = f"{RESULTS}/paper_swirl"
 SWIRL_SETTINGS = swirl_settings()
 SWIRL_TRAININGS = swirl_trainings(SWIRL_SETTINGS)
-SWIRL_FIGURES = ["figure2", "figure6", "figure7"]
+SWIRL_FIGURES = ["figure2", "figure6", "figure7", "reconstructions"]
 
 
 rule swirl_train:
@@ -25,7 +25,7 @@ rule swirl_train:
         options=lambda wildcards: SWIRL_TRAININGS[wildcards.kind],
     shell:
         "uqdm swirl train --kind {wildcards.kind} --seed {wildcards.seed} {params.options} "
-        "--models {params.models:q} --out {output:q} > {log:q} 2>&1"
+        "--models={params.models:q} --out={output:q} > {log:q} 2>&1"
 
 
 rule swirl_measure:
@@ -48,7 +48,7 @@ rule swirl_measure:
         options=swirl_measure_options(SWIRL_SETTINGS),
     shell:
         "uqdm swirl measure --seed {wildcards.seed} {params.options} "
-        "--models {params.models:q} --out {params.out:q} > {log:q} 2>&1"
+        "--models={params.models:q} --out={params.out:q} > {log:q} 2>&1"
 
 
 rule swirl_report:
@@ -80,7 +80,7 @@ rule swirl_report:
         out=subpath(output[0], parent=True),
         seeds=" ".join(f"--seed {seed}" for seed in SWIRL_SETTINGS.seeds),
     shell:
-        "uqdm swirl report --out {params.out:q} {params.seeds} > {log:q} 2>&1"
+        "uqdm swirl report --out={params.out:q} {params.seeds} > {log:q} 2>&1"
 
 
 rule paper_swirl:

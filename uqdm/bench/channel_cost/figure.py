@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from uqdm.bench.bootstrap import LEVEL_TEXT
-from uqdm.bench.plots._style import write_caption
+from uqdm.bench.plots._style import error_bars, write_caption
 from uqdm.bench.results import records
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def caption(table: pd.DataFrame) -> str:
 
 def _draw_length(axes: Axes, method: str, rows: pd.DataFrame) -> None:
     colour, marker = _STYLES[method]
-    bars = [rows.excess_bits - rows.excess_bits_low, rows.excess_bits_high - rows.excess_bits]
+    bars = error_bars(rows.excess_bits, rows.excess_bits_low, rows.excess_bits_high)
     axes.errorbar(rows.kl_bits, rows.excess_bits, bars, color=colour, marker=marker, ms=5, lw=1.6, elinewidth=0.9)
     axes.plot(rows.kl_bits, rows.ideal_bits - rows.kl_bits, ":", color=colour, lw=1.1)
 
@@ -81,7 +81,7 @@ def _draw_draws(axes: Axes, method: str, rows: pd.DataFrame) -> None:
     if method == _BY_MEDIAN:
         axes.plot(rows.kl_bits, rows.draws_median, **{**look, "ls": "--", "mfc": "white"})
         return
-    axes.errorbar(rows.kl_bits, rows.draws, [rows.draws - rows.draws_low, rows.draws_high - rows.draws], **look)
+    axes.errorbar(rows.kl_bits, rows.draws, error_bars(rows.draws, rows.draws_low, rows.draws_high), **look)
     for row in records(rows[rows.stopped > 0]):
         at, cap = row["kl_bits"], row["max_draws"]
         axes.annotate("", (at, 4 * cap), (at, cap), arrowprops={"arrowstyle": "-|>", "color": colour, "lw": 1.4})

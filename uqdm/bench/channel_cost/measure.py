@@ -147,7 +147,7 @@ def _summary(coder: Simulator, sent: list[Sent], mean: float, theory: float, ms:
     bits = np.array([len(message.bits) for message in sent], np.float64)
     ideal = np.array([message.ideal_bits for message in sent])
     columns = known * np.stack([bits, bits - coder.kl_bits, draws, shifts, ideal], axis=1)
-    means, (low, high) = columns.mean(axis=0), mean_intervals(columns)
+    means, low, high = mean_intervals(columns)
     return Row(
         method=coder.name,
         source=coder.source,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uqdm.bench.channel_cost.measure import Plan, Row, measure
-from uqdm.bench.files import replacing, write_bytes
+from uqdm.bench.csv_cells import frame_for_people
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC
+from uqdm.files import replacing, write_bytes
 
 FORMATS = ("png", "svg")
 
@@ -23,7 +24,7 @@ def save_channel_cost(folder: Path, plan: Plan, report: Callable[[Row], None] = 
     table = measure(plan, report)
     paths = [folder / "table.csv", folder / "table.md"]
     with replacing(paths[0]) as temporary:
-        table.to_csv(temporary, index=False)
+        frame_for_people(table).to_csv(temporary, index=False)
     write_bytes(paths[1], markdown(table).encode())
     with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
         figure = draw(table)

@@ -9,10 +9,12 @@ from uqdm.bench.datasets._npy import check_archive
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
     broken_datasets,
+    content_digest,
     dataset_class,
     dataset_files,
     dataset_kinds,
     open_dataset,
+    write_digest,
 )
 from uqdm.images import read_image as read_image_file  # the name that it had here
 
@@ -24,10 +26,12 @@ __all__ = [
     "UnknownDataSetError",
     "broken_datasets",
     "check_archive",
+    "content_digest",
     "content_fingerprint",
     "dataset_class",
     "dataset_files",
     "dataset_kinds",
     "open_dataset",
     "read_image_file",
+    "write_digest",
 ]

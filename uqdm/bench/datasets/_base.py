@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -13,8 +13,10 @@ import numpy as np
 
 from uqdm.bench.ids import NumberedIds
 from uqdm.codec import check_images
-from uqdm.images import ImageError
+from uqdm.images import ImageError, files_below
+from uqdm.paths import absolute_path, split_path
 from uqdm.plugins import contained, reason_of
+from uqdm.text import printable
 
 _LISTED = 20  # so many bad images are named in an error; the rest are counted
 
@@ -56,12 +58,12 @@ class DataSet(ABC):
     """Set by kinds that know what their images are; None for images of any kind."""
 
     def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
-        self.name = name
-        """Short name, the column ``dataset`` of the results."""
+        self.name = printable(name)
+        """Short name, the column ``dataset`` of the results; printable."""
         self.spec = spec
         """The text that opens this data set again."""
-        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(ids)
-        """Names of the images, in order; each is unique."""
+        self.ids: Sequence[str] = ids if isinstance(ids, NumberedIds) else tuple(map(printable, ids))
+        """Names of the images, in order; each is unique, and printable: a file's own name may differ."""
         self._fingerprint: str | None = None
 
     @classmethod
@@ -76,10 +78,20 @@ class DataSet(ABC):
     def files(cls, argument: str) -> list[Path]:
         """The files and folders that ``argument`` is read from, so that a workflow can watch them.
 
-        May raise :class:`DataSetError` for those that are not there; by default the path before the first ``#``.
+        May raise :class:`DataSetError` for those that are not there; by default the path before the ``#``
+        (:func:`uqdm.paths.split_path`).
         """
-        path = argument.partition("#")[0]
-        return [Path(path)] if path else []
+        path, _ = split_path(argument)
+        return [absolute_path(path)] if path else []
+
+    @classmethod
+    def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
+        """Every file whose content the first ``limit`` images may depend on, by a name that moves with the data set.
+
+        Raises :class:`DataSetError` for folders that cannot be listed; by default all files in :meth:`files`.
+        """
+        places = cls.files(argument)
+        return {f"{number}/{name}": path for number, place in enumerate(places) for name, path in walk(place).items()}
 
     @abstractmethod
     def read(self, index: int) -> np.ndarray:
@@ -135,6 +147,20 @@ class DataSet(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.spec!r}, {len(self)} images>"
+
+
+def walk(place: Path) -> dict[str, Path]:
+    """A file, or all files below a folder, by their relative paths with forward slashes, sorted. Links are followed.
+
+    Raises :class:`DataSetError` for a folder that cannot be listed, and for a link to a folder that holds it.
+    """
+    if not place.is_dir():
+        return {place.name: place}
+    try:
+        found = {path.relative_to(place).as_posix(): path for path in files_below(place, hidden=True)}
+    except ValueError as error:
+        raise DataSetError(str(error)) from error
+    return dict(sorted(found.items()))
 
 
 def content_fingerprint(images: Iterable[np.ndarray]) -> str:

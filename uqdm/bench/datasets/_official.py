@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import IO
 
 from uqdm.bench.datasets._base import DataSetError
+from uqdm.paths import absolute_path, expand_path
+from uqdm.places import home_cache_folder
 
 _CHUNK = 2**20
 
 
 def data_folder() -> Path:
     """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
-    return Path(os.environ.get("UQDM_DATA") or Path.home() / ".cache" / "uqdm" / "data").expanduser()
+    named = os.environ.get("UQDM_DATA")
+    return expand_path(named, "UQDM_DATA") if named else home_cache_folder() / "data"
 
 
 def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:
@@ -24,8 +27,8 @@ def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Pat
     ``fetch`` says what to get from where; it is part of the :class:`DataSetError` that is raised if nothing is there.
     """
     names = list(names)
-    given = Path(path).expanduser().absolute()
-    found = [given] if path else [data_folder().absolute() / name for name in names]
+    given = absolute_path(path, kind) if path else None
+    found = [given] if given else [data_folder().absolute() / name for name in names]
     for candidate in found:
         if candidate.is_file() or candidate.is_dir():
             return candidate

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
+import json
 import pkgutil
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -13,13 +15,15 @@ from typing import Any
 import uqdm.bench.datasets
 from uqdm import plugins
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
+from uqdm.bench.datasets._file_hashes import file_hashes
 from uqdm.bench.ids import has_repeats
+from uqdm.files import write_bytes
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
 
 
-def open_dataset(spec: str, limit: int | None = None) -> DataSet:
-    """Opens a data set and checks all of its images.
+def open_dataset(spec: str, limit: int | None = None, *, check: bool = True) -> DataSet:
+    """Opens a data set and checks all of its images, or with ``check=False`` none: its fingerprint is not taken then.
 
     ``spec`` is ``"KIND"`` or ``"KIND:ARGUMENT"``: ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"``
     where the file holds several arrays), ``"cifar10"``, ``"imagenet64"``, ``"kodak"`` (each with ``":PATH"`` where it
@@ -41,7 +45,8 @@ def open_dataset(spec: str, limit: int | None = None) -> DataSet:
         raise DataSetError(f"data set {spec!r} holds no images")
     if has_repeats(dataset.ids):
         raise DataSetError(f"data set {spec!r}: two images have the same name; give each its own")
-    _ = dataset.fingerprint  # reads and checks every image
+    if check:
+        _ = dataset.fingerprint  # reads and checks every image
     return dataset
 
 
@@ -50,11 +55,40 @@ def dataset_files(spec: str) -> list[Path]:
 
     Raises as :func:`open_dataset` does for an unknown kind, and for official files that are nowhere to be found.
 
-    >>> dataset_files("npz:images.npz#test")
-    [PosixPath('images.npz')]
+    >>> dataset_files("npz:/data/images.npz#test")
+    [PosixPath('/data/images.npz')]
     """
     dataset_type, argument = _parse(spec)
     return dataset_type.files(argument)
+
+
+def content_digest(spec: str, limit: int | None = None, memory: Path | None = None) -> str:
+    """16 hexadecimal digits that change when the data set does: the spec, the limit, names or content of its files.
+
+    No image is opened. Times of files do not count. ``memory`` is a file that makes the next call fast (see
+    :func:`uqdm.bench.datasets._file_hashes.file_hashes`). Raises as :func:`open_dataset` does for an unknown kind, and
+    :class:`DataSetError` for files that are not there or cannot be read.
+
+    >>> content_digest("demo") == content_digest("demo")
+    True
+    """
+    dataset_type, argument = _parse(spec)
+    files = dataset_type.content_files(argument, limit)
+    hashes = file_hashes(list(files.values()), memory)
+    went_in = [spec, limit, *zip(files, hashes, strict=True)]
+    return hashlib.sha256(json.dumps(went_in).encode()).hexdigest()[:16]
+
+
+def write_digest(spec: str, limit: int | None, folder: Path) -> Path:
+    """Writes the digest of a data set (:func:`content_digest`) into ``folder``, unless it is there; returns the file.
+
+    So the file changes, and is newer, when the data set changes. Hashes are remembered beside it.
+    """
+    digest = content_digest(spec, limit, folder / "file_hashes.json")
+    file, content = folder / "images.txt", f"{digest} {spec}\n".encode(errors="backslashreplace")
+    if not file.is_file() or file.read_bytes() != content:
+        write_bytes(file, content)
+    return file
 
 
 def _parse(spec: str) -> tuple[type[DataSet], str]:

@@ -24,6 +24,7 @@ import numpy as np
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
 from uqdm.bench.datasets._official import find_official
 from uqdm.bench.ids import NumberedIds
+from uqdm.paths import split_path
 
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"
 URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
@@ -61,7 +62,7 @@ class Cifar10(DataSet):
     def open(cls, argument: str, limit: int | None) -> Self:
         """Reads the batches, checks them against the published MD5, and keeps the first ``limit`` images."""
         (path,) = cls.files(argument)
-        part = argument.partition("#")[2]
+        _, part = split_path(argument)
         if part not in PARTS:
             raise DataSetError(f"cifar10:{argument}: after # comes 'train', or leave it out for the test images")
         name, published_md5, words = PARTS[part]
@@ -77,7 +78,7 @@ class Cifar10(DataSet):
     @classmethod
     def files(cls, argument: str) -> list[Path]:
         """The archive or the folder."""
-        found = find_official(cls.kind, argument.partition("#")[0], (ARCHIVE, FOLDER), _FETCH)
+        found = find_official(cls.kind, split_path(argument)[0], (ARCHIVE, FOLDER), _FETCH)
         return [found / ARCHIVE if (found / ARCHIVE).is_file() else found]
 
     def read(self, index: int) -> np.ndarray:

@@ -8,7 +8,7 @@ made of a file: :func:`uqdm.images.read_image`. Only one image is in memory at a
 
 from __future__ import annotations
 
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,8 @@ import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
 from uqdm.images import image_names, read_image
+from uqdm.paths import absolute_path
+from uqdm.text import printable
 
 
 class Folder(DataSet):
@@ -27,20 +29,36 @@ class Folder(DataSet):
     def __init__(self, root: Path, ids: list[str]) -> None:
         super().__init__(root.name, f"{self.kind}:{root}", ids)
         self.root = root
+        self._names = ids
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
         """Lists the files; ``argument`` is the folder, relative to the working directory or absolute."""
-        root = Path(argument).expanduser()
+        (root,) = cls.files(argument)
+        return cls(root, _listed(root, limit))
+
+    @classmethod
+    def files(cls, argument: str) -> list[Path]:
+        """The folder; any character may be in its name."""
+        root = absolute_path(argument, cls.kind)
         if not root.is_dir():
             raise DataSetError(f"folder:{argument}: {'not a folder' if root.exists() else 'no such folder'}")
-        root = root.absolute()
-        try:
-            names = image_names(root)
-        except (ValueError, OSError) as error:
-            raise DataSetError(str(error)) from error
-        return cls(root, list(islice(names, limit)))
+        return [root]
+
+    @classmethod
+    def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
+        """The image files by their ids."""
+        (root,) = cls.files(argument)
+        return {printable(name): root / name for name in _listed(root, limit)}
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""
-        return read_image(self.root / self.ids[index])
+        return read_image(self.root / self._names[index])
+
+
+def _listed(root: Path, limit: int | None) -> list[str]:
+    """The ids of the first ``limit`` images."""
+    try:
+        return image_names(root)[:limit]
+    except (ValueError, OSError) as error:
+        raise DataSetError(str(error)) from error

@@ -30,6 +30,7 @@ from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
 from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
 from uqdm.bench.datasets._official import find_official, hex_digest
 from uqdm.bench.ids import NumberedIds
+from uqdm.paths import absolute_path, split_path
 
 ZIP, FILE = "Imagenet64_val_npz.zip", "val_data.npz"
 URL = f"https://image-net.org/data/downsample/{ZIP}"
@@ -104,13 +105,13 @@ class ImageNet64(DataSet):
 
 def _parse(argument: str) -> tuple[Path, Path | None, bool]:
     """The archive, the file of positions to leave out, and whether all that is left is wanted."""
-    path, _, options = argument.partition("#")
+    path, options = split_path(argument)
     index_file, take_all = None, False
     for option in options.split(",") if options else ():
         if option == "all":
             take_all = True
         elif option.startswith("removed=") and len(option) > len("removed="):
-            index_file = Path(option.removeprefix("removed=")).expanduser().absolute()
+            index_file = absolute_path(option.removeprefix("removed="), "imagenet64")
         else:
             raise DataSetError(f"imagenet64:{argument}: after # come removed=FILE and all, not {option!r}")
     return _find(path), index_file, take_all

@@ -11,6 +11,7 @@ Source: R. Franzen, https://r0k.us/graphics/kodak/, where it says that Eastman K
 from __future__ import annotations
 
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -81,6 +82,13 @@ class Kodak(DataSet):
     def files(cls, argument: str) -> list[Path]:
         """The folder."""
         return [find_official(cls.kind, argument, ("kodak",), _FETCH)]
+
+    @classmethod
+    def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
+        """The photographs; other files in the folder do not count."""
+        (root,) = cls.files(argument)
+        names = [f"kodim{number:02d}.png" for number in range(1, len(SHA256[:limit]) + 1)]
+        return {name: root / name for name in names}
 
     def read(self, index: int) -> np.ndarray:
         """Decodes photograph ``index``."""

@@ -20,6 +20,7 @@ from uqdm.bench.datasets._base import DataSet, DataSetError
 from uqdm.bench.datasets._member import Member, open_member
 from uqdm.bench.datasets._npy import UNREADABLE, check_archive, read_header
 from uqdm.bench.ids import NumberedIds
+from uqdm.paths import absolute_path, split_path
 
 
 @dataclass(frozen=True)
@@ -72,18 +73,20 @@ class Npz(DataSet):
             raise DataSetError(f"npz:{argument}: {error}") from error
         return cls(f"{path.stem}-{wanted}" if wanted else path.stem, path, key, array, count)
 
+    @classmethod
+    def files(cls, argument: str) -> list[Path]:
+        """The archive."""
+        return [_split(argument)[0]]
+
     def read(self, index: int) -> np.ndarray:
         """Image ``index``."""
         return self._array.image(index)
 
 
 def _split(argument: str) -> tuple[Path, str]:
-    """Path and key; the part after the last # is a key unless the whole is a file."""
-    path = Path(argument).expanduser().absolute()
-    if path.is_file() or "#" not in argument:
-        return path, ""
-    name, _, key = argument.rpartition("#")
-    return Path(name).expanduser().absolute(), key
+    """Path and key."""
+    path, key = split_path(argument)
+    return absolute_path(path, Npz.kind), key
 
 
 def _choose_key(archive: zipfile.ZipFile, path: Path, wanted: str) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 from uqdm.bench.features.network import N_FEATURES, RESIZE, build
 from uqdm.bench.features.weights import Weights, load_weights
 from uqdm.codec import check_images
-from uqdm.progressive.predictor import full_precision
+from uqdm.model.arithmetic import float32_arithmetic
 
 MAX_BATCH_PIXELS = 2**23
 """Pixels, before the resize, that go through the network at once: some 600 MB with their copies."""
@@ -58,7 +58,7 @@ class Extractor:
 
     def _run(self, images: Sequence[np.ndarray]) -> np.ndarray:
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(self.device)  # (B, 3, H, W)
-        with torch.inference_mode(), full_precision():
+        with float32_arithmetic(), torch.inference_mode():
             (features,) = self._network(pixels)
         return features.cpu().numpy()
 

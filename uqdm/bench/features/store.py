@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,15 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from uqdm.bench.features.network import N_FEATURES
-from uqdm.bench.files import replacing
+from uqdm.bench.identity import DAMAGED, KIND_FEATURES, check_regular, write_stored
 
-_FORM = "v1"  # of files, and of the way from pixels to features (resize, network); raised when either changes
+_FORM = "v2"  # of files, and of the way from pixels to features (resize, network); raised when either changes
+_MOST_BYTES = 2**16  # of a file, which has 9 KB
 
 
 class FeatureStore:
     """A folder of feature vectors, one file a picture, below a folder of the network that they are from.
 
-    Files carry a checksum: one that is damaged or cut short counts as absent, and is written again.
+    Files carry a checksum, and say which picture and network they are of: one that is damaged, cut short or another's
+    counts as absent, and is written again.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -28,14 +32,21 @@ class FeatureStore:
     """
 
     def __init__(self, folder: str | Path, extractor_sha256: str) -> None:
+        self._extractor_sha256 = extractor_sha256
         self.folder = Path(folder) / f"{extractor_sha256[:16]}-{_FORM}"
 
     def get(self, key: str) -> np.ndarray | None:
         """Features of the picture whose SHA-256 is ``key``, float32 [2048]; None where they are not here."""
+        path = self._path(key)
         try:
-            with np.load(self._path(key), allow_pickle=False) as file:
-                features = file["features"]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+            check_regular(path)
+            if path.stat().st_size > _MOST_BYTES:
+                return None
+            with np.load(path, allow_pickle=False) as file:
+                said, features = file["identity"], file["features"]
+        except (*DAMAGED, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error):
+            return None
+        if said.shape != () or str(said) != self._identity(key):
             return None
         return features if features.shape == (N_FEATURES,) and features.dtype == np.float32 else None
 
@@ -43,8 +54,13 @@ class FeatureStore:
         """Keeps features, float32 [2048]; raises ValueError for others."""
         if features.shape != (N_FEATURES,) or features.dtype != np.float32:
             raise ValueError(f"expected float32 [{N_FEATURES}], got {features.dtype} {list(features.shape)}")
-        with replacing(self._path(key)) as temporary, temporary.open("wb") as file:
-            np.savez(file, features=features)
+        data = io.BytesIO()
+        np.savez(data, features=features, identity=np.array(self._identity(key)))
+        write_stored(self._path(key), data.getvalue())
+
+    def _identity(self, key: str) -> str:
+        """What the file of a picture says of itself."""
+        return json.dumps({"kind": KIND_FEATURES, "key": key, "extractor": self._extractor_sha256, "form": _FORM})
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.npz"

@@ -29,7 +29,9 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from uqdm.bench.features.network import PARTS, Tensors, layers, tensor_names
-from uqdm.bench.files import write_bytes
+from uqdm.files import write_bytes
+from uqdm.paths import expand_path
+from uqdm.places import cache_folder
 
 VARIABLE = "UQDM_INCEPTION"
 """Environment variable that names a file of weights, as the argument ``path`` does."""
@@ -120,7 +122,7 @@ def remedy() -> str:
 
 def _given(path: str | Path | None) -> Path | None:
     named = path or os.environ.get(VARIABLE)
-    return Path(named).expanduser() if named else None
+    return expand_path(named, VARIABLE) if named else None
 
 
 def _from_file(path: Path) -> Weights:
@@ -243,8 +245,7 @@ _CONTENT = {WHEEL: TORCHSCRIPT, SOURCE: TORCHSCRIPT}  # archives by what they ca
 
 
 def _kept_file(digest: str) -> Path:
-    root = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm")
-    return root / "inception" / f"2015-12-05-from-{digest[:16]}.safetensors"
+    return cache_folder() / "inception" / f"2015-12-05-from-{digest[:16]}.safetensors"
 
 
 def _keep(weights: Weights, digest: str) -> None:

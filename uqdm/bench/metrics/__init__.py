@@ -107,10 +107,22 @@ def declared() -> tuple[Metric | SetMetric, ...]:
         raise ValueError(f"two metrics fill one column; they fill: {', '.join(columns)}")
     others, others_broken = _of_other_packages(own)
     _left_out[:] = [*broken, *others_broken]
+    _foreign[:] = [metric.name for metric in others]
     return tuple(sorted([*own, *others], key=lambda metric: metric.name))
 
 
 _left_out: list[Broken] = []
+_foreign: list[str] = []
+
+
+def is_of_another_package(metric: Metric | SetMetric) -> bool:
+    """Whether a metric was found by an entry point.
+
+    >>> [is_of_another_package(metric) for metric in all_metrics() if metric.name == "mse"]
+    [False]
+    """
+    declared()
+    return metric.name in _foreign
 
 
 def broken_metrics() -> tuple[Broken, ...]:

@@ -26,9 +26,9 @@ _SMALLEST_SIDE = 31  # pixels: AlexNet's second pooling then still has three to 
 
 def weights_path() -> Path:
     """Where torch keeps the backbone's file (``torch.hub.get_dir()`` without importing torch)."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    home = Path(os.environ.get("TORCH_HOME", cache / "torch")).expanduser()
-    return home / "hub" / "checkpoints" / WEIGHTS
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / WEIGHTS  # as it is where there is no home
 
 
 def missing() -> Missing | None:

@@ -34,8 +34,19 @@ class Estimates:
         """Mean over images of the model's ideal bits per pixel."""
         rows = self._rows(setting, place)
         values = (rows.ideal_bits / (rows.height * rows.width)).to_numpy()
-        low, high = bootstrap.mean_intervals(values[:, None])
-        return Estimate(float(values.mean()), float(low[0]), float(high[0]))
+        (mean,), (low,), (high,) = bootstrap.mean_intervals(values[:, None])
+        return Estimate(float(mean), float(low), float(high))
+
+    def overhead_percent(self, setting: str, place: Place) -> Estimate:
+        """How much larger files are than the model's ideal rate: of the mean rates, in percent."""
+        rows = self._rows(setting, place)
+        both = np.stack([rows.bpp, rows.ideal_bits / (rows.height * rows.width)], axis=1)
+        file_bpp, ideal_bpp = bootstrap.column_means(both)
+        value = 100 * float(file_bpp / ideal_bpp - 1)
+        if len(both) < 2:
+            return Estimate(value)
+        resampled = bootstrap.resampled_means(both)
+        return Estimate(value, *bootstrap.interval_around(value, 100 * (resampled[:, 0] / resampled[:, 1] - 1)))
 
     def rate_at_psnr(self, settings: Sequence[str], place: Place, psnr_db: float) -> Estimate:
         """Rate of the curve through the means of some settings, at a PSNR; NaN where the curve does not reach it.
@@ -52,8 +63,7 @@ class Estimates:
         inside = np.array(found[1:])[~np.isnan(found[1:])]
         if math.isnan(found[0]) or len(inside) < bootstrap.N_RESAMPLES / 2:
             return Estimate(found[0])
-        low, high = np.quantile(inside, [(1 - bootstrap.LEVEL) / 2, (1 + bootstrap.LEVEL) / 2])
-        return Estimate(found[0], float(low), float(high))
+        return Estimate(found[0], *bootstrap.interval_around(found[0], inside))
 
     @functools.cached_property
     def _all(self) -> pd.DataFrame:
@@ -71,14 +81,12 @@ def _resample(of_settings: Sequence[pd.DataFrame]) -> tuple[np.ndarray, np.ndarr
     rows = [one.sort_values("image_index") for one in of_settings]
     rates_bpp = np.stack([one.bpp.to_numpy() for one in rows], axis=1)
     psnrs_db = np.stack([one.psnr_db.mask(one.mse == 0).to_numpy() for one in rows], axis=1)
-    counts = [np.ones((1, len(rates_bpp)))]
-    if len(rates_bpp) > 1:
-        counts += bootstrap.resample_counts(len(rates_bpp), bootstrap.N_RESAMPLES, bootstrap.SEED)
-    weights = np.concatenate(counts).astype(np.float64)
-    present = ~np.isnan(psnrs_db)
-    with np.errstate(invalid="ignore"):
-        means_db = weights @ np.where(present, psnrs_db, 0) / (weights @ present)
-    return weights @ rates_bpp / weights.sum(1, keepdims=True), means_db
+    both = np.concatenate([rates_bpp, psnrs_db], axis=1)
+    means = bootstrap.column_means(both)[None]
+    if len(both) > 1:
+        means = np.concatenate([means, bootstrap.resampled_means(both)])
+    mean_rates_bpp, mean_psnrs_db = np.split(means, 2, axis=1)
+    return mean_rates_bpp, mean_psnrs_db
 
 
 def _rate_at(rates_bpp: np.ndarray, psnrs_db: np.ndarray, psnr_db: float) -> float:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.bootstrap import LEVEL_TEXT
-from uqdm.bench.files import replacing
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.judge import NOT_COMPARABLE
 from uqdm.bench.paper.rows import Run
 from uqdm.bench.plots import NO_METADATA
-from uqdm.bench.plots._style import RC, codec_style, write_caption
+from uqdm.bench.plots._style import RC, codec_style, error_bars, take_names_literally, write_caption
 from uqdm.bench.published import N_IMAGES
+from uqdm.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +49,7 @@ def save_figures(run_dir: Path, run: Run, table: pd.DataFrame) -> list[Path]:
     for name, quantity in (("rate_distortion", "psnr_db"), ("rate_fid", "fid")):
         with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
             figure = draw(run, table, quantity)
+            take_names_literally(figure)
             for suffix in FORMATS:
                 paths.append(run_dir / "figures" / f"{name}.{suffix}")
                 with replacing(paths[-1]) as temporary:
@@ -142,8 +143,8 @@ def _draw_line(axes: Axes, line: Line) -> None:
         axes.errorbar(
             known.x,
             known.y,
-            xerr=[known.x - known.x_low, known.x_high - known.x],
-            yerr=[known.y - known.y_low, known.y_high - known.y],
+            xerr=error_bars(known.x, known.x_low, known.x_high),
+            yerr=error_bars(known.y, known.y_low, known.y_high),
             fmt="none",
             ecolor=line.look["color"],
             elinewidth=0.8,

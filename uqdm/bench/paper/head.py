@@ -16,6 +16,7 @@ from uqdm.bench.published import IMAGES, N_IMAGES, Relation
 if TYPE_CHECKING:
     import pandas as pd
 
+COSTS_TITLE = "Appendix C: networks, files, times and network calls"
 SOURCE = "Yang, Will & Mandt, Progressive Compression with Universally Quantized Diffusion Models, ICLR 2025"
 
 
@@ -37,15 +38,15 @@ def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
             f"Published: {protocol.FIGURES[run.name]} of {SOURCE}. Means over {IMAGES[run.name].text}.",
             f"Measured: {run.n_images:,} images of {run.dataset}, fingerprint {run.fingerprint}. {run.relation.text}",
         ],
-        can_agree=[*_files(run, table), *_fid(run), *_uqdm(run, models), _others(table)],
+        can_agree=[*_files(run, table), *_fid(run), *_uqdm(run, models), *_counts(run), _others(table)],
         rules=_rules(run, table, models),
     )
 
 
-def counts(table: pd.DataFrame) -> list[tuple[str, dict[str, int]]]:
-    """For each system that runs here, in the order of the table: its title, and how many rows got which verdict."""
+def counts(table: pd.DataFrame, costs: pd.DataFrame) -> list[tuple[str, dict[str, int]]]:
+    """How many rows got which verdict: of each system that runs here, in the order of the table, and of ``costs``."""
     found = []
-    for title, rows in by_system(table):
+    for title, rows in [*by_system(table), (COSTS_TITLE, costs)]:
         tally = rows.verdict.value_counts()
         found.append((title, {word: int(tally.get(word, 0)) for word in WORDS}))
     return found
@@ -113,6 +114,12 @@ def _uqdm(run: Run, models: Sequence[Model]) -> list[str]:
     if run.relation.kind != "other":
         texts += [f"UQDM by {label} can: the configuration says that it is the published model." for label in same]
     return texts
+
+
+def _counts(run: Run) -> list[str]:
+    if run.name != "imagenet64":
+        return []
+    return ["Counts of the networks of Appendix C can, whatever the images: they follow from the configurations."]
 
 
 def _others(table: pd.DataFrame) -> str:

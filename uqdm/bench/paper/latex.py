@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from uqdm.bench.paper import head as heads
-from uqdm.bench.paper.cells import DOUBTFUL, HEADINGS, REFERENCE_HEADINGS, cells, reference_cells
+from uqdm.bench.paper.cells import (
+    COST_HEADINGS,
+    DOUBTFUL,
+    HEADINGS,
+    REFERENCE_HEADINGS,
+    cells,
+    cost_cells,
+    reference_cells,
+)
+from uqdm.bench.paper.costs import cost_rules
 from uqdm.bench.paper.head import Head
 from uqdm.bench.paper.judge import WORDS
 from uqdm.bench.results import records
@@ -28,9 +37,9 @@ _COLUMNS = f"{_TEXT % 0.11}{_TEXT % 0.13}rrrr{_TEXT % 0.19}"
 _REFERENCE_COLUMNS = f"lrlrrr{_TEXT % 0.3}"
 
 
-def latex(head: Head, table: pd.DataFrame) -> str:
+def latex(head: Head, table: pd.DataFrame, costs: pd.DataFrame) -> str:
     """Text and tables, one for each system."""
-    tally = [[title, *(str(found[word]) for word in WORDS)] for title, found in heads.counts(table)]
+    tally = [[title, *(str(found[word]) for word in WORDS)] for title, found in heads.counts(table, costs)]
     parts = [
         r"% \usepackage{array,booktabs,longtable}",
         r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\LTleft}{0pt}\setlength{\LTright}{0pt}",
@@ -45,6 +54,8 @@ def latex(head: Head, table: pd.DataFrame) -> str:
         versions = "; ".join(rows.codec_version.dropna().unique())
         caption = f"{title}; measured with {versions}" if versions else title
         parts.append(longtable(caption, _COLUMNS, HEADINGS, map(cells, records(rows))))
+    parts.append(rf"\paragraph{{{escape(heads.COSTS_TITLE)}.}} " + _list(cost_rules()))
+    parts.append(longtable(heads.COSTS_TITLE, _COLUMNS, COST_HEADINGS, map(cost_cells, records(costs))))
     others = heads.references(table)
     doubts = [f" Figures with {DOUBTFUL} are doubtful. {text}." for text in others.doubt.unique() if text]
     caption = f"Published only.{''.join(doubts)}"

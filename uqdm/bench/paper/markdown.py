@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from uqdm.bench.paper import head as heads
-from uqdm.bench.paper.cells import DOUBTFUL, HEADINGS, REFERENCE_HEADINGS, cells, reference_cells
+from uqdm.bench.paper.cells import (
+    COST_HEADINGS,
+    DOUBTFUL,
+    HEADINGS,
+    REFERENCE_HEADINGS,
+    cells,
+    cost_cells,
+    reference_cells,
+)
+from uqdm.bench.paper.costs import cost_rules
 from uqdm.bench.paper.head import Head
 from uqdm.bench.paper.judge import WORDS
 from uqdm.bench.results import records
@@ -15,9 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def markdown(head: Head, table: pd.DataFrame) -> str:
+def markdown(head: Head, table: pd.DataFrame, costs: pd.DataFrame) -> str:
     """The whole page."""
-    tally = [[title, *(str(found[word]) for word in WORDS)] for title, found in heads.counts(table)]
+    tally = [[title, *(str(found[word]) for word in WORDS)] for title, found in heads.counts(table, costs)]
     parts = [
         f"# {escape(head.title)}",
         *map(escape, head.images),
@@ -32,6 +41,8 @@ def markdown(head: Head, table: pd.DataFrame) -> str:
         versions = "; ".join(rows.codec_version.dropna().unique())
         parts += [f"## {escape(title)}", *([f"Measured with {escape(versions)}."] if versions else [])]
         parts.append(markdown_table(HEADINGS, map(cells, records(rows)), numeric=range(2, 6)))
+    parts += [f"## {heads.COSTS_TITLE}", _list(cost_rules())]
+    parts.append(markdown_table(COST_HEADINGS, map(cost_cells, records(costs)), numeric=range(2, 6)))
     others = heads.references(table)
     parts += ["## Published only", *_escaped_doubts(others)]
     parts.append(markdown_table(REFERENCE_HEADINGS, map(reference_cells, records(others)), numeric=(1, 3, 4, 5)))

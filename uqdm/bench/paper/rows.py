@@ -16,6 +16,7 @@ from uqdm.bench.published import N_IMAGES, Relation, published, relation
 from uqdm.bench.requests import format_value, parse_request
 from uqdm.bench.results import ResultsError, read_origin, read_summary, records
 from uqdm.bench.schema import STATUS_OK
+from uqdm.model.zoo import absolute_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -287,4 +288,9 @@ def _is_at(codec: str, setting: str, parameters: Mapping[str, Any]) -> bool:
     """Whether the text of a setting holds these parameters; one that is lossless only if that was asked for."""
     held = parse_request(f"{codec}:{setting}").parameters or {}
     wanted = {"lossless": False, **parameters} if "lossless" in held else parameters
-    return all(held.get(name) == format_value(value) for name, value in wanted.items())
+    return all(_is_same(name, held.get(name), format_value(value)) for name, value in wanted.items())
+
+
+def _is_same(name: str, held: str | None, wanted: str) -> bool:
+    """Whether two texts of a parameter mean one value; rows of earlier versions hold paths as they were written."""
+    return held == wanted or (name == "model" and held is not None and absolute_name(held) == absolute_name(wanted))

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.files import replacing
 from uqdm.bench.results import plots_dir
+from uqdm.files import replacing
 from uqdm.plugins import Broken, check_name, contained, reason_of
 from uqdm.text import printable
 
@@ -44,9 +44,9 @@ class Plot:
     order: int = 10
     caption_drawn: bool = False
 
-    def files(self, run_dir: Path) -> list[Path]:
-        """Where the plot of a run is kept, in the order of ``formats``."""
-        return [plots_dir(run_dir) / f"{self.name}.{suffix}" for suffix in self.formats]
+    def files(self, run_dir: Path, folder: Path | None = None) -> list[Path]:
+        """Where the plot of a run is kept, in the order of ``formats``: in ``folder``, or in the run if None."""
+        return [(folder or plots_dir(run_dir)) / f"{self.name}.{suffix}" for suffix in self.formats]
 
 
 def all_plots() -> tuple[Plot, ...]:
@@ -103,16 +103,17 @@ def find_plot(name: str) -> Plot:
     return known[name]
 
 
-def save_plot(plot: Plot, run_dir: Path) -> list[Path]:
-    """Draws a plot of a run and writes it in each of its formats; returns the files."""
+def save_plot(plot: Plot, run_dir: Path, folder: Path | None = None) -> list[Path]:
+    """Draws a plot of a run and writes it in each of its formats, into ``folder`` or the run; returns the files."""
     from matplotlib import rc_context
 
-    from uqdm.bench.plots._style import RC
+    from uqdm.bench.plots._style import RC, take_names_literally
 
     with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
         figure = plot.draw(run_dir)
-        for path in plot.files(run_dir):
+        take_names_literally(figure)
+        for path in plot.files(run_dir, folder):
             with replacing(path) as temporary:
                 kind = path.suffix.removeprefix(".")
                 figure.savefig(temporary, format=kind, metadata=NO_METADATA[kind])
-    return plot.files(run_dir)
+    return plot.files(run_dir, folder)

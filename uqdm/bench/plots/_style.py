@@ -7,6 +7,8 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -38,6 +40,7 @@ CAPTION_SIZE = 8
 _KNOWN = {
     "uqdm": ("#D55E00", "o"),
     "jpeg": ("#555555", "s"),
+    "jpeg-tuned": ("#111111", "8"),
     "jpeg-progressive": ("#994455", "*"),
     "jpeg2000": ("#E69F00", "^"),
     "jpeg2000-progressive": ("#997700", ">"),
@@ -47,6 +50,7 @@ _KNOWN = {
     "jxl": ("#0072B2", "P"),
     "png": ("#CC79A7", "X"),
     "bpg": ("#117733", "d"),
+    "bpg-tuned": ("#77AA22", "d"),
     "vdm": ("#332288", "h"),
 }
 # Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
@@ -89,6 +93,21 @@ def _denoised_first(curve: Curve) -> tuple[bool, str]:
     return curve.reconstruction != "denoise", curve.label
 
 
+def error_bars(values: Any, low: Any, high: Any) -> np.ndarray:
+    """How far intervals reach below and above their values, [2, N], as Matplotlib takes it.
+
+    An end on the wrong side of its value, by rounding or in a file of another program, is no bar; neither is an
+    infinite one. NaN stays: Matplotlib leaves such a bar out.
+
+    >>> error_bars([1.0, 2.0], [0.5, 2.1], [1.5, float("nan")]).tolist()
+    [[0.5, 0.0], [0.5, nan]]
+    """
+    values, low, high = (np.asarray(one, np.float64) for one in (values, low, high))
+    with np.errstate(invalid="ignore"):  # an infinite value has infinite ends
+        bars = np.stack([values - low, high - values])
+    return np.where(np.isinf(bars), np.nan, np.maximum(bars, 0))
+
+
 def write_caption(figure: Figure, paragraphs: list[str]) -> float:
     """Writes text below the plots, wrapped to the width of the figure; returns its top as a share of the height."""
     width_in, height_in = figure.get_size_inches()
@@ -99,6 +118,15 @@ def write_caption(figure: Figure, paragraphs: list[str]) -> float:
     text = "\n".join(wrapped)
     figure.text(0.1 / width_in, bottom, text, size=CAPTION_SIZE, color="#333333", va="bottom", linespacing=1.25)
     return float(bottom + line_height * len(wrapped))
+
+
+def take_names_literally(figure: Figure) -> None:
+    """Keeps names with dollar signs from being set as formulas, which they may be no valid ones of."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and "$" in text.get_text() and "\\mathdefault" not in text.get_text():
+            text.set_parse_math(False)  # the labels of logarithmic axes, which hold \\mathdefault, are formulas
 
 
 def message_figure(text: str) -> Figure:

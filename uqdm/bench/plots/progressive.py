@@ -51,6 +51,8 @@ class Strip:
     dataset: str
     pictures: list[list[Picture]]
     originals: list[np.ndarray | None]
+    names: list[str] | None = None
+    """What stands left of the rows; None for the images' ids."""
 
 
 def draw(run_dir: Path) -> Figure:
@@ -59,7 +61,7 @@ def draw(run_dir: Path) -> Figure:
         strip = read_strip(run_dir)
     except (CodecUnavailableError, StreamsNotKeptError) as error:
         return message_figure(f"No progressive strip: {error}")
-    return message_figure(_no_strip()) if strip is None else _draw_strip(strip)
+    return message_figure(_no_strip()) if strip is None else draw_strip(strip)
 
 
 def caption(run_dir: Path) -> str:
@@ -89,7 +91,7 @@ def read_strip(run_dir: Path) -> Strip | None:
     rows = rows.sort_values(["point_index"], kind="stable").drop_duplicates(["image_index", "point"])
     indices = varied_images(rows, N_IMAGES)
     pictures = [
-        [_picture(run, row) for row in spread(records(rows[rows.image_index == index]), MAX_POINTS)]
+        [picture_of(run, row) for row in spread(records(rows[rows.image_index == index]), MAX_POINTS)]
         for index in indices
     ]
     return Strip(name, setting, dataset, pictures, [run.original(index, (name, setting)) for index in indices])
@@ -107,12 +109,14 @@ def _progressive_setting(summary: pd.DataFrame) -> tuple[str, str, str] | None:
     return next(iter(progressive_settings(summary, _PREFERRED)), None)
 
 
-def _picture(run: RunPictures, row: Mapping[str, Any]) -> Picture:
+def picture_of(run: RunPictures, row: Mapping[str, Any]) -> Picture:
+    """The picture of a row of the run, with its numbers."""
     named = {name: row[name] for name in ("image_id", "point", "reconstruction", "bpp", "psnr_db")}
     return Picture(**named, image_uint8=run.picture(row))
 
 
-def _draw_strip(strip: Strip) -> Figure:
+def draw_strip(strip: Strip) -> Figure:
+    """The pictures of a strip in rows, each with its rate and PSNR, and the originals where there are any."""
     from matplotlib.figure import Figure
 
     heads = [picture.point for picture in strip.pictures[0]]
@@ -123,9 +127,10 @@ def _draw_strip(strip: Strip) -> Figure:
     canvas = _Canvas(figure, width, height)
     for column, head in enumerate([*heads, "original"][:n_columns]):
         canvas.text(_left(column) + _CELL / 2, _HEAD / 2, head, weight="bold", size=9)
+    names = strip.names or [pictures[0].image_id for pictures in strip.pictures]
     for row, (pictures, original) in enumerate(zip(strip.pictures, strip.originals, strict=True)):
         top = _HEAD + row * (_CELL + _TEXT)
-        name = textwrap.fill(pictures[0].image_id, 26, max_lines=2, placeholder="...")
+        name = textwrap.fill(names[row], 26, max_lines=2, placeholder="...")
         canvas.text(_SIDE / 2 - 3, top + _CELL / 2, name, rotation=90, size=6.5, linespacing=1.1)
         for column, picture in enumerate(pictures):
             canvas.picture(_left(column), top, picture.image_uint8, label_of(picture))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from uqdm.bench.bootstrap import LEVEL_TEXT
 from uqdm.bench.curves import Curve, curves, lossless
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import LineStyle, codec_style, curve_styles, message_figure, write_caption
+from uqdm.bench.plots._style import (
+    LineStyle,
+    codec_style,
+    curve_styles,
+    error_bars,
+    message_figure,
+    write_caption,
+)
 from uqdm.bench.rates import NO_FILE, is_ideal, with_rates
 from uqdm.bench.results import read_summary, records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
 
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
 _LOSSLESS_ROW_IN = 0.21
+_LEGEND_WIDTH = 42  # characters of a line
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
 LEAST_BPP = 0.02
@@ -91,8 +100,11 @@ def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
         handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
         ideal = handles.pop(IDEAL, None)  # last, and once for all curves
         handles |= {IDEAL: ideal} if ideal is not None else {}
-        style = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
-        axes.legend(handles.values(), handles.keys(), loc="upper left", **style)
+        style: dict[str, Any] = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
+        if max(map(len, handles)) > _LEGEND_WIDTH:  # so that the legend leaves the curves their room
+            style |= {"fontsize": 7.5, "labelspacing": 0.3}
+        texts = [textwrap.fill(text, _LEGEND_WIDTH, subsequent_indent="  ") for text in handles]
+        axes.legend(handles.values(), texts, loc="upper left", **style)
 
 
 def _legend_text(label: str) -> str:
@@ -103,15 +115,15 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
     colour, marker = codec_style(curve.codec)
     points = curve.points
     rates = points.rate_bpp
-    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.label, marker=marker, ms=5)
+    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
     some_exact = points[points.exact > 0]
     axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
     known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])
     axes.errorbar(
         known.rate_bpp,
         known.psnr_db,
-        xerr=[known.rate_bpp - known.rate_bpp_low, known.rate_bpp_high - known.rate_bpp],
-        yerr=[known.psnr_db - known.psnr_db_low, known.psnr_db_high - known.psnr_db],
+        xerr=error_bars(known.rate_bpp, known.rate_bpp_low, known.rate_bpp_high),
+        yerr=error_bars(known.psnr_db, known.psnr_db_low, known.psnr_db_high),
         fmt="none",
         ecolor=colour,
         elinewidth=0.8,

@@ -13,6 +13,7 @@ from uqdm.bench.report.results_table import Cell, Heading, Table
 from uqdm.bench.results import ResultsError, bd_path, records
 from uqdm.bench.schema import BD
 from uqdm.bench.tables import NONE
+from uqdm.text import from_csv_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,10 @@ class DeltaTable:
     """Metric and anchor of each row."""
 
 
-def read_deltas(run_dir: Path) -> DeltaTable | None:
+def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = None) -> DeltaTable | None:
     """The rows of ``bd.csv``; None if the run has none.
+
+    ``titles`` are shown in place of the labels of curves, by data set and label (see :func:`uqdm.bench.curves.titles`).
 
     Raises :class:`~uqdm.bench.results.ResultsError` where the file has other columns.
     """
@@ -45,7 +48,7 @@ def read_deltas(run_dir: Path) -> DeltaTable | None:
     labels = {metric.name: metric.label for metric in declared()}
     headings = [
         *([Heading("data set")] if several else []),
-        Heading("curve", "codec, and way of making pictures where it has several"),
+        Heading("curve", "codec, way of making pictures where it has several, and settings"),
         Heading("metric", "the quality"),
         Heading("anchor", "the curve that it is held against"),
         Heading("BD-rate, %", _comment("bd_rate_percent"), numeric=True),
@@ -55,12 +58,14 @@ def read_deltas(run_dir: Path) -> DeltaTable | None:
         Heading("what lacks, and why"),
     ]
     return DeltaTable(
-        table=Table(headings, [_cells(row, labels.get(row["metric"], row["metric"]), several) for row in rows]),
+        table=Table(
+            headings, [_cells(row, labels.get(row["metric"], row["metric"]), several, titles or {}) for row in rows]
+        ),
         method=", ".join(frame.method.unique()),
         metrics={
             name: labels.get(name, name) for name in sorted(frame.metric.unique(), key=lambda name: name != "psnr_db")
         },
-        anchors=sorted(frame.anchor.unique(), key=lambda name: name != "jpeg"),
+        anchors=sorted(frame.anchor.unique(), key=lambda name: name not in ("jpeg", "jpeg-tuned")),
         keys=[(row["metric"], row["anchor"]) for row in rows],
     )
 
@@ -78,16 +83,18 @@ def _read(path: Path) -> pd.DataFrame:
     frame = pd.read_csv(
         path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
     )
+    frame = frame.assign(**{name: frame[name].map(from_csv_cell) for name in texts if name in frame})
     lacking = [name for name in BD.names if name not in frame]
     if lacking:
         raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and make it again: uqdm bench bd")
     return frame
 
 
-def _cells(row: Mapping[str, Any], label: str, several: bool) -> list[Cell]:
+def _cells(row: Mapping[str, Any], label: str, several: bool, titles: Mapping[tuple[str, str], str]) -> list[Cell]:
+    title = titles.get((row["dataset"], row["curve"]), row["curve"])
     return [
         *([Cell(row["dataset"], row["dataset"])] if several else []),
-        Cell(row["curve"], row["curve"]),
+        Cell(title, row["curve"]),
         Cell(label, label),
         Cell(row["anchor"], row["anchor"]),
         _number(row, "bd_rate_percent", "bd_rate", "+.1f"),

@@ -25,7 +25,7 @@ def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
     ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     settings = len(ran.drop_duplicates(["dataset", "codec", "setting"]))
     images = "; ".join(
-        f"{int(data.n.max())} images of {name} (fingerprint {data.fingerprint.iloc[0]})"
+        f"{int((data.n + data.failed).max())} images of {name} (fingerprint {data.fingerprint.iloc[0]})"
         for name, data in summary.groupby("dataset")
     )
     return (

@@ -109,7 +109,7 @@ def _curve(
     curve: Curve, styles: Mapping[str, LineStyle], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
 ) -> dict[str, Any]:
     points = [_point(row, shorts, metrics) for row in records(curve.points)]
-    named = {"codec": curve.codec, "label": curve.label, "ideal": curve.ideal}
+    named = {"codec": curve.codec, "label": curve.label, "title": curve.title, "ideal": curve.ideal}
     return {**named, "dash": _DASHES[styles[curve.label]], "points": points}
 
 

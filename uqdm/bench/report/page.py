@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
+from uqdm.bench.curves import titles
 from uqdm.bench.decoding import RunPictures
-from uqdm.bench.files import write_bytes
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
@@ -29,6 +29,7 @@ from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
 from uqdm.bench.results import ResultsError, read_origin, read_summary, report_path, summary_provenance
 from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
+from uqdm.files import write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,17 +38,20 @@ _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
 _SCRIPTS = ("plots.js", "walk.js", "page.js")
 
 
-def save_report(run_dir: Path) -> Path:
-    """Writes ``report.html`` of a run and returns its path."""
-    path = report_path(run_dir)
-    write_bytes(path, render_report(run_dir).encode())
+def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | None = None) -> Path:
+    """Writes the report of a run, to ``report.html`` in it if ``path`` is None, and returns its path.
+
+    ``plots_folder`` holds its plots; the run's own folder of plots if None.
+    """
+    path = path or report_path(run_dir)
+    write_bytes(path, render_report(run_dir, plots_folder).encode())
     return path
 
 
-def render_report(run_dir: Path) -> str:
+def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
     """The page as HTML; raises :class:`~uqdm.bench.results.ResultsError` if the summary or a plot is missing."""
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
-    plots = [_embedded(plot, run_dir) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    plots = [_embedded(plot, run_dir, plots_folder) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
     pool, library = PicturePool(), plotly_library()
     open_run = functools.cache(functools.partial(RunPictures, run_dir))
     walk = walk_data(open_run, summary, pool)
@@ -93,12 +97,13 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "rough_db": ROUGH_DB,
         "comparison_headings": HEADINGS,
         "comparison": {
-            name: [line.cells() for line in compared if line.dataset == name] for name in summary.dataset.unique()
+            name: [[line.title, *line.cells()[1:]] for line in compared if line.dataset == name]
+            for name in summary.dataset.unique()
         },
         "comparison_rates": "; ".join(_rates(summary)),
         "several_datasets": summary.dataset.nunique() > 1,
         "caveats": caveats(summary),
-        "deltas": read_deltas(run_dir),
+        "deltas": read_deltas(run_dir, titles(summary)),
         "absences": absences(summary),
         "table": table,
         "groups": {
@@ -148,11 +153,13 @@ def _size(library: Library, pool: PicturePool, plots: Sequence[Mapping[str, Any]
     return f"This page loads nothing and can be kept as it is. What it holds beside text: {listed}. {library.credit}."
 
 
-def _embedded(plot: Plot, run_dir: Path) -> dict[str, Any]:
+def _embedded(plot: Plot, run_dir: Path, folder: Path | None) -> dict[str, Any]:
     """A plot as the page needs it: title, caption, and its picture as a data URI (the SVG if there is one)."""
-    path = next((path for path in plot.files(run_dir) if path.suffix == ".svg"), plot.files(run_dir)[0])
+    files = plot.files(run_dir, folder)
+    path = next((path for path in files if path.suffix == ".svg"), files[0])
     if not path.is_file():
-        raise ResultsError(f"no {path}; make it with: uqdm bench plot --run {run_dir}")
+        elsewhere = f" --out {folder}" if folder else ""
+        raise ResultsError(f"no {path}; make it with: uqdm bench plot --run {run_dir}{elsewhere}")
     data = base64.b64encode(path.read_bytes()).decode()
     return {
         "name": plot.name,

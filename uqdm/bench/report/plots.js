@@ -130,8 +130,8 @@ function errorBars(values, colour) {
   return {
     type: "data",
     symmetric: false,
-    array: values.map(([value, , high]) => (high === null ? 0 : high - value)),
-    arrayminus: values.map(([value, low]) => (low === null ? 0 : value - low)),
+    array: values.map(([value, , high]) => (high === null ? 0 : Math.max(0, high - value))),
+    arrayminus: values.map(([value, low]) => (low === null ? 0 : Math.max(0, value - low))),
     color: colour,
     thickness: 1,
     width: 0,
@@ -146,7 +146,7 @@ function curveTraces(curve, look, metric, options) {
     ...shared,
     x: points.map((point) => point.rate_bpp[0]),
     y: points.map((point) => value(point)[0]),
-    text: points.map((point) => hoverText(point, curve.label, metric, false)),
+    text: points.map((point) => hoverText(point, curve.title, metric, false)),
     mode: "lines+markers",
     line: { color: look.colour, dash: curve.dash, width: 2 },
     marker: {
@@ -166,7 +166,7 @@ function curveTraces(curve, look, metric, options) {
       ...shared,
       x: ideal.map((point) => point.ideal_bpp),
       y: ideal.map((point) => value(point)[0]),
-      text: ideal.map((point) => hoverText(point, `${curve.label}, ideal`, metric, true)),
+      text: ideal.map((point) => hoverText(point, `${curve.title}, ideal`, metric, true)),
       mode: "lines",
       opacity: 0.6,
       line: { color: look.colour, dash: "dash", width: 1.2 },
@@ -385,11 +385,11 @@ class Plots {
     for (const [codec, look] of Object.entries(this.data.codecs)) {
       const curves = this.data.curves.filter((curve) => curve.codec === codec);
       if (curves.length < 2) {
-        holder.append(this.chip(codec, codec, swatch(look.colour, look.symbol, curves[0]?.dash)));
+        holder.append(this.chip(codec, curves[0]?.title ?? codec, swatch(look.colour, look.symbol, curves[0]?.dash)));
         continue;
       }
       const parts = curves.map((curve) => {
-        const text = curve.label.startsWith(`${codec} `) ? curve.label.slice(codec.length + 1) : curve.label;
+        const text = curve.title.startsWith(`${codec} `) ? curve.title.slice(codec.length + 1) : curve.title;
         return this.chip(`${codec}\n${curve.label}`, text, swatch(look.colour, look.symbol, curve.dash));
       });
       holder.append(element("span", { class: "family", role: "group", "aria-label": codec }, this.chip(codec, codec), ...parts));

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from uqdm.bench.identity import clear_way
 from uqdm.bench.lots import with_status
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
-from uqdm.bench.provenance import read_provenance, with_provenance
-from uqdm.bench.results import with_columns
+from uqdm.bench.provenance import with_provenance
+from uqdm.bench.results import rows_provenance, with_columns
 from uqdm.bench.rows_file import writing_rows
 from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
 from uqdm.bench.scoring.scores import Picture, Score, ScoreStore
@@ -52,10 +53,11 @@ class Lacks:
 def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping[str, Any]) -> None:
     """Writes ``per_image/<codec>.parquet`` again, from the shards and the stored scores."""
     path = run.store.run_dir / "per_image" / f"{codec.name}.parquet"
-    written = read_provenance(pq.read_schema(path))
+    written = rows_provenance(run.store.run_dir)[codec.name]  # raises where the file is another's
     schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
     scores = ScoreStore(run.store.run_dir)
     skipped = _skipped(path, schema)
+    clear_way(path)
     with writing_rows(path, schema) as writer:
         for shard in codec.shards:
             writer.write(_filled(run.rows(shard), shard, scores, lacks, schema))

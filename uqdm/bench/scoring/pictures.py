@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
 
 from uqdm.bench import answers
 from uqdm.bench.answers import MeasurementError, version_of
+from uqdm.bench.identity import DAMAGED
 from uqdm.bench.measure import describe
-from uqdm.bench.metrics import Metric
+from uqdm.bench.metrics import Metric, is_of_another_package
 from uqdm.bench.pictures import picture_sha256
 from uqdm.bench.reading import Loaded, Unreadable
 from uqdm.bench.requests import Candidate
@@ -24,23 +24,33 @@ from uqdm.plugins import contained
 from uqdm.text import one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
+_MEASURE_AGAIN = "evaluate again, which measures its shard anew, then score"
 
 
 @dataclass(frozen=True)
 class Streams:
-    """Where a shard's coded files are, and those of them that a job needs, once they are read."""
+    """Where a shard's coded files are, and those of them that a job needs, once they are read and checked.
+
+    ``faults`` says, by index of the image, what is wrong with those that cannot be decoded.
+    """
 
     store: ShardStore
     shard: Shard
     streams: Mapping[int, bytes] = field(default_factory=dict)
+    faults: Mapping[int, str] = field(default_factory=dict)
 
     def read(self, image_indices: set[int]) -> Self:
         """With the files of these images, as far as they are stored."""
         try:
-            found = self.store.read_streams(self.shard)
-        except (OSError, pa.ArrowException):
-            found = {}
-        return replace(self, streams={index: found[index] for index in image_indices if index in found})
+            found = self.store.read_streams(self.shard, image_indices)
+        except FileNotFoundError:
+            return self
+        except DAMAGED as error:
+            reason = f"its coded file cannot be read: {describe(error)}; {_MEASURE_AGAIN}"
+            return replace(self, faults=dict.fromkeys(image_indices, reason))
+        streams = {index: stream for index, stream in found.items() if isinstance(stream, bytes)}
+        faults = {index: f"{one}; {_MEASURE_AGAIN}" for index, one in found.items() if not isinstance(one, bytes)}
+        return replace(self, streams=streams, faults=faults)
 
 
 @dataclass(frozen=True)
@@ -58,13 +68,24 @@ class Scored:
 
 @dataclass(frozen=True)
 class ScoreJob:
-    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them."""
+    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
+
+    ``is_first`` says that no other job scores pictures of the same shard before it.
+    """
 
     shard: Shard
     source: Streams
     pictures: tuple[Picture, ...]
     metrics: tuple[Metric, ...]
+    is_first: bool = True
     takes_images = True
+
+    def apart(self) -> Iterator[Self]:
+        """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
+        own = tuple(metric for metric in self.metrics if not is_of_another_package(metric))
+        others = [(metric,) for metric in self.metrics if is_of_another_package(metric)]
+        for number, metrics in enumerate([own, *others] if own else others):
+            yield replace(self, metrics=metrics, is_first=number == 0)
 
     def ready(self) -> Self:
         """See :class:`uqdm.bench.worker.Job`."""
@@ -110,7 +131,10 @@ class ScoreJob:
 
     def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
         """See :class:`uqdm.bench.worker.Job`."""
-        return [Scored(picture, fault=reason) for picture in self.pictures]
+        if not all(map(is_of_another_package, self.metrics)):
+            return [Scored(picture, fault=reason) for picture in self.pictures]
+        reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))
+        return [Scored(picture, reasons=reasons) for picture in self.pictures]
 
 
 def decoded_pictures(
@@ -133,7 +157,7 @@ def decoded_pictures(
     for picture in pictures:
         by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
     for index, wanted in by_image.items():
-        yield from _decode_image(codec, candidate, source.streams.get(index), wanted)
+        yield from _decode_image(codec, source, index, wanted)
 
 
 def _decoder(candidate: Candidate) -> Codec:
@@ -142,18 +166,18 @@ def _decoder(candidate: Candidate) -> Codec:
 
 
 def _decode_image(
-    codec: Codec, candidate: Candidate, stream: bytes | None, wanted: dict[tuple[str, str], Picture]
+    codec: Codec, source: Streams, image_index: int, wanted: dict[tuple[str, str], Picture]
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
     left = dict(wanted)
-    reason = "decoding its stream gave no such picture here"
-    if stream is None:
-        reason = STREAMS_GONE
-    else:
+    stream = source.streams.get(image_index)
+    reason = source.faults.get(image_index, STREAMS_GONE)
+    if stream is not None:
+        reason = "decoding its stream gave no such picture here"
         try:
             for found, _ in answers.pictures(codec, stream):
                 picture = left.pop((found.point.name, found.name), None)
                 if picture is not None:
-                    yield picture, _checked(codec, candidate, picture, found.image_uint8)
+                    yield picture, _checked(codec, source.shard.candidate, picture, found.image_uint8)
         except Exception as error:
             reason = f"cannot be decoded here: {describe(error)}"
     yield from ((picture, reason) for picture in left.values())

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ import ray
 
 from uqdm.bench.dispatch import Group, sharing_workers
 from uqdm.bench.fanout import Fanout
-from uqdm.bench.files import sweep_temporaries, write_bytes
+from uqdm.bench.identity import write_stored
 from uqdm.bench.limits import Limits
 from uqdm.bench.lock import locked
 from uqdm.bench.lots import row_groups, with_status
@@ -27,6 +28,7 @@ from uqdm.bench.progress import Progress
 from uqdm.bench.provenance import provenance
 from uqdm.bench.ray_session import Resources, ray_session
 from uqdm.bench.results import rows_files, scores_path
+from uqdm.bench.run_id import ensure_run_id
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
 from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
@@ -37,6 +39,7 @@ from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
 from uqdm.bench.shards import Images, Shard
 from uqdm.bench.worker import Done
+from uqdm.files import sweep_temporaries
 from uqdm.plugins import contained
 
 ALWAYS = ("mse", "psnr_db")
@@ -116,7 +119,7 @@ def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
     with contextlib.ExitStack() as stack:
-        resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus)))
+        resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus, progress.end)))
         pictures = PictureScoring(run, options, progress)
         pictures.run(resources)
         for codec in run.codecs:
@@ -154,7 +157,10 @@ class PictureScoring:
 
     def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
         """What is to be done on shards, made as it is needed."""
-        return (job for shard in shards if (job := self._job(shard)) is not None)
+        for shard in shards:
+            job = self._job(shard)
+            if job is not None:
+                yield from job.apart()
 
     def run(self, resources: Callable[[], Resources]) -> None:
         """Does all jobs on Ray."""
@@ -194,7 +200,7 @@ class PictureScoring:
         lacking = [metric for metric in self._metrics if self._lacks(shard, metric, sides)]
         if not lacking:
             return None
-        if not self._run.store.has_streams(shard):
+        if not os.path.lexists(self._run.store.streams_path(shard)):
             for metric in lacking:
                 self.lacks.shard[shard.key, metric.name] = STREAMS_GONE
             return None
@@ -218,9 +224,11 @@ class PictureScoring:
                 self.lacks.faults[job.shard.key, one.picture] = one.fault
             for name, reason in one.reasons.items():
                 self.lacks.picture[job.shard.key, one.picture, name] = reason
+        self._progress.shard(done.timing(job.shard))
+        if not job.is_first:
+            return
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
-        self._progress.shard(done.timing(job.shard))
         self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
 
 
@@ -282,6 +290,7 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
         reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
     content = {
+        "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},
         "selection": asdict(options.selection),
@@ -291,4 +300,4 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
         "seconds": round(seconds, 3),
         "provenance": origin,
     }
-    write_bytes(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+    write_stored(scores_path(run.store.run_dir), (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

@@ -7,18 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from uqdm.bench.files import write_bytes
+from uqdm.bench.identity import (
+    DAMAGED,
+    KIND_SCORES,
+    KIND_SET_SCORES,
+    check_regular,
+    open_parquet,
+    with_identity,
+    write_stored,
+)
 from uqdm.bench.metrics import Metric, SetMetric
 from uqdm.bench.shards import Shard, to_parquet
 
-SCORE_FORMAT = 1
+SCORE_FORMAT = 2
 """Version of these files, part of their names."""
 
 _SCHEMA = pa.schema(
@@ -67,8 +75,9 @@ class ScoreStore:
     def read(self, shard: Shard, metric: Metric) -> dict[Picture, Score]:
         """A metric's values on a shard; empty where there are none that read as they should."""
         try:
-            table = pq.ParquetFile(self.path(shard, metric), page_checksum_verification=True).read()
-        except (OSError, pa.ArrowException):
+            file = open_parquet(self.path(shard, metric), _identity(shard, metric))
+            table = file.read()
+        except DAMAGED:
             return {}
         if not table.schema.equals(_SCHEMA):
             return {}
@@ -78,22 +87,35 @@ class ScoreStore:
     def write(self, shard: Shard, metric: Metric, scores: Iterable[tuple[Picture, Score]]) -> None:
         """Keeps a metric's values on a shard."""
         rows = [{**vars(picture), **vars(score)} for picture, score in scores]
-        write_bytes(self.path(shard, metric), to_parquet(pa.Table.from_pylist(rows, schema=_SCHEMA)))
+        schema = with_identity(_SCHEMA, _identity(shard, metric))
+        write_stored(self.path(shard, metric), to_parquet(pa.Table.from_pylist(rows, schema=schema)))
 
     def read_set(self, key: str) -> dict[str, float] | None:
-        """A set metric's columns under ``key``; None where they are not kept."""
+        """A set metric's columns under ``key``; None where they are not kept, or the file is another's."""
+        path = self._set_path(key)
         try:
-            columns = json.loads(self._set_path(key).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            check_regular(path)
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (*DAMAGED, RecursionError):
             return None
-        return columns if isinstance(columns, dict) else None
+        if not isinstance(content, dict) or content.get("key") != key or not isinstance(content.get("columns"), dict):
+            return None
+        columns: dict[str, float] = content["columns"]
+        return columns if all(isinstance(value, float) for value in columns.values()) else None
 
-    def write_set(self, key: str, columns: dict[str, float]) -> None:
+    def write_set(self, key: str, columns: Mapping[str, float]) -> None:
         """Keeps a set metric's columns under ``key``."""
-        write_bytes(self._set_path(key), json.dumps(columns).encode())
+        content = {"kind": KIND_SET_SCORES, "key": key, "columns": {name: float(columns[name]) for name in columns}}
+        write_stored(self._set_path(key), json.dumps(content).encode())
 
     def _set_path(self, key: str) -> Path:
         return self._folder / "sets" / f"{key}.json"
+
+
+def _identity(shard: Shard, metric: Metric) -> dict[str, Any]:
+    """What a file of scores says of itself."""
+    facts = shard.identity(KIND_SCORES)
+    return {**facts, "metric": metric.name, "version": metric.version, "score_format": SCORE_FORMAT}
 
 
 def set_key(metric: SetMetric, extractor_sha256: str, originals: list[str], pictures: list[str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from uqdm.bench.datasets import DataSetError, open_dataset
+from uqdm.bench.identity import DAMAGED
 from uqdm.bench.ids import IdRange
 from uqdm.bench.requests import Candidate
 from uqdm.bench.results import ResultsError, read_manifest, rows_files
@@ -48,7 +49,7 @@ class StoredRun:
         """The rows of a shard; raises :class:`~uqdm.bench.results.ResultsError` where they are gone or damaged."""
         try:
             return self.store.read(shard)
-        except (OSError, pa.ArrowException) as error:
+        except DAMAGED as error:
             raise ResultsError(f"{error}; evaluate {shard.candidate.name} again") from error
 
 

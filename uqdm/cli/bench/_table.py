@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import typer
 
+from uqdm.cli.terminal import showable
+from uqdm.text import printable
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -22,14 +25,16 @@ _PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
     """Prints a table as wide as it is, or as the terminal; columns named in ``texts`` to the left, others to the right.
 
-    What comes from files is printed as it stands, without markup.
+    What comes from files is printed without markup, control characters written out.
     """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console, rows, least = Console(highlight=False), list(rows), 0
+    console, least = Console(highlight=False), 0
+    title, headings = _shown(title), list(map(_shown, headings))
+    rows = [list(map(_shown, row)) for row in rows]
     table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.show_edge = False
     for number, heading in enumerate(headings):
@@ -46,20 +51,28 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     console.print(table)
 
 
+def _shown(text: str) -> str:
+    """A text without control characters, and with escapes for what the terminal lacks."""
+    return showable(printable(text))
+
+
 def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
-    """Prints a data frame with every digit; null is nothing, and what is whole by the schema stays so beside it."""
+    """Prints CSV at full precision, text as people can open it; nulls are empty, nullable integers stay integers."""
     import pandas as pd
     import pyarrow as pa
 
+    from uqdm.bench.csv_cells import frame_for_people
+
     whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in frame]
-    typer.echo(frame.astype({name: pd.Int64Dtype() for name in whole}).to_csv(index=False), nl=False)
+    frame = frame_for_people(frame.astype({name: pd.Int64Dtype() for name in whole}))
+    typer.echo(frame.to_csv(index=False), nl=False)
 
 
-def cell(value: Any) -> str:
-    """A value as text, figures to five digits.
+def cell(value: Any, infinite: str = "infinite") -> str:
+    """A value as text, figures to five digits; ``infinite`` stands for what is infinite.
 
     >>> [cell(value) for value in ("jpeg", None, float("nan"), 12.34567, 76320.0, True, float("inf"))]
-    ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'inf']
+    ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'infinite']
     """
     if isinstance(value, str):
         return value
@@ -68,6 +81,8 @@ def cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
     number = float(value)
-    if math.isfinite(number) and (number.is_integer() or abs(number) >= 1e5):
+    if math.isinf(number):
+        return infinite if number > 0 else f"-{infinite}"
+    if number.is_integer() or abs(number) >= 1e5:
         return f"{number:,.0f}"
     return f"{number:.5g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,3 +27,10 @@ def limits(time_limit: float, gpus_per_actor: float, cpus_per_actor: int, reader
     from uqdm.bench.limits import Limits
 
     return Limits(time_limit or None, gpus_per_actor, cpus_per_actor, readers)
+
+
+def refuse_only_failures(n_ok: int, reasons: Iterable[str | None]) -> None:
+    """Raises ValueError with the first reason where there are failures, and nothing is ok."""
+    found = list(reasons)
+    if found and not n_ok:
+        raise ValueError(f"all images failed at all settings; the first: {found[0] or 'for no known reason'}")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 if TYPE_CHECKING:
     import pandas as pd
+
+_READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def bd(
@@ -20,31 +26,52 @@ def bd(
     metric: Annotated[
         list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
     ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write [bd.csv in the run]", dir_okay=False)] = None,
 ) -> None:
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
-    from uqdm.bench.bd_table import save_bd_table
-    from uqdm.bench.results import bd_path
+    from uqdm.bench.bd_table import make_bd_table
+    from uqdm.bench.curves import titles
+    from uqdm.bench.results import read_summary
     from uqdm.codec import suggest
 
-    table = save_bd_table(run, anchor)
+    table = make_bd_table(run, anchor)
     known = list(dict.fromkeys(table.metric))
     for name in metric or ():
         if name not in known:
             raise LookupError(f"no deltas by {name!r}{suggest(name, known)}; there are some by: {', '.join(known)}")
+    shown = titles(read_summary(run))
     for (dataset, by), rows in table.groupby(["dataset", "metric"], sort=False):
         if not metric or by in metric:
-            _print(str(dataset), str(by), rows)
-    typer.echo(bd_path(run))
+            _print(str(dataset), str(by), rows, shown)
+    note_unfilled(run)
+    _write(table, run, out)
 
 
-def _print(dataset: str, metric: str, rows: pd.DataFrame) -> None:
+def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
+    """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
+    from uqdm.bench.bd_table import write_bd_table
+    from uqdm.bench.results import bd_path
+
+    try:
+        write_bd_table(table, out or bd_path(run))
+    except OSError as error:
+        if out is not None or error.errno not in _READ_ONLY:
+            raise
+        reason = os.strerror(error.errno)
+        typer.echo(f"note: {bd_path(run)} was not written: {reason}; --out FILE writes it elsewhere", err=True)
+        return
+    typer.echo(out or bd_path(run))
+
+
+def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
     from uqdm.bench.results import records
     from uqdm.cli.bench._table import print_table
 
     first = rows.iloc[0]
     title = f"{dataset}: {metric} ({first.direction} is better), against {first.anchor}; {first.method}"
     headings = ("curve", "BD-rate, %", "95 % interval", "BD-quality", "95 % interval ", "overlap", "images", "reason")
-    print_table(title, headings, map(_cells, records(rows)), texts=("curve", "reason"))
+    named = ({**row, "curve": titles.get((dataset, row["curve"]), row["curve"])} for row in records(rows))
+    print_table(title, headings, map(_cells, named), texts=("curve", "reason"))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

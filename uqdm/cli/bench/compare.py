@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 if TYPE_CHECKING:
     from uqdm.bench.compare import Comparison, Key
 
@@ -38,6 +40,7 @@ def compare(
     from uqdm.cli.bench._table import print_csv
 
     found = compare_runs(a, b, codec_a, codec_b, metric or ())
+    note_unfilled(a, b)
     if as_csv:
         print_csv(found.table, COMPARISON)
         return

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+from uqdm.cli.bench._workers import (
+    TIME_LIMIT_S,
+    CpusPerActor,
+    GpusPerActor,
+    Readers,
+    TimeLimit,
+    limits,
+    refuse_only_failures,
+)
 
 if TYPE_CHECKING:
     from uqdm.bench.gather import Finding
@@ -74,6 +82,7 @@ def evaluate(
     with show_progress(log, status_path(out)) as progress:
         findings = run(images, codecs, out, options, progress)
         clean = _conclude(findings, out, progress.say)
+    refuse_only_failures(sum(found.ok for found in findings), (found.reason for found in findings if found.failed))
     if strict and not clean:
         raise typer.Exit(1)
 

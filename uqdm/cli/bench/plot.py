@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 
 def plot(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
     only: Annotated[str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to [plots in the run]", file_okay=False)] = None,
 ) -> None:
-    """Draws the plots of a run into its folder plots."""
+    """Draws the plots of a run into its folder plots, or into another one."""
     from uqdm.bench.plots import all_plots, broken_plots, find_plot, save_plot
 
     for broken in broken_plots() if only is None else ():
         typer.echo(f"SKIPPED {broken}", err=True)
     for one in all_plots() if only is None else [find_plot(only)]:
-        for path in save_plot(one, run):
+        for path in save_plot(one, run, out):
             typer.echo(path)
+    note_unfilled(run)

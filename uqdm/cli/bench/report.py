@@ -7,11 +7,16 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 
 def report(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    out: Annotated[Path | None, typer.Option(help="File to write [report.html in the run]", dir_okay=False)] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder of its plots [plots in the run]", file_okay=False)] = None,
 ) -> None:
     """Writes report.html of a run: tables, plots, protocol and provenance in one file."""
     from uqdm.bench.report import save_report
 
-    typer.echo(save_report(run))
+    typer.echo(save_report(run, out, plots))
+    note_unfilled(run)

@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from uqdm.cli.bench._workers import TIME_LIMIT_S, CpusPerActor, GpusPerActor, Readers, TimeLimit, limits
+from uqdm.cli.bench._workers import (
+    TIME_LIMIT_S,
+    CpusPerActor,
+    GpusPerActor,
+    Readers,
+    TimeLimit,
+    limits,
+    refuse_only_failures,
+)
 
 
 def score(
@@ -60,3 +68,12 @@ def score(
         outcome = score_run(run, options, progress)
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
         progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")
+    if outcome.faults:
+        refuse_only_failures(_ok_rows(run), [outcome.first_fault])
+
+
+def _ok_rows(run: Path) -> int:
+    from uqdm.bench.lots import row_groups, with_status
+    from uqdm.bench.schema import STATUS_OK
+
+    return sum(with_status(rows, STATUS_OK).num_rows for rows in row_groups(run, ["status"]))

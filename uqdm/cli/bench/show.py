@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -69,9 +71,11 @@ def show(
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema
+    from uqdm.bench.results import rows_dir
     from uqdm.bench.schema import SUMMARY
 
     _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
+    note_unfilled(*(folder for folder in folders if rows_dir(folder).is_dir()))
 
 
 def _finished_runs() -> list[Path]:
@@ -84,12 +88,14 @@ def _finished_runs() -> list[Path]:
 
 
 def _print_short(folders: Sequence[Path]) -> None:
-    from uqdm.bench.results import read_summary
+    from uqdm.bench.results import read_summary, rows_dir
     from uqdm.bench.tables import closing_message
 
     for folder in folders:
         read_summary(folder)  # raises, and names the remedy, where there is none
         typer.echo(closing_message(folder))
+        if rows_dir(folder).is_dir():
+            note_unfilled(folder)
 
 
 def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFrame:
@@ -113,13 +119,16 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
 
 def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: bool) -> None:
     from uqdm.bench.query import choose
+    from uqdm.bench.tables import EXACT
     from uqdm.cli.bench._table import cell, print_csv, print_table
 
     if as_csv:
         print_csv(choose(frame, asked.columns) if asked.columns else frame, schema)
         return
     shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
-    cells = zip(*([cell(value) for value in shown[name]] for name in shown.columns), strict=True)
+    texts = {"psnr_db": EXACT}
+    columns = ([cell(value, texts.get(name, "infinite")) for value in shown[name]] for name in shown.columns)
+    cells = zip(*columns, strict=True)
     print_table("", list(shown.columns), cells, texts=(*_NAMED, *_STATE))
     for text in everywhere:
         typer.echo(text)

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.bench._notes import note_unfilled
+
 
 def summarize(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
@@ -17,3 +19,4 @@ def summarize(
 
     summarize_run(run)
     typer.echo(closing_message(run))
+    note_unfilled(run)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from uqdm.bench.datasets import open_dataset
+from uqdm.paths import expand_path
 from uqdm.training.config import Data
 from uqdm.training.data.arrays import Arrays, open_arrays
 from uqdm.training.data.base import Plan, Source, TrainingDataError, image_files, open_image
@@ -46,7 +46,7 @@ def open_source(data: Data, size: int) -> Source:
 
 
 def _folder(argument: str, data: Data, size: int) -> Source:
-    folder = Path(argument).expanduser()
+    folder = expand_path(argument, "folder")
     if not folder.is_dir():
         raise TrainingDataError(f"folder:{argument}: no such folder")
     if data.boxes_per_image is not None:

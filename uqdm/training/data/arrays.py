@@ -15,6 +15,8 @@ from typing import IO
 import numpy as np
 
 from uqdm.bench.datasets import check_archive
+from uqdm.paths import expand_path, split_path
+from uqdm.places import cache_folder, writable_cache_folder
 from uqdm.training.data.base import TrainingDataError
 
 _LOCAL_HEADER = 30  # bytes before name and extra field of a member
@@ -49,8 +51,9 @@ def open_arrays(argument: str) -> Arrays:
     compressed cannot be mapped: they are unpacked once into the cache folder (``UQDM_CACHE``, else
     ``~/.cache/uqdm``). Raises :class:`uqdm.training.data.TrainingDataError`.
     """
-    pattern, _, key = argument.partition("#")
-    files = sorted(glob.glob(str(Path(pattern).expanduser())))
+    pattern, key = split_path(argument)
+    path = str(expand_path(pattern, "npz"))
+    files = [path] if os.path.exists(path) else sorted(glob.glob(path))
     if not files:
         raise TrainingDataError(f"npz:{argument}: no such file")
     try:
@@ -102,11 +105,11 @@ def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> Path:
-    folder = Path(os.environ.get("UQDM_CACHE") or Path.home() / ".cache" / "uqdm") / "arrays"
+    folder = cache_folder() / "arrays"
     identity = f"{file.absolute()} {info.filename} {info.CRC} {info.file_size}"
     target = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:32]}.npy"
     if not target.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        writable_cache_folder("arrays")
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         with archive.open(info) as source, temporary.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)

@@ -1,0 +1,64 @@
+"""Terminals that cannot show every character, and readers that go away."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+UQDM = Path(sys.executable).with_name("uqdm")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose name is not of this terminal."""
+    folder = tmp_path_factory.mktemp("images") / "≤ é"
+    folder.mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "ü☃.png")
+    return folder
+
+
+def run(*arguments: str, encoding: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "200"}
+    return subprocess.run([UQDM, *arguments], capture_output=True, cwd=folder, env=environment, check=False)
+
+
+def test_an_error_has_escapes_for_what_cannot_be_shown(folder: Path) -> None:
+    arguments = ["--dataset=folder:☃ é", "--codec=png", "--out=x"]
+    refused = run("bench", "evaluate", *arguments, encoding="latin-1", folder=folder)
+    assert refused.returncode == 1
+    assert "error: folder:\\u2603 é: no such folder" in refused.stderr.decode("latin-1")
+
+
+TABLES = """
+from uqdm.cli.bench._table import print_table
+from uqdm.cli.codecs import Listing, _print_table
+from uqdm.cli.terminal import show_any_text
+show_any_text()
+print_table("≤", ["a", "b"], [["☃", "1"], ["x", "2"]])
+_print_table([Listing("toy", version="≤")])
+"""
+
+
+def test_tables_have_boxes_of_ascii_and_columns_that_line_up() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    printed = subprocess.check_output([sys.executable, "-c", TABLES], env=environment, text=True)
+    lines = printed.splitlines()
+    assert lines[0].strip() == r"\u2264"
+    assert lines[1].index("|") == lines[3].index("|") == lines[4].index("|")
+    assert "+---" in printed
+    assert printed.count(r"\u2264") == 2
+
+
+def test_a_reader_that_goes_away_ends_a_command_in_silence(folder: Path) -> None:
+    process = subprocess.Popen([UQDM, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.wait()

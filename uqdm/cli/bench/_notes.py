@@ -1,0 +1,19 @@
+"""Notes on stderr beside what a command prints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def note_unfilled(*runs: Path) -> None:
+    """Says which metrics are null because the runs were scored without them, and how to fill them."""
+    from uqdm.bench.results import unfilled_metrics
+
+    for run in dict.fromkeys(runs):
+        by_remedy: dict[str, list[str]] = {}
+        for name, remedy in unfilled_metrics(run).items():
+            by_remedy.setdefault(remedy, []).append(name)
+        for remedy, names in by_remedy.items():
+            typer.echo(f"note: {', '.join(names)}: {remedy}", err=True)

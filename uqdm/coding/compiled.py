@@ -1,0 +1,56 @@
+"""Compiled functions, whose machine code is kept where this machine lets it be kept.
+
+Numba keeps it beside the source or in the user's home, and refuses to load where neither can be written: an
+installation that is read-only, used by somebody without a home. Then it is kept in a private folder among the temporary
+files, and where there is none, it is compiled anew in each process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import config
+
+from uqdm.places import cache_folder, private_temporary_folder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
+    """As :func:`numba.njit`; ``cache`` is a wish."""
+    compiled: Callable[[F], F] = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
+    return compiled
+
+
+def _find_place() -> bool:
+    """Whether machine code can be kept; tells Numba where, if it is not its own choice."""
+    if config.CACHE_DIR:
+        return _can_write(Path(config.CACHE_DIR))
+    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel")):
+        return True
+    for folder in (cache_folder, private_temporary_folder):
+        with contextlib.suppress(OSError):
+            place = folder() / "numba"
+            if _can_write(place):
+                config.CACHE_DIR = str(place)
+                return True
+    return False
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+_HAS_PLACE = _find_place()

@@ -1,0 +1,163 @@
+"""float32 arithmetic, whatever torch's settings are where a model is called.
+
+torch keeps settings for the process and for the thread: the default type and device of new tensors, autocast, the
+precision of products, deterministic kernels, gradients. A model's identity, and the bytes that it codes, must not
+depend on them. Everything that builds, digests, runs or trains a model does so inside :func:`float32_arithmetic`.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, ParamSpec, TypeVar
+
+import torch
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_AUTOCAST_DEVICES = ("cpu", "cuda")
+_EXACT = "ieee"
+_INHERITED = "none"
+
+
+@contextmanager
+def float32_arithmetic() -> Iterator[None]:
+    """Inside, torch has the settings of a fresh process, and rounds no float32 product to fewer digits.
+
+    New tensors are float32 on the CPU; autocast, inference mode and deterministic kernels are off, gradients on; TF32
+    and bfloat16 products are off. Afterwards everything is as it was. It serves as a decorator, too; for functions that
+    yield, take :func:`each_in_float32`.
+
+    Settings of the process hold for its other threads while any thread is inside: the first that enters changes them,
+    the last that leaves restores them.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(_process_settings())
+        _enter_thread_settings(stack)
+        yield
+
+
+def each_in_float32(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+    """Makes a function that yields compute each item inside :func:`float32_arithmetic`.
+
+    Between two items the settings are the caller's.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        items = function(*args, **kwargs)
+        while True:
+            with float32_arithmetic():
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+
+    return wrapped
+
+
+# ---- settings of the thread ---------------------------------------------------------------------------------
+
+
+def _enter_thread_settings(stack: ExitStack) -> None:
+    """Each only where it differs: a device context makes every call of torch slower."""
+    if torch.get_default_device().type != "cpu":
+        stack.enter_context(torch.device("cpu"))
+    for kind in _AUTOCAST_DEVICES:
+        if torch.is_autocast_enabled(kind):
+            stack.enter_context(torch.autocast(kind, enabled=False))
+    if torch.is_inference_mode_enabled():
+        stack.enter_context(torch.inference_mode(mode=False))
+    if not torch.is_grad_enabled():
+        stack.enter_context(torch.enable_grad())
+
+
+# ---- settings of the process --------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_inside = 0
+_restore = ExitStack()
+"""Restores what the first thread that entered found."""
+
+
+@contextmanager
+def _process_settings() -> Iterator[None]:
+    global _inside, _restore
+    with _lock:
+        if _inside == 0:
+            _restore = _changed()
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+def _changed() -> ExitStack:
+    """Changes the settings of the process; what it returns restores them when it is closed."""
+    restore = ExitStack()
+    restore.callback(torch.set_default_dtype, torch.get_default_dtype())
+    torch.set_default_dtype(torch.float32)
+    restore.callback(
+        torch.use_deterministic_algorithms,
+        torch.are_deterministic_algorithms_enabled(),
+        warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(False)
+    # cuDNN's trials choose kernels by the clock, and so would a file's bytes.
+    restore.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
+    torch.backends.cudnn.benchmark = False
+    _forbid_fewer_digits(restore)
+    return restore
+
+
+def _forbid_fewer_digits(restore: ExitStack) -> None:
+    """Since torch 2.9 every kind of operation has a setting of its own, beside the older ones for all of them."""
+    operations = _operations()
+    found = [operation.fp32_precision for operation in operations]
+    # Closed in reverse: the older settings write into the newer ones, which are therefore restored after them.
+    for operation, value in zip(operations, found, strict=True):
+        restore.callback(_restore_precision, operation, value)
+    for read, write, exact in _older_settings():
+        try:
+            value = read()
+        except RuntimeError:  # the caller has used the newer settings, after which torch won't tell this one
+            continue
+        restore.callback(write, value)
+        write(exact)
+    for operation in operations:
+        operation.fp32_precision = _EXACT
+
+
+def _operations() -> list[Any]:
+    """What has a precision of its own, in this version of torch."""
+    backends: Any = torch.backends
+    if not hasattr(backends.cuda.matmul, "fp32_precision"):
+        return []
+    names = {backends.cuda: ("matmul",), backends.cudnn: ("conv", "rnn"), backends.mkldnn: ("matmul", "conv", "rnn")}
+    return [getattr(backend, name) for backend, of in names.items() for name in of if hasattr(backend, name)]
+
+
+def _older_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], Any]]:
+    """How each is read and written, and its value for exact products."""
+    cuda: Any = torch.backends.cuda.matmul
+    cudnn: Any = torch.backends.cudnn
+    return [
+        (torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"),
+        (lambda: cuda.allow_tf32, lambda value: setattr(cuda, "allow_tf32", value), False),
+        (lambda: cudnn.allow_tf32, lambda value: setattr(cudnn, "allow_tf32", value), False),
+    ]
+
+
+def _restore_precision(operation: Any, value: str) -> None:
+    """Restores an operation's precision; one that follows a more general setting follows it again."""
+    operation.fp32_precision = _INHERITED
+    if operation.fp32_precision != value:
+        operation.fp32_precision = value
