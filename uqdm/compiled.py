@@ -20,7 +20,7 @@ from uqdm.places import cache_folder, private_temporary_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parent
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
@@ -33,7 +33,7 @@ def _find_place() -> bool:
     """Whether machine code can be kept; tells Numba where, if it is not its own choice."""
     if config.CACHE_DIR:
         return _can_write(Path(config.CACHE_DIR))
-    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel")):
+    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel", "images")):
         return True
     for folder in (cache_folder, private_temporary_folder):
         with contextlib.suppress(OSError):
