@@ -115,7 +115,7 @@ def test_images_larger_than_the_model_give_boxes(tmp_path, tiles):
         ("missing.npz", "no such file"),
         ("many.npz", r"name one array as #KEY; .* holds: train, other"),
         ("many.npz#third", "no array 'third'"),
-        ("text.npz", "not a zip file"),
+        ("text.npz", "no archive of arrays"),
         ("odd.npz", "expected square images"),
         ("floats.npz", "expected uint8, got float64"),
         ("objects.npz#train", "of objects"),

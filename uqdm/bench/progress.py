@@ -272,7 +272,8 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
 
 def _open_log(path: Path) -> TextIO:
     try:
-        check_output(path, is_text, force=None)
+        if path.is_file():
+            check_output(path, is_text, force=None)
     except OutputError as error:
         raise FolderError(str(error)) from error
     try:

@@ -22,7 +22,7 @@ from uqdm.channel.gaussian import LOST_MASS, REACH
 from uqdm.channel.index_code import zipf_code
 from uqdm.channel.prefix_code import BitReader
 from uqdm.channel.randomness import Candidates, private, uniforms
-from uqdm.coding.compiled import njit
+from uqdm.compiled import njit
 
 MOST_DRAWS = 1 << 22
 """Candidates of the plain form at most: two tables of so many numbers are kept while its means don't change."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from uqdm.coding.bounds import Bounds
-from uqdm.coding.compiled import njit
 from uqdm.coding.logistic import TOTAL, TOTAL_BITS, bounded, bounded_cumulative, cumulative, half_window
+from uqdm.compiled import njit
 
 _LOW = 1 << 32
 _WORD_BITS = 16

@@ -19,9 +19,9 @@ import numpy as np
 
 from uqdm.coding import offsets
 from uqdm.coding.ans import Reader, Writer
-from uqdm.coding.compiled import njit
 from uqdm.coding.logistic import LOCATION_BITS, MAX_SCALE, MIN_SCALE, SCALE_BITS, SCALE_UNITS
 from uqdm.coding.offsets import MarginError, Offsets
+from uqdm.compiled import njit
 
 FINENESS_BITS = 2
 _SCALE_CELL_BITS = 3  # log2 of a scale's cells in an octave

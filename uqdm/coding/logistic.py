@@ -18,7 +18,7 @@ from decimal import Context, Decimal, localcontext
 
 import numpy as np
 
-from uqdm.coding.compiled import njit
+from uqdm.compiled import njit
 
 TOTAL_BITS = 24
 TOTAL = 1 << TOTAL_BITS

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uqdm.coding.ans import Reader, Writer
-from uqdm.coding.compiled import njit
+from uqdm.compiled import njit
 
 OFFSET_BITS = 7
 OFFSETS = 1 << OFFSET_BITS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from uqdm.compiled import njit
 from uqdm.images.errors import damaged
 
 _CLEAR = 256

@@ -14,28 +14,26 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-import numba.core.config
+from numba.core import config
 
 from uqdm.places import cache_folder, private_temporary_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-config: Any = numba.core.config
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parent
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
     """As :func:`numba.njit`; ``cache`` is a wish."""
-    compile_it: Any = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
-    decorated: Callable[[F], F] = compile_it
-    return decorated
+    compiled: Callable[[F], F] = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
+    return compiled
 
 
 def _find_place() -> bool:
     """Whether machine code can be kept; tells Numba where, if it is not its own choice."""
     if config.CACHE_DIR:
         return _can_write(Path(config.CACHE_DIR))
-    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel")):
+    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel", "images")):
         return True
     for folder in (cache_folder, private_temporary_folder):
         with contextlib.suppress(OSError):
