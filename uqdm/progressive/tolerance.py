@@ -55,10 +55,11 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
 def _kept(model: Model) -> list[StepTolerance]:
     """Measured tolerances of a model, kept on disk: only an encoder uses them, and files tell what they bear."""
     file = cache_folder() / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
-    try:
-        return _from_data(json.loads(file.read_text()))
-    except (OSError, ValueError, KeyError, TypeError):
-        measured = measure(model)
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+        kept = _from_data(json.loads(file.read_text(encoding="utf-8")))
+        if len(kept) == model.schedule.n_steps and all(0 < v <= 1 for item in kept for v in vars(item).values()):
+            return kept
+    measured = measure(model)  # nothing is kept, or what is no tolerance
     with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, nothing else
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
