@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -92,15 +93,19 @@ def _locked_folder() -> CallFolder:
     while True:
         path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.path.exists(path):  # else another process took it for one that was left, just before
             return CallFolder(path, descriptor)
         os.close(descriptor)
 
 
 def sweep_folders() -> None:
-    """Removes folders of calls that a killed process of this user left: those that nobody locks."""
-    parent = tempfile.gettempdir()
+    """Removes folders of calls that a killed process of this user left: those that nobody locks.
+
+    Processes that still work in them are killed.
+    """
+    parent = os.path.realpath(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         for entry in list(os.scandir(parent)):
             if entry.name.startswith(FOLDER_PREFIX) and entry.is_dir(follow_symlinks=False):
@@ -116,9 +121,19 @@ def _sweep(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # OSError where its owner lives
+        _kill_those_in(path)
         remove_folder(path)
     finally:
         os.close(descriptor)
+
+
+def _kill_those_in(path: str) -> None:
+    """Kills processes that work in a folder which nobody owns any more: worker and supervisor were killed at once."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone by now, or another user's
+            place = os.readlink(process / "cwd")
+            if place == path or place.startswith(f"{path}/"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 # ---- the process beside this one ------------------------------------------------------------------------------

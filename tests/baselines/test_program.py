@@ -327,6 +327,7 @@ def test_folders_of_killed_runs_are_swept_and_no_others(own_temporary_folder: Pa
     left = own_temporary_folder / f"{FOLDER_PREFIX}left"
     (left / "a" / "b").mkdir(parents=True)
     (left / "a" / "b" / "file").write_text("left")
+    process = subprocess.Popen(["sleep", "60"], cwd=left / "a", start_new_session=True)
     (left / "a").chmod(0)
     (own_temporary_folder / "other").mkdir()
     (own_temporary_folder / f"{FOLDER_PREFIX}link").symlink_to(own_temporary_folder / "other")
@@ -336,6 +337,7 @@ def test_folders_of_killed_runs_are_swept_and_no_others(own_temporary_folder: Pa
         subprocess.run([sys.executable, "-c", script], env=environment, check=True)
         names = {path.name for path in own_temporary_folder.iterdir()}
         assert names == {"other", f"{FOLDER_PREFIX}link", mine.path.name}
+        assert process.wait(10) == -signal.SIGKILL or not sys.platform.startswith("linux")
 
 
 def test_palettes_are_read_by_the_rule_for_images_and_deep_pictures_refused(tmp_path: Path) -> None:

@@ -219,6 +219,23 @@ def test_scores_and_features_of_others_are_not_used(
     assert [features.get(key)[0] for key in keys] == [0, 1]  # type: ignore[index]
 
 
+def test_damage_to_any_byte_of_small_files_is_noticed(tmp_path: Path) -> None:
+    scores, features = ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32)
+    key, vector = "ab" * 32, np.arange(2048, dtype=np.float32)
+    scores.write_set(key, {"fid": 1.5})
+    features.put(key, vector)
+    for path, read in ((scores._set_path(key), scores.read_set), (features._path(key), features.get)):
+        held = path.read_bytes()
+        for place in [*range(min(200, len(held))), *range(len(held) - 200, len(held))]:
+            path.write_bytes(held[:place] + bytes([held[place] ^ 5]) + held[place + 1 :])
+            found = read(key)  # None, or what was stored: not every byte of a zip's headers has a meaning
+            if isinstance(found, np.ndarray):
+                np.testing.assert_array_equal(found, vector)
+            else:
+                assert found in (None, {"fid": 1.5})
+        path.write_bytes(held)
+
+
 def test_features_of_another_network_are_not_used(tmp_path: Path) -> None:
     one, other = (FeatureStore(tmp_path, digit * 64) for digit in "12")
     one.put("ab" * 32, np.zeros(2048, np.float32))

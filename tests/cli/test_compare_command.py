@@ -46,7 +46,9 @@ def test_figures_of_two_codecs(runs: tuple[Path, Path]) -> None:
     (shown,) = [line for line in done.stdout.splitlines() if line.startswith("jpeg ")]
     cells = shown.split()
     assert cells[:2] == ["jpeg", "webp"]
-    assert {"A is jpeg at quality=60", "B is webp at quality=60,lossless=false"} <= set(done.stdout.splitlines())
+    assert {"A is jpeg at quality=60", "B is webp at quality=60,lossless=false,method=6"} <= set(
+        done.stdout.splitlines()
+    )
     assert f"{row.difference:+.4g}" in cells
     assert f"{row.wilcoxon_p:.2g}" in cells
     assert f"{row.difference_low:+.4g} to {row.difference_high:+.4g}" in shown

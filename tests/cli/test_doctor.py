@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from uqdm import codec as registry
 from uqdm.bench.features.weights import Weights
-from uqdm.cli.doctor import diagnose_weights
+from uqdm.cli.doctor import diagnose_machine, diagnose_weights
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Missing, register_codec
 
@@ -112,3 +112,22 @@ def test_fids_weights_that_are_here_are_named(inception_weights: Weights) -> Non
     here = diagnose_weights()
     assert here.status == "works"
     assert here.version.startswith(f"{inception_weights.sha256[:16]} from ")
+
+
+def test_the_machine_is_looked_at_and_what_to_set_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("UQDM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    here = {found.codec: found.status for found in diagnose_machine()}
+    assert {name: here[name] for name in ("ray-folder", "cache-folder", "workflow-cache")} == dict.fromkeys(
+        ("ray-folder", "cache-folder", "workflow-cache"), "works"
+    )
+    for variable in ("UQDM_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, "/proc/none")
+    monkeypatch.setattr("uqdm.cli.machine_checks.SHARED_MEMORY", "/proc/none")
+    monkeypatch.setattr("uqdm.bench.private_folder._candidates", lambda: ["/proc/none"])
+    amiss = {found.codec: found for found in diagnose_machine()}
+    assert "set TMPDIR" in amiss["ray-folder"].reason
+    assert amiss["ray-folder"].status == "FAILS"
+    assert "set UQDM_CACHE" in amiss["cache-folder"].reason
+    assert "set XDG_CACHE_HOME" in amiss["workflow-cache"].reason
+    assert "--shm-size" in amiss["shared-memory"].reason

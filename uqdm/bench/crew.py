@@ -13,6 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from uqdm.bench.limits import Post
 from uqdm.bench.worker import Worker
+from uqdm.bench.worker_loss import why_not_started
 
 QUEUE = 2
 """Jobs of a member: one that is done, and the next, so that it need not wait for the driver."""
@@ -25,7 +26,7 @@ _PATIENCE_SECONDS = 600.0
 """How long a crew waits for its first member."""
 
 
-class CrewError(RuntimeError):
+class CrewError(OSError):
     """No member of a crew can be had. The message says why, and what to do."""
 
 
@@ -96,12 +97,9 @@ class Crew:
         except RayError as error:
             self.dismiss(member)
             self._failures += 1
-            self._looked, self._reason = 0.0, " ".join(str(error).split())[:500]
+            self._looked, self._reason = 0.0, why_not_started(error)
             if self._failures >= _STARTS and not any(other.is_up for other in self.members):
-                raise CrewError(
-                    f"workers for {self._needs()} die before they are up: {self._reason}. Is the same release "
-                    "of uqdm installed on every node (or shipped, see docs/clusters.md)?"
-                ) from error
+                raise CrewError(f"workers for {self._needs()} die before they are up: {self._reason}") from error
 
     def give(self, member: Member, job: Any, images: Any, tag: Any) -> None:
         """Hands a job to a member; ``tag`` is what the caller knows it by."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 
 from uqdm.bench.crew import QUEUE, Crew, Member
 from uqdm.bench.limits import Limits
-from uqdm.bench.measure import describe
 from uqdm.bench.reading import Loaded, Reader
 from uqdm.bench.worker import Done, Job, NotLoaded
+from uqdm.bench.worker_loss import why_lost
 
 N = TypeVar("N", bound="Needs")
 
@@ -260,7 +260,7 @@ class Dispatch:
         entry, *others = self.crew.dismiss(member)
         entry.losses += 1
         self._again(others)
-        kind = "its process died" if isinstance(error, RayActorError) else describe(error)
+        kind = why_lost(error)
         self._listener.say(f"WORKER LOST on {member.host} at {entry}, loss {entry.losses} of {LOSSES}: {kind}")
         if entry.losses < LOSSES:
             self._retry(entry, apart=False)

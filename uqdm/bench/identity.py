@@ -32,7 +32,7 @@ KIND_SET_SCORES = "scores of a set"
 KIND_FEATURES = "features of a picture"
 """What files of the other stores say that they are."""
 
-DAMAGED = (OSError, pa.ArrowException, ValueError, OverflowError, MemoryError)
+DAMAGED = (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError)
 """What reading a stored file raises where it is absent, damaged, or not what its name says."""
 
 Identity = Mapping[str, Any]

@@ -7,9 +7,10 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import ray._private.ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config
+import ray._raylet
 
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # "0": nodes have 127.0.0.1, as they do on those systems by default
 _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"
@@ -76,5 +77,6 @@ def _set(values: Mapping[str, str | None]) -> None:
 
 
 def _read_again() -> None:
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    core: Any = ray._raylet  # its stubs lack these
+    core.Config.initialize("")
+    core.AuthenticationTokenLoader.instance().reset_cache()

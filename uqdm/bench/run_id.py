@@ -32,7 +32,7 @@ def _read(path: Path) -> str | None:
     try:
         check_regular(path)
         found = json.loads(path.read_text(encoding="utf-8"))["run_id"]
-    except (*DAMAGED, KeyError, TypeError, RecursionError):
+    except (*DAMAGED, TypeError, RecursionError):
         return None
     return found if isinstance(found, str) and _FORM.fullmatch(found) else None
 

@@ -221,7 +221,10 @@ class ShardStore:
 
     def _stream_rows(self, shard: Shard, image_indices: Collection[int] | None = None) -> Iterator[dict[str, Any]]:
         """Rows of the streams of a shard, one at a time: of all images, or of some."""
-        table = self._open_streams(shard).read(STREAM_COLUMNS)
+        file = self._open_streams(shard)
+        if not file.schema_arrow.equals(STREAMS):
+            raise pa.ArrowInvalid(f"{self.streams_path(shard)}: not the columns of streams")
+        table = file.read(STREAM_COLUMNS)
         for place, index in enumerate(table["image_index"].to_pylist()):
             if image_indices is None or index in image_indices:
                 yield {name: table[name][place].as_py() for name in STREAM_COLUMNS}

@@ -1,10 +1,11 @@
-"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights, and says how to get what is not here.
+"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights and at the machine itself.
 
-Plug-ins of other packages that are left out are listed with the reason.
+It says how to get what is not here, and lists plug-ins of other packages that are left out, with the reason.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,7 +25,10 @@ _COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red", SKIPPED: "red"}
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One codec, FID's weights or a plug-in that is left out: version, status, the reason, the checks that ran."""
+    """One codec, FID's weights, a property of the machine, or a plug-in that is left out.
+
+    It has a version, whether it works, why not or how to get it, and the checks that ran.
+    """
 
     codec: str
     status: str
@@ -84,6 +88,17 @@ def left_out() -> list[Diagnosis]:
     return [Diagnosis(one.name, SKIPPED, f"{one.kind} of {one.origin}", one.reason) for one in broken]
 
 
+def diagnose_machine() -> Iterator[Diagnosis]:
+    """Looks at folders, shared memory and open files; without a folder for Ray nothing can be evaluated."""
+    from uqdm.cli.machine_checks import NEEDED, machine_checks
+
+    for name, amiss in machine_checks():
+        if amiss is None:
+            yield Diagnosis(name, WORKS)
+        else:
+            yield Diagnosis(name, FAILS if name == NEEDED else ABSENT, reason=amiss)
+
+
 def doctor(
     codec: Annotated[
         list[str] | None,
@@ -95,20 +110,16 @@ def doctor(
 ) -> None:
     """Tests every codec: lists its version, whether it gives pictures back rightly, or how to get it.
 
-    Looks for the weights of FID and KID, too, and lists plug-ins that are left out, unless codecs are named. Exits 1 if
-    a codec that is installed fails; one that is not here, or a plug-in that is left out, is no failure.
+    Looks for the weights of FID and KID and at the machine, too, and lists plug-ins that are left out, unless codecs
+    are named. Exits 1 if a codec that is installed fails, or if Ray could not start here; a codec that is not here, or
+    a plug-in that is left out, is no failure.
     """
     found = []
     tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]
-    for test in tests if codec else [*tests, diagnose_weights]:
-        found.append(test())
+    for diagnosis in itertools.chain((test() for test in tests), () if codec else _others()):
+        found.append(diagnosis)
         if not as_json:
-            _print(found[-1])
-    if not codec:
-        for broken in left_out():
-            found.append(broken)
-            if not as_json:
-                _print(broken)
+            _print(diagnosis)
     if as_json:
         typer.echo(json.dumps([asdict(each) for each in found], indent=2))
     else:
@@ -117,6 +128,12 @@ def doctor(
         typer.echo(", ".join(shown))
     if any(each.status == FAILS for each in found):
         raise typer.Exit(1)
+
+
+def _others() -> Iterator[Diagnosis]:
+    yield diagnose_weights()
+    yield from diagnose_machine()
+    yield from left_out()
 
 
 def _asked(texts: list[str]) -> dict[str, list[Request]]:

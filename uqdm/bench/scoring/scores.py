@@ -98,15 +98,13 @@ class ScoreStore:
             content = json.loads(path.read_text(encoding="utf-8"))
         except (*DAMAGED, RecursionError):
             return None
-        if not isinstance(content, dict) or content.get("key") != key or not isinstance(content.get("columns"), dict):
-            return None
-        columns: dict[str, float] = content["columns"]
-        return columns if all(isinstance(value, float) for value in columns.values()) else None
+        columns: dict[str, float] | None = content.get("columns") if isinstance(content, dict) else None
+        return columns if columns is not None and content == _set_content(key, columns) else None
 
     def write_set(self, key: str, columns: Mapping[str, float]) -> None:
         """Keeps a set metric's columns under ``key``."""
-        content = {"kind": KIND_SET_SCORES, "key": key, "columns": {name: float(columns[name]) for name in columns}}
-        write_stored(self._set_path(key), json.dumps(content).encode())
+        floats = {name: float(value) for name, value in columns.items()}
+        write_stored(self._set_path(key), json.dumps(_set_content(key, floats)).encode())
 
     def _set_path(self, key: str) -> Path:
         return self._folder / "sets" / f"{key}.json"
@@ -116,6 +114,11 @@ def _identity(shard: Shard, metric: Metric) -> dict[str, Any]:
     """What a file of scores says of itself."""
     facts = shard.identity(KIND_SCORES)
     return {**facts, "metric": metric.name, "version": metric.version, "score_format": SCORE_FORMAT}
+
+
+def _set_content(key: str, columns: Any) -> dict[str, Any]:
+    """What a file of a set's scores holds: what it is, the columns, and a check of these."""
+    return {"kind": KIND_SET_SCORES, "key": key, "columns": columns, "check": _hash(key, columns)}
 
 
 def set_key(metric: SetMetric, extractor_sha256: str, originals: list[str], pictures: list[str]) -> str:
