@@ -50,7 +50,7 @@ def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(monkeypatch: py
 @pytest.mark.skipif(os.getuid() != 0 or shutil.which("setpriv") is None, reason="needs root and setpriv")
 def test_a_user_without_a_name_or_a_home_compiles_into_a_private_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
-    code = "from uqdm.coding.compiled import config, _HAS_PLACE; print(_HAS_PLACE, config.CACHE_DIR)"
+    code = "from uqdm.compiled import config, _HAS_PLACE; print(_HAS_PLACE, config.CACHE_DIR)"
     mine = {name: value for name, value in os.environ.items() if name not in ("HOME", "NUMBA_CACHE_DIR", "UQDM_CACHE")}
     done = subprocess.run(
         [*STRANGER, *READS_ALL, sys.executable, "-c", code],

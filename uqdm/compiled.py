@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
-from numba.core import config
+import numba.core.config
 
 from uqdm.places import cache_folder, private_temporary_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+config: Any = numba.core.config
 _PACKAGE = Path(__file__).parent
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
     """As :func:`numba.njit`; ``cache`` is a wish."""
-    compiled: Callable[[F], F] = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
-    return compiled
+    compile_it: Any = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
+    decorated: Callable[[F], F] = compile_it
+    return decorated
 
 
 def _find_place() -> bool:
