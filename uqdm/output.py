@@ -24,6 +24,11 @@ def is_json_object(head: bytes) -> bool:
     return head.lstrip()[:1] == b"{"
 
 
+def is_html(head: bytes) -> bool:
+    """Whether a file begins as a page does."""
+    return head.lstrip()[:9].lower() == b"<!doctype"
+
+
 def is_text(head: bytes) -> bool:
     """Whether a file begins with text, as a log does."""
     return not set(head) & set(range(9))

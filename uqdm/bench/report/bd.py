@@ -86,7 +86,7 @@ def _read(path: Path) -> pd.DataFrame:
     frame = frame.assign(**{name: frame[name].map(from_csv_cell) for name in texts if name in frame})
     lacking = [name for name in BD.names if name not in frame]
     if lacking:
-        raise ResultsError(f"{path}: no column {', '.join(lacking)}; remove it and make it again: uqdm bench bd")
+        raise ResultsError(f"{path}: no column {', '.join(lacking)}; make it again: uqdm bench bd --run {path.parent}")
     return frame
 
 

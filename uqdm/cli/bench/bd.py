@@ -33,7 +33,10 @@ def bd(
     from uqdm.bench.curves import titles
     from uqdm.bench.results import read_summary
     from uqdm.codec import suggest
+    from uqdm.output import check_output, is_text
 
+    if out is not None:
+        check_output(out, is_text, force=None)
     table = make_bd_table(run, anchor)
     known = list(dict.fromkeys(table.metric))
     for name in metric or ():

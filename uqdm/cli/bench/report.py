@@ -17,6 +17,9 @@ def report(
 ) -> None:
     """Writes report.html of a run: tables, plots, protocol and provenance in one file."""
     from uqdm.bench.report import save_report
+    from uqdm.output import check_output, is_html
 
+    if out is not None:
+        check_output(out, is_html, force=None)
     typer.echo(save_report(run, out, plots))
     note_unfilled(run)
