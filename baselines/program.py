@@ -192,6 +192,8 @@ class Program(Codec):
                 raise ParameterError(f"{name}={value!r}: a comma with = after it would read as another parameter")
         for name in ("encode", "decode"):
             _check_places(name, values[name], bool(values["quality"]))
+        if values["quality"] and values["encode"] and "{quality}" not in values["encode"] + values["decode"]:
+            raise ParameterError(f"quality={values['quality']!r}: no command has {{quality}}, so nothing would use it")
 
 
 def with_defaults(parameters: Sequence[Parameter], **defaults: Any) -> tuple[Parameter, ...]:

@@ -197,6 +197,7 @@ def test_settings_pass_a_command_line_unchanged() -> None:
         ({"encode": "cp {input} out", "decode": COPY}, "must both be in it"),
         ({"encode": "cp {input} {output} {speed}", "decode": COPY}, "{speed} is not one of"),
         ({"encode": "cp {input} {output} {quality}", "decode": COPY}, "set quality too"),
+        ({"encode": COPY, "decode": COPY, "quality": "5"}, "no command has {quality}"),
         ({"encode": "cp '{input} {output}", "decode": COPY}, "No closing quotation"),
         ({"encode": COPY, "decode": COPY, "suffix": "../x"}, "expected a dot and letters"),
         ({"encode": COPY, "decode": COPY, "quality": "1,a=2"}, "would read as another parameter"),

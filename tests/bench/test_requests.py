@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,10 @@ def test_a_codec_that_does_not_import_is_a_candidate_too(toys: Path, monkeypatch
     (found,) = resolve([Request("toy-raw", {"drop": 3})])["toy-raw"]
     assert (found.setting, found.version) == ("drop=3", None)
     assert "libtoy" in (found.missing or "")
+
+
+def test_a_damaged_file_that_a_setting_names_ends_the_command(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    for model in (tmp_path, tmp_path / "absent"):
+        with pytest.raises((ValueError, LookupError, OSError), match=re.escape(str(model))):
+            resolve([parse_request(f"uqdm:model={model}"), parse_request("png")])

@@ -11,6 +11,9 @@ from uqdm.codec import CodecUnavailableError, ParameterError, UnknownCodecError,
 from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
 
+_OF_THE_SETTING = (ValueError, LookupError, OSError)
+"""What a codec raises where a parameter is wrong, or names a file that is absent or damaged; others are its faults."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -104,7 +107,8 @@ def format_value(value: Any) -> str:
 def resolve(requests: Iterable[Request]) -> dict[str, list[Candidate]]:
     """Checks every request and returns the settings of each codec in the order asked for, without repeats.
 
-    Raises :class:`~uqdm.codec.UnknownCodecError` and :class:`~uqdm.codec.ParameterError`; a codec that is known but
+    Raises :class:`~uqdm.codec.UnknownCodecError`, and what a codec raises of a setting that was asked for
+    (:class:`~uqdm.codec.ParameterError`, or an error of a file that a parameter names). A codec that is known but
     cannot run here is a candidate with ``missing`` set.
     """
     resolved: dict[str, list[Candidate]] = {}
@@ -137,7 +141,7 @@ def _candidate(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool)
         setting, values, suffix = setting_of(made)
         version = None if lack else _version(made)
     except Exception as error:
-        if is_asked_for and isinstance(error, ParameterError):
+        if is_asked_for and isinstance(error, _OF_THE_SETTING):
             raise
         text = format_request(Request(codec.name, parameters)).partition(":")[2]
         return _left_out(codec.name, dict(parameters), one_line(text), error)

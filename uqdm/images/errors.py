@@ -29,8 +29,8 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise RefusedError(f"its header claims {width} x {height} pixels")
     if width * height > max_pixels:
         raise RefusedError(
-            f"{width} x {height} pixels, more than the {max_pixels} that are allowed here; scale or cut it, or set "
-            "UQDM_MAX_PIXELS where that is the bound"
+            f"{width} x {height} pixels, more than the {max_pixels} that are allowed here; scale or cut it, or "
+            "allow more by the environment variable UQDM_MAX_PIXELS"
         )
 
 
