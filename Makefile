@@ -18,8 +18,9 @@ run: $(VENV)/.installed
 	$(BIN)/snakemake --cores all --no-hooks
 	@$(BIN)/uqdm bench show
 
+# Two files of tests at a time: many wait for processes, and some start a Ray of two cores.
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

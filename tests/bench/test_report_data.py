@@ -192,7 +192,7 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
     assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
     pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
-    with pytest.raises(ResultsError, match=r"bd\.csv: no column method; remove it"):
+    with pytest.raises(ResultsError, match=r"bd\.csv: no column method; make it again: uqdm bench bd --run "):
         read_deltas(tmp_path)
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.summarize import summarize_run
 from uqdm.cli.main import app
+from uqdm.output import OutputError
 
 NOBODY = 65534
 
@@ -91,4 +92,4 @@ def test_a_run_that_cannot_be_written_to_is_read(run: Path) -> None:
 def test_a_file_that_is_asked_for_and_cannot_be_written_is_an_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(app, ["bench", "bd", "--run", str(run), "--out", str(tmp_path / "file" / "bd.csv")])
-    assert isinstance(done.exception, OSError)
+    assert isinstance(done.exception, OutputError)

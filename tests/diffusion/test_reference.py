@@ -37,5 +37,12 @@ def test_bits_of_every_image_and_step_are_the_references(shared, one_thread, wei
         for sent in transmit(model.denoiser, model.schedule, x, reference_noise, around_mean=True):
             row[sent.step.index + 1] = float(sent.bits.sum()) / x.numel()
         row[-1] = float(last_stage_bits(x, sent.z_s, sent.step).sum()) / x.numel()
-    # Measured: at most 0.04 %, where a rounding fell the other way; 0.0005 % where none did.
-    assert np.abs(found[:, 1:] / expected[:, 1:] - 1).max() < 1e-3
+    difference = np.abs(found[:, 1:] / expected[:, 1:] - 1)
+    # Equal to the last digits where no rounding fell the other way. Measured: median at most 1.3e-6.
+    assert np.median(difference) < 5e-6
+    # The last digits depend on the processor's instructions. Where one turns a rounding, the later steps of that image
+    # differ. Measured with five sets of instructions (ONEDNN_MAX_CPU_ISA, ATEN_CPU_CAPABILITY): beyond 0.1 % in at most
+    # 5 of 100 values, by 1.9 % at most; the means over images differ by 0.14 % at most.
+    assert (difference > 1e-3).sum() <= 10
+    assert difference.max() < 0.05
+    assert np.abs(found[:, 1:].mean(0) / expected[:, 1:].mean(0) - 1).max() < 5e-3

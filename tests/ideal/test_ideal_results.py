@@ -189,8 +189,19 @@ def test_rows_that_mix_the_two_are_refused(rows: pd.DataFrame) -> None:
         summarize_rows(without)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"step 0": 2.0}, {"step 0": -1.0}, {"step 0": math.nan}])
-def test_an_ideal_codec_must_tell_its_bits(tmp_path: Path, wrong: dict[str, float]) -> None:
+UNKNOWN = "bits must be known at every point, and not fall"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({}, UNKNOWN),
+        ({"step 0": 2.0}, UNKNOWN),
+        ({"step 0": -1.0}, UNKNOWN),
+        ({"step 0": math.nan}, "ideal_bits of 'step 0' is nan, not finite"),
+    ],
+)
+def test_an_ideal_codec_must_tell_its_bits(tmp_path: Path, wrong: dict[str, float], reason: str) -> None:
     codec = get_codec("vdm", model=str(model_folder(tmp_path / "model", UNET)), reconstruct="denoise", points=1)
     (image,) = [np.zeros((8, 8, 3), np.uint8)]
     (made,) = codec.encode_detailed([image])
@@ -204,4 +215,4 @@ def test_an_ideal_codec_must_tell_its_bits(tmp_path: Path, wrong: dict[str, floa
     untold: Codec = Untold(**codec.values)
     (row,) = measure_images(untold, untold, [image]).rows
     assert row["status"] == "failed"
-    assert "bits must be known at every point, and not fall" in row["error"]
+    assert reason in row["error"]

@@ -200,7 +200,7 @@ def test_points_are_trained_and_validated_in_a_gaussian_process(write, tmp_path)
 
 
 def test_a_learning_rate_that_destroys_the_model_ends_the_command_with_the_reason(write, tmp_path):
-    file = write(recipe={**RECIPE, "learning_rate": 1e30})
+    file = write(recipe={**RECIPE, "learning_rate": 1000.0})
     command = [sys.executable, "-m", "uqdm.cli.main", "train", str(file), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
