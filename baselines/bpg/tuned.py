@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from baselines.bpg.codec import BPG
 
 
 class BPGTuned(BPG):
-    """BPG with a sweep of its own; its parameters and files are those of ``bpg``.
+    """BPG with a default chroma format and a sweep of its own; its files are those of ``bpg``.
 
     4:4:4 needs fewer bits than 4:2:0 at every rate of the sweep but the lowest (docs/codecs.md).
     """
 
     name = "bpg-tuned"
     summary = "BPG, tuned for PSNR: 4:4:4; otherwise as bpg"
+    parameters = tuple(replace(p, default="444") if p.name == "pixel_format" else p for p in BPG.parameters)
     sweep: ClassVar = (
-        *({"quality": quality, "pixel_format": "444"} for quality in (51, 45, 40, 35, 30, 25, 20, 15, 10, 5, 0)),
+        *({"quality": quality} for quality in (51, 45, 40, 35, 30, 25, 20, 15, 10, 5, 0)),
         {"lossless": True},
     )

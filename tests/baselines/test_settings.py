@@ -50,6 +50,12 @@ def test_tuned_jpeg_has_flat_tables_and_the_chroma_it_was_told(photographs_uint8
             assert {tuple(table) for table in image.quantization.values()} == {(3,) * 64}  # type: ignore[attr-defined]
 
 
+def test_tuned_bpg_is_in_444_unless_it_is_told_otherwise() -> None:
+    assert get_codec("bpg-tuned", quality=20).values["pixel_format"] == "444"
+    assert get_codec("bpg-tuned", quality=20, pixel_format="420").values["pixel_format"] == "420"
+    assert get_codec("bpg-tuned", lossless=True).values["pixel_format"] == "rgb"
+
+
 def test_tuned_jpeg_keeps_the_shorter_of_two_files_with_the_same_picture(photographs_uint8: list[np.ndarray]) -> None:
     tile = photographs_uint8[0]
     large = np.concatenate([np.concatenate(photographs_uint8[:4]), np.concatenate(photographs_uint8[4:])], axis=1)

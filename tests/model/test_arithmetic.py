@@ -38,6 +38,7 @@ def settings() -> dict[str, Any]:
         "tf32": torch.backends.cuda.matmul.allow_tf32 if not NEWER else torch.backends.cuda.matmul.fp32_precision,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "benchmark": torch.backends.cudnn.benchmark,
+        "libraries": (torch.backends.mkldnn.enabled, torch.backends.cudnn.enabled),
         "inference": torch.is_inference_mode_enabled(),
         "gradients": torch.is_grad_enabled(),
     }
@@ -71,6 +72,12 @@ def _convolutions(stack: ExitStack) -> None:
     torch.backends.mkldnn.conv.fp32_precision = "bf16"
 
 
+def _no_libraries(stack: ExitStack) -> None:
+    for library in (torch.backends.mkldnn, torch.backends.cudnn):
+        stack.callback(setattr, library, "enabled", library.enabled)
+        library.enabled = False
+
+
 def _deterministic(stack: ExitStack) -> None:
     stack.callback(torch.use_deterministic_algorithms, False)
     torch.use_deterministic_algorithms(True)
@@ -88,6 +95,7 @@ STATES: dict[str, Callable[[ExitStack], Any]] = {
     "medium products": _products("medium"),
     "bfloat16 convolutions": _convolutions,
     "deterministic": _deterministic,
+    "without oneDNN and cuDNN": _no_libraries,
     "inference": lambda stack: stack.enter_context(torch.inference_mode()),
     "no gradients": lambda stack: stack.enter_context(torch.no_grad()),
 }

@@ -334,6 +334,13 @@ def test_forged_indices_are_refused_without_hunger(small):
             assert outcome(item, forge(head, index, body)) == "refused"
 
 
+def test_a_chunk_without_a_stream_is_refused_before_any_picture_is_made(small):
+    header = parse(small[0].file).header
+    claim = pack(header, [b""] * len(header.chunks), [[0] * 3] * len(header.chunks), [[0] * 3] * len(header.chunks))
+    with pytest.raises(StreamError, match="0 bytes are no stream"):
+        parse(claim)
+
+
 def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shipped):
     header = replace(parse(shipped[0].file).header, width=1 << 14, height=1 << 14)
     assert header.width * header.height == MAX_PIXELS

@@ -35,6 +35,8 @@ def test_what_is_not_asked_for_stays_as_it_was(tmp_path: Path, photographs_uint8
     assert codec.compress([image], seeds=4) == codec.compress([image], seeds=4, seeds_for="step1")
     with pytest.raises(ValueError, match="seeds_for='both': choose one of step1, lossless"):
         codec.compress([image], seeds_for="both")
+    with pytest.raises(ValueError, match="one seed leaves no choice"):
+        codec.compress([image], seeds=1, seeds_for="lossless")
 
 
 def test_the_codecs_setting_names_it_only_where_it_is_chosen(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from uqdm.model import checkpoint
-from uqdm.model.checkpoint import load
+from uqdm.model.checkpoint import build, load, save
 from uqdm.progressive import tolerance
 
 
@@ -40,6 +40,18 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path, monkey
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "file"))
     assert len(tolerance.of_model(load(folder))) == 4
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_no_tolerance_is_recorded_of_a_model_that_codes_no_images(tmp_path, channels):
+    config = {
+        "image_size": 8,
+        "schedule": {"slope": 18.0, "gamma_max": 6.0, "n_steps": 2},
+        "denoiser": {"kind": "stepwise", "widths": [4], "dilations": [[1]], "channels": channels},
+    }
+    save(tmp_path, config, build(config)[0])
+    with pytest.raises(ValueError, match=f"its images have {channels} channels, not 3"):
+        tolerance.record(tmp_path)
 
 
 def test_recorded_tolerances_are_part_of_the_model_but_not_of_its_digest(folder):

@@ -237,6 +237,8 @@ def _parse_index(source: _Source, header: Header) -> list[list[tuple[int, int | 
 def _parse_entry(source: _Source, stage: int, header: Header) -> tuple[int, int | None]:
     """Bytes of a segment, and its check value."""
     n_bytes = 2 * source.number("index")
+    if stage == 0 and n_bytes == 0:  # refused here, before any picture is made of the header's claims
+        raise StreamError("step 1 of the file is damaged: 0 bytes are no stream")
     is_last = stage == header.n_stages - 1
     return n_bytes, None if is_last else int.from_bytes(source.take(2, "index"), "big")
 

@@ -111,6 +111,10 @@ def _changed() -> ExitStack:
         warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.use_deterministic_algorithms(False)
+    # Without these libraries convolutions are summed in another order.
+    for library in (torch.backends.mkldnn, torch.backends.cudnn):
+        restore.callback(setattr, library, "enabled", library.enabled)
+        library.enabled = True
     # cuDNN's trials choose kernels by the clock, and so would a file's bytes.
     restore.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
     torch.backends.cudnn.benchmark = False

@@ -165,6 +165,8 @@ class UQDM:
             return DEFAULT_SEEDS if seeds_for == "lossless" or self.predictor().seeds_are_cheap else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
+        if seeds == 1 and seeds_for != SEEDS_FOR[0]:
+            raise ValueError(f"seeds_for={seeds_for!r} with seeds=1: one seed leaves no choice; take more seeds")
         return seeds
 
     def _compress_one(self, image: np.ndarray, candidates: Candidates, ideal: bool) -> Compressed:

@@ -17,6 +17,7 @@ from uqdm.diffusion.images import N_LEVELS
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load, write_config
 from uqdm.places import cache_folder
+from uqdm.progressive.codable import check_codable
 from uqdm.progressive.predictor import Predictor
 
 MARGIN = 2.5
@@ -78,8 +79,12 @@ def _from_data(data: Any) -> list[StepTolerance]:
 
 
 def record(folder: Path) -> None:
-    """Measures a model of the project's own, and writes what was found into its configuration."""
+    """Measures a model of the project's own, and writes what was found into its configuration.
+
+    Raises ValueError for a model that cannot code files of images.
+    """
     model = load(folder)
+    check_codable(model)
     write_config(folder, {**model.config, "tolerance": to_data(measure(model))})
 
 
