@@ -139,7 +139,7 @@ def kill_below(group: int | None = None) -> int:
     Returns when they are dead and reaped, or after some seconds: what another user started cannot be killed.
     """
     deadline = time.monotonic() + _GRACE_S
-    if group is not None and not _LINUX:  # orphans are nobody's here
+    if group is not None and not _LINUX:  # orphans are not adopted here
         _kill(-group)
     while _reap():
         below = _below(os.getpid())

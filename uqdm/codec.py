@@ -272,7 +272,7 @@ class IdealCodec(Codec):
     """A codec of rates that no file reaches, such as Gaussian diffusion under ideal channel simulation.
 
     :meth:`encode_detailed` gives ``ideal_bits`` for every point, and in place of a stream a *record*: whatever the
-    same pictures can be made from again, by :meth:`reconstructions`. A record is no bitstream. Its size is nobody's
+    same pictures can be made from again, by :meth:`reconstructions`. A record is no bitstream. Its size is not a
     rate, so each of the points takes the whole of it, and its first bytes say what it is. In the results the rows of
     an ideal codec have the ``rate_kind`` 'ideal', ``ideal_bits``, and neither bits of files nor times of coding.
     """

@@ -1,4 +1,4 @@
-"""Compiled functions, whose machine code is kept where this machine lets it be kept.
+"""Compiled functions, and the folder that their machine code is cached in.
 
 Numba keeps it beside the source or in the user's home, and refuses to load where neither can be written: an
 installation that is read-only, used by somebody without a home. Then it is kept in a private folder among the temporary
@@ -25,7 +25,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
-    """As :func:`numba.njit`; ``cache`` is a wish."""
+    """As :func:`numba.njit`; ``cache`` is ignored where no folder can be written."""
     compile_it: Any = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
     decorated: Callable[[F], F] = compile_it
     return decorated

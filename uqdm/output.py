@@ -1,4 +1,4 @@
-"""Files that a user names to write to: what is there already is not lost by mistake."""
+"""Checks of output paths: existing files of the user are not replaced by mistake."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def is_text(head: bytes) -> bool:
 
 
 def nothing(head: bytes) -> bool:
-    """No file is one of ours: what is there is kept."""
+    """Takes no file for an earlier output: whatever exists is kept."""
     return False
 
 
@@ -84,7 +84,7 @@ def _found(path: Path) -> os.stat_result | None:
 
 
 def _loss(path: Path, found: os.stat_result, ours: Callable[[bytes], bool], inputs: Sequence[Path]) -> str:
-    """What would be lost; empty if it is nothing."""
+    """What would be lost; empty for nothing."""
     if stat.S_ISBLK(found.st_mode):
         return "a block device, and a disk or a part of it would be overwritten"
     if not stat.S_ISREG(found.st_mode):

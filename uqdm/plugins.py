@@ -1,4 +1,4 @@
-"""What other packages bring (codecs, metrics, data sets): found by entry point, loaded so that a fault stays theirs.
+"""Plug-ins of other packages (codecs, metrics, data sets): found by entry point, and loaded so that a fault stops no other.
 
 A plug-in that does not load, has a name that cannot be used, or takes a name that is taken is left out: nothing else
 suffers, and :class:`Broken` says which and why.
@@ -26,7 +26,7 @@ _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class PluginError(RuntimeError):
-    """A plug-in did what would end the process (SystemExit, KeyboardInterrupt): an error like any other instead."""
+    """A plug-in raised what would end the process (SystemExit, KeyboardInterrupt); this error takes its place."""
 
 
 @dataclass(frozen=True)

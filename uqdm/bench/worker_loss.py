@@ -28,7 +28,7 @@ def why_lost(error: RayError) -> str:
 
 
 def why_not_started(error: RayError) -> str:
-    """The same for a worker that never answered, with what else may be amiss."""
+    """The same for a worker that never answered, with another possible cause."""
     reason = why_lost(error)
     if reason.startswith("killed since"):
         return reason

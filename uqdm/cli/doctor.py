@@ -92,11 +92,11 @@ def diagnose_machine() -> Iterator[Diagnosis]:
     """Looks at folders, shared memory and open files; without a folder for Ray nothing can be evaluated."""
     from uqdm.cli.machine_checks import NEEDED, machine_checks
 
-    for name, amiss in machine_checks():
-        if amiss is None:
+    for name, problem in machine_checks():
+        if problem is None:
             yield Diagnosis(name, WORKS)
         else:
-            yield Diagnosis(name, FAILS if name == NEEDED else ABSENT, reason=amiss)
+            yield Diagnosis(name, FAILS if name == NEEDED else ABSENT, reason=problem)
 
 
 def doctor(

@@ -16,7 +16,7 @@ _LEAST_SHARED_BYTES = 2**30
 
 
 def machine_checks() -> Iterator[tuple[str, str | None]]:
-    """Names of checks, each with what is amiss and what to set; None where nothing is."""
+    """Names of checks, each with the fault and what to set; None where there is no fault."""
     yield NEEDED, _ray_folder()
     yield "cache-folder", _cache_folder()
     yield "workflow-cache", _workflow_cache()
