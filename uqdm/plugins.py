@@ -1,4 +1,4 @@
-"""Plug-ins of other packages (codecs, metrics, data sets): found by entry point, and loaded so that a fault stops no other.
+"""Plug-ins of other packages (codecs, metrics, data sets): found by entry point; a fault of one stops no other.
 
 A plug-in that does not load, has a name that cannot be used, or takes a name that is taken is left out: nothing else
 suffers, and :class:`Broken` says which and why.

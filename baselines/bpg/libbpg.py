@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-import io
 import re
 import shutil
 
 import numpy as np
 from PIL import Image
 
+from baselines._pillow import MAX_PIXELS
 from baselines._process import CallFolder, call_folder, execute, tail
 from baselines.bpg.header import FileHeader, read_header
 from uqdm.codec import CodecUnavailableError, StreamError
+from uqdm.images import ImageError, read_image
 from uqdm.text import printable
 
 ENCODER, DECODER = "bpgenc", "bpgdec"
@@ -84,7 +85,10 @@ def _run(command: list[str], folder: CallFolder, target: str, source: str) -> by
 
 
 def _read_png(data: bytes, header: FileHeader) -> np.ndarray:
-    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        if image.size != (header.width, header.height):
-            raise StreamError(f"{DECODER} gave a picture of another size than the header says")
-        return np.array(image.convert("RGB"))
+    try:
+        image_uint8 = read_image(data, name=f"the picture that {DECODER} wrote", max_pixels=MAX_PIXELS)
+    except ImageError as error:
+        raise StreamError(str(error)) from error
+    if image_uint8.shape[:2] != (header.height, header.width):
+        raise StreamError(f"{DECODER} gave a picture of another size than the header says")
+    return image_uint8

@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("av")
 
 from baselines.bpg.header import ColourSpace, PixelFormat, read_header
-from uqdm.codec import ParameterError, codec_class, get_codec
+from uqdm.codec import ParameterError, StreamError, codec_class, get_codec
 
 # Checks its arguments as bpgenc 0.9.8 does, and codes with the built-in writer.
 _ENCODER = """
@@ -142,3 +142,21 @@ def test_a_file_of_another_format_than_asked_for_is_refused(
     codec = get_codec("bpg", implementation="libbpg", quality=30)
     with pytest.raises(RuntimeError, match=r"bpgenc wrote .*RGB.* where .*YUV420.* was asked for"):
         codec.encode(photographs_uint8[:1])
+
+
+@pytest.mark.parametrize(
+    ("picture", "reason"),
+    [
+        ("b'P6'", "the picture that bpgdec wrote"),
+        ("open(sys.argv[3], 'rb').read()", "the picture that bpgdec wrote"),
+        ("b'\\x89PNG\\r\\n\\x1a\\n'", "the picture that bpgdec wrote"),
+        ("b'P6 3 2 255 ' + bytes(18)", "another size than the header says"),
+    ],
+)
+def test_what_bpgdec_writes_is_read_by_the_rule_for_images(
+    picture: str, reason: str, standins: Path, photographs_uint8: list[np.ndarray]
+) -> None:
+    _write_program(standins / "bpgdec", f"import sys\nopen(sys.argv[2], 'wb').write({picture})\n")
+    (stream,) = get_codec("bpg").encode([photographs_uint8[0]])
+    with pytest.raises(StreamError, match=reason):
+        get_codec("bpg", implementation="libbpg").decode([stream])

@@ -1,4 +1,4 @@
-"""Calls codecs and metrics, also those of other packages: they get copies, and what they answer is checked where it enters.
+"""Calls codecs and metrics, also those of other packages: they get copies, and what they return is checked here.
 
 Everything that leaves this module is of the types that the results can hold. What breaks the contract, and whatever a
 plug-in raises, comes out as an Exception; none of it reaches other codecs, metrics or pictures.
