@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 
+from uqdm.codec import get_codec
 from uqdm.model import checkpoint
 from uqdm.model.checkpoint import CheckpointError, load
 from uqdm.model.unet import ScoreNetwork
@@ -115,3 +117,15 @@ def test_averages_of_a_published_checkpoint_are_looked_at(
     with pytest.raises(CheckpointError, match=message):
         load(tmp_path)
     assert load(tmp_path, "as-released").schedule.slope == pytest.approx(18.3)
+
+
+@pytest.mark.filterwarnings("ignore:divide by zero")
+@pytest.mark.parametrize("name", ["uqdm", "diffc", "vdm"])
+def test_weights_whose_outputs_overflow_are_named_by_every_codec(tmp_path: Path, name: str) -> None:
+    denoiser = checkpoint.build(SMALL)[0]
+    for value in denoiser.state_dict().values():
+        value.fill_(1e38)
+    checkpoint.save(tmp_path / "large", SMALL, denoiser)
+    codec = get_codec(name, model=str(tmp_path / "large"))
+    with pytest.raises(ValueError, match="model large: its outputs for an image are NaN or infinite"):
+        codec.encode_detailed([np.zeros((8, 8, 3), np.uint8)])

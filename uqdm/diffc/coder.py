@@ -20,6 +20,7 @@ from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
+from uqdm.model.weights import check_bits
 
 MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
 MAX_NUMBERS = 1 << 38
@@ -81,6 +82,7 @@ class GaussianCoder:
             for number, places in self._sections(step, z_t.shape):
                 prediction = self._predict(opened, z_t, z_s, number, step)
                 channel = self._channel(x, prediction, step, places)
+                check_bits(channel.kl_bits, self.model.name)
                 bits, found = chunks.send(channel, self.limits, _seed(seed, len(made.steps), number), made.tally)
                 if made.tally.decoded_numbers > MAX_NUMBERS:
                     raise ValueError(f"a decoder would need more than {MAX_NUMBERS} random numbers: send fewer steps")

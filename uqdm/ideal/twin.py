@@ -17,6 +17,7 @@ from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
 from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
+from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
 from uqdm.progressive.device import checked_device, encoded_at_once
 
@@ -74,6 +75,7 @@ class GaussianTwin:
             tiles_of = [tile for _, tile in batch]
             filled = tiles_of + tiles_of[-1:] * (at_once - len(batch))
             np.add.at(bits, [index for index, _ in batch], self._terms(filled, seed)[: len(batch)])
+        check_bits(bits, self.model.name)
         return bits.cumsum(axis=1).tolist()
 
     def _terms(self, batch: Sequence[_Tile], seed: int) -> np.ndarray:

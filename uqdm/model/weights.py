@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -33,6 +34,12 @@ def check_finite(value: torch.Tensor, name: str, file: str | Path) -> None:
     if value.is_floating_point() and not bool(torch.isfinite(value).all()):
         bad = int((~torch.isfinite(value)).sum())
         raise CheckpointError(f"{file}: tensor {name!r} holds NaN or infinity ({bad} of {value.numel()} values)")
+
+
+def check_bits(bits: np.ndarray, model_name: str) -> None:
+    """Raises ValueError for information contents that are NaN or infinite: weights so large that outputs overflow."""
+    if not np.isfinite(bits).all():
+        raise ValueError(f"model {model_name}: its outputs for an image are NaN or infinite; its weights are too large")
 
 
 def count(tensors: Mapping[str, Any]) -> int:

@@ -15,6 +15,7 @@ from uqdm.coding.grids import MarginError
 from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
+from uqdm.model.weights import check_bits
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
@@ -199,6 +200,7 @@ class UQDM:
                     chosen[chunk.item] = sent[0].seed
                 if ideal:
                     bits[chunk.item] += np.sum([tile.ideal_bits for tile in sent], axis=0)
+        check_bits(bits, self.model.name)
         return [
             Compressed(
                 pack(header, [c.stream for c in chunks], [c.marks for c in chunks], [c.checks for c in chunks]),
