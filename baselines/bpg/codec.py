@@ -37,7 +37,7 @@ class BPG(Codec):
 
     name = "bpg"
     summary = "BPG (HEVC intra) by libx265, or by libbpg where installed; lossy 4:2:0 or 4:4:4, or lossless"
-    parameters = (
+    parameters: ClassVar[tuple[Parameter, ...]] = (
         Parameter("quality", int, 29, "quantiser of HEVC: lower is better", minimum=0, maximum=51),
         Parameter("pixel_format", str, "420", "420 and 444 are YCbCr, the choice of libbpg", choices=tuple(_FORMATS)),
         Parameter("lossless", bool, False, "reproduce every pixel, rgb or (builtin) gray; leave quality out"),

@@ -112,7 +112,8 @@ def _changed() -> ExitStack:
     )
     torch.use_deterministic_algorithms(False)
     # Without these libraries convolutions are summed in another order.
-    for library in (torch.backends.mkldnn, torch.backends.cudnn):
+    libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
+    for library in libraries:
         restore.callback(setattr, library, "enabled", library.enabled)
         library.enabled = True
     # cuDNN's trials choose kernels by the clock, and so would a file's bytes.
