@@ -11,11 +11,15 @@ SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13)
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c "$(SUPPORTED)" 2>/dev/null && echo "$$python" && break; done)
 
+# Snakemake keeps a cache in the home; where that cannot be written, it lies in the virtual environment.
+CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
+	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
+
 .PHONY: run test lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
-	$(BIN)/snakemake --cores all --no-hooks
+	XDG_CACHE_HOME="$(CACHE)" $(BIN)/snakemake --cores all --no-hooks
 	@$(BIN)/uqdm bench show
 
 # Two files of tests at a time: many wait for processes, and some start a Ray of two cores.

@@ -116,5 +116,5 @@ def test_a_run_in_which_every_codec_was_skipped_has_a_report(toys: Path, tmp_pat
     for plot in all_plots():
         save_plot(plot, run_dir)
     page = Page(render_report(run_dir))
-    assert "0 codecs at 0 settings" in page.text
+    assert "0 codecs at 0 settings on no image of memory" in page.text
     assert "toy-absent skipped" in page.text

@@ -275,6 +275,53 @@ def test_an_account_that_does_not_read_is_none(content: str, tmp_path: Path) -> 
     assert run_status(tmp_path).state == "unfinished"
 
 
+WHOLE = {
+    "what": "score demo",
+    "state": "finished",
+    "done": 2,
+    "total": 2,
+    "failed": 0,
+    "pid": 2**40,
+    "codecs": {"png": {"title": "png", "done": 2, "total": 2, "failed": 0}},
+    "slowest_shards": [
+        {"codec": "png", "setting": "", "start": 0, "stop": 2, "seconds": 0.5, "host": "here"},
+    ],
+    "messages": ["scored"],
+}
+
+
+@pytest.mark.parametrize("other", [None, [], {}, {"png": None}, -5, "\x1b[31m"], ids=repr)
+def test_a_status_of_other_types_is_none_and_never_a_traceback(other: Any, tmp_path: Path) -> None:
+    status_path(tmp_path).write_text(json.dumps(WHOLE))
+    assert run_status(tmp_path).state == "finished"
+    for key in WHOLE:
+        status_path(tmp_path).write_text(json.dumps({**WHOLE, key: other}))
+        assert command(tmp_path).exit_code == 0, key
+        assert "\x1b" not in command(tmp_path).output
+    for key in WHOLE["codecs"]["png"]:  # type: ignore[index]
+        codec = {**WHOLE["codecs"]["png"], key: other}  # type: ignore[index]
+        status_path(tmp_path).write_text(json.dumps({**WHOLE, "codecs": {"png": codec}}))
+        assert command(tmp_path).exit_code == 0, key
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"codecs": []}', '{"codec": 1, "ok": "2"}', "[" * 100_000])
+def test_evaluations_and_manifests_that_do_not_read_are_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "png.json").write_text(content)
+    (tmp_path / "evaluation.json").write_text(content)
+    result = command(tmp_path)
+    assert result.exit_code == 0
+    assert "unfinished" in result.output
+    assert "evaluation.json: not what an evaluation writes" in result.output
+    assert "png.json: not what an evaluation writes" in result.output
+
+
+def test_a_fifo_in_the_place_of_a_status_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(status_path(tmp_path))
+    os.mkfifo(tmp_path / "evaluation.json")
+    assert run_status(tmp_path).state == "unfinished"
+
+
 def test_a_folder_of_runs_gives_a_line_for_each_and_json(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / name).mkdir()

@@ -41,3 +41,13 @@ def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) 
     done = bench("score", "--run", tmp_path, *arguments)
     assert done.exit_code == 1
     assert message in str(done.exception)
+
+
+def test_a_run_of_which_every_picture_fails_ends_with_an_error(tmp_path: Path) -> None:
+    evaluate_here(tmp_path, open_dataset("demo", limit=2), "png")
+    for path in (tmp_path / "streams" / "png").iterdir():
+        path.write_bytes(path.read_bytes()[:-20])
+    scored = bench("score", "--run", tmp_path, "--metric", "mse", "--cpus", "1")
+    assert scored.exit_code == 1
+    assert str(scored.exception).startswith("all images failed at all settings; the first: ")
+    assert "evaluate again, which measures its shard anew" in str(scored.exception)

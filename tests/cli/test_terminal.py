@@ -35,6 +35,24 @@ def test_an_error_has_escapes_for_what_cannot_be_shown(folder: Path) -> None:
     assert "error: folder:\\u2603 é: no such folder" in refused.stderr.decode("latin-1")
 
 
+def test_a_run_whose_name_is_no_text_here_is_refused_before_any_work(folder: Path) -> None:
+    arguments = ["--dataset=folder:.", "--codec=png", "--out=rün"]
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    environment = {**os.environ, **ascii_only}
+    refused = subprocess.run(
+        [UQDM, "bench", "evaluate", *arguments],
+        capture_output=True,
+        cwd=folder.parent,
+        env=environment,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.count(b"\n") == 1
+    assert b"error: --out=r\\udcc3\\udcbcn: not text in" in refused.stderr
+    assert b"PYTHONUTF8=1" in refused.stderr
+    assert not list(folder.parent.glob("r*n"))
+
+
 TABLES = """
 from uqdm.cli.bench._table import print_table
 from uqdm.cli.codecs import Listing, _print_table

@@ -205,7 +205,7 @@ def read_manifest(run_dir: Path, codec: str) -> dict[str, Any]:
     path = manifest_path(run_dir, codec)
     if not path.is_file():
         raise ResultsError(f"no {path}; {_evaluate(run_dir)}")
-    manifest = _read_json(path)
+    manifest = read_json(path)
     lacking = [name for name in ("codec", "dataset", "settings") if name not in manifest]
     if lacking or manifest["codec"] != codec:
         reason = f"it lacks {', '.join(lacking)}" if lacking else f"it is that of {manifest['codec']!r}"
@@ -219,7 +219,8 @@ def manifest_path(run_dir: Path, codec: str) -> Path:
     return run_dir / "manifests" / f"{codec}.json"
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A file's object of JSON; raises :class:`ResultsError` where it does not read as one."""
     try:
         check_regular(path)
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -235,7 +236,7 @@ def read_scores(run_dir: Path) -> dict[str, Any]:
     path = scores_path(run_dir)
     if not path.is_file():
         raise ResultsError(f"no {path}; {score_remedy(run_dir)}")
-    scores = _read_json(path)
+    scores = read_json(path)
     check_run(path, run_dir, scores.get("run_id"))
     return scores
 
@@ -252,7 +253,7 @@ def score_remedy(run_dir: Path | str) -> str:
 def read_origin(run_dir: Path) -> Origin | None:
     """Which release a run's images are of; None if that is not known."""
     path = run_dir / "evaluation.json"
-    found = _read_json(path).get("origin") if path.is_file() else None
+    found = read_json(path).get("origin") if path.is_file() else None
     return None if found is None else Origin(**found)
 
 

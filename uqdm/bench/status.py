@@ -7,7 +7,6 @@ its folder, which the kernel frees, tells it.
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,9 @@ from typing import Any
 from uqdm.bench.lock import Holder, holder
 from uqdm.bench.pace import counts_text, left_text, rate_text
 from uqdm.bench.progress import FINISHED, RUNNING, STOPPED
-from uqdm.bench.results import ResultsError, scores_path, status_path
+from uqdm.bench.results import ResultsError, read_json, scores_path, status_path
+from uqdm.bench.status_content import is_count, is_status
+from uqdm.text import printable
 
 DIED, UNFINISHED = "died", "unfinished"
 
@@ -26,6 +27,7 @@ SILENT_SECONDS = 60.0
 """A run that cannot be seen otherwise, on another host say, is taken for dead when it has not been heard of so long."""
 
 _SIGNS = ("status.json", "evaluation.json", "manifests", "shards", "per_image", ".lock")
+_PIDS = 2**31  # no system has process ids from here on
 _AGAIN = "run the same command again to go on"
 _STATES = (RUNNING, FINISHED, STOPPED, DIED, UNFINISHED)
 
@@ -130,7 +132,8 @@ def find_runs(folder: Path) -> list[Path]:
 
 def report(runs: Sequence[RunStatus]) -> list[str]:
     """For a person: all that is known of one run, or a line for each of several."""
-    return runs[0].lines() if len(runs) == 1 else [run.headline() for run in runs]
+    lines = runs[0].lines() if len(runs) == 1 else [run.headline() for run in runs]
+    return [printable(line) for line in lines]
 
 
 def _is_run(folder: Path) -> bool:
@@ -140,11 +143,10 @@ def _is_run(folder: Path) -> bool:
 def _own_account(run_dir: Path) -> dict[str, Any] | None:
     """What the run wrote; None where it wrote nothing that can be read."""
     try:
-        content = json.loads(status_path(run_dir).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = read_json(status_path(run_dir))
+    except (OSError, ResultsError):
         return None
-    whole = isinstance(content, dict) and {"what", "state", "done", "total", "codecs"} <= content.keys()
-    return content if whole and content["state"] in _STATES else None
+    return content if is_status(content) and content["state"] in _STATES else None
 
 
 def _holder(run_dir: Path) -> tuple[Holder | None, bool]:
@@ -169,7 +171,7 @@ def _alive(content: Mapping[str, Any], locks: bool) -> bool:
 
 
 def _process_lives(pid: Any) -> bool:
-    if not isinstance(pid, int):
+    if not is_count(pid) or not 0 < pid < _PIDS:
         return False
     try:
         os.kill(pid, 0)
@@ -191,31 +193,52 @@ def _seconds_ago(moment: Any) -> float:
 def _state_of_files(run_dir: Path, held: Holder | None) -> str:
     if held is not None:
         return RUNNING
-    return FINISHED if (run_dir / "evaluation.json").is_file() else UNFINISHED
+    return UNFINISHED if _evaluation(run_dir) is None else FINISHED
 
 
 def _files(run_dir: Path) -> dict[str, Any]:
-    """What the files of a run tell, where the run itself does not."""
-    evaluation = run_dir / "evaluation.json"
-    if not evaluation.is_file():
-        shards = sum(1 for _ in (run_dir / "shards").glob("*/*.parquet"))
-        return {"shard_files": shards, "codecs": _finished_codecs(run_dir)}
-    content = json.loads(evaluation.read_text(encoding="utf-8"))
-    codecs = {name: _of_finding(finding) for name, finding in content["codecs"].items()}
-    total = sum(codec["total"] for codec in codecs.values())
-    what = f"{'score' if scores_path(run_dir).is_file() else 'evaluate'} {content['dataset']['name']}"
-    failed = sum(codec["failed"] for codec in codecs.values())
-    return {"what": what, "done": total, "total": total, "failed": failed, "codecs": codecs}
+    """What the files of a run tell, where the run itself does not; those that do not read are named."""
+    evaluation = _evaluation(run_dir)
+    if evaluation is None:
+        return _unfinished_files(run_dir)
+    total = sum(codec["total"] for codec in evaluation["codecs"].values())
+    failed = sum(codec["failed"] for codec in evaluation["codecs"].values())
+    what = f"{'score' if scores_path(run_dir).is_file() else 'evaluate'} {evaluation['dataset']}"
+    return {"what": what, "done": total, "total": total, "failed": failed, "codecs": evaluation["codecs"]}
 
 
-def _finished_codecs(run_dir: Path) -> dict[str, Any]:
-    paths = sorted((run_dir / "manifests").glob("*.json"))
-    return {path.stem: _of_finding(json.loads(path.read_text(encoding="utf-8"))) for path in paths}
+def _evaluation(run_dir: Path) -> dict[str, Any] | None:
+    """The codecs and the data set's name that a finished evaluation wrote down; None if nothing reads so."""
+    try:
+        content = read_json(run_dir / "evaluation.json")
+        codecs = {str(name): _of_finding(finding) for name, finding in content["codecs"].items()}
+        name = content["dataset"]["name"]
+    except (OSError, ResultsError, KeyError, TypeError, AttributeError):
+        return None
+    return {"codecs": codecs, "dataset": name} if isinstance(name, str) else None
+
+
+def _unfinished_files(run_dir: Path) -> dict[str, Any]:
+    shards = sum(1 for _ in (run_dir / "shards").glob("*/*.parquet"))
+    unread = [run_dir / "evaluation.json"] if os.path.lexists(run_dir / "evaluation.json") else []
+    codecs = {}
+    for path in sorted((run_dir / "manifests").glob("*.json")):
+        try:
+            codecs[path.stem] = _of_finding(read_json(path))
+        except (OSError, ResultsError, KeyError, TypeError):
+            unread.append(path)
+    messages = [f"{path}: not what an evaluation writes; evaluate again" for path in unread]
+    return {"shard_files": shards, "codecs": codecs, "messages": messages}
 
 
 def _of_finding(finding: Mapping[str, Any]) -> dict[str, Any]:
-    total = finding["ok"] + finding["failed"]
-    return {"title": finding["codec"], "total": total, "done": total, "failed": finding["failed"]}
+    """Title and counts of a codec; raises KeyError or TypeError where this is no codec's outcome."""
+    title = finding["codec"]
+    ok = finding["ok"]
+    failed = finding["failed"]
+    if not isinstance(title, str) or not is_count(ok) or not is_count(failed):
+        raise TypeError("not a codec's outcome")
+    return {"title": title, "total": ok + failed, "done": ok + failed, "failed": failed}
 
 
 def _codec_text(codec: Mapping[str, Any], under_way: bool) -> str:

@@ -25,14 +25,29 @@ def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
     ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     settings = len(ran.drop_duplicates(["dataset", "codec", "setting"]))
     images = "; ".join(
-        f"{int((data.n + data.failed).max())} images of {name} (fingerprint {data.fingerprint.iloc[0]})"
+        f"{_images(data)} of {name} (fingerprint {data.fingerprint.iloc[0]})"
         for name, data in summary.groupby("dataset")
     )
     return (
-        f"{ran.codec.nunique()} codecs at {settings} settings on {images}. "
+        f"{_counted(ran.codec.nunique(), 'codec')} at {_counted(settings, 'setting')} on {images}. "
         f"Summarized {_date(origin)} with {origin.get('project', 'an unknown version')}"
         f"{_revision(origin)}."
     )
+
+
+def _images(rows: pd.DataFrame) -> str:
+    """How many images were measured; a run that skipped every setting measured none and does not know the number."""
+    measured = int((rows.n + rows.failed).max())
+    return _counted(measured, "image") if measured else "no image"
+
+
+def _counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> _counted(1, "codec"), _counted(2, "setting")
+    ('1 codec', '2 settings')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def protocol(origin: Mapping[str, Any]) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
+from uqdm.cli.bench._file_names import check_file_names
 from uqdm.cli.lazy import lazy_group
 
 SUBCOMMANDS = {
@@ -27,3 +30,4 @@ app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup
 @app.callback()
 def bench() -> None:
     """Evaluates codecs on data sets; scores, summarizes, plots and reports the results."""
+    check_file_names(sys.argv[1:])
