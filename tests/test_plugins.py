@@ -96,7 +96,7 @@ REASONS = {
     "zz-number": "3 is not a subclass",
     "zz-none": "Nowhere",
     "zz-syntax": "SyntaxError",
-    "zz-value": "zz-value",
+    "zz-value": "not MODULE:OBJECT",
     "zz-exit": "SystemExit: bye",
     "zz-library": "libnot-here.so.7",
     "zz-stop": "KeyboardInterrupt",

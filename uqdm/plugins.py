@@ -198,6 +198,8 @@ def _by_package() -> Iterator[list[EntryPoint]]:
 
 def load(entry_point: EntryPoint) -> Any:
     """Imports what an entry point names; raises an Exception, whatever the import raises."""
+    if not EntryPoint.pattern.fullmatch(entry_point.value):
+        raise ValueError("the value of its entry point is not MODULE:OBJECT")
     with contained():
         return entry_point.load()
 

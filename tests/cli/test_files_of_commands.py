@@ -64,7 +64,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arg
 
 def test_two_pictures_are_refused_and_neither_is_touched(folder: Path) -> None:
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
-    for target in ("b.png", "a.png", "new.jpg"):
+    for target in ("b.png", "a.png", "new.jpg", "new.JXL", "new.pgm"):
         with pytest.raises(OutputError, match=f"^{target}: the name of a picture"):
             encode(Path("a.png"), Path(target))
     (folder / "picture").write_bytes(before["b.png"])

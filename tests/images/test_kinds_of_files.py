@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, features
 
 from uqdm.images import ImageError, image_names, read_image
 
@@ -234,6 +234,63 @@ def test_a_png_with_too_few_rows_or_colours_is_refused() -> None:
         read_image(png([bytes([0, 1])], 2, 8, 3, chunk(b"PLTE", bytes(3))))
 
 
+def palette_bmp(bits: int, pixels: bytes, colours: list[tuple[int, int, int]], compression: int = 0) -> bytes:
+    """Four pixels in one row, by a palette of RGB."""
+    table = b"".join(bytes((*colour[::-1], 0)) for colour in colours)
+    header = struct.pack("<IiiHHIIiiII", 40, 4, 1, 1, bits, compression, len(pixels), 0, 0, len(colours), 0)
+    start = 54 + len(table)
+    return b"BM" + struct.pack("<IHHI", start + len(pixels), 0, 0, start) + header + table + pixels
+
+
+BLACK_AND_WHITE = [(0, 0, 0), (255, 255, 255)]
+
+
+@pytest.mark.parametrize(
+    ("bits", "compression", "pixels"),
+    [
+        (1, 0, b"\x60\0\0\0"),
+        (2, 0, b"\x14\0\0\0"),
+        (4, 0, b"\x01\x10\0\0"),
+        (8, 0, bytes([0, 1, 1, 0])),
+        (8, 1, bytes([1, 0, 2, 1, 1, 0, 0, 1])),
+        (8, 1, bytes([0, 4, 0, 1, 1, 0, 0, 1])),
+        (4, 2, bytes([2, 0x01, 2, 0x10, 0, 1])),
+        (4, 2, bytes([0, 4, 0x01, 0x10, 0, 1])),
+    ],
+)
+def test_a_black_and_white_palette_of_a_bmp_is_looked_up(bits: int, compression: int, pixels: bytes) -> None:
+    found = read_image(palette_bmp(bits, pixels, BLACK_AND_WHITE, compression))
+    assert found[0, :, 0].tolist() == [0, 255, 255, 0]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        palette_bmp(8, bytes([0, 1, 2, 0]), BLACK_AND_WHITE),
+        palette_bmp(4, b"\x01\x20\0\0", BLACK_AND_WHITE),
+        palette_bmp(8, bytes([4, 7, 0, 1]), BLACK_AND_WHITE, 1),
+        b"GIF89a\x02\0\x01\0\x80\0\0" + bytes(6) + b",\0\0\0\0\x02\0\x01\0\0\x02\x02\x8c\x0a\0;",
+        b"GIF89a\x02\0\x01\0\0\0\0" + b",\0\0\0\0\x02\0\x01\0\0\x02\x02\x44\x0a\0;",
+    ],
+)
+def test_a_colour_that_no_palette_has_is_refused(data: bytes) -> None:
+    with pytest.raises(ImageError, match=r"not among the [02] of the palette"):
+        read_image(data)
+
+
+def test_a_jpeg_2000_file_without_one_of_its_tiles_is_refused(photo: np.ndarray) -> None:
+    whole = saved(photo, "JPEG2000", tile_size=(32, 32), no_jp2=True)
+    start = whole.rindex(b"\xff\x90\x00\x0a")
+    assert np.array_equal(read_image(whole), photo)
+    with pytest.raises(ImageError, match="3 of 4 tiles"):
+        read_image(whole[:start] + b"\xff\xd9")
+
+
+def test_a_pam_file_whose_type_is_not_of_its_channels_is_refused() -> None:
+    with pytest.raises(ImageError, match="RGB of 1 channels"):
+        read_image(b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\na")
+
+
 # ---- metadata -------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +326,15 @@ def test_odd_exif_does_not_cost_the_pixels(photo: np.ndarray, kind: str) -> None
     with_exif = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
     plain = read_image(jpeg)
     np.testing.assert_array_equal(read_image(with_exif), np.rot90(plain, -1) if orientation == 6 else plain)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+@pytest.mark.parametrize("odd", [b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\0\0\x08\0\0\0"])
+def test_odd_exif_of_an_avif_does_not_cost_the_pixels(photo: np.ndarray, odd: bytes) -> None:
+    body = exif((0x11A, 3, 1, 6))[6:]
+    whole = saved(photo, "AVIF", exif=b"Exif\0\0" + body)
+    assert whole.count(body) == 1
+    assert np.array_equal(read_image(whole.replace(body, odd.ljust(len(body), b"\0"))), read_image(whole))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -203,9 +203,14 @@ def score(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float:
         raise MeasurementError("it wrote into the picture that it was given; it must work on a copy")
     number = metric_value(value)
     low, high = metric.value_range
-    if math.isinf(number) and not low <= number <= high:
-        raise MeasurementError(f"gave {number}, which is not in its range")
+    if not _less(low) <= number <= -_less(-high):
+        raise MeasurementError(f"gave {number}, which is not in its range, {low:g} to {high:g}")
     return number
+
+
+def _less(bound: float) -> float:
+    """A bound that lets values pass which rounding, in float32, say, brought a little below it."""
+    return bound - 1e-4 * max(1.0, abs(bound)) if math.isfinite(bound) else bound
 
 
 def metric_value(value: Any) -> float:
@@ -215,9 +220,9 @@ def metric_value(value: Any) -> float:
     (0.5, 2.0)
     """
     plain = value
-    if not isinstance(value, numbers.Real) and hasattr(value, "item"):
+    if not isinstance(value, numbers.Real) and hasattr(value, "item") and not np.ma.is_masked(value):
         plain = value.item()  # of an array or tensor that has one element
-    if not isinstance(plain, numbers.Real):
+    if not isinstance(plain, numbers.Real) or isinstance(plain, bool):
         raise MeasurementError(f"gave {type(value).__name__}, not a number")
     number = float(plain)
     if math.isnan(number):
@@ -235,7 +240,7 @@ def _text(what: str, value: Any, longest: int) -> str:
 
 
 def _whole(what: str, value: Any, least: int, most: int) -> int:
-    if not isinstance(value, numbers.Integral):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise MeasurementError(f"{what} is {type(value).__name__}, not a whole number")
     number = int(value)
     if not least <= number <= most:
@@ -249,7 +254,7 @@ def _count(what: str, value: Any) -> int | None:
 
 
 def _real(what: str, value: Any) -> float:
-    if not isinstance(value, numbers.Real):
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise MeasurementError(f"{what} is {type(value).__name__}, not a number")
     number = float(value)
     if not math.isfinite(number):

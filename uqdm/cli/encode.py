@@ -11,6 +11,9 @@ from uqdm.cli.file_arguments import read_picture, say, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
+_OTHER_PICTURES = (".pgm", ".pbm", ".pam", ".pfm", ".jxl", ".heic", ".heif", ".hif", ".tga", ".bpg", ".jpx", ".jpf",
+                   ".apng", ".ico", ".psd", ".svg", ".exr", ".hdr", ".qoi", ".dng")  # fmt: skip
+
 
 def encode(
     image: Annotated[Path, typer.Argument(help="Image of any size, or - for standard input")],
@@ -47,6 +50,7 @@ def _check_suffix(file: Path, *, force: bool) -> None:
     from uqdm.images.write import FORMAT_BY_SUFFIX
     from uqdm.output import OutputError, is_stream
 
-    if file.suffix.lower() in FORMAT_BY_SUFFIX and not force and not is_stream(file):
+    is_picture = file.suffix.lower() in (*FORMAT_BY_SUFFIX, *_OTHER_PICTURES)
+    if is_picture and not force and not is_stream(file):
         reason = f"the name of a picture ({file.suffix}) for a coded file"
         raise OutputError(f"{file}: {reason}; name the file to write, e.g. photo.uqdm, or use --force")

@@ -51,8 +51,13 @@ def write_output(path: Path, data: bytes) -> None:
     if path != STANDARD:
         write_bytes(path, data)
         return
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror}: standard output takes no more; send it elsewhere") from error
 
 
 def say(path: Path, text: str, *, to: Path | None = None) -> None:

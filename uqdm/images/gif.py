@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 
+from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from uqdm.images.errors import check_size, damaged
@@ -33,7 +34,15 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     end = _end_of_blocks(data, place + 11 + _table_bytes(local))
     _check_rest(data, end)
     alone = b"".join((data[:start], control, data[place:end], _TRAILER))
-    return Pixels(decoded(GifImageFile, alone, max_pixels))
+    colours = (_table_bytes(local) or _table_bytes(flags)) // 3
+    transparent = control[6] if len(control) >= 8 and control[3] & 1 else -1
+
+    def check(image: Image.Image) -> None:
+        beyond = image.histogram()[colours:256] if image.mode in ("P", "L") else []
+        if any(n and colours + place != transparent for place, n in enumerate(beyond)):
+            raise damaged(f"a pixel has a colour that is not among the {colours} of the palette")
+
+    return Pixels(decoded(GifImageFile, alone, max_pixels, check))
 
 
 def _check_rest(data: bytes, place: int) -> None:

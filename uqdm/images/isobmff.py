@@ -16,7 +16,7 @@ from uqdm.images.format import Pixels, Reader, decoded
 _AVIF = (b"avif", b"avis", b"mif1", b"miaf", b"msf1")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
 _FOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # boxes with boxes inside, behind so many bytes
-_PADDING = (b"\0\0\0\0", b"free", b"skip")
+_ITEM_FOLDERS = {b"meta": 4, b"moov": 0, b"trak": 0}  # down to the lists of items
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -58,8 +58,29 @@ def _decoded(data: bytes, max_pixels: int) -> tuple[np.ndarray, int]:
         seen.append(orientation_of(image.info.get("exif", b"")))  # made of irot and imir, which come before EXIF
         return image
 
-    pixels = decoded(opened, data, max_pixels)
+    pixels = decoded(opened, _without_exif(data), max_pixels)
     return pixels, seen[0]
+
+
+def _without_exif(data: bytes) -> bytearray:
+    """The file with its EXIF items named as a kind that no decoder knows: libavif refuses pictures for odd EXIF."""
+    file = bytearray(data)
+    for place in _item_kinds(data, 0, len(data)):
+        if data[place : place + 4] == b"Exif":
+            file[place : place + 4] = b"none"
+    return file
+
+
+def _item_kinds(data: bytes, start: int, end: int) -> Iterator[int]:
+    """Where the kinds of the items are written (ISO/IEC 14496-12, 8.11.6)."""
+    for kind, first, last in boxes(data, start, end):
+        if kind in _ITEM_FOLDERS:
+            yield from _item_kinds(data, first + _ITEM_FOLDERS[kind], last)
+        elif kind == b"iinf" and first < last:
+            for entry, begin, limit in boxes(data, first + (6 if data[first] == 0 else 8), last):
+                place = begin + (8 if data[begin] == 2 else 10)
+                if entry == b"infe" and data[begin] in (2, 3) and place + 4 <= limit:
+                    yield place
 
 
 def _brands(data: bytes) -> set[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ class _Siz:
     width: int
     height: int
     depths: list[int]
+    tiles: int
     end: int
 
 
@@ -35,7 +37,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     siz = _siz(data, start)
     check_size(siz.width, siz.height, max_pixels)
     check_depth(max(siz.depths))
-    _check_parts(data, siz.end, end)
+    _check_parts(data, siz, end)
     rgb_uint8 = decoded(Jpeg2KImageFile, data, max_pixels)
     fewer = min(siz.depths)
     if fewer < 8:
@@ -71,6 +73,7 @@ def _siz(data: bytes, start: int) -> _Siz:
     if data[start : start + 4] != _START:
         raise damaged("its codestream has no header")
     length, _, right, bottom, left, top = struct.unpack_from(">HHIIII", data, start + 4)
+    across, down, tile_left, tile_top = struct.unpack_from(">IIII", data, start + 24)
     (n,) = struct.unpack_from(">H", data, start + 40)
     parts = data[start + 42 : start + 42 + 3 * n]
     if not n or len(parts) < 3 * n:
@@ -80,23 +83,38 @@ def _siz(data: bytes, start: int) -> _Siz:
     sampling = {bytes(parts[3 * i + 1 : 3 * i + 3]) for i in range(n)}
     if len(sampling) > 1:
         raise not_read("a JPEG 2000 file whose channels have different sizes")
-    return _Siz(right - left, bottom - top, [(part & 0x7F) + 1 for part in parts[::3]], start + 4 + length)
+    if not across or not down:
+        raise damaged("its tiles have no size")
+    tiles = -(-(right - tile_left) // across) * -(-(bottom - tile_top) // down)
+    return _Siz(right - left, bottom - top, [(part & 0x7F) + 1 for part in parts[::3]], tiles, start + 4 + length)
 
 
-def _check_parts(data: bytes, place: int, end: int) -> None:
-    """Whether the tile parts follow each other to the end marker."""
+def _check_parts(data: bytes, siz: _Siz, end: int) -> None:
+    """Whether the tile parts follow each other to the end marker, and each tile has all of its own.
+
+    OpenJPEG leaves tiles black that are not there.
+    """
+    place = siz.end
+    seen = Counter[int]()
+    announced: dict[int, int] = {}
     while data[place : place + 2] not in (_SOT, _EOC):
         if place + 4 > end or data[place] != 0xFF:
             raise damaged("its header ends too early")
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
     while data[place : place + 2] == _SOT:
-        length = int.from_bytes(data[place + 6 : place + 10], "big")
+        tile, length, _, total = struct.unpack_from(">HIBB", data, place + 4)
+        seen[tile] += 1
+        announced[tile] = max(total, announced.get(tile, 1))
         if length == 0:  # the last one reaches to the end
             place = max(place, data.rfind(_EOC, place, end))
             break
         place += max(length, 12)
     if place + 2 > end or data[place : place + 2] != _EOC:
         raise damaged("its codestream has no end")
+    if len(seen) < siz.tiles:
+        raise damaged(f"{len(seen)} of {siz.tiles} tiles")
+    if any(seen[tile] < n for tile, n in announced.items()):
+        raise damaged("a part of a tile is missing")
 
 
 READER = Reader("JPEG 2000", lambda head: head.startswith((_SIGNATURE, _START)), _read)

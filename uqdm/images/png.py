@@ -95,7 +95,9 @@ def _check_length(chunks: list[tuple[bytes, memoryview]], width: int, height: in
 
 
 def _header(body: memoryview) -> tuple[int, int, int, int]:
-    width, height, bits, colour = struct.unpack_from(">IIBB", body)
+    width, height, bits, colour, compression, filtering, interlace = struct.unpack_from(">IIBBBBB", body)
+    if compression or filtering or interlace > 1:
+        raise damaged(f"a compression {compression}, filter {filtering} or interlace {interlace} that does not exist")
     return width, height, bits, colour
 
 

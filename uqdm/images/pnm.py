@@ -10,6 +10,7 @@ import numpy as np
 
 from uqdm.images.errors import check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.format import Pixels, Reader, on_white, scaled
+from uqdm.text import one_line
 
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d+)")
 _COMMENT = re.compile(rb"#[^\r\n]*")
@@ -18,7 +19,14 @@ _AT_ONCE = 2**16
 _FLOATS = (b"PF", b"Pf", b"PF4", b"Ph", b"PH")
 _PLAIN = (b"P1", b"P2", b"P3")
 _CHANNELS = {b"P1": 1, b"P2": 1, b"P3": 3, b"P4": 1, b"P5": 1, b"P6": 3}
-_TUPLES = ("BLACKANDWHITE", "GRAYSCALE", "RGB", "BLACKANDWHITE_ALPHA", "GRAYSCALE_ALPHA", "RGB_ALPHA", "")
+_TUPLES = {
+    "": (1, 2, 3, 4),
+    **dict.fromkeys(("BLACKANDWHITE", "GRAYSCALE"), (1,)),
+    **dict.fromkeys(("BLACKANDWHITE_ALPHA", "GRAYSCALE_ALPHA"), (2,)),
+    "RGB": (3,),
+    "RGB_ALPHA": (4,),
+}
+"""By the tuple type of a PAM file: how many channels it may have."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,8 @@ def _pam_header(data: bytes) -> _Header:
     if not all(re.fullmatch(r"[0-9]{1,9}", number) for number in numbers):
         raise damaged("its header is not one of PAM")
     width, height, channels, maximum = map(int, numbers)
-    if kind not in _TUPLES or not 1 <= channels <= 4:
-        raise other_colours(f"{kind or 'unknown'} of {channels} channels")
+    if channels not in _TUPLES.get(kind, ()):
+        raise other_colours(f"{one_line(kind, 40) or 'unknown'} of {channels} channels")
     return _Header(width, height, channels, maximum, end + len(b"ENDHDR\n"))
 
 

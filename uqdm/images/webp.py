@@ -7,7 +7,7 @@ import struct
 from PIL import features
 from PIL.WebPImagePlugin import WebPImageFile
 
-from uqdm.images.errors import RefusedError, damaged
+from uqdm.images.errors import RefusedError, check_size, damaged
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
 
@@ -29,6 +29,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
         end = place + 8 + length + length % 2
         if place + 8 + length > size + 8:
             raise damaged(f"the file ends inside its part {kind!r}")
+        check_size(*_size(kind, data[place + 8 : place + 18]), max_pixels)
         if kind == b"VP8X":
             flags = data[place + 8] & ~sum(_METADATA.values())
             kept.append(data[place : place + 8] + bytes([flags]) + data[place + 9 : end])
@@ -40,6 +41,18 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     body = b"WEBP" + b"".join(kept)
     alone = b"RIFF" + struct.pack("<I", len(body)) + body
     return Pixels(decoded(WebPImageFile, alone, max_pixels), orientation_of(exif))
+
+
+def _size(kind: bytes, body: bytes) -> tuple[int, int]:
+    """Width and height by the header of a part; 1 by 1 of a part that has none (RFC 9649, section 2)."""
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        return int.from_bytes(body[6:8], "little") & 0x3FFF, int.from_bytes(body[8:10], "little") & 0x3FFF
+    return 1, 1
 
 
 READER = Reader("WebP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", _read)

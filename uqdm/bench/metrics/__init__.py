@@ -181,12 +181,16 @@ def _checked(metric: Any) -> Metric | SetMetric:
         _check_text(name, getattr(metric, name))
     if metric.direction not in ("lower", "higher"):
         raise ValueError(f"direction={metric.direction!r}: expected 'lower' or 'higher'")
-    low, high = metric.value_range
-    if not low < high:
-        raise ValueError(f"value_range={metric.value_range!r}: expected the least and the greatest value")
+    bounds = metric.value_range
+    if not isinstance(bounds, tuple) or [type(bound) in (int, float) for bound in bounds] != [True, True]:
+        raise TypeError(f"value_range={bounds!r}: expected the least and the greatest value")
+    if not bounds[0] < bounds[1]:
+        raise ValueError(f"value_range={bounds!r}: expected the least and the greatest value")
     for name in ("smallest_side", "version"):
         if type(getattr(metric, name)) is not int:
             raise TypeError(f"{name}={getattr(metric, name)!r}: expected a whole number")
+        if getattr(metric, name) < 1:
+            raise ValueError(f"{name}={getattr(metric, name)}: must be at least 1")
     for name in ("compute", "missing"):
         if not callable(getattr(metric, name)):
             raise TypeError(f"{name} is {type(getattr(metric, name)).__name__}, not a function")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -67,9 +69,30 @@ def score(
     with show_progress(log, status_path(run)) as progress:
         outcome = score_run(run, options, progress)
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
+        for line in _failed_metrics(run):
+            progress.say(line)
         progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")
     if outcome.faults:
         refuse_only_failures(_ok_rows(run), [outcome.first_fault])
+
+
+def _failed_metrics(run: Path) -> list[str]:
+    """A line for each metric that failed on pictures, with how many and one of the reasons.
+
+    Those that are not here are told before, and a picture that is too small for a metric is no failure of it.
+    """
+    from uqdm.bench.metrics import all_metrics, lack_of
+    from uqdm.bench.unscored import unscored_reasons
+
+    able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
+    pictures = Counter[str]()
+    reasons: dict[str, str] = {}
+    for text, n in json.loads((run / "scores.json").read_text())["unscored"].items():
+        for name, reason in unscored_reasons(text).items():
+            if name in able and "smallest side" not in reason:
+                pictures[name] += n
+                reasons[name] = reason
+    return [f"NOT SCORED {name} of {n:,} pictures: {reasons[name]}" for name, n in pictures.items()]
 
 
 def _ok_rows(run: Path) -> int:
