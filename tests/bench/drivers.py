@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import subprocess
@@ -13,8 +14,24 @@ from pathlib import Path
 
 import pandas as pd
 import psutil
+from ray.cluster_utils import Cluster
 
 from uqdm.bench.schema import MEASURED
+
+
+class NodesOfThisMachine(Cluster):
+    """A cluster at this machine's address, also where this process has a Ray of its own, which is at 127.0.0.1."""
+
+    def add_node(self, wait: bool = True, **node_args: object) -> object:
+        """Adds a node; the first is the head."""
+        return super().add_node(wait, node_ip_address=_own_address(), **node_args)
+
+
+@functools.cache
+def _own_address() -> str:
+    """What a process that has no Ray yet takes for its address, as the evaluations do."""
+    command = [sys.executable, "-c", "import ray; print(ray.util.get_node_ip_address())"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drivers import Driver, assert_same, rows, stored, workers
+from drivers import Driver, NodesOfThisMachine, assert_same, rows, stored, workers
 from PIL import Image
 from toy_codecs import BROKEN, CRASH, HANG, RAISE
 
@@ -24,13 +24,11 @@ N_SHARDS = 2 * 8
 @pytest.fixture(scope="module")
 def cluster(toys: Path) -> Iterator[object]:
     """A head without cores and two nodes of one each; tests add others."""
-    from ray.cluster_utils import Cluster
-
     noticed_soon = {
         "health_check_period_ms": 1000,
         "health_check_failure_threshold": 3,
     }  # a lost node; else half a minute
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": noticed_soon})
+    made = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": noticed_soon})
     try:
         for _ in range(2):
             made.add_node(num_cpus=1)
@@ -125,11 +123,9 @@ def test_a_codec_that_does_not_load_on_one_node_is_measured_on_the_others(
 def test_a_codec_that_loads_nowhere_fails_with_its_reason_and_leaves_the_others(
     images: Path, tmp_path: Path, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ray.cluster_utils import Cluster
-
     with monkeypatch.context() as patch:
         patch.setenv(BROKEN, "1")
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+        cluster = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 2})
     try:
         printed = drive(cluster, tmp_path, images, codecs=("toy-picky", "png")).finish()
     finally:
@@ -222,10 +218,8 @@ def mount(folder: Path, *options: str) -> None:
 
 
 def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_path: Path, toys: Path) -> None:
-    from ray.cluster_utils import Cluster
-
     # The GPU is Ray's bookkeeping alone: what is looked at is which workers are given a part of it.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "num_gpus": 1})
+    cluster = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 3, "num_gpus": 1})
     try:
         driver = drive(cluster, tmp_path, images, "--gpus-per-actor=0.5", codecs=("toy-on-gpu", "toy-beside-gpu"))
         driver.wait_until(lambda: len(workers()) == 2)
