@@ -72,7 +72,8 @@ def read(run_dir: Path, table: str) -> pd.DataFrame:
 
 
 def files_with_times(run_dir: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in sorted((run_dir / "shards").rglob("*.parquet"))}
+    """Finished shards; a run that is at work has temporary files beside them, which vanish."""
+    return {path: path.stat().st_mtime_ns for path in sorted((run_dir / "shards").rglob("[!.]*.parquet"))}
 
 
 def runs_here(name: str) -> bool:

@@ -64,6 +64,14 @@ def test_an_interval_contains_its_mean_and_stays_among_the_values(values: np.nda
             assert there.min() <= low <= mean <= high <= there.max()
 
 
+def test_a_tiny_value_beside_a_huge_one_stays_within_the_range() -> None:
+    """Columns with huge values are scaled down before they are added up: there the tiny value underflows to zero."""
+    values = np.array([[8.4e270], [1.2e-307]])
+    (mean,), (low,), (high,) = mean_intervals(values, n_resamples=20)
+    assert (low, high) == (1.2e-307, 8.4e270)
+    assert low < mean < high
+
+
 @given(value=st.floats(allow_nan=False), figures=st.lists(FINITE, min_size=1, max_size=9))
 def test_an_interval_of_other_figures_contains_the_figure_too(value: float, figures: list[float]) -> None:
     low, high = interval_around(value, np.array(figures))

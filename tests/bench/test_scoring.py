@@ -60,7 +60,7 @@ def rows_of(folder: Path) -> pd.DataFrame:
 
 
 def times(folder: Path, *names: str) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for name in names for path in (folder / name).rglob("*.parquet")}
+    return {path: path.stat().st_mtime_ns for name in names for path in (folder / name).rglob("[!.]*.parquet")}
 
 
 def photographs(count: int) -> MemoryImages:

@@ -39,7 +39,7 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str], secon
 
 
 def shards(run_dir: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in (run_dir / "shards").rglob("*.parquet")}
+    return {path: path.stat().st_mtime_ns for path in (run_dir / "shards").rglob("[!.]*.parquet")}
 
 
 def check_rows(run_dir: Path) -> None:

@@ -69,7 +69,7 @@ def column_means(values: np.ndarray) -> np.ndarray:
     if not len(values):
         return np.full(values.shape[1], np.nan)
     scale = _scales(values)
-    return _scaled_means(values * scale) / scale
+    return _unscaled(_scaled_means(values * scale), scale, values)
 
 
 def mean_of(values: np.ndarray) -> float:
@@ -97,7 +97,7 @@ def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed:
     centre = np.where(present.any(axis=0), _scaled_means(scaled), 0)
     deviations = np.where(present, scaled - centre, 0)  # about the mean, so that little is lost to rounding
     means = _resampled_means(deviations, present, n_resamples, seed) + centre
-    return np.clip(means, *_range(scaled)) / scale
+    return _unscaled(np.clip(means, *_range(scaled)), scale, values)
 
 
 def interval_around(value: float, resampled: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
@@ -134,6 +134,11 @@ def _scales(values: np.ndarray) -> np.ndarray:
     """Powers of two [K] by which columns are multiplied before anything is added up."""
     largest = np.fmax.reduce(np.abs(values), axis=0, initial=0)
     return np.where(largest > _LARGE, _SCALE, 1.0)
+
+
+def _unscaled(means: np.ndarray, scale: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means of columns that were scaled, within the range of their values: a scaled value may have underflowed."""
+    return np.clip(means / scale, *_range(values))
 
 
 def _scaled_means(values: np.ndarray) -> np.ndarray:
