@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from uqdm.bench.gather import Context, finish_codec
-from uqdm.bench.plan import CodecPlan
-from uqdm.bench.progress import Progress
-from uqdm.bench.provenance import provenance
-from uqdm.bench.requests import parse_request, resolve
+from uqdm.bench.datasets import Images
+from uqdm.bench.evaluation.codec_plan import CodecPlan
+from uqdm.bench.evaluation.context import Context
+from uqdm.bench.evaluation.finish import finish_codec
+from uqdm.bench.execute.worker import MeasureJob, Worker
+from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.stored_run import open_run
 from uqdm.bench.scoring.fill import write_rows
 from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
-from uqdm.bench.scoring.stored import open_run
-from uqdm.bench.shards import Images, ShardStore
-from uqdm.bench.worker import Work, Worker
 
 SHARD_SIZE = 3
 
@@ -35,7 +37,7 @@ def score_here(run_dir: Path, dataset: Images) -> None:
         for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
             scoring.done(job, worker.run(job.ready(), images))
-        write_rows(run, codec, scoring.lacks, origin)
+        write_rows(run, codec, scoring.missing_scores, origin)
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
 
@@ -43,11 +45,11 @@ def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
     """Measures codecs; their rows are not scored yet."""
     context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE)
     worker = Worker()
-    for name, candidates in resolve([parse_request(text) for text in codecs]).items():
-        plan = CodecPlan(context, name, candidates)
+    for name, codec_settings in resolve([parse_request(text) for text in codecs]).items():
+        plan = CodecPlan(context, name, codec_settings)
         for shard in plan.shards():
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = worker.run(Work(shard, context.origin), images).result
+            finished = worker.run(MeasureJob(shard, context.origin), images).result
             context.store.write(shard, finished.rows, finished.streams)
             plan.settle(shard, finished.counts)
         finish_codec(context, plan)

@@ -89,7 +89,7 @@ def test_a_progressive_codec_gives_a_row_for_each_point(blocks: list[tuple[str, 
     (site / "bitplane_codec.py").write_text(_text(blocks, "bitplane_codec.py"))
     assert all(line.endswith("mean squared error 0.00") for line in _try(blocks, "bitplanes", site, tmp_path))
     script = (
-        "from uqdm.bench.datasets import open_dataset; from uqdm.bench.measure import measure_images\n"
+        "from uqdm.bench.datasets import open_dataset; from uqdm.bench.evaluation.measure import measure_images\n"
         "from uqdm.bench.metrics.psnr import psnr_db\n"
         "from uqdm.codec import get_codec\n"
         "codec = get_codec('bitplanes')\n"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from small_models import FREE_SLOPE, small_codec
 
-from uqdm.bench.measure import measure_images
-from uqdm.bench.requests import parse_request, resolve
+from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import Codec, ParameterError, Point, Reconstruction, UnknownCodecError, get_codec
 from uqdm.interpolate import Interpolated, interpolate, lambda_of, mix
@@ -136,9 +136,9 @@ def test_uqdm_from_the_text_of_a_configuration(
 ) -> None:
     small_codec(tmp_path, FREE_SLOPE)
     text = f"interpolate:codec=uqdm:model={tmp_path};reconstruct=denoise+{realistic},lam=0,0.5,1,realistic={realistic}"
-    (candidate,) = resolve([parse_request(text)])["interpolate"]
-    assert parse_request(f"interpolate:{candidate.setting}").parameters == candidate.parameters
-    codec = get_codec(candidate.name, **candidate.parameters)
+    (codec_setting,) = resolve([parse_request(text)])["interpolate"]
+    assert parse_request(f"interpolate:{codec_setting.setting}").parameters == codec_setting.parameters
+    codec = get_codec(codec_setting.name, **codec_setting.parameters)
     plain = get_codec("uqdm", model=str(tmp_path))
     (stream,) = codec.encode([photographs_uint8[0][:8, :8]])
     assert stream == plain.encode([photographs_uint8[0][:8, :8]])[0]

@@ -15,9 +15,9 @@ from uqdm.bench import metrics
 from uqdm.bench.datasets import DataSetError, _registry, broken_datasets, open_dataset
 from uqdm.bench.plots import _load as load_plots
 from uqdm.bench.plots import all_plots, broken_plots, find_plot
-from uqdm.bench.requests import Request, resolve
+from uqdm.bench.run.codec_settings import Request, resolve
+from uqdm.bench.run.score_store import Picture
 from uqdm.bench.scoring.pictures import Scored, ScoreJob
-from uqdm.bench.scoring.scores import Picture
 from uqdm.cli.main import app
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, broken_codecs, codec_class, codec_names
 from uqdm.plugins import check_column, check_name, find
@@ -109,9 +109,9 @@ def test_a_broken_codec_is_skipped_with_its_name_and_the_others_run(plugins: Pat
     assert found["png"][0].missing is None
     assert found["zz-good"][0].missing is None
     for name, reason in REASONS.items():
-        (candidate,) = found[name]
-        assert name in str(candidate.missing)
-        assert reason in str(candidate.missing)
+        (codec_setting,) = found[name]
+        assert name in str(codec_setting.missing)
+        assert reason in str(codec_setting.missing)
     with pytest.raises(CodecUnavailableError, match=r"'zz-exit' \(zzexit:X\) does not import: .*SystemExit: bye"):
         codec_class("zz-exit")
 

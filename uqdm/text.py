@@ -16,6 +16,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
+_ERROR_LENGTH = 500  # characters of an exception that a row keeps
 _LONGEST = 1 << 20  # characters that are looked at; no reader wants more, and a fault may bring gigabytes
 
 
@@ -60,6 +61,15 @@ def error_text(error: BaseException, longest: int) -> str:
     except BaseException as fault:
         text = f"(its text cannot be made: {type(fault).__name__})"
     return one_line(f"{type(error).__name__}: {text}", longest)
+
+
+def error_line(error: BaseException) -> str:
+    """An exception as one line, cut to a length that a table can hold.
+
+    >>> error_line(ValueError("too small"))
+    'ValueError: too small'
+    """
+    return error_text(error, _ERROR_LENGTH)
 
 
 def csv_cell(text: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from baselines import _pillow
-from uqdm.bench.measure import measure_images
+from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import Codec, ParameterError, StreamError, codec_class, get_codec
 
 NAMES = (

@@ -18,9 +18,9 @@ import yaml
 
 from baselines._process import FOLDER_PREFIX, call_folder
 from baselines.program import Program
-from uqdm.bench.measure import measure_images
-from uqdm.bench.pictures import picture_sha256
-from uqdm.bench.requests import format_request, parse_request, requests_from_mapping, resolve
+from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.run.codec_settings import format_request, parse_request, requests_from_mapping, resolve
+from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.codec import Codec, CodecUnavailableError, ParameterError, StreamError, get_codec, register_codec
 
 COPY = "cp {input} {output}"
@@ -171,8 +171,8 @@ def test_the_version_changes_with_the_script(tmp_path: Path) -> None:
 
 def test_a_program_that_is_not_installed_is_skipped_with_the_reason() -> None:
     missing = {"encode": "no-such-program {input} {output}", "decode": COPY}
-    candidates = resolve(requests_from_mapping({"program": [missing]}))["program"]
-    assert "no program 'no-such-program' on PATH" in str(candidates[0].missing)
+    codec_settings = resolve(requests_from_mapping({"program": [missing]}))["program"]
+    assert "no program 'no-such-program' on PATH" in str(codec_settings[0].missing)
     unset = resolve(requests_from_mapping({"program": None}))["program"]
     assert "told no program; set encode and decode" in str(unset[0].missing)
     with pytest.raises(CodecUnavailableError, match="told no program"):
@@ -180,8 +180,8 @@ def test_a_program_that_is_not_installed_is_skipped_with_the_reason() -> None:
 
 
 def test_the_suffix_of_the_setting_is_that_of_the_streams() -> None:
-    (candidate,) = resolve([parse_request(f"program:encode={COPY},decode={COPY},suffix=.xyz")])["program"]
-    assert candidate.suffix == ".xyz"
+    (codec_setting,) = resolve([parse_request(f"program:encode={COPY},decode={COPY},suffix=.xyz")])["program"]
+    assert codec_setting.suffix == ".xyz"
 
 
 def test_settings_pass_a_command_line_unchanged() -> None:

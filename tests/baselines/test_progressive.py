@@ -18,7 +18,7 @@ from PIL import Image
 from baselines._jpeg2000_packets import layer_ends, packet_ends, read_header
 from baselines._prefixes import PrefixCodec
 from baselines.jpeg_progressive import scan_ends
-from uqdm.bench.measure import measure_images
+from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import StreamError, get_codec
 
 CASES: list[tuple[str, dict[str, Any], int]] = [

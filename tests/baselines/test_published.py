@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import features
 
+from uqdm.bench.analysis.published_curves import published
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.published import published
 from uqdm.codec import codec_class, get_codec
 
 # Rate in bits per pixel and PSNR in dB, measured once with OpenJPEG on those images; the paper's own row is that

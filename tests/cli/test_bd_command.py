@@ -10,8 +10,8 @@ from click.testing import Result
 from small_run import measure_run
 from typer.testing import CliRunner
 
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.summarize import summarize_run
 from uqdm.cli.main import app
 
 

@@ -11,7 +11,7 @@ from click.testing import Result
 from small_run import measure_run
 from typer.testing import CliRunner
 
-from uqdm.bench.compare import compare_runs
+from uqdm.bench.analysis.compare_runs import compare_runs
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.schema import COMPARISON
 from uqdm.cli.main import app

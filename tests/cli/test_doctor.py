@@ -124,7 +124,7 @@ def test_the_machine_is_looked_at_and_what_to_set_is_said(tmp_path: Path, monkey
     for variable in ("UQDM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, "/proc/none")
     monkeypatch.setattr("uqdm.cli.machine_checks.SHARED_MEMORY", "/proc/none")
-    monkeypatch.setattr("uqdm.bench.private_folder._candidates", lambda: ["/proc/none"])
+    monkeypatch.setattr("uqdm.bench.execute.private_folder._candidates", lambda: ["/proc/none"])
     amiss = {found.codec: found for found in diagnose_machine()}
     assert "set TMPDIR" in amiss["ray-folder"].reason
     assert amiss["ray-folder"].status == "FAILS"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from uqdm.bench.gather import Finding
+from uqdm.bench.evaluation.finish import CodecOutcome
 from uqdm.cli.bench.evaluate import _conclude
 from uqdm.cli.main import app
 
@@ -47,7 +47,7 @@ def test_a_malformed_codecs_file_is_named(text: str, message: str, tmp_path: Pat
 
 def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
     lines: list[str] = []
-    findings = [Finding("a", 10, 0, 0), Finding("b", 7, 3, 0, "x"), Finding("c", 0, 0, 2, "y")]
+    findings = [CodecOutcome("a", 10, 0, 0), CodecOutcome("b", 7, 3, 0, "x"), CodecOutcome("c", 0, 0, 2, "y")]
     assert not _conclude(findings, Path("run"), lines.append)
     assert lines[-1].startswith("evaluated: 17 images x settings ok, 3 failed, 2 settings skipped")
     assert _conclude(findings[:1], Path("run"), lines.append)

@@ -13,8 +13,8 @@ import pytest
 import small_run
 from typer.testing import CliRunner
 
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.summarize import summarize_run
 from uqdm.cli.main import app
 from uqdm.output import OutputError
 

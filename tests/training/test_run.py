@@ -216,7 +216,7 @@ def test_too_few_validation_images_are_named_before_training(write, tmp_path):
 
 def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
     """And steps that are trained apart have the very weights, however many processes train them."""
-    from uqdm.bench.ray_session import ray_session
+    from uqdm.bench.execute.ray_session import ray_session
 
     def curve(job, n_workers):
         seen = []

@@ -50,7 +50,7 @@ def listing(name: str) -> Listing:
 
 
 def _version(codec: Codec) -> str:
-    from uqdm.bench.answers import version_of
+    from uqdm.bench.checked_calls import version_of
 
     return version_of(codec)
 

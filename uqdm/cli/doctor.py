@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from uqdm.bench.requests import Request
-    from uqdm.bench.selftest import Check
+    from uqdm.bench.evaluation.selftest import Check
+    from uqdm.bench.run.codec_settings import Request
 
 WORKS, ABSENT, FAILS, SKIPPED = "works", "not here", "FAILS", "SKIPPED"
 FID_WEIGHTS = "fid-weights"
@@ -39,27 +39,27 @@ class Diagnosis:
 
 def diagnose(name: str, requests: list[Request]) -> Diagnosis:
     """Tests one codec at the settings that are asked for. A codec that cannot run here is no failure."""
-    from uqdm.bench.requests import resolve
-    from uqdm.bench.selftest import self_test
+    from uqdm.bench.evaluation.selftest import self_test
+    from uqdm.bench.run.codec_settings import resolve
     from uqdm.codec import ParameterError
     from uqdm.plugins import contained, reason_of
 
     try:
-        candidates = resolve(requests)[name]
-        missing = [candidate for candidate in candidates if candidate.missing is not None]
-        if not candidates:
+        codec_settings = resolve(requests)[name]
+        missing = [codec_setting for codec_setting in codec_settings if codec_setting.missing is not None]
+        if not codec_settings:
             return Diagnosis(name, ABSENT, reason="no settings to test it at")
         if missing:
             return Diagnosis(name, FAILS if missing[0].broken else ABSENT, reason=missing[0].missing or "")
         with contained():
-            checks = tuple(self_test(candidates))
+            checks = tuple(self_test(codec_settings))
     except ParameterError:
         raise  # what the user asked for
     except Exception as error:  # one broken codec must not hide the others
         return Diagnosis(name, FAILS, reason=reason_of(error))
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
-    ideal = " (ideal, no file)" if candidates[0].ideal else ""
-    version = f"{candidates[0].version or ''}{ideal}"
+    ideal = " (ideal, no file)" if codec_settings[0].ideal else ""
+    version = f"{codec_settings[0].version or ''}{ideal}"
     return Diagnosis(name, FAILS if failed else WORKS, version, "; ".join(failed), checks)
 
 
@@ -137,7 +137,7 @@ def _others() -> Iterator[Diagnosis]:
 
 
 def _asked(texts: list[str]) -> dict[str, list[Request]]:
-    from uqdm.bench.requests import Request, parse_request
+    from uqdm.bench.run.codec_settings import Request, parse_request
     from uqdm.codec import codec_names
 
     asked: dict[str, list[Request]] = {}

@@ -25,7 +25,7 @@ def machine_checks() -> Iterator[tuple[str, str | None]]:
 
 
 def _ray_folder() -> str | None:
-    from uqdm.bench.private_folder import NoFolderError, private_folder
+    from uqdm.bench.execute.private_folder import NoFolderError, private_folder
 
     try:
         with private_folder():

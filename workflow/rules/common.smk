@@ -92,7 +92,7 @@ def images_note(wildcards):
 
 def codec_requests(run):
     """The codecs of a run, as `uqdm bench evaluate --codec` takes them."""
-    from uqdm.bench.requests import format_request, requests_from_mapping
+    from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 
     return [
         format_request(request)
@@ -103,7 +103,7 @@ def codec_requests(run):
 @functools.cache
 def codec_identities(run):
     """Each codec and setting of a run with its version, or why it cannot run: another version is a reason to run."""
-    from uqdm.bench.requests import parse_request, resolve
+    from uqdm.bench.run.codec_settings import parse_request, resolve
 
     resolved = resolve(map(parse_request, codec_requests(run)))
     return [
@@ -210,7 +210,7 @@ def swirl_measure_options(settings):
 def print_closing(config):
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
-    from uqdm.bench.tables import closing_message
+    from uqdm.bench.analysis.short_table import closing_message
     from uqdm.cli.terminal import showable
 
     results = Path(RESULTS)

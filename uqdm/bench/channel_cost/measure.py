@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from uqdm.bench.bootstrap import mean_intervals
+from uqdm.bench.analysis.bootstrap import mean_intervals
 from uqdm.channel.contract import Sent, Simulator
 from uqdm.channel.gaussian import log_max_ratio, mean_of_kl
 from uqdm.channel.greedy_rejection import GreedyRejection, SplitGreedyRejection

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from uqdm.bench.analysis.csv_cells import frame_for_people
 from uqdm.bench.channel_cost.measure import Plan, Row, measure
-from uqdm.bench.csv_cells import frame_for_people
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC
 from uqdm.files import replacing, write_bytes

@@ -12,11 +12,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import uqdm.bench.datasets
 from uqdm import plugins
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
 from uqdm.bench.datasets._file_hashes import file_hashes
-from uqdm.bench.ids import has_repeats
+from uqdm.bench.lazy_ids import has_repeats
 from uqdm.files import write_bytes
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
@@ -150,7 +149,7 @@ def broken_datasets() -> tuple[plugins.Broken, ...]:
 
 @functools.cache
 def _modules() -> tuple[str, ...]:
-    found = (module.name for module in pkgutil.iter_modules(uqdm.bench.datasets.__path__))
+    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
     return tuple(name for name in found if not name.startswith("_"))
 
 
@@ -165,7 +164,7 @@ def _loaders() -> dict[str, Callable[[], Any]]:
 
 
 def _class_in_module(name: str) -> Any:
-    module = importlib.import_module(f"{uqdm.bench.datasets.__name__}.{name}")
+    module = importlib.import_module(f"{__package__}.{name}")
     found = [value for value in vars(module).values() if getattr(value, "kind", None) == name]
     if len(found) != 1:
         raise TypeError(f"{module.__name__} must define one DataSet with kind = {name!r}, it defines {len(found)}")

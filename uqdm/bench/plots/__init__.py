@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.results import plots_dir
+from uqdm.bench.run.reader import plots_dir
 from uqdm.files import replacing
 from uqdm.plugins import Broken, check_name, contained, reason_of
 from uqdm.text import printable
@@ -31,9 +31,9 @@ NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None
 class Plot:
     """A plot: how it is drawn from a run's folder, and what is said below it in a report.
 
-    ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.results.ResultsError` where the run
-    lacks what every run has; what only some runs have is said in the picture. ``caption_drawn`` says that the picture
-    holds its caption. ``formats`` are "png" and "svg". Plots of low ``order`` come first in a report.
+    ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.run.reader.ResultsError` where the
+    run lacks what every run has; what only some runs have is said in the picture. ``caption_drawn`` says that the
+    picture holds its caption. ``formats`` are "png" and "svg". Plots of low ``order`` come first in a report.
     """
 
     name: str

@@ -11,24 +11,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from uqdm.bench.identity import clear_way
-from uqdm.bench.lots import with_status
+from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
-from uqdm.bench.provenance import with_provenance
-from uqdm.bench.results import rows_provenance, with_columns
-from uqdm.bench.rows_file import writing_rows
+from uqdm.bench.run.provenance import with_provenance
+from uqdm.bench.run.reader import rows_provenance, with_columns
+from uqdm.bench.run.row_batches import with_status
+from uqdm.bench.run.rows_writer import writing_rows
+from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.shards import Shard
+from uqdm.bench.run.stored_run import StoredCodec, StoredRun
+from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
-from uqdm.bench.scoring.scores import Picture, Score, ScoreStore
-from uqdm.bench.scoring.stored import StoredCodec, StoredRun
-from uqdm.bench.shards import Shard
-from uqdm.bench.unscored import unscored_text
 
 FAULT = "score: "
 """Begins the error of a row that evaluation left as ok, and whose picture could not be scored."""
 
 
 @dataclass
-class Lacks:
+class MissingScores:
     """Why scores are not there: for a metric everywhere, for a metric on a shard, and for a picture."""
 
     metric: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,7 @@ class Lacks:
         )
 
 
-def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping[str, Any]) -> None:
+def write_rows(run: StoredRun, codec: StoredCodec, missing_scores: MissingScores, origin: Mapping[str, Any]) -> None:
     """Writes ``per_image/<codec>.parquet`` again, from the shards and the stored scores."""
     path = run.store.run_dir / "per_image" / f"{codec.name}.parquet"
     written = rows_provenance(run.store.run_dir)[codec.name]  # raises where the file is another's
@@ -60,7 +60,7 @@ def write_rows(run: StoredRun, codec: StoredCodec, lacks: Lacks, origin: Mapping
     clear_way(path)
     with writing_rows(path, schema) as writer:
         for shard in codec.shards:
-            writer.write(_filled(run.rows(shard), shard, scores, lacks, schema))
+            writer.write(_filled(run.rows(shard), shard, scores, missing_scores, schema))
         for number in range(len(skipped)):
             writer.write(skipped.slice(number, 1))
 
@@ -77,10 +77,12 @@ def _has_skipped(rows: pa.Table) -> bool:
     return bool(pc.any(pc.equal(rows["status"], STATUS_SKIPPED)).as_py())
 
 
-def _filled(rows: pa.Table, shard: Shard, store: ScoreStore, lacks: Lacks, schema: pa.Schema) -> pa.Table:
+def _filled(
+    rows: pa.Table, shard: Shard, store: ScoreStore, missing_scores: MissingScores, schema: pa.Schema
+) -> pa.Table:
     metrics = all_metrics()
     stored = {metric.name: store.read(shard, metric) for metric in metrics}
-    filled = [_fill(row, shard, metrics, stored, lacks) for row in rows.to_pylist()]
+    filled = [_fill(row, shard, metrics, stored, missing_scores) for row in rows.to_pylist()]
     return pa.Table.from_pylist(filled, schema=schema)
 
 
@@ -89,18 +91,18 @@ def _fill(
     shard: Shard,
     metrics: Iterable[Metric],
     stored: Mapping[str, Mapping[Picture, Score]],
-    lacks: Lacks,
+    missing_scores: MissingScores,
 ) -> dict[str, Any]:
     if row["status"] != STATUS_OK:
         return row
     picture = picture_of(row)
-    fault = lacks.faults.get((shard.key, picture))
+    fault = missing_scores.faults.get((shard.key, picture))
     if fault is not None:
         return {**row, "status": STATUS_FAILED, "error": FAULT + fault, "unscored": None, "roundtrip_checked": False}
     side = min(row["height"], row["width"])
     found = {metric.name: stored[metric.name].get(picture) for metric in metrics}
     values = {name: None if score is None else score.value for name, score in found.items()}
-    reasons = {m.name: lacks.reason(shard, picture, m, side) for m in metrics if found[m.name] is None}
+    reasons = {m.name: missing_scores.reason(shard, picture, m, side) for m in metrics if found[m.name] is None}
     sha256 = next((score.picture_sha256 for score in found.values() if score is not None), row["picture_sha256"])
     return {**row, **values, "picture_sha256": sha256, "unscored": unscored_text(reasons)}
 

@@ -8,20 +8,20 @@ from typing import Self
 
 import numpy as np
 
-from uqdm.bench import answers
-from uqdm.bench.answers import MeasurementError, version_of
-from uqdm.bench.identity import DAMAGED
-from uqdm.bench.measure import describe
+from uqdm.bench import checked_calls as answers
+from uqdm.bench.checked_calls import MeasurementError, version_of
+from uqdm.bench.execute.prefetch import Loaded, Unreadable
+from uqdm.bench.execute.worker import Worker
+from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.metrics import Metric, is_of_another_package
-from uqdm.bench.pictures import picture_sha256
-from uqdm.bench.reading import Loaded, Unreadable
-from uqdm.bench.requests import Candidate
-from uqdm.bench.scoring.scores import Picture, Score
-from uqdm.bench.shards import Shard, ShardStore
-from uqdm.bench.worker import Worker
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.bench.run.score_store import Picture, Score
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.shards import Shard
 from uqdm.codec import Codec, get_codec
 from uqdm.plugins import contained
-from uqdm.text import one_line
+from uqdm.text import error_line, one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
 _MEASURE_AGAIN = "evaluate again, which measures its shard anew, then score"
@@ -46,7 +46,7 @@ class Streams:
         except FileNotFoundError:
             return self
         except DAMAGED as error:
-            reason = f"its coded file cannot be read: {describe(error)}; {_MEASURE_AGAIN}"
+            reason = f"its coded file cannot be read: {error_line(error)}; {_MEASURE_AGAIN}"
             return replace(self, faults=dict.fromkeys(image_indices, reason))
         streams = {index: stream for index, stream in found.items() if isinstance(stream, bytes)}
         faults = {index: f"{one}; {_MEASURE_AGAIN}" for index, one in found.items() if not isinstance(one, bytes)}
@@ -88,11 +88,11 @@ class ScoreJob:
             yield replace(self, metrics=metrics, is_first=number == 0)
 
     def ready(self) -> Self:
-        """See :class:`uqdm.bench.worker.Job`."""
+        """See :class:`uqdm.bench.execute.worker.Job`."""
         return replace(self, source=self.source.read({picture.image_index for picture in self.pictures}))
 
     def run(self, worker: Worker, images: Sequence[Loaded]) -> list[Scored]:
-        """See :class:`uqdm.bench.worker.Job`."""
+        """See :class:`uqdm.bench.execute.worker.Job`."""
         scored = []
         for picture, decoded in decoded_pictures(worker, self.source, self.pictures):
             if isinstance(decoded, str):
@@ -115,22 +115,22 @@ class ScoreJob:
             except MeasurementError as error:
                 reasons[metric.name] = one_line(str(error))
             except Exception as error:  # a metric's fault must not cost the others
-                reasons[metric.name] = f"failed with {describe(error)}"
+                reasons[metric.name] = f"failed with {error_line(error)}"
         return Scored(picture, scores, reasons)
 
     def alone(self) -> list[Self]:
-        """See :class:`uqdm.bench.worker.Job`."""
+        """See :class:`uqdm.bench.execute.worker.Job`."""
         return [
             replace(self, shard=shard, pictures=tuple(one for one in self.pictures if one.image_index == shard.start))
             for shard in self.shard.alone()
         ]
 
     def merged(self, parts: Sequence[list[Scored]]) -> list[Scored]:
-        """See :class:`uqdm.bench.worker.Job`."""
+        """See :class:`uqdm.bench.execute.worker.Job`."""
         return [scored for part in parts for scored in part]
 
     def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
-        """See :class:`uqdm.bench.worker.Job`."""
+        """See :class:`uqdm.bench.execute.worker.Job`."""
         if not all(map(is_of_another_package, self.metrics)):
             return [Scored(picture, fault=reason) for picture in self.pictures]
         reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))
@@ -145,13 +145,15 @@ def decoded_pictures(
     A picture must be the very one that was evaluated, by its hash; only where its codec says that a reconstruction
     may vary between machines, another one is taken, from the same version of the codec.
     """
-    candidate = source.shard.candidate
+    codec_setting = source.shard.codec_setting
     try:
         codec = worker.keep(
-            ("decoder", candidate.name, candidate.setting), lambda: _decoder(candidate), alone=candidate.holds_model
+            ("decoder", codec_setting.name, codec_setting.setting),
+            lambda: _decoder(codec_setting),
+            alone=codec_setting.holds_model,
         )
     except Exception as error:
-        yield from ((picture, f"cannot be decoded here: {describe(error)}") for picture in pictures)
+        yield from ((picture, f"cannot be decoded here: {error_line(error)}") for picture in pictures)
         return
     by_image: dict[int, dict[tuple[str, str], Picture]] = {}
     for picture in pictures:
@@ -160,9 +162,9 @@ def decoded_pictures(
         yield from _decode_image(codec, source, index, wanted)
 
 
-def _decoder(candidate: Candidate) -> Codec:
+def _decoder(codec_setting: CodecSetting) -> Codec:
     with contained():
-        return get_codec(candidate.name, **candidate.parameters)
+        return get_codec(codec_setting.name, **codec_setting.parameters)
 
 
 def _decode_image(
@@ -177,17 +179,17 @@ def _decode_image(
             for found, _ in answers.pictures(codec, stream):
                 picture = left.pop((found.point.name, found.name), None)
                 if picture is not None:
-                    yield picture, _checked(codec, source.shard.candidate, picture, found.image_uint8)
+                    yield picture, _checked(codec, source.shard.codec_setting, picture, found.image_uint8)
         except Exception as error:
-            reason = f"cannot be decoded here: {describe(error)}"
+            reason = f"cannot be decoded here: {error_line(error)}"
     yield from ((picture, reason) for picture in left.values())
 
 
-def _checked(codec: Codec, candidate: Candidate, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
+def _checked(codec: Codec, codec_setting: CodecSetting, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
     sha256 = picture_sha256(decoded)
     version = version_of(codec)
-    same_codec = version == candidate.version
+    same_codec = version == codec_setting.version
     if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
         return decoded
-    versions = "" if same_codec else f" (by {version}, evaluated with {candidate.version})"
+    versions = "" if same_codec else f" (by {version}, evaluated with {codec_setting.version})"
     return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"

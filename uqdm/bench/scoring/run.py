@@ -16,31 +16,32 @@ from typing import Any
 
 import ray
 
-from uqdm.bench.dispatch import Group, sharing_workers
-from uqdm.bench.fanout import Fanout
-from uqdm.bench.identity import write_stored
-from uqdm.bench.limits import Limits
-from uqdm.bench.lock import locked
-from uqdm.bench.lots import row_groups, with_status
-from uqdm.bench.measure import describe
+from uqdm.bench.datasets import Images
+from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.limits import Limits
+from uqdm.bench.execute.ray_session import Resources, ray_session
+from uqdm.bench.execute.scheduler import Group, sharing_workers
+from uqdm.bench.execute.worker import Done
+from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, broken_metrics, check_names, lack_of
-from uqdm.bench.progress import Progress
-from uqdm.bench.provenance import provenance
-from uqdm.bench.ray_session import Resources, ray_session
-from uqdm.bench.results import rows_files, scores_path
-from uqdm.bench.run_id import ensure_run_id
+from uqdm.bench.progress.lock import locked
+from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.reader import rows_files, scores_path
+from uqdm.bench.run.row_batches import row_groups, with_status
+from uqdm.bench.run.run_id import ensure_run_id
+from uqdm.bench.run.score_store import Picture, ScoreStore
+from uqdm.bench.run.shards import Shard
+from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
-from uqdm.bench.scoring.fill import Lacks, ok_rows, picture_of, write_rows
+from uqdm.bench.scoring.fill import MissingScores, ok_rows, picture_of, write_rows
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
-from uqdm.bench.scoring.scores import Picture, ScoreStore
 from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
-from uqdm.bench.scoring.stored import StoredCodec, StoredRun, open_run
-from uqdm.bench.shards import Images, Shard
-from uqdm.bench.worker import Done
 from uqdm.files import sweep_temporaries
 from uqdm.plugins import contained
+from uqdm.text import error_line
 
 ALWAYS = ("mse", "psnr_db")
 """Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
@@ -99,10 +100,10 @@ def score_run(
         progress: told what happens; lines on stderr if None.
         dataset: the originals; opened again as they were evaluated if None.
 
-    Raises :class:`~uqdm.bench.results.ResultsError` where rows or originals are not what they were. A metric that
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
-    becomes a failed row. Raises :class:`~uqdm.bench.lock.FolderBusyError` where another process works in ``run_dir``,
-    unless it is to be waited for.
+    becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
+    ``run_dir``, unless it is to be waited for.
     """
     options, progress = options or Options(), progress or Progress()
     if not run_dir.is_dir():
@@ -123,10 +124,10 @@ def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
         pictures = PictureScoring(run, options, progress)
         pictures.run(resources)
         for codec in run.codecs:
-            write_rows(run, codec, pictures.lacks, origin)
+            write_rows(run, codec, pictures.missing_scores, origin)
         sets = _score_sets(run, options, progress, resources)
-    _drop_streams(run, pictures.lacks, progress)
-    faults = pictures.lacks.faults
+    _drop_streams(run, pictures.missing_scores, progress)
+    faults = pictures.missing_scores.faults
     outcome = Outcome(pictures.scored, len(faults), next(iter(faults.values()), None), sets)
     write_outcome(run, outcome, origin, options, time.perf_counter() - started)
     return outcome
@@ -139,14 +140,14 @@ class PictureScoring:
         self._run, self._progress = run, progress
         self._store = ScoreStore(run.store.run_dir)
         self._limits = options.limits
-        self.lacks = Lacks()
+        self.missing_scores = MissingScores()
         self.scored = 0
         self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
 
     def _runs(self, metric: Metric, options: Options) -> bool:
         missing = _lack(metric, options)
         if missing is not None:
-            self.lacks.metric[metric.name] = missing
+            self.missing_scores.metric[metric.name] = missing
         return missing is None
 
     def plan(self) -> dict[str, list[Shard]]:
@@ -176,11 +177,11 @@ class PictureScoring:
         return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
-        """See :class:`uqdm.bench.fanout.Listener`."""
+        """See :class:`uqdm.bench.execute.executor.Listener`."""
         self._progress.tick()
 
     def say(self, text: str) -> None:
-        """See :class:`uqdm.bench.fanout.Listener`."""
+        """See :class:`uqdm.bench.execute.executor.Listener`."""
         self._progress.say(text)
 
     def _announce(self, todo: dict[str, list[Shard]]) -> None:
@@ -190,7 +191,7 @@ class PictureScoring:
             self._progress.add(codec.name, codec.name, total, stored=total - lacking)
             left += lacking
         self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
-        for name, reason in self.lacks.metric.items():
+        for name, reason in self.missing_scores.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
         for broken in broken_metrics():
             self._progress.say(f"SKIPPED {broken}")
@@ -202,7 +203,7 @@ class PictureScoring:
             return None
         if not os.path.lexists(self._run.store.streams_path(shard)):
             for metric in lacking:
-                self.lacks.shard[shard.key, metric.name] = STREAMS_GONE
+                self.missing_scores.shard[shard.key, metric.name] = STREAMS_GONE
             return None
         least = min(metric.smallest_side for metric in lacking)
         pictures = tuple(picture for picture, side in sides.items() if side >= least)
@@ -221,15 +222,15 @@ class PictureScoring:
                 self._store.write(job.shard, metric, scores)
         for one in found:
             if one.fault is not None:
-                self.lacks.faults[job.shard.key, one.picture] = one.fault
+                self.missing_scores.faults[job.shard.key, one.picture] = one.fault
             for name, reason in one.reasons.items():
-                self.lacks.picture[job.shard.key, one.picture, name] = reason
+                self.missing_scores.picture[job.shard.key, one.picture, name] = reason
         self._progress.shard(done.timing(job.shard))
         if not job.is_first:
             return
         faults = {one.picture.image_index for one in found if one.fault is not None}
         self.scored += sum(one.fault is None for one in found)
-        self._progress.advance(job.shard.candidate.name, len(job.shard.image_ids), len(faults))
+        self._progress.advance(job.shard.codec_setting.name, len(job.shard.image_ids), len(faults))
 
 
 def _score_sets(
@@ -265,13 +266,13 @@ def _cannot_travel(metric: Metric | SetMetric) -> str | None:
         with contained():
             ray.cloudpickle.dumps(metric)
     except Exception as error:
-        return f"it cannot be sent to workers: {describe(error)}"
+        return f"it cannot be sent to workers: {error_line(error)}"
     return None
 
 
-def _drop_streams(run: StoredRun, lacks: Lacks, progress: Progress) -> None:
+def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: Progress) -> None:
     """Removes scored streams that are not to be kept; those with a fault stay, to be looked into."""
-    at_fault = {key for key, _ in lacks.faults}
+    at_fault = {key for key, _ in missing_scores.faults}
     gone = [
         shard
         for codec in run.codecs

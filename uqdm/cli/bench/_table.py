@@ -61,7 +61,7 @@ def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
     import pandas as pd
     import pyarrow as pa
 
-    from uqdm.bench.csv_cells import frame_for_people
+    from uqdm.bench.analysis.csv_cells import frame_for_people
 
     whole = [field.name for field in schema if pa.types.is_integer(field.type) and field.name in frame]
     frame = frame_for_people(frame.astype({name: pd.Int64Dtype() for name in whole}))

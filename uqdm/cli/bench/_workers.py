@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from uqdm.bench.limits import Limits
+    from uqdm.bench.execute.limits import Limits
 
 TimeLimit = Annotated[
     float, typer.Option(help="Seconds that a shard may take, then an image of it alone; 0: any time", min=0)
@@ -24,7 +24,7 @@ TIME_LIMIT_S = 3600.0
 
 def limits(time_limit: float, gpus_per_actor: float, cpus_per_actor: int, readers: int) -> Limits:
     """The options as the library takes them."""
-    from uqdm.bench.limits import Limits
+    from uqdm.bench.execute.limits import Limits
 
     return Limits(time_limit or None, gpus_per_actor, cpus_per_actor, readers)
 

@@ -29,9 +29,9 @@ def bd(
     out: Annotated[Path | None, typer.Option(help="File to write [bd.csv in the run]", dir_okay=False)] = None,
 ) -> None:
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
-    from uqdm.bench.bd_table import make_bd_table
-    from uqdm.bench.curves import titles
-    from uqdm.bench.results import read_summary
+    from uqdm.bench.analysis.bd_table import make_bd_table
+    from uqdm.bench.analysis.curves import titles
+    from uqdm.bench.run.reader import read_summary
     from uqdm.codec import suggest
     from uqdm.output import check_output, is_text
 
@@ -52,8 +52,8 @@ def bd(
 
 def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
     """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
-    from uqdm.bench.bd_table import write_bd_table
-    from uqdm.bench.results import bd_path
+    from uqdm.bench.analysis.bd_table import write_bd_table
+    from uqdm.bench.run.reader import bd_path
 
     try:
         write_bd_table(table, out or bd_path(run))
@@ -67,7 +67,7 @@ def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
 
 
 def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
-    from uqdm.bench.results import records
+    from uqdm.bench.run.reader import records
     from uqdm.cli.bench._table import print_table
 
     first = rows.iloc[0]

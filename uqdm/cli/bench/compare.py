@@ -10,7 +10,7 @@ import typer
 from uqdm.cli.bench._notes import note_unfilled
 
 if TYPE_CHECKING:
-    from uqdm.bench.compare import Comparison, Key
+    from uqdm.bench.analysis.compare_runs import Comparison, Key
 
 _CHOICE = "CODEC[:key=value,...][@POINT[/RECONSTRUCTION]], e.g. 'uqdm@step 2/denoise'"
 _FIGURES = ("A", "B", "B - A", "95 % interval", "p", "effect", "better", "worse", "equal", "same pixels", "images")
@@ -35,7 +35,7 @@ def compare(
     Pictures are paired by codec, setting, point and reconstruction. Other codecs or settings are compared with
     --codec-a and --codec-b; what cannot be paired by name is paired by the nearest rate.
     """
-    from uqdm.bench.compare import compare_runs
+    from uqdm.bench.analysis.compare_runs import compare_runs
     from uqdm.bench.schema import COMPARISON
     from uqdm.cli.bench._table import print_csv
 
@@ -48,8 +48,8 @@ def compare(
 
 
 def _print(found: Comparison, a: Path, b: Path) -> None:
-    from uqdm.bench.compare import picture_labels
-    from uqdm.bench.results import records
+    from uqdm.bench.analysis.compare_runs import picture_labels
+    from uqdm.bench.run.reader import records
 
     lines = [f"A: {a}", f"B: {b}", f"on {found.dataset} (fingerprint {found.fingerprint})", *found.notes, ""]
     typer.echo("\n".join(lines))
@@ -110,7 +110,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _note(row: dict[str, Any]) -> str:
     """Why figures are missing; that nothing differs shows without words."""
-    from uqdm.bench.paired import NO_DIFFERENCE
+    from uqdm.bench.analysis.paired import NO_DIFFERENCE
 
     reason = row["reason"]
     return reason if isinstance(reason, str) and reason != NO_DIFFERENCE else ""

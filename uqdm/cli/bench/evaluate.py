@@ -19,8 +19,8 @@ from uqdm.cli.bench._workers import (
 )
 
 if TYPE_CHECKING:
-    from uqdm.bench.gather import Finding
-    from uqdm.bench.requests import Request
+    from uqdm.bench.evaluation.finish import CodecOutcome
+    from uqdm.bench.run.codec_settings import Request
 
 
 def evaluate(
@@ -59,12 +59,12 @@ def evaluate(
 ) -> None:
     """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
     from uqdm.bench.datasets import open_dataset
-    from uqdm.bench.evaluate import Options
-    from uqdm.bench.evaluate import evaluate as run
-    from uqdm.bench.lock import check_writable
-    from uqdm.bench.progress import show_progress
-    from uqdm.bench.requests import resolve
-    from uqdm.bench.results import status_path
+    from uqdm.bench.evaluation.evaluate import Options
+    from uqdm.bench.evaluation.evaluate import evaluate as run
+    from uqdm.bench.progress.lock import check_writable
+    from uqdm.bench.progress.show import show_progress
+    from uqdm.bench.run.codec_settings import resolve
+    from uqdm.bench.run.reader import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
     options = Options(
@@ -88,7 +88,7 @@ def evaluate(
 
 
 def _requests(codecs: list[str], codecs_file: Path | None) -> list[Request]:
-    from uqdm.bench.requests import parse_request, requests_from_mapping
+    from uqdm.bench.run.codec_settings import parse_request, requests_from_mapping
 
     requests = [parse_request(text) for text in codecs]
     if codecs_file is not None:
@@ -110,7 +110,7 @@ def _read_mapping(path: Path) -> dict[str, object]:
     return content
 
 
-def _conclude(findings: list[Finding], out: Path, say: Callable[[str], None]) -> bool:
+def _conclude(findings: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
     """Says how many failed and were skipped, last; True if none."""
     ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)
     skipped = sum(found.skipped_settings for found in findings)

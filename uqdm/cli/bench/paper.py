@@ -20,9 +20,9 @@ def paper(
     ] = None,
 ) -> None:
     """Puts a summarized run beside the paper's figures: writes table.csv, .md, .tex and figures."""
+    from uqdm.bench.analysis.published_curves import published as find_published
     from uqdm.bench.paper.protocol import parse_models
     from uqdm.bench.paper.save import closing_line, save_paper
-    from uqdm.bench.published import published as find_published
 
     find_published(published)  # raises, and names those that there are
     for path in save_paper(run, published, parse_models(model or [], published_model or [])):

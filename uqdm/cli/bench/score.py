@@ -49,8 +49,8 @@ def score(
     log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
-    from uqdm.bench.progress import show_progress
-    from uqdm.bench.results import status_path
+    from uqdm.bench.progress.show import show_progress
+    from uqdm.bench.run.reader import status_path
     from uqdm.bench.scoring.extraction import Recipe
     from uqdm.bench.scoring.run import Options, score_run
     from uqdm.bench.scoring.selection import Selection
@@ -82,7 +82,7 @@ def _failed_metrics(run: Path) -> list[str]:
     Those that are not here are told before, and a picture that is too small for a metric is no failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
-    from uqdm.bench.unscored import unscored_reasons
+    from uqdm.bench.run.unscored import unscored_reasons
 
     able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
     pictures = Counter[str]()
@@ -96,7 +96,7 @@ def _failed_metrics(run: Path) -> list[str]:
 
 
 def _ok_rows(run: Path) -> int:
-    from uqdm.bench.lots import row_groups, with_status
+    from uqdm.bench.run.row_batches import row_groups, with_status
     from uqdm.bench.schema import STATUS_OK
 
     return sum(with_status(rows, STATUS_OK).num_rows for rows in row_groups(run, ["status"]))

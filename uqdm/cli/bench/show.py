@@ -71,7 +71,7 @@ def show(
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema
-    from uqdm.bench.results import rows_dir
+    from uqdm.bench.run.reader import rows_dir
     from uqdm.bench.schema import SUMMARY
 
     _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
@@ -79,7 +79,7 @@ def show(
 
 
 def _finished_runs() -> list[Path]:
-    from uqdm.bench.results import summary_path
+    from uqdm.bench.run.reader import summary_path
 
     runs = [folder for folder in sorted(Path("results").glob("*")) if summary_path(folder).is_file()]
     if not runs:
@@ -88,8 +88,8 @@ def _finished_runs() -> list[Path]:
 
 
 def _print_short(folders: Sequence[Path]) -> None:
-    from uqdm.bench.results import read_summary, rows_dir
-    from uqdm.bench.tables import closing_message
+    from uqdm.bench.analysis.short_table import closing_message
+    from uqdm.bench.run.reader import read_summary, rows_dir
 
     for folder in folders:
         read_summary(folder)  # raises, and names the remedy, where there is none
@@ -103,8 +103,8 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
     import pandas as pd
 
     from uqdm.bench.metrics import rows_schema
-    from uqdm.bench.query import matching, ordered, parse_conditions, where
-    from uqdm.bench.results import read_rows, read_summary
+    from uqdm.bench.run.reader import read_rows, read_summary
+    from uqdm.cli.bench._row_filter import matching, ordered, parse_conditions, where
 
     parts = []
     for folder in folders:
@@ -118,8 +118,8 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
 
 
 def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: bool) -> None:
-    from uqdm.bench.query import choose
-    from uqdm.bench.tables import EXACT
+    from uqdm.bench.analysis.short_table import EXACT
+    from uqdm.cli.bench._row_filter import choose
     from uqdm.cli.bench._table import cell, print_csv, print_table
 
     if as_csv:
@@ -137,7 +137,7 @@ def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: boo
 
 def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The main columns with settings cut to what differs; and for each codec what is the same in all of its rows."""
-    from uqdm.bench.curves import shared_parameters, short_settings
+    from uqdm.bench.analysis.curves import shared_parameters, short_settings
 
     settings, everywhere = frame.setting.copy(), []
     for codec, rows in frame.groupby("codec", sort=False):
@@ -153,7 +153,7 @@ def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _main_columns(frame: pd.DataFrame) -> list[str]:
     """What tells rows apart, rates, metrics and times; of these, what says anything."""
     from uqdm.bench.metrics import declared
-    from uqdm.bench.rates import is_ideal
+    from uqdm.bench.run.rates import is_ideal
 
     first = _ROW_COLUMNS if "image_index" in frame else _SUMMARY_COLUMNS
     ideal = _IDEAL_RATES if is_ideal(frame).any() else ()

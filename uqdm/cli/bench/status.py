@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from uqdm.bench.status import RunStatus
+    from uqdm.bench.progress.status import RunStatus
 
 _WATCH_SECONDS = 2.0
 
@@ -25,7 +25,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again while a run is under way")] = False,
 ) -> None:
     """Tells of a run, also from another terminal or machine: done, rate, time left, failures; or how it died."""
-    from uqdm.bench.status import find_runs, report, run_status
+    from uqdm.bench.progress.status import find_runs, report, run_status
 
     def look() -> list[RunStatus]:
         return [run_status(run) for run in find_runs(folder)]

@@ -14,8 +14,8 @@ def summarize(
     run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
 ) -> None:
     """Summarizes the rows of a run: writes summary.parquet and summary.csv, prints a short table."""
-    from uqdm.bench.summarize import summarize_run
-    from uqdm.bench.tables import closing_message
+    from uqdm.bench.analysis.short_table import closing_message
+    from uqdm.bench.analysis.summarize import summarize_run
 
     summarize_run(run)
     typer.echo(closing_message(run))
