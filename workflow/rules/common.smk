@@ -1,4 +1,4 @@
-# What the stages share: names of the products, and what a run's configuration means.
+# Shared by the stages: names of the products, and options from the configuration of a run.
 
 import functools
 import hashlib
@@ -8,14 +8,14 @@ from pathlib import Path
 
 
 def results_folder():
-    """The folder of results as Snakemake can name it; any character may be in it but { } < >."""
+    """The folder of results. Its path may contain any character except { } < >, which Snakemake cannot quote."""
     from snakemake.exceptions import WorkflowError
     from uqdm.paths import expand_path
 
     folder = str(expand_path(config["results"], "results"))
     if set("{}<>") & set(folder):
         raise WorkflowError(
-            f"results: {folder!r}: Snakemake reads braces and angle brackets as places to fill; choose a folder without them"
+            f"results: {folder!r}: Snakemake reads braces and angle brackets as placeholders; choose a folder without them"
         )
     return folder
 
@@ -35,7 +35,7 @@ PRODUCTS = [
 
 
 def all_runs():
-    """The runs of the configuration by name, and those of the paper's figures; the common limit goes before their own."""
+    """The runs of the configuration by name, and those of the paper's figures; the common limit overrides their own."""
     from uqdm.bench.paper.configuration import paper_runs
 
     runs = {**config["runs"], **paper_runs(config["paper"])}
@@ -47,7 +47,7 @@ RUNS = all_runs()
 
 
 def check_metrics():
-    """Raises, with suggestions, where the configuration asks for a metric that there is not."""
+    """Raises an error with suggestions if the configuration names an unknown metric."""
     from uqdm.bench.metrics import check_names
 
     check_names(config["score"]["metrics"] or [])
@@ -57,8 +57,8 @@ check_metrics()
 
 
 def all_cores():
-    """The cores that Snakemake was given. Where an executor has jobs run elsewhere none are given here, and a profile
-    says how many a job gets (set-threads)."""
+    """The cores that Snakemake was given. With an executor that runs jobs elsewhere none are given here, and a profile
+    sets the cores of a job (set-threads)."""
     from snakemake.exceptions import WorkflowError
 
     try:
@@ -73,9 +73,9 @@ shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 @functools.cache
 def note_images(run):
-    """The file that notes which images a run is of: written anew, and newer than the results, when they change.
+    """The file that records the images of a run. When they change it is rewritten, and is newer than the results.
 
-    Images are no inputs themselves, since Snakemake looks at the times of files and folders, and no deeper.
+    Images are not declared as inputs, since Snakemake compares only the times of files and folders.
     """
     from uqdm.bench.datasets import write_digest
 
@@ -86,12 +86,12 @@ def note_images(run):
 
 
 def images_note(wildcards):
-    """What the evaluation of a run is made from."""
+    """The input of the evaluation of a run."""
     return note_images(wildcards.run)
 
 
 def codec_requests(run):
-    """The codecs of a run, as `uqdm bench evaluate --codec` takes them."""
+    """The codecs of a run, as arguments of `uqdm bench evaluate --codec`."""
     from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 
     return [
@@ -102,7 +102,7 @@ def codec_requests(run):
 
 @functools.cache
 def codec_identities(run):
-    """Each codec and setting of a run with its version, or why it cannot run: another version is a reason to run."""
+    """Each codec and setting of a run with its version, or the reason why it cannot run. A change triggers the rule."""
     from uqdm.bench.run.codec_settings import parse_request, resolve
 
     resolved = resolve(map(parse_request, codec_requests(run)))
@@ -114,7 +114,7 @@ def codec_identities(run):
 
 
 def worker_options():
-    """The command line options of what workers are given, of evaluation and scoring alike."""
+    """The command line options for the resources of workers, the same for evaluation and scoring."""
     wanted = config["workers"]
     options = [f"--time-limit={wanted['time_limit_s'] or 0}"]
     names = ("gpus_per_actor", "cpus_per_actor", "readers")
@@ -152,7 +152,7 @@ def score_options(run):
 
 
 def metric_identities():
-    """Each metric with its version, or what it lacks here: a metric that is new or works now is a reason to score."""
+    """Each metric with its version, or what is missing for it here. A change triggers the scoring."""
     from uqdm.bench.metrics import all_metrics, all_set_metrics
 
     return [
@@ -162,7 +162,7 @@ def metric_identities():
 
 
 def compare_options(run):
-    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
+    """The command line options of a run's comparison. If the run lacks the anchor, the command chooses one."""
     from uqdm.codec import codec_class, codec_names
 
     anchor = config["compare"]["anchor"]
@@ -172,7 +172,7 @@ def compare_options(run):
 
 
 def paper_options(wildcards):
-    """The command line options that hold a run beside the paper's figures."""
+    """The command line options that compare a run with the paper's figures."""
     from uqdm.bench.paper.configuration import paper_options
 
     return paper_options(config["paper"][wildcards.paper])
@@ -187,7 +187,7 @@ def channel_cost_options():
 
 
 def swirl_settings():
-    """What the section `swirl` asks for."""
+    """The settings in the section `swirl`."""
     from uqdm.swirl.settings import settings_of
 
     return settings_of(config["swirl"])
@@ -208,7 +208,7 @@ def swirl_measure_options(settings):
 
 
 def print_closing(config):
-    """Says where the products are, with a short table, and how many of the paper's figures agree."""
+    """Prints the paths of the products with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.cli.terminal import showable
