@@ -5,7 +5,7 @@
 Coding is everything between the network's outputs and the file, and back: dither, lattice, grids, tables, symbols,
 stream, checks and container, for all steps and the last stage. It is timed by running the compressor's own code on
 outputs that were kept. The baseline codes the same symbols with constriction, whose models of distributions that it
-does not know are Python functions (``pip install -e .[benchmark]``). Exits 1 where coding takes longer than 3 ms.
+does not know are Python functions. Exits 1 where coding takes longer than 3 ms.
 """
 
 from __future__ import annotations

@@ -47,7 +47,6 @@ def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark,
 
 
 def test_coding_is_timed_on_the_compressors_own_bytes(benchmark, photographs_uint8):
-    pytest.importorskip("constriction", reason="the benchmark's baseline is an extra: pip install -e .[benchmark]")
     coding = benchmark("coding")
     rows = coding.measure(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:2]), repeats=1)
     assert all(encode > 0 for _, encode, _ in rows)

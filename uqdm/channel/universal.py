@@ -9,20 +9,22 @@ from __future__ import annotations
 import functools
 import math
 
+import constriction
 import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from uqdm.channel import interval_code
+from uqdm.channel import range_code
 from uqdm.channel.contract import MAX_DRAWS, Sent, Simulator
 from uqdm.channel.randomness import uniforms
 
 WIDTH = math.sqrt(12)
 """Of the uniform noise, for a deviation of 1."""
-MOST_BINS = 16
-"""How far from p's mean a sample can be sent; a bin has at least 2^-32 of the code."""
-_REACH = MOST_BINS + 1
+MAX_BINS = 16
+"""How far from p's mean a sample can be sent; a bin has at least 2^-24 of the code."""
+_REACH = MAX_BINS + 1
+_BINS = constriction.stream.model.QuantizedGaussian(-_REACH, _REACH)
 
 
 class UniversalQuantization(Simulator):
@@ -41,30 +43,31 @@ class UniversalQuantization(Simulator):
 
     def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS, base_sd: float = 1.0):
         super().__init__(kl_bits, n, max_draws=max_draws)
+        if not (np.isfinite(base_sd) and base_sd > 0):
+            raise ValueError(f"base_sd={base_sd}: must be finite and positive")
         self._base_sd = base_sd
 
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
         """See :meth:`uqdm.channel.contract.Simulator.encode`; ValueError for means that no message is meant for."""
         mu = self._checked(mu)
-        if np.abs(mu).max() > MOST_BINS * WIDTH:
-            raise ValueError(f"mu: {np.abs(mu).max():g} is more than {MOST_BINS} bins away from p's mean")
+        if np.abs(mu).max() > MAX_BINS * WIDTH:
+            raise ValueError(f"mu: {np.abs(mu).max():g} is more than {MAX_BINS} bins away from p's mean")
         dither = uniforms(seed, self.n) - 0.5
         k = np.round(mu / WIDTH + dither).astype(int)
-        bits = interval_code.encode((k + _REACH).tolist(), self._bounds(dither))
+        bits = range_code.encode(k, _BINS, dither, self._deviations)
         ideal = -_log_mass(k - dither, self._base_sd).sum() / math.log(2)
         return Sent((k - dither) * WIDTH, bits, self.n, float(ideal))
 
     def decode(self, bits: str, seed: int) -> np.ndarray:
         """See :meth:`uqdm.channel.contract.Simulator.decode`."""
         dither = uniforms(seed, self.n) - 0.5
-        k = np.array(interval_code.decode(bits, self._bounds(dither))) - _REACH
+        k = range_code.decode(bits, _BINS, dither, self._deviations)
         return (k - dither) * WIDTH
 
-    def _bounds(self, dither: np.ndarray) -> list[list[int]]:
-        """The bins' shares of each coordinate's code."""
-        bins = np.arange(-_REACH, _REACH + 1)
-        masses = np.exp(_log_mass(bins - dither[:, None], self._base_sd))
-        return [interval_code.cumulative(row) for row in masses.tolist()]
+    @property
+    def _deviations(self) -> np.ndarray:
+        """Of p's base in each coordinate, in bins; float64 [n]."""
+        return np.full(self.n, self._base_sd / WIDTH)
 
 
 def _log_mass(place: np.ndarray, base_sd: float) -> np.ndarray:
