@@ -21,6 +21,8 @@ from uqdm.channel.randomness import uniforms
 
 WIDTH = math.sqrt(12)
 """Of the uniform noise, for a deviation of 1."""
+MIN_BASE_SD = 1e-3
+MAX_BASE_SD = 1e3
 MAX_BINS = 16
 """How far from p's mean a sample can be sent; a bin has at least 2^-24 of the code."""
 _REACH = MAX_BINS + 1
@@ -43,8 +45,8 @@ class UniversalQuantization(Simulator):
 
     def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS, base_sd: float = 1.0):
         super().__init__(kl_bits, n, max_draws=max_draws)
-        if not (np.isfinite(base_sd) and base_sd > 0):
-            raise ValueError(f"base_sd={base_sd}: must be finite and positive")
+        if not MIN_BASE_SD <= base_sd <= MAX_BASE_SD:
+            raise ValueError(f"base_sd={base_sd}: must be in {MIN_BASE_SD}..{MAX_BASE_SD}")
         self._base_sd = base_sd
 
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
