@@ -14,11 +14,11 @@ import numpy as np
 
 
 class EndOfBitsError(ValueError):
-    """A message ends before what it should hold."""
+    """A message ends early."""
 
 
 class BitReader:
-    """Reads a string of "0" and "1" from its beginning; :class:`EndOfBitsError` where it ends early.
+    """Reads a string of "0" and "1" from its start; :class:`EndOfBitsError` where it ends early.
 
     ValueError for a string of other characters.
     """
@@ -38,9 +38,9 @@ class BitReader:
         return int(part, 2) if count else 0
 
     def finish(self) -> None:
-        """Raises ValueError unless all bits were read."""
+        """Raises ValueError unless all bits have been read."""
         if self.position != len(self._bits):
-            raise ValueError(f"{len(self._bits) - self.position} bits are left over")
+            raise ValueError(f"{len(self._bits) - self.position} bits follow the message")
 
 
 def fixed_bits(value: int, count: int) -> str:
@@ -53,7 +53,7 @@ def fixed_bits(value: int, count: int) -> str:
 
 
 def gamma_bits(value: int) -> str:
-    """Elias gamma code of a number from 1 on.
+    """Elias gamma code of a positive number.
 
     >>> gamma_bits(1), gamma_bits(5)
     ('1', '00101')
@@ -94,7 +94,7 @@ class PrefixCode:
         """The next symbol; a code of one symbol takes no bits."""
         word = ""
         while word not in self._symbols:
-            word += str(reader.take(1))  # a Huffman code is complete: every long string begins with a word
+            word += str(reader.take(1))  # ends: a Huffman code is complete, so every long string starts with a word
         return self._symbols[word]
 
 

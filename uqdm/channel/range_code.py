@@ -1,8 +1,8 @@
 """Messages of several symbols by constriction's range coder, ended after the fewest bits.
 
-constriction divides the interval and writes whole words of 32 bits, which suits long streams. A message of few symbols
-ends here with the shortest binary fraction whose continuations all lie in the final interval. It takes at most 2 bits
-more than -log2 of the message's probability by the model, and no message is a prefix of another.
+constriction divides the interval and writes whole words of 32 bits, which suits long streams. Messages of few symbols
+end here with the shortest binary fraction whose continuations all lie in the final interval. A message is at most
+2 bits longer than -log2 of its probability by the model, and no message is a prefix of another.
 """
 
 from __future__ import annotations
