@@ -12,6 +12,7 @@ from uqdm.bench.evaluation.finish import finish_codec
 from uqdm.bench.execute.worker import MeasureJob, Worker
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.filled_rows import scored_origin
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
@@ -31,13 +32,14 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
 def score_here(run_dir: Path, dataset: Images) -> None:
     """Scores pictures one by one; metrics of sets are left out."""
     run, options, origin = open_run(run_dir, dataset), Options(), provenance()
+    scored = scored_origin(origin, options.metrics)
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
         for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
             scoring.done(job, worker.run(job.ready(), images))
-        write_rows(run, codec, scoring.missing_scores, origin)
+        write_rows(run, codec, scoring.missing_scores, scored)
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
 
