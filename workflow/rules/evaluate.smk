@@ -1,6 +1,6 @@
 # Measures every codec of a run on Ray. One job a run: starting Ray costs seconds, and a codec that is added costs only
-# its own shards. The shards themselves are no declared outputs, since Snakemake removes those of a job that is killed.
-# It waits: where Snakemake alone was killed, its evaluation lives on, and what that measures is used.
+# its own shards. Rows are remade from stored shards within seconds. The stores themselves (shards, streams, scores) are no
+# declared outputs, since Snakemake removes those of a job that is killed. It waits: where Snakemake alone was killed, its evaluation lives on, and what that measures is used.
 
 
 rule evaluate:
@@ -8,6 +8,7 @@ rule evaluate:
         images_note,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
+        directory(f"{RESULTS}/{{run}}/per_image"),
     log:
         f"{RESULTS}/{{run}}/logs/evaluate.log",
     benchmark:
@@ -21,4 +22,4 @@ rule evaluate:
         identities=lambda wildcards: codec_identities(wildcards.run),
         workers=worker_options(),
     shell:
-        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q}"
+        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {METRIC_OPTIONS:q}"

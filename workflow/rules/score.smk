@@ -1,9 +1,11 @@
-# Metrics of the stored pictures, on Ray: a metric that is added is computed alone, and nothing is encoded again.
+# Metrics of sets, on Ray, and what evaluation left: a metric that is added is computed alone, from the stored streams, and
+# nothing is encoded again.
 
 
 rule score:
     input:
         f"{RESULTS}/{{run}}/evaluation.json",
+        f"{RESULTS}/{{run}}/per_image",
     output:
         f"{RESULTS}/{{run}}/scores.json",
     log:

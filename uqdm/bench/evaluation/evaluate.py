@@ -24,13 +24,12 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
-from uqdm.bench.evaluation.picture_scores import Scores
+from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.executor import Fanout
 from uqdm.bench.execute.limits import Limits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
 from uqdm.bench.execute.worker import Done, Finished, MeasureJob
-from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
@@ -38,7 +37,7 @@ from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions, Shard
+from uqdm.bench.run.shards import KeepOptions
 from uqdm.files import sweep_temporaries
 
 
@@ -183,7 +182,7 @@ class _Collector:
         """Stores one shard."""
         plan = self._plans[work.shard.codec_setting.name]
         finished: Finished = done.result
-        self._keep_scores(work.shard, finished.scores)
+        write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
         self._progress.shard(done.timing(work.shard))
@@ -191,12 +190,6 @@ class _Collector:
         self._left[plan.name] -= 1
         if self._left[plan.name] == 0:
             self.outcomes.append(_finish(self._context, plan, self._progress))
-
-    def _keep_scores(self, shard: Shard, scores: Scores) -> None:
-        """Stores what was computed of each metric, before the rows, which say that the shard is finished."""
-        for metric in all_metrics():
-            if scores.get(metric.name):
-                self._scores.write(shard, metric, scores[metric.name])
 
 
 def _finish(context: Context, plan: CodecPlan, progress: Progress) -> CodecOutcome:

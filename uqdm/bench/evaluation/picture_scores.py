@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from uqdm.bench.evaluation.metric_process import MetricProcess
-from uqdm.bench.run.score_store import Picture, Score
+from uqdm.bench.metrics import all_metrics
+from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.shards import Shard
 
 Scores = dict[str, list[tuple[Picture, Score]]]
 """By name of the metric, the value of each picture."""
@@ -39,6 +41,13 @@ class PictureScores:
         index = self._indices[offset]
         for name, scores in self.found.items():
             self.found[name] = [one for one in scores if one[0].image_index != index]
+
+
+def write_scores(store: ScoreStore, shard: Shard, scores: Scores) -> None:
+    """Stores what was computed on a shard; before its rows, which say that the shard is finished."""
+    for metric in all_metrics():
+        if scores.get(metric.name):
+            store.write(shard, metric, scores[metric.name])
 
 
 def merged(parts: Sequence[Scores]) -> Scores:
