@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from small_run import measure_run
-from toy_images import MemoryImages
 
 import uqdm
 from uqdm.bench.datasets import open_dataset
@@ -157,9 +156,9 @@ def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark,
     assert -2 < float(deltas["best of its formats"].split()[0]) < 1
 
 
-def test_results_that_differ_by_a_bit_are_found(benchmark, tmp_path, photographs_uint8):
+def test_results_that_differ_by_a_bit_are_found(benchmark, tmp_path):
     same_results = benchmark("same_results")
-    frame = same_results.rows(measure_run(tmp_path, MemoryImages(photographs_uint8[:2]), "png", "jpeg:quality=50"))
+    frame = same_results.rows(measure_run(tmp_path, open_dataset("demo", 2), "png", "jpeg:quality=50"))
     shuffled = frame.sample(frac=1, random_state=0).assign(encode_ms=0.0)
     assert same_results.differences(frame, shuffled, same_results.ROW_KEY)[1] == []
     other = frame.assign(mse=np.nextafter(frame["mse"], np.inf))
