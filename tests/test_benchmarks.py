@@ -165,3 +165,20 @@ def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark,
     deltas = {cells[1].strip(): cells[2] for cells in (row.strip("|").split("|") for row in rows)}
     assert float(deltas["the paper's: codec jpeg"].split()[0]) > 5
     assert -2 < float(deltas["best of its formats"].split()[0]) < 1
+
+
+def test_results_that_differ_by_a_bit_are_found(benchmark, tmp_path):
+    same_results = benchmark("same_results")
+    frame = same_results.rows(measure_run(tmp_path, open_dataset("demo", 2), "png", "jpeg:quality=50"))
+    shuffled = frame.sample(frac=1, random_state=0).assign(encode_ms=0.0)
+    assert same_results.differences(frame, shuffled, same_results.ROW_KEY)[1] == []
+    other = frame.assign(mse=np.nextafter(frame["mse"], np.inf))
+    assert same_results.differences(frame, other, same_results.ROW_KEY)[1] == [f"mse in {len(frame)} rows"]
+    assert same_results.differences(frame, frame.drop(columns="ssim"), same_results.ROW_KEY)[1] == ["only in one: ssim"]
+    assert same_results.differences(frame, frame[:0], same_results.ROW_KEY)[1] == ["one is empty"]
+
+
+def test_reasons_are_equal_as_text_and_as_a_map(benchmark):
+    plain = benchmark("same_results").plain
+    assert plain("fid: n=3; lpips: no weights") == plain([("lpips", "no weights"), ("fid", "n=3")])
+    assert plain("fid: n=3") != plain([("fid", "n=4")])

@@ -121,6 +121,11 @@ def worker_options():
     return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
 
 
+# The metrics that a run asks for. They are computed while the pictures are there, but are no parameter of that rule: a
+# metric that is added later is computed by scoring, from the stored streams.
+METRIC_OPTIONS = [f"--metric={name}" for name in config["score"]["metrics"] or []]
+
+
 def evaluate_options(run):
     """The command line options of a run's evaluation."""
     options = [
@@ -143,7 +148,7 @@ def score_options(run):
 
     wanted = config["score"]
     bounds = set_metrics_bounds(RUNS[run], wanted["set_metrics"])
-    options = [f"--metric={name}" for name in wanted["metrics"] or []]
+    options = list(METRIC_OPTIONS)
     options += [f"--set-images={bounds['images'] or 0}"]
     options += [f"--set-settings={bounds['settings'] or 0}"]
     options += [f"--features={wanted['features']}"] if wanted["features"] else []

@@ -1,5 +1,6 @@
 # Measures every codec of a run on Ray. One job for each run: starting Ray costs seconds, and an added codec costs only its
-# own shards. The shards are not declared as outputs, since Snakemake removes the outputs of a job that is killed.
+# own shards. Rows are written anew from stored shards within seconds. The stores (shards, streams, scores) are not declared
+# as outputs, since Snakemake removes the outputs of a job that is killed.
 # The job waits for the folder: if Snakemake alone was killed, its evaluation continues, and its results are used.
 
 
@@ -8,6 +9,7 @@ rule evaluate:
         images_note,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
+        directory(f"{RESULTS}/{{run}}/per_image"),
     log:
         f"{RESULTS}/{{run}}/logs/evaluate.log",
     benchmark:
@@ -21,4 +23,4 @@ rule evaluate:
         identities=lambda wildcards: codec_identities(wildcards.run),
         workers=worker_options(),
     shell:
-        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q}"
+        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {METRIC_OPTIONS:q}"

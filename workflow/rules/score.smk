@@ -1,9 +1,11 @@
-# Metrics of the stored pictures, on Ray. Only added metrics are computed, and nothing is encoded again.
+# Metrics of sets, and those of single images that evaluation left, on Ray. Only missing metrics are computed, from the
+# stored streams; nothing is encoded again.
 
 
 rule score:
     input:
         f"{RESULTS}/{{run}}/evaluation.json",
+        f"{RESULTS}/{{run}}/per_image",
     output:
         f"{RESULTS}/{{run}}/scores.json",
     log:

@@ -20,6 +20,7 @@ from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.reader import read_scores, read_summary
 from uqdm.bench.scoring import run as scoring_run
 from uqdm.bench.scoring.extraction import Recipe
@@ -70,7 +71,7 @@ class Folder:
 def options_in(folder: Path, **bounds: int | None) -> Options:
     log = folder / CALLS
     return Options(
-        ("fid", "kid", "patch_fid"),
+        MetricChoice(("fid", "kid", "patch_fid")),
         Selection(**bounds),
         folder / "features",
         Recipe(load=lambda weights: Means(log), batch=4),
@@ -182,7 +183,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
         raise RuntimeError("weights are not here; put them there")
 
     evaluate_here(run_dir, dataset, "jpeg:quality=50")
-    options = Options(("fid", "kid"), recipe=Recipe(load=absent), features=tmp_path / "features")
+    options = Options(MetricChoice(("fid", "kid")), recipe=Recipe(load=absent), features=tmp_path / "features")
     (line, floor) = score(run_dir, dataset, options).values()
     assert "fid: weights are not here, put them there; kid: weights are not here, put them there" in line["unscored"]
     assert floor["fid_n"] is None
@@ -194,7 +195,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
 def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
-    scored = score_run(run_dir, Options(("psnr_db",)), Progress(io.StringIO()), dataset)
+    scored = score_run(run_dir, Options(MetricChoice(("psnr_db",))), Progress(io.StringIO()), dataset)
     assert scored.scored == 12
     (gone, *_) = sorted((run_dir / "streams" / "jpeg").iterdir())
     gone.unlink()

@@ -1,6 +1,7 @@
 """Evaluates codecs on a data set: plans shards, measures those that are missing, gathers each codec's rows.
 
-Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
+Rates and times are measured here, and metrics of single images computed while the pictures are there. Metrics that are
+added later are computed from the streams (see :mod:`uqdm.bench.scoring`).
 
 What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.layout`.
 """
@@ -18,6 +19,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
+from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.executor import Fanout
 from uqdm.bench.execute.limits import Limits
 from uqdm.bench.execute.ray_session import Resources, ray_session
@@ -26,7 +28,9 @@ from uqdm.bench.execute.worker import Done, Finished, MeasureJob
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions
 from uqdm.files import sweep_temporaries
@@ -36,7 +40,8 @@ from uqdm.files import sweep_temporaries
 class Options:
     """How to evaluate. None of these changes a number, save that other shard sizes make other shards.
 
-    ``limits`` are what workers are given, and how long a shard may take.
+    ``metrics`` are those of single images that are computed while the pictures are there; none if None, which leaves
+    them to scoring. ``limits`` are what workers are given, and how long a shard may take.
     """
 
     cpus: int | None = None
@@ -45,6 +50,7 @@ class Options:
     keep_reconstructions: bool = False
     retry_failed: bool = False
     prune: bool = False
+    metrics: MetricChoice | None = None
     limits: Limits = field(default_factory=Limits)
     wait: bool = False
 
@@ -87,7 +93,7 @@ def _evaluate(
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
     kept = KeepOptions(options.keep_streams, options.keep_reconstructions)
-    context = Context(dataset, store, provenance(), options.shard_size, kept)
+    context = Context(dataset, store, provenance(), options.shard_size, kept, options.metrics)
     plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
     for plan in plans:
         plan.look(retry_failed=options.retry_failed)
@@ -151,7 +157,8 @@ def _measure(
 def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
     shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
     n_jobs = sum(plan.n_missing for plan in plans)
-    return Group((MeasureJob(shard, context.origin) for shard in shards), n_jobs, plans[0].uses_gpu)
+    metrics = () if context.metrics is None else context.metrics.own()
+    return Group((MeasureJob(shard, context.origin, metrics) for shard in shards), n_jobs, plans[0].uses_gpu)
 
 
 class _Collector:
@@ -159,6 +166,7 @@ class _Collector:
 
     def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: Progress) -> None:
         self._context = context
+        self._scores = ScoreStore(context.store.run_dir)
         self._plans = {plan.name: plan for plan in plans}
         self._left = {plan.name: plan.n_missing for plan in plans}
         self._progress = progress
@@ -169,6 +177,7 @@ class _Collector:
         """Stores one shard."""
         plan = self._plans[work.shard.codec_setting.name]
         finished: Finished = done.result
+        write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
         self._progress.shard(done.timing(work.shard))

@@ -40,6 +40,13 @@ def evaluate(
     cpus: Annotated[
         int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
     ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="Compute only this metric of single images, beside MSE and PSNR; may be repeated [all]"),
+    ] = None,
+    score: Annotated[
+        bool, typer.Option("--score/--no-score", help="Compute metrics of single images while the pictures are there")
+    ] = True,
     shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
     streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files after scoring")] = True,
     reconstructions: Annotated[
@@ -65,6 +72,7 @@ def evaluate(
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.codec_settings import resolve
     from uqdm.bench.run.layout import status_path
+    from uqdm.bench.run.metric_choice import MetricChoice
 
     codecs = resolve(_requests(codec or [], codecs_file))
     options = Options(
@@ -74,6 +82,7 @@ def evaluate(
         keep_reconstructions=reconstructions,
         retry_failed=retry_failed,
         prune=prune,
+        metrics=MetricChoice(tuple(metric) if metric else None) if score else None,
         limits=limits(time_limit, gpus_per_actor, cpus_per_actor, readers),
         wait=wait,
     )

@@ -50,6 +50,7 @@ def score(
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.layout import status_path
+    from uqdm.bench.run.metric_choice import MetricChoice
     from uqdm.bench.scoring.extraction import Recipe
     from uqdm.bench.scoring.run import Options, score_run
     from uqdm.bench.scoring.selection import Selection
@@ -57,7 +58,7 @@ def score(
     if inception is not None and not inception.is_file():
         raise FileNotFoundError(f"--inception: no file {inception}")
     options = Options(
-        tuple(metric) if metric else None,
+        MetricChoice(tuple(metric) if metric else None),
         Selection(set_images or None, set_settings or None),
         features,
         Recipe(weights=inception, batch=batch),
