@@ -21,17 +21,19 @@ def results_folder():
 
 
 RESULTS = results_folder()
-PRODUCTS = [
-    "summary.parquet",
-    "summary.csv",
-    "bd.csv",
-    "plots/rate_distortion.png",
-    "plots/rate_distortion.svg",
-    "plots/progressive.png",
-    "plots/distortion_perception.png",
-    "plots/distortion_perception.svg",
-    "report.html",
-]
+
+
+def plot_files():
+    """The files of every plot, of this package and of others, within the folder of a run."""
+    from uqdm.bench.plots import all_plots
+
+    return [
+        f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats
+    ]
+
+
+PLOT_FILES = plot_files()
+PRODUCTS = ["summary.parquet", "summary.csv", "bd.csv", *PLOT_FILES, "report.html"]
 
 
 def all_runs():
@@ -164,6 +166,30 @@ def metric_identities():
         f"{one.name} {one.missing() or one.version}"
         for one in (*all_metrics(), *all_set_metrics())
     ]
+
+
+def plot_outputs(folder):
+    """The files of every plot in a folder of plots; the first format of each goes into Snakemake's report."""
+    from uqdm.bench.plots import all_plots
+
+    outputs = []
+    for plot in all_plots():
+        first, *further = [f"{folder}/{plot.name}.{suffix}" for suffix in plot.formats]
+        shown = {"category": plot.title, "labels": {"run": "{run}"}}
+        outputs += [report(first, caption=plot_caption(plot), **shown), *further]
+    return outputs
+
+
+def plot_caption(plot):
+    """The file that Snakemake's report takes the caption of a plot from, written anew where its text changed."""
+    from uqdm.files import write_bytes
+
+    file = Path(".snakemake", "uqdm", "captions", f"{plot.name}.rst").absolute()
+    text = f"{plot.about}\n".encode()
+    if not file.is_file() or file.read_bytes() != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(file, text)
+    return str(file)
 
 
 def compare_options(run):

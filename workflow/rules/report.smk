@@ -7,9 +7,7 @@ rule report:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
         f"{RESULTS}/{{run}}/bd.csv",
-        f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
-        f"{RESULTS}/{{run}}/plots/progressive.png",
-        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
+        [f"{RESULTS}/{{run}}/{file}" for file in PLOT_FILES],
     output:
         f"{RESULTS}/{{run}}/report.html",
     log:

@@ -24,7 +24,7 @@ from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import Images, open_dataset
 from uqdm.bench.evaluation.evaluate import Options as EvaluationOptions
 from uqdm.bench.evaluation.evaluate import evaluate
-from uqdm.bench.metrics import declared, rows_schema
+from uqdm.bench.metrics import METRICS, declared, rows_schema
 from uqdm.bench.metrics.mse import mse
 from uqdm.bench.metrics.ssim import ssim
 from uqdm.bench.progress.progress import Progress
@@ -123,14 +123,14 @@ def new_metric(toys: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     (information / "entry_points.txt").write_text("[uqdm.metrics]\nworst = toy_metric:METRIC\n")
 
     def appear() -> None:
-        declared.cache_clear()
+        METRICS.forget()
 
     declared()  # as it was before
     yield appear
     (information / "entry_points.txt").unlink()
     (information / "METADATA").unlink()
     information.rmdir()
-    declared.cache_clear()
+    METRICS.forget()
 
 
 def test_a_new_metric_is_computed_alone_and_nothing_is_encoded(

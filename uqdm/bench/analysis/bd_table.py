@@ -33,8 +33,8 @@ from uqdm.bench.run.layout import bd_path
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.reader import ResultsError, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
-from uqdm.codec import suggest
 from uqdm.files import replacing
+from uqdm.registry import suggest
 
 ANCHORS = ("jpeg", "jpeg-tuned")
 """What curves are held against where nothing else is asked for: the first of these that has a curve."""

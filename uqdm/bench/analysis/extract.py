@@ -26,9 +26,10 @@ from uqdm.bench.run.pictures import COLUMNS, check_picture
 from uqdm.bench.run.reader import ResultsError, read_manifest, rows_files, rows_with
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import get_codec, suggest
+from uqdm.codec import get_codec
 from uqdm.files import write_bytes
 from uqdm.plugins import contained
+from uqdm.registry import suggest
 from uqdm.text import error_line
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"

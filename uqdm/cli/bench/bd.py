@@ -32,8 +32,8 @@ def bd(
     from uqdm.bench.analysis.bd_table import make_bd_table
     from uqdm.bench.analysis.curves import titles
     from uqdm.bench.run.reader import read_summary
-    from uqdm.codec import suggest
     from uqdm.output import check_output, is_text
+    from uqdm.registry import suggest
 
     if out is not None:
         check_output(out, is_text, force=None)
