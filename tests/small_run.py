@@ -16,7 +16,8 @@ from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
 from uqdm.bench.scoring.fill import write_rows
-from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import Outcome, PictureScoring, write_outcome
 
 SHARD_SIZE = 3
 
@@ -30,7 +31,7 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
 
 def score_here(run_dir: Path, dataset: Images) -> None:
     """Scores pictures one by one; metrics of sets are left out."""
-    run, options, origin = open_run(run_dir, dataset), Options(), provenance()
+    run, options, origin = open_run(run_dir, dataset), ScoringOptions(), provenance()
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
