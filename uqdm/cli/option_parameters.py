@@ -70,15 +70,25 @@ def _type(field: OptionField) -> Any:
 
 
 def _option(field: OptionField) -> Any:
-    minimum = field.above if field.minimum is None else field.minimum
+    path_may_be_folder = field.kind is not Path or field.is_folder
+    path_may_be_file = field.kind is not Path or not field.is_folder
+    minimum, maximum = _range(field)
     return typer.Option(
         field.flag,
         help=_help(field),
-        min=0 if field.zero_is_none else minimum,
-        max=field.maximum,
-        dir_okay=field.kind is not Path or field.is_folder,
-        file_okay=field.kind is not Path or not field.is_folder,
+        min=minimum,
+        max=maximum,
+        dir_okay=path_may_be_folder,
+        file_okay=path_may_be_file,
     )
+
+
+def _range(field: OptionField) -> tuple[float | None, float | None]:
+    """Bounds that the command line itself checks, 0 for None included; items of lists are left to the dataclass."""
+    if field.is_list:
+        return None, None
+    minimum = field.above if field.minimum is None else field.minimum
+    return (0 if field.zero_is_none else minimum), field.maximum
 
 
 def _help(field: OptionField) -> str:
