@@ -1,4 +1,4 @@
-# What the stages share: names of the products, and what a run's configuration means.
+# What the rules share: the configuration as typed objects, the runs, and the names of their products.
 
 import functools
 import hashlib
@@ -6,21 +6,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from uqdm.configuration import Configuration
 
-def results_folder():
-    """The folder of results as Snakemake can name it; any character may be in it but { } < >."""
-    from snakemake.exceptions import WorkflowError
-    from uqdm.paths import expand_path
-
-    folder = str(expand_path(config["results"], "results"))
-    if set("{}<>") & set(folder):
-        raise WorkflowError(
-            f"results: {folder!r}: Snakemake reads braces and angle brackets as places to fill; choose a folder without them"
-        )
-    return folder
-
-
-RESULTS = results_folder()
+CONFIGURATION = Configuration.from_mapping(config)
+RUNS = CONFIGURATION.all_runs()
+RESULTS = str(CONFIGURATION.results)
 PRODUCTS = [
     "summary.parquet",
     "summary.csv",
@@ -32,28 +22,6 @@ PRODUCTS = [
     "plots/distortion_perception.svg",
     "report.html",
 ]
-
-
-def all_runs():
-    """The runs of the configuration by name, and those of the paper's figures; the common limit goes before their own."""
-    from uqdm.bench.paper.configuration import paper_runs
-
-    runs = {**config["runs"], **paper_runs(config["paper"])}
-    limit = {} if config["limit"] is None else {"limit": config["limit"]}
-    return {name: {**run, **limit} for name, run in runs.items()}
-
-
-RUNS = all_runs()
-
-
-def check_metrics():
-    """Raises, with suggestions, where the configuration asks for a metric that there is not."""
-    from uqdm.bench.metrics import check_names
-
-    check_names(config["score"]["metrics"] or [])
-
-
-check_metrics()
 
 
 def all_cores():
@@ -82,7 +50,7 @@ def note_images(run):
     folder = Path(
         ".snakemake", "uqdm", hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
     )
-    return str(write_digest(RUNS[run]["dataset"], RUNS[run].get("limit"), folder / run))
+    return str(write_digest(RUNS[run].dataset, RUNS[run].limit, folder / run))
 
 
 def images_note(wildcards):
@@ -90,65 +58,17 @@ def images_note(wildcards):
     return note_images(wildcards.run)
 
 
-def codec_requests(run):
-    """The codecs of a run, as `uqdm bench evaluate --codec` takes them."""
-    from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
-
-    return [
-        format_request(request)
-        for request in requests_from_mapping(RUNS[run]["codecs"])
-    ]
-
-
 @functools.cache
 def codec_identities(run):
     """Each codec and setting of a run with its version, or why it cannot run: another version is a reason to run."""
     from uqdm.bench.run.codec_settings import parse_request, resolve
 
-    resolved = resolve(map(parse_request, codec_requests(run)))
+    resolved = resolve(map(parse_request, RUNS[run].codec_requests()))
     return [
         f"{one.name}:{one.setting} {one.missing or one.version}"
         for found in resolved.values()
         for one in found
     ]
-
-
-def worker_options():
-    """The command line options of what workers are given, of evaluation and scoring alike."""
-    wanted = config["workers"]
-    options = [f"--time-limit={wanted['time_limit_s'] or 0}"]
-    names = ("gpus_per_actor", "cpus_per_actor", "readers")
-    return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
-
-
-def evaluate_options(run):
-    """The command line options of a run's evaluation."""
-    options = [
-        f"--shard-size={config['evaluate']['shard_size']}",
-        f"--dataset={RUNS[run]['dataset']}",
-    ]
-    options += [f"--codec={request}" for request in codec_requests(run)]
-    limit = RUNS[run].get("limit")
-    options += [] if limit is None else [f"--limit={limit}"]
-    options += [] if config["evaluate"]["keep_streams"] else ["--no-streams"]
-    options += (
-        ["--reconstructions"] if config["evaluate"]["keep_reconstructions"] else []
-    )
-    return options + (["--retry-failed"] if config["evaluate"]["retry_failed"] else [])
-
-
-def score_options(run):
-    """The command line options of a run's scoring."""
-    from uqdm.bench.paper.configuration import set_metrics_bounds
-
-    wanted = config["score"]
-    bounds = set_metrics_bounds(RUNS[run], wanted["set_metrics"])
-    options = [f"--metric={name}" for name in wanted["metrics"] or []]
-    options += [f"--set-images={bounds['images'] or 0}"]
-    options += [f"--set-settings={bounds['settings'] or 0}"]
-    options += [f"--features={wanted['features']}"] if wanted["features"] else []
-    weights = wanted["inception_weights"]
-    return options + ([f"--inception={weights}"] if weights else [])
 
 
 def metric_identities():
@@ -159,38 +79,6 @@ def metric_identities():
         f"{one.name} {one.missing() or one.version}"
         for one in (*all_metrics(), *all_set_metrics())
     ]
-
-
-def compare_options(run):
-    """The command line options of a run's comparison; an anchor that the run does not have is left to the command."""
-    from uqdm.codec import codec_class, codec_names
-
-    anchor = config["compare"]["anchor"]
-    if anchor not in codec_names():
-        codec_class(anchor)  # raises, with suggestions
-    return [f"--anchor={anchor}"] if anchor in RUNS[run]["codecs"] else []
-
-
-def paper_options(wildcards):
-    """The command line options that hold a run beside the paper's figures."""
-    from uqdm.bench.paper.configuration import paper_options
-
-    return paper_options(config["paper"][wildcards.paper])
-
-
-def channel_cost_options():
-    """The command line options of the measurement of channel simulation."""
-    wanted = config["channel_cost"]
-    options = [f"--kl-bits={bits}" for bits in wanted["kl_bits"]]
-    names = ("repetitions", "max_draws", "draws", "seed")
-    return options + [f"--{name.replace('_', '-')}={wanted[name]}" for name in names]
-
-
-def swirl_settings():
-    """What the section `swirl` asks for."""
-    from uqdm.swirl.settings import settings_of
-
-    return settings_of(config["swirl"])
 
 
 def swirl_trainings(settings):
@@ -207,14 +95,14 @@ def swirl_measure_options(settings):
     return measure_options(settings)
 
 
-def print_closing(config):
+def print_closing():
     """Says where the products are, with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.cli.terminal import showable
 
     results = Path(RESULTS)
-    for run in config["runs"]:
+    for run in CONFIGURATION.runs:
         print(showable(closing_message(results / run)))
-    for name in config["paper"]:
+    for name in CONFIGURATION.paper:
         print(showable(closing_line(results / f"paper_{name}")), end="")

@@ -2,7 +2,7 @@
 # models are no declared outputs, since Snakemake removes those of a job that is killed, and trained models are kept.
 
 SWIRL = f"{RESULTS}/paper_swirl"
-SWIRL_SETTINGS = swirl_settings()
+SWIRL_SETTINGS = CONFIGURATION.swirl
 SWIRL_TRAININGS = swirl_trainings(SWIRL_SETTINGS)
 SWIRL_FIGURES = ["figure2", "figure6", "figure7", "reconstructions"]
 
