@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +47,21 @@ def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark,
 
 
 def test_coding_is_timed_on_the_compressors_own_bytes(benchmark, photographs_uint8):
-    pytest.importorskip("constriction", reason="the benchmark's baseline is an extra: pip install -e .[benchmark]")
     coding = benchmark("coding")
     rows = coding.measure(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:2]), repeats=1)
     assert all(encode > 0 for _, encode, _ in rows)
+
+
+def test_coders_are_compared_on_the_same_symbols(benchmark, photographs_uint8):
+    coding, coders = benchmark("coding"), benchmark("symbol_coders")
+    cases = coding.make_cases(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:1]))
+    (symbols,) = coding.symbols_of(cases)
+    for given in (symbols, replace(symbols, bounds=None)):  # models without bounds, too
+        found = {row.label: row for row in coders.compare([given], rounds=1)}
+        assert found["the codec's rANS"].encode_ratio == 1
+        # Tables hold the same distributions; a Gaussian takes at least 0.6 % more bits.
+        assert found["constriction, tables"].bits_ratio == pytest.approx(1, abs=2e-3)
+        assert found["constriction, Gaussian"].bits_ratio > 1.004
 
 
 def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photographs_uint8):

@@ -22,7 +22,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from typer.testing import CliRunner
 
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.progress.lock import lock_path
+from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 from uqdm.codec import ENTRY_POINT_GROUP, CodecUnavailableError, get_codec
 

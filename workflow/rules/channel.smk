@@ -1,4 +1,4 @@
-# What channel simulation costs: code lengths and samples drawn of real messages, against the divergence.
+# The cost of channel simulation: code lengths and samples drawn of real messages, against the divergence.
 
 
 rule channel_cost:

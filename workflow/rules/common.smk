@@ -25,8 +25,8 @@ PRODUCTS = [
 
 
 def all_cores():
-    """The cores that Snakemake was given. Where an executor has jobs run elsewhere none are given here, and a profile
-    says how many a job gets (set-threads)."""
+    """The cores that Snakemake was given. With an executor that runs jobs elsewhere none are given here, and a profile
+    sets the cores of a job (set-threads)."""
     from snakemake.exceptions import WorkflowError
 
     try:
@@ -41,9 +41,9 @@ shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 @functools.cache
 def note_images(run):
-    """The file that notes which images a run is of: written anew, and newer than the results, when they change.
+    """The file that records the images of a run. When they change it is rewritten, and is newer than the results.
 
-    Images are no inputs themselves, since Snakemake looks at the times of files and folders, and no deeper.
+    Images are not declared as inputs, since Snakemake compares only the times of files and folders.
     """
     from uqdm.bench.datasets import write_digest
 
@@ -54,13 +54,13 @@ def note_images(run):
 
 
 def images_note(wildcards):
-    """What the evaluation of a run is made from."""
+    """The input of the evaluation of a run."""
     return note_images(wildcards.run)
 
 
 @functools.cache
 def codec_identities(run):
-    """Each codec and setting of a run with its version, or why it cannot run: another version is a reason to run."""
+    """Each codec and setting of a run with its version, or the reason why it cannot run. A change triggers the rule."""
     from uqdm.bench.run.codec_settings import parse_request, resolve
 
     resolved = resolve(map(parse_request, RUNS[run].codec_requests()))
@@ -72,7 +72,7 @@ def codec_identities(run):
 
 
 def metric_identities():
-    """Each metric with its version, or what it lacks here: a metric that is new or works now is a reason to score."""
+    """Each metric with its version, or what is missing for it here. A change triggers the scoring."""
     from uqdm.bench.metrics import all_metrics, all_set_metrics
 
     return [
@@ -96,7 +96,7 @@ def swirl_measure_options(settings):
 
 
 def print_closing():
-    """Says where the products are, with a short table, and how many of the paper's figures agree."""
+    """Prints the paths of the products with a short table, and how many of the paper's figures agree."""
     from uqdm.bench.paper.save import closing_line
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.cli.terminal import showable

@@ -1,6 +1,6 @@
-# Measures every codec of a run on Ray. One job a run: starting Ray costs seconds, and a codec that is added costs only
-# its own shards. The shards themselves are no declared outputs, since Snakemake removes those of a job that is killed.
-# It waits: where Snakemake alone was killed, its evaluation lives on, and what that measures is used.
+# Measures every codec of a run on Ray. One job for each run: starting Ray costs seconds, and an added codec costs only its
+# own shards. The shards are not declared as outputs, since Snakemake removes the outputs of a job that is killed.
+# The job waits for the folder: if Snakemake alone was killed, its evaluation continues, and its results are used.
 
 
 rule evaluate:

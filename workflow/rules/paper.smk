@@ -1,4 +1,4 @@
-# The paper's figures: its rows measured like any run, then put beside what was published, with a verdict for each.
+# The paper's figures: its rows are measured like any run, and compared with the published ones, with a verdict for each.
 
 PAPER_PRODUCTS = ["table.csv", "table.md", "table.tex", "costs.csv"]
 PAPER_PRODUCTS += ["figures/rate_distortion.png", "figures/rate_fid.png"]

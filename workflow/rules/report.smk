@@ -1,5 +1,5 @@
 # One self-contained page with the curves, tables, pictures and provenance of a run. It decodes pictures from the
-# streams of the run, whose rows the scoring wrote last.
+# streams of the run, after the scoring has written the rows.
 
 
 rule report:

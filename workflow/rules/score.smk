@@ -1,4 +1,4 @@
-# Metrics of the stored pictures, on Ray: a metric that is added is computed alone, and nothing is encoded again.
+# Metrics of the stored pictures, on Ray. Only added metrics are computed, and nothing is encoded again.
 
 
 rule score:

@@ -1,5 +1,5 @@
 # The swirl experiments of the paper: `snakemake --cores all paper_swirl`. Small jobs of one thread each. The folders of
-# models are no declared outputs, since Snakemake removes those of a job that is killed, and trained models are kept.
+# models are not declared as outputs, since Snakemake removes outputs of a killed job, and trained models must be kept.
 
 SWIRL = f"{RESULTS}/paper_swirl"
 SWIRL_SETTINGS = CONFIGURATION.swirl

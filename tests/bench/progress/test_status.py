@@ -23,12 +23,13 @@ from toy_images import MemoryImages, unmarked_images
 from typer.testing import CliRunner
 
 from uqdm.bench.progress import progress, status
-from uqdm.bench.progress.lock import FolderBusyError, lock_path, locked
+from uqdm.bench.progress.lock import FolderBusyError, locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.progress.show import show_progress
 from uqdm.bench.progress.slowest_shards import ShardTiming
 from uqdm.bench.progress.status import RunStatus, find_runs, run_status
-from uqdm.bench.run.reader import ResultsError, status_path
+from uqdm.bench.run.layout import lock_path, status_path
+from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 
 N_IMAGES = 30  # of 0.1 s each, on one core

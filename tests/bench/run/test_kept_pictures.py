@@ -19,8 +19,8 @@ from uqdm.bench.run.kept_pictures import (
     merge,
     png_picture,
     read_reconstructions,
-    reconstructions_path,
 )
+from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.shards import KeepOptions, Shard, split
@@ -66,7 +66,7 @@ def kept(codec: Codec, images: list[np.ndarray], start: int = 0) -> tuple[list[d
 
 
 def stored(folder: Path, data: bytes) -> Path:
-    path = reconstructions_path(folder, "toy-model", "key")
+    path = shard_path(folder, ShardFolder.RECONSTRUCTIONS, "toy-model", "key")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path

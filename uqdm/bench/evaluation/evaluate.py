@@ -2,12 +2,7 @@
 
 Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
 
-Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files of the
-present rows; they go when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures,
-if they are kept), ``superseded/`` (files of both kinds that belong to no present row), ``run.json`` (the run's id),
-``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
-last), ``evaluation.json`` (what a finished evaluation writes last), ``status.json`` (how far a run is, how it ended)
-and ``.lock``.
+What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.layout`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.run.reader import plots_dir
+from uqdm.bench.run.layout import plots_dir
 from uqdm.files import replacing
 from uqdm.plugins import Broken, check_name, contained, reason_of
 from uqdm.text import printable

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
+from uqdm.bench.run.layout import rows_path
 from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.reader import rows_provenance, with_columns
 from uqdm.bench.run.row_batches import with_status
@@ -52,7 +53,7 @@ class MissingScores:
 
 def write_rows(run: StoredRun, codec: StoredCodec, missing_scores: MissingScores, origin: Mapping[str, Any]) -> None:
     """Writes ``per_image/<codec>.parquet`` again, from the shards and the stored scores."""
-    path = run.store.run_dir / "per_image" / f"{codec.name}.parquet"
+    path = rows_path(run.store.run_dir, codec.name)
     written = rows_provenance(run.store.run_dir)[codec.name]  # raises where the file is another's
     schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
     scores = ScoreStore(run.store.run_dir)

@@ -25,8 +25,9 @@ from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, broken_metrics, lack_of
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.layout import features_dir, scores_path
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.reader import rows_files, scores_path
+from uqdm.bench.run.reader import rows_files
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import Picture, ScoreStore
@@ -226,7 +227,7 @@ def _score_sets(
     of_images = [metric for metric in all_set_metrics() if metric.takes == "features"]
     lacking = {metric.name: _lack(metric, options) for metric in of_images}
     reasons = {name: reason for name, reason in lacking.items() if reason is not None}
-    folder = options.features or run.store.run_dir.absolute().parent / "features"
+    folder = options.features or features_dir(run.store.run_dir)
     task = Task(
         run,
         [metric for metric in of_images if metric.name not in reasons],

@@ -54,7 +54,7 @@ def bd(
 def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
     """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
     from uqdm.bench.analysis.bd_table import write_bd_table
-    from uqdm.bench.run.reader import bd_path
+    from uqdm.bench.run.layout import bd_path
 
     try:
         write_bd_table(table, out or bd_path(run))

@@ -43,7 +43,7 @@ def evaluate(
     from uqdm.bench.progress.lock import check_writable
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.codec_settings import resolve
-    from uqdm.bench.run.reader import status_path
+    from uqdm.bench.run.layout import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
     images = open_dataset(dataset, limit)
@@ -81,9 +81,11 @@ def _read_mapping(path: Path) -> dict[str, object]:
 
 def _conclude(findings: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
     """Says how many failed and were skipped, last; True if none."""
+    from uqdm.bench.run.layout import rows_dir
+
     ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)
     skipped = sum(found.skipped_settings for found in findings)
     advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
-    say(f"rows: {out / 'per_image'}")
+    say(f"rows: {rows_dir(out)}")
     say(f"evaluated: {ok:,} images x settings ok, {failed:,} failed, {skipped} settings skipped{advice}")
     return not failed and not skipped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def score(
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
     from uqdm.bench.progress.show import show_progress
-    from uqdm.bench.run.reader import status_path
+    from uqdm.bench.run.layout import status_path
     from uqdm.bench.scoring.run import score_run
 
     weights = options.inception_weights
@@ -42,12 +41,13 @@ def _failed_metrics(run: Path) -> list[str]:
     Those that are not here are told before, and a picture that is too small for a metric is no failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
+    from uqdm.bench.run.reader import read_scores
     from uqdm.bench.run.unscored import unscored_reasons
 
     able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
     pictures = Counter[str]()
     reasons: dict[str, str] = {}
-    for text, n in json.loads((run / "scores.json").read_text())["unscored"].items():
+    for text, n in read_scores(run)["unscored"].items():
         for name, reason in unscored_reasons(text).items():
             if name in able and "smallest side" not in reason:
                 pictures[name] += n

@@ -72,7 +72,7 @@ def show(
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema
-    from uqdm.bench.run.reader import rows_dir
+    from uqdm.bench.run.layout import rows_dir
     from uqdm.bench.schema import SUMMARY
 
     _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
@@ -80,7 +80,7 @@ def show(
 
 
 def _finished_runs() -> list[Path]:
-    from uqdm.bench.run.reader import summary_path
+    from uqdm.bench.run.layout import summary_path
 
     runs = [folder for folder in sorted(Path("results").glob("*")) if summary_path(folder).is_file()]
     if not runs:
@@ -90,7 +90,8 @@ def _finished_runs() -> list[Path]:
 
 def _print_short(folders: Sequence[Path]) -> None:
     from uqdm.bench.analysis.short_table import closing_message
-    from uqdm.bench.run.reader import read_summary, rows_dir
+    from uqdm.bench.run.layout import rows_dir
+    from uqdm.bench.run.reader import read_summary
 
     for folder in folders:
         read_summary(folder)  # raises, and names the remedy, where there is none
