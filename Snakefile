@@ -39,10 +39,10 @@ rule all:
         expand(
             "{results}/{run}/{product}",
             results=RESULTS,
-            run=config["runs"],
+            run=CONFIGURATION.runs,
             product=PRODUCTS,
         ),
 
 
 onsuccess:
-    print_closing(config)
+    print_closing()

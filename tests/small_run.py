@@ -20,7 +20,8 @@ from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
 from uqdm.bench.scoring.fill import write_rows
-from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import Outcome, PictureScoring, write_outcome
 
 SHARD_SIZE = 3
 
@@ -32,10 +33,10 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
     return run_dir
 
 
-def score_here(run_dir: Path, dataset: Images, options: Options | None = None) -> None:
+def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = None) -> None:
     """Scores pictures one by one; metrics of sets are left out."""
-    run, options, origin = open_run(run_dir, dataset), options or Options(), provenance()
-    scored = scored_origin(origin, options.metrics)
+    run, options, origin = open_run(run_dir, dataset), options or ScoringOptions(), provenance()
+    scored = scored_origin(origin, options.choice)
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:

@@ -25,6 +25,6 @@ rule channel_cost:
         "../envs/uqdm.yaml"
     params:
         out=subpath(output[0], parent=True),
-        options=channel_cost_options(),
+        options=CONFIGURATION.channel_cost_arguments(),
     shell:
         "uqdm bench channel --out={params.out:q} {params.options:q} > {log:q} 2>&1"

@@ -19,8 +19,8 @@ rule evaluate:
     threads: all_cores()
     params:
         out=subpath(output[0], parent=True),
-        options=lambda wildcards: evaluate_options(wildcards.run),
+        options=lambda wildcards: CONFIGURATION.evaluate_arguments(RUNS[wildcards.run]),
         identities=lambda wildcards: codec_identities(wildcards.run),
-        workers=worker_options(),
+        workers=CONFIGURATION.worker_arguments(),
     shell:
         "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {METRIC_OPTIONS:q}"

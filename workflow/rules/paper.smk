@@ -45,12 +45,12 @@ rule paper:
     benchmark:
         f"{RESULTS}/paper_{{paper}}/benchmarks/paper.tsv"
     wildcard_constraints:
-        paper="|".join(config["paper"]),
+        paper="|".join(CONFIGURATION.paper),
     conda:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
-        options=paper_options,
+        options=lambda wildcards: CONFIGURATION.paper_arguments(wildcards.paper),
     shell:
         "uqdm bench paper --run={params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
 

@@ -17,8 +17,8 @@ rule score:
     threads: all_cores()
     params:
         run=subpath(input[0], parent=True),
-        options=lambda wildcards: score_options(wildcards.run),
+        options=lambda wildcards: CONFIGURATION.score_arguments(RUNS[wildcards.run]),
         metrics=metric_identities(),
-        workers=worker_options(),
+        workers=CONFIGURATION.worker_arguments(),
     shell:
         "uqdm bench score --run={params.run:q} --cpus {threads} --wait --log={log:q} {params.workers:q} {params.options:q}"

@@ -2,7 +2,7 @@
 # models are not declared as outputs, since Snakemake removes outputs of a killed job, and trained models must be kept.
 
 SWIRL = f"{RESULTS}/paper_swirl"
-SWIRL_SETTINGS = swirl_settings()
+SWIRL_SETTINGS = CONFIGURATION.swirl
 SWIRL_TRAININGS = swirl_trainings(SWIRL_SETTINGS)
 SWIRL_FIGURES = ["figure2", "figure6", "figure7", "reconstructions"]
 

@@ -21,10 +21,11 @@ from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.reader import read_rows, rows_files
 from uqdm.bench.schema import NOT_SCORED
-from uqdm.bench.scoring.run import Options, score_run
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import score_run
 
 CODECS = ("jpeg:quality=50", "png")
-PICTURES_ONLY = MetricChoice(("ssim",))
+PICTURES_ONLY = ("ssim",)
 
 
 @pytest.fixture
@@ -50,10 +51,10 @@ def test_metrics_of_evaluation_are_those_of_scoring_and_rows_are_written_once(
     dataset = MemoryImages(photographs_uint8[:4])
     evaluate_here(tmp_path / "later", dataset, *CODECS)
     assert set(read_rows(tmp_path / "later", ["unscored"])["unscored"]) == {NOT_SCORED}
-    options = Options(PICTURES_ONLY)
+    options = ScoringOptions(PICTURES_ONLY)
     score_here(tmp_path / "later", dataset, options)
 
-    evaluate_here(tmp_path / "at_once", dataset, *CODECS, metrics=PICTURES_ONLY)
+    evaluate_here(tmp_path / "at_once", dataset, *CODECS, metrics=MetricChoice(PICTURES_ONLY))
     assert str(rows(tmp_path / "at_once")) == str(rows(tmp_path / "later"))  # as text, where NaN equals NaN
     written = {path: path.stat().st_mtime_ns for path in rows_files(tmp_path / "at_once")}
     outcome = score_run(tmp_path / "at_once", options, Progress(io.StringIO()), dataset)
@@ -68,7 +69,7 @@ def test_a_metric_asked_for_later_is_scored_alone(tmp_path: Path, photographs_ui
     assert before["mse"].notna().all()
     assert before["ssim"].isna().all()
     assert before["unscored"].str.contains("ssim: not asked for").all()
-    score_here(tmp_path, dataset, Options(PICTURES_ONLY))
+    score_here(tmp_path, dataset, ScoringOptions(PICTURES_ONLY))
     after = read_rows(tmp_path, ["mse", "ssim"])
     assert (after["mse"] == before["mse"]).all()
     assert after["ssim"].notna().all()

@@ -12,23 +12,22 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.executor import Fanout
-from uqdm.bench.execute.limits import Limits
+from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
 from uqdm.bench.execute.worker import Done, Finished, MeasureJob
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
@@ -36,34 +35,11 @@ from uqdm.bench.run.shards import KeepOptions
 from uqdm.files import sweep_temporaries
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to evaluate. None of these changes a number, save that other shard sizes make other shards.
-
-    ``metrics`` are those of single images that are computed while the pictures are there; none if None, which leaves
-    them to scoring. ``limits`` are what workers are given, and how long a shard may take.
-    """
-
-    cpus: int | None = None
-    shard_size: int = 50
-    keep_streams: bool = True
-    keep_reconstructions: bool = False
-    retry_failed: bool = False
-    prune: bool = False
-    metrics: MetricChoice | None = None
-    limits: Limits = field(default_factory=Limits)
-    wait: bool = False
-
-    def __post_init__(self) -> None:
-        if self.shard_size < 1 or (self.cpus is not None and self.cpus < 1):
-            raise ValueError(f"shard size and cpus must be at least 1, got {self.shard_size} and {self.cpus}")
-
-
 def evaluate(
     dataset: Images,
     codecs: Mapping[str, Sequence[CodecSetting]],
     run_dir: Path,
-    options: Options | None = None,
+    options: EvaluationOptions | None = None,
     progress: Progress | None = None,
 ) -> list[CodecOutcome]:
     """Measures every codec on every image, and returns what was found for each codec.
@@ -80,20 +56,24 @@ def evaluate(
     :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be
     waited for.
     """
-    options, progress = options or Options(), progress or Progress()
+    options, progress = options or EvaluationOptions(), progress or Progress()
     with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
         return _evaluate(dataset, codecs, run_dir, options, progress)
 
 
 def _evaluate(
-    dataset: Images, codecs: Mapping[str, Sequence[CodecSetting]], run_dir: Path, options: Options, progress: Progress
+    dataset: Images,
+    codecs: Mapping[str, Sequence[CodecSetting]],
+    run_dir: Path,
+    options: EvaluationOptions,
+    progress: Progress,
 ) -> list[CodecOutcome]:
     stopwatch = _Stopwatch()
     progress.plan(f"evaluate {dataset.name}")
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
     kept = KeepOptions(options.keep_streams, options.keep_reconstructions)
-    context = Context(dataset, store, provenance(), options.shard_size, kept, options.metrics)
+    context = Context(dataset, store, provenance(), options.shard_size, kept, options.choice)
     plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
     for plan in plans:
         plan.look(retry_failed=options.retry_failed)
@@ -146,7 +126,7 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -
 
 
 def _measure(
-    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: Limits, progress: Progress
+    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: Progress
 ) -> list[CodecOutcome]:
     collector = _Collector(context, plans, progress)
     groups = [_group(context, group) for group in sharing_workers(plans)]

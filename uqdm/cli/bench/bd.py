@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def bd(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
     anchor: Annotated[
         str | None,
         typer.Option(help="Codec, or curve such as 'uqdm flow', to hold the others against [jpeg if it is there]"),

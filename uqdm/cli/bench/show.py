@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import AsCsv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def show(
     sort: Annotated[str | None, typer.Option(help="Sort by this column")] = None,
     descending: Annotated[bool, typer.Option("--descending", help="Largest first")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first N", min=1)] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")] = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Prints finished runs: the short table and where things are; or, with any option, their means or single rows."""
     patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
