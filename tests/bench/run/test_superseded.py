@@ -79,12 +79,12 @@ def test_a_codec_that_is_dropped_or_cannot_run_leaves_no_files_to_read(tmp_path:
 def test_superseded_files_are_found_before_they_come_back(tmp_path: Path) -> None:
     """A run that was killed between moving files and writing the manifest: readers find them in either place."""
     evaluated(tmp_path, 2, "toy-raw:drop=2")
-    streams = read_streams(tmp_path, "toy-raw", "drop=2", [0, 1])
+    streams = read_streams(tmp_path, "toy-raw", "drop=2", {0: None, 1: None})
     (path,) = (tmp_path / "streams" / "toy-raw").iterdir()
     aside = tmp_path / "superseded" / "streams" / "toy-raw" / path.name
     aside.parent.mkdir(parents=True)
     path.rename(aside)
-    assert read_streams(tmp_path, "toy-raw", "drop=2", [0, 1]) == streams
+    assert read_streams(tmp_path, "toy-raw", "drop=2", {0: None, 1: None}) == streams
     assert evaluated(tmp_path, 2, "toy-raw:drop=2") == 0
     assert path.is_file()
 

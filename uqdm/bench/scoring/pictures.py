@@ -9,19 +9,17 @@ from typing import Self
 import numpy as np
 
 from uqdm.bench import checked_calls as answers
-from uqdm.bench.checked_calls import MeasurementError, version_of
+from uqdm.bench.checked_calls import MeasurementError
 from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
 from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.metrics import Metric, is_of_another_package
-from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.score_store import Picture, Score
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
-from uqdm.codec import Codec, get_codec
-from uqdm.plugins import contained
 from uqdm.text import error_line, one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
@@ -139,54 +137,34 @@ def decoded_pictures(
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
     """Each of ``pictures`` decoded from its stream, uint8 [H, W, 3], or the reason why it could not be.
 
-    A picture must be the very one that was evaluated, by its hash; only where its codec says that a reconstruction
-    may vary between machines, another one is taken, from the same version of the codec.
+    A picture is the one that was evaluated, by its hash (see :class:`~uqdm.bench.run.decoding.StreamDecoder`).
     """
-    codec_setting = source.shard.codec_setting
+    codec = source.shard.codec_setting
     try:
-        codec = worker.keep(
-            ("decoder", codec_setting.name, codec_setting.setting),
-            lambda: _decoder(codec_setting),
-            alone=codec_setting.holds_model,
+        decoder = worker.keep(
+            ("decoder", codec.name, codec.setting),
+            lambda: StreamDecoder.make(codec.name, codec.parameters, codec.version),
+            alone=codec.holds_model,
         )
     except Exception as error:
-        yield from ((picture, f"cannot be decoded here: {error_line(error)}") for picture in pictures)
+        reason = decode_fault(error).reason
+        yield from ((picture, reason) for picture in pictures)
         return
-    by_image: dict[int, dict[tuple[str, str], Picture]] = {}
+    by_image: dict[int, dict[PictureName, Picture]] = {}
     for picture in pictures:
         by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
     for index, wanted in by_image.items():
-        yield from _decode_image(codec, source, index, wanted)
-
-
-def _decoder(codec_setting: CodecSetting) -> Codec:
-    with contained():
-        return get_codec(codec_setting.name, **codec_setting.parameters)
+        yield from _decode_image(decoder, source, index, wanted)
 
 
 def _decode_image(
-    codec: Codec, source: Streams, image_index: int, wanted: dict[tuple[str, str], Picture]
+    decoder: StreamDecoder, source: Streams, image_index: int, wanted: Mapping[PictureName, Picture]
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
-    left = dict(wanted)
     stream = source.streams.get(image_index)
-    reason = source.faults.get(image_index, STREAMS_GONE)
-    if stream is not None:
-        reason = "decoding its stream gave no such picture here"
-        try:
-            for found, _ in answers.pictures(codec, stream):
-                picture = left.pop((found.point.name, found.name), None)
-                if picture is not None:
-                    yield picture, _checked(codec, source.shard.codec_setting, picture, found.image_uint8)
-        except Exception as error:
-            reason = f"cannot be decoded here: {error_line(error)}"
-    yield from ((picture, reason) for picture in left.values())
-
-
-def _checked(codec: Codec, codec_setting: CodecSetting, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
-    sha256 = picture_sha256(decoded)
-    version = version_of(codec)
-    same_codec = version == codec_setting.version
-    if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
-        return decoded
-    versions = "" if same_codec else f" (by {version}, evaluated with {codec_setting.version})"
-    return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"
+    if stream is None:
+        reason = source.faults.get(image_index, STREAMS_GONE)
+        yield from ((picture, reason) for picture in wanted.values())
+        return
+    measured_sha256 = {name: picture.row_sha256 for name, picture in wanted.items()}
+    for name, decoded in decoder.pictures(stream, measured_sha256):
+        yield wanted[name], decoded.reason if isinstance(decoded, DecodeFault) else decoded
