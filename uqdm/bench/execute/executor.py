@@ -11,7 +11,7 @@ import ray
 
 from uqdm.bench.datasets import Images
 from uqdm.bench.execute.actors import Crew, places
-from uqdm.bench.execute.limits import Limits, Post
+from uqdm.bench.execute.limits import Post, WorkerLimits
 from uqdm.bench.execute.prefetch import Reader
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Dispatch, Group, Listener
@@ -31,9 +31,11 @@ class _Lane:
 class Fanout:
     """Runs groups of jobs. ``images`` are those of the shards; ``listener`` is told what happens."""
 
-    def __init__(self, resources: Resources, images: Images, listener: Listener, limits: Limits | None = None) -> None:
+    def __init__(
+        self, resources: Resources, images: Images, listener: Listener, limits: WorkerLimits | None = None
+    ) -> None:
         self._resources, self._images, self._listener = resources, images, listener
-        self._limits = limits or Limits()
+        self._limits = limits or WorkerLimits()
         self._reader: Reader
         self._disk: ThreadPoolExecutor
 

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from uqdm.bench.checked_calls import MeasurementError, version_of
 from uqdm.bench.evaluation import resource_use as footprint
 from uqdm.bench.evaluation.measure import Measured, failure, image_columns, measure_images, warm_up
+from uqdm.bench.evaluation.metric_process import MetricProcess
+from uqdm.bench.evaluation.picture_scores import PictureScores, Scores, merged
 from uqdm.bench.execute.prefetch import Loaded, Unreadable
 from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, Identity, with_identity
 from uqdm.bench.progress.slowest_shards import ShardTiming
@@ -91,6 +93,8 @@ class MeasureJob:
 
     shard: Shard
     origin: Mapping[str, Any]
+    metrics: tuple[str, ...] = ()
+    """Metrics of single images, of this package, to compute while the pictures are there."""
     takes_images = True
 
     def ready(self) -> Self:
@@ -114,6 +118,7 @@ class MeasureJob:
             _concatenate([part.streams for part in parts], self.shard.identity(KIND_STREAMS)),
             counts,
             merge(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
+            merged([part.scores for part in parts]),
         )
 
     def lost(self, images: Sequence[Loaded], reason: str) -> Finished:
@@ -134,6 +139,7 @@ class Finished:
     streams: bytes
     counts: Counter[str]
     reconstructions: bytes | None = None
+    scores: Scores = field(default_factory=dict)
 
 
 class Worker:
@@ -185,11 +191,22 @@ class Worker:
         except Exception as error:
             return NotLoaded(error_line(error))
         keeper = _keeper(work, list(readable))
-        measured = measure_images(encoder, decoder, list(readable.values()), keeper)
+        scores = self._scores(work, readable)
+        observers = [one for one in (keeper, scores) if one is not None]
+        measured = measure_images(encoder, decoder, list(readable.values()), observers)
         taken = {"threads": footprint.threads(), "peak_memory_bytes": footprint.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
-        return finish(work, _with_unreadable(measured, images), keeper)
+        finished = finish(work, _with_unreadable(measured, images), keeper)
+        return finished if scores is None else replace(finished, scores=scores.found)
+
+    def _scores(self, work: MeasureJob, readable: Mapping[int, np.ndarray]) -> PictureScores | None:
+        """Computes the metrics of pictures while these are there; None where none are asked for."""
+        if not work.metrics:
+            return None
+        process = self.keep(("metrics", work.metrics), lambda: MetricProcess(work.metrics))
+        indices = [work.shard.start + offset for offset in readable]
+        return PictureScores(process, indices, list(readable.values()))
 
     def _ready(self, codec_setting: CodecSetting, image: np.ndarray) -> tuple[Codec, Codec]:
         """An encoder and a decoder, warm; the same object where construction is costly."""
