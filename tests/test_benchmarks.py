@@ -15,6 +15,8 @@ import uqdm
 from uqdm.bench.datasets import open_dataset
 from uqdm.progressive import compressor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def benchmark(monkeypatch):

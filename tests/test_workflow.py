@@ -28,6 +28,8 @@ from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 from uqdm.codec import ENTRY_POINT_GROUP, CodecUnavailableError, get_codec
 
+pytestmark = pytest.mark.workflow
+
 ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)

@@ -53,6 +53,7 @@ def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
     assert _conclude(findings[:1], Path("run"), lines.append)
 
 
+@pytest.mark.cluster
 def test_a_run_of_failures_alone_exits_1(tmp_path: Path) -> None:
     command = "false {input} {output}"
     program = f"program:encode={command},decode={command}"

@@ -17,6 +17,7 @@ def bench(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["bench", *map(str, arguments)])
 
 
+@pytest.mark.cluster
 def test_scoring_fills_what_summarizing_asks_for(tmp_path: Path) -> None:
     evaluate_here(tmp_path, open_dataset("demo", limit=3), "jpeg:quality=50", "png")
     refused = bench("summarize", "--run", tmp_path)
@@ -43,6 +44,7 @@ def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) 
     assert message in str(done.exception)
 
 
+@pytest.mark.cluster
 def test_a_run_of_which_every_picture_fails_ends_with_an_error(tmp_path: Path) -> None:
     evaluate_here(tmp_path, open_dataset("demo", limit=2), "png")
     for path in (tmp_path / "streams" / "png").iterdir():

@@ -25,6 +25,8 @@ from uqdm.bench.report import save_report
 from uqdm.bench.run.reader import ResultsError, read_summary
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 NOT_A_NUMBER = re.compile(r"(?<![\w-])[+-]?(nan|NaN|NAN|inf|Inf|Infinity|None|undefined|<NA>|NaT)(?![\w-])")
 
 

@@ -53,11 +53,13 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "table.csv").fillna({"bias": ""})
 
 
+@pytest.mark.workflow
 def test_every_product_is_there(folder: Path) -> None:
     for name in ("table.csv", "table.md", "cost.png", "cost.svg"):
         assert (folder / name).stat().st_size > 500
 
 
+@pytest.mark.workflow
 def test_poisson_samples_are_within_a_factor_of_2_of_the_exponential_wall(table: pd.DataFrame) -> None:
     rows = table[table.method == "poisson"].set_index("kl_bits")
     for kl_bits in (1, 2, 4):
@@ -68,12 +70,14 @@ def test_poisson_samples_are_within_a_factor_of_2_of_the_exponential_wall(table:
         assert rows.stopped[kl_bits] == 0
 
 
+@pytest.mark.workflow
 def test_universal_quantization_takes_one_draw_a_dimension_at_any_divergence(table: pd.DataFrame) -> None:
     rows = table[table.method == "universal quantization"]
     assert rows.draws.tolist() == [1.0, 1.0, 1.0]
     assert rows.draws_high.tolist() == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.workflow
 def test_all_methods_are_measured_with_intervals(table: pd.DataFrame) -> None:
     assert set(table.method) == {method.name for method in METHODS}
     known = table[table.stopped == 0]

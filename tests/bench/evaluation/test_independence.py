@@ -28,6 +28,8 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 
+pytestmark = pytest.mark.cluster
+
 folder, limit, shard_size, cpus, nodes, *codecs = sys.argv[1:]
 cluster = None
 if int(nodes) > 1:

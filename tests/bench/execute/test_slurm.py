@@ -108,6 +108,7 @@ def wait_until_none_is_left(environment: dict[str, str], node: str = "") -> None
     assert left_over(environment, node) == []
 
 
+@pytest.mark.cluster
 def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path) -> None:
     environment = install(tmp_path)
     command = [sys.executable, "-c", EVALUATE, str(tmp_path / "run")]
@@ -125,6 +126,7 @@ def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path
         pd.testing.assert_frame_equal(there.drop(columns=measured), here.drop(columns=measured))
 
 
+@pytest.mark.cluster
 def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     terminated, killed = install(tmp_path), install(tmp_path)  # with a token each
     commands = []
@@ -142,6 +144,7 @@ def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     wait_until_none_is_left(killed, "toy2")  # two agents of a head that was killed stay for a minute
 
 
+@pytest.mark.cluster
 def test_a_node_that_does_not_start_is_named_with_what_it_wrote(tmp_path: Path) -> None:
     environment = install(tmp_path, srun="#!/bin/sh\necho 'no such interpreter there' >&2\nexit 127\n")
     command = [sys.executable, "-c", HOLD]

@@ -57,6 +57,7 @@ def begun(run_dir: Path) -> Progress:
     return shown
 
 
+@pytest.mark.cluster
 def test_a_run_that_is_killed_is_seen_alive_and_then_dead(toys: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     evaluate = [
