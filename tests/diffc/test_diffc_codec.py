@@ -1,7 +1,5 @@
 """The codec diffc: files of every point, prefixes, damaged files and wrong settings."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ import torch
 from uqdm.channel.index_code import zipf_code
 from uqdm.channel.prefix_code import gamma_bits
 from uqdm.codec import ParameterError, StreamError, get_codec
-from uqdm.diffc import coder, file
+from uqdm.diffc import chunks, coder, file
 from uqdm.diffc.chunks import Limits
 from uqdm.diffc.coder import GaussianCoder, _to_bytes
 from uqdm.diffc.pictures import DiffC
@@ -177,7 +175,7 @@ def test_wrong_settings_are_refused():
         DiffC(model_of(POINTS))
 
 
-def test_decoding_time_of_a_small_forged_file_is_bounded(codec, encoded):
+def test_work_of_a_small_forged_file_is_bounded(codec, encoded):
     """The message has the last candidate that the widest limits allow."""
     header, _ = file.parse(encoded.stream)
     widest = file.Header(**{**vars(header), "chunk_bits": 16, "margin_bits": 15, "n_steps": 1})
@@ -185,9 +183,10 @@ def test_decoding_time_of_a_small_forged_file_is_bounded(codec, encoded):
     message = "1" + "0000" + "00000000" + "0" + code.encode((1 << 31) - 1)
     stream = file.pack(widest, [_to_bytes(message)])
     assert len(stream) < 40
-    began = time.perf_counter()
+    _, body, coder = codec._diffc._parse(stream)
+    (step,) = coder.read(body, (1, 3, 8, 8), 1)
+    assert sum(map(chunks.numbers_of, step.sections)) <= 1 << 18
     assert codec.decode([stream])[0].shape == (8, 8, 3)
-    assert time.perf_counter() - began < 10
 
 
 def test_files_of_too_many_random_numbers_are_refused(codec, encoded, monkeypatch):
