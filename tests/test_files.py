@@ -141,7 +141,7 @@ def test_what_is_no_output_of_ours_is_refused_without_force(tmp_path: Path, forc
         "../" + tmp_path.name + "/source": "the input itself",
         "picture": r"is a picture \(PNG\)",
         "gif": r"is a picture \(GIF\)",
-        "notes": "no earlier output of this command",
+        "notes": "not an earlier output of this command",
     }
     for name, reason in lost.items():
         if force:

@@ -69,7 +69,7 @@ def test_two_pictures_are_refused_and_neither_is_touched(folder: Path) -> None:
             encode(Path("a.png"), Path(target))
     (folder / "picture").write_bytes(before["b.png"])
     (folder / "notes.txt").write_text("mine")
-    for target, reason in (("picture", "is a picture"), ("notes.txt", "no earlier output")):
+    for target, reason in (("picture", "is a picture"), ("notes.txt", "not an earlier output")):
         with pytest.raises(OutputError, match=reason):
             encode(Path("a.png"), Path(target))
     encode(Path("a.png"), Path("a.uqdm"))

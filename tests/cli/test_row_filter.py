@@ -85,7 +85,7 @@ def test_what_does_not_parse_is_answered_with_an_example(text: str) -> None:
         ("bp<2", r"no column 'bp' \(did you mean bpp"),
         ("bpp<two", "bpp is a number, 'two' is none"),
         ("bpp~2", "~ is for texts"),
-        ("codec<jpeg", "codec is no number; use =, != or ~"),
+        ("codec<jpeg", "codec is not a number; use =, != or ~"),
     ],
 )
 def test_conditions_that_make_no_sense_are_refused(text: str, answer: str) -> None:
