@@ -220,7 +220,7 @@ def execute(
     """Runs a program in ``folder`` without a shell: its exit status, and the end of its output.
 
     stdin is empty; of stdout and stderr the last 64 KiB are kept. No file that the program writes gets longer than
-    ``file_bytes``. When the call ends, in whatever way, every process that the program started is dead. Raises
+    ``file_bytes``. When the call ends, in any way, every process that the program started is dead. Raises
     :class:`ProgramError` if it does not start, exceeds its time, prints over 256 MiB, or kills its parent.
     """
     name = arguments[0]

@@ -62,7 +62,7 @@ def _command_parameter(name: str, text: str) -> Parameter:
 class Program(Codec):
     """Runs an encoder and a decoder as processes, on picture files in a separate temporary folder.
 
-    In a command ``{input}`` and ``{output}`` stand for the two files and ``{quality}`` for the parameter of that
+    In a command ``{input}`` and ``{output}`` are replaced by the two files and ``{quality}`` by the parameter of that
     name. A command is split into arguments as a shell would split it, but no shell runs it; the values are
     inserted afterwards, so a value never becomes two arguments. Encode and decode times include the start of the
     process and the picture file. Configure the program to use one thread.
@@ -174,7 +174,7 @@ class Program(Codec):
     def _files(self, command: Sequence[str]) -> list[Path]:
         """The program of a command, and other files named by full path (a script, a model)."""
         if not command:
-            raise CodecUnavailableError(f"codec {self.name!r} is told no program; set encode and decode, {_HOW}")
+            raise CodecUnavailableError(f"codec {self.name!r} has no program; set encode and decode, {_HOW}")
         program = shutil.which(command[0])
         if program is None:
             raise CodecUnavailableError(f"codec {self.name!r}: no program {command[0]!r} on PATH; install it, {_HOW}")

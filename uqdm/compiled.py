@@ -1,6 +1,6 @@
 """Compiled functions, and the folder that their machine code is cached in.
 
-Numba keeps it beside the source or in the user's home, and refuses to load if neither can be written (a read-only
+Numba keeps it next to the source or in the user's home, and refuses to load if neither can be written (a read-only
 installation, used by a user without a home). It is then kept in a private folder among the temporary files. Without
 such a folder, functions are compiled in each process.
 """

@@ -71,7 +71,7 @@ class Registry(Generic[T]):
     ``kind`` is the word for them in messages: "codec". ``group`` is their group of entry points. ``check`` takes a name
     and a loaded object, and returns the object or raises what is wrong with it. ``package`` is a package of ours with a
     module for each plug-in, of which ``pick`` takes the object; modules whose names begin with ``_`` are none.
-    ``check_beside`` raises ValueError where a plug-in cannot stand beside those that were accepted before it.
+    ``check_beside`` raises ValueError if a plug-in conflicts with those that were accepted before it.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ def _by_package() -> Iterator[list[EntryPoint]]:
 
 
 def load(entry_point: EntryPoint) -> Any:
-    """Imports what an entry point names; raises an Exception, whatever the import raises."""
+    """Imports the object of an entry point; raises an Exception for anything that the import raises."""
     if not EntryPoint.pattern.fullmatch(entry_point.value):
         raise ValueError("the value of its entry point is not MODULE:OBJECT")
     with contained():

@@ -22,7 +22,7 @@ _ALLOWED = {  # pixel formats by implementation, and whether it is lossless
     ("builtin", False): tuple(_FORMATS),
     ("builtin", True): ("rgb", "gray"),  # the others lose precision in colour conversion
     ("libbpg", False): ("420", "444"),  # some of bpgenc's options for -f
-    ("libbpg", True): ("rgb",),  # what bpgenc -lossless writes, whatever -f says
+    ("libbpg", True): ("rgb",),  # bpgenc -lossless writes rgb for any -f
 }
 
 

@@ -52,13 +52,13 @@ def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) ->
 
 
 def _check_header(stream: bytes, expected: FileHeader) -> None:
-    """Raises RuntimeError unless a file is what bpgenc was asked for."""
+    """Raises RuntimeError unless bpgenc wrote the requested kind of file."""
     try:
         written, _ = read_header(stream)
     except StreamError as error:
         raise RuntimeError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
     if written != expected:
-        raise RuntimeError(f"{ENCODER} wrote {written} where {expected} was asked for")
+        raise RuntimeError(f"{ENCODER} wrote {written} instead of {expected}")
 
 
 def decode(stream: bytes) -> np.ndarray:
