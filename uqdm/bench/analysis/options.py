@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from uqdm.option_fields import option
 
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""Codecs that curves are compared with if no other is named: the first of these that has a curve."""
+
 
 @dataclass(frozen=True)
 class ComparisonOptions:
