@@ -32,8 +32,8 @@ def notes(table: pd.DataFrame) -> list[str]:
         "The density ratio of these Gaussians is unbounded. q is truncated at mu + 4 sd for the Poisson functional "
         f"representation and greedy rejection coding, which removes {LOST_MASS:.1e} of its mass; the maximum of the "
         "ratio is then w_max = exp(KL + 4 sqrt(2 KL)), KL in nats. The Poisson functional representation examines "
-        "w_max candidates on average. So does greedy rejection coding, but its mean is dominated by rare long searches: see "
-        "its median.",
+        "w_max candidates on average. So does greedy rejection coding, but its mean is dominated by rare long "
+        "searches: see its median.",
         f"Means have {LEVEL_TEXT} bootstrap intervals over messages. A message is stopped when its search has examined "
         "max_draws candidates (a column of table.csv). Where a message was stopped no mean is given, since cheap "
         "messages finish more often.",
