@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.bench.bjontegaard import Points, bd_rate
+from uqdm.bench.analysis.bjontegaard import Points, bd_rate
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.scoring.selection import evenly
 from uqdm.codec import codec_class, get_codec

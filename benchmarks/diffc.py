@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from tile_images import load_tiles
 
-from uqdm.bench.bootstrap import mean_intervals
+from uqdm.bench.analysis.bootstrap import mean_intervals
 from uqdm.diffc.chunks import Limits
 from uqdm.diffc.coder import GaussianCoder
 from uqdm.diffc.pictures import DiffC

@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from uqdm.bench.bootstrap import mean_intervals
-from uqdm.bench.curves import Curve
+from uqdm.bench.analysis.bootstrap import mean_intervals
+from uqdm.bench.analysis.curves import Curve
+from uqdm.bench.analysis.published_curves import published
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.measure import measure_images
+from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.paper.protocol import EQUAL_PSNR_SHARE, Place, known_difference
-from uqdm.bench.published import published
 from uqdm.codec import codec_class, codec_names, get_codec
 
 RATE_TOLERANCE, PSNR_TOLERANCE_DB = 0.01, 0.15

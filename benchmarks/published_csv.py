@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from uqdm.bench.published import COLUMNS
+from uqdm.bench.analysis.published_curves import COLUMNS
 from uqdm.files import write_bytes
 
 SOURCE = "Yang, Will & Mandt, Progressive Compression with Universally Quantized Diffusion Models, ICLR 2025"

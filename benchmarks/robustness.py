@@ -6,7 +6,7 @@ Images of the demo are encoded by each codec. Each file is cut short, at lengths
 at random; or gets random bytes behind its end. The damaged file is then decoded, in a process of its own, as a whole.
 A damage is *detected* if decoding raises an error, *harmless* if it gives the same picture, *silent* if it gives
 another picture without a word; decoders that crash or take longer than the limit are counted apart. The last column
-counts what the store notices (:mod:`uqdm.bench.stored_streams`). Prints a table in Markdown.
+counts what the store notices (:mod:`uqdm.bench.run.stored_streams`). Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.requests import parse_request
-from uqdm.bench.stored_streams import StreamDamagedError, check_columns, checked_stream
+from uqdm.bench.run.codec_settings import parse_request
+from uqdm.bench.run.stored_streams import StreamDamagedError, check_columns, checked_stream
 from uqdm.codec import Codec, codec_class, get_codec
 
 CODECS = (

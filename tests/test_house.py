@@ -2,10 +2,14 @@
 
 import ast
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+import networkx as nx
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLISTED = {"__init__", "__main__", "pretrained"}  # the package's own door; data
+BENCH = ROOT / "uqdm" / "bench"
 
 
 def rooms() -> list[str]:
@@ -32,7 +36,7 @@ def parts() -> dict[Path, str]:
     return {file: file.relative_to(ROOT / "uqdm").parts[0].removesuffix(".py") for file in files}
 
 
-def test_the_table_has_every_part_of_the_package():
+def test_the_table_lists_every_part_of_the_package():
     assert set(parts().values()) - UNLISTED == set(rooms())
 
 
@@ -48,20 +52,102 @@ def test_imports_point_down():
     assert upward == []
 
 
-def test_the_package_knows_nothing_of_the_baselines():
+def rooms_of_bench() -> list[str]:
+    """The rooms of ``uqdm/bench`` as the table lists them, from the top."""
+    return re.findall(r"^\| `bench/([a-z0-9_]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+
+def room_in_bench(module: str) -> str:
+    """The room of a module of ``uqdm.bench``; empty for the package itself and for modules elsewhere."""
+    parts = module.split(".")
+    return parts[2] if parts[:2] == ["uqdm", "bench"] and len(parts) > 2 else ""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the package by its dotted name."""
+    found = {}
+    for file in (ROOT / "uqdm").rglob("*.py"):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def import_graph() -> dict[str, set[str]]:
+    """The modules of the package that each module imports, wherever in it, also in functions and for types alone."""
+    known = modules()
+    return {name: imported_modules(file, known) - {name} for name, file in known.items()}
+
+
+def imported_modules(file: Path, known: Collection[str]) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {member if member in known else node.module for member in members}
+    return found & set(known)
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Groups of modules each of which leads back to itself."""
+    groups = nx.strongly_connected_components(nx.DiGraph({name: list(found) for name, found in graph.items()}))
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def test_the_table_lists_every_room_of_bench():
+    found = {path.stem for path in BENCH.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert found - {"__init__"} == set(rooms_of_bench())
+    assert len(rooms_of_bench()) == len(set(rooms_of_bench()))
+
+
+def test_imports_within_bench_point_down():
+    order = {name: place for place, name in enumerate(rooms_of_bench())}
+    upward = [
+        f"{name} imports {other}"
+        for name, found in import_graph().items()
+        for other in found
+        if (room_in_bench(name) and room_in_bench(other)) and order[room_in_bench(other)] < order[room_in_bench(name)]
+    ]
+    assert upward == []
+
+
+def test_no_import_circle_exists():
+    assert circles(import_graph()) == []
+
+
+def test_a_circle_is_found():
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"]}) == [["b", "c"]]
+
+
+def test_no_module_of_the_package_is_imported_by_a_string():
+    hidden = [
+        str(file.relative_to(ROOT))
+        for file in parts()
+        if re.search(r"""import_module\(f?["']uqdm\.""", file.read_text())
+    ]
+    assert hidden == []
+
+
+def test_tests_of_bench_mirror_its_rooms():
+    folders = {path.name for path in (ROOT / "tests" / "bench").iterdir() if path.is_dir() and path.name[0] != "_"}
+    assert folders <= set(rooms_of_bench())
+
+
+def test_the_package_does_not_import_the_baselines():
     texts = {file: file.read_text() for file in parts()}
     assert [
         file for file, text in texts.items() if re.search(r"^\s*(from|import) baselines\b", text, re.MULTILINE)
     ] == []
 
 
-def test_the_baselines_know_the_contract_and_what_lies_below_it():
+def test_the_baselines_import_only_the_contract_and_lower_parts():
     files = [*(ROOT / "baselines").rglob("*.py")]
     allowed = rooms()[rooms().index("codec") :]
     assert {name for file in files for name in imported(file)} - {""} <= set(allowed)
 
 
-def test_every_rule_that_runs_something_keeps_its_log_and_its_time():
+def test_every_working_rule_has_a_log_and_a_benchmark():
     rules = [
         text
         for file in (ROOT / "workflow" / "rules").glob("*.smk")

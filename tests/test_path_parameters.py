@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from uqdm.bench.requests import parse_request, resolve
+from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.codec import ParameterError, codec_class, get_codec
 from uqdm.model.zoo import SHIPPED, absolute_name
 
@@ -28,7 +28,7 @@ def test_two_spellings_of_a_models_folder_are_one_setting(model: Path) -> None:
     (model.parent / "x").mkdir()
     for name in ("uqdm", "vdm"):
         (found,) = resolve(parse_request(f"{name}:model={text}") for text in spellings).values()
-        assert [candidate.parameters["model"] for candidate in found] == [str(model)]
+        assert [codec_setting.parameters["model"] for codec_setting in found] == [str(model)]
 
 
 def test_a_setting_holds_in_another_working_directory(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:

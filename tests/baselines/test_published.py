@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import features
 
+from uqdm.bench.analysis.published_curves import published
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.published import published
 from uqdm.codec import codec_class, get_codec
 
 # Rate in bits per pixel and PSNR in dB, measured once with OpenJPEG on those images; the paper's own row is that
@@ -42,6 +42,7 @@ def _rate_and_psnr(name: str, images: list[np.ndarray], **parameters: object) ->
     ) else np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("layers", JPEG2000)
 def test_jpeg2000_reproduces_the_protocol(layers: str, cifar10_uint8: list[np.ndarray]) -> None:

@@ -24,15 +24,15 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        uqdm.codec._entry_points.cache_clear()
+        uqdm.codec.CODECS.forget()
         yield folder
-    uqdm.codec._entry_points.cache_clear()
+    uqdm.codec.CODECS.forget()
 
 
 @pytest.fixture(scope="session")
 def ray_on_two_cores(toys: Path) -> Iterator[None]:
     """One real Ray session for all tests that need workers."""
-    from uqdm.bench.ray_session import ray_session
+    from uqdm.bench.execute.ray_session import ray_session
 
     assert "RAY_ADDRESS" not in os.environ, "the tests start a Ray of their own"
     with ray_session(2):
@@ -62,9 +62,9 @@ def reportable_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def finished_run(measured_run: Path) -> Path:
     """The same run, summarized, plotted and reported."""
+    from uqdm.bench.analysis.summarize import summarize_run
     from uqdm.bench.plots import all_plots, save_plot
     from uqdm.bench.report import save_report
-    from uqdm.bench.summarize import summarize_run
 
     summarize_run(measured_run)
     for plot in all_plots():

@@ -11,14 +11,15 @@ import pyarrow.parquet as pq
 from small_run import measure_run
 from toy_images import MemoryImages
 
-from uqdm.bench.bjontegaard import METHOD
+from uqdm.bench.analysis.bjontegaard import METHOD
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, save_plot
-from uqdm.bench.provenance import with_provenance
-from uqdm.bench.results import read_summary, summary_path, summary_provenance
+from uqdm.bench.run.layout import summary_path
+from uqdm.bench.run.provenance import with_provenance
+from uqdm.bench.run.reader import read_summary, summary_provenance
 from uqdm.bench.schema import BD, STATUS_OK, STATUS_REFERENCE
-from uqdm.bench.summarize import summarize_run
 
 N_IMAGES = 6
 NASTY = "</script><img src=x onerror=\"document.title='harmed'\">&amp;"

@@ -10,8 +10,8 @@ from click.testing import Result
 from small_run import measure_run
 from typer.testing import CliRunner
 
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.summarize import summarize_run
 from uqdm.cli.main import app
 
 
@@ -48,7 +48,7 @@ def test_another_anchor(run_dir: Path) -> None:
     ("arguments", "answer"),
     [(["--anchor", "jpgg"], "did you mean jpeg"), (["--metric", "psnr"], "did you mean psnr_db")],
 )
-def test_unknown_names_are_answered_with_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
+def test_unknown_names_get_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
     assert answer in str(bd(run_dir, *arguments).exception)
 
 

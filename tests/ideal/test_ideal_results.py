@@ -14,20 +14,20 @@ from ideal_models import UNET, model_folder
 from small_run import measure_run
 from typer.testing import CliRunner
 
-from uqdm.bench.bd_table import save_bd_table
-from uqdm.bench.compare import compare_runs
-from uqdm.bench.curves import curves, lossless
+from uqdm.bench.analysis.bd_table import save_bd_table
+from uqdm.bench.analysis.compare_runs import compare_runs
+from uqdm.bench.analysis.curves import curves, lossless
+from uqdm.bench.analysis.short_table import lines, short_table
+from uqdm.bench.analysis.summarize import summarize_rows, summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.decoding import progressive_settings
-from uqdm.bench.measure import measure_images
+from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.evaluation.selftest import self_test
 from uqdm.bench.plots import find_plot
-from uqdm.bench.rates import NO_FILE
 from uqdm.bench.report.figures import figure_data
-from uqdm.bench.requests import Candidate, requests_from_mapping
-from uqdm.bench.results import ResultsError
-from uqdm.bench.selftest import self_test
-from uqdm.bench.summarize import summarize_rows, summarize_run
-from uqdm.bench.tables import lines, short_table
+from uqdm.bench.run.codec_settings import CodecSetting, requests_from_mapping
+from uqdm.bench.run.pictures import progressive_settings
+from uqdm.bench.run.rates import NO_FILE
+from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Encoded, check_parameters, codec_class, get_codec
 from uqdm.model.zoo import KNOWN, shipped_names
@@ -136,7 +136,7 @@ def test_deltas_use_ideal_rates_under_a_name_that_says_so(run: Path) -> None:
 
 
 def test_an_ideal_curve_is_no_anchor_unless_asked_for(summary: pd.DataFrame) -> None:
-    from uqdm.bench.bd_table import find_anchor
+    from uqdm.bench.analysis.bd_table import find_anchor
 
     renamed = summary.assign(codec=summary.codec.replace({"jpeg": "zip", "vdm": "a"}))
     found = find_anchor(renamed, curves(renamed), None)
@@ -165,7 +165,7 @@ def test_shown_tables_have_the_kind_of_rate(run: Path) -> None:
 
 def test_the_doctor_tests_rates_and_pictures(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "model", UNET)
-    checks = self_test([Candidate("vdm", {"model": str(folder), "steps": 2, "reconstruct": "denoise"}, ideal=True)])
+    checks = self_test([CodecSetting("vdm", {"model": str(folder), "steps": 2, "reconstruct": "denoise"}, ideal=True)])
     assert [check.name for check in checks] == ["rates and pictures", "better with every point"]
     assert checks[0].ok
 

@@ -16,7 +16,7 @@ ROW_FORMAT = 6
 when any of these changes. Rows of older formats can be read, and what they lack is null."""
 
 FIRST_WITH_IDENTITY = 6
-"""The format since which files say what they are (:mod:`uqdm.bench.identity`) and streams are kept with a hash."""
+"""The format since which files say what they are (:mod:`uqdm.bench.file_identity`) and streams are kept with a hash."""
 
 MACS_CONVENTION = (
     "multiply-accumulates of the convolutions, linear layers and attention products in the decode_calls network calls, "

@@ -91,8 +91,8 @@ def round_to_cells(
 ) -> np.ndarray:
     """The middle of each value's cell, fixed point with ``fraction_bits`` fractional bits, int64 [N].
 
-    ``cell_bits`` must be at most ``fraction_bits - 7``, so that middles are exact to half of the last bit. The values
-    may be a part of those that the offsets were chosen for: N of ``size``, from index ``begin`` on.
+    ``cell_bits`` must be at most ``fraction_bits - 7``, so that middles are exact up to half of the last bit. The
+    values may be a part of those that the offsets were chosen for: N of ``size``, from index ``begin`` on.
     """
     length = _group_length(values.size if size is None else size, offsets.places.size)
     return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits, _POWERS, length, begin)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uqdm.bench.bootstrap import mean_of
+from uqdm.bench.analysis.bootstrap import mean_of
 from uqdm.swirl.estimates import Estimate, Measured
 
 HOLDS, FAILS, UNDECIDED = "holds", "fails", "undecided"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL, column_means, mean_of
+from uqdm.bench.analysis.bootstrap import LEVEL, column_means, mean_of
 from uqdm.bench.metrics.sliced_wasserstein import sliced_wasserstein
-from uqdm.bench.results import ResultsError
+from uqdm.bench.run.reader import ResultsError
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.rates import PARTS
 
@@ -41,7 +41,7 @@ class Estimate:
 
 
 class Measured:
-    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.results.ResultsError`."""
+    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.run.reader.ResultsError`."""
 
     def __init__(self, run_dir: Path, seeds: Sequence[int]):
         self._folder, self.seeds = run_dir / "measured", list(seeds)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
+from uqdm.bench.analysis.bootstrap import LEVEL_TEXT, mean_of
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, error_bars, write_caption
 from uqdm.files import replacing

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT, mean_of
-from uqdm.bench.csv_cells import frame_for_people
+from uqdm.bench.analysis.bootstrap import LEVEL_TEXT, mean_of
+from uqdm.bench.analysis.csv_cells import frame_for_people
 from uqdm.bench.paper import latex
 from uqdm.bench.paper.markdown import escape, markdown_table
 from uqdm.files import replacing, write_bytes

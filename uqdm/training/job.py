@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from uqdm.bench.provenance import available_cores
 from uqdm.diffusion.levels import levels_of
+from uqdm.machine import available_cores
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model

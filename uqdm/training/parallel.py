@@ -21,7 +21,7 @@ from ray.train.torch import TorchTrainer, prepare_model
 from ray.util.queue import Empty, Queue
 from torch import nn
 
-from uqdm.bench.ray_session import ray_session
+from uqdm.bench.execute.ray_session import ray_session
 from uqdm.model.zoo import absolute_name
 from uqdm.paths import absolute_text, split_path
 from uqdm.training.job import Callbacks, Job

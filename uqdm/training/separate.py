@@ -14,7 +14,7 @@ import ray
 import torch
 from ray.util.queue import Queue
 
-from uqdm.bench.ray_session import ray_session
+from uqdm.bench.execute.ray_session import ray_session
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.training import state

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.plots._style import error_bars, write_caption
-from uqdm.bench.results import records
+from uqdm.bench.run.reader import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

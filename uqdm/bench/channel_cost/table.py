@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.channel.gaussian import LOST_MASS
 
 _HEADINGS = (

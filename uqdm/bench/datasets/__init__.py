@@ -5,6 +5,7 @@ kind's name. Another package names its subclass in the entry point group ``uqdm.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint
+from uqdm.bench.datasets._images import Images
 from uqdm.bench.datasets._npy import check_archive
 from uqdm.bench.datasets._registry import (
     ENTRY_POINT_GROUP,
@@ -22,6 +23,7 @@ __all__ = [
     "ENTRY_POINT_GROUP",
     "DataSet",
     "DataSetError",
+    "Images",
     "Origin",
     "UnknownDataSetError",
     "broken_datasets",

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from uqdm.bench.ids import NumberedIds
+from uqdm.bench.lazy_ids import NumberedIds
 from uqdm.codec import check_images
 from uqdm.images import ImageError, files_below
 from uqdm.paths import absolute_path, split_path

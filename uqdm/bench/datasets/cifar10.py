@@ -23,7 +23,7 @@ import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
 from uqdm.bench.datasets._official import find_official
-from uqdm.bench.ids import NumberedIds
+from uqdm.bench.lazy_ids import NumberedIds
 from uqdm.paths import split_path
 
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"

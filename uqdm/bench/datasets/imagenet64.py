@@ -29,7 +29,7 @@ import numpy as np
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
 from uqdm.bench.datasets._npy import UNREADABLE, read_exactly, read_header
 from uqdm.bench.datasets._official import find_official, hex_digest
-from uqdm.bench.ids import NumberedIds
+from uqdm.bench.lazy_ids import NumberedIds
 from uqdm.paths import absolute_path, split_path
 
 ZIP, FILE = "Imagenet64_val_npz.zip", "val_data.npz"

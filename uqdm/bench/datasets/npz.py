@@ -19,7 +19,7 @@ import numpy as np
 from uqdm.bench.datasets._base import DataSet, DataSetError
 from uqdm.bench.datasets._member import Member, open_member
 from uqdm.bench.datasets._npy import UNREADABLE, check_archive, read_header
-from uqdm.bench.ids import NumberedIds
+from uqdm.bench.lazy_ids import NumberedIds
 from uqdm.paths import absolute_path, split_path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from uqdm.bench.features.network import N_FEATURES
-from uqdm.bench.identity import KIND_FEATURES, check_regular, write_stored
+from uqdm.bench.file_identity import KIND_FEATURES, check_regular, write_stored
 
 _FORM = "v2"  # of files, and of the way from pixels to features (resize, network); raised when either changes
 _MOST_BYTES = 2**16  # of a file, which has 9 KB

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uqdm.bench import bootstrap
+from uqdm.bench.analysis import bootstrap
 from uqdm.bench.paper.judge import Estimate
 from uqdm.bench.paper.protocol import Place
-from uqdm.bench.results import read_rows
+from uqdm.bench.run.reader import read_rows
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:

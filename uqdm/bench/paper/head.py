@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uqdm.bench import bootstrap
+from uqdm.bench.analysis import bootstrap
+from uqdm.bench.analysis.published_curves import IMAGES, N_IMAGES, Relation
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.judge import MIN_IMAGES, ROUNDING, WORDS
 from uqdm.bench.paper.protocol import Model
 from uqdm.bench.paper.rows import Run
-from uqdm.bench.published import IMAGES, N_IMAGES, Relation
 
 if TYPE_CHECKING:
     import pandas as pd

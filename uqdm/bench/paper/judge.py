@@ -40,8 +40,8 @@ def accepted(estimate: Estimate, sampling: float, tolerance: float) -> tuple[flo
     """The published values that agree with an estimate, from the lowest to the highest.
 
     The interval of the mean is stretched about it by ``sampling``, from the error of this mean to that of its
-    difference from the published one (see :func:`uqdm.bench.published.relation`), and then widened on both sides by
-    ``tolerance`` and the rounding of the published figure.
+    difference from the published one (see :func:`uqdm.bench.analysis.published_curves.relation`), and then widened on
+    both sides by ``tolerance`` and the rounding of the published figure.
 
     >>> low, high = accepted(Estimate(2.0, 1.5, 2.25), sampling=1.0, tolerance=0.25)
     >>> round(low, 5), round(high, 5)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 FIGURES = {"cifar10": "Figure 3", "imagenet64": "Figure 4"}
-"""By the names of :func:`uqdm.bench.published.published_names`."""
+"""By the names of :func:`uqdm.bench.analysis.published_curves.published_names`."""
 TITLES = {"cifar10": "CIFAR-10", "imagenet64": "ImageNet 64x64"}
 
 _LAYERS = ("20", "10", "5", "3", "2", "1")

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uqdm.bench.analysis.published_curves import N_IMAGES, Relation, published, relation
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.estimates import Estimates
 from uqdm.bench.paper.judge import MIN_IMAGES, NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place, System
-from uqdm.bench.published import N_IMAGES, Relation, published, relation
-from uqdm.bench.requests import format_value, parse_request
-from uqdm.bench.results import ResultsError, read_origin, read_summary, records
+from uqdm.bench.run.codec_settings import format_value, parse_request
+from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.model.zoo import absolute_name
 

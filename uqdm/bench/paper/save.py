@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from uqdm.bench.csv_cells import frame_for_people
+from uqdm.bench.analysis.csv_cells import frame_for_people
 from uqdm.bench.paper.judge import WORDS
 from uqdm.bench.paper.protocol import Model
 from uqdm.files import replacing, write_bytes
@@ -24,7 +24,7 @@ def costs_path(run_dir: Path) -> Path:
 def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
     """Puts a summarized run beside the published figures ``name`` and writes table and figures; returns the files.
 
-    Raises :class:`~uqdm.bench.results.ResultsError` where the run lacks what is needed.
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` where the run lacks what is needed.
     """
     from uqdm.bench.paper.costs import cost_table
     from uqdm.bench.paper.figures import save_figures

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from uqdm.bench.decoding import RunPictures, varied_images
 from uqdm.bench.paper.protocol import UQDM, Model, Place
 from uqdm.bench.paper.rows import Run, find_row
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, message_figure, take_names_literally
 from uqdm.bench.plots.progressive import Strip, draw_strip, picture_of
-from uqdm.bench.results import StreamsNotKeptError, records
+from uqdm.bench.run.pictures import RunPictures, varied_images
+from uqdm.bench.run.reader import StreamsNotKeptError, records
 from uqdm.codec import CodecUnavailableError
 from uqdm.files import replacing
 

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from uqdm.bench.curves import Curve
+    from uqdm.bench.analysis.curves import Curve
 
 RC: dict[str, Any] = {
     "axes.edgecolor": "#888888",

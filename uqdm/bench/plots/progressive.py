@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.decoding import RunPictures, progressive_settings, spread, varied_images
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure
-from uqdm.bench.results import StreamsNotKeptError, read_summary, records
+from uqdm.bench.run.pictures import RunPictures, progressive_settings, spread, varied_images
+from uqdm.bench.run.reader import StreamsNotKeptError, read_summary, records
 from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def caption(run_dir: Path) -> str:
 def read_strip(run_dir: Path) -> Strip | None:
     """Decodes stored streams of a run's progressive codec; None if no codec of the run is progressive.
 
-    Raises :class:`~uqdm.bench.results.ResultsError` if a picture is not the one that its row was measured on.
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` if a picture is not the one that its row was measured on.
     """
     chosen = _progressive_setting(read_summary(run_dir))
     if chosen is None:
@@ -176,4 +176,14 @@ class _Canvas:
         self.text(left + shown.shape[1] / 2, top + shown.shape[0] + _TEXT / 2 - 3, label, size=7.5, linespacing=1.15)
 
 
-PLOT = Plot("progressive", "Progressive decoding", draw, caption)
+PLOT = Plot(
+    "progressive",
+    "Progressive decoding",
+    draw,
+    caption,
+    about=(
+        "What the stored streams of a progressive codec decode to, point by point. A row is one file of one image; "
+        "below each picture stand the bits per pixel of the file up to that point, and the PSNR of that picture. "
+        "Pixels are enlarged without interpolation."
+    ),
+)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.bootstrap import LEVEL_TEXT
-from uqdm.bench.curves import Curve, curves, lossless
+from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.curves import Curve, curves, lossless
+from uqdm.bench.analysis.short_table import absences
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
 from uqdm.bench.plots._style import (
@@ -20,10 +21,9 @@ from uqdm.bench.plots._style import (
     message_figure,
     write_caption,
 )
-from uqdm.bench.rates import NO_FILE, is_ideal, with_rates
-from uqdm.bench.results import read_summary, records
+from uqdm.bench.run.rates import NO_FILE, is_ideal, with_rates
+from uqdm.bench.run.reader import read_summary, records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
-from uqdm.bench.tables import absences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,5 +173,17 @@ def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
 
 
 PLOT = Plot(
-    "rate_distortion", "Rate and distortion", draw, caption, formats=("png", "svg"), order=0, caption_drawn=True
+    "rate_distortion",
+    "Rate and distortion",
+    draw,
+    caption,
+    formats=("png", "svg"),
+    order=0,
+    caption_drawn=True,
+    about=(
+        "PSNR against rate for every codec of the run. A mark is a setting, or a point of a progressive stream; bars "
+        "are 95 % bootstrap intervals over images; a hollow mark says that some images were exact and are left out of "
+        "its PSNR. Dashed: ideal rate by the model, without coder and header. Top: rates of lossless coding. Codecs "
+        "that were skipped, and images that failed, are named below the plot."
+    ),
 )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import declared
 from uqdm.bench.report.results_table import Cell, Heading, Table
-from uqdm.bench.results import ResultsError, bd_path, records
+from uqdm.bench.run.layout import bd_path
+from uqdm.bench.run.reader import ResultsError, records
 from uqdm.bench.schema import BD
-from uqdm.bench.tables import NONE
 from uqdm.text import from_csv_cell
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class DeltaTable:
 def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = None) -> DeltaTable | None:
     """The rows of ``bd.csv``; None if the run has none.
 
-    ``titles`` are shown in place of the labels of curves, by data set and label (see :func:`uqdm.bench.curves.titles`).
+    ``titles`` are shown in place of the labels of curves, by data set and label (see
+    :func:`uqdm.bench.analysis.curves.titles`).
 
-    Raises :class:`~uqdm.bench.results.ResultsError` where the file has other columns.
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` where the file has other columns.
     """
     path = bd_path(run_dir)
     frame = _read(path) if path.is_file() else None

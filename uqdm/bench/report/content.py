@@ -6,10 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.curves import shared_parameters
+from uqdm.bench.analysis.curves import shared_parameters
+from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.report.results_table import Cell, Heading, Table
 from uqdm.bench.schema import STATUS_REFERENCE, STATUS_SKIPPED
-from uqdm.bench.tables import NONE
 
 if TYPE_CHECKING:
     import pandas as pd

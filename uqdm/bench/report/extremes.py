@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.curves import curves, short_settings
-from uqdm.bench.decoding import OpenRun, RunPictures
-from uqdm.bench.rates import NO_FILE
+from uqdm.bench.analysis.curves import curves, short_settings
 from uqdm.bench.report.pictures import PicturePool, share_out
-from uqdm.bench.results import StreamsNotKeptError, records
+from uqdm.bench.run.pictures import OpenRun, RunPictures
+from uqdm.bench.run.rates import NO_FILE
+from uqdm.bench.run.reader import StreamsNotKeptError, records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 from uqdm.codec import CodecUnavailableError
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.curves import Curve, curves, lossless, short_settings
+from uqdm.bench.analysis.curves import Curve, curves, lossless, short_settings
+from uqdm.bench.analysis.published_curves import IMAGES, published, published_name, published_names, relation
 from uqdm.bench.metrics import Metric, SetMetric, declared
 from uqdm.bench.plots._published import MARKERS, STYLES
 from uqdm.bench.plots._style import IDEAL_LINE_STYLES, LineStyle, codec_style, curve_styles
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
-from uqdm.bench.published import IMAGES, published, published_name, published_names, relation
-from uqdm.bench.rates import with_rates
-from uqdm.bench.results import records
+from uqdm.bench.run.rates import with_rates
+from uqdm.bench.run.reader import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 
-from uqdm.bench.curves import titles
-from uqdm.bench.decoding import RunPictures
+from uqdm.bench.analysis.curves import titles
+from uqdm.bench.analysis.short_table import HEADINGS, ROUGH_DB, absences, common_rate, lines
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
@@ -27,8 +27,9 @@ from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
-from uqdm.bench.results import ResultsError, read_origin, read_summary, report_path, summary_provenance
-from uqdm.bench.tables import HEADINGS, ROUGH_DB, absences, common_rate, lines
+from uqdm.bench.run.layout import report_path
+from uqdm.bench.run.pictures import RunPictures
+from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, summary_provenance
 from uqdm.files import write_bytes
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | No
 
 
 def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
-    """The page as HTML; raises :class:`~uqdm.bench.results.ResultsError` if the summary or a plot is missing."""
+    """The page as HTML; raises :class:`~uqdm.bench.run.reader.ResultsError` if the summary or a plot is missing."""
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
     plots = [_embedded(plot, run_dir, plots_folder) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
     pool, library = PicturePool(), plotly_library()

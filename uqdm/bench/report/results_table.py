@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.curves import short_settings
+from uqdm.bench.analysis.curves import short_settings
+from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import columns_of, declared, summary_schema
-from uqdm.bench.rates import is_ideal
-from uqdm.bench.results import records
+from uqdm.bench.run.rates import is_ideal
+from uqdm.bench.run.reader import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
-from uqdm.bench.tables import NONE
 
 if TYPE_CHECKING:
     import pandas as pd

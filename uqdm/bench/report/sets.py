@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.metrics import SetMetric, declared
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
-from uqdm.bench.results import records
+from uqdm.bench.run.reader import records
+from uqdm.bench.run.unscored import unscored_reasons
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
-from uqdm.bench.unscored import unscored_reasons
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,15 +12,17 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from uqdm.bench.measure import describe
+from uqdm.bench.datasets import Images
+from uqdm.bench.evaluation.original_images import OriginalImage
+from uqdm.bench.evaluation.shard_job import ShardJob
+from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Patches
-from uqdm.bench.pictures import picture_sha256
-from uqdm.bench.reading import Loaded
+from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.bench.run.score_store import Picture
+from uqdm.bench.run.shards import Shard
 from uqdm.bench.scoring.pictures import Streams, decoded_pictures
-from uqdm.bench.scoring.scores import Picture
-from uqdm.bench.shards import Images, Shard
-from uqdm.bench.worker import Worker
 from uqdm.plugins import contained
+from uqdm.text import error_line
 
 PICTURES_AT_ONCE = 32
 """Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
@@ -100,21 +102,23 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class FeatureJob:
+class FeatureJob(ShardJob):
     """Decodes pictures of a shard and takes their features."""
 
-    shard: Shard
     source: Streams
     wanted: tuple[Wanted, ...]
     recipe: Recipe
-    takes_images = False
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.worker.Job`."""
+    @property
+    def inputs(self) -> None:
+        """No originals: the pictures are decoded from streams."""
+
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
-        """See :class:`uqdm.bench.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         by_picture: dict[Picture, list[Wanted]] = {}
         for one in self.wanted:
             by_picture.setdefault(one.picture, []).append(one)
@@ -129,19 +133,17 @@ class FeatureJob:
                     found.append((one, decoded))
         return faults | extract(worker, self.recipe, found)
 
-    def alone(self) -> list[Self]:
-        """See :class:`uqdm.bench.worker.Job`."""
-        return [
-            replace(self, shard=shard, wanted=tuple(o for o in self.wanted if o.picture.image_index == shard.start))
-            for shard in self.shard.alone()
-        ]
+    def on(self, shard: Shard) -> Self:
+        """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
+        wanted = tuple(one for one in self.wanted if shard.start <= one.picture.image_index < shard.stop)
+        return replace(self, shard=shard, wanted=wanted)
 
-    def merged(self, parts: Sequence[Features]) -> Features:
-        """See :class:`uqdm.bench.worker.Job`."""
-        return {key: value for part in parts for key, value in part.items()}
+    def merge(self, results: Sequence[Features]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        return {key: value for part in results for key, value in part.items()}
 
-    def lost(self, images: Sequence[Loaded], reason: str) -> Features:
-        """See :class:`uqdm.bench.worker.Job`."""
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return {key: reason for one in self.wanted for key in one.keys}
 
 
@@ -152,14 +154,14 @@ class OriginalsJob(FeatureJob):
     dataset: Images | None = None
     originals: tuple[np.ndarray, ...] = ()
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.worker.Job`."""
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         assert self.dataset is not None
         indices = [one.picture.image_index for one in self.wanted]
         return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
-        """See :class:`uqdm.bench.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
 
 
@@ -172,7 +174,7 @@ def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.nda
             with contained():
                 named += _parts(one, picture)
         except Exception as error:  # a metric's cut into patches
-            faults |= dict.fromkeys(one.keys, f"its patches: {describe(error)}")
+            faults |= dict.fromkeys(one.keys, f"its patches: {error_line(error)}")
     return faults | _features(worker, recipe, named)
 
 
@@ -183,7 +185,7 @@ def _features(worker: Worker, recipe: Recipe, named: Sequence[tuple[str, np.ndar
     try:
         features = recipe.extractor(worker).features(parts, recipe.batch)
     except Exception as error:  # too little memory, say; the rest of the scores must not suffer
-        return dict.fromkeys(keys, f"features: {describe(error)}")
+        return dict.fromkeys(keys, f"features: {error_line(error)}")
     return dict(zip(keys, features, strict=True))
 
 

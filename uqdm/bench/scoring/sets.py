@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,18 +16,24 @@ import pyarrow.compute as pc
 import ray
 from ray.exceptions import RayError
 
-from uqdm.bench.answers import MeasurementError, metric_value
-from uqdm.bench.dispatch import Group
-from uqdm.bench.fanout import Fanout
-from uqdm.bench.ids import IdRange
-from uqdm.bench.limits import Limits
-from uqdm.bench.lots import row_groups, with_status
-from uqdm.bench.measure import describe
+from uqdm.bench.checked_calls import MeasurementError, metric_value
+from uqdm.bench.evaluation.original_images import read_originals
+from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
+from uqdm.bench.execute.limits import WorkerLimits
+from uqdm.bench.execute.ray_session import Resources
+from uqdm.bench.execute.scheduler import Group
+from uqdm.bench.execute.worker import limit_threads
+from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.metrics import SetMetric, columns_of
-from uqdm.bench.pictures import picture_sha256
-from uqdm.bench.progress import Progress
-from uqdm.bench.ray_session import Resources
-from uqdm.bench.requests import Candidate
+from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.bench.run.row_batches import row_groups, with_status
+from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
+from uqdm.bench.run.shards import Shard
+from uqdm.bench.run.stored_run import StoredRun
+from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.scoring.extraction import (
     Extractor,
@@ -39,14 +46,9 @@ from uqdm.bench.scoring.extraction import (
     split_jobs,
 )
 from uqdm.bench.scoring.pictures import Streams
-from uqdm.bench.scoring.scores import Picture, ScoreStore, set_key
-from uqdm.bench.scoring.selection import Selection
-from uqdm.bench.scoring.stored import StoredRun
-from uqdm.bench.shards import Shard
-from uqdm.bench.unscored import unscored_text
-from uqdm.bench.worker import Done, limit_threads
+from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.plugins import contained
-from uqdm.text import one_line
+from uqdm.text import error_line, one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,9 +125,9 @@ class Task:
 
     run: StoredRun
     metrics: Sequence[SetMetric]
-    selection: Selection
+    set_metrics: SetMetricBounds
     recipe: Recipe
-    limits: Limits
+    limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
     progress: Progress
@@ -137,7 +139,7 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
     A metric that cannot be computed is left out of its row, whose ``unscored`` says why; ``not_asked`` holds such
     reasons from elsewhere.
     """
-    indices = task.selection.image_indices(len(task.run.dataset))
+    indices = task.set_metrics.image_indices(len(task.run.dataset))
     lines = _lines(task, indices, _chosen_rows(task.run.store.run_dir, indices))
     for line in lines:
         line.reasons |= not_asked
@@ -177,12 +179,12 @@ def _chosen_rows(run_dir: Path, indices: Sequence[int]) -> pd.DataFrame:
 
 def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine]:
     """All lines of the summary that have pictures; those that are not chosen have no members, but a reason."""
-    dataset, selection = task.run.dataset, task.selection
+    dataset, selection = task.run.dataset, task.set_metrics
     originals = {index: _original(dataset.load(index), index) for index in indices} if task.metrics else {}
     codecs = {codec.name: codec for codec in task.run.codecs}
     chosen = {name: selection.chosen_settings(codec.settings) for name, codec in codecs.items()}
     shards = {
-        (codec.name, shard.candidate.setting, index): shard
+        (codec.name, shard.codec_setting.setting, index): shard
         for codec in codecs.values()
         for shard in codec.shards
         for index in indices[bisect_left(indices, shard.start) : bisect_left(indices, shard.stop)]
@@ -253,7 +255,7 @@ def _lack(line: SetLine, metric: SetMetric) -> str | None:
         with contained():
             return line.lack(metric)
     except Exception as error:
-        return f"its patches: {describe(error)}"
+        return f"its patches: {error_line(error)}"
 
 
 # ---- features -------------------------------------------------------------------------------------------------
@@ -269,7 +271,8 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
     task.progress.begin(_FEATURES)
 
     taken = _Taken(store, task.progress)
-    Fanout(task.resources(), task.run.dataset, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    load = functools.partial(read_originals, task.run.dataset)
+    Fanout(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
     return taken.faults
 
 
@@ -282,7 +285,7 @@ class _Taken:
         self.faults: dict[str, str] = {}
 
     def done(self, job: FeatureJob, done: Done) -> None:
-        """See :class:`uqdm.bench.fanout.Listener`."""
+        """See :class:`uqdm.bench.execute.executor.Listener`."""
         features: Mapping[str, np.ndarray | str] = done.result
         for key, value in features.items():
             if isinstance(value, str):
@@ -316,7 +319,12 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
     for shard, wanted in by_shard.values():
         if shard is None:
             whole = Shard(
-                dataset.name, dataset.fingerprint, 0, IdRange(dataset.ids, 0, len(dataset)), Candidate(ORIGINALS), True
+                dataset.name,
+                dataset.fingerprint,
+                0,
+                IdRange(dataset.ids, 0, len(dataset)),
+                CodecSetting(ORIGINALS),
+                True,
             )
             source = Streams(task.run.store, whole)
             jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))
@@ -342,7 +350,7 @@ def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) 
     except MeasurementError as error:
         return one_line(str(error))
     except Exception as error:  # a metric's fault must not cost the others
-        return f"failed with {describe(error)}"
+        return f"failed with {error_line(error)}"
     return columns if all(map(math.isfinite, columns.values())) else "gave no finite number"
 
 
@@ -387,7 +395,7 @@ def _answer(ref: ray.ObjectRef) -> dict[str, float] | str:
     try:
         found: dict[str, float] | str = ray.get(ref)
     except RayError as error:
-        return f"its process was lost, or did not find the metric: {describe(error)}"
+        return f"its process was lost, or did not find the metric: {error_line(error)}"
     return found
 
 

@@ -20,9 +20,9 @@ def extract(
     point: Annotated[str | None, typer.Option(help="Only pictures at this point, e.g. 'step 2'")] = None,
     reconstruction: Annotated[str | None, typer.Option(help="Only this kind of picture, e.g. denoise")] = None,
 ) -> None:
-    """Gets one image's files out of a run: the original, the coded files, and the decoded pictures as PNG."""
-    from uqdm.bench.extract import Wanted
-    from uqdm.bench.extract import extract as extract_image
+    """Extracts one image's files from a run: the original, the coded files, and the decoded pictures as PNG."""
+    from uqdm.bench.analysis.extract import Wanted
+    from uqdm.bench.analysis.extract import extract as extract_image
 
     extracted = extract_image(run, image, out, Wanted(codec, setting, point, reconstruction))
     typer.echo(f"image {extracted.image_index}: {printable(extracted.image_id)}")

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 
 def summarize(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
 ) -> None:
     """Summarizes the rows of a run: writes summary.parquet and summary.csv, prints a short table."""
-    from uqdm.bench.summarize import summarize_run
-    from uqdm.bench.tables import closing_message
+    from uqdm.bench.analysis.short_table import closing_message
+    from uqdm.bench.analysis.summarize import summarize_run
 
     summarize_run(run)
     typer.echo(closing_message(run))

@@ -1,0 +1,215 @@
+"""Guards what the report shows: curves, notes, pictures and tables are those of the run, and what lacks is said."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import report_run
+from PIL import Image
+from small_run import measure_run
+from toy_images import MemoryImages, unmarked_images
+
+from uqdm.bench.analysis.curves import curves
+from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.datasets import Origin
+from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.extremes import extremes, middle_row
+from uqdm.bench.report.figures import figure_data, plotted_metrics, published_note
+from uqdm.bench.report.library import csp_hash, plotly_library
+from uqdm.bench.report.page import embed_json, render_report
+from uqdm.bench.report.pictures import PicturePool, data_uri
+from uqdm.bench.report.results_table import full_table
+from uqdm.bench.report.sets import ABSENT, caveats
+from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
+from uqdm.bench.run.pictures import RunPictures
+from uqdm.bench.run.reader import ResultsError, read_summary
+
+
+@pytest.fixture(scope="module")
+def run_dir(reportable_run: Path) -> Path:
+    return reportable_run
+
+
+@pytest.fixture(scope="module")
+def summary(run_dir: Path) -> pd.DataFrame:
+    return read_summary(run_dir)
+
+
+@pytest.fixture(scope="module")
+def run(run_dir: Path) -> RunPictures:
+    return RunPictures(run_dir, "cifar10-like")
+
+
+def pixels(uri: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("RGB"))
+
+
+def test_the_figures_hold_every_point_of_every_curve(summary: pd.DataFrame) -> None:
+    (data,) = figure_data(summary)["datasets"]
+    expected = {curve.label: curve.points for curve in curves(summary)}
+    assert {curve["title"] for curve in data["curves"]} == {curve.title for curve in curves(summary)}
+    assert {curve["label"] for curve in data["curves"]} == set(expected)
+    for curve in data["curves"]:
+        points = expected[curve["label"]]
+        for name in ("psnr_db", "mse", "fid", "kid"):
+            drawn = [point["values"][name][0] for point in curve["points"]]
+            np.testing.assert_allclose(drawn, points[name], rtol=1e-6)  # seven digits are kept
+        ends = [point["values"]["psnr_db"][1:] for point in curve["points"]]
+        np.testing.assert_allclose(ends, points[["psnr_db_low", "psnr_db_high"]], rtol=1e-6)
+        assert [point["set_n"] for point in curve["points"]] == [report_run.N_IMAGES] * len(points)
+        assert {point["warning"] for point in curve["points"]} == {report_run.WARNING}
+    assert [point["codec"] for point in data["lossless"]] == ["png", "toy-model"]  # lowest rate first
+    assert data["floor"]["values"] == {"fid": 123.4, "kid": 0.0123}
+    json.dumps(data, allow_nan=False)
+
+
+def test_metrics_without_numbers_are_not_offered(summary: pd.DataFrame) -> None:
+    names = [metric.name for metric in plotted_metrics(summary)]
+    assert names[0] == "psnr_db"
+    assert names[-2:] == ["fid", "kid"]
+    without = summary.assign(fid=np.nan, kid=np.nan)
+    assert not {"fid", "kid"} & {metric["name"] for metric in figure_data(without)["metrics"]}
+
+
+def test_published_curves_say_how_their_images_stand_to_those_of_the_run(summary: pd.DataFrame) -> None:
+    ok = summary[summary.status == "ok"]
+    by_name = published_note(ok, "cifar10", None)
+    assert "not measured here, on the 10,000 test images of CIFAR-10. This run: 6 images of cifar10-like" in by_name
+    assert by_name.endswith("cifar10-like is taken for images of that kind by its name; nothing proves it.")
+    assert published_note(ok, "imagenet64", None).endswith("Compare shapes, not numbers.")
+    known = Origin("cifar10-test", "the CIFAR-10 test set", "by fingerprint")
+    assert "the first 6 of the published ones (by fingerprint)" in published_note(ok, "cifar10", known)
+
+
+def test_the_caveats_name_images_extractor_floor_and_warning(summary: pd.DataFrame) -> None:
+    said = caveats(summary)
+    assert said.warnings == [report_run.WARNING]
+    text = " ".join(said.facts)
+    assert "Sets of 6 pictures against as many originals" in text
+    assert "weights 0123456789abcdef; resized: bilinear to 299 x 299" in text
+    assert "Floor: originals, first half against second half (3 images): FID 123.4, KID 0.01230." in text
+    assert "No MS-SSIM" in text
+    assert "64 px is under its smallest side of 161 px" in text
+    assert caveats(summary.assign(fid=np.nan, kid=np.nan)).facts[0] == ABSENT
+
+
+def test_pictures_are_lossless_cut_to_their_centre_and_held_once() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (300, 50, 3), np.uint8)
+    pool = PicturePool()
+    assert [pool.add(image), pool.add(image.copy()), pool.add(image[::-1])] == [0, 0, 1]
+    np.testing.assert_array_equal(pixels(pool.uris[0]), image[22:278])
+    np.testing.assert_array_equal(pixels(data_uri(image)), image)
+
+
+def test_the_walk_has_the_pictures_of_the_rows(run: RunPictures, summary: pd.DataFrame) -> None:
+    pool = PicturePool()
+    walk = walk_data(lambda _: run, summary, pool)
+    assert walk["companions"][:2] == ["jpeg", "bpg"]
+    assert len(walk["images"]) == report_run.N_IMAGES
+    for image in walk["images"]:
+        rows = run.rows[(run.rows.image_id == image["id"]) & (run.rows.codec == "toy-model")]
+        (steps,) = image["streams"]
+        entries = [(step["point"], one) for step in steps for one in step["pictures"]]
+        assert len(entries) == len(rows)
+        for point, entry in entries:
+            (row,) = rows[(rows.point == point) & (rows.reconstruction == entry["name"])].to_dict("records")
+            shown = pixels(pool.uris[entry["picture"]]).astype(float)
+            original = pixels(pool.uris[image["original"]])
+            assert np.mean((shown - original) ** 2) == pytest.approx(row["mse"], rel=1e-12)  # one rounding
+            assert entry["bpp"] == row["bpp"]
+            assert entry["exact"] == (row["mse"] == 0)
+
+
+def test_the_nearest_rate_is_nearest_by_ratio(run: RunPictures) -> None:
+    rows = pd.DataFrame({"bpp": [1.0, 3.0, 3.0], "psnr_db": [20.0, 30.0, 31.0]})
+    assert nearest(rows, 1.8)["psnr_db"] == 31  # 3 is 1.67 times as much, 1 a 1.8th
+    assert nearest(rows, 1.7)["psnr_db"] == 20
+
+
+def test_best_and_worst_are_those_of_the_rows(run: RunPictures, summary: pd.DataFrame) -> None:
+    pool = PicturePool()
+    found = {one.codec: one for one in extremes(lambda _: run, summary, pool)}
+    middle = middle_row(summary, "jpeg")
+    assert middle is not None
+    assert (middle["setting"], found["jpeg"].where) == ("quality=50", "quality=50")
+    rows = run.rows[(run.rows.codec == "jpeg") & (run.rows.setting == "quality=50")].sort_values("psnr_db")
+    assert [shown.image_id for shown in found["jpeg"].worst] == list(rows.image_id[:3])
+    assert [shown.image_id for shown in found["jpeg"].best] == list(rows.image_id[::-1][:3])
+    worst = found["jpeg"].worst[0]
+    np.testing.assert_array_equal(pixels(pool.uris[worst.picture]), run.picture(rows.iloc[0].to_dict()))
+    assert found["png"].absent.startswith("Every picture is exact")
+
+
+def test_without_streams_the_report_says_so(run_dir: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run_dir, tmp_path / "run")
+    shutil.rmtree(copy / "streams")
+    html = render_report(copy)
+    assert "No file to walk through: the streams of toy-model at &#39;drop=0&#39; were not kept" in html
+    assert "No pictures: the streams of jpeg at &#39;quality=50&#39; were not kept" in html
+
+
+def test_without_a_progressive_codec_the_walk_says_so(toys: Path, tmp_path: Path) -> None:
+    run_dir = measure_run(tmp_path, MemoryImages(unmarked_images(2)), "toy-raw")
+    summary = summarize_run(run_dir)
+    assert walk_data(lambda name: RunPictures(run_dir, name), summary, PicturePool()) == {"absent": NO_STREAM}
+
+
+def test_the_table_has_groups_and_the_floor(summary: pd.DataFrame) -> None:
+    table = full_table(summary)
+    columns = [heading.text for heading in table.headings]
+    groups = {heading.text: heading.group for heading in table.headings}
+    assert groups["FID"] == groups["KID"] == "quality"
+    assert groups["encode, ms"] == "cost"
+    assert "MS-SSIM" not in columns  # no number in it
+    cells = [dict(zip(columns, row, strict=True)) for row in table.rows]
+    (floor,) = [row for row in cells if row["codec"].text == "originals"]
+    assert (floor["setting"].text, floor["FID"].text, floor["rate, bpp"].text) == (
+        "first half against second half",
+        "123.4",
+        "-",
+    )
+    jpeg = next(row for row in cells if row["codec"].text == "jpeg")
+    assert jpeg["FID"].value == summary[summary.codec == "jpeg"].fid.iloc[0]
+
+
+def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> None:
+    assert read_deltas(tmp_path) is None
+    report_run.write_deltas(tmp_path)
+    deltas = read_deltas(tmp_path)
+    (dataset, label), *_ = [(row.dataset, row.curve) for row in pd.read_csv(tmp_path / "bd.csv").itertuples()]
+    titled = read_deltas(tmp_path, {(dataset, label): f"{label} (as told)"})
+    assert titled is not None
+    assert titled.table.rows[0][0].text == f"{label} (as told)"
+    assert deltas is not None
+    assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
+    row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
+    assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
+    pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
+    with pytest.raises(ResultsError, match=r"bd\.csv: no column method; make it again: uqdm bench bd --run "):
+        read_deltas(tmp_path)
+
+
+def test_data_cannot_end_its_script_element() -> None:
+    data = {"id": "</script><!-- \u2028 &amp;"}
+    text = embed_json(data)
+    assert "<" not in text
+    assert json.loads(text) == data
+
+
+def test_the_library_is_the_package_s_own() -> None:
+    import gzip
+
+    from plotly.offline import get_plotlyjs
+
+    library = plotly_library()
+    code = gzip.decompress(base64.b64decode(library.embedded))
+    assert code.decode() == get_plotlyjs()
+    assert library.csp_hash == csp_hash(code)
+    assert len(library.embedded) < 2.5e6  # under half of the script

@@ -1,0 +1,144 @@
+"""Guards that runs stay readable when metrics come and go, and when an older release made them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import small_run
+from toy_images import MemoryImages, unmarked_images
+from typer.testing import CliRunner
+
+from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.metrics import METRICS
+from uqdm.bench.run.reader import read_rows, read_summary
+from uqdm.cli.main import app
+
+NAME = "largest_error"
+MODULE = f"""
+import numpy as np
+from uqdm.bench.metrics import Metric
+def largest(original, reconstruction):
+    return float(np.abs(original.astype(int) - reconstruction).max())
+METRIC = Metric(name="{NAME}", label="Largest error", unit="", direction="lower", value_range=(0, 255),
+                source="this test", comment="largest error", compute=largest)
+"""
+OLDER = ("original_sha256", "stream_sha256")  # columns that the release before did not write
+
+
+@pytest.fixture
+def plugin(toys: Path) -> Iterator[object]:
+    """Installs and uninstalls a metric of another package."""
+    (toys / "metric_of_absent_metrics.py").write_text(MODULE)
+    information = toys / "metric_of_absent_metrics-1.dist-info"
+
+    def install(there: bool) -> None:
+        if there:
+            information.mkdir()
+            (information / "METADATA").write_text("Metadata-Version: 2.1\nName: metric-of-absent-metrics\nVersion: 1\n")
+            text = f"[uqdm.metrics]\n{NAME} = metric_of_absent_metrics:METRIC\n"
+            (information / "entry_points.txt").write_text(text)
+        else:
+            shutil.rmtree(information, ignore_errors=True)
+        METRICS.forget()
+
+    yield install
+    install(False)
+
+
+@pytest.fixture(scope="module")
+def scored_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("absent") / "run"
+    codecs = [f"toy-raw:drop={drop}" for drop in (2, 3, 4)]
+    small_run.measure_run(run, MemoryImages(unmarked_images(4)), *codecs, "toy-model")
+    summarize_run(run)
+    return run
+
+
+def commands(run: Path) -> list[list[str]]:
+    run_option = ["--run", str(run)]
+    return [
+        ["show", str(run)],
+        ["show", str(run), "--rows"],
+        ["show", str(run), "--csv"],
+        ["extract", str(run), "--image", "0", "--out", str(run / "out")],
+        ["compare", str(run), str(run), "--metric", "bpp"],
+        ["bd", *run_option, "--anchor", "toy-raw"],
+        ["summarize", *run_option],
+        ["plot", *run_option],
+        ["report", *run_option],
+    ]
+
+
+def check_commands(run: Path, note: str | None, *names: str) -> None:
+    """Runs these commands, all by default; each ends well, and says ``note`` on stderr or nothing of the metric."""
+    for command in (one for one in commands(run) if not names or one[0] in names):
+        done = CliRunner().invoke(app, ["bench", *command])
+        assert done.exit_code == 0, (command, done.output, done.exception)
+        told = done.stderr.replace("\n", " ")
+        assert "remove" not in told
+        assert note in told if note and command[0] != "extract" else NAME not in told, (command, told)
+
+
+def test_a_metric_that_is_installed_later_is_null_with_the_way_to_fill_it(
+    scored_run: Path, plugin, tmp_path: Path
+) -> None:
+    run = shutil.copytree(scored_run, tmp_path / "run")
+    before = read_summary(run)
+    plugin(True)
+    summary = read_summary(run)
+    assert summary[NAME].isna().all()
+    pd.testing.assert_frame_equal(summary[before.columns.drop("unscored")], before.drop(columns="unscored"))
+    rows = read_rows(run, [NAME, "unscored", "bpp"])
+    assert rows[NAME].isna().all()
+    remedy = f"not scored in this run, fill it with: uqdm bench score --run {run}"
+    assert rows.unscored.str.endswith(f"; {NAME}: {remedy}").all()
+    check_commands(run, f"note: {NAME}: {remedy}")
+    small_run.score_here(run, MemoryImages(unmarked_images(4)))  # the remedy
+    assert read_rows(run, [NAME])[NAME].notna().all()
+    summarize_run(run)
+    assert read_summary(run)[NAME].notna().all()
+    check_commands(run, None, "show")
+
+
+def test_a_metric_that_is_uninstalled_shuts_nothing(scored_run: Path, plugin, tmp_path: Path) -> None:
+    run = shutil.copytree(scored_run, tmp_path / "run")
+    plugin(True)
+    small_run.score_here(run, MemoryImages(unmarked_images(4)))
+    summarize_run(run)
+    plugin(False)
+    assert NAME not in read_summary(run)
+    check_commands(run, None, "show", "compare", "summarize")
+
+
+def test_a_run_of_the_release_before_is_read_and_what_it_lacks_is_null(scored_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(scored_run, tmp_path / "run")
+    make_older(run)
+    rows = read_rows(run, ["codec", "bpp", *OLDER])
+    assert rows[[*OLDER]].isna().all(axis=None)
+    assert rows.bpp.notna().all()
+    check_commands(run, None, "show", "extract", "compare", "summarize", "bd")
+
+
+def make_older(run: Path) -> None:
+    """Takes away from a run what row format 6 added."""
+    (run / "run.json").unlink()
+    for path in run.rglob("*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        table = table.drop_columns([name for name in (*OLDER, "n_bytes") if name in table.column_names])
+        metadata = {name: text for name, text in (table.schema.metadata or {}).items() if name != b"identity"}
+        if b"provenance" in metadata:
+            origin = json.loads(metadata[b"provenance"])
+            metadata[b"provenance"] = json.dumps({k: v for k, v in origin.items() if k not in ("run_id", "codec")})
+        pq.write_table(table.replace_schema_metadata(metadata), path)
+    for path in (*(run / "manifests").iterdir(), run / "scores.json"):
+        content = json.loads(path.read_text())
+        del content["run_id"]
+        if "row_format" in content:
+            content["row_format"] = 5
+        path.write_text(json.dumps(content))

@@ -1,0 +1,1 @@
+"""What rows and summaries say: means, intervals, curves, BD figures, comparisons."""

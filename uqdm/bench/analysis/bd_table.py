@@ -1,0 +1,282 @@
+"""The table of Bjøntegaard deltas of a run: every curve against an anchor, by every metric that there is data for.
+
+Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are made anew from
+the same resample. A metric of whole sets, such as FID, has no value for an image, and so its deltas have no interval.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from uqdm.bench.analysis import bootstrap
+from uqdm.bench.analysis.bjontegaard import (
+    METHOD,
+    MIN_POINTS,
+    Delta,
+    Points,
+    bd_qualities,
+    bd_quality,
+    bd_rate,
+    bd_rates,
+)
+from uqdm.bench.analysis.csv_cells import write_table
+from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
+from uqdm.bench.run.layout import bd_path
+from uqdm.bench.run.rates import image_rates
+from uqdm.bench.run.reader import ResultsError, read_rows, read_summary, records
+from uqdm.bench.schema import BD, STATUS_OK
+from uqdm.files import replacing
+from uqdm.registry import suggest
+
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
+MAX_UNDEFINED = 0.01
+"""Share of resamples without a delta above which there is no interval: the others would not stand for all."""
+
+_PICTURE = ["codec", "setting", "point", "reconstruction"]
+
+
+def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
+    """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
+    table = make_bd_table(run_dir, anchor)
+    write_bd_table(table, bd_path(run_dir))
+    return table
+
+
+def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
+    """The table of a summarized run (see :func:`bd_table`); nothing is written."""
+    summary = read_summary(run_dir)
+    metrics = [metric.name for metric in all_metrics()]
+    rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
+    rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
+    return bd_table(summary, rows, anchor)
+
+
+def write_bd_table(table: pd.DataFrame, path: Path) -> None:
+    """Writes such a table as CSV."""
+    with replacing(path) as temporary:
+        write_table(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
+
+
+def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:
+    """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
+
+    ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
+    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
+    rates count as they are, under labels that say so. Raises
+    :class:`~uqdm.bench.run.reader.ResultsError` for a name that is not in the summary.
+    """
+    lines: list[dict[str, Any]] = []
+    for name, data in summary.groupby("dataset"):
+        drawn = curves(data)
+        base = find_anchor(data, drawn, anchor)
+        others = [curve for curve in drawn if curve is not base]
+        ok = rows[(rows.dataset == name) & (rows.status == STATUS_OK)]
+        ok = ok.assign(rate_bpp=image_rates(ok))
+        for metric in [metric for metric in declared() if _has_data(data, metric.name)]:
+            if base is None:
+                lines += [_without_anchor(metric, curve, anchor or ANCHORS[0]) for curve in others]
+            elif isinstance(metric, Metric):
+                lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
+            else:
+                lines += [_by_sets(metric, base, curve) for curve in others]
+    return pd.DataFrame(lines, columns=BD.names)
+
+
+def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | None) -> Curve | None:
+    """The anchor among the curves of a summary, as :func:`bd_table` chooses it; None if its codec has no curve."""
+    for wanted in (anchor,) if anchor else ANCHORS:
+        for named in ([c for c in drawn if c.label == wanted], [c for c in drawn if c.codec == wanted]):
+            if named:
+                return named[0]
+    if anchor is None:
+        drawn = [curve for curve in drawn if not curve.ideal] or drawn
+        enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
+        return min(enough or drawn, key=lambda curve: curve.label, default=None)
+    known = sorted({*(curve.label for curve in drawn), *summary.codec})
+    if anchor not in known:
+        raise ResultsError(f"no anchor {anchor!r} in this run{suggest(anchor, known)}; it has: {', '.join(known)}")
+    return None
+
+
+def _has_data(summary: pd.DataFrame, name: str) -> bool:
+    return name in summary.columns and bool(np.isfinite(summary[name].astype(float)).any())
+
+
+def _names(metric: Metric | SetMetric, curve: Curve, anchor: str) -> dict[str, Any]:
+    """The columns that say what a row is about."""
+    first = curve.points.iloc[0]
+    return {
+        "dataset": first.dataset,
+        "fingerprint": first.fingerprint,
+        "metric": metric.name,
+        "direction": metric.direction,
+        "anchor": anchor,
+        "codec": curve.codec,
+        "curve": curve.label,
+        "method": METHOD,
+    }
+
+
+def _without_anchor(metric: Metric | SetMetric, curve: Curve, anchor: str) -> dict[str, Any]:
+    reason = f"{anchor} has no curve in this run: it was skipped, failed, or is exact at every point"
+    return {**_names(metric, curve, anchor), "reason": reason}
+
+
+# ---- metrics of single pictures: from the rows ---------------------------------------------------------------
+
+
+class _PerImage:
+    """Rates and values of one metric [images, pictures].
+
+    Both are NaN where an image has no row or no value, and the value alone where it is infinite: an exact image takes
+    part, but has no PSNR.
+    """
+
+    def __init__(self, ok: pd.DataFrame, metric: str) -> None:
+        numbers = ok.groupby(_PICTURE, sort=False).ngroup()
+        first = ~numbers.duplicated()
+        keys = ok.loc[first, _PICTURE].itertuples(index=False, name=None)
+        self._column = dict(zip(keys, numbers[first], strict=True))
+        images = pd.Index(ok.image_index.unique()).sort_values()
+        self.bpp, self.quality = (np.full((len(images), len(self._column)), np.nan) for _ in range(2))
+        place = images.get_indexer(ok.image_index), numbers.to_numpy()
+        self.bpp[place] = ok.rate_bpp.where(ok[metric].notna())
+        self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
+
+    def columns(self, curve: Curve) -> list[int]:
+        """Where the pictures of a curve's points are, in order of their rate; without those that have no value."""
+        found = [self._column[tuple(row[name] for name in _PICTURE)] for row in records(curve.points)]
+        return [column for column in found if np.isfinite(self.quality[:, column]).any()]
+
+
+@dataclass(frozen=True)
+class _Means:
+    """Means over images, and over the images of each resample [R, K], by column."""
+
+    at: dict[int, int]
+    bpp: np.ndarray
+    quality: np.ndarray
+
+    def of(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Rates and values [1 + R, K] of some columns; the first row is that of all images."""
+        places = [self.at[column] for column in columns]
+        return self.bpp[:, places], self.quality[:, places]
+
+
+def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _PerImage) -> list[dict[str, Any]]:
+    """Curves that have the same images in common with the anchor share its resamples, which are drawn once."""
+    anchor_columns = values.columns(base)
+    groups: dict[bytes, list[tuple[Curve, list[int]]]] = {}
+    for curve in others:
+        columns = values.columns(curve)
+        common = np.isfinite(values.bpp[:, [*anchor_columns, *columns]]).all(axis=1)
+        groups.setdefault(common.tobytes(), []).append((curve, columns))
+    lines = {}
+    for key, group in groups.items():
+        common = np.frombuffer(key, bool)
+        means = _means(values, common, sorted({*anchor_columns, *(column for _, found in group for column in found)}))
+        for curve, columns in group:
+            names = _names(metric, curve, base.label)
+            figures = _figures(metric, base.label, curve.label, means.of(anchor_columns), means.of(columns))
+            lines[curve.label] = {**names, **figures, "n": int(common.sum())}
+    return [lines[curve.label] for curve in others]
+
+
+def _means(values: _PerImage, common: np.ndarray, columns: Sequence[int]) -> _Means:
+    both = np.concatenate([values.bpp[common][:, columns], values.quality[common][:, columns]], axis=1)
+    means = bootstrap.column_means(both)
+    resampled = bootstrap.resampled_means(both) if len(both) > 1 else np.empty((0, both.shape[1]))
+    rates, quality = np.split(np.concatenate([means[None], resampled]), 2, axis=1)
+    return _Means({column: place for place, column in enumerate(columns)}, rates, quality)
+
+
+def _figures(
+    metric: Metric | SetMetric,
+    anchor_name: str,
+    name: str,
+    anchor: tuple[np.ndarray, np.ndarray],
+    curve: tuple[np.ndarray, np.ndarray],
+) -> dict[str, Any]:
+    """Deltas with intervals: of curves given as rates and values [1 + R, K], the first row that of all images."""
+    anchor, curve = _usable(anchor), _usable(curve)
+    pair = Points(anchor[0][0], anchor[1][0], anchor_name), Points(curve[0][0], curve[1][0], name)
+    resampled = [values[1:] for values in (*anchor, *curve)]
+    rate, quality = bd_rate(*pair, metric.direction), bd_quality(*pair)
+    rates = np.empty(0) if rate.reason else bd_rates(*resampled, direction=metric.direction)
+    qualities = np.empty(0) if quality.reason else bd_qualities(*resampled)
+    rate_ends, quality_ends = _interval(rate.value, rates), _interval(quality.value, qualities)
+    reasons = {
+        "BD-rate": rate.reason,
+        "BD-quality": quality.reason,
+        "interval of BD-rate": rate_ends[2],
+        "interval of BD-quality": quality_ends[2],
+    }
+    return {
+        **dict(zip(("bd_rate_percent", "bd_rate_low", "bd_rate_high"), (rate.value, *rate_ends), strict=False)),
+        **dict(zip(("bd_quality", "bd_quality_low", "bd_quality_high"), (quality.value, *quality_ends), strict=False)),
+        **_overlap(rate, ""),
+        **_overlap(quality, "rate_"),
+        "points": len(pair[1].quality),
+        "anchor_points": len(pair[0].quality),
+        "reason": _joined(reasons),
+    }
+
+
+def _usable(curve: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The points that have a value over all images, in order of their rate over all images."""
+    bpp, quality = curve
+    kept = np.flatnonzero(np.isfinite(quality[0]))
+    order = kept[np.argsort(bpp[0, kept], kind="stable")]
+    return bpp[:, order], quality[:, order]
+
+
+def _overlap(delta: Delta, prefix: str) -> dict[str, float]:
+    return {
+        f"{prefix}overlap_low": delta.low,
+        f"{prefix}overlap_high": delta.high,
+        f"{prefix}overlap_share": delta.share,
+        f"anchor_{prefix}overlap_share": delta.anchor_share,
+    }
+
+
+def _joined(reasons: dict[str, str | None]) -> str | None:
+    """One text of the reasons, each behind what it concerns; behind nothing if it concerns both deltas."""
+    rate, quality = reasons["BD-rate"], reasons["BD-quality"]
+    if rate is not None and rate == quality:
+        return rate
+    return "; ".join(f"{what}: {reason}" for what, reason in reasons.items() if reason) or None
+
+
+def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | None]:
+    """Ends of the interval of a delta by those [R] of resamples; NaN, and why, where too many resamples have none."""
+    if not len(deltas):
+        return np.nan, np.nan, None
+    undefined = float(np.isnan(deltas).mean())
+    if undefined > MAX_UNDEFINED:
+        return np.nan, np.nan, f"{100 * undefined:.1f} % of the resamples have none, {100 * MAX_UNDEFINED:g} % may"
+    return *bootstrap.interval_around(delta, deltas), None
+
+
+# ---- metrics of sets: from the summary -----------------------------------------------------------------------
+
+
+def _by_sets(metric: SetMetric, base: Curve, curve: Curve) -> dict[str, Any]:
+    """Of a metric that exists for whole sets alone: no interval, and nothing where the sets differ in size."""
+    names = _names(metric, curve, base.label)
+    both = [one.points[np.isfinite(one.points[metric.name].astype(float))] for one in (base, curve)]
+    sizes = pd.concat([one["fid_n" if "fid_n" in one else "n"] for one in both]).unique()
+    if len(sizes) > 1:
+        listed = " and ".join(f"{size:g}" for size in sorted(sizes))
+        return {**names, "reason": f"{metric.label} of {listed} images: such figures are not comparable"}
+    single = [(one.rate_bpp.to_numpy(float)[None], one[metric.name].to_numpy(float)[None]) for one in both]
+    figures = _figures(metric, base.label, curve.label, *single)
+    return {**names, **figures, "n": int(sizes[0]) if len(sizes) else None}

@@ -1,0 +1,217 @@
+"""Bjøntegaard deltas: how far apart two rate-quality curves are on average, in rate and in quality.
+
+BD-rate is the mean over the common interval of quality of the difference in log rate, as a percentage: negative where
+the curve needs fewer bits than the anchor. BD-quality is the mean over the common interval of log10 rate of the
+difference in quality, curve minus anchor, in the metric's own unit: of PSNR positive is better, of FID negative.
+Curves run through their points by PCHIP, and integrals are exact (Bjøntegaard, VCEG-M33, 2001; why PCHIP: Herglotz et
+al., The Bjøntegaard Bible, IEEE Transactions on Image Processing 33, 2024).
+
+Where a delta would mislead there is none, and a reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from uqdm.bench.analysis import pchip
+
+METHOD = "pchip, log10 rate"
+MIN_POINTS = 4
+"""Points that each curve needs. PCHIP runs through two; deltas are defined, and compared, for four and more."""
+MIN_OVERLAP = 0.25
+"""Share of the shorter curve that the common interval must cover."""
+
+Direction = Literal["lower", "higher"]
+"""Which values of a quality metric are better."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """The points of a curve: rates in bpp and a metric's values, both [K] (in any order), means over the same images.
+
+    ``fingerprint`` is that of the images, where known. ``name`` stands in reasons.
+    """
+
+    rate_bpp: np.ndarray
+    quality: np.ndarray
+    name: str = "the curve"
+    fingerprint: str | None = None
+
+    def usable(self) -> Points:
+        """Those with a positive rate and a finite quality, in order of their rate: an exact point has no PSNR."""
+        rate_bpp, quality = np.asarray(self.rate_bpp, float), np.asarray(self.quality, float)
+        if rate_bpp.ndim != 1 or rate_bpp.shape != quality.shape:
+            raise ValueError(f"{self.name}: expected as many rates as values, got {rate_bpp.shape} and {quality.shape}")
+        kept = np.isfinite(quality) & np.isfinite(rate_bpp) & (rate_bpp > 0)
+        order = np.flatnonzero(kept)[np.argsort(rate_bpp[kept], kind="stable")]
+        return Points(rate_bpp[order], quality[order], self.name, self.fingerprint)
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A delta, or NaN and the ``reason`` why there is none.
+
+    ``low`` and ``high`` are the ends of the common interval (of quality for BD-rate, of bpp for BD-quality), NaN if
+    there is none; ``share`` and ``anchor_share`` how much of each curve it covers, on the axis of the integral. Where
+    points were left out, ``left_out`` counts them, of both curves.
+    """
+
+    value: float
+    low: float = np.nan
+    high: float = np.nan
+    share: float = 0.0
+    anchor_share: float = 0.0
+    reason: str | None = None
+    left_out: int = 0
+
+
+def bd_rate(anchor: Points, curve: Points, direction: Direction = "higher") -> Delta:
+    """BD-rate in percent of ``curve`` against ``anchor``: -10 says that it needs 10 % fewer bits at equal quality.
+
+    ``direction`` says which values of the metric are better. Raises ValueError where the images differ.
+
+    >>> jpeg = Points(np.array([0.5, 1.0, 2.0, 4.0]), np.array([28.0, 31.0, 35.0, 40.0]))
+    >>> dearer = Points(1.1 * jpeg.rate_bpp, jpeg.quality)
+    >>> round(bd_rate(jpeg, dearer).value, 9)
+    10.0
+    """
+    ready = _prepared(anchor, curve)
+    if isinstance(ready, Delta):
+        return ready
+    for points in ready:
+        reason = _not_improving(points, direction)
+        if reason:
+            return Delta(np.nan, reason=reason)
+    sign = _sign(direction)
+    axes = [(sign * one.quality, np.log10(one.rate_bpp)) for one in ready]
+    found = _delta(axes, [one.quality for one in ready])
+    return replace(found, value=float(percent(found.value)), left_out=_left_out((anchor, curve), ready))
+
+
+def bd_quality(anchor: Points, curve: Points) -> Delta:
+    """BD-quality of ``curve`` against ``anchor``, in the metric's unit: +1 dB of PSNR is better, +1 of FID worse.
+
+    Raises ValueError where the images differ.
+
+    >>> jpeg = Points(np.array([0.5, 1.0, 2.0, 4.0]), np.array([28.0, 31.0, 35.0, 40.0]))
+    >>> round(bd_quality(jpeg, Points(jpeg.rate_bpp, jpeg.quality + 1)).value, 9)
+    1.0
+    """
+    ready = _prepared(anchor, curve)
+    if isinstance(ready, Delta):
+        return ready
+    axes = [(np.log10(one.rate_bpp), one.quality) for one in ready]
+    found = _delta(axes, [one.rate_bpp for one in ready])
+    return replace(found, left_out=_left_out((anchor, curve), ready))
+
+
+def bd_rates(
+    anchor_bpp: np.ndarray, anchor_quality: np.ndarray, bpp: np.ndarray, quality: np.ndarray, *, direction: Direction
+) -> np.ndarray:
+    """BD-rates in percent [R] of many pairs of curves, a row a pair: the anchor's [R, K_a] and the curve's [R, K].
+
+    Points are in order of their rate. NaN where :func:`bd_rate` would give a reason, but for the number of points.
+    """
+    sign = _sign(direction)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pairs = [(sign * anchor_quality, np.log10(anchor_bpp)), (sign * quality, np.log10(bpp))]
+    return percent(_mean_difference(*pairs))
+
+
+def bd_qualities(
+    anchor_bpp: np.ndarray, anchor_quality: np.ndarray, bpp: np.ndarray, quality: np.ndarray
+) -> np.ndarray:
+    """BD-qualities [R] of many pairs of curves, as :func:`bd_rates`."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return _mean_difference((np.log10(anchor_bpp), anchor_quality), (np.log10(bpp), quality))
+
+
+def percent(log10_ratio: np.ndarray | float) -> np.ndarray:
+    """A ratio of rates, given as its decimal logarithm, as a difference in percent."""
+    return 100 * np.expm1(np.log(10) * log10_ratio)
+
+
+def _sign(direction: Direction) -> int:
+    if direction not in ("lower", "higher"):
+        raise ValueError(f"direction={direction!r}: choose lower or higher")
+    return 1 if direction == "higher" else -1
+
+
+def _prepared(anchor: Points, curve: Points) -> tuple[Points, Points] | Delta:
+    """Both curves' usable points, or why that is not enough."""
+    if anchor.fingerprint != curve.fingerprint:
+        raise ValueError(
+            f"{anchor.name} and {curve.name} were measured on different images (fingerprints {anchor.fingerprint} and "
+            f"{curve.fingerprint}); measure both on the same"
+        )
+    ready = anchor.usable(), curve.usable()
+    for points in ready:
+        reason = _too_few(points) or _equal_rates(points)
+        if reason:
+            return Delta(np.nan, reason=reason, left_out=_left_out((anchor, curve), ready))
+    return ready
+
+
+def _too_few(points: Points) -> str | None:
+    n = len(points.rate_bpp)
+    if n >= MIN_POINTS:
+        return None
+    return f"{points.name} has {n} point{'s' * (n != 1)} of finite quality, and {MIN_POINTS} are needed"
+
+
+def _equal_rates(points: Points) -> str | None:
+    same = np.flatnonzero(np.diff(points.rate_bpp) <= 0)
+    return f"two points of {points.name} have the rate {points.rate_bpp[same[0]]:.4g} bpp" if same.size else None
+
+
+def _not_improving(points: Points, direction: Direction) -> str | None:
+    """Quality must improve with each point: else there is no rate that belongs to it."""
+    worse = np.flatnonzero(_sign(direction) * np.diff(points.quality) <= 0)
+    if not worse.size:
+        return None
+    first, last = points.rate_bpp[worse[0]], points.rate_bpp[worse[0] + 1]
+    return f"not monotonic: the quality of {points.name} does not improve from {first:.4g} to {last:.4g} bpp"
+
+
+def _left_out(given: tuple[Points, Points], ready: tuple[Points, Points]) -> int:
+    return sum(len(a.rate_bpp) - len(b.rate_bpp) for a, b in zip(given, ready, strict=True))
+
+
+def _delta(axes: list[tuple[np.ndarray, np.ndarray]], values: list[np.ndarray]) -> Delta:
+    """The mean difference of two curves (x, y), anchor first; ``values`` are x as the interval is to be told."""
+    (x_a, _), (x, _) = axes
+    low, high = max(x_a[0], x[0]), min(x_a[-1], x[-1])
+    if not low < high:
+        return Delta(np.nan, reason="the curves do not overlap")
+    share, anchor_share = ((high - low) / (one[-1] - one[0]) for one in (x, x_a))
+    ends = max(one.min() for one in values), min(one.max() for one in values)
+    reason = None
+    if max(share, anchor_share) < MIN_OVERLAP:
+        reason = (
+            f"too little overlap: {100 * max(share, anchor_share):.1f} % of the shorter curve, from {ends[0]:.4g} to "
+            f"{ends[1]:.4g}, and {100 * MIN_OVERLAP:g} % are needed"
+        )
+    (value,) = _mean_difference(*((x[None], y[None]) for x, y in axes))
+    return Delta(float(value), float(ends[0]), float(ends[1]), float(share), float(anchor_share), reason)
+
+
+def _mean_difference(anchor: tuple[np.ndarray, np.ndarray], curve: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Means [R] over the common interval of x of the difference in y, curve minus anchor.
+
+    Each is x and y, [R, K]. NaN where x does not rise strictly, a value is not finite, or the interval is too short.
+    """
+    (x_a, y_a), (x, y) = anchor, curve
+    low, high = np.maximum(x_a[:, 0], x[:, 0]), np.minimum(x_a[:, -1], x[:, -1])
+    shorter = np.minimum(x_a[:, -1] - x_a[:, 0], x[:, -1] - x[:, 0])
+    defined = (high > low) & (high - low >= MIN_OVERLAP * shorter)
+    for values, rising in ((x_a, True), (x, True), (y_a, False), (y, False)):
+        defined &= np.isfinite(values).all(axis=1)
+        if rising:
+            with np.errstate(invalid="ignore"):
+                defined &= (np.diff(values) > 0).all(axis=1)
+    area = pchip.integrals(x, y, low, high) - pchip.integrals(x_a, y_a, low, high)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(defined, area / (high - low), np.nan)

@@ -1,0 +1,296 @@
+"""Rate-distortion curves out of a summary: which of its rows belong on one line, and what that line is called."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uqdm.bench.run.rates import is_ideal, labelled, with_rates
+from uqdm.bench.schema import STATUS_OK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+PSNR_LEVELS_DB = (30, 35, 40)
+"""Levels at which codecs are compared."""
+
+_LONGEST_VALUE = 24
+"""Characters of a value that a title says; longer ones are commands and paths."""
+_OF_PICTURES = ("reconstruct", "points")
+"""Parameters that say which pictures of a stream are shown, and change nothing else."""
+_ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
+"""Reconstructions of ideal Gaussian diffusion, by the names of Theis et al. 2022."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Rows of a summary in order of their rate: one codec on one data set, one way to make pictures.
+
+    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter.
+    Points at which every image is exact have no PSNR, and are in no curve (see :func:`lossless`). ``settings`` says the
+    parameters that the points share, and where others switch (see :func:`described`).
+
+    ``points`` has the rates in ``rate_bpp``, ``rate_bpp_low`` and ``rate_bpp_high``: of files or, where the curve is
+    ``ideal`` and its label says so, ideal ones. ``reconstruction`` is how its pictures are made.
+    """
+
+    codec: str
+    label: str
+    points: pd.DataFrame
+    ideal: bool = False
+    reconstruction: str = "decoded"
+    settings: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label, and behind it the settings: what a reader is shown.
+
+        >>> import pandas as pd
+        >>> Curve("avif", "avif", pd.DataFrame(), settings="speed=4").title
+        'avif (speed=4)'
+        """
+        return f"{self.label} ({self.settings})" if self.settings else self.label
+
+    def bpp_at(self, psnr_db: float) -> float:
+        """Rate at ``psnr_db``, linear in dB and log rate between neighbours; NaN outside the curve.
+
+        Where a curve crosses the level more than once, the lowest rate counts.
+        """
+        left = self._left_of(psnr_db)
+        if left is None:
+            return float("nan")
+        (low, high), rates = self._psnr_db[left : left + 2], np.log(self.points["rate_bpp"].to_numpy()[left : left + 2])
+        share = (psnr_db - low) / (high - low) if high != low else 0.0
+        return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
+
+    def gap_db(self, psnr_db: float) -> float:
+        """How far apart in dB the measured points are that :meth:`bpp_at` goes between; NaN outside the curve."""
+        left = self._left_of(psnr_db)
+        return float("nan") if left is None else float(abs(self._psnr_db[left + 1] - self._psnr_db[left]))
+
+    @property
+    def _psnr_db(self) -> np.ndarray:
+        return self.points["psnr_db"].to_numpy()
+
+    def _left_of(self, psnr_db: float) -> int | None:
+        """The first point from which on the curve crosses the level before the next one."""
+        first, second = self._psnr_db[:-1], self._psnr_db[1:]
+        crossing = (np.minimum(first, second) <= psnr_db) & (psnr_db <= np.maximum(first, second))
+        return int(np.argmax(crossing)) if crossing.any() else None
+
+
+def curves(summary: pd.DataFrame) -> list[Curve]:
+    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first.
+
+    Raises ValueError for rows of different images: curves of different fingerprints are never side by side unsaid.
+    """
+    contents = summary.fingerprint.unique()
+    if len(contents) > 1:
+        raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
+    summary = with_rates(summary)
+    ok = summary[(summary.status == STATUS_OK) & (summary.rate_bpp > 0)]
+    found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
+    return sorted(found, key=_rank)
+
+
+def titles(summary: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """The title of each curve of a summary, by the name of its data set and its label."""
+    return {
+        (str(name), curve.label): curve.title for name, data in summary.groupby("dataset") for curve in curves(data)
+    }
+
+
+def lossless(summary: pd.DataFrame) -> pd.DataFrame:
+    """Of each codec in a summary of one data set the row of lowest rate at which every image is exact.
+
+    Rates are in ``rate_bpp``, as in curves, and ``label`` is the codec's name, which says so where they are ideal.
+    """
+    exact = with_rates(summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)])
+    exact = exact.assign(label=[labelled(*row) for row in zip(exact.codec, is_ideal(exact), strict=True)])
+    return exact.sort_values("rate_bpp", kind="stable").drop_duplicates("codec")
+
+
+def families(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others, but the swept one (it takes most values).
+
+    >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
+    {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
+
+    Settings of one sweep that switches at some value are one family: each value of the swept parameter, a number,
+    is there once, and each value of another parameter holds from one of them to another.
+
+    >>> families(["quality=1,full=false", "quality=2,full=false", "quality=3,full=true"]).values()
+    dict_values(['', '', ''])
+    """
+    parsed = {setting: parameters_of(setting) for setting in settings}
+    swept = _swept(parsed.values())
+    values = _values(parsed.values())
+    varied = [name for name in values if name != swept and len(values[name]) > 1]
+    if _switches(list(parsed.values()), swept, varied):
+        varied = []
+    return {
+        setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
+    }
+
+
+def described(settings: Iterable[str], told: Collection[str] = ()) -> str:
+    """The parameters of the settings of one curve: shared values, and where others switch.
+
+    The swept parameter is left out, and those that are ``told`` elsewhere.
+
+    Switches that are off and values that are empty or too long to read say nothing and are left out.
+
+    >>> described(["quality=1,full=false,fast=true", "quality=2,full=false,fast=true"])
+    'fast'
+    >>> described(["quality=10,chroma=4:2:0,speed=4", "quality=50,chroma=4:4:4,speed=4"])
+    'chroma=4:2:0, 4:4:4 from quality=50; speed=4'
+    """
+    parsed = [parameters_of(setting) for setting in settings]
+    swept = _swept(parsed) if len(parsed) > 1 else None
+    if swept and _is_numeric(parsed, swept):
+        parsed = sorted(parsed, key=lambda each: float(each[swept]))
+    texts = [_described(name, parsed, swept) for name in _values(parsed) if name not in (swept, *told)]
+    return "; ".join(text for text in texts if text)
+
+
+def _described(name: str, parsed: Sequence[Mapping[str, str]], swept: str | None) -> str:
+    """A parameter's part of :func:`described`; the settings are in order of the swept parameter."""
+    values = [each.get(name, "") for each in parsed]
+    if len(set(values)) == 1:
+        return _said(name, values[0])
+    if swept is None or max(map(len, values)) > _LONGEST_VALUE:
+        return ""
+    switches = [
+        f"{value} from {swept}={each[swept]}"
+        for each, value, before in zip(parsed[1:], values[1:], values, strict=False)
+        if value != before
+    ]
+    return ", ".join([f"{name}={values[0]}", *switches])
+
+
+def _said(name: str, value: str) -> str:
+    if value == "true":
+        return name
+    return "" if value in ("", "false", "None") or len(value) > _LONGEST_VALUE else f"{name}={value}"
+
+
+def _values(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
+    """The values of each parameter; None stands for settings without it."""
+    listed = list(parsed)
+    return {name: {each.get(name) for each in listed} for each in listed for name in each}
+
+
+def _swept(parsed: Iterable[Mapping[str, str]]) -> str | None:
+    """The parameter that takes most values, the first of several."""
+    values = _values(parsed)
+    return max(values, key=lambda name: len(values[name]), default=None)
+
+
+def _is_numeric(parsed: Sequence[Mapping[str, str]], name: str) -> bool:
+    try:
+        return all(math.isfinite(float(each[name])) for each in parsed)
+    except (KeyError, ValueError):
+        return False
+
+
+def _switches(parsed: Sequence[Mapping[str, str]], swept: str | None, varied: Sequence[str]) -> bool:
+    """True if each number of the swept parameter is there once, and other values hold from one number to another."""
+    if swept is None or not varied or not _is_numeric(parsed, swept):
+        return False
+    numbers = [float(each[swept]) for each in parsed]
+    if len(set(numbers)) < len(numbers):
+        return False
+    ordered = [each for _, each in sorted(zip(numbers, parsed, strict=True), key=lambda pair: pair[0])]
+    runs = [[value for value, _ in itertools.groupby(each.get(name) for each in ordered)] for name in varied]
+    return all(len(run) == len(set(run)) for run in runs)
+
+
+def short_settings(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others; see :func:`shared_parameters` for the rest.
+
+    >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
+    {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
+    """
+    parsed = {setting: parameters_of(setting) for setting in settings}
+    values = _values(parsed.values())
+    return {
+        setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
+        for setting, each in parsed.items()
+    }
+
+
+def shared_parameters(settings: Iterable[str]) -> str:
+    """The parameters that are the same in all settings.
+
+    >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
+    'fast=true'
+    """
+    parsed = [parameters_of(setting) for setting in settings]
+    values = _values(parsed)
+    return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
+
+
+def _rank(curve: Curve) -> list[float]:
+    """Rates at the middle level, then at the others; a level that is not reached comes last."""
+    levels = sorted(PSNR_LEVELS_DB, key=lambda level: abs(level - np.median(PSNR_LEVELS_DB)))
+    return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
+
+
+def parameters_of(setting: str) -> dict[str, str]:
+    """The parameters of a setting's text; a part without ``=`` goes on with the value before it.
+
+    >>> parameters_of("layers=20,10,mct=0")
+    {'layers': '20,10', 'mct': '0'}
+    """
+    parameters: dict[str, str] = {}
+    name = ""
+    for part in setting.split(",") if setting else ():
+        if "=" in part:
+            name, _, parameters[name] = part.partition("=")
+        elif name:
+            parameters[name] += f",{part}"
+    return parameters
+
+
+def _stream_names(settings: Iterable[str]) -> dict[str, str]:
+    """As :func:`short_settings`, without what only says which pictures are shown, if the rest tells settings apart.
+
+    >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
+    {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
+    """
+    names = short_settings(settings)
+    told = {
+        setting: ",".join(f"{key}={value}" for key, value in parameters_of(name).items() if key not in _OF_PICTURES)
+        for setting, name in names.items()
+    }
+    return told if len(set(told.values())) == len(names) else names
+
+
+def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
+    """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
+    layered = rows.groupby("setting")["point"].transform("nunique") > 1
+    family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
+    streams = _stream_names(rows.loc[layered, "setting"].unique())
+    kind = "" if is_ideal(rows).all() else "progressive "
+    names = [f"{kind}{streams.get(setting, '')}" for setting in rows["setting"]]
+    rows = rows.assign(family=family.where(~layered, names))
+    grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
+    n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
+    found = []
+    for (name, way), points in grouped:
+        parts = [codec, *([name] if n_families > 1 else []), *([way] if n_ways > 1 else [])]
+        ideal = bool(is_ideal(points).all())
+        parts += [f"= {_ALSO_CALLED[way]}"] if ideal and way in _ALSO_CALLED else []
+        label = labelled(" ".join(str(part).strip() for part in parts if part), ideal)
+        points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
+        settings = (
+            "" if layered[points.index].any() else described(points["setting"].unique(), parameters_of(str(name)))
+        )
+        found.append(Curve(codec, label, points, ideal, str(way), settings))
+    return found

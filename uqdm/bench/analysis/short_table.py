@@ -1,0 +1,257 @@
+"""The short table of a run: what each codec needs for equal quality, and its quality at equal rate, in a few lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
+from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
+from uqdm.bench.run.rates import is_ideal, labelled, with_rates
+from uqdm.bench.run.reader import read_summary, records
+from uqdm.bench.run.unscored import unscored_reasons
+from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NONE = "-"
+EXACT = "exact"
+"""In place of an infinite PSNR."""
+ROUGH_DB = 5
+"""Points further apart than this make what is interpolated between them doubtful."""
+
+_LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
+_NOTES = 4  # lines of notes on FID and KID
+_ERROR_LENGTH = 160  # characters of a reason
+
+
+@dataclass(frozen=True)
+class Near:
+    """A measured point near a rate that codecs are compared at; FID and KID are None where they were not computed."""
+
+    bpp: float
+    psnr_db: float
+    fid: float | None
+    kid: float | None
+
+    def cells(self) -> list[str]:
+        """The point as text."""
+        psnr = EXACT if math.isinf(self.psnr_db) else f"{self.psnr_db:.1f}"
+        return [f"{self.bpp:.2f}", psnr, *_realism(self.fid, self.kid)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One codec on one data set, one way to make pictures; the label says where rates are ideal.
+
+    A rate that is not reached is None; ``rough`` says which rates lie between points over ``ROUGH_DB`` apart.
+    """
+
+    dataset: str
+    codec: str
+    label: str
+    bpp_at: tuple[float | None, ...]
+    rough: tuple[bool, ...]
+    lossless_bpp: float | None
+    n: int
+    failed: int
+    near: Near | None = None
+    settings: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label with the settings of the curve."""
+        return f"{self.label} ({self.settings})" if self.settings else self.label
+
+    def cells(self) -> list[str]:
+        """The line as text, as under :data:`HEADINGS`."""
+        marks = ["~" if rough else "" for rough in (*self.rough, False)]
+        rates = (*self.bpp_at, self.lossless_bpp)
+        texts = [NONE if rate is None else f"{mark}{rate:.3f}" for rate, mark in zip(rates, marks, strict=True)]
+        near = self.near.cells() if self.near else [NONE] * len(NEAR_HEADINGS)
+        return [self.label, *texts, *near, str(self.n), str(self.failed)]
+
+
+NEAR_HEADINGS = ("bpp", "PSNR", "FID", "KID")
+HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", *NEAR_HEADINGS, "images", "failed")
+
+
+def lines(summary: pd.DataFrame) -> list[Line]:
+    """A line for each curve and each codec that has none but ran, lowest rate first."""
+    return [line for _, data in summary.groupby(["dataset", "fingerprint"]) for line in _dataset_lines(data)]
+
+
+def absences(summary: pd.DataFrame) -> list[str]:
+    """What is not in the curves, and why: skipped codecs, and images that failed; one text each.
+
+    The full reasons are in the summary's column ``error``.
+    """
+    texts = []
+    for (dataset, codec), rows in summary[summary.error.notna()].groupby(["dataset", "codec"]):
+        on = f" on {dataset}" if summary.dataset.nunique() > 1 else ""
+        skipped = rows[rows.status == STATUS_SKIPPED]
+        failed = rows[rows.failed > 0]
+        if len(skipped):
+            texts.append(f"{codec}{on} skipped: {skipped.error.iloc[0]}")
+        if len(failed):
+            count = int(failed.drop_duplicates("setting").failed.sum())
+            texts.append(f"{codec}{on}: {count} failed, the first with {failed.error.iloc[0]}")
+    return texts
+
+
+def short_table(summary: pd.DataFrame) -> str:
+    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR, FID and KID
+    at the measured point that is nearest to one rate.
+
+    Rates between the measured points are interpolated (see :meth:`uqdm.bench.analysis.curves.Curve.bpp_at`).
+    """
+    found = lines(summary)
+    parts = {name: summary[summary.dataset == name] for name in dict.fromkeys(line.dataset for line in found)}
+    notes = [note for data in parts.values() for note in _notes(data)][:_NOTES]
+    kept = _fitting(found, _LINES - len(notes) - 2 * len(parts))
+    text: list[str] = []
+    for name, data in parts.items():
+        text.append(
+            f"{name}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
+            f"PSNR, FID, KID at the point {_where(common_rate(data))}"
+        )
+        text += _aligned([list(HEADINGS), *(line.cells() for line in kept if line.dataset == name)])
+    if len(kept) < len(found):
+        text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
+    text += _settings(kept)[: max(_LINES - len(notes) - len(text), 0)]
+    text += notes
+    gone = [_shortened(reason) for reason in absences(summary)]
+    return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
+
+
+def _settings(kept: Sequence[Line]) -> list[str]:
+    """The settings of the lines that have some, each once."""
+    texts = dict.fromkeys(f"{line.label}: {line.settings}" for line in kept if line.settings)
+    return [_shortened(text) for text in texts]
+
+
+def _fitting(found: list[Line], room: int) -> list[Line]:
+    """At most ``room`` of the lines; a codec's second and further ones go first, the last of them before others."""
+    kept = list(found)
+    firsts = {(line.dataset, line.codec): line for line in reversed(found)}
+    for line in reversed(found):
+        if len(kept) > room and firsts[line.dataset, line.codec] is not line:
+            kept = [other for other in kept if other is not line]
+    return kept[: max(room, 0)]
+
+
+def closing_message(run_dir: Path) -> str:
+    """What a run ends with: its short table, and where its report, plots, summary and rows are, if they are there."""
+    places = {
+        "report": report_path(run_dir),
+        "plots": plots_dir(run_dir),
+        "summary": summary_path(run_dir),
+        "as CSV": summary_path(run_dir, ".csv"),
+        "BD-rates": bd_path(run_dir),
+        "rows": rows_dir(run_dir),
+    }
+    table = [short_table(read_summary(run_dir)), ""] if summary_path(run_dir).is_file() else []
+    return "\n".join([*table, *(f"{name:8} {path}" for name, path in places.items() if path.exists())])
+
+
+def common_rate(summary: pd.DataFrame) -> float:
+    """The rate of one data set at which codecs are compared: the median over curves of the rate in their middle.
+
+    Only points whose FID is known count, where there are any, and only rates of files, where there are any.
+    """
+    drawn = curves(summary)
+    drawn = [curve for curve in drawn if not curve.ideal] or drawn
+    middles = [float(np.median(_with_fid(curve.points).rate_bpp)) for curve in drawn]
+    return float(np.median(middles)) if middles else math.nan
+
+
+def _where(rate_bpp: float) -> str:
+    """Which point of a codec is shown beside others; without curves there is no rate to compare at.
+
+    >>> _where(1.25), _where(math.nan)
+    ('nearest 1.2 bpp', 'of lowest rate')
+    """
+    return "of lowest rate" if math.isnan(rate_bpp) else f"nearest {rate_bpp:.2g} bpp"
+
+
+def _with_fid(points: pd.DataFrame) -> pd.DataFrame:
+    known = points[points.fid.notna()]
+    return known if len(known) else points
+
+
+def _near(points: pd.DataFrame, bpp: float) -> Near | None:
+    """The point of the rate nearest to ``bpp``, by ratio."""
+    points = _with_fid(points[(points.status == STATUS_OK) & (points.rate_bpp > 0)])
+    if points.empty:
+        return None
+    ratios = np.abs(np.log(points.rate_bpp / bpp)) if bpp > 0 else points.rate_bpp
+    row = records(points)[int(np.argmin(ratios))]
+    return Near(row["rate_bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def _realism(fid: float | None, kid: float | None) -> list[str]:
+    return [NONE if fid is None else f"{fid:.1f}", NONE if kid is None else f"{kid:.4f}"]
+
+
+def _notes(summary: pd.DataFrame) -> list[str]:
+    """What FID and KID of one data set are of: their n, its warning, and the floor; or why there are none."""
+    ok = summary[(summary.status == STATUS_OK) & summary.fid_n.notna()]
+    if ok.empty:
+        told = (unscored_reasons(text).get("fid") for text in summary.unscored if isinstance(text, str))
+        return [_shortened(f"no FID and KID: {reason}") for reason in list(dict.fromkeys(filter(None, told)))[:1]]
+    counts = sorted({int(n) for n in ok.fid_n})
+    images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    flagged = "; under 2,048 FID is biased: compare at this n only" if ok.fid_warning.notna().any() else ""
+    notes = [f"FID, KID: n={images} images{flagged}"]
+    for floor in records(summary[(summary.status == STATUS_REFERENCE) & summary.fid.notna()]):
+        fid, kid = _realism(floor["fid"], _known(floor["kid"]))
+        notes.append(f"floor: originals, {floor['setting']} (n={floor['fid_n']:.0f}): FID {fid}, KID {kid}")
+    return notes
+
+
+def _dataset_lines(summary: pd.DataFrame) -> list[Line]:
+    drawn, rate = curves(summary), common_rate(summary)
+    exact = lossless(summary).set_index("codec")["rate_bpp"]
+    ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
+    found = [_line(summary, curve.codec, curve, exact.get(curve.codec), rate) for curve in drawn]
+    others = set(ran.codec) - {curve.codec for curve in drawn}
+    bare = [_line(summary, codec, None, exact.get(codec), rate) for codec in others]
+    return found + sorted(bare, key=lambda line: (line.lossless_bpp or math.inf, line.label))
+
+
+def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: float | None, rate: float) -> Line:
+    rows = with_rates(summary[summary.codec == codec])
+    rates = [curve.bpp_at(level) if curve else math.nan for level in PSNR_LEVELS_DB]
+    return Line(
+        dataset=str(summary.dataset.iloc[0]),
+        codec=codec,
+        label=curve.label if curve else labelled(codec, bool(is_ideal(rows).any())),
+        rough=tuple(curve is not None and curve.gap_db(level) > ROUGH_DB for level in PSNR_LEVELS_DB),
+        bpp_at=tuple(None if math.isnan(rate) else rate for rate in rates),
+        lossless_bpp=None if exact_bpp is None else float(exact_bpp),
+        n=int((curve.points if curve else rows).n.max()),
+        failed=int(rows.drop_duplicates("setting").failed.sum()),
+        near=_near(curve.points if curve else rows, rate),
+        settings=curve.settings if curve else "",
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns of equal width; the first is text, the others are figures."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
+    return ["  ".join(row) for row in padded]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _ERROR_LENGTH else f"{text[: _ERROR_LENGTH - 3]}..."

@@ -1,0 +1,338 @@
+"""From rows to the summary: a row for each setting, point and reconstruction of each codec on each data set.
+
+Rates are means over images of whole-file bits per pixel. PSNR is the mean over images of the image's PSNR; images
+that are reproduced exactly have none, are left out of that mean and counted. Intervals are percentile bootstrap
+intervals over images, with the same resamples for everything on a data set. Other metrics of single pictures are means
+over all images, metrics of sets come from the scoring as they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.analysis import bootstrap
+from uqdm.bench.analysis.csv_cells import write_table
+from uqdm.bench.file_identity import clear_way
+from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
+from uqdm.bench.run.layout import summary_path
+from uqdm.bench.run.provenance import provenance, with_provenance
+from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
+from uqdm.bench.run.reader import ResultsError, read_scores, rows_files, rows_provenance, rows_with, score_remedy
+from uqdm.bench.run.row_batches import image_indices, row_batches
+from uqdm.bench.run.run_id import read_run_id
+from uqdm.bench.run.unscored import unscored_reasons, unscored_text
+from uqdm.bench.schema import (
+    MACS_CONVENTION,
+    NOT_SCORED,
+    PEAK_MEMORY_CONVENTION,
+    STATUS_FAILED,
+    STATUS_OK,
+    STATUS_REFERENCE,
+    STATUS_SKIPPED,
+)
+from uqdm.files import replacing
+
+PROTOCOL = {
+    "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
+    "ideal rate": (
+        "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is "
+        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no file has it"
+    ),
+    "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
+    "MSE, SSIM, other metrics, times and other costs": (
+        "means over all images that succeeded, null where an image has no value; of memory, the largest"
+    ),
+    "FID and KID": (
+        "Inception features of pictures against those of the same originals, on the images and settings chosen for "
+        "metrics of sets; fid_n says how many images, and under 2,048 of them FID is biased"
+    ),
+    "multiply-accumulates per pixel": MACS_CONVENTION,
+    "peak memory": PEAK_MEMORY_CONVENTION,
+    "intervals": (
+        f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
+        f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and are "
+        "too narrow where several images come from one photograph"
+    ),
+}
+"""How the numbers of a summary are made; part of its provenance."""
+
+_SETTING = ["codec", "setting"]
+_PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
+_COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
+_MEANS = ["bpp", *_COSTS]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
+_COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
+_LOOKED_AT = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
+_MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
+_SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
+
+
+def summarize_run(run_dir: Path) -> pd.DataFrame:
+    """Summarizes the rows of a run, writes ``summary.parquet`` and ``summary.csv``, and returns the summary.
+
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows are missing or do not belong together.
+    """
+    columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
+    for path in rows_files(run_dir):
+        rows_with(path, columns)  # raises where one is lacking
+    found = row_batches(run_dir)
+    images = _look([partial(batch.read, _LOOKED_AT) for batch in found], run_dir)
+    summary = _summarize(
+        [partial(batch.read, columns) for batch in found], images, read_scores(run_dir).get("sets", ())
+    )
+    origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
+    schema = summary_schema()
+    table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
+    clear_way(summary_path(run_dir))
+    with replacing(summary_path(run_dir)) as temporary:
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    with replacing(summary_path(run_dir, ".csv")) as temporary:
+        write_table(table, temporary)
+    return summary
+
+
+def summarize_rows(
+    rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]] = (), run_dir: Path | str = "RUN"
+) -> pd.DataFrame:
+    """The columns of the summary from those of the rows (all but seeds, sizes in bits and checks are needed).
+
+    ``sets`` are the metrics of sets, as a scoring keeps them; ``run_dir`` is for messages. Raises
+    :class:`~uqdm.bench.run.reader.ResultsError` where rows do not belong together, or were not scored.
+    """
+    parts = [] if rows.empty else [lambda: rows]
+    return _summarize(parts, _look(parts, run_dir), sets)
+
+
+Part = Callable[[], pd.DataFrame]
+"""Reads the rows of some settings, all that these have."""
+
+
+def _look(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Index]:
+    """Checks that rows belong together and are scored; returns the indices of the images of each data set."""
+    contents: dict[str, dict[str, dict[str, None]]] = {}
+    images: dict[str, np.ndarray] = {}
+    unscored: Counter[str] = Counter()
+    versions: ResultsError | None = None
+    for part in parts:
+        rows = part()
+        for (dataset, fingerprint), codecs in rows.groupby(["dataset", "fingerprint"])["codec"]:
+            codecs_of = contents.setdefault(str(dataset), {}).setdefault(str(fingerprint), {})
+            codecs_of.update(dict.fromkeys(codecs.unique()))
+        versions = versions or _different_versions(rows)
+        for dataset, data in rows.groupby("dataset"):
+            images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
+        unscored.update(rows.codec[(rows.status == STATUS_OK) & (rows.unscored == NOT_SCORED)])
+    if not contents:
+        raise ResultsError("the files of the rows are empty; evaluate a codec first")
+    _check_fingerprints(contents)
+    if versions is not None:
+        raise versions
+    if unscored:
+        names = ", ".join(unscored)
+        raise ResultsError(f"{unscored.total():,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
+    return {dataset: pd.Index(indices) for dataset, indices in images.items()}
+
+
+def _summarize(
+    parts: Sequence[Part], images: Mapping[str, pd.Index], sets: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """The summary of rows that were looked over."""
+    datasets: dict[str, _Summing] = {}
+    for part in parts:
+        rows = part()
+        _check_pictures(rows[rows.status == STATUS_OK])
+        for dataset, data in rows.groupby("dataset"):
+            datasets.setdefault(str(dataset), _Summing(images[str(dataset)])).add(data)
+    summary = pd.concat([datasets[dataset].summary(sets) for dataset in sorted(datasets)])
+    lowest = with_rates(summary).groupby(["dataset", *_SETTING])["rate_bpp"].transform("min")
+    order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
+    summary = summary.assign(lowest=lowest).sort_values(order)
+    return summary.reindex(columns=summary_schema().names).reset_index(drop=True)
+
+
+class _Summing:
+    """The summary of one data set, of which some settings come at a time: ``images`` are the indices of its images."""
+
+    def __init__(self, images: pd.Index) -> None:
+        self._images = images
+        self._named: dict[str, Any] = {}
+        self._settings: list[pd.DataFrame] = []
+        self._pictures: list[pd.DataFrame] = []
+        self._waiting: list[tuple[pd.DataFrame, dict[str, np.ndarray]]] = []
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Takes all rows of some settings."""
+        self._named = {"dataset": rows.dataset.iloc[0], "fingerprint": rows.fingerprint.iloc[0]}
+        self._settings.append(_settings(rows))
+        table, values = _pictures(rows[rows.status == STATUS_OK], self._images)
+        held = sum(matrix.nbytes for _, matrices in self._waiting for matrix in matrices.values())
+        if held + sum(matrix.nbytes for matrix in values.values()) > _MOST_BYTES:
+            self._finish_pictures()
+        self._waiting.append((table, values))
+
+    def _finish_pictures(self) -> None:
+        """Means and intervals of the pictures so far: resamples are drawn once for all of them, which takes time."""
+        if self._waiting:
+            table = pd.concat([table for table, _ in self._waiting])
+            names = list(dict.fromkeys(name for _, values in self._waiting for name in values))
+            whole = [np.concatenate([values.pop(name) for _, values in self._waiting], axis=1) for name in names]
+            for name, columns in zip(names, _means(whole, table.n.to_numpy()), strict=True):
+                table[name], table[f"{name}_low"], table[f"{name}_high"] = columns
+            self._pictures.append(table.reset_index().assign(status=STATUS_OK))
+            self._waiting = []
+
+    def summary(self, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The pictures of each setting, or one row for a setting that has none."""
+        self._finish_pictures()
+        settings, pictures = pd.concat(self._settings), _with_sets(pd.concat(self._pictures, ignore_index=True), sets)
+        bare = settings.loc[settings.index.difference(pd.MultiIndex.from_frame(pictures[_SETTING]))]
+        bare = bare.reset_index().assign(n=0, exact=0)
+        known = settings.drop(columns="status").reset_index()
+        references = pd.DataFrame([_reference(line) for line in sets if line.get("status") == STATUS_REFERENCE])
+        found = pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare, references])
+        return found.assign(**self._named)
+
+
+def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """``pictures`` with the columns of metrics of sets, and one text of what is not scored."""
+    names = [name for metric in all_set_metrics() for name in columns_of(metric)]
+    columns = [*_PICTURE, *names, *_SET_COLUMNS, "unscored"]
+    found = pd.DataFrame([line for line in sets if line.get("status") != STATUS_REFERENCE]).reindex(columns=columns)
+    merged = pictures.merge(found, on=_PICTURE, how="left", suffixes=("", "_sets")) if len(found) else pictures
+    if len(found):
+        texts = zip(merged.pop("unscored"), merged.pop("unscored_sets"), strict=True)
+        merged["unscored"] = ["; ".join(text for text in pair if isinstance(text, str)) or None for pair in texts]
+    return merged
+
+
+def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the summary for originals held against originals; no codec had a part in it."""
+    return {**line, "n": line.get("fid_n") or 0, "failed": 0, "exact": 0}
+
+
+def _settings(rows: pd.DataFrame) -> pd.DataFrame:
+    """For each codec and setting: version, images that failed, first reason, and its status if no image succeeded."""
+    groups = rows.groupby(_SETTING)
+    settings = groups[["codec_version", "rate_kind", "error"]].first()
+    failed = rows[rows.status == STATUS_FAILED].groupby(_SETTING)["image_index"].nunique()
+    settings["failed"] = failed.reindex(settings.index, fill_value=0)
+    settings["status"] = np.where(settings.failed > 0, STATUS_FAILED, STATUS_SKIPPED)
+    return settings
+
+
+def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """For each setting, point and reconstruction counts and means over rows with status ok, and each metric's values.
+
+    The values are float64 [images, pictures], NaN where a picture lacks an image.
+    """
+    ok = ok.assign(exact=ok.mse == 0, ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
+    groups = ok.groupby(_PICTURE, sort=False)
+    table = groups[_MEANS].mean()
+    table["n"], table["exact"] = groups.size(), groups["exact"].sum()
+    table["device"] = groups["device"].agg(_joined)
+    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
+    table["unscored"] = [_unscored(texts) for _, texts in groups["unscored"]] if len(table) else None
+    place = (images.get_indexer(pd.Index(ok.image_index)), groups.ngroup())
+    values = {}
+    for name in ["bpp", "ideal_bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
+        values[name] = np.full((len(images), len(table)), np.nan)
+        values[name][place] = ok[name]
+    return table, values
+
+
+def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
+    """Means and intervals [M, 3, K] of the columns of M metrics [images, K], each of which has ``n`` [K] images.
+
+    A column that lacks one of its images has none. Infinite values (the PSNR of exact images) are left out of both; the
+    mean of a column of nothing else is infinite.
+    """
+    found = np.full((len(metrics), 3, len(n)), np.nan)
+    finite, places = [], []
+    for number, values in enumerate(metrics):
+        complete = (~np.isnan(values)).sum(axis=0) == n
+        wanted = np.where(np.isfinite(values) & complete, values, np.nan)
+        some = np.isfinite(wanted).any(axis=0)
+        found[number, 0, complete & ~some & (n > 0)] = np.inf
+        if some.any():
+            finite.append(wanted[:, some])
+            places.append((number, np.flatnonzero(some)))
+    if finite:
+        figures = np.stack(bootstrap.mean_intervals(np.concatenate(finite, axis=1)))  # resamples drawn once for all
+        ends = np.cumsum([columns.size for _, columns in places])[:-1]
+        for (number, columns), part in zip(places, np.split(figures, ends, axis=1), strict=True):
+            found[number][:, columns] = part
+    return found
+
+
+def _unscored(texts: pd.Series) -> str | None:
+    """Which metrics some of these images lack, and the first reason of each."""
+    reasons: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for text, times in texts.value_counts(sort=False).items():
+        for name, reason in unscored_reasons(str(text)).items():
+            reasons.setdefault(name, reason)
+            counts[name] = counts.get(name, 0) + int(times)
+    some = {name for name, count in counts.items() if count < len(texts)}
+    told = {
+        name: f"{counts[name]} of {len(texts)} images have none, the first: {reason}" if name in some else reason
+        for name, reason in reasons.items()
+    }
+    return unscored_text(told)
+
+
+def _joined(texts: pd.Series) -> Any:
+    return "; ".join(sorted(texts.dropna().unique())) or None
+
+
+def _check_fingerprints(contents: Mapping[str, Mapping[str, Iterable[str]]]) -> None:
+    """Two contents under one name must never share a table: codecs by data set and fingerprint."""
+    for dataset, found in sorted(contents.items()):
+        if len(found) > 1:
+            listed = "; ".join(f"{fingerprint}: {', '.join(names)}" for fingerprint, names in sorted(found.items()))
+            raise ResultsError(
+                f"data set {dataset!r} has rows of different contents ({listed}); "
+                "evaluate these codecs on the same images, or into different folders"
+            )
+
+
+def _different_versions(rows: pd.DataFrame) -> ResultsError | None:
+    """One setting measured with two versions of a codec is not one measurement."""
+    for (dataset, codec, setting), versions in rows.groupby(["dataset", *_SETTING])["codec_version"]:
+        found = versions.dropna().unique()
+        if len(found) > 1:
+            return ResultsError(
+                f"{codec} at {setting!r} on {dataset!r} has rows of different versions ({'; '.join(found)}); "
+                "evaluate it again with one of them"
+            )
+    return None
+
+
+def _check_pictures(ok: pd.DataFrame) -> None:
+    """A picture that was measured has its numbers, once."""
+    ideal = is_ideal(ok)
+    if ok.bpp[ideal].notna().any():
+        names = ", ".join(ok.codec[ideal & ok.bpp.notna()].unique())
+        raise ResultsError(f"{names}: rows of ideal rates have bits of files, which an ideal codec cannot make")
+    ok = ok.assign(bpp=image_rates(ok))
+    for name in (*_PICTURE, "image_index", "bpp", "mse", "psnr_db"):
+        if ok[name].isna().any():
+            first = ok[ok[name].isna()].iloc[0]
+            told = first.unscored if isinstance(first.unscored, str) else None
+            reason = unscored_reasons(told).get(name, "evaluate it again")
+            raise ResultsError(f"{first.codec} at {first.setting!r}: a row with status ok has no {name}: {reason}")
+    twice = ok[ok.duplicated(["dataset", *_PICTURE, "image_index"])]
+    if not twice.empty:
+        first = twice.iloc[0]
+        raise ResultsError(
+            f"{first.codec} at {first.setting!r}: {len(twice)} rows are there twice, the first for image "
+            f"{first.image_index} of {first.dataset!r}; remove the file of rows that does not belong here"
+        )

@@ -1,0 +1,1 @@
+"""Measures codecs on data sets: rates, times and memory of every image."""

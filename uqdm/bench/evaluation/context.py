@@ -1,0 +1,25 @@
+"""What all codecs of an evaluation share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from uqdm.bench.datasets import Images
+from uqdm.bench.run.metric_choice import MetricChoice
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.shards import KeepOptions
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all codecs of an evaluation share."""
+
+    dataset: Images
+    store: ShardStore
+    origin: Mapping[str, Any]
+    shard_size: int
+    kept: KeepOptions = field(default_factory=KeepOptions)
+    metrics: MetricChoice | None = None
+    """Metrics of single images to compute while the pictures are there; none if None."""

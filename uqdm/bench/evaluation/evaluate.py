@@ -1,0 +1,179 @@
+"""Evaluates codecs on a data set: plans shards, measures those that are missing, gathers each codec's rows.
+
+Rates and times are measured here, and metrics of single images computed while the pictures are there. Metrics that are
+added later are computed from the streams (see :mod:`uqdm.bench.scoring`).
+
+What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.layout`.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from uqdm.bench.datasets import Images
+from uqdm.bench.evaluation.codec_plan import CodecPlan
+from uqdm.bench.evaluation.context import Context
+from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
+from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.bench.evaluation.original_images import read_originals
+from uqdm.bench.evaluation.picture_scores import write_scores
+from uqdm.bench.evaluation.shard_job import shard_timing
+from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
+from uqdm.bench.execute.limits import WorkerLimits
+from uqdm.bench.execute.ray_session import Resources, ray_session
+from uqdm.bench.execute.scheduler import Group, sharing_workers
+from uqdm.bench.progress.lock import locked
+from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.score_store import ScoreStore
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.shards import KeepOptions
+from uqdm.files import sweep_temporaries
+
+
+def evaluate(
+    dataset: Images,
+    codecs: Mapping[str, Sequence[CodecSetting]],
+    run_dir: Path,
+    options: EvaluationOptions | None = None,
+    progress: Progress | None = None,
+) -> list[CodecOutcome]:
+    """Measures every codec on every image, and returns what was found for each codec.
+
+    Args:
+        dataset: the images.
+        codecs: the settings of each codec, from :func:`uqdm.bench.run.codec_settings.resolve`.
+        run_dir: the run's folder; what it holds already is used, not done again.
+        options: cores, shard size, what to keep; the defaults if None.
+        progress: told what happens; lines on stderr if None.
+
+    A codec that fails on an image, kills its worker or takes too long gives a failed row; a codec that cannot run here
+    gives a skipped row for each setting. Neither stops the others. Raises
+    :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be
+    waited for.
+    """
+    options, progress = options or EvaluationOptions(), progress or Progress()
+    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
+        return _evaluate(dataset, codecs, run_dir, options, progress)
+
+
+def _evaluate(
+    dataset: Images,
+    codecs: Mapping[str, Sequence[CodecSetting]],
+    run_dir: Path,
+    options: EvaluationOptions,
+    progress: Progress,
+) -> list[CodecOutcome]:
+    stopwatch = _Stopwatch()
+    progress.plan(f"evaluate {dataset.name}")
+    sweep_temporaries(run_dir)
+    store = ShardStore(run_dir)
+    kept = KeepOptions(options.keep_streams, options.keep_reconstructions)
+    context = Context(dataset, store, provenance(), options.shard_size, kept, options.choice)
+    plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
+    for plan in plans:
+        plan.look(retry_failed=options.retry_failed)
+    _announce(plans, dataset, progress)
+    outcomes = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
+    waiting = [plan for plan in plans if plan.n_missing]
+    stopwatch.lap("plan")
+    if waiting:
+        with ray_session(options.cpus, on_loss=progress.end) as resources:
+            stopwatch.lap("ray_start")
+            outcomes += _measure(context, waiting, resources, options.limits, progress)
+            stopwatch.lap("work")
+        stopwatch.lap("ray_stop")
+    if options.prune:
+        prune_others(run_dir, keep=list(codecs))
+    order = list(codecs)
+    outcomes.sort(key=lambda outcome: order.index(outcome.codec))
+    finish_run(context, outcomes, stopwatch.seconds, progress.slowest.to_json())
+    progress.say_slowest()
+    return outcomes
+
+
+class _Stopwatch:
+    """Wall seconds of each phase, so that fixed cost and work can be told apart."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase], self._last = round(now - self._last, 3), now
+
+
+def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -> None:
+    totals = Counter[str]()
+    for plan in plans:
+        stored = plan.totals().total()
+        progress.add(plan.name, plan.title, plan.n_images, stored=stored)
+        totals.update(total=plan.n_images, stored=stored, settings=len(plan.codec_settings))
+    progress.say(
+        f"evaluate {dataset.name}: {len(plans)} codecs, {totals['settings']} settings, {len(dataset)} images; "
+        f"{totals['stored']:,} of {totals['total']:,} images x settings are done already"
+    )
+    for plan in plans:
+        for reason in dict.fromkeys(
+            codec_setting.missing for codec_setting in plan.codec_settings if codec_setting.missing
+        ):
+            progress.say(f"SKIPPED {plan.name}: {reason}")
+
+
+def _measure(
+    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: Progress
+) -> list[CodecOutcome]:
+    collector = _Collector(context, plans, progress)
+    groups = [_group(context, group) for group in sharing_workers(plans)]
+    load = functools.partial(read_originals, context.dataset)
+    Fanout(resources, load, collector, limits).run(groups)
+    return collector.outcomes
+
+
+def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
+    shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
+    n_jobs = sum(plan.n_missing for plan in plans)
+    metrics = () if context.metrics is None else context.metrics.own()
+    return Group((MeasureJob(shard, context.origin, metrics) for shard in shards), n_jobs, plans[0].uses_gpu)
+
+
+class _Collector:
+    """Stores shards as they come in, and finishes a codec with its last one."""
+
+    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: Progress) -> None:
+        self._context = context
+        self._scores = ScoreStore(context.store.run_dir)
+        self._plans = {plan.name: plan for plan in plans}
+        self._left = {plan.name: plan.n_missing for plan in plans}
+        self._progress = progress
+        self.tick, self.say = progress.tick, progress.say
+        self.outcomes: list[CodecOutcome] = []
+
+    def done(self, work: MeasureJob, done: Done) -> None:
+        """Stores one shard."""
+        plan = self._plans[work.shard.codec_setting.name]
+        finished: Finished = done.result
+        write_scores(self._scores, work.shard, finished.scores)
+        self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
+        plan.settle(work.shard, finished.counts)
+        self._progress.shard(shard_timing(work.shard, done))
+        self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
+        self._left[plan.name] -= 1
+        if self._left[plan.name] == 0:
+            self.outcomes.append(_finish(self._context, plan, self._progress))
+
+
+def _finish(context: Context, plan: CodecPlan, progress: Progress) -> CodecOutcome:
+    outcome = finish_codec(context, plan)
+    if plan.n_shards:  # that a codec was skipped has been said at the start
+        progress.say(f"evaluate {context.dataset.name}: {outcome}")
+    return outcome

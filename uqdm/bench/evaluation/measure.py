@@ -1,0 +1,207 @@
+"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray.
+
+Metrics are no part of it: observers are given each picture once it is decoded.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from uqdm.bench import checked_calls as answers
+from uqdm.bench.checked_calls import Facts, MeasurementError
+from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.bench.run.stored_streams import stream_sha256
+from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
+from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.plugins import contained
+from uqdm.text import error_line
+
+_MOST_TO_WARM = 256  # images
+
+Row = dict[str, Any]
+_Keep = Callable[[int, Row, np.ndarray], None]
+
+_NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
+"""What a row of an ideal codec leaves empty: its record is no file, and no coder's time was taken."""
+
+
+@dataclass
+class Measured:
+    """What measuring a codec on some images gave: rows, and the stream of each image (None where encoding failed)."""
+
+    rows: list[Row] = field(default_factory=list)
+    streams: list[bytes | None] = field(default_factory=list)
+
+
+class PictureObserver(Protocol):
+    """Takes the decoded pictures, to keep or to score them; no timed section includes it."""
+
+    def keep(self, offset: int, point_index: int, row: Row, image_uint8: np.ndarray) -> None:
+        """Takes a picture of image ``offset``; ``row`` has its point, reconstruction and hash. Pictures come in order.
+
+        The array belongs to the codec: it must be copied or coded before this returns.
+        """
+
+    def discard(self, offset: int) -> None:
+        """Forgets the pictures of an image that failed after all."""
+
+
+def measure_images(
+    encoder: Codec, decoder: Codec, images: Sequence[np.ndarray], observers: Sequence[PictureObserver] = ()
+) -> Measured:
+    """Rows for uint8 images [H, W, 3], with ``image_index`` counted from 0 in ``images``.
+
+    An image on which the codec raises, or breaks its contract, gives a single row with status failed and the reason.
+    ``decoder`` may be ``encoder``; where construction is cheap another instance guards against remembered state.
+    ``observers`` are given every picture of the images that do not fail.
+    """
+    measured = Measured()
+    try:
+        facts = answers.facts_of(encoder)
+    except Exception as error:
+        return _all_failed(images, f"codec: {error_line(error)}")
+    for start in range(0, len(images), facts.batch_size):
+        batch = images[start : start + facts.batch_size]
+        for offset, outcome in enumerate(_encode(encoder, batch, facts)):
+            keep = [functools.partial(observer.keep, start + offset) for observer in observers]
+            rows, stream = _measure_image(decoder, images[start + offset], outcome, keep)
+            if rows[0]["status"] != STATUS_OK:
+                for observer in observers:
+                    observer.discard(start + offset)
+            measured.rows += [{"image_index": start + offset, **row} for row in rows]
+            measured.streams.append(stream)
+    return measured
+
+
+def _all_failed(images: Sequence[np.ndarray], reason: str) -> Measured:
+    rows = [
+        {"image_index": index, "height": image.shape[0], "width": image.shape[1], **failure(reason)}
+        for index, image in enumerate(images)
+    ]
+    return Measured(rows, [None] * len(images))
+
+
+def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
+    """Encodes a batch of a corner of ``image`` and decodes it, so that first-use set-up is in nobody's time."""
+    corner = np.ascontiguousarray(image[:64, :64])
+    try:
+        with contained():
+            count = min(encoder.batch_size, _MOST_TO_WARM)
+            encoded = encoder.encode_detailed([corner.copy() for _ in range(count)])
+            for _ in decoder.reconstructions(encoded[0].stream):
+                pass
+    except Exception:  # the codec's faults are recorded where they are measured
+        return
+
+
+def _encode(codec: Codec, batch: Sequence[np.ndarray], facts: Facts) -> list[tuple[Encoded, Row] | Exception]:
+    """Encodes a batch: for each image the stream with the columns of its encoding, or what the codec raised."""
+    try:
+        encoded, spent_ms = answers.encode(codec, batch)
+    except Exception as error:
+        if len(batch) == 1:
+            return [error]
+        return [_encode(codec, [image], facts)[0] for image in batch]  # finds the image that is at fault
+    shared = {"encode_ms": spent_ms / len(batch), "batch_size": facts.batch_size, "device": facts.device}
+    return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
+
+
+def _told(codec: Codec, count: int | None) -> int | None:
+    """A count as a column has it: a codec without a model that says nothing calls no network."""
+    return 0 if count is None and not codec.holds_model else count
+
+
+def _measure_image(
+    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: Sequence[_Keep]
+) -> tuple[list[Row], bytes | None]:
+    """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
+    size = image_columns(image)
+    if isinstance(outcome, Exception):
+        return [{**size, **failure(f"encode: {error_line(outcome)}")}], None
+    encoded, encoding = outcome
+    size["stream_sha256"] = stream_sha256(encoded.stream)
+    try:
+        pictures = list(_decode(codec, image, encoded, keep))
+        container_bits = answers.container_bits(codec)
+    except Exception as error:
+        return [{**size, **failure(f"decode: {error_line(error)}")}], encoded.stream
+    pixels = image.shape[0] * image.shape[1]
+    shared = {**size, **encoding, "seed": encoded.seed, "container_bits": container_bits}
+    shared |= {"status": STATUS_OK, "roundtrip_checked": True}
+    rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
+    return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
+
+
+def image_columns(image: np.ndarray) -> Row:
+    """The columns of every row of an image, uint8 [H, W, 3], whatever a codec does with it."""
+    return {"height": image.shape[0], "width": image.shape[1], "original_sha256": picture_sha256(image)}
+
+
+def failure(reason: str) -> Row:
+    """The columns of a failed row that do not depend on the image."""
+    return {"status": STATUS_FAILED, "error": reason, "roundtrip_checked": False}
+
+
+def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_Keep]) -> Iterator[Row]:
+    """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
+    stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
+    points = _checked_points(codec, stream)
+    if codec.ideal:
+        _check_ideal(points, encoded)
+    expected = {(point.name, name) for point in points for name in point.reconstructions}
+    for picture, decode_ms in answers.pictures(codec, stream, image.shape):
+        key = (picture.point.name, picture.name)
+        if key not in expected:
+            raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
+        expected.remove(key)
+        index = [point.name for point in points].index(picture.point.name)
+        columns = _picture_columns(encoded, points[index], picture)
+        for take in keep:
+            take(index, columns, picture.image_uint8)
+        yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
+    if expected:
+        raise MeasurementError(f"pictures are missing: {sorted(expected)}")
+
+
+def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
+    points = answers.points(codec, stream)
+    sizes = [point.n_bytes for point in points]
+    names = [point.name for point in points]
+    if not points or sizes[-1] != len(stream):
+        raise MeasurementError(f"the last point must be the whole stream of {len(stream)} bytes; points end at {sizes}")
+    if sizes != sorted(sizes) or sizes[0] < 0:
+        raise MeasurementError(f"the bytes of the points must not fall: {sizes}")
+    if len(set(names)) < len(names):
+        raise MeasurementError(f"two points share a name: {names}")
+    return points
+
+
+def _check_ideal(points: Sequence[Point], encoded: Encoded) -> None:
+    """Ideal rates are all that an ideal codec has: every point must have one, and none may be below the one before."""
+    bits = [encoded.ideal_bits.get(point.name, math.nan) for point in points]
+    if not all(map(math.isfinite, bits)) or bits != sorted(bits) or bits[0] < 0:
+        named = ", ".join(f"{point.name}: {found:g}" for point, found in zip(points, bits, strict=True))
+        raise MeasurementError(f"an ideal codec's bits must be known at every point, and not fall: {named}")
+
+
+def _picture_columns(encoded: Encoded, point: Point, picture: Reconstruction) -> Row:
+    return {
+        "point": point.name,
+        "reconstruction": picture.name,
+        "file_bits": 8 * point.n_bytes,
+        "ideal_bits": encoded.ideal_bits.get(point.name),
+        "picture_sha256": picture_sha256(picture.image_uint8),
+        "unscored": NOT_SCORED,
+    }
+
+
+def _cost_columns(codec: Codec, picture: Reconstruction, image: np.ndarray) -> Row:
+    macs = _told(codec, picture.macs)
+    per_pixel = None if macs is None else macs / (image.shape[0] * image.shape[1])
+    return {"decode_calls": _told(codec, picture.calls), "macs_per_pixel": per_pixel}

@@ -1,0 +1,71 @@
+"""What a worker takes of its machine: threads and memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from pathlib import Path
+
+from uqdm.machine import available_cores
+
+_PROC = Path("/proc/self")
+
+
+def threads() -> int:
+    """Threads that this process lets torch, or else OpenMP, use for one operation.
+
+    >>> threads() >= 1
+    True
+    """
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        return int(torch.get_num_threads())
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    return int(asked) if asked.isdigit() and int(asked) else available_cores()
+
+
+def begin_peak() -> None:
+    """Lets :func:`peak_memory_bytes` count from here on: what ran in this process before is not this codec's need.
+
+    Where the system has no such switch (it is Linux's), the mark stays that of the whole process.
+    """
+    with contextlib.suppress(OSError):
+        (_PROC / "clear_refs").write_text("5")
+    cuda = _cuda()
+    if cuda is not None:
+        cuda.reset_peak_memory_stats()
+
+
+def peak_memory_bytes() -> int:
+    """High-water mark of this process's own resident memory, plus that of the GPU memory that torch had allocated.
+
+    Memory that it shares with others is left out; it must not grow between :func:`begin_peak` and here.
+    """
+    cuda = _cuda()
+    return _peak_resident_bytes() + (int(cuda.max_memory_allocated()) if cuda is not None else 0)
+
+
+def _peak_resident_bytes() -> int:
+    """The high-water mark less what is shared now: Ray's object store, of which all that was ever touched stays."""
+    with contextlib.suppress(OSError):
+        status = (_PROC / "status").read_text()
+        peak, shared = _kilobytes(status, "VmHWM"), _kilobytes(status, "RssShmem")
+        if peak is not None:
+            return 1024 * (peak - (shared or 0))
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else 1024 * peak)
+
+
+def _kilobytes(status: str, name: str) -> int | None:
+    found = re.search(rf"^{name}:\s*(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _cuda():  # type: ignore[no-untyped-def]
+    """torch's module of that name if it is at work in this process."""
+    torch = sys.modules.get("torch")
+    return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

@@ -1,0 +1,180 @@
+"""Does a codec give back the pictures that it was given? The checks behind ``uqdm doctor``.
+
+Every setting of a codec must bring a photograph through a round trip that keeps the contract. The best of its lossy
+settings, and one of those that gave it back exactly, are then asked for more: that other pictures come back within a
+stated error, or exactly; that black stays black and white white; and that nothing is moved by a part of a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.metrics.mse import mse
+from uqdm.bench.metrics.psnr import psnr_db
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.schema import STATUS_OK
+from uqdm.codec import Codec, get_codec
+
+# The least that a codec's best setting must reach. A codec in order is far above; swapped channels, a wrong matrix
+# or a lost plane are far below. Noise is grey, as many formats store colour at half resolution.
+MIN_PSNR_DB: Mapping[str, float] = {"gradient": 38.0, "noise": 20.0, "photograph": 30.0}
+MAX_LEVEL_ERROR = 2.0
+"""Of the mean of a flat picture, in grey levels; video range taken for full range is 16 off."""
+MAX_SLOPE_ERROR = 0.03
+"""Of decoded against original values over a gradient; video range taken for full range is 0.14 off."""
+MAX_SHIFT_PX = {"brightness": 0.1, "colour": 0.25}
+"""Half a pixel of brightness, or of colour at half resolution misplaced by half a sample, is 0.5."""
+FLAT_LEVELS = (0, 16, 128, 235, 255)
+
+_SIDE = 64  # pixels
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was asked of a codec, whether it holds, and the figures."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+def self_test(codec_settings: Sequence[CodecSetting]) -> list[Check]:
+    """Runs all checks on one codec, given at its settings; none of them may be missing on this machine.
+
+    >>> all(check.ok for check in self_test([CodecSetting("png")]))
+    True
+    """
+    photograph = _photograph()
+    if codec_settings[0].ideal:
+        return list(_check_ideal([get_codec(one.name, **one.parameters) for one in codec_settings], photograph))
+    errors: list[tuple[float, Codec]] = []
+    failures = []
+    for codec_setting in codec_settings:
+        codec = get_codec(codec_setting.name, **codec_setting.parameters)
+        measured = measure_images(codec, codec, [photograph])
+        failed = [row["error"] for row in measured.rows if row["status"] != STATUS_OK]
+        failures += [f"{codec.setting or 'default'}: {reason}" for reason in failed]
+        whole = [] if failed else codec.decode([stream for stream in measured.streams if stream is not None])
+        errors += [(mse(photograph, decoded), codec) for decoded in whole]
+    checks = [Check("round trip", not failures, "; ".join(failures[:2]) or f"{len(codec_settings)} setting(s)")]
+    for codec, exact in _best(errors):
+        found = _check_codec(codec, photograph, exact=exact)
+        kind = "lossless" if exact else "lossy"
+        checks += [replace(check, name=f"{kind}: {check.name}") for check in found]
+    return checks
+
+
+def _check_ideal(codecs: Sequence[Codec], photograph: np.ndarray) -> Iterator[Check]:
+    """Of codecs without files: rates at every point, and pictures that come out the better the more is known."""
+    for codec in codecs:
+        measured = measure_images(codec, codec, [photograph])
+        failed = [row["error"] for row in measured.rows if row["status"] != STATUS_OK]
+        yield Check("rates and pictures", not failed, failed[0] if failed else f"{len(measured.rows)} pictures")
+        if failed:
+            continue
+        best_db: dict[str, float] = {}
+        for found in codec.reconstructions(measured.streams[0] or b""):
+            best_db[found.point.name] = max(
+                psnr_db(photograph, found.image_uint8), best_db.get(found.point.name, -np.inf)
+            )
+        found_db = list(best_db.values())
+        rising = found_db == sorted(found_db)
+        yield Check("better with every point", rising, ", ".join(f"{db:.1f} dB" for db in found_db))
+
+
+def _best(errors: Sequence[tuple[float, Codec]]) -> Iterator[tuple[Codec, bool]]:
+    """One codec that must be exact, as it was or says so, and the best of those that need not be."""
+    must = [(error, codec) for error, codec in errors if error == 0 or codec.values.get("lossless") is True]
+    for exact, group in ((True, must), (False, [pair for pair in errors if pair not in must])):
+        if group:
+            worst_or_best = max if exact else min
+            yield worst_or_best(group, key=lambda pair: pair[0])[1], exact
+
+
+def _check_codec(codec: Codec, photograph: np.ndarray, *, exact: bool) -> list[Check]:
+    pictures = {"gradient": _gradient(), "noise": _noise(), "photograph": photograph}
+    flats = [np.full((32, 24, 3), level, np.uint8) for level in FLAT_LEVELS]
+    try:
+        decoded = codec.decode(codec.encode([*pictures.values(), *flats]))
+    except Exception as error:
+        return [Check("test pictures", False, f"{type(error).__name__}: {error}")]
+    returned = dict(zip(pictures, decoded, strict=False))
+    return [
+        *_identity(pictures, returned, exact=exact),
+        _slope(pictures["gradient"], returned["gradient"]),
+        _levels(decoded[len(pictures) :]),
+        *_shifts(photograph, returned["photograph"]),
+    ]
+
+
+def _identity(
+    pictures: Mapping[str, np.ndarray], returned: Mapping[str, np.ndarray], *, exact: bool
+) -> Iterator[Check]:
+    for name, picture in pictures.items():
+        found_db = psnr_db(picture, returned[name])
+        least = np.inf if exact else MIN_PSNR_DB[name]
+        asked = "must be exact" if exact else f"at least {least:g}"
+        yield Check(name, bool(found_db >= least), "exact" if found_db == np.inf else f"{found_db:.1f} dB, {asked}")
+
+
+def _slope(gradient: np.ndarray, returned: np.ndarray) -> Check:
+    """Contrast: the slope of decoded against original values, in each channel."""
+    slopes = [np.polyfit(gradient[..., c].ravel(), returned[..., c].ravel().astype(float), 1)[0] for c in range(3)]
+    worst = max(slopes, key=lambda slope: abs(slope - 1))
+    return Check("contrast", bool(abs(worst - 1) <= MAX_SLOPE_ERROR), f"{worst:.4f} of the original")
+
+
+def _levels(flats: Sequence[np.ndarray]) -> Check:
+    """Range: the mean of each channel of flat greys."""
+    pairs = zip(flats, FLAT_LEVELS, strict=True)
+    worst = max((np.abs(flat.mean((0, 1)) - level).max(), level) for flat, level in pairs)
+    return Check("range", bool(worst[0] <= MAX_LEVEL_ERROR), f"at most {worst[0]:.2f} levels off, at {worst[1]}")
+
+
+def _shifts(photograph: np.ndarray, returned: np.ndarray) -> Iterator[Check]:
+    for name, weights in {"brightness": [(1, 1, 1)], "colour": [(2, -1, -1), (-1, -1, 2)]}.items():
+        original, decoded = ([image @ np.array(row, float) for row in weights] for image in (photograph, returned))
+        shift_px = max(map(shift_of, original, decoded), key=lambda pair: max(map(abs, pair)))
+        ok = max(map(abs, shift_px)) <= MAX_SHIFT_PX[name]
+        yield Check(f"{name} in place", ok, f"{shift_px[0]:+.3f} px down, {shift_px[1]:+.3f} px right")
+
+
+def shift_of(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
+    """How far a plane [H, W] came back moved down and right, in pixels, by least squares on its slopes.
+
+    Exact for small shifts of smooth pictures; large shifts come out too small, but not near zero. Blur does not show.
+
+    >>> plane = np.add.outer(np.arange(9.0) ** 2, np.arange(9.0) ** 2)
+    >>> moved = np.add.outer((np.arange(9) - 0.5) ** 2, np.arange(9.0) ** 2)
+    >>> [round(value, 2) for value in shift_of(plane, moved)]
+    [0.5, 0.0]
+    """
+    centre = slice(1, -1)
+    down, right = (slope[centre, centre].ravel() for slope in np.gradient(original))
+    # original and constant take up a change of contrast or brightness, which is another check's matter
+    columns = np.stack([-down, -right, original[centre, centre].ravel(), np.ones(down.size)], axis=1)
+    solved = np.linalg.lstsq(columns, (decoded - original)[centre, centre].ravel(), rcond=None)[0]
+    return float(solved[0]), float(solved[1])
+
+
+def _photograph() -> np.ndarray:
+    from uqdm.bench.datasets import open_dataset
+
+    return open_dataset("demo", limit=1).load(0)
+
+
+def _gradient() -> np.ndarray:
+    """Red rises to the right, green upwards, blue is their mean; each from 0 to 255."""
+    ramp = np.linspace(0, 255, _SIDE)
+    red, green = np.meshgrid(ramp, ramp[::-1])
+    return np.stack([red, green, (red + green) / 2], axis=-1).round().astype(np.uint8)
+
+
+def _noise() -> np.ndarray:
+    """Grey noise, all levels alike."""
+    plane = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 1), dtype=np.uint8)
+    return np.repeat(plane, 3, axis=2)

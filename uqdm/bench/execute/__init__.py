@@ -1,0 +1,1 @@
+"""Jobs on Ray: workers, actors, scheduling, limits, retries, sessions. It imports no codec, metric or run."""

@@ -1,0 +1,146 @@
+"""A Ray session for one evaluation: the cluster of ``RAY_ADDRESS``, the nodes of a SLURM job, or this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from uqdm.bench.execute import slurm
+from uqdm.bench.execute.private_folder import private_folder
+from uqdm.bench.execute.ray_guard import loopback_only, own_token, shared_token
+from uqdm.bench.execute.ray_watch import OnLoss, Watch, watching
+from uqdm.machine import available_cores
+
+_KNOCK_SECONDS = 10
+_STARTS = 3
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the session has in all; of the object store only the part on this node, where images are put."""
+
+    cpus: int
+    gpus: int
+    object_store_bytes: int
+    nodes: int = 1
+
+
+@contextlib.contextmanager
+def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Iterator[Resources]:
+    """Connects to ``RAY_ADDRESS`` if that is set, and starts nothing; else starts Ray here on ``cpus`` cores.
+
+    None means all cores that this process may use. A Ray that is started here listens at 127.0.0.1 alone and asks for a
+    token of its own. In a SLURM job of several nodes the others join with the cores and GPUs that the job has there,
+    and leave at the end (see :mod:`uqdm.bench.execute.slurm`); they ask for a token, too. A session that the caller has
+    already made is used and left running.
+
+    A process cannot outlive the Ray that it has connected to. Where Ray's raylet or GCS dies, ``on_loss`` is called
+    with the reason, and the process ends with a line on stderr and exit status 1 (see
+    :mod:`uqdm.bench.execute.ray_watch`).
+
+    Raises ConnectionError, naming the address or the nodes, where the cluster does not answer or does not come up, and
+    OSError where this machine lacks what Ray needs.
+    """
+    with contextlib.ExitStack() as stack:
+        if not ray.is_initialized():
+            os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+            _start(cpus, stack, on_loss)
+        total = ray.cluster_resources()
+        yield Resources(
+            int(total.get("CPU", 1)),
+            int(total.get("GPU", 0)),
+            _own_object_store_bytes(),
+            sum(node["Alive"] for node in ray.nodes()),
+        )
+
+
+def _own_object_store_bytes() -> int:
+    """Of this process' node: what it puts there for others lies there first."""
+    own = ray.get_runtime_context().get_node_id()
+    found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == own]
+    return int(max(found, default=0)) or 2**30
+
+
+def _start(cpus: int | None, stack: contextlib.ExitStack, on_loss: OnLoss | None) -> None:
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        watch = stack.enter_context(watching(on_loss))
+        stack.callback(_shut_down, watch)
+        _connect(address)
+        watch.connected_to(ray.get_runtime_context().gcs_address)
+        return
+    allocation = slurm.find_allocation()
+    folder = stack.enter_context(private_folder())
+    stack.enter_context(shared_token() if allocation else own_token(folder))
+    watch = stack.enter_context(watching(on_loss, folder))
+    stack.callback(_shut_down, watch)
+    if allocation:
+        head_cpus = (cpus or available_cores()) if allocation.here else 0
+        _start_here(head_cpus, folder, slurm.address_towards(allocation.others[0]))
+        stack.enter_context(slurm.joined(allocation, ray.get_runtime_context().gcs_address))
+    else:
+        with loopback_only():
+            _start_here(cpus or available_cores(), folder)
+    watch.connected()
+
+
+def _shut_down(watch: Watch) -> None:
+    watch.closing()
+    ray.shutdown()
+
+
+def _connect(address: str) -> None:
+    try:
+        _knock(address)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except OSError as error:
+        raise ConnectionError(
+            f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, set RAY_AUTH_MODE=token "
+            "and RAY_AUTH_TOKEN if it asks for a token, or unset RAY_ADDRESS to run on this machine"
+        ) from error
+
+
+def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
+    """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    store = slurm.object_store_bytes()
+    address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
+    for attempt in range(_STARTS):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                object_store_memory=store,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=str(folder / "r"),
+                **address,
+            )
+            break
+        except Exception as error:  # Ray raises no class of its own here
+            ray.shutdown()
+            if "timed out during startup" not in str(error) or attempt + 1 == _STARTS:
+                raise
+    _stop_autoscaler()
+
+
+def _knock(address: str) -> None:
+    """Raises OSError if nothing listens at ``host:port``; Ray itself would try for two minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+
+
+def _stop_autoscaler() -> None:
+    """Ends the process that would scale a cluster: one machine has nothing to scale, and it delays shutdown by 1 s."""
+    node = getattr(ray._private.worker, "_global_node", None)
+    for info in getattr(node, "all_processes", {}).get("monitor", ()):
+        info.process.kill()

@@ -1,0 +1,84 @@
+"""Shows the progress of a command: on the terminal, in its log and in the status file, however it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+from uqdm.bench.progress.live_table import LiveTable
+from uqdm.bench.progress.lock import FolderError
+from uqdm.bench.progress.progress import Progress
+from uqdm.output import OutputError, check_output, is_text
+
+
+@contextlib.contextmanager
+def show_progress(log_path: Path | None = None, status_path: Path | None = None) -> Iterator[Progress]:
+    """A :class:`Progress` on stderr: live if that is a terminal, lines if not.
+
+    ``log_path`` is written anew once work begins. ``status_path`` is told how the block ends: by an exception, or by a
+    signal that asks the process to end, the run has stopped. Raises :class:`~uqdm.bench.progress.lock.FolderError`
+    where the log cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        log = None if log_path is None else stack.enter_context(_open_log(log_path))
+        display = stack.enter_context(LiveTable()) if sys.stderr.isatty() else None
+        progress = Progress(log=log, display=display, status_path=status_path)
+        if display is not None:
+            display.show(progress)
+        stack.enter_context(_signals_as_exceptions())
+        try:
+            yield progress
+        except BaseException as error:
+            progress.end(error)
+            raise
+        progress.end()
+
+
+def _open_log(path: Path) -> TextIO:
+    try:
+        if path.is_file():
+            check_output(path, is_text, force=None)
+    except OutputError as error:
+        raise FolderError(str(error)) from error
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")  # what another process writes to it stays, until work begins
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise FolderError(
+            f"{path}: cannot write the log there ({reason}); choose another folder, or make it writable"
+        ) from error
+
+
+@contextlib.contextmanager
+def _signals_as_exceptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the process by an exception, so that what is under way is closed; Ray does the same."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in ours:
+        signal.signal(one, _exit)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    raise _Ended(number)
+
+
+class _Ended(SystemExit):
+    """A signal that asked the process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.code = 128 + number

@@ -1,0 +1,174 @@
+"""What to evaluate: codecs with their settings, read from text or configuration, checked before work starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from uqdm.bench.checked_calls import MeasurementError, setting_of, version_of
+from uqdm.codec import CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
+from uqdm.plugins import contained, reason_of
+from uqdm.text import one_line
+
+_OF_THE_SETTING = (ValueError, LookupError, OSError)
+"""What a codec raises where a parameter is wrong, or names a file that is absent or damaged; others are its faults."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A codec by name, at one setting; ``parameters`` is None where its class's ``sweep`` is wanted."""
+
+    name: str
+    parameters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class CodecSetting:
+    """A codec at one setting, as it stands on this machine.
+
+    ``missing`` says why it cannot run; None if it can. It is ``broken`` if that is a fault of the codec, and nothing
+    that could be installed. A codec that runs has no ``version`` where it breaks the contract there; its images fail.
+    """
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    setting: str = ""
+    version: str | None = None
+    suffix: str = ".bin"
+    holds_model: bool = False
+    uses_gpu: bool = False
+    ideal: bool = False
+    missing: str | None = None
+    broken: bool = False
+
+
+def parse_request(text: str) -> Request:
+    """Reads ``NAME`` or ``NAME:key=value,...``; a part without ``=`` goes on with the value before it.
+
+    >>> parse_request("jpeg2000:layers=20,10,5").parameters
+    {'layers': '20,10,5'}
+    >>> parse_request("jpeg")
+    Request(name='jpeg', parameters=None)
+    """
+    name, colon, settings = text.partition(":")
+    parameters: dict[str, str] = {}
+    key = None
+    for part in settings.split(",") if settings else ():
+        if "=" in part:
+            key, _, value = part.partition("=")
+            if not key or key in parameters:
+                raise ParameterError(
+                    f"codec {text!r}: {'a parameter has no name' if not key else f'{key} is set twice'}"
+                )
+            parameters[key] = value
+        elif key is None:
+            raise ParameterError(f"codec {text!r}: expected NAME or NAME:key=value,..., as in jpeg:quality=50")
+        else:
+            parameters[key] += f",{part}"
+    if not name:
+        raise ParameterError(f"codec {text!r}: the name is missing; expected NAME or NAME:key=value,...")
+    return Request(name, parameters if colon else None)
+
+
+def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
+    """Reads ``{name: null | {key: value} | [{key: value}, ...]}``, as in the configuration; null is the sweep.
+
+    >>> requests_from_mapping({"png": None, "jpeg": [{"quality": 10}, {"quality": 20}]})[1]
+    Request(name='jpeg', parameters={'quality': 10})
+    """
+    requests = []
+    for name, settings in codecs.items():
+        if not isinstance(name, str):
+            raise ParameterError(f"codec {name!r}: a name is text; write it in quotes")
+        listed = settings if isinstance(settings, list) else [settings]
+        if not listed or not all(one is None or isinstance(one, Mapping) for one in listed):
+            raise ParameterError(f"codec {name}: {settings!r} is not null, a mapping of parameters, or a list of them")
+        requests += [Request(name, one) for one in listed]
+    return requests
+
+
+def format_request(request: Request) -> str:
+    """The text that :func:`parse_request` reads.
+
+    >>> format_request(Request("jpeg", {"quality": 50}))
+    'jpeg:quality=50'
+    """
+    if request.parameters is None:
+        return request.name
+    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in request.parameters.items())
+
+
+def format_value(value: Any) -> str:
+    """The text of a parameter's value, as in a codec's setting."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def resolve(requests: Iterable[Request]) -> dict[str, list[CodecSetting]]:
+    """Checks every request and returns the settings of each codec in the order asked for, without repeats.
+
+    Raises :class:`~uqdm.codec.UnknownCodecError`, and what a codec raises of a setting that was asked for
+    (:class:`~uqdm.codec.ParameterError`, or an error of a file that a parameter names). A codec that is known but
+    cannot run here is a codec_setting with ``missing`` set.
+    """
+    resolved: dict[str, list[CodecSetting]] = {}
+    for request in requests:
+        settings = resolved.setdefault(request.name, [])
+        for codec_setting in _codec_settings(request):
+            if all(codec_setting.setting != other.setting for other in settings):
+                settings.append(codec_setting)
+    return resolved
+
+
+def _codec_settings(request: Request) -> list[CodecSetting]:
+    wanted = format_request(request).partition(":")[2]
+    try:
+        codec = codec_class(request.name)
+    except UnknownCodecError:
+        raise
+    except Exception as error:
+        return [_left_out(request.name, {}, wanted, error)]
+    settings = codec.sweep if request.parameters is None else (request.parameters,)
+    return [_codec_setting(codec, setting, is_asked_for=request.parameters is not None) for setting in settings]
+
+
+def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool) -> CodecSetting:
+    """The codec made at one setting; a fault of its own leaves it out, one of the setting that was asked for raises."""
+    try:
+        with contained():
+            made = codec(**parameters)
+            lack = codec.missing()
+        setting, values, suffix = setting_of(made)
+        version = None if lack else _version(made)
+    except Exception as error:
+        if is_asked_for and isinstance(error, _OF_THE_SETTING):
+            raise
+        text = format_request(Request(codec.name, parameters)).partition(":")[2]
+        return _left_out(codec.name, dict(parameters), one_line(text), error)
+    return CodecSetting(
+        codec.name,
+        values,
+        setting,
+        version,
+        suffix=suffix,
+        holds_model=bool(codec.holds_model),
+        uses_gpu=bool(codec.uses_gpu),
+        ideal=bool(codec.ideal),
+        missing=one_line(f"codec {codec.name!r} cannot run here: {lack}") if lack else None,
+    )
+
+
+def _version(codec: Any) -> str | None:
+    try:
+        return version_of(codec)
+    except MeasurementError:
+        return None
+
+
+def _left_out(name: str, parameters: dict[str, Any], setting: str, error: Exception) -> CodecSetting:
+    """A codec setting that cannot run, with the codec's name in the reason."""
+    is_missing = isinstance(error, CodecUnavailableError)
+    reason = one_line(str(error)) if is_missing else reason_of(error)
+    if name not in reason:
+        reason = f"codec {name!r}: {reason}"
+    return CodecSetting(name, parameters, setting, missing=reason, broken=not is_missing)

@@ -1,0 +1,120 @@
+"""Shards: the unit of work and of what is stored. A shard is a range of images x one codec x one setting.
+
+A shard's file name is a hash of all that went in, and never of how many workers there were: results that exist are
+found again, and anything that would change a row changes the name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.datasets import Images
+from uqdm.bench.file_identity import (
+    shard_identity,
+)
+from uqdm.bench.lazy_ids import IdRange
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A range of images, from ``start``, that one codec at one setting is measured on.
+
+    ``keep_streams`` says whether the coded files stay once they are scored, ``keep_reconstructions`` whether decoded
+    pictures are kept too; neither changes a row.
+    """
+
+    dataset: str
+    fingerprint: str
+    start: int
+    image_ids: Sequence[str]
+    codec_setting: CodecSetting
+    keep_streams: bool
+    keep_reconstructions: bool = False
+
+    @property
+    def stop(self) -> int:
+        """Index of the first image after the range."""
+        return self.start + len(self.image_ids)
+
+    def alone(self) -> list[Shard]:
+        """The same shard cut into its single images."""
+        ids = enumerate(self.image_ids, start=self.start)
+        return [replace(self, start=start, image_ids=(image_id,)) for start, image_id in ids]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that the rows depend on: 32 hexadecimal digits of a SHA-256."""
+        codec_setting = self.codec_setting
+        went_in = {
+            "row_format": ROW_FORMAT,
+            "columns": ROWS.names,
+            "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
+            "codec": [codec_setting.name, codec_setting.version, codec_setting.setting, dict(codec_setting.parameters)],
+        }
+        return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
+
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What a file of this shard says of itself (see :mod:`uqdm.bench.file_identity`)."""
+        codec_setting = self.codec_setting
+        return shard_identity(
+            kind,
+            row_format=ROW_FORMAT,
+            key=self.key,
+            dataset=self.dataset,
+            fingerprint=self.fingerprint,
+            start=self.start,
+            stop=self.stop,
+            codec=codec_setting.name,
+            codec_version=codec_setting.version,
+            setting=codec_setting.setting,
+        )
+
+
+@dataclass(frozen=True)
+class KeepOptions:
+    """What is kept of a shard beside its rows (see :class:`Shard`)."""
+
+    streams: bool = True
+    reconstructions: bool = False
+
+
+def shard_at(dataset: Images, codec_setting: CodecSetting, start: int, shard_size: int, kept: KeepOptions) -> Shard:
+    """The shard of a codec at one setting that begins at image ``start``."""
+    ids = IdRange(dataset.ids, start, start + shard_size)
+    return Shard(dataset.name, dataset.fingerprint, start, ids, codec_setting, kept.streams, kept.reconstructions)
+
+
+def split(dataset: Images, codec_setting: CodecSetting, shard_size: int, kept: KeepOptions) -> Iterator[Shard]:
+    """The shards of a codec at one setting, in the order of the images."""
+    for start in range(0, len(dataset), shard_size):
+        yield shard_at(dataset, codec_setting, start, shard_size, kept)
+
+
+def count_images(rows: pa.Table) -> Counter[str]:
+    """Images by status; an image counts as failed if any of its rows is."""
+    failed: set[Any] = set()
+    seen: set[Any] = set()
+    for index, status in zip(rows["image_index"].to_pylist(), rows["status"].to_pylist(), strict=True):
+        seen.add(index)
+        if status == STATUS_FAILED:
+            failed.add(index)
+    return Counter(ok=len(seen - failed), failed=len(failed))
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file, pages with checksums."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()

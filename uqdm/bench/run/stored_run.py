@@ -1,0 +1,126 @@
+"""What an evaluation left in a run's folder: its data set, opened again, and the shards of each codec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from uqdm.bench.datasets import DataSetError, Images, open_dataset
+from uqdm.bench.file_identity import DAMAGED
+from uqdm.bench.lazy_ids import IdRange
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.reader import ResultsError, read_manifest, rows_files
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.shards import Shard
+from uqdm.codec import CodecUnavailableError, UnknownCodecError, codec_class
+
+
+@dataclass(frozen=True)
+class StoredCodec:
+    """An evaluated codec: its settings in the order of their sweep, and the shards of those that ran."""
+
+    name: str
+    settings: tuple[str, ...]
+    shards: tuple[Shard, ...]
+
+    @property
+    def holds_model(self) -> bool:
+        """Whether construction of the codec is costly."""
+        return any(shard.codec_setting.holds_model for shard in self.shards)
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the codec computes on a GPU where there is one."""
+        return any(shard.codec_setting.uses_gpu for shard in self.shards)
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """An evaluated run."""
+
+    dataset: Images
+    store: ShardStore
+    codecs: tuple[StoredCodec, ...]
+
+    def rows(self, shard: Shard) -> pa.Table:
+        """The rows of a shard; raises :class:`~uqdm.bench.run.reader.ResultsError` where they are gone or damaged."""
+        try:
+            return self.store.read(shard)
+        except DAMAGED as error:
+            raise ResultsError(f"{error}; evaluate {shard.codec_setting.name} again") from error
+
+
+def open_run(run_dir: Path, dataset: Images | None = None) -> StoredRun:
+    """Reads a run's manifests, and opens its data set from the text that they hold if ``dataset`` is None.
+
+    Raises :class:`~uqdm.bench.run.reader.ResultsError` where something is missing, where codecs were evaluated on
+    different images, and where the data set is no longer what was evaluated.
+    """
+    manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
+    facts = _dataset_facts(manifests)
+    dataset = dataset or _open(facts)
+    if dataset.fingerprint != facts["fingerprint"]:
+        raise ResultsError(
+            f"data set {facts['name']!r} ({facts['spec']}) is not what was evaluated: its fingerprint is "
+            f"{dataset.fingerprint}, and was {facts['fingerprint']}; restore its images, or evaluate again"
+        )
+    codecs = tuple(_codec(dataset, name, manifest) for name, manifest in manifests.items())
+    return StoredRun(dataset, ShardStore(run_dir), codecs)
+
+
+def _dataset_facts(manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    by_fingerprint: dict[str, list[str]] = {}
+    for name, manifest in manifests.items():
+        by_fingerprint.setdefault(manifest["dataset"]["fingerprint"], []).append(name)
+    if len(by_fingerprint) > 1:
+        listed = "; ".join(f"{fingerprint}: {', '.join(names)}" for fingerprint, names in by_fingerprint.items())
+        raise ResultsError(
+            f"codecs were evaluated on different images ({listed}); evaluate them on the same, or into other folders"
+        )
+    facts: dict[str, Any] = next(iter(manifests.values()))["dataset"]
+    if "spec" not in facts:
+        raise ResultsError("the run does not say where its images are (an older release wrote it); evaluate again")
+    return facts
+
+
+def _open(facts: Mapping[str, Any]) -> Images:
+    try:
+        return open_dataset(facts["spec"], limit=facts["n_images"])
+    except (DataSetError, LookupError) as error:
+        raise ResultsError(f"the originals are needed to score pictures: {error}") from error
+
+
+def _codec(dataset: Images, name: str, manifest: Mapping[str, Any]) -> StoredCodec:
+    ran = [one for one in manifest["settings"] if one["skipped"] is None]
+    shards = [shard for one in ran for shard in _shards(dataset, name, one, manifest)]
+    return StoredCodec(name, tuple(one["setting"] for one in ran), tuple(shards))
+
+
+def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Mapping[str, Any]) -> Sequence[Shard]:
+    codec_setting = CodecSetting(name, setting["parameters"], setting["setting"], setting["codec_version"])
+    codec_setting = replace(codec_setting, **_needs(name))
+    shards = []
+    for listed in setting["shards"]:
+        ids = IdRange(dataset.ids, listed["start"], listed["stop"])
+        # By the name that it was measured under: a complete spec may give its images a longer one.
+        measured_as, keep_streams = manifest["dataset"]["name"], manifest["keep_streams"]
+        shard = Shard(measured_as, dataset.fingerprint, listed["start"], ids, codec_setting, keep_streams)
+        if shard.key != listed["key"]:
+            raise ResultsError(
+                f"the rows of {name} are not of this release, or its images have other names now; evaluate it again"
+            )
+        shards.append(shard)
+    return shards
+
+
+def _needs(name: str) -> dict[str, Any]:
+    """What workers must know of a codec; of one that is gone they learn when they make it."""
+    try:
+        codec = codec_class(name)
+    except (CodecUnavailableError, UnknownCodecError):
+        return {}
+    return {"holds_model": codec.holds_model, "uses_gpu": codec.uses_gpu}
