@@ -1,4 +1,4 @@
-"""Guards the pictures between a faithful and a realistic one: their names, pixels, and what stays the codec's own."""
+"""Guards the pictures between a faithful and a realistic one: their names, pixels, and the codec's own points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uqdm.interpolate import Interpolated, interpolate, lambda_of, mix
 
 
 class Ways(Codec):
-    """Bytes as they are; the first point has three ways to be looked at, in an order of its own."""
+    """Bytes as they are; the first point has three reconstructions, in an unusual order."""
 
     name = "ways"
     version = "1"
