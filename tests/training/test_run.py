@@ -17,10 +17,11 @@ from small_training import MODEL, RECIPE
 from uqdm.model import checkpoint
 from uqdm.progressive import load_model
 from uqdm.training import state
-from uqdm.training.job import Callbacks, prepare
+from uqdm.training.job import TrainingCallbacks, prepare
 from uqdm.training.logs import has_tensorboard
-from uqdm.training.parallel import cause
-from uqdm.training.run import CHECKPOINT, train, train_from_config
+from uqdm.training.loop import CHECKPOINT
+from uqdm.training.remote import cause
+from uqdm.training.run import train, train_from_config
 from uqdm.training.structure import TrainingConfigError
 from uqdm.training.trainer import TrainingError
 
@@ -87,7 +88,9 @@ def test_a_config_json_that_belongs_to_no_model_is_kept(write, tmp_path):
 def test_a_configuration_trains_to_a_model_that_codes(write, tmp_path, photographs_uint8):
     out, seen = tmp_path / "out", []
     validation = {"source": "demo", "n": 3, "coded": 1, "every": 6}
-    train(prepare(write(validation=validation), None, out), Callbacks(validated=lambda *told: seen.append(told)))
+    train(
+        prepare(write(validation=validation), None, out), TrainingCallbacks(validated=lambda *told: seen.append(told))
+    )
     rows = rows_of(out / "log.csv")
     assert [row["iteration"] for row in rows] == ["4", "8", "12"]
     assert all(float(row["grad_norm"]) > 0 for row in rows)
@@ -123,7 +126,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(write, tmp_path, rec
         pass
 
     def stop(progress):
-        if progress.iteration == 4 and (progress.part is None or progress.part == 2):
+        if progress.iteration == 4 and (progress.only_step is None or progress.only_step == 2):
             raise StopError
 
     file = write(recipe=recipe, output={"report_every": 2, "checkpoint_every": 3})
@@ -132,7 +135,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(write, tmp_path, rec
     assert not (tmp_path / "stopped" / checkpoint.WEIGHTS).exists()
     resumed = []
     job = prepare(file, None, tmp_path / "stopped")
-    train(job, Callbacks(resumed=lambda iteration, part: resumed.append((iteration, part))))
+    train(job, TrainingCallbacks(resumed=lambda iteration, only_step: resumed.append((iteration, only_step))))
     assert resumed == [(6, 3), (3, 2)] if recipe is SEPARATE else [(3, None)]
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
     both = [checkpoint.load(tmp_path / name) for name in ("stopped", "whole")]
@@ -215,12 +218,12 @@ def test_too_few_validation_images_are_named_before_training(write, tmp_path):
 
 
 def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
-    """And steps that are trained apart have the very weights, however many processes train them."""
+    """Steps that are trained separately have the same weights for any number of processes."""
     from uqdm.bench.ray_session import ray_session
 
     def curve(job, n_workers):
         seen = []
-        train(job, Callbacks(progress=seen.append), n_workers)
+        train(job, TrainingCallbacks(progress=seen.append), n_workers)
         return [(progress.iteration, progress.total_bpp, progress.grad_norm) for progress in seen]
 
     with ray_session(2):
@@ -230,7 +233,7 @@ def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
         # The same samples and noise: only the order of sums differs.
         assert np.array(two) == pytest.approx(np.array(one), rel=1e-3)
         with pytest.raises(TrainingError, match="3 workers cannot share batches of 4"):
-            train(prepare(file, None, tmp_path / "by3"), Callbacks(), 3)
+            train(prepare(file, None, tmp_path / "by3"), TrainingCallbacks(), 3)
         file = write(recipe=SEPARATE)
         for n in (1, 2):
             curve(prepare(file, None, tmp_path / f"apart{n}"), n)

@@ -15,7 +15,7 @@ from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
 from uqdm.training.data import Tiles
 from uqdm.training.objective import Objective
-from uqdm.training.recipe import Recipe, SeparateRecipe, StepPlan
+from uqdm.training.recipe import JointRecipe, SeparateRecipe, StepPlan
 from uqdm.training.trainer import Training, TrainingError, make_objective, schedule_fault, train
 from uqdm.training.validation import evaluate
 
@@ -33,13 +33,13 @@ BOUND = {
 def trained(tiles, **changes):
     torch.manual_seed(0)
     denoiser, schedule = build(MODEL)
-    return train(denoiser, schedule, tiles, Recipe(**{**RECIPE, **changes})), schedule
+    return train(denoiser, schedule, tiles, JointRecipe(**{**RECIPE, **changes})), schedule
 
 
 def a_training(tiles, **recipe):
     torch.manual_seed(0)
     denoiser, schedule = build(MODEL)
-    plan = Recipe(**{**BOUND, **recipe})
+    plan = JointRecipe(**{**BOUND, **recipe})
     return Training(make_objective(denoiser, schedule, plan), plan, Tiles(tiles), tiles.shape[1])
 
 
@@ -104,7 +104,7 @@ class Unlearnable(Denoiser):
 
 
 def test_a_gradient_that_is_not_a_number_stops_it(tiles):
-    recipe = Recipe(**RECIPE)
+    recipe = JointRecipe(**RECIPE)
     training = Training(make_objective(Unlearnable(), Schedule(18.21, 6.0, 4), recipe), recipe, Tiles(tiles), 64)
     with pytest.raises(TrainingError, match=r"the gradient's norm is (nan|inf)"):
         training.advance()
@@ -160,7 +160,7 @@ def test_a_step_trained_by_itself_changes_its_own_weights_alone(tiles):
     denoiser, schedule = build(MODEL)
     before = {key: value.clone() for key, value in denoiser.state_dict().items()}
     plan = StepPlan(recipe, 2)
-    training = Training(make_objective(denoiser, schedule, recipe), plan, Tiles(tiles), 64, part=2)
+    training = Training(make_objective(denoiser, schedule, recipe), plan, Tiles(tiles), 64, only_step=2)
     seen = [training.advance() for _ in range(5)]
     changed = {key for key, value in denoiser.state_dict().items() if (value != before[key]).any()}
     assert changed
@@ -172,7 +172,7 @@ def test_a_step_trained_by_itself_changes_its_own_weights_alone(tiles):
 
 
 def test_learning_rates_warm_up_and_fall():
-    recipe = Recipe(**{**RECIPE, "n_iterations": 1000, "warm_up": 10})
+    recipe = JointRecipe(**{**RECIPE, "n_iterations": 1000, "warm_up": 10})
     assert recipe.rate_at(0) == pytest.approx(2e-4, rel=1e-3)
     assert recipe.rate_at(500) == pytest.approx(2e-3 * 0.51, rel=1e-3)
     assert recipe.rate_at(999) == pytest.approx(2e-3 * 0.02, rel=1e-2)

@@ -8,7 +8,7 @@ from small_training import MODEL, RECIPE
 
 from uqdm.model.checkpoint import build
 from uqdm.training.config import read_config
-from uqdm.training.recipe import Recipe, SeparateRecipe
+from uqdm.training.recipe import JointRecipe, SeparateRecipe
 from uqdm.training.structure import TrainingConfigError
 
 FOLDER = Path(__file__).parents[2] / "config" / "train"
@@ -52,7 +52,7 @@ def test_the_papers_models_have_their_published_sizes(name, count):
 
 
 def test_recipes_are_told_apart_by_their_keys(write):
-    assert isinstance(read_config(write(config())).recipe, Recipe)
+    assert isinstance(read_config(write(config())).recipe, JointRecipe)
     assert isinstance(read_config(write(config(recipe=SEPARATE))).recipe, SeparateRecipe)
 
 

@@ -13,7 +13,7 @@ from uqdm.model import checkpoint, schema
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.progressive.codable import codable_faults
-from uqdm.training.recipe import Recipe, SeparateRecipe, require
+from uqdm.training.recipe import JointRecipe, SeparateRecipe, TrainingRecipe, require
 from uqdm.training.structure import TrainingConfigError, build
 
 
@@ -77,7 +77,8 @@ class TrainingConfig:
     """A whole configuration. ``model`` is the model's own, as in the ``config.json`` of its folder."""
 
     name: str
-    recipe: Recipe | SeparateRecipe
+    recipe: JointRecipe | SeparateRecipe
+    """Its kind is told by its keys."""
     data: Data = field(default_factory=Data)
     model: dict[str, Any] | None = None
     """Left out where training starts from another model."""
@@ -139,9 +140,7 @@ def _read_yaml(file: Path) -> Any:
     return data
 
 
-def check_model(
-    file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: Recipe | SeparateRecipe
-) -> None:
+def check_model(file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: TrainingRecipe) -> None:
     """Raises :class:`TrainingConfigError` where model and recipe do not go together, or the model cannot be built."""
     try:
         denoiser, schedule = checkpoint.build(model, device="meta")  # shapes only: the largest takes a gigabyte
@@ -150,19 +149,8 @@ def check_model(
     if schedule.slope <= 0 or schedule.n_steps < 1:
         raise TrainingConfigError(f"{file}: model.schedule: slope and n_steps must be positive")
     _check_codable(file, denoiser, schedule, image_size, model)
-    for name, count in recipe.counts.items():
-        if count != schedule.n_steps:
-            raise TrainingConfigError(f"{file}: recipe.{name} needs {schedule.n_steps} entries, one for each step")
-    if recipe.largest_crop > image_size:
-        raise TrainingConfigError(
-            f"{file}: recipe: crops of {recipe.largest_crop} pixels do not fit images of {image_size}"
-        )
-    if isinstance(recipe, Recipe) and recipe.learned_schedule and not denoiser.learns_schedule:
-        raise TrainingConfigError(f"{file}: recipe.learned_schedule: this kind of denoiser needs a fixed schedule")
-    if isinstance(recipe, Recipe) and recipe.objective == "random_step" and denoiser.bounded:
-        raise TrainingConfigError(
-            f"{file}: recipe.objective: densities that are cut off by earlier latents need steps or nelbo"
-        )
+    for fault in recipe.faults(denoiser, schedule, image_size):
+        raise TrainingConfigError(f"{file}: {fault}")
 
 
 def _check_codable(

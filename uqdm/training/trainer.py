@@ -20,7 +20,7 @@ from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
 from uqdm.training.data import Feed, Source, Tiles
 from uqdm.training.objective import Objective, Rates, Weights
-from uqdm.training.recipe import Plan, Recipe, SeparateRecipe
+from uqdm.training.recipe import JointRecipe, TrainingPlan, TrainingRecipe
 
 AHEAD = 2  # batches of slow sources that are read while the network works
 MAX_GAMMA = 30.0
@@ -45,8 +45,8 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a callback sees. Rates are running means in bits per pixel (see ``Rates``); nan where not seen yet."""
+class TrainingProgress:
+    """A run after an iteration. Rates are running means in bits per pixel (see ``Rates``); nan before the first one."""
 
     iteration: int
     seconds: float
@@ -54,8 +54,8 @@ class Progress:
     grad_norm: float
     learning_rate: float
     schedule: Schedule
-    part: int | None = None
-    """The step that the run is about, where it is about one alone."""
+    only_step: int | None = None
+    """The step that is trained, where each step is trained by itself."""
 
     @property
     def step_bpp(self) -> list[float]:
@@ -64,7 +64,7 @@ class Progress:
 
     @property
     def total_bpp(self) -> float:
-        """All that is known of the rate of an image."""
+        """The sum of the rates that are known so far."""
         steps = [self.rates_bpp["steps"]] if "steps" in self.rates_bpp else self.step_bpp
         ends = [self.rates_bpp[name] for name in ("prior", "last_stage") if name in self.rates_bpp]
         return sum(rate for rate in (*steps, *ends) if not math.isnan(rate))
@@ -74,7 +74,7 @@ class Training:
     """A training run: all that a checkpoint holds, and how it advances by an iteration.
 
     With several workers each has one of these, with the same random streams; each takes its part of every batch.
-    ``part`` is the step, where a run is about one alone. ``wrap`` makes the module that computes the loss of the
+    ``only_step`` is the step, where each is trained by itself. ``wrap`` makes the module that computes the loss of the
     objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for trials that
     end by the clock.
     """
@@ -83,20 +83,20 @@ class Training:
     def __init__(
         self,
         objective: Objective,
-        plan: Plan,
+        plan: TrainingPlan,
         source: Source,
         image_size: int,
         *,
         device: str = "cpu",
         worker: int = 0,
         n_workers: int = 1,
-        part: int | None = None,
+        only_step: int | None = None,
         wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
     ):
         self.objective = objective.to(device)
         self.plan, self.source, self.image_size, self.device = plan, source, image_size, torch.device(device)
         learning, (data_seed, noise_seed) = plan.learning, plan.seeds
-        self.worker, self.n_workers, self.part = worker, n_workers, part
+        self.worker, self.n_workers, self.only_step = worker, n_workers, only_step
         groups: list[dict[str, Any]] = [{"params": list(self.objective.denoiser.parameters())}]
         if self.objective.schedule.is_learned:  # not decayed: its zero means nothing
             groups.append({"params": list(self.objective.schedule.parameters()), "weight_decay": 0.0})
@@ -124,7 +124,7 @@ class Training:
     # ---- an iteration ---------------------------------------------------------------------------------------
 
     @float32_arithmetic()
-    def advance(self) -> Progress:
+    def advance(self) -> TrainingProgress:
         """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
         began = time.monotonic()
         batch = self.feed.next()
@@ -147,7 +147,7 @@ class Training:
         self.seconds += time.monotonic() - began
         schedule = self.objective.schedule.fixed()
         means = dict(self.means)
-        return Progress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.part)
+        return TrainingProgress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.only_step)
 
     def _draw(self, rng: np.random.Generator, iteration: int) -> Batch:
         choice = self.plan.choose(iteration, self.objective.schedule.n_steps, rng)
@@ -229,8 +229,8 @@ def train(
     denoiser: Denoiser,
     schedule: Schedule,
     tiles_uint8: np.ndarray,
-    recipe: Recipe,
-    report: Callable[[Progress], Any] = lambda progress: None,
+    recipe: JointRecipe,
+    report: Callable[[TrainingProgress], Any] = lambda progress: None,
     report_every: int = 500,
     levels: Levels = IMAGE_LEVELS,
 ) -> Denoiser:
@@ -252,19 +252,18 @@ def train(
 def make_objective(
     denoiser: Denoiser,
     schedule: Schedule,
-    recipe: Recipe | SeparateRecipe,
+    recipe: TrainingRecipe,
     *,
     process: str = "uniform",
     levels: Levels = IMAGE_LEVELS,
 ) -> Objective:
     """The objective that a recipe asks for."""
-    whole = recipe if isinstance(recipe, Recipe) else None
     return Objective(
         denoiser,
-        LearnedSchedule(schedule, whole.learned_schedule if whole else ()),
+        LearnedSchedule(schedule, recipe.learned_parameters),
         process=process,
         levels=levels,
-        start=whole.starts_from if whole else "prior",
-        last_stage=whole is not None and whole.counts_last_stage,
-        autocast=recipe.bfloat16,
+        start=recipe.starts_from,
+        last_stage=recipe.counts_last_stage,
+        autocast=recipe.learning.bfloat16,
     )

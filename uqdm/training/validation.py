@@ -34,7 +34,7 @@ class ValidationError(ValueError):
 
 
 @dataclass(frozen=True)
-class Validated:
+class ValidationResult:
     """Means over the images. Rates are in bits per pixel, for points per point."""
 
     step_bpp: list[float]
@@ -78,14 +78,16 @@ def _middle(image_uint8: np.ndarray, size: int, name: str) -> np.ndarray:
     return np.asarray(Image.fromarray(image_uint8).resize((size, size), Image.Resampling.BOX, box=box))
 
 
-def validate(model: Model, images_uint8: np.ndarray, n_coded: int, *, device: str = "cpu", seed: int = 0) -> Validated:
+def validate(
+    model: Model, images_uint8: np.ndarray, n_coded: int, *, device: str = "cpu", seed: int = 0
+) -> ValidationResult:
     """Measures a model on images [n, S, S, C]; the first ``n_coded`` are coded to files and decoded.
 
     Raises :class:`ValidationError` where a file does not give its image back.
     """
     rows = evaluate(model.denoiser, model.schedule, images_uint8, seed, model=model, device=device)
     steps = rows[: model.schedule.n_steps]
-    return Validated(
+    return ValidationResult(
         step_bpp=[row["rate_bpp"] for row in steps],
         last_stage_bpp=rows[-1]["last_stage_bpp"],
         step_psnr_db=[row["x_hat_psnr_db"] for row in steps] if model.image_size > 1 else [],
@@ -210,6 +212,6 @@ def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.n
     return to_uint8(drawn)
 
 
-def is_finite(result: Validated) -> bool:
+def is_finite(result: ValidationResult) -> bool:
     """Whether every rate is a number."""
     return math.isfinite(result.ideal_bpp)
