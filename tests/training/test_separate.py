@@ -47,7 +47,7 @@ def job(tmp_path, tiles):
     return prepare(tmp_path / "small.yaml", None, tmp_path / "out")
 
 
-def test_every_step_learns_and_the_whole_codes(job, tiles):
+def test_separate_training_improves_every_step_and_the_model_codes(job, tiles):
     seen = []
     train(job, TrainingCallbacks(progress=seen.append))
     torch.manual_seed(0)
@@ -67,7 +67,7 @@ def test_every_step_learns_and_the_whole_codes(job, tiles):
         assert float(row["x_hat_error"]) > 0
 
 
-def test_a_loss_that_is_not_a_number_stops_it(tiles):
+def test_non_finite_loss_stops_training(tiles):
     recipe = SeparateRecipe(**{**RECIPE, "learning_rate": 1e30})
     denoiser, schedule = checkpoint.build(MODEL)
     training = Training(make_objective(denoiser, schedule, recipe), StepPlan(recipe, 3), Tiles(tiles), 64, only_step=3)
@@ -75,14 +75,14 @@ def test_a_loss_that_is_not_a_number_stops_it(tiles):
         _ = [training.advance() for _ in range(60)]
 
 
-def test_a_run_can_be_shortened_in_proportion(tmp_path, job):
+def test_shortened_recipe_keeps_the_shares_of_steps(tmp_path, job):
     recipe = prepare(tmp_path / "small.yaml", None, tmp_path / "short", n_iterations=40).config.recipe
     assert recipe.iterations == [4, 12, 12, 12]
     assert recipe.cool_down == [2, 4, 4, 4]
     assert dataclasses.replace(recipe, iterations=[1], cool_down=[1]).batch_sizes == RECIPE["batch_sizes"]
 
 
-def test_the_start_and_the_end_are_validated(tmp_path, job):
+def test_separate_training_validates_start_and_end(tmp_path, job):
     validation = {"source": f"npz:{tmp_path}/tiles.npz", "n": 2, "coded": 0}
     config = yaml.safe_load((tmp_path / "small.yaml").read_text()) | {"validation": validation}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))

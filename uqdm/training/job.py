@@ -1,4 +1,4 @@
-"""A training run before it starts: its configuration checked, its model described, its first weights made."""
+"""A training run before it starts: checked configuration, model configuration, and initial weights."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class TrainingJob:
         return json.loads(json.dumps({key: value for key, value in config.items() if key not in left_out}))
 
     def model_config(self, schedule: Schedule) -> dict[str, Any]:
-        """The model's own configuration, with a schedule that may have been learned."""
+        """The model's configuration, with the given (perhaps learned) schedule."""
         return {"image_size": self.image_size, **self.model, "schedule": dataclasses.asdict(schedule)}
 
     def as_model(self, denoiser: Denoiser, schedule: Schedule) -> Model:
-        """Weights in memory as a model."""
+        """A model of weights in memory."""
         return checkpoint.as_model(self.config.name, denoiser, self.model_config(schedule))
 
 
@@ -81,7 +81,7 @@ def prepare(
     n_iterations: int | None = None,
     device: str = "cpu",
 ) -> TrainingJob:
-    """Reads and checks all that can be checked before work starts; arguments override the configuration's."""
+    """Reads and checks a configuration before training starts; arguments override its values."""
     config, out = read_config(config_file), Path(out)
     if images is not None:
         source = f"folder:{images}" if expand_path(images, "--images").is_dir() else str(images)
@@ -91,11 +91,11 @@ def prepare(
     if report_every is not None:
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
-        raise TrainingError(f"{out}: a model is there already; name another folder")
+        raise TrainingError(f"{out}: the folder holds a model already; name another folder")
     config_there = out / checkpoint.CONFIG
     if config_there.exists() and checkpoint.FORMAT not in config_there.read_text(errors="replace"):
         raise TrainingError(
-            f"{config_there}: it is there already, and belongs to no model of ours; name another folder"
+            f"{config_there}: it exists already and is not the configuration of a model; name another folder"
         )
     try:
         checked_device(device)
@@ -134,7 +134,7 @@ def start_objective(job: TrainingJob) -> Objective:
 
 @float32_arithmetic()
 def write_model(job: TrainingJob, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
-    """Writes the model folder, its weights last, so that what has weights is a whole model."""
+    """Writes the model folder, its weights last, so that a folder with weights is complete."""
     provenance = {
         "recipe": dataclasses.asdict(job.config.recipe),
         "data": dataclasses.asdict(job.config.data) | {"source": None},  # a path of this machine

@@ -1,4 +1,4 @@
-"""Logs of a training run: two CSV files, and TensorBoard's where that is installed. A resumed run continues them."""
+"""Logs of a training run: two CSV files, and TensorBoard logs where it is installed. A resumed run continues them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
 RATES = ("prior", "last_stage")
 MAX_STEPS = 32
-"""Longer schedules have no column for each step."""
+"""Longer schedules have no columns of single steps."""
 
 
 class Logs:
-    """Writes what is reported below ``folder``. Rows after iteration ``since``, of a killed run, are dropped.
+    """Writes logs below ``folder``. Rows after iteration ``since``, from a killed run, are removed.
 
     ``only_step`` is the step, where each is trained by itself: each then has files of its own.
     """
@@ -102,7 +102,7 @@ class Logs:
 
 
 def has_tensorboard() -> bool:
-    """Whether TensorBoard's logs can be written."""
+    """Whether TensorBoard logs can be written."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
@@ -113,7 +113,7 @@ def _board(folder: Path, since: int) -> Any:
 
 
 class _Table:
-    """A CSV file whose first column is the iteration; made when its first row comes."""
+    """A CSV file whose first column is the iteration; created with its first row."""
 
     def __init__(self, file: Path, columns: list[str], since: int):
         self._file, self._columns = file, columns

@@ -1,33 +1,13 @@
-"""Entry points of training: from a configuration to a model folder, by the loop that the recipe asks for."""
+"""The entry point of training: from a job to a model folder, by the loop that the recipe asks for."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from uqdm.training import loop
-from uqdm.training.job import TrainingCallbacks, TrainingJob, prepare
+from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.recipe import StepPlan, TrainingPlan
-from uqdm.training.trainer import TrainingProgress
-
-
-def train_from_config(
-    config_file: str | os.PathLike[str],
-    images: str | os.PathLike[str] | None,
-    out: str | os.PathLike[str],
-    report: Callable[[TrainingProgress], Any] | None = None,
-    **overrides: Any,
-) -> Path:
-    """Trains by a configuration file in this process and writes the model to the folder ``out``; returns it.
-
-    ``images`` and ``overrides`` are those of :func:`uqdm.training.job.prepare`; see :func:`train`.
-    """
-    callbacks = TrainingCallbacks() if report is None else TrainingCallbacks(progress=report)
-    train(prepare(config_file, images, out, **overrides), callbacks)
-    return Path(out)
 
 
 def train(job: TrainingJob, callbacks: TrainingCallbacks, n_workers: int = 1) -> None:

@@ -1,6 +1,6 @@
 """Training of models whose steps share no weights: each step by itself, several at a time in processes of one thread.
 
-A step's training depends on the recipe, the data and the step alone, not on the number of processes.
+The training of a step depends only on recipe, data and step, not on the number of processes.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _in_processes(job: TrainingJob, order: Sequence[StepPlan], n_processes: int,
         with passing_on(messages, callbacks):
             try:
                 while waiting or running:
-                    # No more than these: a task that waits for the queue seems idle to Ray, which starts another.
+                    # No more than these: Ray counts a task that waits for the queue as idle, and starts another.
                     while waiting and len(running) < n_processes:
                         running.append(task.remote(absolute(job), waiting.popleft(), messages))
                     done, running = ray.wait(running)

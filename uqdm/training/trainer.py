@@ -1,4 +1,4 @@
-"""One iteration after the other: draws a batch, lowers its rate, averages the weights, and stops when it must."""
+"""The iterations of training: each draws a batch, takes an optimizer step and updates the averaged weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
-from uqdm.training.data import Feed, Source, Tiles
-from uqdm.training.objective import Objective, Rates, Weights
-from uqdm.training.recipe import JointRecipe, TrainingPlan, TrainingRecipe
+from uqdm.training.data import Feed, Source
+from uqdm.training.objective import LossWeights, Objective, Rates
+from uqdm.training.recipe import TrainingPlan, TrainingRecipe
 
 AHEAD = 2  # batches of slow sources that are read while the network works
 MAX_GAMMA = 30.0
@@ -29,7 +29,7 @@ MIN_WIDTH = 2.0**-16
 
 
 class TrainingError(ValueError):
-    """Training cannot go on; the message says at which iteration and why."""
+    """Training cannot continue; the message says at which iteration and why."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Batch:
     images_uint8: np.ndarray
     n: int
     rows: slice
-    """Where the part lies in the whole."""
+    """Rows of the part in the whole batch."""
     steps: int | np.ndarray | None
-    """What is trained, of all n samples: see :meth:`uqdm.training.objective.Objective.forward`."""
+    """The steps that all n samples train: see :meth:`uqdm.training.objective.Objective.forward`."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class TrainingProgress:
 
 
 class Training:
-    """A training run: all that a checkpoint holds, and how it advances by an iteration.
+    """The state of a training run, all of which a checkpoint holds; it advances by one iteration at a time.
 
     With several workers each has one of these, with the same random streams; each takes its part of every batch.
     ``only_step`` is the step, where each is trained by itself. ``wrap`` makes the module that computes the loss of the
-    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for trials that
-    end by the clock.
+    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for
+    experiments with a time limit.
     """
 
     @float32_arithmetic()
@@ -98,7 +98,7 @@ class Training:
         learning, (data_seed, noise_seed) = plan.learning, plan.seeds
         self.worker, self.n_workers, self.only_step = worker, n_workers, only_step
         groups: list[dict[str, Any]] = [{"params": list(self.objective.denoiser.parameters())}]
-        if self.objective.schedule.is_learned:  # not decayed: its zero means nothing
+        if self.objective.schedule.is_learned:  # no weight decay: zero is no special value of them
             groups.append({"params": list(self.objective.schedule.parameters()), "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(
             groups,
@@ -118,14 +118,14 @@ class Training:
         self._loss = wrap(self.objective)
 
     def start_feed(self, rng: np.random.Generator) -> None:
-        """Draws batches from the present iteration on with ``rng``."""
+        """Starts to draw batches with ``rng``, from the current iteration on."""
         self.feed = Feed(self._draw, rng, self.iteration, ahead=AHEAD if self.source.is_slow else 0)
 
     # ---- an iteration ---------------------------------------------------------------------------------------
 
     @float32_arithmetic()
     def advance(self) -> TrainingProgress:
-        """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
+        """Trains for one iteration. Raises :class:`TrainingError` where a loss, gradient or schedule is unusable."""
         began = time.monotonic()
         batch = self.feed.next()
         learning_rate = self.rate_factor * self.plan.rate_at(self.iteration)
@@ -151,9 +151,9 @@ class Training:
 
     def _draw(self, rng: np.random.Generator, iteration: int) -> Batch:
         choice = self.plan.choose(iteration, self.objective.schedule.n_steps, rng)
-        plan = self.source.plan(choice.n, choice.size or self.image_size, rng)
+        drawn = self.source.draw(choice.n, choice.size or self.image_size, rng)
         rows = slice(self.worker * choice.n // self.n_workers, (self.worker + 1) * choice.n // self.n_workers)
-        return Batch(self.source.load(plan[rows]), choice.n, rows, choice.steps)
+        return Batch(self.source.load(drawn[rows]), choice.n, rows, choice.steps)
 
     def _inputs(self, batch: Batch) -> tuple[Any, ...]:
         x = self.objective.levels.to_data(batch.images_uint8).to(self.device)
@@ -165,13 +165,13 @@ class Training:
         n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.objective.schedule.n_steps
         noise = self.objective.draw(blank, n_noises, self.noise)
         mine = noise if self.n_workers == 1 else noise.rows(batch.rows)
-        extra = Weights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
+        extra = LossWeights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
         if isinstance(batch.steps, np.ndarray):
             return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), extra
         return x, mine, batch.steps, extra
 
     def _of_all_workers(self, rates: Rates) -> dict[str, float]:
-        """Means over the workers; some may not have had samples of some steps."""
+        """Means over the workers that had samples of the step."""
         if self.n_workers == 1:
             return {name: float(rate) for name, rate in rates.items()}
         names = [
@@ -185,7 +185,7 @@ class Training:
         torch.distributed.all_reduce(sums)
         return {name: total / count for name, (total, count) in zip(names, sums.tolist(), strict=True) if count}
 
-    # ---- reasons to stop ------------------------------------------------------------------------------------
+    # ---- checks ------------------------------------------------------------------------------------------
 
     def _check_loss(self, loss: torch.Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):
@@ -205,7 +205,7 @@ _REMEDY = "lower the learning rate"
 
 
 def schedule_fault(schedule: Schedule) -> str | None:
-    """Why no file could be coded with a schedule, or None.
+    """The reason why no file can be coded with a schedule, or None.
 
     >>> schedule_fault(Schedule(-1.0, 6.0, 4))
     'slope -1 is not positive'
@@ -223,29 +223,6 @@ def schedule_fault(schedule: Schedule) -> str | None:
 
 def _running(mean: float, value: float) -> float:
     return value if math.isnan(mean) else 0.99 * mean + 0.01 * value
-
-
-def train(
-    denoiser: Denoiser,
-    schedule: Schedule,
-    tiles_uint8: np.ndarray,
-    recipe: JointRecipe,
-    report: Callable[[TrainingProgress], Any] = lambda progress: None,
-    report_every: int = 500,
-    levels: Levels = IMAGE_LEVELS,
-) -> Denoiser:
-    """Trains ``denoiser`` in place on tiles uint8 [N, H, W, 3], and returns its moving average.
-
-    Raises :class:`TrainingError` when the loss is not finite.
-    """
-    training = Training(
-        make_objective(denoiser, schedule, recipe, levels=levels), recipe, Tiles(tiles_uint8), tiles_uint8.shape[1]
-    )
-    for _ in range(recipe.n_iterations):
-        progress = training.advance()
-        if progress.iteration % report_every == 0:
-            report(progress)
-    return training.averages.module.denoiser
 
 
 @float32_arithmetic()

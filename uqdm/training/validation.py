@@ -1,4 +1,4 @@
-"""What is measured of a model while it trains: ideal rates, real files, and pictures."""
+"""Measurements of a model during training: ideal rates, files, and pictures."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from uqdm.progressive import UQDM, tolerance
 from uqdm.training.data.swirl import swirl_points
 from uqdm.training.structure import TrainingConfigError
 
-POINTS_SEED = 2**31  # of points to validate on, which no recipe's seed draws
+POINTS_SEED = 2**31  # of validation points; beyond all seeds of recipes
 BATCH = 4
 
 
 class ValidationError(ValueError):
-    """A model under training does not do what it must; the message says what."""
+    """A model under training failed validation; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class ValidationResult:
     step_bpp: list[float]
     """Ideal rate of each step."""
     last_stage_bpp: float
-    """Of x given z_0 alone, as the paper counts it."""
+    """Ideal rate of x given z_0, as in the paper."""
     step_psnr_db: list[float]
-    """Of the estimate of x at the beginning of each step; empty for points."""
+    """PSNR of the estimate of x at the beginning of each step; empty for points."""
     file_bpp: float | None
-    """Of the lossless files of the images that were coded; None if none were."""
+    """Mean rate of the lossless files; None if no image was coded."""
 
     @property
     def ideal_bpp(self) -> float:
-        """Of an image without loss."""
+        """Ideal rate of lossless coding."""
         return sum(self.step_bpp) + self.last_stage_bpp
 
 
@@ -56,7 +56,7 @@ class ValidationResult:
 def validation_images(source: str, n: int, size: int) -> np.ndarray:
     """The first ``n`` images of a data set, uint8 [n, size, size, 3], or points of the ``swirl``, [n, 1, 1, 2].
 
-    Larger images give their middle square, box-resized. Raises ValueError where there are fewer or smaller ones.
+    Larger images are cropped to their middle square and box-resized. Raises ValueError for fewer or smaller images.
     """
     if source == "swirl":
         return swirl_points(n, np.random.default_rng(POINTS_SEED))[:, None, None, :]
@@ -83,7 +83,7 @@ def validate(
 ) -> ValidationResult:
     """Measures a model on images [n, S, S, C]; the first ``n_coded`` are coded to files and decoded.
 
-    Raises :class:`ValidationError` where a file does not give its image back.
+    Raises :class:`ValidationError` where a file does not decode to its image.
     """
     rows = evaluate(model.denoiser, model.schedule, images_uint8, seed, model=model, device=device)
     steps = rows[: model.schedule.n_steps]
@@ -107,7 +107,7 @@ def file_bpp(model: Model, images_uint8: np.ndarray) -> float:
 
 
 def with_tolerance(model: Model) -> Model:
-    """The model with its tolerances measured and noted, so that they are not kept on disk for each state of it."""
+    """The model with measured tolerances in its configuration, so that validation caches none on disk."""
     config = {**model.config, "tolerance": tolerance.to_data(tolerance.measure(model))}
     return Model(model.name, model.denoiser, model.schedule, model.image_size, config, model.sha256)
 
@@ -125,8 +125,8 @@ def evaluate(
 ) -> list[dict[str, float]]:
     """Ideal rate in bpp and PSNR in dB of x_hat at each step, means over images uint8 [N, H, W, C].
 
-    The last row, beyond the T steps, has ``last_stage_bpp``. ``model`` tells process and levels where they are not
-    those of images.
+    The last row, after those of the T steps, has ``last_stage_bpp``. ``model`` gives process and levels where they are
+    not those of images.
     """
     levels = IMAGE_LEVELS if model is None else levels_of(model.config)
     is_gaussian = model is not None and model.process == "gaussian"
@@ -171,7 +171,7 @@ def _rows(sent: Iterator[Transmission], x: torch.Tensor, levels: Levels) -> list
 
 
 def _psnr_db(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Of each image, peak 255."""
+    """PSNR of each image, peak 255."""
     mse = ((x_hat.clamp(-1, 1) - x) * 127.5).square().flatten(1).mean(1)
     return 10 * torch.log10(255**2 / mse.clamp(min=1e-9))
 
@@ -181,7 +181,7 @@ def _psnr_db(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def pictures(model: Model, images_uint8: np.ndarray, *, device: str = "cpu", seed: int = 0) -> np.ndarray:
     """A sheet, uint8 [H, W, 3]: a row for each image with its estimate before each step, then itself; then samples.
 
-    Samples are drawn by the reverse process from z_T ~ N(0, 1), as many as a row has places.
+    Samples are drawn by the reverse process from z_T ~ N(0, 1), one for each column.
     """
     is_gaussian = model.process == "gaussian"
     noise = _noise(torch.Generator().manual_seed(seed), device, is_gaussian=is_gaussian)
