@@ -1,9 +1,9 @@
-"""Between a faithful and a realistic picture of the same bytes: the distortion-perception trade-off of one stream.
+"""Interpolation between a faithful and a realistic picture of one stream: its distortion-perception trade-off.
 
-The mean of all images that a stream may stand for has the least squared error, and is blurred. One of them drawn at
-random looks real, and has at most twice that error (Blau & Michaeli 2019; Yan et al. 2021). On the line between the
-two, pixel by pixel, lie the best compromises in squared error and Wasserstein distance, as far as the two ends
-themselves are the best of their kinds (Freirich et al. 2021); Yang, Mandt & Theis 2023, eq. 17.
+The conditional mean of the image given the stream has the least squared error, and is blurred. A sample of the
+conditional distribution looks realistic, and has at most twice that error (Blau & Michaeli 2019; Yan et al. 2021).
+Linear interpolation of the two, pixel by pixel, is optimal in squared error and Wasserstein distance if both ends are
+(Freirich et al. 2021; eq. 17 of Yang & Mandt, "Advances in Diffusion-Based Generative Compression").
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from uqdm.codec import (
 )
 
 PREFIX = "lambda "
-"""Of the names of reconstructions: "lambda 0" is the faithful end, "lambda 1" the realistic one."""
+"""Prefix of the names of reconstructions: "lambda 0" is the faithful end, "lambda 1" the realistic one."""
 
 
 def interpolate(
     codec: Codec, lam: float | Sequence[float], *, mmse: str = "denoise", realistic: str = "ancestral"
 ) -> Codec:
-    """A codec of the same streams as ``codec``, with reconstructions between two that ``codec`` makes.
+    """A codec with the streams of ``codec``, and interpolations of two of its reconstructions.
 
-    Where a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
-    0..1; other points stay as they are. Raises :class:`uqdm.codec.ParameterError` for another ``lam``.
+    At points that have both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam``
+    in 0..1; other points are unchanged. Raises :class:`uqdm.codec.ParameterError` for any other ``lam``.
 
     >>> interpolate(get_codec("uqdm"), [0, 0.5, 1], realistic="flow").names
     ('lambda 0', 'lambda 0.5', 'lambda 1')
@@ -52,7 +52,7 @@ def interpolate(
 
 
 def lambda_of(reconstruction: str) -> float | None:
-    """The lambda that a reconstruction's name states; None for other reconstructions.
+    """The lambda in a reconstruction's name; None for other reconstructions.
 
     >>> lambda_of("lambda 0.25"), lambda_of("denoise")
     (0.25, None)
@@ -69,11 +69,11 @@ def _parse(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _canonical(text: str) -> str:
-    """The same with each parameter that has one spelling, such as a path, in that."""
+    """The text with each parameter in its canonical form, such as an absolute path."""
     name, parameters = _parse(text)
     try:
         known = {one.name: one for one in codec_class(name).parameters if one.canonical is not None}
-    except (LookupError, CodecUnavailableError):  # told when the codec is made
+    except (LookupError, CodecUnavailableError):  # reported when the codec is constructed
         return text
     changed = {key: known[key].check(value) if key in known else value for key, value in parameters.items()}
     if changed == parameters:
@@ -82,7 +82,7 @@ def _canonical(text: str) -> str:
 
 
 class Interpolated(Codec):
-    """Another codec's streams, with pictures between its faithful and its realistic reconstruction."""
+    """Another codec's streams, with interpolations of its faithful and its realistic reconstruction."""
 
     name = "interpolate"
     summary = "pictures between the faithful and the realistic reconstruction of another codec's stream"
@@ -96,10 +96,10 @@ class Interpolated(Codec):
         ),
         Parameter("lam", str, "0,0.25,0.5,0.75,1", help="weights of the realistic picture, 0 to 1"),
         Parameter("mmse", str, "denoise", help="the codec's reconstruction of least squared error"),
-        Parameter("realistic", str, "ancestral", help="its reconstruction that looks real"),
+        Parameter("realistic", str, "ancestral", help="the codec's realistic reconstruction"),
     )
     holds_model = True
-    uses_gpu = True  # codecs with a faithful and a realistic picture are models
+    uses_gpu = True  # such codecs are models
 
     def __init__(self, *, inner: Codec | None = None, **values: Any) -> None:
         super().__init__(**values)
@@ -117,42 +117,42 @@ class Interpolated(Codec):
 
     @property
     def version(self) -> str:
-        """That of the codec whose streams they are."""
+        """That of the inner codec."""
         return self.inner.version
 
     @property
     def device(self) -> str:
-        """That of the codec whose streams they are."""
+        """That of the inner codec."""
         return self.inner.device
 
     @property
     def container_bits(self) -> int | None:
-        """That of the codec whose streams they are."""
+        """That of the inner codec."""
         return self.inner.container_bits
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
-        """As the codec itself does."""
+        """Encodes with the inner codec."""
         return self.inner.encode(images)
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
-        """As the codec itself does."""
+        """Encodes with the inner codec."""
         return self.inner.encode_detailed(images)
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """The last picture of each stream: that of the greatest lambda, or the codec's own where it has but one."""
+        """The last picture of each stream: that of the largest lambda, or the inner codec's where it has only one."""
         return [
             list(self.reconstructions(stream))[-1].image_uint8 if self._is_mixed(self.inner.points(stream)[-1]) else own
             for stream, own in zip(streams, self.inner.decode(streams), strict=True)
         ]
 
     def points(self, stream: bytes) -> list[Point]:
-        """The codec's own, with a reconstruction for each lambda where both ends are among them."""
+        """The inner codec's points; those with both ends have a reconstruction for each lambda."""
         return list(self._points(stream).values())
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
-        """The codec's own, with each pair of ends replaced by what lies between them.
+        """The inner codec's reconstructions, with each pair of ends replaced by their interpolations.
 
-        What a mixture costs (time, network calls) is what both of its ends do, each decoded by itself.
+        The cost of an interpolation (time, network calls) is the sum of its ends, each decoded by itself.
         """
         points = self._points(stream)
         ends: dict[str, dict[str, Reconstruction]] = {}
@@ -175,7 +175,7 @@ class Interpolated(Codec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the reconstructions between the ends, in the order of lambda."""
+        """Names of the interpolations, in the order of lambda."""
         return tuple(map(_name, self.lambdas))
 
     def _varies(self, lam: float) -> bool:
@@ -186,7 +186,7 @@ class Interpolated(Codec):
         return set(self._ends) <= set(point.reconstructions)
 
     def _points(self, stream: bytes) -> dict[str, Point]:
-        """By name; raises :class:`uqdm.codec.ParameterError` where no point has both ends."""
+        """Points by name; raises :class:`uqdm.codec.ParameterError` where no point has both ends."""
         theirs = self.inner.points(stream)
         if not any(map(self._is_mixed, theirs)):
             found = dict.fromkeys(name for point in theirs for name in point.reconstructions)
@@ -210,7 +210,7 @@ def mix(mmse_uint8: np.ndarray, realistic_uint8: np.ndarray, lam: float) -> np.n
 
 
 def _sum(costs: Iterable[float | None]) -> Any:
-    """The sum of costs; None where one is untold."""
+    """The sum of costs; None where one is unknown."""
     known = list(costs)
     return None if None in known else sum(cost for cost in known if cost is not None)
 
@@ -232,6 +232,6 @@ def _lambdas(text: str) -> tuple[float, ...]:
 
 
 def _open(text: str) -> Codec:
-    """The codec that ``NAME`` or ``NAME:key=value;key=value`` names; commas part the parameters of the wrapper."""
+    """The codec of ``NAME`` or ``NAME:key=value;key=value``. Commas separate the parameters of the wrapper itself."""
     name, parameters = _parse(text)
     return get_codec(name, **parameters)
