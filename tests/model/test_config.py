@@ -47,7 +47,7 @@ VALUES = [
         ('"slope": 18.21>"slope": 0', "schedule: slope must be at least"),
         ('"n_steps": 3>"n_steps": 3.0', "schedule.n_steps: expected a whole number, got float 3.0"),
         ('"n_steps": 3>"n_steps": true', "schedule.n_steps: expected a whole number, got bool True"),
-        ('"n_steps": 3>"n_steps": 3, "n_steps": 4', "the key 'n_steps' stands twice"),
+        ('"n_steps": 3>"n_steps": 3, "n_steps": 4', "the key 'n_steps' is repeated"),
         ('"image_size": 8>"image_size": 1000000', "image_size: must be at most 4096, got int 1000000"),
         ('"image_size": 8>"image_size": null', "image_size: expected a whole number, got null"),
         ('"image_size": 8>"size": 8', "image_size must be given"),

@@ -70,7 +70,7 @@ def test_unsupported_models_are_not_exported(tmp_path):
     gaussian = load(own_folder(tmp_path, process="gaussian"))
     with pytest.raises(CheckpointError, match="holds only"):
         export(gaussian, tmp_path / "out", "published")
-    with pytest.raises(CheckpointError, match="a model is there already"):
+    with pytest.raises(CheckpointError, match="holds a model already"):
         export(gaussian, tmp_path / "stepwise", "own")
 
 

@@ -8,7 +8,7 @@ import pytest
 from uqdm.bench.results import ResultsError
 from uqdm.swirl import claims
 from uqdm.swirl.claims import FAILS, HOLDS, UNDECIDED, judge
-from uqdm.swirl.estimates import Measured, distance, estimate
+from uqdm.swirl.estimates import SwirlResults, distance, estimate
 from uqdm.swirl.measure import held_out
 
 STEPS = (3, 4, 5, 10, 15, 20, 30)
@@ -21,7 +21,7 @@ RATES = {
 SAMPLES = {("vdm", 5): 0.2, ("vdm", 100): 0.01, ("learned", 3): 0.03, ("learned", 30): 0.04}
 
 
-class MadeUp(Measured):
+class MadeUp(SwirlResults):
     """Three seeds and 400 points with noise of a given deviation over the seeds, the same for all systems of a seed."""
 
     def __init__(self, rates, seed_deviation=0.01, samples=SAMPLES):
@@ -110,4 +110,4 @@ def test_the_published_figures_have_ranges_around_them():
 
 def test_missing_seed_is_named(tmp_path):
     with pytest.raises(ResultsError, match="seed 4 was not measured"):
-        Measured(tmp_path, [4])
+        SwirlResults(tmp_path, [4])

@@ -16,18 +16,18 @@ from uqdm.swirl import rates
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.pictures import progressive, samples
 from uqdm.swirl.rates import nelbo_bits
-from uqdm.swirl.systems import ScaledDenoiser, System, fitted_factors, with_forward_kernel
+from uqdm.swirl.systems import ScaledDenoiser, SwirlSystem, fitted_factors, with_forward_kernel
 from uqdm.swirl.training import model_config
 from uqdm.training.objective import Objective
 
 POINTS = held_out(512)
 
 
-def untrained(kind: str, n_steps: int, *, name: str = "one") -> System:
+def untrained(kind: str, n_steps: int, *, name: str = "one") -> SwirlSystem:
     config = model_config(kind, n_steps)
     torch.manual_seed(0)
     denoiser, schedule = build(config)
-    return System(name, denoiser.eval(), schedule, levels_of(config), is_gaussian=config["process"] == "gaussian")
+    return SwirlSystem(name, denoiser.eval(), schedule, levels_of(config), is_gaussian=config["process"] == "gaussian")
 
 
 @pytest.mark.parametrize(("kind", "n_steps"), [("learned", 5), ("vdm", 10)])
@@ -59,7 +59,7 @@ def test_sampled_steps_estimate_the_rate_of_a_long_schedule(monkeypatch: pytest.
 def test_fitted_factor_corrects_the_deviation_of_an_untrained_network() -> None:
     system = untrained("fixed", 4)
     factors = fitted_factors(system, seed=0)
-    scaled = System("scaled", ScaledDenoiser(system.denoiser, factors), system.schedule, system.levels)
+    scaled = SwirlSystem("scaled", ScaledDenoiser(system.denoiser, factors), system.schedule, system.levels)
     plain, fitted = (nelbo_bits(one, POINTS, seed=0)[:, 1].mean() for one in (system, scaled))
     assert max(factors) > 1  # it knows nothing, and errs by more than the noise
     assert fitted < plain
@@ -99,6 +99,6 @@ def test_samples_of_an_ideal_denoiser_follow_the_data() -> None:
             found = super().forward(z_t, step)
             return type(found)(target.expand_as(z_t), found.scale)
 
-    knowing = System("knowing", Knowing(system.denoiser, [1.0] * 40), Schedule(14.0, 5.0, 40), system.levels, True)
+    knowing = SwirlSystem("knowing", Knowing(system.denoiser, [1.0] * 40), Schedule(14.0, 5.0, 40), system.levels, True)
     drawn = samples(knowing, 200, seed=0).astype(int)
     assert np.abs(drawn - [200, 40]).max() <= 3  # gamma_0 = -9: a deviation of half a level, twice

@@ -19,9 +19,9 @@ from uqdm.training.trainer import TrainingProgress
 
 GAMMA_MAX = 5.0
 GAMMA_MIN = -9.0
-"""Frozen: noise of a deviation of 0.011, half a level. Beyond it bits are spent below the grid of the levels."""
+"""Constant: noise of deviation 0.011, half a level. Less noise would spend bits on details below the levels."""
 GAMMA_MIN_WIDE = -13.3
-"""That of the two-dimensional example of Kingma et al. (2021), where a VDM's schedule begins to learn."""
+"""gamma_min of the two-dimensional example of Kingma et al. (2021), the initial value of a VDM's schedule."""
 BATCH_SIZE = 256
 
 
@@ -62,7 +62,7 @@ def model_config(kind: str, n_steps: int) -> dict[str, Any]:
 
 
 def recipe(kind: str, n_iterations: int, seed: int) -> JointRecipe:
-    """AdamW on the whole bound, by one random step for each point: an iteration costs the same at any T."""
+    """AdamW on the whole bound, estimated by one random step for each point: the cost does not depend on T."""
     return JointRecipe(
         objective="random_step",
         n_iterations=n_iterations,
@@ -78,7 +78,7 @@ def recipe(kind: str, n_iterations: int, seed: int) -> JointRecipe:
 
 
 def job_of(models: Path, kind: str, n_steps: int, n_iterations: int, seed: int) -> TrainingJob:
-    """The training run of a model. Its folder's name has a digest of all that the weights depend on."""
+    """The training run of a model. Its folder's name has a digest of all settings that the weights depend on."""
     config = TrainingConfig(
         name=f"{kind}-T{n_steps}-seed{seed}",
         recipe=recipe(kind, n_iterations, seed),

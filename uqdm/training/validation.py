@@ -15,7 +15,7 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
-from uqdm.diffusion.process import Noise, Transmission, last_stage_bits
+from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits
 from uqdm.diffusion.window import Window
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
@@ -149,7 +149,7 @@ def _added(means: list[dict[str, float]], rows: list[dict[str, float]], share: f
     return [{key: total[key] + row[key] for key in row} for total, row in zip(means, weighted, strict=True)]
 
 
-def _noise(generator: torch.Generator, device: str, *, is_gaussian: bool) -> Noise:
+def _noise(generator: torch.Generator, device: str, *, is_gaussian: bool) -> NoiseSource:
     def noise(index: int, shape: Iterable[int]) -> torch.Tensor:
         blank = torch.empty(list(shape))
         drawn = blank.normal_(generator=generator) if index == 0 or is_gaussian else blank.uniform_(generator=generator)
