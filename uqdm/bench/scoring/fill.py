@@ -20,7 +20,7 @@ from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.score_store import Picture, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun
-from uqdm.bench.run.unscored import unscored_text
+from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
 
 FAULT = "score: "
@@ -104,7 +104,7 @@ def _fill(
     values = {name: None if score is None else score.value for name, score in found.items()}
     reasons = {m.name: missing_scores.reason(shard, picture, m, side) for m in metrics if found[m.name] is None}
     sha256 = next((score.picture_sha256 for score in found.values() if score is not None), row["picture_sha256"])
-    return {**row, **values, "picture_sha256": sha256, "unscored": unscored_text(reasons)}
+    return {**row, **values, "picture_sha256": sha256, "unscored": unscored_map(reasons)}
 
 
 def picture_of(row: Mapping[str, Any]) -> Picture:

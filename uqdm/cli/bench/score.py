@@ -82,13 +82,12 @@ def _failed_metrics(run: Path) -> list[str]:
     Those that are not here are told before, and a picture that is too small for a metric is no failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
-    from uqdm.bench.run.unscored import unscored_reasons
 
     able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
     pictures = Counter[str]()
     reasons: dict[str, str] = {}
-    for text, n in json.loads((run / "scores.json").read_text())["unscored"].items():
-        for name, reason in unscored_reasons(text).items():
+    for name, counts in json.loads((run / "scores.json").read_text())["unscored"].items():
+        for reason, n in counts.items():
             if name in able and "smallest side" not in reason:
                 pictures[name] += n
                 reasons[name] = reason
