@@ -287,8 +287,8 @@ def test_other_images_are_never_judged(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"fid": math.nan, "unscored": "lpips: no weights"}, "not run: FID is not scored"),
-        ({"fid": math.nan, "unscored": "kid: few; fid: no weights"}, "not run: FID is not scored: no weights"),
+        ({"fid": math.nan, "unscored": {"lpips": "no weights"}}, "not run: FID is not scored"),
+        ({"fid": math.nan, "unscored": {"kid": "few", "fid": "no weights"}}, "not run: FID is not scored: no weights"),
         ({"fid_n": 64}, "not comparable: FID is over 64 images against 10,000; score all"),
     ],
 )

@@ -12,7 +12,7 @@ import pyarrow as pa
 from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, open_parquet, shard_identity
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.superseded import stored_path
-from uqdm.bench.schema import FIRST_WITH_IDENTITY
+from uqdm.bench.schema import FIRST_WITH_IDENTITY, SHARD_FORMAT
 
 _KINDS = {
     ShardFolder.ROWS: KIND_ROWS,
@@ -73,7 +73,7 @@ def listed_shards(manifest: Mapping[str, Any], setting: str | None = None) -> It
         for listed in one["shards"]:
             place = {name: listed[name] for name in ("key", "start", "stop")}
             facts = {
-                "row_format": manifest.get("row_format", 0),
+                "row_format": min(manifest.get("row_format", 0), SHARD_FORMAT),
                 "dataset": dataset["name"],
                 "fingerprint": dataset["fingerprint"],
                 "codec": manifest["codec"],

@@ -19,8 +19,8 @@ from uqdm.bench.run.listed_shards import ListedShard, listed_shards
 from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.run_id import read_run_id
 from uqdm.bench.run.stored_streams import checked_stream
-from uqdm.bench.run.unscored import unscored_text
-from uqdm.bench.schema import NOT_SCORED, STATUS_OK
+from uqdm.bench.run.unscored import as_maps, is_not_scored, reasons_by_row, reasons_in_text, to_frame
+from uqdm.bench.schema import STATUS_OK, UNSCORED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,10 +50,11 @@ def rows_files(run_dir: Path) -> list[Path]:
 
 
 def read_rows(run_dir: Path, columns: list[str]) -> pd.DataFrame:
-    """Some columns of the rows of a run as a data frame; ``pandas.isna`` tells what is null."""
-    tables = [rows_with(path, columns).read(columns) for path in rows_files(run_dir)]
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame
+    """Some columns of the rows of a run as a data frame; ``pandas.isna`` tells what is null.
+
+    The column ``unscored`` has dictionaries: the name of a metric, and why the row lacks it.
+    """
+    return to_frame(pa.concat_tables([rows_with(path, columns).read(columns) for path in rows_files(run_dir)]))
 
 
 class RowsFile:
@@ -66,7 +67,7 @@ class RowsFile:
         self._path = path
         self._file = _open(path)
         lacking = _lacking(rows_schema(), self.schema)
-        self._told = unscored_text(_unfilled(run_of_rows(path), lacking)) if "unscored" not in lacking else None
+        self._unfilled = _unfilled(run_of_rows(path), lacking) if "unscored" not in lacking else {}
 
     @property
     def schema(self) -> pa.Schema:
@@ -93,10 +94,10 @@ class RowsFile:
     def _completed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
         known = rows_schema()
         table = table.replace_schema_metadata()
-        if self._told and "unscored" in columns:
-            table = _with_unscored(table, self._told)
         schema = pa.schema([known.field(name) for name in columns])
         try:
+            if self._unfilled and "unscored" in columns:
+                table = _with_unscored(table, self._unfilled)
             return with_columns(table, schema)
         except (pa.ArrowException, ValueError) as error:
             raise ResultsError(f"{self._path}: not a file of rows ({error}); {_gather_again(self._path)}") from error
@@ -108,15 +109,15 @@ def _unfilled(run_dir: Path, lacking: Collection[str]) -> dict[str, str]:
     return {metric.name: remedy for metric in declared() if metric.name in lacking}
 
 
-def _with_unscored(table: pa.Table, told: str) -> pa.Table:
+def _with_unscored(table: pa.Table, unfilled: Mapping[str, str]) -> pa.Table:
     """Rows whose ``unscored`` names further metrics; those that were never scored, or have no picture, stay."""
-    pairs = zip(table["unscored"].to_pylist(), table["status"].to_pylist(), strict=True)
-    texts = [
-        text if status != STATUS_OK or text == NOT_SCORED else "; ".join(filter(None, (text, told)))
-        for text, status in pairs
+    pairs = zip(reasons_by_row(table["unscored"]), table["status"].to_pylist(), strict=True)
+    reasons = [
+        found if status != STATUS_OK or is_not_scored(found) else {**(found or {}), **unfilled}
+        for found, status in pairs
     ]
     place = table.column_names.index("unscored")
-    return table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
+    return table.set_column(place, pa.field("unscored", UNSCORED), pa.array(reasons, UNSCORED))
 
 
 def rows_with(path: Path, columns: Sequence[str]) -> RowsFile:
@@ -193,12 +194,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_scores(run_dir: Path) -> dict[str, Any]:
-    """What a finished scoring wrote down; its ``sets`` are metrics of sets, a row for each row of the summary."""
+    """What a finished scoring wrote down; its ``sets`` are metrics of sets, a row for each row of the summary.
+
+    ``unscored`` is a dictionary or None in each of these, also where an older release wrote text.
+    """
     path = scores_path(run_dir)
     if not path.is_file():
         raise ResultsError(f"no {path}; {score_remedy(run_dir)}")
     scores = read_json(path)
     check_run(path, run_dir, scores.get("run_id"))
+    for line in scores.get("sets", ()):
+        if isinstance(line.get("unscored"), str):
+            line["unscored"] = reasons_in_text(line["unscored"])
     return scores
 
 
@@ -249,9 +256,11 @@ def _shard_streams(run_dir: Path, shard: ListedShard, measured_sha256: Mapping[i
 
 
 def read_summary(run_dir: Path) -> pd.DataFrame:
-    """The summary as a data frame, in the columns of its schema; ``pandas.isna`` tells what is null."""
-    frame: pd.DataFrame = _summary_table(run_dir).to_pandas()
-    return frame
+    """The summary as a data frame, in the columns of its schema; ``pandas.isna`` tells what is null.
+
+    The column ``unscored`` has dictionaries: the name of a metric, and why the row lacks it.
+    """
+    return to_frame(_summary_table(run_dir))
 
 
 def summary_provenance(run_dir: Path) -> dict[str, Any]:
@@ -277,17 +286,21 @@ def _summary_table(run_dir: Path) -> pa.Table:
     if not set(_ESSENTIAL_OF_SUMMARY) <= set(table.column_names):
         raise ResultsError(f"{path}: not the columns of a summary; {again}")
     check_run(path, run_dir, read_provenance(table.schema).get("run_id"), again)
-    told = unscored_text(_of_summary(run_dir, _lacking(summary_schema(), table.schema)))
-    return completed if told is None else _with_unscored(completed, told)
+    unfilled = _of_summary(run_dir, _lacking(summary_schema(), table.schema))
+    return _with_unscored(completed, unfilled) if unfilled else completed
 
 
 def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """``table`` in the columns of ``schema``, with its own metadata; what it lacks, a newer metric say, is null."""
     columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+        _typed(table[field.name], field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema.with_metadata(table.schema.metadata))
+
+
+def _typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    return as_maps(column) if kind == UNSCORED else column.cast(kind)
 
 
 def _schema(path: Path) -> pa.Schema:

@@ -23,6 +23,7 @@ from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.shards import Shard, count_images
 from uqdm.bench.run.stored_streams import STREAM_COLUMNS, StreamDamagedError, all_whole, checked_stream
 from uqdm.bench.run.superseded import stored_path, superseded_path
+from uqdm.bench.run.unscored import with_maps
 from uqdm.bench.schema import ROWS, STREAMS
 
 
@@ -100,7 +101,7 @@ class ShardStore:
 
     def read(self, shard: Shard) -> pa.Table:
         """The rows of a stored shard; raises one of ``DAMAGED`` where they are absent."""
-        table = open_parquet(self.rows_path(shard), shard.identity(KIND_ROWS)).read()
+        table = with_maps(open_parquet(self.rows_path(shard), shard.identity(KIND_ROWS)).read())
         if not table.schema.equals(ROWS):
             raise pa.ArrowInvalid(f"{self.rows_path(shard)}: not the columns of a result")
         return table

@@ -24,7 +24,7 @@ from uqdm.bench.file_identity import (
 )
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED
+from uqdm.bench.schema import ROWS, SHARD_FORMAT, STATUS_FAILED
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Shard:
         """Hash of everything that the rows depend on: 32 hexadecimal digits of a SHA-256."""
         codec_setting = self.codec_setting
         went_in = {
-            "row_format": ROW_FORMAT,
+            "row_format": SHARD_FORMAT,
             "columns": ROWS.names,
             "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [codec_setting.name, codec_setting.version, codec_setting.setting, dict(codec_setting.parameters)],
@@ -70,7 +70,7 @@ class Shard:
         codec_setting = self.codec_setting
         return shard_identity(
             kind,
-            row_format=ROW_FORMAT,
+            row_format=SHARD_FORMAT,
             key=self.key,
             dataset=self.dataset,
             fingerprint=self.fingerprint,

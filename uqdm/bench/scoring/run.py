@@ -34,6 +34,7 @@ from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import Picture, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
+from uqdm.bench.run.unscored import reasons_by_row
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store, inception
 from uqdm.bench.scoring.fill import write_rows
@@ -265,15 +266,17 @@ def write_outcome(
     run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: ScoringOptions, seconds: float
 ) -> None:
     """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
-    reasons: Counter[str] = Counter()
+    unscored: dict[str, Counter[str]] = {}  # by metric and reason: rows
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
-        reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
+        for reasons in reasons_by_row(with_status(rows, STATUS_OK)["unscored"]):
+            for name, reason in (reasons or {}).items():
+                unscored.setdefault(name, Counter())[reason] += 1
     content = {
         "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.choice.asks_for(m.name)},
         "selection": asdict(options.set_metrics),
-        "unscored": dict(reasons.most_common()),
+        "unscored": {name: dict(counts.most_common()) for name, counts in unscored.items()},
         "faults": {"pictures": outcome.faults, "first": outcome.first_fault},
         "sets": outcome.sets,
         "seconds": round(seconds, 3),

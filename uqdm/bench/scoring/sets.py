@@ -33,7 +33,7 @@ from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredRun
-from uqdm.bench.run.unscored import unscored_text
+from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.scoring.extraction import (
     Extractor,
@@ -116,7 +116,7 @@ class SetLine:
             n, least = len(self.pictures), extractor.n_features
             warning = f"n={n:,} is under {least:,}: biased, singular covariance" if n < least else None
             scored = dict(zip(_FEATURE_COLUMNS, (n, extractor.sha256[:16], extractor.resize, warning), strict=True))
-        return {**self.names, **self.columns, **scored, "unscored": unscored_text(self.reasons)}
+        return {**self.names, **self.columns, **scored, "unscored": unscored_map(self.reasons)}
 
 
 @dataclass(frozen=True)
