@@ -89,7 +89,7 @@ def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
+def has_kept_pictures(path: Path, identity: Identity | None = None) -> bool:
     """Whether a file of pictures is there, whole, and the one of this identity (any, if None)."""
     try:
         with open_parquet(path, identity) as file:
@@ -100,7 +100,7 @@ def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
         return False
 
 
-def read_reconstructions(path: Path, image_index: int, identity: Identity | None = None) -> list[dict[str, Any]]:
+def read_kept_pictures(path: Path, image_index: int, identity: Identity | None = None) -> list[dict[str, Any]]:
     """The pictures of one image as rows of ``RECONSTRUCTIONS``; other images' pictures are not read.
 
     Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` if the file is not there, damaged, or not of this

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from uqdm.bench.run.reader import rows_files, rows_with
+from uqdm.bench.run.rows_reader import rows_files, rows_with
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,9 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.datasets import Images
-from uqdm.bench.file_identity import (
-    shard_identity,
-)
+from uqdm.bench.file_identity import ShardFacts
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED
@@ -65,21 +63,24 @@ class Shard:
         }
         return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
 
-    def identity(self, kind: str) -> dict[str, Any]:
-        """What a file of this shard says of itself (see :mod:`uqdm.bench.file_identity`)."""
-        codec_setting = self.codec_setting
-        return shard_identity(
-            kind,
+    @property
+    def facts(self) -> ShardFacts:
+        """What the files of this shard say of themselves."""
+        return ShardFacts(
             row_format=ROW_FORMAT,
             key=self.key,
             dataset=self.dataset,
             fingerprint=self.fingerprint,
             start=self.start,
             stop=self.stop,
-            codec=codec_setting.name,
-            codec_version=codec_setting.version,
-            setting=codec_setting.setting,
+            codec=self.codec_setting.name,
+            codec_version=self.codec_setting.version,
+            setting=self.codec_setting.setting,
         )
+
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What the file of this shard of one kind says of itself (see :mod:`uqdm.bench.file_identity`)."""
+        return self.facts.identity(kind)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-STREAM_COLUMNS = ["image_index", "stream", "n_bytes", "stream_sha256"]
-"""Columns of a file of streams that a check needs."""
-
 
 class StreamDamagedError(ValueError):
     """A stored coded file is not the one that was measured. The message says how it differs."""

@@ -15,12 +15,13 @@ from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import Metric, all_metrics, rows_schema
 from uqdm.bench.run.layout import rows_path
 from uqdm.bench.run.provenance import with_provenance
-from uqdm.bench.run.reader import rows_provenance, with_columns
 from uqdm.bench.run.row_batches import with_status
+from uqdm.bench.run.rows_reader import rows_provenance
 from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.score_store import Picture, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun
+from uqdm.bench.run.tables import with_columns
 from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import STATUS_FAILED, STATUS_OK, STATUS_SKIPPED
 
