@@ -1,4 +1,4 @@
-"""The text of the column ``unscored``: which metrics a row lacks, and why each."""
+"""The text of the column ``unscored``: the metrics that a row lacks, each with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def unscored_text(reasons: Mapping[str, str]) -> str | None:
 
 
 def unscored_reasons(text: str | None) -> dict[str, str]:
-    """The reasons by metric in such a text; that of a row which was never scored stands under an empty name.
+    """The reasons by metric in such a text; that of a row that was never scored has an empty name.
 
     >>> unscored_reasons("ms_ssim: 64 px is too small; lpips: no weights, fetch them")
     {'ms_ssim': '64 px is too small', 'lpips': 'no weights, fetch them'}
