@@ -1,4 +1,4 @@
-# `make run` and `make test` set up .venv with the locked versions first; both can be repeated at no cost.
+# `make run`, `make check` and `make test` set up .venv with the locked versions first; all can be repeated.
 # The plain commands behind them are in README.md.
 
 VENV := .venv
@@ -15,20 +15,26 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run test lint lock clean-venv
+.PHONY: run check test lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
 	XDG_CACHE_HOME="$(CACHE)" $(BIN)/snakemake --cores all --no-hooks
 	@$(BIN)/uqdm bench show
 
-# Two files of tests at a time: many wait for processes, and some start a Ray of two cores.
+# Two files of tests at a time, the longest first (see tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# While you work: all but the tests that need a cluster, a workflow, a browser or much time.
+check: lint
+	$(PYTEST) -m "not (cluster or workflow or browser or slow)"
+
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 lint: $(VENV)/.installed-test
-	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 

@@ -1,7 +1,13 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share, and the marks by which `make check` chooses tests.
+
+A test that starts Ray, Snakemake or a browser without the mark for it fails; see ``guard/sitecustomize.py``.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +18,70 @@ from uqdm.bench.datasets import open_dataset
 
 if TYPE_CHECKING:
     from uqdm.bench.features.weights import Weights
+
+GUARD = Path(__file__).with_name("guard")
+MARKS_OF_FIXTURES = {
+    "ray_on_two_cores": "cluster",
+    "browser": "browser",
+    "inception_weights": "slow",
+    "inception_archive": "slow",
+}
+NOT_IN_CHECK = ("workflow", "cluster", "browser", "slow")
+"""Marks of tests that `make check` leaves out. Tests run in this order, then the others: long files come first."""
+
+SLOW_SECONDS = 5.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Loads the guard here and in every Python process that a test starts."""
+    spec = importlib.util.spec_from_file_location("process_guard", GUARD / "sitecustomize.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks tests by the fixtures that they use, and puts the files with the longest tests first.
+
+    A long file that starts last would keep one process busy while the others are idle.
+    """
+    for item in items:
+        for name in MARKS_OF_FIXTURES.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKS_OF_FIXTURES[name])
+    places: dict[Path, int] = {}
+    for item in items:
+        places[item.path] = min(places.get(item.path, len(NOT_IN_CHECK)), _place(item))
+    items.sort(key=lambda item: places[item.path])
+
+
+def _place(item: pytest.Item) -> int:
+    marks = {mark.name for mark in item.iter_markers()}
+    return next((place for place, mark in enumerate(NOT_IN_CHECK) if mark in marks), len(NOT_IN_CHECK))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Tells the guard what this test may start; a workflow evaluates on Ray."""
+    marks = {mark.name for mark in item.iter_markers()}
+    if "workflow" in marks:
+        marks.add("cluster")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UQDM_TESTS_MAY_START", ",".join(sorted(marks)))
+        return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Lists slow tests that `make check` runs, too."""
+    slow = [
+        report
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call" and report.duration > SLOW_SECONDS and not set(NOT_IN_CHECK) & report.keywords.keys()
+    ]
+    if slow:
+        terminalreporter.section(f"over {SLOW_SECONDS:.0f} s without a mark: make these faster, or mark them slow")
+        for report in sorted(slow, key=lambda report: -report.duration):
+            terminalreporter.line(f"{report.duration:6.1f} s  {report.nodeid}")
 
 
 @pytest.fixture(scope="session")

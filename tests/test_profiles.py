@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,6 +16,7 @@ def read(profile: str) -> dict[str, object]:
     return yaml.safe_load((ROOT / profile / "config.yaml").read_text())
 
 
+@pytest.mark.workflow
 def test_the_slurm_profile_names_rules_of_the_workflow(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "snakemake", "--list-rules", "--directory", str(tmp_path)]
     command += ["--snakefile", str(ROOT / "Snakefile"), "--configfile", str(ROOT / "config" / "config.yaml")]
@@ -32,5 +34,5 @@ def test_the_slurm_profile_gives_every_node_one_task_with_the_cores_of_its_threa
         assert "--ntasks-per-node=1" in resources["slurm_extra"]
 
 
-def test_the_slurm_profile_has_what_the_default_one_has() -> None:
+def test_the_slurm_profile_has_the_settings_of_the_default_one() -> None:
     assert read("profiles/default").items() <= read("workflow/profiles/slurm").items()

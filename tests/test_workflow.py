@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import new_plot
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,19 +23,20 @@ from skimage.metrics import peak_signal_noise_ratio
 from typer.testing import CliRunner
 
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.plots import all_plots
 from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 from uqdm.codec import ENTRY_POINT_GROUP, CodecUnavailableError, get_codec
+
+pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
-PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv")
-PRODUCTS += ("plots/rate_distortion.png", "plots/rate_distortion.svg")
-PRODUCTS += ("plots/distortion_perception.png", "plots/distortion_perception.svg")
-PRODUCTS += ("plots/progressive.png", "report.html")
+PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv", "report.html")
+PRODUCTS += tuple(f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats)
 
 
 def snakemake_command(folder: Path, *arguments: str) -> list[str]:
@@ -114,7 +116,7 @@ def images_uint8() -> list[np.ndarray]:
     return [dataset.load(index) for index in range(N_IMAGES)]
 
 
-def test_every_product_is_there(run_dir: Path) -> None:
+def test_every_product_exists(run_dir: Path) -> None:
     assert [name for name in PRODUCTS if not (run_dir / name).is_file()] == []
 
 
@@ -191,7 +193,7 @@ def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
         assert row.psnr_db == np.inf
 
 
-def test_show_tells_every_codec_and_where_the_products_are(run_dir: Path) -> None:
+def test_show_lists_every_codec_and_the_products(run_dir: Path) -> None:
     shown = CliRunner().invoke(app, ["bench", "show", str(run_dir)]).stdout
     assert [name for name in CODECS if name not in shown] == [], shown
     assert all(str(run_dir / name) in shown for name in ("report.html", "plots", "summary.parquet", "per_image"))
@@ -208,9 +210,7 @@ def test_a_second_run_finds_nothing_to_do(folder: Path, run_dir: Path) -> None:
 ODD_NAME = "-set#1 {run} $HOME 'x,y:z' [*]? é"
 
 
-def test_a_codec_or_an_image_that_is_added_leaves_the_others_alone(
-    tmp_path: Path, images_uint8: list[np.ndarray]
-) -> None:
+def test_added_codecs_and_images_do_not_repeat_others(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
     """In a folder whose name Snakemake, the shell and specs might misread."""
     images = tmp_path / ODD_NAME
     (images / "sub").mkdir(parents=True)
@@ -244,7 +244,7 @@ def overwrite_in_place(path: Path, image_uint8: np.ndarray) -> None:
     assert path.stat().st_size == before.st_size
 
 
-def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path: Path) -> None:
+def test_an_added_metric_is_scored_without_measuring_again(tmp_path: Path) -> None:
     configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]})
     assert snakemake(tmp_path, "results/small/summary.parquet").returncode == 0
     run_dir = tmp_path / "results" / "small"
@@ -264,7 +264,7 @@ def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path
     assert summary["ssim_low"].notna().all()
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
     configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
     run_dir = tmp_path / "results" / "small"
     process = subprocess.Popen(
@@ -291,7 +291,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not rows.duplicated(["codec", "setting", "image_index"]).any()
     assert (rows["status"] == "ok").all()
     assert set(rows.groupby(["codec", "setting"]).size()) == {N_IMAGES}
-    assert [path for path in run_dir.rglob(".*") if path != lock_path(run_dir)] == []  # nothing half written is left
+    hidden = {path.name for path in run_dir.rglob(".*")}
+    assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # nothing half written is left
 
 
 def test_lint_is_clean() -> None:
@@ -302,12 +303,17 @@ def test_lint_is_clean() -> None:
     assert "good condition" in done.stdout + done.stderr
 
 
-def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
+def test_dry_run_plans_every_stage_once_and_the_plot_of_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_plot.install(tmp_path / "package")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "package"))
     configure(tmp_path, {"png": None})
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
     output = done.stdout + done.stderr
     assert all(f"rule {stage}:" in output for stage in ("evaluate", "score", "summarize", "plot", "report"))
+    assert output.count("plots/zzplot.svg") == 3  # made by the rule plot, needed by the report and by the rule all
     assert not (tmp_path / "results").exists()
 
 
@@ -325,7 +331,9 @@ def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
         ({"dataset": "folder:~nobody-here/x"}, "write ./~nobody-here"),
     ],
 )
-def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_wrong_configuration_is_reported_before_work_starts(
+    change: dict[str, Any], named: str, tmp_path: Path
+) -> None:
     run = {"dataset": "demo", "codecs": {"png": None}, **change}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"runs": {"small": run}}))
     done = snakemake(tmp_path, "--dry-run")
@@ -341,7 +349,7 @@ def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any
         ({"metric": ["psnr_db"]}, "metric"),
     ],
 )
-def test_a_wrong_configuration_of_scoring_is_named_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_wrong_configuration_of_scoring_is_reported_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
     runs = {"small": {"dataset": "demo", "codecs": {"png": None}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"score": score, "runs": runs}))
     done = snakemake(tmp_path, "--dry-run")
@@ -374,7 +382,7 @@ def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, image
     assert not (tmp_path / "results" / "small").exists()
 
 
-def test_a_missing_archive_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_archive_is_reported_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_DATA", str(tmp_path / "data"))
     done = paper_command(tmp_path, "paper_cifar10", "cifar10", "--dry-run")
     assert done.returncode == 1

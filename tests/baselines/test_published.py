@@ -42,6 +42,7 @@ def _rate_and_psnr(name: str, images: list[np.ndarray], **parameters: object) ->
     ) else np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.parametrize("layers", JPEG2000)
 def test_jpeg2000_reproduces_the_protocol(layers: str, cifar10_uint8: list[np.ndarray]) -> None:

@@ -46,7 +46,7 @@ class Driver:
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={self.run_dir}"]
+        command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={self.run_dir}", "--no-score"]
         command += [f"--dataset={self.dataset}", "--shard-size=4", *self.options]
         command += [f"--codec={codec}" for codec in self.codecs]
         environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
@@ -93,7 +93,7 @@ def workers() -> list[psutil.Process]:
 
 def _does_a_job(process: psutil.Process) -> bool:
     try:
-        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::Worker.run")
+        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::ActorProcess.run")
     except psutil.Error:  # it is gone
         return False
 

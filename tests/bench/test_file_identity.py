@@ -18,9 +18,10 @@ from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.extract import ExtractRequest, extract
 from uqdm.bench.analysis.summarize import summarize_run
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.execute.worker import MeasureJob, finish
+from uqdm.bench.evaluation.measure_job import MeasureJob, finish
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.progress import Progress
@@ -258,7 +259,7 @@ def test_an_evaluation_mends_what_was_done_to_its_folder(tmp_path: Path) -> None
     said = io.StringIO()
 
     def rows() -> pd.DataFrame:
-        evaluate(dataset, codecs, tmp_path, Options(shard_size=2), Progress(said))
+        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), Progress(said))
         return pd.read_parquet(tmp_path / "per_image").drop(columns=[*MEASURED])
 
     before = rows()

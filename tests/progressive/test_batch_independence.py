@@ -16,6 +16,8 @@ from small_models import CODED_SLOPE, small_codec, small_sections_codec
 import uqdm
 from uqdm.progressive import UQDM, device
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[1, 2])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:

@@ -152,6 +152,7 @@ def test_a_file_of_another_model_is_refused_by_name(model, files, tmp_path):
         uqdm.load_model(tmp_path / "other").decompress(files)
 
 
+@pytest.mark.slow
 def test_damaged_files_are_errors_and_never_a_wrong_lossless_picture(model, images, files):
     rng = np.random.default_rng(0)
     for _ in range(100):

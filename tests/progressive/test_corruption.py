@@ -23,6 +23,8 @@ from uqdm.codec import StreamError
 from uqdm.coding.container import MAX_PIXELS, Header, pack, parse
 from uqdm.progressive import UQDM, tiles
 
+pytestmark = pytest.mark.slow
+
 CASE_SECONDS = 30.0  # measured: 0.03 s at most of a core of its own; machines may be crowded
 LARGEST_NUMBER = b"\xff" * 5
 MIB = 1 << 20

@@ -14,6 +14,8 @@ from uqdm.codec import StreamError
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.predictor import Outputs
 
+pytestmark = pytest.mark.slow
+
 MODEL = "uqdm-demo"
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "decode_matrix.py"
 

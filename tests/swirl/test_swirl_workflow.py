@@ -14,6 +14,8 @@ import yaml
 
 from uqdm.swirl.settings import QUICK, Settings, settings_of
 
+pytestmark = pytest.mark.workflow
+
 ROOT = Path(__file__).resolve().parents[2]
 SMALLER = {"seeds": [0], "steps": [3, 5], "vdm_steps": [5, 60], "iterations": 30, "vdm_iterations": 30}
 SMALLER |= {"points": 256, "sampled_points": 128}  # type: ignore[dict-item]

@@ -141,6 +141,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(write, tmp_path, rec
         assert both[0].schedule.slope != MODEL["schedule"]["slope"]
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_same_weights(write, tmp_path):
     n, environment = 400, {**os.environ, "OMP_NUM_THREADS": "1"}
     file = write(recipe={**RECIPE, "n_iterations": n}, output={"report_every": 50, "checkpoint_every": 10})
@@ -214,6 +215,7 @@ def test_too_few_validation_images_are_named_before_training(write, tmp_path):
         train_from_config(file, None, tmp_path / "out")
 
 
+@pytest.mark.cluster
 def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
     """And steps that are trained apart have the very weights, however many processes train them."""
     from uqdm.bench.execute.ray_session import ray_session

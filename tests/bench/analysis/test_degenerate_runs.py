@@ -26,6 +26,8 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 NOT_A_NUMBER = re.compile(r"(?<![\w-])[+-]?(nan|NaN|NAN|inf|Inf|Infinity|None|undefined|<NA>|NaT)(?![\w-])")
 
 

@@ -118,7 +118,7 @@ def test_kept_pictures_stand_in_for_coded_files_that_are_gone(run_dir: Path, tmp
     shard = codec.shards[0]
     keeper = Keeper(shard, {})
     model = get_codec("toy-model")
-    measure_images(model, model, [run.dataset.load(index) for index in range(3)], keeper)
+    measure_images(model, model, [run.dataset.load(index) for index in range(3)], [keeper])
     path = shard_path(copy, ShardFolder.RECONSTRUCTIONS, "toy-model", shard.key)
     path.parent.mkdir(parents=True)
     path.write_bytes(keeper.finish())

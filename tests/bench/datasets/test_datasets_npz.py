@@ -136,6 +136,7 @@ def test_a_byte_that_is_not_what_was_written_is_noticed(tmp_path: Path, images_u
         open_dataset(f"npz:{tmp_path}/x.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_memory_does_not_grow_with_the_array(tmp_path: Path, save: object) -> None:
     """An array of 300 MB is walked in less than a third of it, and its 100,000 names are made when asked for."""

@@ -23,9 +23,12 @@ RUN = """
 import io, os, sys
 from pathlib import Path
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
+
+pytestmark = pytest.mark.cluster
 
 folder, limit, shard_size, cpus, nodes, *codecs = sys.argv[1:]
 cluster = None
@@ -36,7 +39,7 @@ if int(nodes) > 1:
         cluster.add_node(num_cpus=int(cpus))
     cluster.wait_for_nodes()
     os.environ["RAY_ADDRESS"] = cluster.address
-options = Options(cpus=int(cpus), shard_size=int(shard_size))
+options = EvaluationOptions(cpus=int(cpus), shard_size=int(shard_size), score=False)
 wanted = resolve([parse_request(codec) for codec in codecs])
 evaluate(open_dataset("demo", int(limit)), wanted, Path(folder), options, Progress(sys.stderr))
 if cluster is not None:

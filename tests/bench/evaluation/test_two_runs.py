@@ -16,6 +16,8 @@ import yaml
 from uqdm.bench.progress.lock import holder
 from uqdm.bench.progress.status import run_status
 
+pytestmark = pytest.mark.cluster
+
 ROOT = Path(__file__).resolve().parents[3]
 N_IMAGES = 40  # of 0.1 s each, on one core
 
@@ -26,7 +28,18 @@ def environment(toys: Path) -> dict[str, str]:
 
 
 def evaluate_command(run_dir: Path, *options: str) -> list[str]:
-    command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", "--out", str(run_dir), "--dataset", "demo"]
+    command = [
+        sys.executable,
+        "-m",
+        "uqdm.cli.main",
+        "bench",
+        "evaluate",
+        "--out",
+        str(run_dir),
+        "--dataset",
+        "demo",
+        "--no-score",
+    ]
     return [*command, f"--limit={N_IMAGES}", "--shard-size=2", "--cpus=1", "--codec=toy-slow", *options]
 
 
@@ -91,6 +104,7 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told_or_waits(
     assert seen.content["messages"][-1].startswith(f"evaluated: {N_IMAGES} images x settings ok, 0 failed")
 
 
+@pytest.mark.workflow
 def test_snakemake_waits_for_the_evaluation_that_a_killed_snakemake_left_behind(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

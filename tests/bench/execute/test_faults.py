@@ -17,6 +17,8 @@ from toy_codecs import BROKEN, CRASH, HANG, RAISE
 
 from uqdm.bench.datasets import open_dataset
 
+pytestmark = pytest.mark.cluster
+
 CODECS = ("toy-slow", "jpeg:quality=90")
 N_SHARDS = 2 * 8
 

@@ -91,6 +91,7 @@ def ray_of(driver: Driver) -> list[psutil.Process]:
         return []
 
 
+@pytest.mark.cluster
 @pytest.mark.usefixtures("toys")
 def test_the_death_of_raylet_and_gcs_is_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
     kept: dict[str, int] = {}

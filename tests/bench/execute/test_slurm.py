@@ -49,7 +49,8 @@ import io, json, os, sys
 import ray
 from pathlib import Path
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.run.codec_settings import parse_request, resolve
@@ -63,7 +64,8 @@ def place(_):
 with ray_session() as resources:
     places = ray.get([place.remote(n) for n in range(8)])
     codecs = resolve([parse_request("jpeg:quality=50"), parse_request("png")])
-    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), Options(shard_size=1), Progress(io.StringIO()))
+    options = EvaluationOptions(shard_size=1, score=False)
+    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), options, Progress(io.StringIO()))
     stores = [int(node["Resources"]["object_store_memory"]) for node in ray.nodes()]
 found = {"nodes": resources.nodes, "cpus": resources.cpus, "store": resources.object_store_bytes, "stores": stores}
 print(json.dumps({**found, "places": sorted(set(places))}))
@@ -106,6 +108,7 @@ def wait_until_none_is_left(environment: dict[str, str], node: str = "") -> None
     assert left_over(environment, node) == []
 
 
+@pytest.mark.cluster
 def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path) -> None:
     environment = install(tmp_path)
     command = [sys.executable, "-c", EVALUATE, str(tmp_path / "run")]
@@ -123,6 +126,7 @@ def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path
         pd.testing.assert_frame_equal(there.drop(columns=measured), here.drop(columns=measured))
 
 
+@pytest.mark.cluster
 def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     terminated, killed = install(tmp_path), install(tmp_path)  # with a token each
     commands = []
@@ -140,6 +144,7 @@ def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     wait_until_none_is_left(killed, "toy2")  # two agents of a head that was killed stay for a minute
 
 
+@pytest.mark.cluster
 def test_a_node_that_does_not_start_is_named_with_what_it_wrote(tmp_path: Path) -> None:
     environment = install(tmp_path, srun="#!/bin/sh\necho 'no such interpreter there' >&2\nexit 127\n")
     command = [sys.executable, "-c", HOLD]

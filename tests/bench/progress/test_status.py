@@ -57,9 +57,19 @@ def begun(run_dir: Path) -> Progress:
     return shown
 
 
+@pytest.mark.cluster
 def test_a_run_that_is_killed_is_seen_alive_and_then_dead(toys: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    evaluate = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={run_dir}", "--dataset=demo"]
+    evaluate = [
+        sys.executable,
+        "-m",
+        "uqdm.cli.main",
+        "bench",
+        "evaluate",
+        f"--out={run_dir}",
+        "--dataset=demo",
+        "--no-score",
+    ]
     evaluate += [f"--limit={N_IMAGES}", "--shard-size=2", "--cpus=1", "--codec=toy-slow"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(evaluate, stderr=subprocess.DEVNULL, env=environment) as process:

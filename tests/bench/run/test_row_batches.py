@@ -104,6 +104,7 @@ def test_faults_are_found_across_files(run_dir: Path) -> None:
         summarize_run(run_dir)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_settings(tmp_path: Path) -> None:
     """Four times as many settings: what is held at once is a batch, and the values that wait for their intervals."""
     code = (

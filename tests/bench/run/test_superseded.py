@@ -11,7 +11,8 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec, prune_others
-from uqdm.bench.execute.worker import MeasureJob, Worker
+from uqdm.bench.evaluation.measure_job import MeasureJob
+from uqdm.bench.execute.worker import Worker
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.pictures import read_streams
 from uqdm.bench.run.provenance import provenance
@@ -32,7 +33,7 @@ def evaluated(run: Path, n_images: int, *codecs: str, shard_size: int = SHARD_SI
         plan.look()
         for shard in list(plan.missing()):
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = Worker().run(MeasureJob(shard, context.origin), images).result
+            finished = MeasureJob(shard, context.origin).run(Worker(), images)
             context.store.write(shard, finished.rows, finished.streams, finished.reconstructions)
             plan.settle(shard, finished.counts)
             measured += 1

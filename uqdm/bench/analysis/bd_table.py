@@ -36,8 +36,8 @@ from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import BD, STATUS_OK
-from uqdm.codec import suggest
 from uqdm.files import replacing
+from uqdm.registry import suggest
 
 ANCHORS = ("jpeg", "jpeg-tuned")
 """What curves are held against where nothing else is asked for: the first of these that has a curve."""

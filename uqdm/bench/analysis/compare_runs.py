@@ -25,7 +25,7 @@ from uqdm.bench.run.rates import image_rates, is_ideal
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import COMPARISON, STATUS_OK
-from uqdm.codec import suggest
+from uqdm.registry import suggest
 
 COSTS = ("encode_ms", "decode_ms", "encode_calls", "decode_calls", "macs_per_pixel", "peak_memory_bytes")
 """Columns beside rates and metrics that can be compared; less is better."""

@@ -22,8 +22,8 @@ from uqdm.bench.run.rows_reader import image_ids, rows_files, rows_of_image, row
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream
 from uqdm.bench.run.stored_streams import StreamDamagedError
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import suggest
 from uqdm.files import write_bytes
+from uqdm.registry import suggest
 from uqdm.text import error_line
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"

@@ -10,7 +10,8 @@ import numpy as np
 
 from uqdm.bench import checked_calls as answers
 from uqdm.bench.checked_calls import MeasurementError
-from uqdm.bench.execute.prefetch import Loaded, Unreadable
+from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
+from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.metrics import Metric, is_of_another_package
@@ -68,18 +69,16 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class ScoreJob:
+class ScoreJob(ShardJob):
     """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
 
     ``is_first`` says that no other job scores pictures of the same shard before it.
     """
 
-    shard: Shard
     source: Streams
     pictures: tuple[Picture, ...]
     metrics: tuple[Metric, ...]
     is_first: bool = True
-    takes_images = True
 
     def apart(self) -> Iterator[Self]:
         """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
@@ -88,21 +87,21 @@ class ScoreJob:
         for number, metrics in enumerate([own, *others] if own else others):
             yield replace(self, metrics=metrics, is_first=number == 0)
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return replace(self, source=self.source.read({picture.image_index for picture in self.pictures}))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         scored = []
         for picture, decoded in decoded_pictures(worker, self.source, self.pictures):
             if isinstance(decoded, str):
                 scored.append(Scored(picture, fault=decoded))
             else:
-                scored.append(self._score(picture, images[picture.image_index - self.shard.start], decoded))
+                scored.append(self._score(picture, inputs[picture.image_index - self.shard.start], decoded))
         return scored
 
-    def _score(self, picture: Picture, original: Loaded, decoded: np.ndarray) -> Scored:
+    def _score(self, picture: Picture, original: OriginalImage, decoded: np.ndarray) -> Scored:
         if isinstance(original, Unreadable):
             return Scored(picture, reasons={metric.name: f"its original {original.reason}" for metric in self.metrics})
         scores: dict[str, Score] = {}
@@ -119,19 +118,17 @@ class ScoreJob:
                 reasons[metric.name] = f"failed with {error_line(error)}"
         return Scored(picture, scores, reasons)
 
-    def alone(self) -> list[Self]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return [
-            replace(self, shard=shard, pictures=tuple(one for one in self.pictures if one.image_index == shard.start))
-            for shard in self.shard.alone()
-        ]
+    def on(self, shard: Shard) -> Self:
+        """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
+        pictures = tuple(one for one in self.pictures if shard.start <= one.image_index < shard.stop)
+        return replace(self, shard=shard, pictures=pictures)
 
-    def merged(self, parts: Sequence[list[Scored]]) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return [scored for part in parts for scored in part]
+    def merge(self, results: Sequence[list[Scored]]) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        return [scored for part in results for scored in part]
 
-    def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         if not all(map(is_of_another_package, self.metrics)):
             return [Scored(picture, fault=reason) for picture in self.pictures]
         reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import AsCsv
 
 if TYPE_CHECKING:
     from uqdm.bench.analysis.compare_runs import Comparison, Key
 
 _CHOICE = "CODEC[:key=value,...][@POINT[/RECONSTRUCTION]], e.g. 'uqdm@step 2/denoise'"
 _FIGURES = ("A", "B", "B - A", "95 % interval", "p", "effect", "better", "worse", "equal", "same pixels", "images")
-_LISTED = 12  # pictures of one side alone that are named
+_LISTED = 12  # unpaired pictures that are named
 
 
 def compare(
@@ -22,13 +23,13 @@ def compare(
     b: Annotated[
         Path, typer.Argument(help="Folder of another run on the same images, or of the same", file_okay=False)
     ],
-    codec_a: Annotated[str | None, typer.Option(help=f"Of A only {_CHOICE} [what --codec-b says, or all]")] = None,
-    codec_b: Annotated[str | None, typer.Option(help="Of B only this, written likewise [what --codec-a says]")] = None,
+    codec_a: Annotated[str | None, typer.Option(help=f"Only this of A: {_CHOICE} [as --codec-b, or all]")] = None,
+    codec_b: Annotated[str | None, typer.Option(help="Only this of B, in the same form [as --codec-a]")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="bpp, a metric, or a cost such as decode_ms; may be repeated [bpp and every metric]"),
     ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")] = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compares two runs image by image: paired differences with intervals, and a signed-rank test.
 
@@ -109,7 +110,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _note(row: dict[str, Any]) -> str:
-    """Why figures are missing; that nothing differs shows without words."""
+    """Why figures are missing; no text if nothing differs."""
     from uqdm.bench.analysis.paired import NO_DIFFERENCE
 
     reason = row["reason"]
