@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from uqdm.bench.analysis.bd_table import save_bd_table
 from uqdm.bench.analysis.compare_runs import compare_runs
 from uqdm.bench.analysis.curves import curves, lossless
+from uqdm.bench.analysis.picture_choice import progressive_settings
 from uqdm.bench.analysis.short_table import lines, short_table
 from uqdm.bench.analysis.summarize import summarize_rows, summarize_run
 from uqdm.bench.datasets import open_dataset
@@ -25,9 +26,8 @@ from uqdm.bench.evaluation.selftest import self_test
 from uqdm.bench.plots import find_plot
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.run.codec_settings import CodecSetting, requests_from_mapping
-from uqdm.bench.run.pictures import progressive_settings
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import NO_FILE
-from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Encoded, check_parameters, codec_class, get_codec
 from uqdm.model.zoo import KNOWN, shipped_names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uqdm.bench.run.reader import ResultsError
+from uqdm.bench.run.errors import ResultsError
 from uqdm.swirl import claims
 from uqdm.swirl.claims import FAILS, HOLDS, UNDECIDED, judge
 from uqdm.swirl.estimates import SwirlResults, distance, estimate

@@ -14,7 +14,7 @@ import numpy as np
 
 from uqdm.bench.analysis.bootstrap import LEVEL, column_means, mean_of
 from uqdm.bench.metrics.sliced_wasserstein import sliced_wasserstein
-from uqdm.bench.run.reader import ResultsError
+from uqdm.bench.run.errors import ResultsError
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.rates import PARTS
 
@@ -41,7 +41,7 @@ class MeanWithInterval:
 
 
 class SwirlResults:
-    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.results.ResultsError`."""
+    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.run.errors.ResultsError`."""
 
     def __init__(self, run_dir: Path, seeds: Sequence[int]):
         self._folder, self.seeds = run_dir / "measured", list(seeds)

@@ -16,8 +16,9 @@ import pytest
 
 from uqdm.bench.analysis.summarize import summarize_rows, summarize_run
 from uqdm.bench.metrics import rows_schema, summary_schema
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.provenance import read_provenance
-from uqdm.bench.run.reader import ResultsError, read_summary
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import to_frame, unscored_text
 from uqdm.bench.schema import UNSCORED
 

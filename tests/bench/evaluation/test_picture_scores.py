@@ -19,7 +19,7 @@ from uqdm.bench.evaluation.picture_scores import PictureScores
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.metric_choice import MetricChoice
-from uqdm.bench.run.reader import read_rows, rows_files
+from uqdm.bench.run.rows_reader import read_rows, rows_files
 from uqdm.bench.run.unscored import is_not_scored
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.run import score_run

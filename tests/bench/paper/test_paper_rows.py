@@ -24,8 +24,8 @@ from uqdm.bench.paper.judge import Estimate, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place
 from uqdm.bench.paper.rows import COLUMNS, Run, find_row, read_run, table
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
-from uqdm.bench.run.reader import ResultsError
 from uqdm.codec import codec_class
 
 SAME = Relation("same", "The images are the published ones.", 0.0)

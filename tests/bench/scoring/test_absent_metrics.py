@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import METRICS, rows_schema
-from uqdm.bench.run.reader import read_rows, read_summary
+from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import reasons_by_row, unscored_text
 from uqdm.cli.main import app
 

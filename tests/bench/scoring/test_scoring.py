@@ -29,9 +29,9 @@ from uqdm.bench.metrics.mse import mse
 from uqdm.bench.metrics.ssim import ssim
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import lock_path
 from uqdm.bench.run.picture_hash import picture_sha256
-from uqdm.bench.run.reader import ResultsError
 from uqdm.bench.run.stored_streams import check_columns
 from uqdm.bench.run.unscored import is_not_scored, to_frame
 from uqdm.bench.scoring.options import ScoringOptions

@@ -21,7 +21,8 @@ from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.progress.progress import Progress
-from uqdm.bench.run.reader import read_scores, read_summary
+from uqdm.bench.run.json_files import read_scores
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.scoring import run as scoring_run
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.run import FeatureSource, score_run

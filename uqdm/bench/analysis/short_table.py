@@ -13,7 +13,8 @@ import numpy as np
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
 from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
-from uqdm.bench.run.reader import read_summary, records
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
 
 if TYPE_CHECKING:

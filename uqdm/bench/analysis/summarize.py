@@ -23,11 +23,13 @@ from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
+from uqdm.bench.run.errors import ResultsError, score_remedy
+from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
-from uqdm.bench.run.reader import ResultsError, read_scores, rows_files, rows_provenance, rows_with, score_remedy
 from uqdm.bench.run.row_batches import image_indices, row_batches
+from uqdm.bench.run.rows_reader import rows_files, rows_provenance, rows_with
 from uqdm.bench.run.run_id import read_run_id
 from uqdm.bench.run.unscored import is_not_scored, unscored_map
 from uqdm.bench.schema import (
@@ -78,7 +80,7 @@ _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 def summarize_run(run_dir: Path) -> pd.DataFrame:
     """Summarizes the rows of a run, writes ``summary.parquet`` and ``summary.csv``, and returns the summary.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows are missing or do not belong together.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows are missing or do not belong together.
     """
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     for path in rows_files(run_dir):
@@ -105,7 +107,7 @@ def summarize_rows(
     """The columns of the summary from those of the rows (all but seeds, sizes in bits and checks are needed).
 
     ``sets`` are the metrics of sets, as a scoring keeps them; ``run_dir`` is for messages. Raises
-    :class:`~uqdm.bench.run.reader.ResultsError` where rows do not belong together, or were not scored.
+    :class:`~uqdm.bench.run.errors.ResultsError` where rows do not belong together, or were not scored.
     """
     parts = [] if rows.empty else [lambda: rows]
     return _summarize(parts, _look(parts, run_dir), sets)

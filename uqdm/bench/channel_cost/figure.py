@@ -10,7 +10,7 @@ import pandas as pd
 
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.plots._style import error_bars, write_caption
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

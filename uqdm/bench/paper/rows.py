@@ -14,7 +14,10 @@ from uqdm.bench.paper.estimates import Estimates
 from uqdm.bench.paper.judge import MIN_IMAGES, NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place, System
 from uqdm.bench.run.codec_settings import format_value, parse_request
-from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, records
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import read_origin
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.model.zoo import absolute_name
 

@@ -11,7 +11,7 @@ import numpy as np
 from uqdm.bench.metrics import SetMetric, all_set_metrics
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure, write_caption
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import STATUS_OK
 from uqdm.interpolate import lambda_of

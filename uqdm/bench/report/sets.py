@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.metrics import SetMetric, declared
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.filled_rows import MissingScores, is_filled, ok_rows, picture_of, scored_origin
 from uqdm.bench.run.layout import features_dir, scores_path
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.reader import rows_files, rows_provenance
 from uqdm.bench.run.row_batches import row_groups, with_status
+from uqdm.bench.run.rows_reader import rows_files, rows_provenance
 from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import Picture, ScoreStore
 from uqdm.bench.run.shards import Shard
@@ -84,7 +84,7 @@ def score_run(
         dataset: the originals; opened again as they were evaluated if None.
         features: where features for metrics of sets come from; FID's Inception network if None.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows or originals are not what they were. A metric that
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
     becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
     ``run_dir``, unless it is to be waited for.

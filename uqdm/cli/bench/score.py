@@ -41,7 +41,7 @@ def _failed_metrics(run: Path) -> list[str]:
     Missing metrics are reported before, and a picture that is too small for a metric is not a failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
-    from uqdm.bench.run.reader import read_scores
+    from uqdm.bench.run.json_files import read_scores
 
     able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
     pictures = Counter[str]()
