@@ -35,15 +35,15 @@ class WorkerLimits:
 
     time_limit_s: float | None = option(
         3600.0,
-        "Seconds that a shard may take, then an image of it alone",
+        "Time limit in seconds for a shard, then for each of its images alone",
         flag="--time-limit",
         none="no limit",
         above=0,
     )
     gpus_per_actor: float = option(
-        1.0, "GPUs of a worker whose codec computes on one; 0.5: two workers share one", minimum=0.01
+        1.0, "GPUs of a worker whose codec computes on one; 0.5 lets two workers share one", minimum=0.01
     )
-    cpus_per_actor: int = option(1, "Cores of a worker that has a GPU; other workers have one core", minimum=1)
+    cpus_per_actor: int = option(1, "Cores of a worker with a GPU; other workers have one core", minimum=1)
     readers: int = option(2, "Threads that read images ahead", minimum=1)
 
     def __post_init__(self) -> None:
