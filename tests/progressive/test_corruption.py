@@ -9,13 +9,12 @@ import binascii
 import contextlib
 import itertools
 import resource
-import signal
-import time
 import tracemalloc
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
+from deadline import no_hang
 from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
 import uqdm
@@ -25,7 +24,6 @@ from uqdm.progressive import UQDM, tiles
 
 pytestmark = pytest.mark.slow
 
-CASE_SECONDS = 30.0  # measured: 0.03 s at most of a core of its own; machines may be crowded
 LARGEST_NUMBER = b"\xff" * 5
 MIB = 1 << 20
 
@@ -141,20 +139,6 @@ SHORTER = (delete, cut_and_flip)
 
 
 # ---- what must come of it ----------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def no_hang():
-    def late(*_):
-        raise TimeoutError(f"a case took more than {CASE_SECONDS} s")
-
-    previous = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, CASE_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def outcome(sample, data):
@@ -351,10 +335,8 @@ def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shippe
     with memory_below(MIB, 32 * MIB):
         assert outcome(shipped[0], claim[:2000]) == "refused"
     # The whole index is there: room for the picture's 3 bytes a pixel is reserved, but not touched.
-    begun = time.perf_counter()
     with memory_below(3 * MAX_PIXELS + 64 * MIB, 64 * MIB):
         assert outcome(shipped[0], claim) == "refused"
-    assert time.perf_counter() - begun < CASE_SECONDS
 
 
 def test_tiles_are_cut_as_the_samples_need(small):
