@@ -132,8 +132,8 @@ def _draw_nelbo(axes: Axes, measured: Measured, systems: tuple[str, ...]) -> Non
 
 
 def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
-    for index, (key, places) in enumerate(measured.curves.items()):
-        colour, marker = _curve_look(key, index)
+    for key, places in measured.curves.items():
+        colour, marker = _curve_look(key)
         known = [place for place in places if np.isfinite(place[quantity])]
         values = np.array([place[quantity] for place in known])
         ends = error_bars(values, *([place[f"{quantity}_{end}"] for place in known] for end in ("low", "high")))
@@ -153,7 +153,7 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
     axes.set_title("Realism", loc="left", weight="bold")
 
 
-def _curve_look(key: Key, index: int) -> tuple[str, str]:
+def _curve_look(key: Key) -> tuple[str, str]:
     """Of several T of a system the colour is the system's, darker with more steps."""
     from matplotlib.colors import to_hex, to_rgb
 
