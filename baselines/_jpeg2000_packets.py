@@ -1,8 +1,8 @@
 """Finds the quality layers in a JPEG 2000 codestream by reading its packet headers (ITU-T T.800, Annexes A and B).
 
-Only what the encoder of this package writes is read: three components, one tile in one tile-part, at most six layers
+Only files of this package's encoder are supported: three components, one tile in one tile-part, at most six layers
 and five decompositions, progression by layer, whole precincts, code-blocks of 64 x 64, no bypass, termination or
-marker inside packets. Anything else raises :class:`~uqdm.codec.StreamError`; so a hostile header costs no time.
+marker inside packets. Anything else raises :class:`~uqdm.codec.StreamError`, so a hostile header costs no time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uqdm.codec import StreamError
 _COMPONENTS, _MAX_LAYERS, _MAX_LEVELS = 3, 6, 5
 _BLOCK = 64  # samples, height and width of a code-block
 _SOC, _SIZ, _COD, _SOT, _SOD = 0xFF4F, 0xFF51, 0xFF52, 0xFF90, 0xFF93
-_MAX_LENGTH_BITS = 32  # of a code-block's share of a packet; more are damage
+_MAX_LENGTH_BITS = 32  # of a code-block's part of a packet; more means damage
 
 
 class EndOfDataError(Exception):
@@ -24,7 +24,7 @@ class EndOfDataError(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """What the main header says, and where its parts are, in bytes from the start of the file."""
+    """Content of the main header, and the positions of its parts in bytes from the start of the file."""
 
     codestream: int  # position of SOC
     layers_at: int  # position of the number of layers, two bytes
@@ -37,7 +37,7 @@ class Header:
 
 
 def read_header(stream: bytes) -> Header:
-    """Reads boxes, main header and tile-part header; raises StreamError for what is not as described above."""
+    """Reads boxes, main header and tile-part header; raises StreamError for files other than described above."""
     codestream = _find_codestream(stream)
     if _u16(stream, codestream) != _SOC or _u16(stream, codestream + 2) != _SIZ:
         raise StreamError("no JPEG 2000 codestream")
@@ -65,7 +65,7 @@ def read_header(stream: bytes) -> Header:
 
 
 def _check_supported(stream: bytes, siz: int, cod: int, tile_part: int) -> None:
-    """Raises StreamError unless the file is laid out as this module reads it."""
+    """Raises StreamError unless this module supports the layout of the file."""
     width, height = _u32(stream, siz + 4), _u32(stream, siz + 8)
     offsets = [_u32(stream, siz + start) for start in (12, 16, 28, 32)]
     samplings = {stream[siz + 38 + 3 * c + 1 + axis] for c in range(_COMPONENTS) for axis in (0, 1)}
@@ -77,13 +77,13 @@ def _check_supported(stream: bytes, siz: int, cod: int, tile_part: int) -> None:
     if not 0 < width <= 1 << 15 or not 0 < height <= 1 << 15:
         raise StreamError(f"its header asks for {height} x {width} pixels, which is none, or more than one precinct")
     if (stream[cod + 2], stream[cod + 3], *stream[cod + 8 : cod + 11]) != (0, 0, 4, 4, 0):  # 4: 2 ** (4 + 2) samples
-        raise StreamError("its coding style is not one that is read here")
+        raise StreamError("its coding style is not supported here")
     if not 0 < _u16(stream, cod + 4) <= _MAX_LAYERS or stream[cod + 7] > _MAX_LEVELS:
         raise StreamError(f"it has more than {_MAX_LAYERS} layers or {_MAX_LEVELS} decompositions")
 
 
 def _find_codestream(stream: bytes) -> int:
-    """Where the codestream begins: at once, or in the box ``jp2c`` (T.800, I.4)."""
+    """Start of the codestream: that of the file, or in the box ``jp2c`` (T.800, I.4)."""
     position = 0
     if stream.startswith(b"\xff\x4f"):
         return 0
@@ -104,7 +104,7 @@ class TagTree:
     values: list[dict[tuple[int, int], tuple[int, bool]]] = field(default_factory=list)
 
     def reaches(self, bits: BitReader, row: int, column: int, threshold: int) -> bool:
-        """True if the number of that leaf is below ``threshold``; reads the bits that tell, if still unread."""
+        """True if the number of that leaf is below ``threshold``; reads the bits for it if needed."""
         depth = max(self.height - 1, self.width - 1).bit_length()
         if not self.values:
             self.values = [{} for _ in range(depth + 1)]
@@ -129,7 +129,7 @@ class TagTree:
 
 
 class BitReader:
-    """Bits of a packet header, with the bit that follows each byte of ones left out (T.800, B.10.1)."""
+    """Bits of a packet header, without the bit that follows each byte of ones (T.800, B.10.1)."""
 
     def __init__(self, data: bytes, position: int) -> None:
         self._data, self._next, self._byte, self._left = data, position, 0, 0
@@ -159,7 +159,7 @@ class BitReader:
 
 @dataclass
 class Band:
-    """The code-blocks of one subband: what earlier packets said of them."""
+    """The code-blocks of one subband, with their state from earlier packets."""
 
     rows: int
     columns: int
@@ -177,7 +177,7 @@ class Band:
             column = 0
             while column < self.columns:
                 total += self._read_block(bits, layer, (row, column))
-                # Of blocks that a node above them leaves out nothing is read: a header of few bits may have millions.
+                # Nothing is read for blocks that a node above excludes: a header of few bits may have millions.
                 level = self.inclusion.left_out_at(row, column, layer + 1)
                 column = ((column >> level) + 1) << level
         return total
@@ -214,7 +214,7 @@ def _read_passes(bits: BitReader) -> int:
 
 
 def _bands(header: Header) -> list[list[Band]]:
-    """The subbands of each resolution of one component, those without samples left out (T.800, B.5 to B.7)."""
+    """The subbands of each resolution of one component, without those that are empty (T.800, B.5 to B.7)."""
     resolutions = []
     for resolution in range(header.levels + 1):
         level = header.levels - max(resolution - 1, 0)
@@ -231,7 +231,7 @@ def _samples(side: int, level: int, high: int) -> int:
 
 
 def packet_ends(stream: bytes, header: Header) -> list[int]:
-    """Where each packet that is there as a whole ends, in bytes from the start; order: layer, resolution, component."""
+    """End of each complete packet, in bytes from the start; order: layer, resolution, component."""
     components = [_bands(header) for _ in range(_COMPONENTS)]
     position, ends = header.data, list[int]()
     for layer in range(header.layers):
@@ -254,7 +254,7 @@ def _packet_end(stream: bytes, position: int, bands: list[Band], layer: int) -> 
 
 
 def layer_ends(stream: bytes, header: Header) -> list[int]:
-    """Where each quality layer that is there as a whole ends, in bytes from the start."""
+    """End of each complete quality layer, in bytes from the start."""
     step = (header.levels + 1) * _COMPONENTS
     return packet_ends(stream, header)[step - 1 :: step]
 

@@ -1,4 +1,4 @@
-"""Round trips through Pillow: what the codecs that Pillow or one of its plugins provides have in common."""
+"""Round trips through Pillow: the common base of codecs that Pillow or one of its plugins provides."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from PIL import Image, UnidentifiedImageError, features
 from uqdm.codec import Codec, Missing, Parameter, ParameterError, StreamError, check_images
 
 MAX_PIXELS = 2**27
-"""Images above this (134 million pixels, 403 MB) are neither encoded nor decoded; a stream's header is looked at
-before its pixels are. It is the bound against streams of a few bytes that unfold to terabytes."""
+"""Images above this (134 million pixels, 403 MB) are neither encoded nor decoded; a stream's header is checked
+before its pixels are decoded. This limit stops streams of a few bytes that decode to terabytes."""
 
 LOSSLESS = Parameter("lossless", bool, False, "reproduce every pixel; leave quality at its default then")
 
-# Pillow and its plugins raise these on what they cannot decode.
+# Pillow and its plugins raise these for files that they cannot decode.
 _UNDECODABLE = (OSError, ValueError, SyntaxError, RuntimeError, EOFError, Image.DecompressionBombError)
 
 
@@ -28,11 +28,11 @@ class PillowCodec(Codec):
     """A codec that Pillow runs: a subclass names the ``format`` and gives the options of the encoder."""
 
     format: ClassVar[str]
-    """Pillow's name of the file format; nothing else is decoded."""
+    """Pillow's name of the file format; other formats are not decoded."""
     feature: ClassVar[str]
-    """Pillow's name of the compiled-in library, as in ``PIL.features``; empty if a plugin brings it."""
+    """Pillow's name of the compiled-in library, as in ``PIL.features``; empty if it comes with a plugin."""
     max_side: ClassVar[int]
-    """Greatest height and width, in pixels, that the format or its encoder takes."""
+    """Greatest height and width, in pixels, that the format or its encoder supports."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -42,7 +42,7 @@ class PillowCodec(Codec):
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Names the library that this Pillow was built without; None if it is there."""
+        """Names the library that this Pillow was built without; None if it is present."""
         if features.check(cls.feature):
             return None
         remedy = 'install a Pillow wheel: pip install --force-reinstall --only-binary=:all: "pillow>=11.3"'
@@ -58,10 +58,10 @@ class PillowCodec(Codec):
         """The encoder's options, as keyword arguments of ``Image.save``."""
 
     def load_plugin(self) -> None:
-        """Imports the plugin that teaches Pillow the format."""
+        """Imports the plugin that adds the format to Pillow."""
 
     def check_stream(self, stream: bytes) -> None:
-        """Raises StreamError for damage that Pillow's decoder would let pass; called before decoding."""
+        """Raises StreamError for damage that Pillow's decoder would not detect; called before decoding."""
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """Encodes each image, uint8 [H, W, 3]; raises ValueError for one that the format cannot hold."""
@@ -70,7 +70,7 @@ class PillowCodec(Codec):
         return [self._encode(image) for image in images]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """Decodes each stream to uint8 [H, W, 3]; raises StreamError for what is not a whole file of the format."""
+        """Decodes each stream to uint8 [H, W, 3]; raises StreamError for anything but a whole file of the format."""
         self.load_plugin()
         return [self._decode(stream) for stream in streams]
 
@@ -88,7 +88,7 @@ class PillowCodec(Codec):
         return buffer.getvalue()
 
     def _picture(self, image_uint8: np.ndarray) -> Image.Image:
-        """What the encoder is handed of an image."""
+        """The image in the form that the encoder gets."""
         return Image.fromarray(image_uint8)
 
     def _decode(self, stream: bytes) -> np.ndarray:
@@ -108,7 +108,7 @@ class PillowCodec(Codec):
 
 
 def open_image(stream: bytes, image_format: str) -> Image.Image:
-    """Opens a stream as that format and no other; raises StreamError if its header asks for too many pixels."""
+    """Opens a stream as that format only; raises StreamError if its header asks for too many pixels."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the bound here is MAX_PIXELS
         image = Image.open(io.BytesIO(stream), formats=[image_format])
@@ -123,7 +123,7 @@ def check_size(height: int, width: int) -> None:
 
 
 def check_end_marker(stream: bytes) -> None:
-    """Raises StreamError unless a JPEG or JPEG 2000 codestream is closed by its end marker."""
+    """Raises StreamError unless a JPEG or JPEG 2000 codestream ends with its end marker."""
     if not stream.endswith(b"\xff\xd9"):  # EOI of JPEG, EOC of JPEG 2000
         raise StreamError(f"cut short: no end marker after {len(stream)} bytes")
 

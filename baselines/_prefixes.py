@@ -16,9 +16,8 @@ from uqdm.codec import Point, Reconstruction, StreamError
 class PrefixCodec(PillowCodec):
     """A codec of Pillow whose files show a picture before they end.
 
-    The rate of a point is the length of a true prefix of the file, from its first byte on. The decoder is handed that
-    prefix and nothing else; what it needs to take it for a whole file (an end marker, lengths that fit) it puts in
-    itself, by :meth:`complete`.
+    The rate of a point is the length of a true prefix of the file, from its first byte on. The decoder gets
+    only that prefix. It adds what a whole file needs (an end marker, matching lengths) itself, by :meth:`complete`.
     """
 
     part: ClassVar[str]
@@ -30,10 +29,10 @@ class PrefixCodec(PillowCodec):
 
     @abstractmethod
     def complete(self, prefix: bytes) -> bytes:
-        """A whole file that shows what a prefix holds."""
+        """A whole file with the picture of a prefix."""
 
     def points(self, stream: bytes) -> list[Point]:
-        """A point after each part; raises StreamError where they cannot be found."""
+        """A point after each part; raises StreamError if they cannot be found."""
         try:
             cuts = self.cuts(stream)
         except (StreamError, IndexError, ValueError) as error:
@@ -41,7 +40,7 @@ class PrefixCodec(PillowCodec):
         return [Point(f"{self.part} {number}", length) for number, length in enumerate(cuts, 1)]
 
     def decode_prefix(self, prefix: bytes) -> np.ndarray:
-        """Decodes what the beginning of a stream shows, uint8 [H, W, 3]; raises StreamError if it shows nothing."""
+        """Decodes the picture of a prefix, uint8 [H, W, 3]; raises StreamError if it has none."""
         self.load_plugin()
         try:
             whole = self.complete(prefix)

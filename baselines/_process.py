@@ -1,7 +1,7 @@
 """Runs a program in a folder, without a shell, within limits; none of its processes outlives the call.
 
-The work is done by a process beside this one (:mod:`baselines._supervisor`), which lives on for a moment when this one
-is killed, and clears up. It is started with the first call, and serves one call at a time.
+The work is done by a separate process (:mod:`baselines._supervisor`). It outlives this one for a moment when this one
+is killed, and cleans up. It is started with the first call, and serves one call at a time.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from baselines._supervisor import MOST_PRINTED, as_text, remove_folder
 from uqdm.text import one_line
 
 MOST_FILE_BYTES = 2**29
-"""Bytes that a file which a program writes may have, unless the caller says otherwise (512 MiB)."""
+"""Default limit of the bytes of a file that a program writes (512 MiB)."""
 FOLDER_PREFIX = "uqdm-program-call-"
 """Of the temporary folders of calls."""
-_LOG_TAIL = 300  # characters of what a program printed that its error carries
-_ANSWER_S = 30.0  # that the supervisor may take beyond the time limit, until it is given up
+_LOG_TAIL = 300  # characters of a program's output that its error contains
+_ANSWER_S = 30.0  # time for the supervisor beyond the time limit, until it counts as lost
 
 
 class ProgramError(RuntimeError):
-    """A program failed, took too long, or wrote no file. The message ends in what it printed last."""
+    """A program failed, took too long, or wrote no file. The message ends with its last output."""
 
 
 # ---- folders --------------------------------------------------------------------------------------------------
@@ -44,13 +44,13 @@ class ProgramError(RuntimeError):
 
 @dataclass(frozen=True)
 class CallFolder:
-    """The temporary folder of a call: its path, and a descriptor that stays with it whatever happens to the path."""
+    """The temporary folder of a call: its path, and a descriptor that stays valid if the path changes."""
 
     path: Path
     descriptor: int
 
     def read(self, name: str, most_bytes: int = MOST_FILE_BYTES) -> bytes | None:
-        """A regular file in the folder; None where there is none.
+        """A regular file in the folder; None if there is none.
 
         Raises :class:`ProgramError` for anything else of that name (a link, a folder, a FIFO, a device), which is not
         opened for reading, and for a file that is too large.
@@ -80,7 +80,7 @@ def _check_regular(name: str, mode: int) -> None:
 
 @contextlib.contextmanager
 def call_folder() -> Iterator[CallFolder]:
-    """A temporary folder for one call, locked as long as this process lives, and removed in the end."""
+    """A temporary folder for one call, locked as long as this process lives, and removed at the end."""
     folder = _locked_folder()
     try:
         yield folder
@@ -93,15 +93,15 @@ def _locked_folder() -> CallFolder:
     while True:
         path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):  # a file system without locks: nothing is swept there either
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there either
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.path.exists(path):  # else another process took it for one that was left, just before
+        if os.path.exists(path):  # otherwise another process has just removed it as an abandoned one
             return CallFolder(path, descriptor)
         os.close(descriptor)
 
 
 def sweep_folders() -> None:
-    """Removes folders of calls that a killed process of this user left: those that nobody locks.
+    """Removes folders of calls that a killed process of this user left: those that no process locks.
 
     Processes that still work in them are killed.
     """
@@ -128,7 +128,7 @@ def _sweep(path: str) -> None:
 
 
 def _kill_those_in(path: str) -> None:
-    """Kills processes that work in a folder which nobody owns any more: worker and supervisor were killed at once."""
+    """Kills processes that work in a folder without an owner: worker and supervisor were killed at once."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # gone by now, or another user's
             place = os.readlink(process / "cwd")
@@ -136,7 +136,7 @@ def _kill_those_in(path: str) -> None:
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-# ---- the process beside this one ------------------------------------------------------------------------------
+# ---- the supervisor -------------------------------------------------------------------------------------------
 
 
 class _Supervisor:
@@ -158,7 +158,7 @@ class _Supervisor:
             )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
-        """Has a program run; None where the supervisor is gone or does not answer."""
+        """Runs a program; None if the supervisor is gone or does not answer."""
         try:
             _supervisor.send(self._socket.fileno(), request)
             return _supervisor.receive(self._socket.fileno(), time.monotonic() + request["timeout_s"] + _ANSWER_S)
@@ -166,11 +166,11 @@ class _Supervisor:
             return None
 
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it can take requests."""
         return self.owner == os.getpid() and self._process.poll() is None
 
     def close(self) -> None:
-        """Ends it, and what it runs."""
+        """Ends it and the programs that it runs."""
         self._socket.close()
         if self.owner != os.getpid():
             return
@@ -206,7 +206,7 @@ def _close_all() -> None:
 
 
 def run(arguments: Sequence[str], folder: CallFolder, timeout_s: float, file_bytes: int = MOST_FILE_BYTES) -> str:
-    """As :func:`execute`, returns what was printed; raises :class:`ProgramError` for a status other than 0 too."""
+    """As :func:`execute`, but returns the output; also raises :class:`ProgramError` for a status other than 0."""
     status, printed = execute(arguments, folder, timeout_s, file_bytes)
     if status:
         how = f"signal {-status}" if status < 0 else f"status {status}"
@@ -217,11 +217,11 @@ def run(arguments: Sequence[str], folder: CallFolder, timeout_s: float, file_byt
 def execute(
     arguments: Sequence[str], folder: CallFolder, timeout_s: float, file_bytes: int = MOST_FILE_BYTES
 ) -> tuple[int, str]:
-    """Runs a program in ``folder`` without a shell: its exit status, and the end of what it printed.
+    """Runs a program in ``folder`` without a shell: its exit status, and the end of its output.
 
     stdin is empty; of stdout and stderr the last 64 KiB are kept. No file that the program writes gets longer than
-    ``file_bytes``. When the call ends, in whatever way, every process that the program started is dead. Raises
-    :class:`ProgramError` if it does not start, is not done in time, prints over 256 MiB, or kills its parent.
+    ``file_bytes``. When the call ends, in any way, every process that the program started is dead. Raises
+    :class:`ProgramError` if it does not start, exceeds its time, prints over 256 MiB, or kills its parent.
     """
     name = arguments[0]
     try:
@@ -248,7 +248,7 @@ def execute(
     if answer.get("left"):
         raise ProgramError(f"{name} left {answer['left']} process(es) that cannot be killed: {tail(printed)}")
     if "status" not in answer:
-        raise ProgramError(f"{name} killed or stopped the process that watches it")
+        raise ProgramError(f"{name} killed or stopped its supervisor")
     return answer["status"], printed
 
 
@@ -256,20 +256,20 @@ def _answer(name: str, request: dict[str, Any]) -> dict[str, Any]:
     try:
         supervisor = _take()
     except OSError as error:
-        raise ProgramError(f"{name} does not start: no process to watch it ({error.strerror})") from error
+        raise ProgramError(f"{name} does not start: its supervisor cannot be started ({error.strerror})") from error
     try:
         answer = supervisor.ask(request)
-    except BaseException:  # Ctrl-C, say: nothing runs on
+    except BaseException:  # for instance Ctrl-C: no program keeps running
         supervisor.close()
         raise
     if answer is None:
         supervisor.close()
-        raise ProgramError(f"{name}: the process that watches it was killed")
+        raise ProgramError(f"{name}: its supervisor was killed")
     with _lock:
         _idle.append(supervisor)
     return answer
 
 
 def tail(printed: str) -> str:
-    """The end of what a program printed, on one line and printable."""
+    """The end of a program's output, on one line and printable."""
     return one_line(printed, _LOG_TAIL, end=True) or "it printed nothing"

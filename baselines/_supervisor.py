@@ -1,16 +1,16 @@
-"""Runs programs for a process that may be killed at any time, and lets no process of theirs outlive their call.
+"""Runs programs for a process that may be killed at any time; no process of theirs outlives its call.
 
-This file is run as a script of its own (``python -I -S _supervisor.py SOCKET``), a process for each process that uses
-the codec ``program``, and imports the standard library alone. For each call it forks a *monitor*, which starts the
-program and reads what it prints:
+This file runs as a separate script (``python -I -S _supervisor.py SOCKET``), a process for each process that uses
+the codec ``program``, and imports only the standard library. For each call it forks a *monitor*, which starts the
+program and reads its output:
 
     user (a worker)  --socket-->  supervisor  --fork-->  monitor  --fork, exec-->  program and its children
 
-On Linux supervisor and monitor adopt orphans (PR_SET_CHILD_SUBREAPER), so that whatever a program leaves behind, in
-sessions of its own or not, stays below them and is killed at the end of the call. Both watch who is above them: the
-supervisor ends a call, and itself, when the user is gone, the monitor when the supervisor is gone. A program that kills
-its parent kills the monitor, and the supervisor clears up. Elsewhere there is no such adoption: there the process
-group of the program is killed.
+On Linux supervisor and monitor adopt orphans (PR_SET_CHILD_SUBREAPER), so that all processes that a program leaves, in
+their own sessions or not, stay below them and are killed at the end of the call. Both watch the process above them: the
+supervisor ends a call, and itself, when the user is gone; the monitor ends when the supervisor is gone. If a program
+kills its parent, the monitor, the supervisor cleans up. Other systems have no such adoption: there the process group of
+the program is killed.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 KEPT_BYTES = 1 << 16
-"""Of what a program prints, from its end."""
+"""Bytes of a program's output that are kept, from its end."""
 MOST_PRINTED = 1 << 28
 """Bytes that a program may print until it is stopped (256 MiB)."""
 _LENGTH = struct.Struct("<I")
 _CHUNK = 1 << 18
-_GRACE_S = 5.0  # that the dead are waited for, and a monitor that is late
-_LOOK_S = 1.0  # between two looks at whether the process above is still there
+_GRACE_S = 5.0  # waiting time for killed processes, and for a late monitor
+_LOOK_S = 1.0  # between two checks whether the process above still exists
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _IGNORED: tuple[str, ...] = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE")
 _IGNORED += ("SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR")
@@ -51,7 +51,7 @@ Message = dict[str, Any]
 
 
 def send(channel: int, message: Message) -> None:
-    """Writes a message to a file descriptor; raises OSError where nobody reads it."""
+    """Writes a message to a file descriptor; raises OSError if there is no reader."""
     data = json.dumps(message).encode()
     view = memoryview(_LENGTH.pack(len(data)) + data)
     while view:
@@ -59,7 +59,7 @@ def send(channel: int, message: Message) -> None:
 
 
 def receive(channel: int, deadline: float | None = None) -> Message | None:
-    """Reads a message; None where the other end is gone. Raises TimeoutError after ``deadline`` (monotonic)."""
+    """Reads a message; None if the other end is gone. Raises TimeoutError after ``deadline`` (monotonic)."""
     head = _read(channel, _LENGTH.size, deadline)
     if head is None:
         return None
@@ -80,7 +80,7 @@ def _read(channel: int, count: int, deadline: float | None) -> bytes | None:
 
 
 def as_text(argument: str) -> str:
-    """An argument, path or variable as a message has it: a character for each byte, whatever locale either side has."""
+    """An argument, path or variable in a message: a character for each byte, independent of the locales."""
     return os.fsencode(argument).decode("latin-1")
 
 
@@ -96,11 +96,11 @@ def ready(channels: Sequence[int], seconds: float) -> list[int]:
     return [channel for channel, _ in watched.poll(1e3 * max(0.0, seconds))]
 
 
-# ---- what the system allows ------------------------------------------------------------------------------------
+# ---- system calls ----------------------------------------------------------------------------------------------
 
 
 def _libc_prctl() -> Any:
-    """The system call by that name; None where there is none."""
+    """The system call by that name; None if there is none."""
     if not _LINUX:
         return None
     try:
@@ -118,12 +118,12 @@ class Prctl:
         self._call = _libc_prctl()
 
     def adopt_orphans(self) -> None:
-        """Makes this process the parent of what is below it and loses its own."""
+        """Makes this process adopt its descendants that lose their parent."""
         if self._call is not None:
             self._call(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
     def die_with(self, parent: int) -> None:
-        """Has this process killed when its parent dies; ends it at once if that is so already."""
+        """Lets this process be killed when its parent dies; ends it at once if the parent is dead already."""
         if self._call is not None:
             self._call(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
         if os.getppid() != parent:
@@ -134,9 +134,9 @@ class Prctl:
 
 
 def kill_below(group: int | None = None) -> int:
-    """Kills every process below this one, and a process group; returns how many are left after all.
+    """Kills every process below this one, and a process group; returns how many survive.
 
-    Returns when they are dead and reaped, or after some seconds: what another user started cannot be killed.
+    Returns when they are dead and reaped, or after some seconds: processes of another user cannot be killed.
     """
     deadline = time.monotonic() + _GRACE_S
     if group is not None and not _LINUX:  # orphans are not adopted here
@@ -157,7 +157,7 @@ def _kill(process: int) -> None:
 
 
 def _reap() -> bool:
-    """Takes in children that have died; whether there are others."""
+    """Reaps children that have died; returns whether others exist."""
     while True:
         try:
             process, _ = os.waitpid(-1, os.WNOHANG)
@@ -168,7 +168,7 @@ def _reap() -> bool:
 
 
 def _below(root: int) -> list[int]:
-    """Processes below one, by what /proc says; none where there is no /proc."""
+    """Descendants of a process according to /proc; none without /proc."""
     children: dict[int, list[int]] = {}
     for process, parent in _parents():
         children.setdefault(parent, []).append(process)
@@ -198,7 +198,7 @@ def _parents() -> Iterator[tuple[int, int]]:
 
 
 def remove_folder(path: str) -> bool:
-    """Removes a folder with all that is in it, however deep it is and whatever its permissions; follows no link.
+    """Removes a folder and its contents, of any depth and with any permissions; follows no link.
 
     True if it is gone.
     """
@@ -222,7 +222,7 @@ def remove_folder(path: str) -> bool:
 
 
 def _unlinked(path: str) -> bool:
-    """Removes what is no folder."""
+    """Removes an entry that is not a folder."""
     if stat.S_ISDIR(os.lstat(path).st_mode):
         return False
     os.unlink(path)
@@ -249,14 +249,14 @@ def _flatten(path: str, name: str) -> None:
 
 
 class Printed:
-    """The end of what a program prints, and how much it was."""
+    """The end of a program's output, and its total length."""
 
     def __init__(self) -> None:
         self._kept = bytearray()
         self.count = 0
 
     def take(self, pipe: int) -> bool:
-        """Reads what is there, without waiting; False at the end."""
+        """Reads available data without waiting; False at the end."""
         try:
             data = os.read(pipe, _CHUNK)
         except BlockingIOError:
@@ -267,14 +267,14 @@ class Printed:
         return bool(data)
 
     def text(self) -> str:
-        """What is kept."""
+        """The kept output."""
         return self._kept.decode(errors="replace")
 
 
 def monitor(request: Message, prctl: Prctl, above: int, result: int) -> None:
-    """Runs the program of a request, kills what it leaves, and writes the outcome to ``result``.
+    """Runs the program of a request, kills remaining processes, and writes the outcome to ``result``.
 
-    ``above`` is a pipe that ends when the supervisor is gone or wants an end.
+    ``above`` is a pipe that ends when the supervisor is gone or cancels the call.
     """
     os.setsid()
     prctl.adopt_orphans()
@@ -296,12 +296,12 @@ def monitor(request: Message, prctl: Prctl, above: int, result: int) -> None:
     _drain(pipe, printed)
     if outcome.get("abandoned"):
         remove_folder(os.fsdecode(_as_bytes(request["folder"])))
-    with contextlib.suppress(OSError):  # nobody is there any more
+    with contextlib.suppress(OSError):  # the reader is gone
         send(result, {**outcome, "left": left, "printed": printed.text()})
 
 
 def _start(request: Message, prctl: Prctl) -> tuple[int, int]:
-    """Starts the program: its process id, and the pipe that it prints to. Raises OSError where it does not start."""
+    """Starts the program: its process id, and the pipe that it prints to. Raises OSError if it does not start."""
     pipe, printing = os.pipe()
     os.set_blocking(pipe, False)
     failure, failing = os.pipe()
@@ -317,7 +317,7 @@ def _start(request: Message, prctl: Prctl) -> tuple[int, int]:
             os._exit(127)
     os.close(printing)
     os.close(failing)
-    data = os.read(failure, 4)  # nothing once it has become the program
+    data = os.read(failure, 4)  # empty once it has become the program
     os.close(failure)
     if data:
         number = struct.unpack("<i", data)[0]
@@ -346,14 +346,14 @@ def _become(request: Message, prctl: Prctl, monitor_id: int, printing: int) -> N
 
 
 def _limit_files(n_bytes: int) -> None:
-    """No file that the program writes gets longer."""
+    """Limits the length of files that the program writes."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = n_bytes if hard == resource.RLIM_INFINITY else min(n_bytes, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 def _watch(program: int, pipe: int, above: int, ended: int, printed: Printed, deadline: float) -> Message:
-    """Reads what the program prints until it ends, has printed too much or taken too long, or nobody wants it."""
+    """Reads the program's output until it ends, exceeds a limit, or the call is cancelled."""
     watched = select.poll()
     for channel in (pipe, above, ended):
         watched.register(channel, select.POLLIN)
@@ -377,7 +377,7 @@ def _watch(program: int, pipe: int, above: int, ended: int, printed: Printed, de
 
 
 def _status_of(program: int) -> int | None:
-    """The exit status of the program if it has ended (negative: the signal); takes in orphans that have, too."""
+    """The exit status of the program if it has ended (negative: the signal); also reaps orphans that have ended."""
     found = None
     with contextlib.suppress(ChildProcessError):
         while True:
@@ -390,8 +390,8 @@ def _status_of(program: int) -> int | None:
 
 
 def _drain(pipe: int, printed: Printed) -> None:
-    """Reads what the dead have left in the pipe."""
-    for _ in range(64):  # no longer than a pipe can be, if someone lives after all
+    """Reads the output that ended processes left in the pipe."""
+    for _ in range(64):  # at most the size of a pipe, in case a writer survives
         before = printed.count
         if not printed.take(pipe) or printed.count == before:
             return
@@ -401,7 +401,7 @@ def _drain(pipe: int, printed: Printed) -> None:
 
 
 def serve(channel: int) -> None:
-    """Answers the requests of the process at the other end, one after the other, until it is gone."""
+    """Serves the requests of the process at the other end in sequence, until it is gone."""
     for name in _IGNORED:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
@@ -423,7 +423,7 @@ def serve(channel: int) -> None:
 
 
 def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | None:
-    """What came of a request; None where nobody waits for it any more."""
+    """The outcome of a request; None if the user is gone."""
     above, hold = os.pipe()
     reading, result = os.pipe()
     process = os.fork()
@@ -431,7 +431,7 @@ def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | 
         try:
             for other in (hold, reading):
                 os.close(other)
-            # It keeps the channel: the user waits until all that knew of the call is gone.
+            # It keeps the channel open: the user waits until all processes of the call are gone.
             monitor(request, prctl, above, result)
         finally:
             os._exit(0)
@@ -441,7 +441,7 @@ def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | 
         answer = _await(reading, channel, user, time.monotonic() + request["timeout_s"] + 2 * _GRACE_S)
     finally:
         os.close(hold)
-    if answer is None:  # the user is gone: the monitor is told by the end of its pipe
+    if answer is None:  # the user is gone: the end of its pipe tells the monitor
         with contextlib.suppress(TimeoutError):
             receive(reading, time.monotonic() + 2 * _GRACE_S)
     os.close(reading)
@@ -454,13 +454,13 @@ def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | 
 
 
 def _await(reading: int, channel: int, user: int, deadline: float) -> Message | None:
-    """What the monitor says; None where the user is gone. A monitor that was killed or stopped is replaced."""
+    """The monitor's answer; None if the user is gone. A monitor that was killed or stopped is replaced."""
     while True:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             return {"monitor_lost": True}
         found = ready([reading, channel], min(left_s, _LOOK_S))
-        if channel in found or os.getppid() != user:  # one request at a time: it can only be the end
+        if channel in found or os.getppid() != user:  # one request at a time, so this is the end
             return None
         if reading in found:
             try:

@@ -13,17 +13,17 @@ from uqdm.codec import Missing, Parameter
 
 _REMEDY = 'pip install "uqdm[codecs]"'
 _CONVERSION = "exact YCbCr"
-"""In the version, as files were others when the encoder was handed RGB without alpha."""
+"""Part of the version, since files were different when the encoder got RGB without alpha."""
 
 
 class AVIF(PillowCodec):
-    """AVIF, eight bits, full range, tuned for PSNR, which is what the benchmark scores.
+    """AVIF, eight bits, full range, tuned for PSNR, the metric of the benchmark.
 
-    The plugin and not Pillow's own AVIF does the work, in both directions: importing it replaces Pillow's in this
-    process. The encoder is handed RGB with an opaque alpha channel, which it leaves out of the file: of RGB alone
-    libavif makes full chroma by libyuv, whose coefficients of seven bits cost 4 dB at quality 100; for RGB with alpha
-    it has an exact conversion of its own. There is no lossless mode: the plugin takes eight bits of RGB, and codes
-    YCbCr at every quality, which leaves pixels off by up to 2.
+    The plugin, not Pillow's own AVIF, encodes and decodes: importing it replaces Pillow's in this process. The
+    encoder gets RGB with an opaque alpha channel, which it omits from the file. libavif converts plain RGB to full
+    chroma by libyuv, whose coefficients of seven bits cost 4 dB at quality 100; its conversion of RGB with alpha is
+    exact. There is no lossless mode: the plugin takes eight bits of RGB, and codes YCbCr at every quality, so pixels
+    differ by up to 2.
     """
 
     name = "avif"
@@ -31,17 +31,17 @@ class AVIF(PillowCodec):
     parameters = (
         Parameter("quality", int, 75, "of libavif's scale", minimum=0, maximum=100),
         Parameter("subsampling", str, "4:4:4", "of chroma", choices=("4:4:4", "4:2:2", "4:2:0")),
-        Parameter("speed", int, 4, "of the encoder; lower is slower and denser", minimum=0, maximum=10),
+        Parameter("speed", int, 4, "of the encoder; lower is slower and compresses better", minimum=0, maximum=10),
     )
     sweep: ClassVar = tuple({"quality": quality} for quality in (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100))
     suffix = ".avif"
     format = "AVIF"
     feature = ""
-    max_side = 32768  # the bound of libavif's decoder
+    max_side = 32768  # the limit of libavif's decoder
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Says if the plugin does not import, or was built without libaom."""
+        """The reason if the plugin does not import, or was built without libaom."""
         try:
             plugin = _plugin()
         except ImportError as error:
@@ -61,7 +61,7 @@ class AVIF(PillowCodec):
         return ", ".join([*parts, _CONVERSION])
 
     def load_plugin(self) -> None:
-        """Imports the plugin; raises RuntimeError if something has put another encoder in its place since."""
+        """Imports the plugin; raises RuntimeError if another package has replaced it since."""
         plugin = _plugin()
         if Image.SAVE[self.format].__module__ != plugin.__name__:
             raise RuntimeError("avif: another package has replaced pillow-avif-plugin in this process")

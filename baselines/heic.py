@@ -12,7 +12,7 @@ _REMEDY = 'pip install "uqdm[heic]"'
 
 
 class HEIC(PillowCodec):
-    """HEIC by x265, tuned for PSNR and not for its default, SSIM."""
+    """HEIC by x265, tuned for PSNR instead of its default, SSIM."""
 
     name = "heic"
     summary = "HEIC by libheif and x265, tuned for PSNR, 4:4:4 unless set otherwise; lossy or lossless"
@@ -37,7 +37,7 @@ class HEIC(PillowCodec):
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Says if pillow-heif does not import, or was built without x265."""
+        """The reason if pillow-heif does not import, or was built without x265."""
         try:
             plugin = _plugin()
         except ImportError as error:

@@ -13,7 +13,7 @@ from baselines._pillow import PillowCodec, check_end_marker, pillow_version
 from uqdm.codec import Parameter
 
 _MOST_BYTES = 6
-"""Of a pixel in a file: two for each coefficient, which noise in saturated colours at quality 100 stays below."""
+"""Bytes of a pixel in a file: two for each coefficient, more than noise in saturated colours needs at quality 100."""
 
 
 class JPEG(PillowCodec):
@@ -49,13 +49,13 @@ class JPEG(PillowCodec):
             return super()._save(image_uint8, options)
 
     def check_stream(self, stream: bytes) -> None:
-        """Asks for the end marker."""
+        """Requires the end marker."""
         check_end_marker(stream)
 
 
 @contextlib.contextmanager
 def _block_of(n_bytes: int) -> Iterator[None]:
-    """Has Pillow encode into a buffer of that many bytes at least.
+    """Makes Pillow encode into a buffer of at least that many bytes.
 
     Optimised tables need the whole file in one buffer. Pillow guesses its size, too small for noise, and fails.
     """

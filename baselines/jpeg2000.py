@@ -22,9 +22,9 @@ TRANSFORM = Parameter(
 class JPEG2000(PillowCodec):
     """JPEG 2000 in a .jp2 file, with the settings of the paper's baseline.
 
-    ``layers`` lists the compression ratio at each quality layer of the file; the last one decides its size, and a
-    ratio of 1 makes it lossless (with a 5/3 wavelet). As in the published curve the colour channels are coded
-    apart; ``transform="ict-9/7"`` is about 4 dB better at equal rate, and is a codec of its own, ``jpeg2000-tuned``.
+    ``layers`` lists the compression ratio at each quality layer of the file; the last one determines its size, and
+    a ratio of 1 makes it lossless (with a 5/3 wavelet). As in the published curve the colour channels are coded
+    separately; ``transform="ict-9/7"`` is about 4 dB better at equal rate, and is a separate codec, ``jpeg2000-tuned``.
     """
 
     name = "jpeg2000"
@@ -61,12 +61,12 @@ class JPEG2000(PillowCodec):
             "quality_mode": "rates",
             "quality_layers": [float(ratio) for ratio in self.layers.split(",")],
             "irreversible": wavelet == "9/7",
-            "mct": int(colour != "none"),  # the wavelet decides which of the two transforms it is
+            "mct": int(colour != "none"),  # the wavelet determines which of the two transforms is used
             "num_resolutions": 0,  # six, or as many as the shorter side allows
             "codeblock_size": (64, 64),
             "progression": "LRCP",
         }
 
     def check_stream(self, stream: bytes) -> None:
-        """Asks for the end marker: OpenJPEG takes a file that ends after the main header for a black picture."""
+        """Requires the end marker: OpenJPEG decodes a file that ends after the main header to a black picture."""
         check_end_marker(stream)

@@ -15,9 +15,9 @@ _EOC = b"\xff\xd9"
 class JPEG2000Progressive(PrefixCodec, JPEG2000):
     """The six layers of the published points in one .jp2 file, ordered by layer, each a true prefix of the file.
 
-    Where the layers end is read from the packet headers; the file holds no index for it. OpenJPEG refuses a file that
-    is cut, so the decoder first makes a prefix whole: it sets the number of layers and the lengths to what is there
-    and puts the end marker after it. The tile is that of a whole picture, which limits its sides to 32768 pixels.
+    The ends of the layers are read from the packet headers; the file has no index for them. OpenJPEG refuses a cut
+    file, so the decoder first completes a prefix: it adjusts the number of layers and the lengths and appends the end
+    marker. The tile is that of a whole picture, which limits its sides to 32768 pixels.
     """
 
     name = "jpeg2000-progressive"
@@ -33,7 +33,7 @@ class JPEG2000Progressive(PrefixCodec, JPEG2000):
         return LAYERS[-1]
 
     def cuts(self, stream: bytes) -> list[int]:
-        """The ends of the layers; the last takes in the end marker."""
+        """The ends of the layers; the last includes the end marker."""
         header = read_header(stream)
         ends = layer_ends(stream, header)
         if len(ends) < header.layers:
@@ -41,7 +41,7 @@ class JPEG2000Progressive(PrefixCodec, JPEG2000):
         return [*ends[:-1], len(stream)]
 
     def complete(self, prefix: bytes) -> bytes:
-        """The layers that a prefix holds whole, as a file of so many layers."""
+        """The complete layers of a prefix, as a file with that number of layers."""
         header = read_header(prefix)
         ends = layer_ends(prefix, header)
         if not ends:

@@ -1,4 +1,4 @@
-"""JPEG 2000 as well as it does for PSNR at a given rate; the published points leave 4 dB and more behind."""
+"""JPEG 2000 at its best settings for PSNR; the published points are at least 4 dB lower."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class JPEG2000Tuned(JPEG2000):
     Lossless is a ratio of 1 with the 5/3 wavelet and RCT.
 
     Boxes cost 85 bytes, which is 0.66 bits per pixel of a 32 x 32 picture; the comment with the encoder's version is
-    one blank for the same reason (the encoder writes its own in place of an empty one).
+    one blank for the same reason (the encoder replaces an empty one by its own).
     """
 
     name = "jpeg2000-tuned"
@@ -30,10 +30,10 @@ class JPEG2000Tuned(JPEG2000):
     suffix = ".j2k"
 
     def save_options(self) -> dict[str, Any]:
-        """No boxes, and next to no comment."""
+        """No boxes, and a minimal comment."""
         return {**super().save_options(), "no_jp2": True, "comment": " "}
 
     @property
     def layers(self) -> str:
-        """One, at the ratio that is asked for."""
+        """One layer, at the given ratio."""
         return str(self.values["ratio"])

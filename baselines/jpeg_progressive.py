@@ -13,7 +13,7 @@ _INSIDE_A_SCAN = {0x00, *range(0xD0, 0xD8)}  # after 0xFF: a stuffed byte, or a 
 
 
 class JPEGProgressive(JPEG, PrefixCodec):
-    """JPEG in the ten scans of libjpeg's own script: DC of all, then AC of luma and chroma in turn, ever finer.
+    """JPEG in the ten scans of libjpeg's own script: DC, then AC of luma and chroma in turn, ever more precise.
 
     The decoder smooths over block borders where it has no AC coefficients yet (libjpeg's and libjpeg-turbo's default).
     Chroma comes late: the first scans show colour in its DC only.
@@ -25,24 +25,24 @@ class JPEGProgressive(JPEG, PrefixCodec):
     part = "scan"
 
     def save_options(self) -> dict[str, Any]:
-        """The options of the sequential codec, in scans."""
+        """The options of the sequential codec, with scans."""
         return {**super().save_options(), "progressive": True}
 
     def cuts(self, stream: bytes) -> list[int]:
-        """The ends of the scans; the last takes in the end marker."""
+        """The ends of the scans; the last includes the end marker."""
         ends = scan_ends(stream)
         return [*ends[:-1], len(stream)]
 
     def complete(self, prefix: bytes) -> bytes:
-        """Puts the end marker after a prefix that has none."""
+        """Appends the end marker to a prefix that has none."""
         scan_ends(prefix)  # at least one
         return prefix if prefix.endswith(bytes([0xFF, _EOI])) else prefix + bytes([0xFF, _EOI])
 
 
 def scan_ends(stream: bytes) -> list[int]:
-    """Where the coded data of each scan ends, in bytes from the start (T.81, B.1.1 and B.2).
+    """End of the coded data of each scan, in bytes from the start (T.81, B.1.1 and B.2).
 
-    A scan that the stream breaks off in ends with the stream. Raises StreamError where there is no scan.
+    An incomplete scan ends with the stream. Raises StreamError if there is no scan.
     """
     if not stream.startswith(bytes([0xFF, _SOI])):
         raise StreamError("not a JPEG file")

@@ -1,4 +1,4 @@
-"""JPEG as well as it does for PSNR at a given rate: flat tables, chroma by the quality, the shorter order of scans."""
+"""JPEG at its best settings for PSNR: flat tables, chroma depending on the quality, the shorter order of scans."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _FLAT = 16
 
 
 class JPEGTuned(JPEG):
-    """JPEG with optimised Huffman tables, equal steps for all coefficients, and full chroma where the rate allows it.
+    """JPEG with optimised Huffman tables, equal steps for all coefficients, and full chroma at high rates.
 
-    The standard's example tables (T.81, annex K) have larger steps where the eye sees less; PSNR counts every error
-    alike. ``tables="flat"`` has one step for all, which the quality scales as it does the others (as mozjpeg's
-    ``-quant-table 1``). Sequential and progressive files of the same tables hold the same coefficients, so they show
-    the same picture: ``scans="shorter"`` encodes both and keeps the one of fewer bytes. Encode times hold both.
+    The standard's example tables (T.81, annex K) have larger steps for less visible errors; PSNR weights all errors
+    equally. ``tables="flat"`` has one step for all, which the quality scales as in the other tables (as mozjpeg's
+    ``-quant-table 1``). Sequential and progressive files of the same tables contain the same coefficients, and so
+    the same picture: ``scans="shorter"`` encodes both and keeps the shorter file. Encode times include both.
     """
 
     name = "jpeg-tuned"
-    summary = "JPEG by Pillow, tuned for PSNR: flat tables, 4:2:0 or 4:4:4 by the quality, the shorter order of scans"
+    summary = "JPEG by Pillow, tuned for PSNR: flat tables, 4:2:0 or 4:4:4 by quality, the shorter order of scans"
     parameters = (
         *JPEG.parameters,
         Parameter("subsampling", str, "4:4:4", "of chroma", choices=("4:4:4", "4:2:2", "4:2:0")),
@@ -37,7 +37,7 @@ class JPEGTuned(JPEG):
     )
 
     def save_options(self, progressive: bool = False) -> dict[str, Any]:
-        """Tables of the given quality, chroma as told."""
+        """Tables of the given quality, chroma as set."""
         options = {**super().save_options(), "subsampling": self.values["subsampling"], "progressive": progressive}
         if self.values["tables"] == "flat":
             del options["quality"]  # which would scale the tables once more
@@ -46,7 +46,7 @@ class JPEGTuned(JPEG):
 
     def _encode(self, image_uint8: np.ndarray) -> bytes:
         files = [self._save(image_uint8, self.save_options(way)) for way in _SCANS[self.values["scans"]]]
-        return min(files, key=len)  # the sequential one where both are as long
+        return min(files, key=len)  # the sequential one if both have the same length
 
 
 def flat_step(quality: int) -> int:

@@ -15,10 +15,9 @@ _WIDTH_RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))  # t
 
 
 class JPEGXL(PillowCodec):
-    """JPEG XL as a bare codestream, effort 7; lossy (XYB, tuned for the eye and not for PSNR) or lossless.
+    """JPEG XL as a bare codestream, effort 7; lossy (XYB, tuned perceptually, not for PSNR) or lossless.
 
-    The format's progressive modes are out of reach: the plugin decodes whole files only, so there are no points inside
-    one.
+    The format's progressive modes cannot be used: the plugin decodes whole files only, so a file has no points inside.
     """
 
     name = "jxl"
@@ -27,7 +26,7 @@ class JPEGXL(PillowCodec):
         # 100 would be a distance of 0, which the plugin refuses outside its lossless mode
         Parameter("quality", int, 90, "on libjxl's scale; 90 is a distance of 1", minimum=0, maximum=99),
         LOSSLESS,
-        Parameter("effort", int, 7, "of the encoder; higher is slower and denser", minimum=1, maximum=9),
+        Parameter("effort", int, 7, "of the encoder; higher is slower and compresses better", minimum=1, maximum=9),
     )
     sweep: ClassVar = (
         *({"quality": quality} for quality in (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99)),
@@ -40,7 +39,7 @@ class JPEGXL(PillowCodec):
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Says if the plugin does not import."""
+        """The reason if the plugin does not import."""
         try:
             _plugin()
         except ImportError as error:
@@ -49,7 +48,7 @@ class JPEGXL(PillowCodec):
 
     @property
     def version(self) -> str:
-        """The plugin, and the libjxl inside it where its bill of materials names that."""
+        """The plugin, and its libjxl if its bill of materials names it."""
         plugin = f"{_DISTRIBUTION} {importlib.metadata.version(_DISTRIBUTION)}"
         library = _libjxl_version()
         return f"{plugin}, libjxl {library}" if library else plugin

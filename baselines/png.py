@@ -1,4 +1,4 @@
-"""PNG (ISO/IEC 15948): lossless, the reference for what a general-purpose compressor reaches."""
+"""PNG (ISO/IEC 15948): lossless, the reference for general-purpose compression."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PNG(PillowCodec):
 
     @property
     def version(self) -> str:
-        """Pillow and its zlib, which may be zlib-ng: the two compress differently."""
+        """Pillow and its zlib, or zlib-ng, which compresses differently."""
         ng = features.version_feature("zlib_ng")
         return pillow_version("zlib-ng", ng) if ng else pillow_version("zlib", features.version("zlib"))
 
@@ -33,7 +33,7 @@ class PNG(PillowCodec):
         return {"optimize": True, "compress_level": 9}
 
     def check_stream(self, stream: bytes) -> None:
-        """Checks the checksum of every chunk and the closing one, which decoding the pixels does not."""
+        """Checks the checksum of every chunk and the closing one, which decoding does not check."""
         with open_image(stream, self.format) as image:
             image.verify()
         if not stream.endswith(_END):

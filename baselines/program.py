@@ -28,16 +28,16 @@ _VERSION_LENGTH = 200  # characters
 
 
 def absolute_command(command: str) -> str:
-    """A command with the files absolute that are named with a slash, or a ``~`` first: programs run in another folder.
+    """A command with absolute paths for files named with a slash or a leading ``~``: programs run in another folder.
 
-    So is the part of an option after ``=``. A name without a slash stays as it is: a program on PATH, or a plain word.
+    This includes the part of an option after ``=``. A name without a slash is unchanged: a program on PATH, or a word.
 
     >>> absolute_command("cjxl {input} {output} --quality=90")
     'cjxl {input} {output} --quality=90'
     """
     try:
         words = shlex.split(command)
-    except ValueError:  # told by its name when the codec is made
+    except ValueError:  # reported with its name when the codec is constructed
         return command
     changed = [_absolute_word(word, is_program=place == 0) for place, word in enumerate(words)]
     return command if changed == words else " ".join(map(_quote, changed))
@@ -51,7 +51,7 @@ def _absolute_word(word: str, *, is_program: bool) -> str:
 
 
 def _quote(word: str) -> str:
-    """As :func:`shlex.quote`, but braces are plain: what they hold is put in later."""
+    """As :func:`shlex.quote`, but leaves braces unquoted: their values are inserted later."""
     return word if re.fullmatch(r"[\w@%+=:,./{}~-]+", word, re.ASCII) else shlex.quote(word)
 
 
@@ -60,12 +60,12 @@ def _command_parameter(name: str, text: str) -> Parameter:
 
 
 class Program(Codec):
-    """Runs an encoder and a decoder as processes, on picture files in a temporary folder of their own.
+    """Runs an encoder and a decoder as processes, on picture files in a separate temporary folder.
 
-    In a command ``{input}`` and ``{output}`` stand for the two files and ``{quality}`` for the parameter of that
-    name. A command is split into arguments as a shell would split it, but no shell runs it; the values are put in
-    afterwards, so a value never becomes two arguments. Encode and decode times hold the start of the process and
-    the picture file. Threads are the program's own: tell it to use one.
+    In a command ``{input}`` and ``{output}`` are replaced by the two files and ``{quality}`` by the parameter of that
+    name. A command is split into arguments as a shell would split it, but no shell runs it; the values are
+    inserted afterwards, so a value never becomes two arguments. Encode and decode times include the start of the
+    process and the picture file. Configure the program to use one thread.
 
     >>> codec = Program(encode="cp {input} {output}", decode="cp {input} {output}", suffix=".png")
     >>> codec.decode(codec.encode([np.zeros((4, 6, 3), np.uint8)]))[0].shape
@@ -77,7 +77,7 @@ class Program(Codec):
     parameters = (
         _command_parameter("encode", "command that reads the picture {input} and writes the stream {output}"),
         _command_parameter("decode", "command that reads the stream {input} and writes the picture {output}"),
-        Parameter("quality", str, "", "what {quality} in a command stands for"),
+        Parameter("quality", str, "", "value of {quality} in a command"),
         Parameter("suffix", str, ".bin", "file name suffix of a stream"),
         Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
         _command_parameter("version", "command that prints the program's version"),
@@ -97,10 +97,10 @@ class Program(Codec):
 
     @property
     def version(self) -> str:
-        """What the version command prints first, and the hash of each program file (and script) that is run.
+        """The version that the version command prints, and the hash of each program file (and script).
 
-        Libraries that a program loads are not in the hash: they show only if its version command tells them.
-        Raises :class:`~uqdm.codec.CodecUnavailableError` where a program is not there.
+        Libraries that a program loads are not in the hash: they appear only in the output of its version command.
+        Raises :class:`~uqdm.codec.CodecUnavailableError` if a program is missing.
         """
         parts = [self._printed_version()] if self._version_command else []
         files = [*self._files(self._encode_command), *self._files(self._decode_command)]
@@ -116,12 +116,12 @@ class Program(Codec):
             return None
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
-        """Encodes each image, uint8 [H, W, 3], by a call of its own; raises :class:`ProgramError` where one fails."""
+        """Encodes each image, uint8 [H, W, 3], in a separate call; raises :class:`ProgramError` if one fails."""
         check_images(images)
         return [self._encode(image) for image in images]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """Decodes each stream by a call of its own; raises StreamError where one fails."""
+        """Decodes each stream in a separate call; raises StreamError if one fails."""
         return [self._decode(stream) for stream in streams]
 
     def _encode(self, image_uint8: np.ndarray) -> bytes:
@@ -142,8 +142,8 @@ class Program(Codec):
     def _call(
         self, command: Sequence[str], input_suffix: str, write: Callable[[Path], None], output_suffix: str
     ) -> bytes:
-        """Runs a command in a folder of its own, and returns the file that it wrote."""
-        self._files(command)  # says what is missing
+        """Runs a command in a temporary folder, and returns the file that it wrote."""
+        self._files(command)  # raises an error for a missing file
         most_bytes = self.values["output_mib"] << 20
         with call_folder() as folder:
             files = {"input": folder.path / f"input{input_suffix}", "output": folder.path / f"output{output_suffix}"}
@@ -159,7 +159,7 @@ class Program(Codec):
             return output
 
     def _printed_version(self) -> str:
-        """The first line with a number such as 2.5 in what the version command prints, whatever its exit status is."""
+        """The first line of the version command's output with a number such as 2.5, whatever its exit status."""
         self._files(self._version_command)
         try:
             with call_folder() as folder:
@@ -172,9 +172,9 @@ class Program(Codec):
         return lines[0]
 
     def _files(self, command: Sequence[str]) -> list[Path]:
-        """The program of a command, and what else in it is a file by its full path (a script, a model)."""
+        """The program of a command, and other files named by full path (a script, a model)."""
         if not command:
-            raise CodecUnavailableError(f"codec {self.name!r} is told no program; set encode and decode, {_HOW}")
+            raise CodecUnavailableError(f"codec {self.name!r} has no program; set encode and decode, {_HOW}")
         program = shutil.which(command[0])
         if program is None:
             raise CodecUnavailableError(f"codec {self.name!r}: no program {command[0]!r} on PATH; install it, {_HOW}")
@@ -197,7 +197,7 @@ class Program(Codec):
 
 
 def with_defaults(parameters: Sequence[Parameter], **defaults: Any) -> tuple[Parameter, ...]:
-    """Parameters with other defaults: what a program needs to be a codec under a name of its own.
+    """Parameters with other defaults, for a program as a codec with its own name.
 
     >>> with_defaults(Program.parameters, suffix=".jxl")[3].default
     '.jxl'
@@ -209,7 +209,7 @@ def with_defaults(parameters: Sequence[Parameter], **defaults: Any) -> tuple[Par
 
 
 def substitute(command: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """Puts values in the places of a command's arguments; a value is never split, nor looked at for places.
+    """Replaces placeholders in a command's arguments; a value is never split or searched for placeholders.
 
     >>> substitute(["cjxl", "{input}", "--quality={quality}"], {"input": "a b.png", "quality": "{input}"})
     ['cjxl', 'a b.png', '--quality={input}']
@@ -247,8 +247,8 @@ def _sha256(path: Path, modified_ns: int) -> str:
 def _pixels(picture: bytes) -> np.ndarray:
     """Eight-bit pixels of a PNG or PPM file, uint8 [H, W, 3], by the rule for images (docs/data-sets.md).
 
-    A palette or a grey picture stands for the colours that it shows; what the rule refuses, such as more than eight
-    bits, raises ValueError.
+    Palettes and grey pictures are converted to the colours that they show. A picture that the rule refuses, for
+    instance with more than eight bits, raises ValueError.
     """
     if not picture.startswith((b"\x89PNG", b"P")):
         raise ValueError(f"cannot identify the picture that the program wrote ({len(picture)} bytes) as PNG or PPM")

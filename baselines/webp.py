@@ -11,14 +11,14 @@ from uqdm.codec import Parameter
 
 
 class WebP(PillowCodec):
-    """WebP with the slowest, densest search of the lossy encoder (method 6)."""
+    """WebP with the slowest and best search of the lossy encoder (method 6)."""
 
     name = "webp"
     summary = "WebP by Pillow and libwebp, method 6; lossy (4:2:0) or lossless"
     parameters = (
         Parameter("quality", int, 75, "of the lossy mode", minimum=0, maximum=100),
         LOSSLESS,
-        Parameter("method", int, 6, "effort of the encoder; higher is slower and denser", minimum=0, maximum=6),
+        Parameter("method", int, 6, "effort; higher is slower and compresses better", minimum=0, maximum=6),
     )
     sweep: ClassVar = (
         *({"quality": quality} for quality in (0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)),
@@ -35,7 +35,7 @@ class WebP(PillowCodec):
         return pillow_version("libwebp", features.version("webp"))
 
     def save_options(self) -> dict[str, Any]:
-        """In lossless mode libwebp takes ``quality`` for effort: 75, as 100 is 20 times slower and 0.3 % smaller."""
+        """In lossless mode libwebp uses ``quality`` as effort: 75, since 100 is 20 times slower for 0.3 % less."""
         return {
             "quality": self.values["quality"],
             "lossless": self.values["lossless"],

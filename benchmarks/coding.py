@@ -34,9 +34,11 @@ from uqdm.coding.ans import Writer
 from uqdm.coding.container import pack, parse
 from uqdm.coding.grids import Cells
 from uqdm.progressive import UQDM, tiles
-from uqdm.progressive.decoder import ChunkState, Wanted, decode_chunks
+from uqdm.progressive.chunk_stream import FileChunk
+from uqdm.progressive.decoder import decode_chunks
 from uqdm.progressive.encoder import SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import OpenStep, Outputs, Predictor
+from uqdm.progressive.step_pictures import WantedPicture
 
 LIMIT_MS = 3.0
 NETWORK_BATCH = 16
@@ -103,8 +105,8 @@ class Case:
 
     def decode(self) -> np.ndarray:
         """Everything."""
-        states = [ChunkState(parse(self.file), 0, self.predictor)]
-        *_, last = decode_chunks(states, [Wanted(None, "exact")])
+        chunks = [FileChunk(parse(self.file), 0, self.predictor)]
+        *_, last = decode_chunks(chunks, [WantedPicture(None, "exact")])
         return last.parts[0]
 
 

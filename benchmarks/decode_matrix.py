@@ -30,7 +30,7 @@ from rich.table import Table
 from uqdm.bench.datasets import open_dataset
 from uqdm.model.zoo import load_named
 from uqdm.progressive import UQDM
-from uqdm.progressive.decoder import Wanted
+from uqdm.progressive.step_pictures import WantedPicture
 
 # Kernels without vector instructions, or with older ones: what another processor would run.
 PLAIN_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
@@ -86,7 +86,7 @@ def prepare(cell: Cell, model: str) -> UQDM:
 
 def pictures(codec: UQDM, files: Sequence[bytes], batch: int) -> list[np.ndarray]:
     """Of each file the pictures of steps 0 to T and the lossless one, uint8 [T + 2, H, W, 3]."""
-    wanted = [*map(Wanted, range(codec.n_steps + 1)), Wanted(None, "exact")]
+    wanted = [*map(WantedPicture, range(codec.n_steps + 1)), WantedPicture(None, "exact")]
     groups = [files[begin : begin + batch] for begin in range(0, len(files), batch)]
     made = [row for group in groups for row in codec._decode([codec.open(file) for file in group], wanted)]
     return [np.stack([picture.image_uint8 for picture in row]) for row in made]

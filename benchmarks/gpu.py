@@ -32,8 +32,8 @@ from tile_images import load_tiles
 
 from uqdm import load_model
 from uqdm.model.checkpoint import Model, as_model, build
-from uqdm.progressive import UQDM, compressor, predictor
-from uqdm.progressive.decoder import ChunkState
+from uqdm.progressive import UQDM, compressor, decoder, predictor
+from uqdm.progressive.chunk_stream import ChunkStream, FileChunk, StepDecoder
 from uqdm.progressive.device import at_work
 
 SHAPES = {"tiny": (32, 1, 8), "small": (64, 8, 16), "medium": (256, 32, 32), "big": (256, 64, 32)}
@@ -43,7 +43,15 @@ TOLERANCE = {"x_hat": 1e-5, "log2_scale": 5e-5}
 """Some two times what is measured for uqdm-tiny: given, since measuring takes minutes for the larger shapes."""
 CODING, SEEDS, NETWORK, TRANSFER, REST = "coding", "choosing seeds", "network", "to and from the device", "other Python"
 IDLE = "no work for the thread"
-CODING_METHODS = ("open", "open_step", "round_section", "read_section", "check_step", "read_last_stage")
+CODING_PARTS: tuple[tuple[Any, str], ...] = (
+    (FileChunk, "open"),
+    (ChunkStream, "read_grids"),
+    (ChunkStream, "read_preview"),
+    (ChunkStream, "check_step"),
+    (ChunkStream, "read_pixels"),
+    (StepDecoder, "read_section"),
+    (decoder, "round_section"),
+)
 
 
 def random_model(shape: str) -> Model:
@@ -162,7 +170,7 @@ def watched(model: UQDM, clock: Clock, busy: Busy) -> Iterator[None]:
         (compressor, "write_chunk", CODING),
         (predictor, "to_device", TRANSFER),
         (predictor, "to_host", TRANSFER),
-        *((ChunkState, name, CODING) for name in CODING_METHODS),
+        *((owner, name, CODING) for owner, name in CODING_PARTS),
     ]
     network = model.predictor().denoiser
     with contextlib.ExitStack() as stack:

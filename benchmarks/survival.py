@@ -52,7 +52,7 @@ class Run:
         found = []
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if process.cmdline()[0].startswith("ray::Worker.run"):
+                if process.cmdline()[0].startswith("ray::ActorProcess.run"):
                     found.append(process)
             except (psutil.Error, IndexError):
                 continue

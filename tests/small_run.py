@@ -9,8 +9,10 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec
+from uqdm.bench.evaluation.measure_job import MeasureJob
 from uqdm.bench.evaluation.picture_scores import write_scores
-from uqdm.bench.execute.worker import MeasureJob, Worker
+from uqdm.bench.execute.job import Done
+from uqdm.bench.execute.worker import Worker
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.filled_rows import scored_origin
@@ -42,7 +44,7 @@ def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = 
     for codec in run.codecs:
         for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
-            scoring.done(job, worker.run(job.ready(), images))
+            scoring.done(job, Done(job.prepared().run(worker, images), 0.0, ""))
         write_rows(run, codec, scoring.missing_scores, scored)
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
@@ -56,7 +58,7 @@ def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricC
         plan = CodecPlan(context, name, codec_settings)
         for shard in plan.shards():
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = worker.run(MeasureJob(shard, context.origin, own), images).result
+            finished = MeasureJob(shard, context.origin, own).run(worker, images)
             write_scores(ScoreStore(run_dir), shard, finished.scores)
             context.store.write(shard, finished.rows, finished.streams)
             plan.settle(shard, finished.counts)

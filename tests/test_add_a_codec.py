@@ -56,9 +56,7 @@ def _try(blocks: list[tuple[str, str]], codec: str, site: Path, folder: Path) ->
     return _python(str(script), codec, path=site).splitlines()
 
 
-def test_a_codec_of_another_package_is_found_and_makes_round_trips(
-    blocks: list[tuple[str, str]], tmp_path: Path
-) -> None:
+def test_a_codec_of_another_package_is_found_and_round_trips(blocks: list[tuple[str, str]], tmp_path: Path) -> None:
     package, site = tmp_path / "package", tmp_path / "site"
     package.mkdir()
     for name in ("pyproject.toml", "deflate_codec.py"):
@@ -70,9 +68,7 @@ def test_a_codec_of_another_package_is_found_and_makes_round_trips(
     assert not any(line.endswith("mean squared error 0.00") for line in lines[-5:-1])  # step=32, photographs
 
 
-def test_a_codec_beside_the_baselines_takes_one_file_and_one_line(
-    blocks: list[tuple[str, str]], tmp_path: Path
-) -> None:
+def test_a_codec_in_this_project_takes_one_file_and_one_line(blocks: list[tuple[str, str]], tmp_path: Path) -> None:
     site = tmp_path / "site"
     shutil.copytree(ROOT / "baselines", site / "baselines", ignore=shutil.ignore_patterns("__pycache__"))
     (site / "baselines" / "tiff.py").write_text(_text(blocks, "baselines/tiff.py"))
@@ -115,7 +111,7 @@ def test_a_progressive_codec_gives_a_row_for_each_point(blocks: list[tuple[str, 
         ("bitplane_codec.py", "bitplanes = bitplane_codec:BitPlanes", "bitplanes"),
     ],
 )
-def test_the_examples_refuse_damaged_streams_as_they_say(
+def test_the_examples_refuse_damaged_streams(
     module: str, entry_point: str, codec: str, blocks: list[tuple[str, str]], tmp_path: Path
 ) -> None:
     site = tmp_path / "site"

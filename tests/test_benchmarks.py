@@ -25,7 +25,7 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
-def test_everything_over_the_ideal_bits_is_accounted_for_and_small(benchmark, photographs_uint8):
+def test_overhead_over_the_ideal_bits_is_itemized_and_small(benchmark, photographs_uint8):
     overhead_bits = benchmark("overhead_bits")
     rows = overhead_bits.measure_all(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8))
     bits = overhead_bits.mean(rows)
@@ -66,7 +66,7 @@ def test_coders_are_compared_on_the_same_symbols(benchmark, photographs_uint8):
         assert found["constriction, Gaussian"].bits_ratio > 1.004
 
 
-def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photographs_uint8):
+def test_the_network_in_use_is_within_half_the_tolerance(benchmark, photographs_uint8):
     network = benchmark("network")
     model = uqdm.load_model("uqdm-demo")
     errors = network.errors(model, network.latents(model, np.stack(photographs_uint8[:3])))
@@ -75,7 +75,7 @@ def test_the_network_as_it_is_run_is_within_half_the_tolerance(benchmark, photog
     assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is no choice
 
 
-def test_diffc_is_measured_beside_uqdm_on_the_same_patches(benchmark, photographs_uint8):
+def test_diffc_and_uqdm_are_measured_on_the_same_patches(benchmark, photographs_uint8):
     diffc = benchmark("diffc")
     model = uqdm.load_model("uqdm-demo").model
     patches = np.stack([photographs_uint8[0][:8, :8], photographs_uint8[1][:8, :8]])
@@ -106,7 +106,7 @@ def test_a_dry_run_of_the_gpus_benchmark_accounts_for_all_time(benchmark, tmp_pa
         assert one["thread_seconds"][gpu.NETWORK] >= 0.99 * one["busy_seconds"]
 
 
-def test_copies_are_the_source_mirrored_and_moved_as_stated(benchmark, tmp_path):
+def test_copies_are_mirrored_and_shifted_as_documented(benchmark, tmp_path):
     spec = benchmark("many_images").tile_data_set("demo", 2 * 128 + 3, tmp_path / "many.npz")
     source, many = open_dataset("demo"), open_dataset(spec)
     assert (len(source), len(many)) == (128, 259)
@@ -116,7 +116,7 @@ def test_copies_are_the_source_mirrored_and_moved_as_stated(benchmark, tmp_path)
     assert not (tmp_path / "many.npy").exists()
 
 
-def test_the_cost_model_is_what_made_the_figures(benchmark):
+def test_the_cost_model_reproduces_the_figures(benchmark):
     scaling = benchmark("scaling")
     runs = [
         scaling.Measured(2, images, shards, 1.0, 0.1, 5.0, 10.0, 2.0 + 0.004 * shards + 0.0001 * images, 200, 200, 9)
@@ -132,7 +132,7 @@ def test_the_cost_model_is_what_made_the_figures(benchmark):
     assert many["efficiency"] == pytest.approx(5555.56 / 64_000, rel=1e-6)
 
 
-def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
+def test_the_comparison_of_a_killed_run_finds_differences(benchmark, tmp_path):
     survival = benchmark("survival")
     one, other = (measure_run(tmp_path / name, open_dataset("demo", limit=4), "jpeg:quality=50") for name in "ab")
     assert survival.same(one, other, "jpeg")
@@ -146,7 +146,7 @@ def test_the_comparison_of_a_killed_run_finds_what_differs(benchmark, tmp_path):
     assert benchmark("independence").differences([one, other], "jpeg") == {**none, "differing_files": len(table)}
 
 
-def test_what_formats_notice_of_damage_is_told_from_what_the_store_notices(benchmark, photographs_uint8):
+def test_damage_detected_by_formats_and_by_the_store_is_counted_separately(benchmark, photographs_uint8):
     robustness = benchmark("robustness")
     crop = photographs_uint8[0][:16, :16]
     png = robustness.measure("png", [crop], 6)
@@ -161,7 +161,7 @@ def test_what_formats_notice_of_damage_is_told_from_what_the_store_notices(bench
     assert text.splitlines()[2] == "| `png` | 6 | 0 | 0 | 6 | 0 | 0 | 6 | 0 | 0 | 0 | 0 | 18 of 18 |"
 
 
-def test_other_settings_of_a_classic_codec_are_held_against_its_sweep(benchmark, photographs_uint8):
+def test_other_settings_of_a_classic_codec_are_compared_with_its_sweep(benchmark, photographs_uint8):
     settings = benchmark("classic_settings")
     rows = settings.lines("jpeg-tuned", settings.Measurement(photographs_uint8[:4]), show_points=False)
     deltas = {cells[1].strip(): cells[2] for cells in (row.strip("|").split("|") for row in rows)}

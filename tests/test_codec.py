@@ -98,7 +98,7 @@ def test_parameters_left_out_take_their_defaults_in_declared_order() -> None:
     ("given", "expected"),
     [({"level": "4"}, 4), ({"distance": 2}, 2.0), ({"distance": "0.5"}, 0.5), ({"exact": "True"}, True)],
 )
-def test_text_and_whole_numbers_are_taken_for_the_declared_type(given: dict[str, Any], expected: object) -> None:
+def test_text_and_integers_are_converted_to_the_declared_type(given: dict[str, Any], expected: object) -> None:
     (name,) = given
     value = Plain(**given).values[name]
     assert (value, type(value)) == (expected, type(expected))
@@ -125,7 +125,7 @@ def test_the_setting_does_not_depend_on_how_a_value_was_written() -> None:
         ({"levle": 3}, "plain has no parameter 'levle' (did you mean level?); it takes: level, distance, exact"),
     ],
 )
-def test_a_wrong_parameter_is_named_with_what_is_allowed(given: dict[str, Any], message: str) -> None:
+def test_a_wrong_parameter_is_reported_with_the_allowed_values(given: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError) as caught:
         Plain(**given)
     assert message in str(caught.value)
@@ -160,7 +160,7 @@ def test_a_codec_without_points_of_its_own_has_one_that_is_the_whole_stream() ->
         ([[[1, 2, 3]]], "list"),
     ],
 )
-def test_check_images_names_the_image_and_what_it_is(image: Any, got: str) -> None:
+def test_check_images_names_the_image_and_its_type(image: Any, got: str) -> None:
     with pytest.raises(ValueError, match="image 1: expected uint8") as caught:
         check_images([np.zeros((1, 1, 3), np.uint8), image])
     assert got in str(caught.value)
@@ -169,7 +169,7 @@ def test_check_images_names_the_image_and_what_it_is(image: Any, got: str) -> No
 # ---- registry -----------------------------------------------------------------------------------------------
 
 
-def test_an_unknown_name_is_answered_with_a_suggestion_and_the_list() -> None:
+def test_an_unknown_name_gets_a_suggestion_and_the_list() -> None:
     with pytest.raises(UnknownCodecError) as caught:
         get_codec("jpeg200")
     assert "no codec 'jpeg200' (did you mean jpeg2000" in str(caught.value)
@@ -211,14 +211,14 @@ def test_two_packages_of_one_name_are_a_clash_that_names_both(install: Install) 
     assert "uninstall one of them" in str(caught.value)
 
 
-def test_a_module_that_does_not_import_makes_its_codec_unavailable_and_no_other(install: Install) -> None:
+def test_a_module_that_does_not_import_makes_only_its_codec_unavailable(install: Install) -> None:
     install("needy", "import a_library_that_is_nowhere", "needy = needy:Codec")
     with pytest.raises(CodecUnavailableError, match=r"'needy' \(needy:Codec\) .*a_library_that_is_nowhere"):
         get_codec("needy")
     assert get_codec("png").name == "png"
 
 
-def test_a_codec_that_lacks_something_says_what_and_how_to_get_it(fresh_registry: None) -> None:
+def test_a_codec_with_a_missing_library_names_it_and_the_remedy(fresh_registry: None) -> None:
     lack = Missing("libplain is not installed", "apt install libplain")
     register_codec(type("Lacking", (Plain,), {"missing": classmethod(lambda cls: lack)}))
     with pytest.raises(CodecUnavailableError, match="'plain' cannot run here: libplain is not installed; apt install"):
@@ -234,7 +234,7 @@ def test_a_codec_that_lacks_something_says_what_and_how_to_get_it(fresh_registry
         ({"sweep": ({"level": 99},)}, "must be at most 9"),
     ],
 )
-def test_a_class_that_breaks_the_contract_is_refused_when_it_is_loaded(
+def test_a_class_that_violates_the_contract_is_refused_when_it_is_loaded(
     attributes: dict[str, Any], message: str, install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install("broken", "", "broken = broken:Broken")
@@ -263,14 +263,14 @@ def test_a_class_without_a_decoder_is_refused_by_its_missing_method(fresh_regist
         register_codec(Half)
 
 
-def test_something_that_is_no_codec_is_refused(install: Install) -> None:
+def test_an_object_that_is_not_a_codec_is_refused(install: Install) -> None:
     install("number", "Codec = 3", "number = number:Codec")
     with pytest.raises(TypeError, match=r"'number': 3 is not a subclass of uqdm\.codec\.Codec"):
         get_codec("number")
 
 
 @pytest.mark.parametrize("name", codec_names())
-def test_every_installed_codec_keeps_the_contract(name: str) -> None:
+def test_every_installed_codec_fulfils_the_contract(name: str) -> None:
     codec = codec_class(name)
     assert codec.summary
     assert codec.suffix.startswith(".")

@@ -49,7 +49,7 @@ def test_a_file_keeps_its_owner(tmp_path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
 
 
-def test_links_stay_and_what_they_lead_to_is_replaced_or_made(tmp_path: Path) -> None:
+def test_links_stay_and_their_targets_are_replaced_or_created(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("second")
     (tmp_path / "second").symlink_to("folder/file")
@@ -77,7 +77,7 @@ def test_a_fifo_is_written_to(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["fifo"]
 
 
-def test_a_fifo_without_a_reader_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fifo_without_a_reader_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uqdm.files._READER_SECONDS", 0.1)
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(OSError, match="start the reader"):
@@ -110,13 +110,13 @@ def test_folders_and_sockets_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
     assert stat.S_ISSOCK(os.stat("socket").st_mode)
 
 
-def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
+def test_a_name_of_the_maximum_length_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / ("ä" * 126 + ".b")
     write_bytes(path, b"x")
     assert path.read_bytes() == b"x"
 
 
-def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_are_removed(tmp_path: Path) -> None:
     left = tmp_path / f".writing-{socket.gethostname()}-{2**22 + 1}-0000-x"  # beyond the greatest process id
     own = tmp_path / f".writing-{socket.gethostname()}-{os.getpid()}-0000-x"
     left.touch()
@@ -126,7 +126,7 @@ def test_what_a_killed_writer_left_is_swept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_what_is_no_output_of_ours_is_refused_without_force(tmp_path: Path, force: bool) -> None:
+def test_files_of_others_are_replaced_only_with_force(tmp_path: Path, force: bool) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"{ours}")
     (tmp_path / "hard").hardlink_to(source)
@@ -141,7 +141,7 @@ def test_what_is_no_output_of_ours_is_refused_without_force(tmp_path: Path, forc
         "../" + tmp_path.name + "/source": "the input itself",
         "picture": r"is a picture \(PNG\)",
         "gif": r"is a picture \(GIF\)",
-        "notes": "no earlier output of this command",
+        "notes": "not an earlier output of this command",
     }
     for name, reason in lost.items():
         if force:

@@ -457,7 +457,7 @@ def compare_small_files(codec, photograph):
             assert all((a == b).all() for a, b in zip(cut, expected[:3], strict=True))
 
 
-def test_symbols_far_from_where_they_are_expected_are_read_as_written():
+def test_symbols_far_from_their_expected_place_round_trip():
     from uqdm.coding.ans import Writer  # a writer makes what no image does
 
     rng = np.random.default_rng(0)

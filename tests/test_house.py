@@ -36,7 +36,7 @@ def parts() -> dict[Path, str]:
     return {file: file.relative_to(ROOT / "uqdm").parts[0].removesuffix(".py") for file in files}
 
 
-def test_the_table_has_every_part_of_the_package():
+def test_the_table_lists_every_part_of_the_package():
     assert set(parts().values()) - UNLISTED == set(rooms())
 
 
@@ -95,7 +95,7 @@ def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
-def test_the_table_has_every_room_of_bench():
+def test_the_table_lists_every_room_of_bench():
     found = {path.stem for path in BENCH.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert found - {"__init__"} == set(rooms_of_bench())
     assert len(rooms_of_bench()) == len(set(rooms_of_bench()))
@@ -112,7 +112,7 @@ def test_imports_within_bench_point_down():
     assert upward == []
 
 
-def test_no_module_imports_itself_by_way_of_others():
+def test_no_import_circle_exists():
     assert circles(import_graph()) == []
 
 
@@ -120,7 +120,7 @@ def test_a_circle_is_found():
     assert circles({"a": ["b"], "b": ["c"], "c": ["b"]}) == [["b", "c"]]
 
 
-def test_no_module_of_the_package_is_imported_by_its_name_as_text():
+def test_no_module_of_the_package_is_imported_by_a_string():
     hidden = [
         str(file.relative_to(ROOT))
         for file in parts()
@@ -129,25 +129,25 @@ def test_no_module_of_the_package_is_imported_by_its_name_as_text():
     assert hidden == []
 
 
-def test_the_tests_of_bench_lie_in_the_rooms_that_they_test():
+def test_tests_of_bench_mirror_its_rooms():
     folders = {path.name for path in (ROOT / "tests" / "bench").iterdir() if path.is_dir() and path.name[0] != "_"}
     assert folders <= set(rooms_of_bench())
 
 
-def test_the_package_knows_nothing_of_the_baselines():
+def test_the_package_does_not_import_the_baselines():
     texts = {file: file.read_text() for file in parts()}
     assert [
         file for file, text in texts.items() if re.search(r"^\s*(from|import) baselines\b", text, re.MULTILINE)
     ] == []
 
 
-def test_the_baselines_know_the_contract_and_what_lies_below_it():
+def test_the_baselines_import_only_the_contract_and_lower_parts():
     files = [*(ROOT / "baselines").rglob("*.py")]
     allowed = rooms()[rooms().index("codec") :]
     assert {name for file in files for name in imported(file)} - {""} <= set(allowed)
 
 
-def test_every_rule_that_runs_something_keeps_its_log_and_its_time():
+def test_every_working_rule_has_a_log_and_a_benchmark():
     rules = [
         text
         for file in (ROOT / "workflow" / "rules").glob("*.smk")

@@ -50,7 +50,7 @@ def codec() -> Codec:
     return interpolate(Ways(), [0, 0.25, 1], mmse="mean", realistic="real")
 
 
-def test_the_contract_is_kept(codec: Codec) -> None:
+def test_interpolate_fulfils_the_contract(codec: Codec) -> None:
     rows = measure_images(codec, codec, [IMAGE]).rows
     assert {row["status"] for row in rows} == {STATUS_OK}
     assert [(row["point"], row["reconstruction"], row["file_bits"]) for row in rows] == [
@@ -63,7 +63,7 @@ def test_the_contract_is_kept(codec: Codec) -> None:
     assert codec.version == "1"
 
 
-def test_pixels_lie_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) -> None:
+def test_pixels_are_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) -> None:
     (stream,) = codec.encode([IMAGE])
     faithful, quarter, real, exact = (found.image_uint8 for found in codec.reconstructions(stream))
     assert (faithful == 128).all()
@@ -73,17 +73,17 @@ def test_pixels_lie_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) ->
     np.testing.assert_array_equal(codec.decode([stream])[0], exact)
 
 
-def test_costs_are_those_of_what_was_used(codec: Codec) -> None:
+def test_costs_are_those_of_the_pictures_used(codec: Codec) -> None:
     found = list(codec.reconstructions(codec.encode([IMAGE])[0]))
     costs = [(each.decode_ms, each.calls, each.macs) for each in found]
     assert costs == [(3, 2, 20), (8, 6, 60), (5, 4, 40), (7, None, None)]
 
 
-def test_what_varies_between_machines_is_what_uses_such_a_picture(codec: Codec) -> None:
+def test_mixtures_of_varying_pictures_are_marked_as_varying(codec: Codec) -> None:
     assert codec.varying_reconstructions == {"real", "lambda 0.25", "lambda 1"}
 
 
-def test_a_last_point_that_is_mixed_decodes_to_its_last_picture() -> None:
+def test_a_mixed_last_point_decodes_to_its_last_picture() -> None:
     class Whole(Ways):
         def points(self, stream: bytes) -> list[Point]:
             return [Point("half", len(stream), ("real", "other", "mean"))]
@@ -104,7 +104,7 @@ def test_a_last_point_that_is_mixed_decodes_to_its_last_picture() -> None:
     ("lam", "message"),
     [("", "expected numbers"), ("0,x", "expected numbers"), ("-0.1", "0..1"), ("0,1.5", "0..1"), ("nan", "0..1")],
 )
-def test_a_lambda_that_is_none_is_refused(lam: str, message: str) -> None:
+def test_an_invalid_lambda_is_refused(lam: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Interpolated(inner=Ways(), lam=lam)
     with pytest.raises(ParameterError, match="repeated"):

@@ -33,7 +33,7 @@ def test_paths_that_look_like_addresses_become_absolute(tmp_path: Path, monkeypa
     assert expand_path("s3:bucket/run") == tmp_path / "s3:bucket/run"
 
 
-def test_two_spellings_of_a_place_are_one_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_spellings_of_a_path_become_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "real/inner").mkdir(parents=True)
     (tmp_path / "link").symlink_to("real/inner")
@@ -43,7 +43,7 @@ def test_two_spellings_of_a_place_are_one_path(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("name", ["a", "a#b", "#", "a#b#c", "x#removed=y"])
 @pytest.mark.parametrize("rest", ["", "key", "removed=odd#name,all"])
-def test_a_number_sign_belongs_to_the_path_that_is_there(
+def test_a_number_sign_belongs_to_an_existing_path(
     name: str, rest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -52,7 +52,7 @@ def test_a_number_sign_belongs_to_the_path_that_is_there(
 
 
 @pytest.mark.parametrize("name", ["set#1", "img{a}", "~", "a b'\"*[,:", "new\nline", "-x", "é"])
-def test_any_name_of_a_folder_is_taken_as_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_folder_name_is_accepted_unchanged(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir()
     assert dataset_files(f"folder:./{name}") == [tmp_path / name]

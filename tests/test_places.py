@@ -35,13 +35,13 @@ def _no_home() -> Path:
     raise RuntimeError("Could not determine home directory.")  # as pathlib does for a user without an entry
 
 
-def test_a_folder_that_others_can_write_is_not_taken_for_private(temporary: Path) -> None:
+def test_a_folder_writable_by_others_is_not_private(temporary: Path) -> None:
     private_temporary_folder().chmod(0o777)
     with pytest.raises(OSError, match="not a private folder of this user; remove it"):
         private_temporary_folder()
 
 
-def test_a_cache_that_cannot_be_written_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_written_is_reported_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_CACHE", "/proc/none")
     with pytest.raises(OSError, match=r"/proc/none/models: cannot be written .*; set UQDM_CACHE to a folder that can"):
         writable_cache_folder("models")

@@ -118,7 +118,7 @@ def test_a_broken_codec_is_skipped_with_its_name_and_the_others_run(plugins: Pat
         codec_class("zz-exit")
 
 
-def test_names_that_would_break_paths_and_command_lines_are_left_out(plugins: Path) -> None:
+def test_names_unsafe_in_paths_or_command_lines_are_left_out(plugins: Path) -> None:
     names = codec_names()
     assert {"zz-good", "jpeg", "zz-twice"} <= set(names)
     assert all(check_name("codec", name) == name for name in names)
@@ -139,7 +139,7 @@ def test_a_name_is_refused_by_registration_and_as_a_column(name: str) -> None:
         check_column("metric", name)
 
 
-def test_a_broken_metric_is_left_out_with_its_name_and_the_others_stay(plugins: Path) -> None:
+def test_a_broken_metric_is_left_out_and_the_others_stay(plugins: Path) -> None:
     assert {"mse", "psnr_db", "zz_good"} <= {metric.name for metric in metrics.declared()}
     reasons = {one.name: one.reason for one in metrics.broken_metrics()}
     expected = {
@@ -160,7 +160,7 @@ def test_a_broken_metric_is_left_out_with_its_name_and_the_others_stay(plugins: 
         metrics.check_names(["zz-vmaf"])
 
 
-def test_a_metric_of_another_package_is_computed_apart(plugins: Path) -> None:
+def test_a_metric_of_another_package_is_computed_separately(plugins: Path) -> None:
     picture = Picture(0, "full", "decoded", "00")
     shard: Any = None
     job = ScoreJob(shard, shard, (picture,), metrics.all_metrics())
@@ -174,7 +174,7 @@ def test_a_metric_of_another_package_is_computed_apart(plugins: Path) -> None:
     assert [part.is_first for part in ScoreJob(shard, shard, (), other.metrics).apart()] == [True]
 
 
-def test_a_broken_kind_of_data_set_stops_no_other(plugins: Path) -> None:
+def test_a_broken_data_set_does_not_affect_others(plugins: Path) -> None:
     assert len(open_dataset("demo", limit=1)) == 1
     with pytest.raises(DataSetError, match=r"'zzset' \(zzlibrary:Set\) does not load: .*libnot-here"):
         open_dataset("zzset")
@@ -184,7 +184,7 @@ def test_a_broken_kind_of_data_set_stops_no_other(plugins: Path) -> None:
     assert "is not a DataSet" in reasons["zzodd"]
 
 
-def test_a_broken_plot_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_plot_does_not_affect_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "zzplot.py").write_text("raise SystemExit('no display')")
     (tmp_path / "zzname.py").write_text("from uqdm.bench.plots.progressive import PLOT")
     monkeypatch.setattr(plots, "__path__", [*plots.__path__, str(tmp_path)])
@@ -200,7 +200,7 @@ def test_a_broken_plot_stops_no_other(tmp_path: Path, monkeypatch: pytest.Monkey
         plots.PLOTS.forget()
 
 
-def test_commands_list_what_is_left_out(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_list_left_out_plug_ins(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uqdm.cli.codecs.codec_names", lambda: ["png", *REASONS])
     monkeypatch.setattr("uqdm.codec.codec_names", lambda: ["png"])
     done = CliRunner().invoke(app, ["codecs", "--json"])
@@ -217,7 +217,7 @@ def test_commands_list_what_is_left_out(plugins: Path, monkeypatch: pytest.Monke
         assert " of zzcodec" in line
 
 
-def test_entry_points_that_do_not_parse_hide_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_points_that_do_not_parse_do_not_hide_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _install(tmp_path, "zzmangled", "", "[uqdm.codecs]\nno equals sign\n")
     monkeypatch.syspath_prepend(tmp_path)
     found = find("codec", "uqdm.codecs")

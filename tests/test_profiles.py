@@ -34,5 +34,5 @@ def test_the_slurm_profile_gives_every_node_one_task_with_the_cores_of_its_threa
         assert "--ntasks-per-node=1" in resources["slurm_extra"]
 
 
-def test_the_slurm_profile_has_what_the_default_one_has() -> None:
+def test_the_slurm_profile_has_the_settings_of_the_default_one() -> None:
     assert read("profiles/default").items() <= read("workflow/profiles/slurm").items()

@@ -116,7 +116,7 @@ def images_uint8() -> list[np.ndarray]:
     return [dataset.load(index) for index in range(N_IMAGES)]
 
 
-def test_every_product_is_there(run_dir: Path) -> None:
+def test_every_product_exists(run_dir: Path) -> None:
     assert [name for name in PRODUCTS if not (run_dir / name).is_file()] == []
 
 
@@ -193,7 +193,7 @@ def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
         assert row.psnr_db == np.inf
 
 
-def test_show_tells_every_codec_and_where_the_products_are(run_dir: Path) -> None:
+def test_show_lists_every_codec_and_the_products(run_dir: Path) -> None:
     shown = CliRunner().invoke(app, ["bench", "show", str(run_dir)]).stdout
     assert [name for name in CODECS if name not in shown] == [], shown
     assert all(str(run_dir / name) in shown for name in ("report.html", "plots", "summary.parquet", "per_image"))
@@ -210,9 +210,7 @@ def test_a_second_run_finds_nothing_to_do(folder: Path, run_dir: Path) -> None:
 ODD_NAME = "-set#1 {run} $HOME 'x,y:z' [*]? é"
 
 
-def test_a_codec_or_an_image_that_is_added_leaves_the_others_alone(
-    tmp_path: Path, images_uint8: list[np.ndarray]
-) -> None:
+def test_added_codecs_and_images_do_not_repeat_others(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
     """In a folder whose name Snakemake, the shell and specs might misread."""
     images = tmp_path / ODD_NAME
     (images / "sub").mkdir(parents=True)
@@ -246,7 +244,7 @@ def overwrite_in_place(path: Path, image_uint8: np.ndarray) -> None:
     assert path.stat().st_size == before.st_size
 
 
-def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path: Path) -> None:
+def test_an_added_metric_is_scored_without_measuring_again(tmp_path: Path) -> None:
     configure(tmp_path, {"png": None, "jpeg": [{"quality": 50}]})
     assert snakemake(tmp_path, "results/small/summary.parquet").returncode == 0
     run_dir = tmp_path / "results" / "small"
@@ -266,7 +264,7 @@ def test_a_metric_that_is_added_is_scored_and_nothing_is_measured_again(tmp_path
     assert summary["ssim_low"].notna().all()
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
     configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
     run_dir = tmp_path / "results" / "small"
     process = subprocess.Popen(
@@ -333,7 +331,9 @@ def test_dry_run_plans_every_stage_once_and_the_plot_of_another_package(
         ({"dataset": "folder:~nobody-here/x"}, "write ./~nobody-here"),
     ],
 )
-def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_wrong_configuration_is_reported_before_work_starts(
+    change: dict[str, Any], named: str, tmp_path: Path
+) -> None:
     run = {"dataset": "demo", "codecs": {"png": None}, **change}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"runs": {"small": run}}))
     done = snakemake(tmp_path, "--dry-run")
@@ -349,7 +349,7 @@ def test_a_wrong_configuration_is_named_before_work_starts(change: dict[str, Any
         ({"metric": ["psnr_db"]}, "metric"),
     ],
 )
-def test_a_wrong_configuration_of_scoring_is_named_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_a_wrong_configuration_of_scoring_is_reported_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
     runs = {"small": {"dataset": "demo", "codecs": {"png": None}}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"score": score, "runs": runs}))
     done = snakemake(tmp_path, "--dry-run")
@@ -382,7 +382,7 @@ def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, image
     assert not (tmp_path / "results" / "small").exists()
 
 
-def test_a_missing_archive_is_told_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_archive_is_reported_before_work_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_DATA", str(tmp_path / "data"))
     done = paper_command(tmp_path, "paper_cifar10", "cifar10", "--dry-run")
     assert done.returncode == 1

@@ -1,8 +1,8 @@
 """The contract that every codec meets, and the registry that finds them.
 
 A codec turns uint8 images into bytes and back. One file that defines a subclass of :class:`Codec`, and one
-entry point in the group ``uqdm.codecs``, is all it takes to join the benchmark (see ``docs/add-a-codec.md``).
-This module imports no codec: the registry loads one when its name is asked for.
+entry point in the group ``uqdm.codecs``, is sufficient to join the benchmark (see ``docs/add-a-codec.md``).
+This module imports no codec: the registry loads one when its name is requested.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ENTRY_POINT_GROUP = "uqdm.codecs"
 
 
 class StreamError(ValueError):
-    """A stream cannot be decoded: it is damaged, cut short, or made by something else. The message says which."""
+    """A stream cannot be decoded: it is damaged, cut short, or from another encoder. The message says which."""
 
 
 class ParameterError(ValueError):
@@ -43,12 +43,12 @@ class CodecUnavailableError(RuntimeError):
 
 
 class NoFileError(RuntimeError):
-    """A file was asked of an ideal codec, which has rates and makes none."""
+    """A file was requested from an ideal codec, which has rates but makes no files."""
 
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a codec cannot run on this machine, and how to mend that."""
+    """Why a codec cannot run on this machine, and the remedy."""
 
     reason: str
     remedy: str
@@ -61,9 +61,9 @@ class Missing:
 class Parameter:
     """One parameter of a codec: its type, default and allowed values.
 
-    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them. ``canonical`` gives an
-    allowed value its one spelling, so that settings that mean the same are the same: of a parameter that is a path it
-    is :func:`uqdm.paths.absolute_text`, and the setting holds in any working directory.
+    ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them. ``canonical`` maps an
+    allowed value to its canonical spelling, so that equal settings have equal texts. For a path it is
+    :func:`uqdm.paths.absolute_text`, and the setting is valid in any working directory.
 
     >>> Parameter("quality", int, 75, minimum=1, maximum=100).check(50)
     50
@@ -81,7 +81,7 @@ class Parameter:
     def check(self, value: Any) -> Any:
         """Returns ``value`` in this parameter's type; raises :class:`ParameterError` if it is not allowed.
 
-        Integers stand for floats, and text (from a command line) for numbers and booleans.
+        Integers are accepted for floats, and text (from a command line) for numbers and booleans.
         """
         typed = self._typed(value)
         if isinstance(typed, float) and not math.isfinite(typed):
@@ -139,12 +139,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A stream with what only its encoder knows.
+    """A stream with additional data from its encoder.
 
-    ``ideal_bits`` holds, by the name of the point, the information content in bits of what was coded up to it
-    (a model's own estimate, without coder, header or padding); empty where a codec has no such notion.
-    ``seed`` is the seed of randomness that the stream was made with, if any. ``calls`` is how often a network was
-    called to make it; None stands for never, or for untold where the codec holds a model.
+    ``ideal_bits`` holds, by the name of the point, the information content in bits up to it (the model's own
+    estimate, without coder, header or padding); empty if the codec has no such estimate.
+    ``seed`` is the seed of the stream's randomness, if any. ``calls`` is the number of network calls to make it; None
+    means 0, or not reported if the codec holds a model.
     """
 
     stream: bytes
@@ -155,12 +155,12 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A picture decoded from a stream: at which point, in which way, uint8 [H, W, 3].
+    """A picture decoded from a stream at a point, by the kind of reconstruction ``name``; uint8 [H, W, 3].
 
-    ``decode_ms`` is the time from the stream to this picture alone, from a codec that makes several in one go; None
-    leaves it to the caller to time the iteration. ``calls`` and ``macs`` are the network calls that lead from the
-    stream to this picture alone and their multiply-accumulates, as ``docs/comparing.md`` counts them; None stands for
-    0, or for untold where the codec holds a model.
+    ``decode_ms`` is the time from the stream to this picture alone, if the codec makes several at once; with None
+    the caller times the iteration. ``calls`` and ``macs`` are the network calls that lead from the
+    stream to this picture alone and their multiply-accumulates, as ``docs/comparing.md`` counts them; None means
+    0, or not reported if the codec holds a model.
     """
 
     point: Point
@@ -179,8 +179,8 @@ class Codec(ABC):
     :meth:`reconstructions`. Parameters are given to the constructor by name, checked there, and kept in
     ``self.values``; :attr:`setting` is their canonical text, and a column of the results.
 
-    Streams and ideal bits must not depend on the other images of a batch, not by a bit, and streams must decode
-    without anything but themselves and the codec (of the same parameters).
+    Streams and ideal bits must not depend on the other images of a batch, and streams must decode with nothing but
+    themselves and a codec of the same parameters.
     """
 
     name: ClassVar[str]
@@ -190,15 +190,15 @@ class Codec(ABC):
     parameters: ClassVar[tuple[Parameter, ...]] = ()
     """The parameters that the constructor takes."""
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
-    """The settings that a benchmark runs when none are named, as keyword arguments of the constructor."""
+    """The settings that a benchmark runs by default, as keyword arguments of the constructor."""
     suffix: str = ".bin"
     """File name suffix of a stream."""
     batch_size: int = 1
-    """How many images a benchmark hands to :meth:`encode` at once; it may depend on the device."""
+    """Number of images that a benchmark passes to :meth:`encode` at once; it may depend on the device."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
     uses_gpu: ClassVar[bool] = False
-    """True if it computes on a GPU where its worker has one; others are never given one."""
+    """True if it computes on a GPU when its worker has one; other codecs get none."""
     ideal: ClassVar[bool] = False
     """True for an ideal codec: its rates are information contents, and it makes no files (:class:`IdealCodec`)."""
     varying_reconstructions: frozenset[str] = frozenset()
@@ -209,7 +209,7 @@ class Codec(ABC):
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Says what this codec lacks on this machine; None if it can run."""
+        """What this codec lacks on this machine; None if it can run."""
         return None
 
     @property
@@ -218,7 +218,7 @@ class Codec(ABC):
         """The library that does the work and its version, e.g. ``"Pillow 12.0.0, libjpeg-turbo 3.1.2"``.
 
         A change of it means that streams may differ: finished results are not reused across versions. Raises
-        :class:`CodecUnavailableError` where this setting, unlike others, needs what is not here.
+        :class:`CodecUnavailableError` if this setting, unlike others, needs something that is missing here.
         """
 
     @property
@@ -233,10 +233,10 @@ class Codec(ABC):
 
     @property
     def container_bits(self) -> int | None:
-        """What the format itself costs: bits of the whole file of one black pixel at these parameters.
+        """The overhead of the format: bits of the whole file of one black pixel at these parameters.
 
-        None where that cannot be told, or would mislead. For the reader of small pictures' rates: it is a part of
-        every file, and nothing is ever taken off a rate.
+        None if it cannot be determined, or would mislead. It helps to interpret rates of small pictures and is never
+        subtracted from a rate.
         """
         return None
 
@@ -246,10 +246,10 @@ class Codec(ABC):
 
     @abstractmethod
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """Decodes each whole stream to uint8 [H, W, 3]; raises :class:`StreamError` where that is impossible."""
+        """Decodes each whole stream to uint8 [H, W, 3]; raises :class:`StreamError` if that is impossible."""
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
-        """As :meth:`encode`, with ideal bits and seeds where the codec has them."""
+        """As :meth:`encode`, with ideal bits and seeds if the codec has them."""
         return [Encoded(stream) for stream in self.encode(images)]
 
     def points(self, stream: bytes) -> list[Point]:
@@ -268,11 +268,11 @@ class Codec(ABC):
 
 
 class IdealCodec(Codec):
-    """A codec of rates that no file reaches, such as Gaussian diffusion under ideal channel simulation.
+    """A codec whose rates no file reaches, such as Gaussian diffusion under ideal channel simulation.
 
-    :meth:`encode_detailed` gives ``ideal_bits`` for every point, and in place of a stream a *record*: whatever the
-    same pictures can be made from again, by :meth:`reconstructions`. A record is no bitstream. Its size is not a
-    rate, so each of the points takes the whole of it, and its first bytes say what it is. In the results the rows of
+    :meth:`encode_detailed` gives ``ideal_bits`` for every point, and in place of a stream a *record*, from which
+    :meth:`reconstructions` can make the same pictures again. A record is no bitstream. Its size is not a rate, so each
+    point needs the whole record, and its first bytes identify it. In the results the rows of
     an ideal codec have the ``rate_kind`` 'ideal', ``ideal_bits``, and neither bits of files nor times of coding.
     """
 
@@ -315,19 +315,19 @@ def check_images(images: Sequence[np.ndarray]) -> None:
 def register_codec(codec: type[Codec]) -> type[Codec]:
     """Registers a codec class in this process (a notebook, a test). Packages use an entry point instead.
 
-    Ray workers are processes of their own: they see entry points only. A class that is defined again under its own
-    name (a cell that is run twice) replaces the one before.
+    Ray workers are separate processes, and find entry points only. A class that is defined again under its own
+    name (a cell that is run twice) replaces the previous one.
     """
     return CODECS.register(codec.name, codec)
 
 
 def codec_names() -> list[str]:
-    """Names of all registered codecs, sorted, those that do not load included; none is imported for this."""
+    """Names of all registered codecs, sorted, including those that do not load; nothing is imported."""
     return CODECS.names()
 
 
 def broken_codecs() -> tuple[Broken, ...]:
-    """Codecs of other packages that are left out for their names: not allowed, or taken. None is imported for this."""
+    """Codecs of other packages that are left out because of their names: not allowed, or taken. Nothing is imported."""
     return CODECS.misnamed()
 
 
@@ -335,14 +335,14 @@ def codec_class(name: str) -> type[Codec]:
     """The class registered under ``name``; imports the module that defines it.
 
     Raises :class:`UnknownCodecError` for an unknown name, :class:`CodecClashError` for one that several packages claim,
-    :class:`CodecUnavailableError` if its module does not import here, whatever the import raises, and TypeError or
-    :class:`ParameterError` if it is no codec that keeps the contract.
+    :class:`CodecUnavailableError` if its module does not import here, and TypeError or :class:`ParameterError`
+    if it violates the contract.
     """
     return CODECS.get(name)
 
 
 def get_codec(name: str, **parameters: Any) -> Codec:
-    """Makes the codec ``name`` with these parameters, ready to run.
+    """Constructs the codec ``name`` with these parameters.
 
     >>> codec = get_codec("png")
     >>> image = np.zeros((4, 6, 3), np.uint8)

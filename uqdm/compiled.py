@@ -1,8 +1,8 @@
 """Compiled functions, and the folder that their machine code is cached in.
 
-Numba keeps it beside the source or in the user's home, and refuses to load where neither can be written: an
-installation that is read-only, used by somebody without a home. Then it is kept in a private folder among the temporary
-files, and where there is none, it is compiled anew in each process.
+Numba keeps it next to the source or in the user's home, and refuses to load if neither can be written (a read-only
+installation, used by a user without a home). It is then kept in a private folder among the temporary files. Without
+such a folder, functions are compiled in each process.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _PACKAGE = Path(__file__).parent
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
-    """As :func:`numba.njit`; ``cache`` is ignored where no folder can be written."""
+    """As :func:`numba.njit`; ``cache`` is ignored if no folder can be written."""
     compile_it: Any = numba.njit(cache=cache and _HAS_PLACE, nogil=nogil)
     decorated: Callable[[F], F] = compile_it
     return decorated
 
 
 def _find_place() -> bool:
-    """Whether machine code can be kept; tells Numba where, if it is not its own choice."""
+    """Whether machine code can be cached; sets Numba's folder if its default cannot be used."""
     if config.CACHE_DIR:
         return _can_write(Path(config.CACHE_DIR))
     if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel", "images")):

@@ -1,4 +1,4 @@
-"""Writing files: a regular file is whole or not there; links are followed; devices and FIFOs are written to."""
+"""Writing files: regular files are complete or absent; links are followed; devices and FIFOs are written to."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-_NO_ROOM = "what was finished is kept: free some, or move the folder to a larger disk, and run again"
-_NO_RIGHT = "make it writable, or choose another folder, and run again; what was finished is kept"
+_NO_ROOM = "finished work is kept: free some space, or move the folder to a larger disk, and run again"
+_NO_RIGHT = "make it writable, or choose another folder, and run again; finished work is kept"
 _NO_FOLDER = "part of the path is not a folder; choose another one"
 _REMEDIES = {
     errno.ENOSPC: _NO_ROOM,
@@ -27,21 +27,21 @@ _REMEDIES = {
     errno.EISDIR: "it is a folder; name a file in it",
     errno.ELOOP: "its links lead in a circle; remove them, or choose another name",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.EFBIG: "the disk or a limit (ulimit -f) takes no file of this size; choose another folder",
+    errno.EFBIG: "the disk or a limit (ulimit -f) does not allow a file of this size; choose another folder",
 }
-_PREFIX = ".writing-"  # hidden: readers of Parquet folders pass over names that begin with a dot
-_NAME_BYTES = 60  # of the file's name that the temporary one repeats, so that it is no longer than names may be
+_PREFIX = ".writing-"  # hidden: readers of Parquet folders ignore names that begin with a dot
+_NAME_BYTES = 60  # of the file's name in the temporary one, so that its length stays within the limit
 _READER_SECONDS = 60.0
 _AT_ONCE = 2**20
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a name to write a file to, and puts it in the place of ``path`` if the block ends without an error.
+    """Yields a name to write a file to, and renames it to ``path`` if the block ends without an error.
 
-    A regular file, or none, is replaced in one step, and keeps its mode and owner. A link stays, and what it leads to
-    is replaced, or made. A device or FIFO is written to; a FIFO waits up to a minute for its reader. Raises OSError
-    that names ``path`` and the remedy where it cannot be written, as on a full disk, or is a folder or a socket.
+    A regular file, or none, is replaced in one step, and keeps its mode and owner. A link stays, and its target
+    is replaced or created. A device or FIFO is written to; a FIFO waits up to a minute for its reader. Raises OSError
+    with ``path`` and the remedy if it cannot be written, for instance on a full disk, or is a folder or a socket.
     """
     with _named_errors(path):
         target = _target(path)
@@ -64,7 +64,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Removes what writers on this machine left below ``folder`` when they were killed; live writers are spared."""
+    """Removes files that killed writers on this machine left below ``folder``, but none of live writers."""
     prefix = f"{_PREFIX}{socket.gethostname()}-"
     for path in folder.rglob(f"{prefix}*"):
         pid = path.name.removeprefix(prefix).partition("-")[0]
@@ -83,8 +83,8 @@ def _named_errors(path: Path) -> Iterator[None]:
 
 
 def _target(path: Path) -> Path:
-    """What a path leads to; the folder of a file that is not there yet is made."""
-    path = path.absolute()  # which PyArrow takes for a path whatever its characters
+    """The target of a path; creates the folder of a file that does not exist yet."""
+    path = path.absolute()  # PyArrow always takes an absolute name as a path
     if path.is_symlink():
         path = Path(os.path.realpath(path))
         if path.is_symlink():
@@ -94,7 +94,7 @@ def _target(path: Path) -> Path:
 
 
 def _is_stream(target: Path) -> bool:
-    """Whether it is written to, and not replaced; raises OSError for what is neither."""
+    """Whether it is written to instead of replaced; raises OSError if neither is possible."""
     try:
         mode = target.stat().st_mode
     except FileNotFoundError:
@@ -114,12 +114,12 @@ def _beside(target: Path) -> Iterator[Path]:
     try:
         yield temporary
     finally:
-        with contextlib.suppress(OSError):  # of a folder that is gone or read-only: there is nothing to remove
+        with contextlib.suppress(OSError):  # the folder is gone or read-only: there is nothing to remove
             temporary.unlink(missing_ok=True)
 
 
 def _keep_mode(temporary: Path, target: Path) -> None:
-    """Gives a new file the owner and the mode of the one that it replaces, as far as this user may."""
+    """Gives a new file the owner and the mode of the one that it replaces, as far as this user is allowed to."""
     try:
         before = target.stat()
     except FileNotFoundError:
@@ -161,6 +161,6 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's, so it is there
+    except PermissionError:  # another user's, so it exists
         return True
     return True

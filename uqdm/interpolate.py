@@ -1,9 +1,9 @@
 """Between a faithful and a realistic picture of the same bytes: the distortion-perception trade-off of one stream.
 
-The mean of all images that a stream may stand for has the least squared error, and is blurred. One of them drawn at
-random looks real, and has at most twice that error (Blau & Michaeli 2019; Yan et al. 2021). On the line between the
-two, pixel by pixel, lie the best compromises in squared error and Wasserstein distance, as far as the two ends
-themselves are the best of their kinds (Freirich et al. 2021); Yang, Mandt & Theis 2023, eq. 17.
+The mean of all images that are consistent with a stream has the least squared error, and is blurred. A random sample
+of them looks realistic, and has at most twice that error (Blau & Michaeli 2019; Yan et al. 2021). The line between the
+two, pixel by pixel, has the optimal compromises in squared error and Wasserstein distance, if the two ends are optimal
+(Freirich et al. 2021; eq. 17 of Yang & Mandt, "Advances in Diffusion-Based Generative Compression", 2026).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from uqdm.codec import (
 )
 
 PREFIX = "lambda "
-"""Of the names of reconstructions: "lambda 0" is the faithful end, "lambda 1" the realistic one."""
+"""Prefix of the names of reconstructions: "lambda 0" is the faithful end, "lambda 1" the realistic one."""
 
 
 def interpolate(
@@ -35,7 +35,7 @@ def interpolate(
 ) -> Codec:
     """A codec of the same streams as ``codec``, with reconstructions between two that ``codec`` makes.
 
-    Where a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
+    If a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
     0..1; other points stay as they are. Raises :class:`uqdm.codec.ParameterError` for another ``lam``.
 
     >>> interpolate(get_codec("uqdm"), [0, 0.5, 1], realistic="flow").names
@@ -69,11 +69,11 @@ def _parse(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _canonical(text: str) -> str:
-    """The same with each parameter that has one spelling, such as a path, in that."""
+    """The same with the canonical spelling of each parameter, such as a path."""
     name, parameters = _parse(text)
     try:
         known = {one.name: one for one in codec_class(name).parameters if one.canonical is not None}
-    except (LookupError, CodecUnavailableError):  # told when the codec is made
+    except (LookupError, CodecUnavailableError):  # reported when the codec is constructed
         return text
     changed = {key: known[key].check(value) if key in known else value for key, value in parameters.items()}
     if changed == parameters:
@@ -96,7 +96,7 @@ class Interpolated(Codec):
         ),
         Parameter("lam", str, "0,0.25,0.5,0.75,1", help="weights of the realistic picture, 0 to 1"),
         Parameter("mmse", str, "denoise", help="the codec's reconstruction of least squared error"),
-        Parameter("realistic", str, "ancestral", help="its reconstruction that looks real"),
+        Parameter("realistic", str, "ancestral", help="its realistic reconstruction"),
     )
     holds_model = True
     uses_gpu = True  # codecs with a faithful and a realistic picture are models
@@ -117,42 +117,42 @@ class Interpolated(Codec):
 
     @property
     def version(self) -> str:
-        """That of the codec whose streams they are."""
+        """As the inner codec."""
         return self.inner.version
 
     @property
     def device(self) -> str:
-        """That of the codec whose streams they are."""
+        """As the inner codec."""
         return self.inner.device
 
     @property
     def container_bits(self) -> int | None:
-        """That of the codec whose streams they are."""
+        """As the inner codec."""
         return self.inner.container_bits
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
-        """As the codec itself does."""
+        """As the inner codec."""
         return self.inner.encode(images)
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
-        """As the codec itself does."""
+        """As the inner codec."""
         return self.inner.encode_detailed(images)
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """The last picture of each stream: that of the greatest lambda, or the codec's own where it has but one."""
+        """The last picture of each stream: that of the greatest lambda, or the codec's own if it has only one."""
         return [
             list(self.reconstructions(stream))[-1].image_uint8 if self._is_mixed(self.inner.points(stream)[-1]) else own
             for stream, own in zip(streams, self.inner.decode(streams), strict=True)
         ]
 
     def points(self, stream: bytes) -> list[Point]:
-        """The codec's own, with a reconstruction for each lambda where both ends are among them."""
+        """The codec's own points, with a reconstruction for each lambda if both ends are among them."""
         return list(self._points(stream).values())
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
-        """The codec's own, with each pair of ends replaced by what lies between them.
+        """The codec's own, with each pair of ends replaced by their mixtures.
 
-        What a mixture costs (time, network calls) is what both of its ends do, each decoded by itself.
+        The cost of a mixture (time, network calls) is that of both ends, each decoded separately.
         """
         points = self._points(stream)
         ends: dict[str, dict[str, Reconstruction]] = {}
@@ -186,7 +186,7 @@ class Interpolated(Codec):
         return set(self._ends) <= set(point.reconstructions)
 
     def _points(self, stream: bytes) -> dict[str, Point]:
-        """By name; raises :class:`uqdm.codec.ParameterError` where no point has both ends."""
+        """By name; raises :class:`uqdm.codec.ParameterError` if no point has both ends."""
         theirs = self.inner.points(stream)
         if not any(map(self._is_mixed, theirs)):
             found = dict.fromkeys(name for point in theirs for name in point.reconstructions)
@@ -210,7 +210,7 @@ def mix(mmse_uint8: np.ndarray, realistic_uint8: np.ndarray, lam: float) -> np.n
 
 
 def _sum(costs: Iterable[float | None]) -> Any:
-    """The sum of costs; None where one is untold."""
+    """The sum of costs; None if one is not reported."""
     known = list(costs)
     return None if None in known else sum(cost for cost in known if cost is not None)
 
@@ -232,6 +232,6 @@ def _lambdas(text: str) -> tuple[float, ...]:
 
 
 def _open(text: str) -> Codec:
-    """The codec that ``NAME`` or ``NAME:key=value;key=value`` names; commas part the parameters of the wrapper."""
+    """The codec that ``NAME`` or ``NAME:key=value;key=value`` names; commas separate the parameters of the wrapper."""
     name, parameters = _parse(text)
     return get_codec(name, **parameters)

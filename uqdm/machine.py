@@ -25,7 +25,7 @@ def machine() -> dict[str, Any]:
 
 
 def available_cores() -> int:
-    """Cores that this process may use: those it is bound to, and no more than SLURM gave it where SLURM binds none."""
+    """Cores that this process may use: those it is bound to, at most SLURM's number if SLURM does not bind."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     given = os.environ.get("SLURM_CPUS_ON_NODE", "")
     return min(bound, int(given)) if given.isdigit() and int(given) else bound

@@ -11,43 +11,43 @@ from pathlib import Path
 from uqdm.images import file_format
 
 STANDARD = Path("-")
-"""Standard input or output, in the place of a file."""
-_HEAD = 64  # bytes that tell what a file is
+"""Stands for standard input or output in place of a file."""
+_HEAD = 64  # bytes that identify the format of a file
 
 
 class OutputError(ValueError):
-    """A file is not written, because something would be lost. The message names it and the remedy."""
+    """A file is not written, because data would be lost. The message names it and the remedy."""
 
 
 def is_json_object(head: bytes) -> bool:
-    """Whether a file begins as a JSON object does."""
+    """Whether a file begins like a JSON object."""
     return head.lstrip()[:1] == b"{"
 
 
 def is_html(head: bytes) -> bool:
-    """Whether a file begins as a page does."""
+    """Whether a file begins like an HTML page."""
     return head.lstrip()[:9].lower() == b"<!doctype"
 
 
 def is_text(head: bytes) -> bool:
-    """Whether a file begins with text, as a log does."""
+    """Whether a file begins with text, like a log."""
     return not set(head) & set(range(9))
 
 
 def nothing(head: bytes) -> bool:
-    """Takes no file for an earlier output: whatever exists is kept."""
+    """Accepts no file as an earlier output: all existing files are kept."""
     return False
 
 
 def check_output(
     path: Path, ours: Callable[[bytes], bool] = nothing, inputs: Sequence[Path] = (), *, force: bool | None = False
 ) -> None:
-    """Raises :class:`OutputError` if writing to ``path`` would lose something that was not written by the command.
+    """Raises :class:`OutputError` if writing to ``path`` would lose data that the command did not write.
 
-    ``ours`` tells by the first 64 bytes of a file whether it is an earlier output that may be replaced. The inputs
-    themselves, pictures and all other files are refused, whatever their path is spelled like; so are block devices.
-    ``force`` allows all of these; None where the command has no such option. Folders, sockets and read-only files are
-    refused in any case. Call it before anything else is done; the write itself is :func:`uqdm.files.replacing`.
+    ``ours`` decides from the first 64 bytes of a file whether it is an earlier output that may be replaced. The inputs
+    themselves, pictures and all other files are refused, under any spelling of their path; so are block devices.
+    ``force`` allows all of these; None if the command has no such option. Folders, sockets and read-only files are
+    always refused. Call it before anything else is done; the write itself is :func:`uqdm.files.replacing`.
     """
     if path == STANDARD:
         _check_no_terminal()
@@ -67,7 +67,7 @@ def check_output(
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is standard output, a device or a FIFO: its name says nothing of its content."""
+    """Whether a path is standard output, a device or a FIFO, whose name does not imply a format."""
     found = None if path == STANDARD else _found(path)
     return path == STANDARD or (found is not None and not stat.S_ISREG(found.st_mode))
 
@@ -84,9 +84,9 @@ def _found(path: Path) -> os.stat_result | None:
 
 
 def _loss(path: Path, found: os.stat_result, ours: Callable[[bytes], bool], inputs: Sequence[Path]) -> str:
-    """What would be lost; empty for nothing."""
+    """What would be lost; empty if nothing."""
     if stat.S_ISBLK(found.st_mode):
-        return "a block device, and a disk or a part of it would be overwritten"
+        return "a block device; a disk or a part of it would be overwritten"
     if not stat.S_ISREG(found.st_mode):
         return ""
     if any(_same(one, found) for one in inputs):
@@ -96,8 +96,8 @@ def _loss(path: Path, found: os.stat_result, ours: Callable[[bytes], bool], inpu
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if kind := file_format(head):
-        return f"it is there already, and is a picture ({kind})"
-    return "" if ours(head) else "it is there already, and is no earlier output of this command"
+        return f"it exists already, and is a picture ({kind})"
+    return "" if ours(head) else "it exists already, and is not an earlier output of this command"
 
 
 def _same(one: Path, found: os.stat_result) -> bool:

@@ -1,4 +1,4 @@
-"""Paths as users write them: checked, ``~`` expanded, and one spelling for one place."""
+"""Paths as users write them: checked, ``~`` expanded, and one canonical spelling."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 
 def expand_path(text: str | os.PathLike[str], name: str = "") -> Path:
-    """A path with a leading ``~`` or ``~USER`` expanded; a folder that is really named so is written ``./~``.
+    """A path with a leading ``~`` or ``~USER`` expanded; a folder with such a name is written ``./~``.
 
-    Raises ValueError, which begins with ``name``, for an empty path (an unset variable of a shell, say), for a home
-    folder that is not known, and for what no file system takes.
+    Raises ValueError, which begins with ``name``, for an empty path (for instance from an unset shell variable), for an
+    unknown home folder, and for a path that no file system allows.
 
     >>> expand_path("results/demo")
     PosixPath('results/demo')
@@ -26,7 +26,7 @@ def expand_path(text: str | os.PathLike[str], name: str = "") -> Path:
     if not written.strip():
         raise ValueError(f"{about}the path is empty; is a variable not set? The working directory is written as .")
     if "\0" in written:
-        raise ValueError(f"{about}{written!r} holds a NUL character, which no path may")
+        raise ValueError(f"{about}{written!r} contains a NUL character, which no path allows")
     expanded = os.path.expanduser(written)
     if written.startswith("~") and expanded == written:
         user = written.partition("/")[0]
@@ -37,7 +37,7 @@ def expand_path(text: str | os.PathLike[str], name: str = "") -> Path:
 
 
 def absolute_path(text: str | os.PathLike[str], name: str = "") -> Path:
-    """The same place from any working directory, in one spelling; ``..`` is followed through links.
+    """The absolute path in its canonical spelling; ``..`` is followed through links.
 
     Raises ValueError as :func:`expand_path` does.
 
@@ -49,15 +49,15 @@ def absolute_path(text: str | os.PathLike[str], name: str = "") -> Path:
 
 
 def absolute_text(text: str) -> str:
-    """A path as :func:`absolute_path` has it, as text; what is empty stays so. For parameters of codecs."""
+    """The text of :func:`absolute_path`; an empty path stays empty. For parameters of codecs."""
     return str(absolute_path(text)) if text else text
 
 
 def split_path(argument: str) -> tuple[str, str]:
-    """A path, and what follows the ``#`` after it (empty without one). Names with ``#`` are told by what is there.
+    """A path, and the key after its ``#`` (empty without one). Names that contain ``#`` are found by existing files.
 
-    The longest beginning that exists is the path; where none does, all before the last ``#`` is. Nothing is expanded,
-    and the path may be empty, where something follows.
+    The path is the longest beginning that exists; if none exists, everything before the last ``#``. Nothing is
+    expanded, and the path may be empty if a key follows.
 
     >>> split_path("images.npz#test")
     ('images.npz', 'test')
@@ -73,15 +73,15 @@ def split_path(argument: str) -> tuple[str, str]:
 
 
 def check_run_names(names: Iterable[object]) -> None:
-    """Raises ValueError unless each name of the configuration's section ``runs`` can be that of a run's folder.
+    """Raises ValueError unless each name of the configuration's section ``runs`` can be the name of a run's folder.
 
     >>> check_run_names(["demo", "kodak-2.1"])
     """
     for name in names:
         if not isinstance(name, str):
-            raise ValueError(f"runs: {name!r} is no text; write the name of the run in quotes")
+            raise ValueError(f"runs: {name!r} is not text; write the name of the run in quotes")
         if name.startswith("paper_") or name == "channel_cost":
-            raise ValueError(f"runs: {name!r}: the workflow has a run of that name; choose another")
+            raise ValueError(f"runs: {name!r}: the workflow itself uses that name; choose another")
         if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError(
                 f"runs: {name!r}: the name of a run is that of its folder: letters, digits, '.', '_' and '-', with a "

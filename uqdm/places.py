@@ -20,7 +20,7 @@ def cache_folder() -> Path:
 def home_cache_folder() -> Path:
     """``~/.cache/uqdm``; it may be absent or read-only.
 
-    A user without a home (a number in a container, say) has a private folder among the temporary files.
+    A user without a home (for instance a numeric user in a container) has a private folder among the temporary files.
     """
     try:
         return Path.home() / ".cache" / "uqdm"
@@ -29,7 +29,7 @@ def home_cache_folder() -> Path:
 
 
 def writable_cache_folder(name: str) -> Path:
-    """The folder ``name`` in the cache, made if need be; raises OSError with the remedy if it cannot be written."""
+    """The folder ``name`` in the cache, created if needed; raises OSError with the remedy if it cannot be written."""
     folder = cache_folder() / name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -42,9 +42,9 @@ def writable_cache_folder(name: str) -> Path:
 
 
 def private_temporary_folder() -> Path:
-    """This user's own folder among the temporary files, which stays; it is made with mode 0700.
+    """This user's permanent folder among the temporary files, created with mode 0700.
 
-    Raises OSError where another user has made one of that name.
+    Raises OSError if another user has created one of that name.
     """
     folder = Path(tempfile.gettempdir()) / f"uqdm-of-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)

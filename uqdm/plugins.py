@@ -1,7 +1,8 @@
-"""Plug-ins (codecs, data sets, metrics, plots): rules for their names, and how their code is run.
+"""Plug-ins (codecs, data sets, metrics, plots): rules for their names, and calls of their code.
 
-A fault of one plug-in stops no other: :func:`contained` turns whatever its code raises into an exception that can be
-caught, and :class:`Broken` says which plug-in is left out and why. :mod:`uqdm.registry` finds and loads them.
+A fault of one plug-in does not affect others: :func:`contained` turns everything that its code raises into an
+exception that can be caught, and :class:`Broken` says which plug-in is left out and why. :mod:`uqdm.registry`
+finds and loads them.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from uqdm.text import error_text, one_line
 
 LONGEST_NAME = 64
 REASON_LENGTH = 500
-"""Characters of a reason that are kept."""
+"""Maximum number of characters of a reason."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+])?")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class PluginError(RuntimeError):
-    """A plug-in raised what would end the process (SystemExit, KeyboardInterrupt); this error replaces it."""
+    """A plug-in raised SystemExit or KeyboardInterrupt, which would end the process; this error replaces it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _shown(name: Any) -> str:
 
 @contextlib.contextmanager
 def contained() -> Iterator[None]:
-    """Runs code of a plug-in: SystemExit, KeyboardInterrupt and the like come out of it as :class:`PluginError`.
+    """Runs code of a plug-in: SystemExit, KeyboardInterrupt and similar exceptions become :class:`PluginError`.
 
     The user's own Ctrl-C still interrupts, and Ray still ends its workers.
     """
@@ -109,7 +110,7 @@ def _note_interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextlib.contextmanager
 def _interrupts_noted() -> Iterator[Any]:
-    """Gives a function that says whether an interrupt came from the terminal since."""
+    """Yields a function that returns whether the terminal has sent an interrupt since."""
     before = _n_interrupts
     replaced = threading.current_thread() is threading.main_thread() and (
         signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -124,7 +125,7 @@ def _interrupts_noted() -> Iterator[Any]:
 
 
 def _is_from_ray(error: BaseException) -> bool:
-    """Whether Ray ends the worker by this SystemExit (it marks them)."""
+    """Whether this SystemExit is Ray's end of the worker (Ray marks them)."""
     return hasattr(error, "ray_terminate_msg") or hasattr(error, "is_ray_terminate")
 
 

@@ -1,9 +1,9 @@
 """One registry for every kind of plug-in: codecs, data sets, metrics and plots.
 
-A registry finds its plug-ins in two places: in the modules of a package of ours, one a file, and in the entry points
-of other installed packages. Listing the names imports nothing; a plug-in is loaded, and checked against the contract
-of its kind, when it is asked for. One that does not load, breaks the contract or has a name that cannot be used is
-left out with the reason (:class:`~uqdm.plugins.Broken`), and costs no other.
+A registry finds its plug-ins in two places: in the modules of a package here, one for each file, and in the entry
+points of other installed packages. Listing the names imports nothing; a plug-in is loaded, and checked against the
+contract of its kind, when it is requested. A plug-in that does not load, violates the contract or has an invalid name
+is left out with the reason (:class:`~uqdm.plugins.Broken`), and does not affect others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Plugin(Generic[T]):
-    """A plug-in that was loaded and keeps its contract."""
+    """A plug-in that was loaded and fulfils its contract."""
 
     name: str
     """The name of its module or of its entry point."""
@@ -47,12 +47,12 @@ class Plugin(Generic[T]):
     origin: str
     """The object and the package that it comes from."""
     is_foreign: bool
-    """True if another package brings it, by entry point."""
+    """True if it comes from another package, by entry point."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a plug-in is, before it is loaded."""
+    """The place of a plug-in, before it is loaded."""
 
     place: str
     """``MODULE`` or ``MODULE:OBJECT``."""
@@ -62,7 +62,7 @@ class _Source:
 
 
 def _accept(plugin: Plugin[Any], accepted: Sequence[Plugin[Any]]) -> None:
-    """The contract is all that is asked of a plug-in."""
+    """Accepts every plug-in that fulfils the contract."""
 
 
 class Registry(Generic[T]):
@@ -71,7 +71,7 @@ class Registry(Generic[T]):
     ``kind`` is the word for them in messages: "codec". ``group`` is their group of entry points. ``check`` takes a name
     and a loaded object, and returns the object or raises what is wrong with it. ``package`` is a package of ours with a
     module for each plug-in, of which ``pick`` takes the object; modules whose names begin with ``_`` are none.
-    ``check_beside`` raises ValueError where a plug-in cannot stand beside those that were accepted before it.
+    ``check_beside`` raises ValueError if a plug-in conflicts with those that were accepted before it.
     """
 
     def __init__(
@@ -296,7 +296,7 @@ def _by_package() -> Iterator[list[EntryPoint]]:
 
 
 def load(entry_point: EntryPoint) -> Any:
-    """Imports what an entry point names; raises an Exception, whatever the import raises."""
+    """Imports the object of an entry point; raises an Exception for anything that the import raises."""
     if not EntryPoint.pattern.fullmatch(entry_point.value):
         raise ValueError("the value of its entry point is not MODULE:OBJECT")
     with contained():

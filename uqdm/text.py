@@ -1,8 +1,8 @@
 """Text from outside, made safe to print and to store: from programs, libraries, file names and error messages.
 
-What a program prints, what a plug-in calls itself and how a file is named may hold terminal escapes, line ends, marks
-that turn the direction of writing, or halves of characters that no file can hold. They are cleaned where they enter, so
-that rows, logs, tables and reports never carry them.
+Output of programs, names of plug-ins and file names may contain terminal escapes, line ends, marks that change the
+direction of writing, or halves of surrogate pairs. They are replaced on entry, so that rows, logs, tables and reports
+never contain them.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from __future__ import annotations
 import functools
 import re
 
-# C0 and C1 controls, DEL, line and paragraph separators, marks that turn or hide text, halves of surrogate pairs,
-# and what is no character at all.
+# C0 and C1 controls, DEL, line and paragraph separators, marks that reorder or hide text, halves of surrogate pairs,
+# and code points without a character.
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
-_ERROR_LENGTH = 500  # characters of an exception that a row keeps
-_LONGEST = 1 << 20  # characters that are looked at; no reader wants more, and a fault may bring gigabytes
+_ERROR_LENGTH = 500  # characters of an exception in a row
+_LONGEST = 1 << 20  # characters that are processed, since a fault may produce gigabytes
 
 
 def printable(text: str) -> str:
-    r"""The text with every control character, escape, direction mark and lone surrogate written out.
+    r"""The text with every control character, escape, direction mark and lone surrogate replaced by an escape.
 
     >>> printable("red \x1b[31m\udcff"), printable("two\nlines"), printable("größer")
     ('red \\x1b[31m\\udcff', 'two\\nlines', 'größer')
@@ -35,9 +35,9 @@ def _written_out(character: str) -> str:
 
 
 def one_line(text: str, longest: int | None = None, *, end: bool = False) -> str:
-    r"""The text on one line: :func:`printable`, with any run of blanks and line ends as one blank.
+    r"""The text on one line: :func:`printable`, with each run of blanks and line ends as one blank.
 
-    It has at most ``longest`` characters, of which its beginning is kept, or with ``end`` its end.
+    It is cut to ``longest`` characters, of which the beginning is kept, or with ``end`` the end.
 
     >>> one_line("cannot\n\n  open \x07it"), one_line("0123456789", 7), one_line("0123456789", 7, end=True)
     ('cannot open \\x07it', '0123...', '...6789')
@@ -51,7 +51,7 @@ def one_line(text: str, longest: int | None = None, *, end: bool = False) -> str
 
 
 def error_text(error: BaseException, longest: int) -> str:
-    """An exception as one line, its type first; whatever its own text does.
+    """An exception as one line, its type first, even if its own text raises an exception.
 
     >>> error_text(ValueError("too small"), 80)
     'ValueError: too small'
@@ -64,7 +64,7 @@ def error_text(error: BaseException, longest: int) -> str:
 
 
 def error_line(error: BaseException) -> str:
-    """An exception as one line, cut to a length that a table can hold.
+    """An exception as one line, cut to the length for a table.
 
     >>> error_line(ValueError("too small"))
     'ValueError: too small'
@@ -73,7 +73,7 @@ def error_line(error: BaseException) -> str:
 
 
 def csv_cell(text: str) -> str:
-    """The text as a cell of a CSV file that people open: what a spreadsheet would run as a formula gets a quote first.
+    """The text as a cell of a CSV file: text that a spreadsheet would run as a formula gets a leading quote.
 
     Text that is a number stays as it is.
 

@@ -2,8 +2,8 @@
 
 The format is that of Fabrice Bellard's BPG specification 0.9.5; section numbers of HEVC are those of ITU-T H.265.
 ``header`` and ``tools`` are the two headers of a file, ``parameter_sets`` and ``nal`` turn it into an HEVC stream and
-back, ``colour`` is the way between RGB and the coded planes, ``hevc`` runs the coder, ``codec`` ties them together, and
-``tuned`` is the same codec with a sweep that serves PSNR.
+back, ``colour`` converts between RGB and the coded planes, ``hevc`` runs the coder, ``codec`` combines them, and
+``tuned`` is the same codec with a sweep tuned for PSNR.
 """
 
 from baselines.bpg.codec import BPG

@@ -34,7 +34,7 @@ class BitWriter:
         self.put(value + 1, 2 * (value + 1).bit_length() - 1)
 
     def aligned(self) -> bytes:
-        """All bits, filled up with zeros to a whole byte."""
+        """All bits, padded with zeros to a whole byte."""
         padding = -self._count % 8
         return (self._value << padding).to_bytes((self._count + padding) // 8, "big")
 

@@ -20,9 +20,9 @@ _FORMATS = {
 }
 _ALLOWED = {  # pixel formats by implementation, and whether it is lossless
     ("builtin", False): tuple(_FORMATS),
-    ("builtin", True): ("rgb", "gray"),  # the others lose in colour conversion already
-    ("libbpg", False): ("420", "444"),  # of what bpgenc -f takes
-    ("libbpg", True): ("rgb",),  # what bpgenc -lossless writes, whatever -f says
+    ("builtin", True): ("rgb", "gray"),  # the others lose precision in colour conversion
+    ("libbpg", False): ("420", "444"),  # some of bpgenc's options for -f
+    ("libbpg", True): ("rgb",),  # bpgenc -lossless writes rgb for any -f
 }
 
 
@@ -30,9 +30,8 @@ class BPG(Codec):
     """BPG of eight bits, by the HEVC coders in PyAV (real .bpg files, the same pixels as libbpg's) or by libbpg.
 
     The paper's encoder is ``bpgenc -e jctvc``: ``implementation=libbpg``, if it is on PATH. libx265, which the built-in
-    writer uses, comes within 2 % of its rate at equal PSNR (CIFAR-10, quality 10 to 40), except lossless: there it
-    lacks the tools of HEVC's range extension, and its files are some 40 % larger. Such files of bpgenc need bpgdec to
-    be read.
+    writer uses, has a rate within 2 % at equal PSNR (CIFAR-10, quality 10 to 40). Lossless it lacks the tools of
+    HEVC's range extension, and its files are about 40 % larger. Lossless files of bpgenc can only be read by bpgdec.
     """
 
     name = "bpg"
@@ -62,7 +61,7 @@ class BPG(Codec):
 
     @classmethod
     def missing(cls) -> Missing | None:
-        """Says if PyAV, or a coder in it, is not there."""
+        """The reason if PyAV, or a coder in it, is missing."""
         return hevc.missing()
 
     @property
@@ -71,12 +70,12 @@ class BPG(Codec):
         return libbpg.version() if self._by_libbpg else hevc.version()
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
-        """Encodes each image, uint8 [H, W, 3]; raises ValueError for one that is too large, or not gray if it must."""
+        """Encodes each image, uint8 [H, W, 3]; raises ValueError for one that is too large, or not gray as required."""
         check_images(images)
         return [self._encode(image) for image in images]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """Decodes .bpg files of eight bits without alpha, whatever wrote them, to uint8 [H, W, 3]."""
+        """Decodes .bpg files of eight bits without alpha, from any encoder, to uint8 [H, W, 3]."""
         return [self._decode(stream) for stream in streams]
 
     @property

@@ -1,4 +1,4 @@
-"""Between RGB and the coded planes, in the integer arithmetic of libbpg 0.9.8, so that both give the same pixels."""
+"""Conversion of RGB and the coded planes, in the integer arithmetic of libbpg 0.9.8, for identical pixels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DOUBLE = np.array([-1, 4, -10, 57, 18, -6, 2])  # sum 64; a quarter of a sample
 def to_planes(image_uint8: np.ndarray, header: FileHeader) -> Planes:
     """The planes of an image uint8 [H, W, 3], in the pixel format and colour space of ``header``.
 
-    Takes what the encoder writes: full range; BT.601, RGB or gray. Raises ValueError if gray is asked for and the
+    Supports the encoder's formats: full range; BT.601, RGB or gray. Raises ValueError if gray is requested and the
     channels differ.
     """
     if header.pixel_format == PixelFormat.GRAY:

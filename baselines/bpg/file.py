@@ -18,7 +18,7 @@ _CHROMA_OFFSET_420 = -1
 
 
 def write_file(image_uint8: np.ndarray, header: FileHeader, quantiser: int | None, preset: str) -> bytes:
-    """Codes an image uint8 [H, W, 3] as ``header`` says; lossless if there is no quantiser.
+    """Codes an image uint8 [H, W, 3] according to ``header``; lossless if there is no quantiser.
 
     The coded picture is the image with its last row and column repeated, up to a multiple of 8. libx265 takes no side
     of 8: if there is one, the smallest coding block is 16 instead, and both sides are a multiple of that.
@@ -40,7 +40,7 @@ def write_file(image_uint8: np.ndarray, header: FileHeader, quantiser: int | Non
 
 
 def read_file(stream: bytes) -> np.ndarray:
-    """Decodes a .bpg file to uint8 [H, W, 3]; raises StreamError if it cannot be decoded, or not rightly."""
+    """Decodes a .bpg file to uint8 [H, W, 3]; raises StreamError if it cannot be decoded correctly."""
     header, picture = read_header(stream)
     tools, data = read_tools(picture)
     check_payload(tools, header.height, header.width, len(data))
@@ -52,9 +52,9 @@ def read_file(stream: bytes) -> np.ndarray:
 
 
 def _picture_units(data: bytes) -> list[bytes]:
-    """The NAL units of one intra picture, its parameter set first; raises StreamError for any that have no place in it.
+    """The NAL units of one intra picture, its parameter set first; raises StreamError for other units.
 
-    A parameter set of the file's own could ask for a picture of another size, so there must be none.
+    A parameter set in the file could ask for a picture of another size, so it is refused.
     """
     units = nal.split_units(nal.START_CODE + data)
     if any(len(unit) < 3 for unit in units):

@@ -10,7 +10,7 @@ from uqdm.codec import StreamError
 
 MAGIC = b"BPG\xfb"
 MAX_PIXELS = 35_651_584
-"""Greatest size of a picture: that of level 6.2, the highest of H.265, table A.8. It is the bound against headers that
+"""Greatest size of a picture: that of level 6.2, the highest of H.265, table A.8. This limit stops headers that
 ask for terabytes; :func:`baselines.bpg.tools.check_payload` bounds the pixels by the bytes of the file as well."""
 MAX_SIDE = 16_888
 """Greatest height and width: the square root of 8 x ``MAX_PIXELS`` (H.265, A.4.1)."""
@@ -52,18 +52,18 @@ class FileHeader:
     def to_bytes(self, picture_bytes: int) -> bytes:
         """The header of a file whose picture, HEVC header included, has that many bytes.
 
-        ``bpgenc`` writes 0 there, for a picture that goes on to the end of the file: a byte less in files of 128 bytes
-        and more, but no decoder can tell then that a file was cut short.
+        ``bpgenc`` writes 0 there, for a picture that extends to the end of the file: a byte less in files of 128 bytes
+        and more, but no decoder can then detect that a file was cut short.
         """
         flags = bytes([self.pixel_format << 5, self.colour_space << 4 | self.limited_range << 1])
         return MAGIC + flags + write_ue7(self.width) + write_ue7(self.height) + write_ue7(picture_bytes)
 
 
 def read_header(stream: bytes) -> tuple[FileHeader, bytes]:
-    """The header of a file, and the picture behind it (headers and data of HEVC).
+    """The header of a file, and the picture after it (headers and data of HEVC).
 
-    Metadata are skipped, and bytes behind the picture ignored. Raises StreamError for what is not .bpg, is cut short,
-    is larger than ``MAX_PIXELS``, or has an alpha plane, an animation, or more than eight bits a sample.
+    Metadata are skipped, and bytes after the picture ignored. Raises StreamError for a file that is not .bpg, is cut
+    short, is larger than ``MAX_PIXELS``, or has an alpha plane, an animation, or more than eight bits a sample.
     """
     if not stream.startswith(MAGIC):
         raise StreamError("not a BPG file: its first four bytes are not those of the format")
@@ -86,7 +86,7 @@ def read_header(stream: bytes) -> tuple[FileHeader, bytes]:
 
 
 def _check_features(first: int, second: int) -> None:
-    """Raises StreamError for what the two bytes of flags ask for and this reader lacks, or the format reserves."""
+    """Raises StreamError for flags that this reader does not support, or that the format reserves."""
     pixel_format, colour_space = first >> 5, second >> 4
     if first & 0x10 or second & 0x04:
         raise StreamError("has an alpha plane, which is not supported: images here are RGB")

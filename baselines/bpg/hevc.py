@@ -1,4 +1,4 @@
-"""HEVC intra pictures by the coders of the PyAV wheel: libx265 one way, FFmpeg the other. One thread each."""
+"""HEVC intra pictures by the coders of the PyAV wheel: libx265 encodes, FFmpeg decodes. One thread each."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PRESETS = (
     "veryslow",  # the slowest: "placebo" refuses pictures whose smallest block is 16
 )
 MIN_SIDE = 16
-"""Least coded height and width that libx265 takes."""
+"""Least coded height and width that libx265 supports."""
 
 _FORMATS = {
     PixelFormat.GRAY: "gray",
@@ -42,9 +42,9 @@ _X265 = "keyint=1:info={info}:repeat-headers=1:amp=1:rect=1:wpp=0:pools=none:fra
 
 @dataclass(frozen=True)
 class Effort:
-    """What the encoder is told: the quantiser (None for lossless), preset, smallest coding block, and chroma's offset.
+    """Settings of the encoder: the quantiser (None for lossless), preset, smallest coding block, and chroma's offset.
 
-    The quantiser of chroma is that of luma and the offset.
+    The quantiser of chroma is that of luma plus the offset.
     """
 
     quantiser: int | None
@@ -61,7 +61,7 @@ class Effort:
 
 
 def missing() -> Missing | None:
-    """Says if PyAV does not import, or was built without one of the two coders."""
+    """The reason if PyAV does not import, or was built without one of the two coders."""
     try:
         av = _av()
     except ImportError as error:
@@ -84,7 +84,7 @@ def version() -> str:
 def encode_picture(planes: Planes, pixel_format: PixelFormat, effort: Effort) -> bytes:
     """Codes planes, uint8 and padded to multiples of the smallest block, to a byte stream of NAL units.
 
-    Raises ValueError for a size that libx265 refuses: over 4096 pixels one way, and under 32 the other.
+    Raises ValueError for a size that libx265 refuses: over 4096 pixels on one side and under 32 on the other.
     """
     try:
         return _encode(planes, pixel_format, effort.options())
@@ -110,7 +110,7 @@ def _encode(planes: Planes, pixel_format: PixelFormat, options: dict[str, str]) 
 def decode_picture(stream: bytes, height: int, width: int, pixel_format: PixelFormat) -> Planes:
     """Decodes a byte stream of one picture, whose coded size is given, to planes uint8.
 
-    Raises StreamError if FFmpeg finds damage, or the picture is not the one that was announced.
+    Raises StreamError if FFmpeg finds damage, or the picture has another size or format.
     """
     av = _av()
     decoder = av.CodecContext.create("hevc", "r")

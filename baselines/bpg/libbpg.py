@@ -18,7 +18,7 @@ from uqdm.text import printable
 
 ENCODER, DECODER = "bpgenc", "bpgdec"
 TIMEOUT_S = 600.0
-"""Longest that one call of a program may take."""
+"""Time limit of one call of a program."""
 
 
 def check_programs() -> None:
@@ -31,7 +31,7 @@ def check_programs() -> None:
 
 @functools.cache
 def version() -> str:
-    """The version that ``bpgenc`` says in its help, with the encoder that is chosen inside it."""
+    """The version in the help of ``bpgenc``, with the encoder that it is set to use."""
     check_programs()
     with call_folder() as folder:
         _, shown = execute([ENCODER, "-h"], folder, TIMEOUT_S)
@@ -42,7 +42,7 @@ def version() -> str:
 def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) -> bytes:
     """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options.
 
-    Raises RuntimeError where bpgenc fails, or writes a file with another header than expected.
+    Raises RuntimeError if bpgenc fails, or writes a file with another header than expected.
     """
     with call_folder() as folder:
         Image.fromarray(image_uint8).save(folder.path / "image.png", compress_level=1)
@@ -52,13 +52,13 @@ def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) ->
 
 
 def _check_header(stream: bytes, expected: FileHeader) -> None:
-    """Raises RuntimeError unless a file is what bpgenc was asked for."""
+    """Raises RuntimeError unless bpgenc wrote the requested kind of file."""
     try:
         written, _ = read_header(stream)
     except StreamError as error:
         raise RuntimeError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
     if written != expected:
-        raise RuntimeError(f"{ENCODER} wrote {written} where {expected} was asked for")
+        raise RuntimeError(f"{ENCODER} wrote {written} instead of {expected}")
 
 
 def decode(stream: bytes) -> np.ndarray:

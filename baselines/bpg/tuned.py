@@ -1,4 +1,4 @@
-"""BPG with the chroma format that serves PSNR; the published points keep to 4:2:0."""
+"""BPG with the chroma format that is best for PSNR; the published points use 4:2:0."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from baselines.bpg.codec import BPG
 
 
 class BPGTuned(BPG):
-    """BPG with a default chroma format and a sweep of its own; its files are those of ``bpg``.
+    """BPG with another default chroma format and sweep; its files are those of ``bpg``.
 
-    4:4:4 needs fewer bits than 4:2:0 at every rate of the sweep but the lowest (docs/codecs.md).
+    4:4:4 needs fewer bits than 4:2:0 at every rate of the sweep except the lowest (docs/codecs.md).
     """
 
     name = "bpg-tuned"

@@ -76,7 +76,7 @@ def test_black_white_and_colours_keep_their_range(pixel_format: str) -> None:
         assert np.abs(decoded.astype(int) - image).max() <= 3, colour
 
 
-def test_a_picture_is_not_shifted(photograph_uint8: np.ndarray) -> None:
+def test_decoded_pictures_are_not_shifted(photograph_uint8: np.ndarray) -> None:
     _, decoded = _round_trip(photograph_uint8, quality=10)
     aligned = _mse(decoded, photograph_uint8)
     for axis in (0, 1):
@@ -92,7 +92,7 @@ def test_a_lower_quantiser_costs_more_and_loses_less(photograph_uint8: np.ndarra
     assert errors == sorted(errors, reverse=True)
 
 
-def test_the_bytes_of_a_file_are_those_of_the_format(photograph_uint8: np.ndarray) -> None:
+def test_file_bytes_follow_the_format(photograph_uint8: np.ndarray) -> None:
     stream, _ = _round_trip(photograph_uint8[:48, :200], quality=30)
     # magic; 4:2:0 of 8 bits; BT.601, full range; 200 = 0x81 0x48; 48
     assert stream[:9].hex() == "425047fb" + "2000" + "8148" + "30"
@@ -110,7 +110,7 @@ def test_streams_do_not_depend_on_their_batch(photographs_uint8: list[np.ndarray
     assert codec.encode(photographs_uint8[:3]) == [codec.encode([image])[0] for image in photographs_uint8[:3]]
 
 
-def test_a_file_that_is_cut_short_is_noticed(photographs_uint8: list[np.ndarray]) -> None:
+def test_a_cut_file_is_detected(photographs_uint8: list[np.ndarray]) -> None:
     stream, _ = _round_trip(photographs_uint8[0], quality=30)
     for length in [*range(40), *range(40, len(stream), 13), len(stream) - 1]:
         with pytest.raises(StreamError, match="bpg: "):
@@ -134,7 +134,7 @@ def _damaged(stream: bytes, kind: int, generator: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def test_2000_damaged_files_end_in_an_error_or_a_picture_of_their_size(photographs_uint8: list[np.ndarray]) -> None:
+def test_2000_damaged_files_raise_an_error_or_keep_their_size(photographs_uint8: list[np.ndarray]) -> None:
     settings: list[dict[str, Any]] = [{"quality": 30}, {"quality": 10, "pixel_format": "444"}, {"lossless": True}]
     streams = [_round_trip(photographs_uint8[0], **setting)[0] for setting in settings]
     generator, pictures = np.random.default_rng(0), 0
@@ -180,7 +180,7 @@ def test_a_header_is_refused_before_anything_is_decoded(
         get_codec("bpg").decode([header[:4] + bytes.fromhex(flags) + header[6:] + picture])
 
 
-def test_metadata_are_skipped_and_bytes_behind_the_picture_ignored(photographs_uint8: list[np.ndarray]) -> None:
+def test_metadata_are_skipped_and_bytes_after_the_picture_ignored(photographs_uint8: list[np.ndarray]) -> None:
     stream, decoded = _round_trip(photographs_uint8[0], quality=30)
     header, picture = read_header(stream)
     plain = header.to_bytes(len(picture))
@@ -217,7 +217,7 @@ def test_gray_takes_gray_images_only(photographs_uint8: list[np.ndarray]) -> Non
         get_codec("bpg", pixel_format="gray").encode(photographs_uint8[:1])
 
 
-def test_parameters_that_do_not_go_together_are_refused() -> None:
+def test_incompatible_parameters_are_refused() -> None:
     with pytest.raises(ParameterError, match="leave quality out"):
         codec_class("bpg")(lossless=True, quality=3)
     with pytest.raises(ParameterError, match="pixel_format rgb"):
@@ -226,7 +226,7 @@ def test_parameters_that_do_not_go_together_are_refused() -> None:
         codec_class("bpg")(quality=52)
 
 
-def test_the_setting_makes_the_codec_again() -> None:
+def test_the_setting_reconstructs_the_codec() -> None:
     for parameters in codec_class("bpg").sweep:
         codec = get_codec("bpg", **parameters)
         again = dict(part.split("=") for part in codec.setting.split(","))

@@ -98,7 +98,7 @@ def test_a_pixel_format_that_libbpg_lacks_is_refused_when_the_codec_is_made(
         codec_class("bpg")(implementation="libbpg", **parameters)
 
 
-def test_a_preset_is_refused_for_libbpg() -> None:
+def test_libbpg_refuses_a_preset() -> None:
     with pytest.raises(ParameterError, match="implementation=libbpg has no preset"):
         codec_class("bpg")(implementation="libbpg", preset="fast")
 
@@ -118,7 +118,7 @@ def _check_files(parameters: dict[str, Any], kind: tuple[PixelFormat, ColourSpac
 
 
 @pytest.mark.parametrize(("parameters", "kind"), SETTINGS)
-def test_a_standin_for_bpgenc_takes_every_setting(
+def test_a_stub_of_bpgenc_accepts_every_setting(
     parameters: dict[str, Any],
     kind: tuple[PixelFormat, ColourSpace],
     standins: Path,
@@ -129,18 +129,18 @@ def test_a_standin_for_bpgenc_takes_every_setting(
 
 @pytest.mark.skipif(not (shutil.which("bpgenc") and shutil.which("bpgdec")), reason="bpgenc and bpgdec not on PATH")
 @pytest.mark.parametrize(("parameters", "kind"), SETTINGS)
-def test_the_real_bpgenc_takes_every_setting(
+def test_the_real_bpgenc_accepts_every_setting(
     parameters: dict[str, Any], kind: tuple[PixelFormat, ColourSpace], photographs_uint8: list[np.ndarray]
 ) -> None:
     _check_files(parameters, kind, photographs_uint8[0])
 
 
-def test_a_file_of_another_format_than_asked_for_is_refused(
+def test_a_file_of_another_format_than_requested_is_refused(
     standins: Path, photographs_uint8: list[np.ndarray]
 ) -> None:
     _write_program(standins / "bpgenc", _ENCODER.replace("lossless else", "True else"))  # always codes RGB
     codec = get_codec("bpg", implementation="libbpg", quality=30)
-    with pytest.raises(RuntimeError, match=r"bpgenc wrote .*RGB.* where .*YUV420.* was asked for"):
+    with pytest.raises(RuntimeError, match=r"bpgenc wrote .*RGB.* instead of .*YUV420"):
         codec.encode(photographs_uint8[:1])
 
 
@@ -153,7 +153,7 @@ def test_a_file_of_another_format_than_asked_for_is_refused(
         ("b'P6 3 2 255 ' + bytes(18)", "another size than the header says"),
     ],
 )
-def test_what_bpgdec_writes_is_read_by_the_rule_for_images(
+def test_output_of_bpgdec_is_read_by_the_rule_for_images(
     picture: str, reason: str, standins: Path, photographs_uint8: list[np.ndarray]
 ) -> None:
     _write_program(standins / "bpgdec", f"import sys\nopen(sys.argv[2], 'wb').write({picture})\n")

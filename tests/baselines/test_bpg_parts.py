@@ -31,7 +31,7 @@ TOOLS = CodingTools(3, 3, 2, 3, 2, 1, None, 1, None)
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_byte_codes_come_back(value: int) -> None:
+def test_byte_codes_round_trip(value: int) -> None:
     assert read_ue7(b"\xff" + write_ue7(value) + b"\xff", 1) == (value, 1 + len(write_ue7(value)))
 
 
@@ -47,7 +47,7 @@ def test_byte_codes_that_are_cut_long_or_padded_are_refused(code: str) -> None:
 
 
 @given(st.lists(st.integers(0, 2**31)))
-def test_exp_golomb_codes_come_back(values: list[int]) -> None:
+def test_exp_golomb_codes_round_trip(values: list[int]) -> None:
     writer = BitWriter()
     for value in values:
         writer.put_ue(value)
@@ -63,7 +63,7 @@ def test_an_exp_golomb_code_of_zeros_is_refused() -> None:
 
 
 @given(st.lists(st.sampled_from([0, 1, 2, 3, 4, 255])).map(bytes))
-def test_no_start_code_gets_into_a_unit(data: bytes) -> None:
+def test_a_unit_contains_no_start_code(data: bytes) -> None:
     unit = nal.make_unit(nal.PPS, data + b"\x80")
     assert nal.START_CODE not in unit
     assert b"\0\0\0" not in unit
@@ -74,7 +74,7 @@ def test_no_start_code_gets_into_a_unit(data: bytes) -> None:
 # ---- coding tools -------------------------------------------------------------------------------------------
 
 
-def test_the_bytes_of_the_coding_tools_are_those_of_the_syntax() -> None:
+def test_bytes_of_the_coding_tools_follow_the_syntax() -> None:
     # ue(0) ue(3) ue(0) ue(3) ue(2), then SAO, no PCM, strong smoothing, no extension:
     # 1 00100 1 00100 011 1 0 1 0, and zeros up to a whole byte
     assert write_tools(TOOLS).hex() == "03" + "924740"
@@ -87,7 +87,7 @@ EXTENSION = RangeExtension(transform_skip_context=1, persistent_rice_adaptation=
 @pytest.mark.parametrize("pcm", [None, PCM])
 @pytest.mark.parametrize("extension", [None, EXTENSION])
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
-def test_coding_tools_come_back_from_files_and_parameter_sets(
+def test_coding_tools_round_trip_in_files_and_parameter_sets(
     pcm: PulseCode | None, extension: RangeExtension | None, pixel_format: PixelFormat
 ) -> None:
     tools = CodingTools(3, 2, 2, 3, 3, 0, pcm, 0, extension)
@@ -127,7 +127,7 @@ def test_an_empty_range_extension_changes_nothing(photographs_uint8: list[np.nda
     np.testing.assert_array_equal(read_file(stream), image)
 
 
-def test_lossless_files_of_bpgenc_are_refused_with_their_remedy(photographs_uint8: list[np.ndarray]) -> None:
+def test_lossless_files_of_bpgenc_are_refused_with_a_remedy(photographs_uint8: list[np.ndarray]) -> None:
     # the flags that bpgenc -e jctvc -lossless sets
     extension = RangeExtension(implicit_rdpcm=1, persistent_rice_adaptation=1)
     stream, _ = _with_extension(extension, photographs_uint8[0])
@@ -232,7 +232,9 @@ def test_chroma_is_doubled_by_the_filter_of_the_format(size: tuple[int, int]) ->
 
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
 @pytest.mark.parametrize("height", [1, 33, 90, 97])
-def test_bands_of_rows_leave_no_seam(pixel_format: PixelFormat, height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_of_rows_join_without_a_seam(
+    pixel_format: PixelFormat, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, columns = colour.chroma_size(height, 21, pixel_format)
     planes = [_noise(height, 21), *_noise(2, rows, columns)][: 1 if pixel_format == PixelFormat.GRAY else 3]
     header = FileHeader(21, height, pixel_format)
@@ -241,7 +243,7 @@ def test_bands_of_rows_leave_no_seam(pixel_format: PixelFormat, height: int, mon
     np.testing.assert_array_equal(to_image(planes, header), whole)
 
 
-def test_422_is_read(photographs_uint8: list[np.ndarray]) -> None:
+def test_422_is_supported(photographs_uint8: list[np.ndarray]) -> None:
     full = to_planes(photographs_uint8[0], FileHeader(64, 64, PixelFormat.YUV444))
     planes = [full[0], full[1][:, ::2], full[2][:, ::2]]
     units = nal.split_units(hevc.encode_picture(planes, PixelFormat.YUV422, hevc.Effort(None, "fast", 8)))
@@ -302,7 +304,7 @@ def test_the_programs_of_libbpg_are_called_as_the_paper_did(
     assert programs.read_text().splitlines() == ["-e jctvc -f 420 -q 30", "-e jctvc -lossless"]
 
 
-def test_what_bpgdec_says_is_the_reason(programs: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_the_reason_contains_the_output_of_bpgdec(programs: Path, photographs_uint8: list[np.ndarray]) -> None:
     codec = get_codec("bpg", implementation="libbpg")
     (stream,) = codec.encode(photographs_uint8[:1])
     header, picture = read_header(stream)
@@ -310,18 +312,18 @@ def test_what_bpgdec_says_is_the_reason(programs: Path, photographs_uint8: list[
         codec.decode([header.to_bytes(5) + picture[:5]])
 
 
-def test_absent_programs_are_said_with_their_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CodecUnavailableError, match="bpgenc and bpgdec not found; build libbpg"):
         get_codec("bpg", implementation="libbpg")
 
 
-def test_a_preset_is_of_libx265_alone() -> None:
+def test_only_libx265_has_a_preset() -> None:
     with pytest.raises(ParameterError, match="has no preset"):
         get_codec("bpg", implementation="libbpg", preset="fast")
 
 
-def test_a_missing_pyav_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_pyav_is_reported_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(CodecUnavailableError, match=r'PyAV does not import: .*; pip install "uqdm\[codecs\]"'):
         get_codec("bpg")

@@ -55,7 +55,7 @@ def pictures(photographs_uint8: list[np.ndarray]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_a_codec_accepts_it_does(name: str, pictures: list[np.ndarray]) -> None:
+def test_every_accepted_setting_works(name: str, pictures: list[np.ndarray]) -> None:
     missing = codec_class(name).missing()
     if missing is not None:
         pytest.skip(f"{name}: {missing}")

@@ -70,7 +70,7 @@ def test_opj_compress_as_the_docs_show_it(photographs_uint8: list[np.ndarray]) -
     assert abs(difference) < 0.5
 
 
-def test_the_class_of_the_docs_is_a_codec_of_its_own(photographs_uint8: list[np.ndarray]) -> None:
+def test_the_class_of_the_docs_is_a_separate_codec(photographs_uint8: list[np.ndarray]) -> None:
     if shutil.which("cjxl") is None:
         pytest.skip("cjxl is not installed")
     names: dict[str, Any] = {"__name__": "cjxl_codec"}
@@ -91,9 +91,7 @@ def test_rows_carry_rate_version_and_container(photographs_uint8: list[np.ndarra
     assert codec.version.startswith("cp sha256:")
 
 
-def test_a_program_that_fails_ends_the_row_with_what_it_printed(
-    photographs_uint8: list[np.ndarray], tmp_path: Path
-) -> None:
+def test_the_error_of_a_failed_program_contains_its_output(photographs_uint8: list[np.ndarray], tmp_path: Path) -> None:
     command = _script(tmp_path, "print('x' * 9999, file=sys.stderr); sys.exit('no such colour')")
     codec = get_codec("program", encode=command, decode=COPY)
     (row,) = measure_images(codec, codec, photographs_uint8[:1]).rows
@@ -110,13 +108,15 @@ def test_a_stream_that_the_program_refuses_is_a_stream_error(tmp_path: Path) -> 
         get_codec("program", encode=COPY, decode=COPY).decode([b"junk"])
 
 
-def test_a_program_that_writes_nothing_is_told_so(photographs_uint8: list[np.ndarray]) -> None:
+def test_a_program_without_an_output_file_fails_with_that_reason(photographs_uint8: list[np.ndarray]) -> None:
     codec = get_codec("program", encode="true {input} {output}", decode=COPY, suffix=".xyz")
     with pytest.raises(RuntimeError, match=r"wrote no output\.xyz: it printed nothing"):
         codec.encode(photographs_uint8[:1])
 
 
-def test_a_program_out_of_time_is_killed_with_its_children(photographs_uint8: list[np.ndarray], tmp_path: Path) -> None:
+def test_a_program_over_its_time_limit_is_killed_with_its_children(
+    photographs_uint8: list[np.ndarray], tmp_path: Path
+) -> None:
     pid = tmp_path / "pid"
     body = f"child = os.fork() or time.sleep(600)\nopen({str(pid)!r}, 'w').write(str(child))\ntime.sleep(600)"
     codec = get_codec("program", encode=_script(tmp_path, body), decode=COPY, timeout_s=1)
@@ -138,7 +138,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def test_no_shell_reads_a_value_and_no_value_becomes_two_arguments(
+def test_values_are_not_interpreted_by_a_shell_and_stay_one_argument(
     photographs_uint8: list[np.ndarray], tmp_path: Path
 ) -> None:
     marker = tmp_path / "marker"
@@ -150,7 +150,7 @@ def test_no_shell_reads_a_value_and_no_value_becomes_two_arguments(
     assert not marker.exists()
 
 
-def test_each_call_has_a_folder_of_its_own_that_is_gone_afterwards(
+def test_each_call_has_a_temporary_folder_that_is_removed_afterwards(
     photographs_uint8: list[np.ndarray], tmp_path: Path
 ) -> None:
     body = "open('left behind', 'x')\nopen(sys.argv[2], 'w').write(os.getcwd())"
@@ -178,7 +178,7 @@ def test_a_program_that_is_not_installed_is_skipped_with_the_reason() -> None:
         get_codec("program").encode([np.zeros((1, 1, 3), np.uint8)])
 
 
-def test_the_suffix_of_the_setting_is_that_of_the_streams() -> None:
+def test_streams_have_the_suffix_of_the_setting() -> None:
     (codec_setting,) = resolve([parse_request(f"program:encode={COPY},decode={COPY},suffix=.xyz")])["program"]
     assert codec_setting.suffix == ".xyz"
 
@@ -203,7 +203,7 @@ def test_settings_pass_a_command_line_unchanged() -> None:
         ({"encode": COPY, "decode": COPY, "timeout_s": 0}, "at least"),
     ],
 )
-def test_a_wrong_setting_is_named_before_anything_runs(values: dict[str, Any], message: str) -> None:
+def test_a_wrong_setting_is_reported_before_anything_runs(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Program(**values)
 
@@ -245,11 +245,11 @@ MISBEHAVIOUR: dict[str, tuple[str, str]] = {
     "terminates its parent": ("child(); os.kill(os.getppid(), 15)", "wrote no output.bin"),
     "kills its parent": (
         f"{GOOD}; child(start_new_session=True); os.kill(os.getppid(), 9); time.sleep(60)",
-        "killed or stopped the process that watches it",
+        "killed or stopped its supervisor",
     ),
     "kills what is above its parent": (
         "child(start_new_session=True); os.kill(above(os.getppid()), 9); time.sleep(60)",
-        "the process that watches it was killed",
+        "its supervisor was killed",
     ),
     "kills its group": ("child(); os.kill(0, 9)", "failed with signal 9"),
     "reads stdin": (f"print('has', len(sys.stdin.read())); {GOOD}", ""),
@@ -270,7 +270,7 @@ def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere only the group of a program is killed")
 @pytest.mark.parametrize("case", MISBEHAVIOUR)
-def test_a_program_that_misbehaves_leaves_a_row_and_nothing_else(
+def test_a_misbehaving_program_leaves_only_a_failed_row(
     case: str, photographs_uint8: list[np.ndarray], tmp_path: Path, own_temporary_folder: Path
 ) -> None:
     body, reason = MISBEHAVIOUR[case]
@@ -323,7 +323,7 @@ def _parent(process: Path) -> int:
         return 0
 
 
-def test_folders_of_killed_runs_are_swept_and_no_others(own_temporary_folder: Path) -> None:
+def test_only_folders_of_killed_runs_are_removed(own_temporary_folder: Path) -> None:
     left = own_temporary_folder / f"{FOLDER_PREFIX}left"
     (left / "a" / "b").mkdir(parents=True)
     (left / "a" / "b" / "file").write_text("left")

@@ -47,7 +47,7 @@ def _psnr_db(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize(("name", "parameters", "count"), CASES)
-def test_points_keep_the_contract_and_rise_in_quality(
+def test_points_fulfil_the_contract_and_increase_in_quality(
     name: str, parameters: dict[str, Any], count: int, photographs_uint8: list[np.ndarray]
 ) -> None:
     codec = _codec(name, **parameters)
@@ -76,7 +76,7 @@ def test_every_size_has_every_point(name: str, parameters: dict[str, Any], count
 
 
 @pytest.mark.parametrize(("name", "parameters", "count"), CASES)
-def test_what_follows_a_point_has_no_part_in_its_picture(
+def test_a_picture_depends_only_on_the_bytes_up_to_its_point(
     name: str, parameters: dict[str, Any], count: int, photographs_uint8: list[np.ndarray]
 ) -> None:
     codec = _codec(name, **parameters)
@@ -88,7 +88,7 @@ def test_what_follows_a_point_has_no_part_in_its_picture(
             np.testing.assert_array_equal(codec.decode_prefix(stream[: end + 1]), picture.image_uint8)
 
 
-def test_a_jpeg_of_all_scans_shows_what_the_sequential_one_shows(photographs_uint8: list[np.ndarray]) -> None:
+def test_a_jpeg_of_all_scans_equals_the_sequential_picture(photographs_uint8: list[np.ndarray]) -> None:
     progressive, sequential = get_codec("jpeg-progressive", quality=80), get_codec("jpeg", quality=80)
     for image in photographs_uint8[:3]:
         one, other = (codec.decode(codec.encode([image]))[0] for codec in (progressive, sequential))
@@ -137,9 +137,7 @@ def test_packets_end_where_openjpeg_says(size: tuple[int, int], options: dict[st
     assert file.getvalue()[ends[-1] :] == b"\xff\xd9"
 
 
-def test_a_layer_shows_what_opj_decompress_shows_of_the_whole_file(
-    photographs_uint8: list[np.ndarray], tmp_path: Path
-) -> None:
+def test_a_layer_equals_the_picture_of_opj_decompress(photographs_uint8: list[np.ndarray], tmp_path: Path) -> None:
     """OpenJPEG's program can leave out layers of a whole file; a prefix must show the same, pixel for pixel."""
     if shutil.which("opj_decompress") is None:
         pytest.skip("opj_decompress is not installed")
@@ -153,7 +151,7 @@ def test_a_layer_shows_what_opj_decompress_shows_of_the_whole_file(
 
 
 @pytest.mark.parametrize(("name", "parameters", "count"), CASES[:2])
-def test_prefixes_and_damage_are_pictures_or_stream_errors(
+def test_prefixes_and_damaged_files_give_pictures_or_stream_errors(
     name: str, parameters: dict[str, Any], count: int, photographs_uint8: list[np.ndarray]
 ) -> None:
     codec = _codec(name, **parameters)

@@ -41,7 +41,7 @@ def test_jpeg_files_of_noise_are_written(name: str) -> None:
         assert codec.decode(codec.encode([noise]))[0].shape == noise.shape
 
 
-def test_tuned_jpeg_has_flat_tables_and_the_chroma_it_was_told(photographs_uint8: list[np.ndarray]) -> None:
+def test_tuned_jpeg_has_flat_tables_and_the_requested_chroma(photographs_uint8: list[np.ndarray]) -> None:
     for subsampling, luma in (("4:4:4", 0x11), ("4:2:2", 0x21), ("4:2:0", 0x22)):
         codec = get_codec("jpeg-tuned", quality=90, subsampling=subsampling, scans="sequential")
         (stream,) = codec.encode(photographs_uint8[:1])
@@ -50,7 +50,7 @@ def test_tuned_jpeg_has_flat_tables_and_the_chroma_it_was_told(photographs_uint8
             assert {tuple(table) for table in image.quantization.values()} == {(3,) * 64}  # type: ignore[attr-defined]
 
 
-def test_tuned_bpg_is_in_444_unless_it_is_told_otherwise() -> None:
+def test_tuned_bpg_defaults_to_444() -> None:
     assert get_codec("bpg-tuned", quality=20).values["pixel_format"] == "444"
     assert get_codec("bpg-tuned", quality=20, pixel_format="420").values["pixel_format"] == "420"
     assert get_codec("bpg-tuned", lossless=True).values["pixel_format"] == "rgb"
@@ -82,7 +82,7 @@ def test_jpeg_tables_are_those_of_the_quality(photographs_uint8: list[np.ndarray
 
 
 @pytest.mark.parametrize(("transform", "colour", "wavelet"), [("none-5/3", 0, 1), ("rct-5/3", 1, 1), ("ict-9/7", 1, 0)])
-def test_jpeg2000_codes_the_layers_and_transform_it_was_told(
+def test_jpeg2000_codes_the_requested_layers_and_transform(
     transform: str, colour: int, wavelet: int, photographs_uint8: list[np.ndarray]
 ) -> None:
     (stream,) = get_codec("jpeg2000", layers="20,10,5", transform=transform).encode(photographs_uint8[:1])
@@ -110,20 +110,20 @@ def test_jpeg2000_with_a_colour_transform_is_better_at_equal_rate(photographs_ui
     assert error("ict-9/7") < error("none-5/3")
 
 
-def test_jpeg2000_takes_no_other_layers() -> None:
+def test_jpeg2000_refuses_other_layers() -> None:
     with pytest.raises(ParameterError, match="choose one of 20, 20,10"):
         get_codec("jpeg2000", layers="7")
 
 
 @pytest.mark.parametrize(("subsampling", "flags"), [("4:4:4", 0), ("4:2:2", 0x08), ("4:2:0", 0x0C)])
-def test_avif_is_subsampled_as_told(subsampling: str, flags: int, photographs_uint8: list[np.ndarray]) -> None:
+def test_avif_has_the_requested_subsampling(subsampling: str, flags: int, photographs_uint8: list[np.ndarray]) -> None:
     pytest.importorskip("pillow_avif")
     (stream,) = get_codec("avif", subsampling=subsampling, speed=9).encode(photographs_uint8[:1])
     # The AV1 configuration box: third byte, chroma_subsampling_x and _y (AV1 in ISOBMFF, 2.3.3)
     assert stream[stream.index(b"av1C") + 6] & 0x0C == flags
 
 
-def test_avif_is_written_and_read_by_the_plugin_that_the_version_names(photographs_uint8: list[np.ndarray]) -> None:
+def test_avif_is_coded_by_the_plugin_named_in_the_version(photographs_uint8: list[np.ndarray]) -> None:
     plugin = pytest.importorskip("pillow_avif.AvifImagePlugin")
     codec = get_codec("avif", speed=9)
     (stream,) = codec.encode(photographs_uint8[:1])
@@ -166,7 +166,7 @@ def _psnr_db(one: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / np.mean((one.astype(float) - other) ** 2)))
 
 
-def test_avif_loses_no_more_than_rounding_at_the_top(photographs_uint8: list[np.ndarray]) -> None:
+def test_avif_at_quality_100_loses_only_rounding(photographs_uint8: list[np.ndarray]) -> None:
     """By libyuv's conversion it has 49.7 dB; the three planes rounded to integers have some 53.5."""
     pytest.importorskip("pillow_avif")
     codec = get_codec("avif", quality=100, speed=8)
@@ -186,7 +186,7 @@ def test_avif_has_no_alpha_plane(size: tuple[int, int], photographs_uint8: list[
 
 @pytest.mark.skipif(shutil.which("avifdec") is None, reason="avifdec is not on PATH")
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
-def test_avifdec_shows_the_picture_that_the_codec_decodes(
+def test_avifdec_and_the_codec_decode_the_same_picture(
     subsampling: str, tmp_path: Path, photographs_uint8: list[np.ndarray]
 ) -> None:
     pytest.importorskip("pillow_avif")
@@ -205,7 +205,9 @@ def test_avifdec_shows_the_picture_that_the_codec_decodes(
     ("settings", "chroma"),
     [({}, 3), ({"subsampling": "4:2:2"}, 2), ({"subsampling": "4:2:0"}, 1), ({"lossless": True}, 3)],
 )
-def test_heic_is_subsampled_as_told(settings: dict[str, Any], chroma: int, photographs_uint8: list[np.ndarray]) -> None:
+def test_heic_has_the_requested_subsampling(
+    settings: dict[str, Any], chroma: int, photographs_uint8: list[np.ndarray]
+) -> None:
     pytest.importorskip("pillow_heif")
     (stream,) = get_codec("heic", **settings).encode(photographs_uint8[:1])
     # The HEVC configuration box: chroma_format_idc, after segmentation and parallelism (ISO 14496-15, 8.3.3)
@@ -213,7 +215,7 @@ def test_heic_is_subsampled_as_told(settings: dict[str, Any], chroma: int, photo
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 8), (64, 64), (48, 64), (64, 36), (1, 600), (9000, 3), (256, 264)])
-def test_the_size_header_of_jxl_is_read(size: tuple[int, int]) -> None:
+def test_jxl_size_headers_are_parsed(size: tuple[int, int]) -> None:
     pytest.importorskip("pillow_jxl")
     (stream,) = get_codec("jxl").encode([np.zeros((*size, 3), np.uint8)])
     assert _size(stream[2:]) == size
@@ -234,7 +236,7 @@ def test_the_version_of_jxl_names_plugin_and_libjxl() -> None:
     ("name", "module", "extra"),
     [("avif", "pillow_avif", "codecs"), ("jxl", "pillow_jxl", "codecs"), ("heic", "pillow_heif", "heic")],
 )
-def test_a_missing_plugin_is_said_with_its_remedy(
+def test_a_missing_plugin_is_reported_with_a_remedy(
     name: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for loaded in [key for key in sys.modules if key.partition(".")[0] == module]:
@@ -245,7 +247,7 @@ def test_a_missing_plugin_is_said_with_its_remedy(
 
 
 @pytest.mark.parametrize("name", ["jpeg", "jpeg2000", "png", "webp"])
-def test_a_pillow_without_the_library_is_said_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pillow_without_the_library_is_reported_with_a_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "check", lambda feature: False)
     with pytest.raises(CodecUnavailableError, match=r"was built without .*; install a Pillow wheel"):
         get_codec(name)
@@ -264,6 +266,8 @@ def test_a_pillow_without_the_library_is_said_with_its_remedy(name: str, monkeyp
         ("jpeg2000-tuned", {"ratio": 0.5}, "at least 1"),
     ],
 )
-def test_a_wrong_parameter_is_named_before_anything_runs(name: str, parameters: dict[str, Any], message: str) -> None:
+def test_a_wrong_parameter_is_reported_before_anything_runs(
+    name: str, parameters: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ParameterError, match=message):
         codec_class(name)(**parameters)

@@ -93,7 +93,7 @@ def workers() -> list[psutil.Process]:
 
 def _does_a_job(process: psutil.Process) -> bool:
     try:
-        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::Worker.run")
+        return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::ActorProcess.run")
     except psutil.Error:  # it is gone
         return False
 

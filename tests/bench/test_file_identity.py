@@ -20,8 +20,8 @@ from uqdm.bench.analysis.extract import Wanted, extract
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.evaluation.measure_job import MeasureJob, finish
 from uqdm.bench.evaluation.options import EvaluationOptions
-from uqdm.bench.execute.worker import MeasureJob, finish
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.progress import Progress

@@ -1,4 +1,4 @@
-"""The codes of channel simulation: lengths by theory, round trips, and refusal of what they do not write."""
+"""The codes of channel simulation: lengths by theory, round trips, and refusal of invalid bits."""
 
 import hashlib
 from fractions import Fraction
@@ -13,7 +13,7 @@ from uqdm.channel.prefix_code import BitReader, PrefixCode
 from uqdm.channel.randomness import Candidates, uniforms
 
 
-def test_huffman_codes_are_complete_and_within_a_bit_of_the_entropy():
+def test_huffman_code_is_complete_and_within_a_bit_of_the_entropy():
     frequencies = [1, 1, 2, 3, 50, 700, 12]
     code = PrefixCode(frequencies)
     assert sum(Fraction(1, 2 ** len(word)) for word in code.words) == 1
@@ -26,14 +26,14 @@ def test_huffman_codes_are_complete_and_within_a_bit_of_the_entropy():
     reader.finish()
 
 
-def test_a_code_of_one_symbol_takes_no_bits():
+def test_code_of_one_symbol_takes_no_bits():
     code = PrefixCode([7])
     assert code.words == [""]
     assert code.read(BitReader("")) == 0
 
 
 @pytest.mark.parametrize("kl_bits", [0.0, 1.0, 8.0])
-def test_the_zipf_code_is_near_zipfs_law_and_reads_what_it_writes(kl_bits):
+def test_zipf_code_is_near_zipfs_law_and_round_trips(kl_bits):
     code = zipf_code(kl_bits, 1000)
     numbers = np.arange(1, 1001)
     shares = numbers**-code.exponent / (numbers**-code.exponent).sum()
@@ -95,7 +95,7 @@ def test_range_code_resolves_carries(last):
 
 def assert_message_is_decodable_and_prefix_free(bits, symbols, masses):
     assert range_code.decode(bits, CATEGORICAL, masses).tolist() == symbols.tolist()
-    # Whatever follows the message, the symbols are the same: no other message begins with it.
+    # Every continuation decodes to the same symbols: the message is no prefix of another.
     for continuation in ("0" * 70, "1" * 70):
         decoder = constriction.stream.queue.RangeDecoder(range_code._words(bits + continuation))
         assert decoder.decode(CATEGORICAL, masses).tolist() == symbols.tolist()
@@ -115,7 +115,7 @@ def test_bits_outside_every_interval_are_refused():
             range_code.decode(text, model, np.zeros(2), np.ones(2))
 
 
-def test_blocks_of_candidates_are_found_without_those_before():
+def test_blocks_of_candidates_have_random_access():
     row = Candidates(seed=9, n=3)
     blocks = []
     for block in row.blocks():

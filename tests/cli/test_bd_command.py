@@ -48,7 +48,7 @@ def test_another_anchor(run_dir: Path) -> None:
     ("arguments", "answer"),
     [(["--anchor", "jpgg"], "did you mean jpeg"), (["--metric", "psnr"], "did you mean psnr_db")],
 )
-def test_unknown_names_are_answered_with_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
+def test_unknown_names_get_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
     assert answer in str(bd(run_dir, *arguments).exception)
 
 

@@ -51,7 +51,7 @@ def test_the_table_names_every_codec() -> None:
     assert all(f" {name} " in done.stdout for name in codec_names())
 
 
-def test_a_codec_that_cannot_run_says_why_and_how_to_mend_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_cannot_run_is_listed_with_reason_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "codec_class", lambda name: Lacking)
     assert listing("lacking").missing == "libtoy is not installed; install it"
 

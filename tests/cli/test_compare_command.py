@@ -28,7 +28,7 @@ def compare(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["bench", "compare", *map(str, arguments)])
 
 
-def test_tables_and_what_is_on_one_side_only(runs: tuple[Path, Path]) -> None:
+def test_tables_and_unpaired_pictures(runs: tuple[Path, Path]) -> None:
     done = compare(*runs)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -55,13 +55,13 @@ def test_figures_of_two_codecs(runs: tuple[Path, Path]) -> None:
     assert "not adjusted for 1 test;" in done.stdout
 
 
-def test_nothing_to_show_is_said(runs: tuple[Path, Path]) -> None:
+def test_a_comparison_without_pairs_is_reported(runs: tuple[Path, Path]) -> None:
     done = compare(*runs, "--metric", "fid")
     assert done.exit_code == 0
     assert "fid: no pair has a value on both sides" in done.stdout
 
 
-def test_csv_has_every_digit(runs: tuple[Path, Path]) -> None:
+def test_csv_has_full_precision(runs: tuple[Path, Path]) -> None:
     printed = pd.read_csv(io.StringIO(compare(*runs, "--csv").stdout), engine="python")
     table = compare_runs(*runs).table
     assert list(printed.columns) == COMPARISON.names

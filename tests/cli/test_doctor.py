@@ -62,7 +62,7 @@ def test_a_codec_that_works_is_green_with_its_library() -> None:
     assert text.endswith("2 works, 0 not here, 0 FAILS\n")
 
 
-def test_a_codec_that_is_not_here_says_how_to_get_it_and_is_no_failure() -> None:
+def test_a_missing_codec_has_a_remedy_and_is_not_a_failure() -> None:
     status, text = _doctor("absent", "png", "program")
     assert status == 0
     assert "libtoy is not installed; apt install libtoy" in text
@@ -92,7 +92,7 @@ def test_an_unknown_codec_is_refused_before_any_test_runs() -> None:
     assert done.stdout == ""
 
 
-def test_fids_weights_are_looked_for_and_not_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_fid_weights_are_reported_and_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("UQDM_CACHE", "TORCH_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.delenv("UQDM_INCEPTION", raising=False)
@@ -108,13 +108,13 @@ def test_fids_weights_are_looked_for_and_not_fetched(tmp_path: Path, monkeypatch
     assert "weights.pth: sha256" in wrong.reason
 
 
-def test_fids_weights_that_are_here_are_named(inception_weights: Weights) -> None:
+def test_present_fid_weights_are_named(inception_weights: Weights) -> None:
     here = diagnose_weights()
     assert here.status == "works"
     assert here.version.startswith(f"{inception_weights.sha256[:16]} from ")
 
 
-def test_the_machine_is_looked_at_and_what_to_set_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_faults_of_the_machine_are_reported_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("UQDM_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.setenv(variable, str(tmp_path))
     here = {found.codec: found.status for found in diagnose_machine()}

@@ -52,7 +52,7 @@ def test_a_step_and_its_bytes_give_the_same_picture(folder):
     assert (folder / "step.png").read_bytes() == (folder / "bytes.png").read_bytes()
 
 
-def test_info_tells_ideal_bits_by_step(folder):
+def test_info_has_ideal_bits_by_step(folder):
     info = json.loads(run("info", folder / "photo.uqdm").stdout)
     assert info["model"] == "uqdm-demo"
     assert len(info["ideal_bits"]) == 5
@@ -61,7 +61,7 @@ def test_info_tells_ideal_bits_by_step(folder):
     assert all(0 < spent - ideal < 200 for spent, ideal in zip(stage_bits, info["ideal_bits"], strict=False))
 
 
-def test_salvage_gives_what_is_before_the_damage(folder):
+def test_salvage_decodes_the_steps_before_the_damage(folder):
     info = json.loads(run("info", folder / "photo.uqdm", "--no-ideal").stdout)
     data = bytearray((folder / "photo.uqdm").read_bytes())
     data[info["stages"][2]["ends_at"] - 50] ^= 4

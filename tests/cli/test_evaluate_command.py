@@ -27,7 +27,7 @@ def evaluate(*arguments: str) -> BaseException | None:
         (["--dataset", "npz:nowhere.npz", "--codec", "jpeg"], "nowhere.npz"),
     ],
 )
-def test_bad_input_is_named_before_work_starts(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_reported_before_work_starts(arguments: list[str], message: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     error = evaluate(*arguments, "--out", str(out))
     assert isinstance(error, (ValueError, LookupError, OSError))
@@ -36,7 +36,7 @@ def test_bad_input_is_named_before_work_starts(arguments: list[str], message: st
 
 
 @pytest.mark.parametrize(("text", "message"), [("- jpeg\n", "expected a mapping"), ("{jpeg: [", "not YAML or JSON")])
-def test_a_malformed_codecs_file_is_named(text: str, message: str, tmp_path: Path) -> None:
+def test_a_malformed_codecs_file_is_reported(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "codecs.yaml"
     path.write_text(text)
     error = evaluate("--dataset", "demo", "--codecs-file", str(path), "--out", str(tmp_path / "out"))
@@ -45,7 +45,7 @@ def test_a_malformed_codecs_file_is_named(text: str, message: str, tmp_path: Pat
     assert message in str(error)
 
 
-def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
+def test_the_last_line_counts_failures_and_skipped_settings() -> None:
     lines: list[str] = []
     findings = [CodecOutcome("a", 10, 0, 0), CodecOutcome("b", 7, 3, 0, "x"), CodecOutcome("c", 0, 0, 2, "y")]
     assert not _conclude(findings, Path("run"), lines.append)
@@ -54,7 +54,7 @@ def test_the_last_line_counts_what_failed_and_was_skipped() -> None:
 
 
 @pytest.mark.cluster
-def test_a_run_of_failures_alone_exits_1(tmp_path: Path) -> None:
+def test_a_run_with_only_failures_exits_1(tmp_path: Path) -> None:
     command = "false {input} {output}"
     program = f"program:encode={command},decode={command}"
     error = evaluate("--dataset", "demo", "--limit", "1", "--codec", program, "--out", str(tmp_path / "run"))

@@ -69,7 +69,7 @@ def test_two_pictures_are_refused_and_neither_is_touched(folder: Path) -> None:
             encode(Path("a.png"), Path(target))
     (folder / "picture").write_bytes(before["b.png"])
     (folder / "notes.txt").write_text("mine")
-    for target, reason in (("picture", "is a picture"), ("notes.txt", "no earlier output")):
+    for target, reason in (("picture", "is a picture"), ("notes.txt", "not an earlier output")):
         with pytest.raises(OutputError, match=reason):
             encode(Path("a.png"), Path(target))
     encode(Path("a.png"), Path("a.uqdm"))
@@ -78,7 +78,7 @@ def test_two_pictures_are_refused_and_neither_is_touched(folder: Path) -> None:
     assert all((folder / name).read_bytes() == data for name, data in before.items())
 
 
-def test_a_picture_that_is_there_is_kept_by_decode(folder: Path) -> None:
+def test_decode_does_not_replace_an_existing_picture(folder: Path) -> None:
     before = (folder / "b.png").read_bytes()
     (folder / "link.png").symlink_to("b.png")
     (folder / "hard.png").hardlink_to("a.uqdm")
@@ -91,7 +91,7 @@ def test_a_picture_that_is_there_is_kept_by_decode(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".GIF", ".avif"])
-def test_a_lossy_suffix_is_refused_without_lossy_and_told_with_it(
+def test_a_lossy_suffix_needs_the_option_lossy_and_prints_the_error(
     folder: Path, suffix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = Path(f"x{suffix}")
@@ -108,7 +108,7 @@ def test_webp_is_written_without_loss(folder: Path) -> None:
     np.testing.assert_array_equal(read_image("x.webp"), read_image("a.png"))
 
 
-def test_standard_input_and_output_stand_for_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dash_is_standard_input_or_output(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     streams = Streams(monkeypatch, (folder / "a.png").read_bytes())
     encode(STANDARD, STANDARD)
     coded = streams.written
@@ -121,7 +121,7 @@ def test_standard_input_and_output_stand_for_files(folder: Path, monkeypatch: py
     assert json.loads(streams.written)["width"] == 24
 
 
-def test_what_is_no_regular_file_is_not_read(folder: Path) -> None:
+def test_only_regular_files_are_read(folder: Path) -> None:
     os.mkfifo("pipe")
     for read in (lambda path: encode(path, Path("x")), lambda path: decode(path, Path("x.png")), info):
         for name in ("pipe", "/dev/zero"):
@@ -131,7 +131,7 @@ def test_what_is_no_regular_file_is_not_read(folder: Path) -> None:
             read(Path("gone"))
 
 
-def test_a_file_that_is_cut_or_none_of_ours_is_named(folder: Path) -> None:
+def test_a_cut_or_foreign_file_is_reported(folder: Path) -> None:
     (folder / "cut.png").write_bytes((folder / "a.png").read_bytes()[:90])
     with pytest.raises(ImageError, match=r"^cut\.png: damaged or cut short"):
         encode(Path("cut.png"), Path("x.uqdm"))
@@ -148,7 +148,7 @@ def test_a_file_that_is_cut_or_none_of_ours_is_named(folder: Path) -> None:
     assert not list(folder.glob("x*"))
 
 
-def test_escapes_in_names_are_written_out_in_every_message(
+def test_terminal_escapes_in_names_are_replaced_in_every_message(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = "\x1b[31mred\x07\x9b\u202e"

@@ -37,7 +37,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize("target", [*root.SUBCOMMANDS.values(), *bench.SUBCOMMANDS.values()])
-def test_every_subcommand_is_there_and_says_what_it_does(target: str) -> None:
+def test_every_subcommand_exists_and_has_a_summary(target: str) -> None:
     assert _load("name", target).name == "name"
     assert len(summary_of(target).split()) > 3
     assert "not installed" not in summary_of(target)

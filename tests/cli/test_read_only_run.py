@@ -73,7 +73,7 @@ def unable_to_write(folder: Path, writable: Path) -> Iterator[None]:
             path.chmod(mode)
 
 
-def test_a_run_that_cannot_be_written_to_is_read(run: Path) -> None:
+def test_a_read_only_run_can_be_read(run: Path) -> None:
     folder = run.parent
     before = sorted(run.rglob("*"))
     with unable_to_write(run, folder / "written"):
@@ -89,7 +89,7 @@ def test_a_run_that_cannot_be_written_to_is_read(run: Path) -> None:
         assert (folder / "written" / name).is_file()
 
 
-def test_a_file_that_is_asked_for_and_cannot_be_written_is_an_error(run: Path, tmp_path: Path) -> None:
+def test_a_requested_file_that_cannot_be_written_is_an_error(run: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(app, ["bench", "bd", "--run", str(run), "--out", str(tmp_path / "file" / "bd.csv")])
     assert isinstance(done.exception, OutputError)

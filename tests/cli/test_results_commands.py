@@ -75,7 +75,7 @@ def test_only_one_plot(photograph_run: Path) -> None:
     assert len(bench("plot", "--run", photograph_run, "--only", "rate_distortion").stdout.split()) == 2
 
 
-def test_an_unknown_plot_is_answered_with_names(photograph_run: Path) -> None:
+def test_an_unknown_plot_name_gets_suggestions(photograph_run: Path) -> None:
     done = bench("plot", "--run", photograph_run, "--only", "rate-distortion")
     assert done.exit_code == 1
     assert "did you mean rate_distortion" in str(done.exception)

@@ -64,7 +64,7 @@ def test_conditions(text: str, rows: list[int]) -> None:
         assert where(FRAME, parse_conditions(text)).index.tolist() == rows
 
 
-def test_and_inside_a_text_joins_nothing() -> None:
+def test_and_inside_a_quoted_text_is_part_of_it() -> None:
     assert parse_conditions("error=salt and pepper and n>1") == [
         Condition("error", "=", "salt and pepper"),
         Condition("n", ">", "1"),
@@ -74,7 +74,7 @@ def test_and_inside_a_text_joins_nothing() -> None:
 @pytest.mark.parametrize(
     "text", ["", "bpp", "bpp<", "<2", "bpp 2", "bpp<2 and", "bpp<2 and psnr_db", "__import__('os')"]
 )
-def test_what_does_not_parse_is_answered_with_an_example(text: str) -> None:
+def test_a_syntax_error_message_has_an_example(text: str) -> None:
     with pytest.raises(QueryError, match="bpp"):
         where(FRAME, parse_conditions(text))
 
@@ -85,10 +85,10 @@ def test_what_does_not_parse_is_answered_with_an_example(text: str) -> None:
         ("bp<2", r"no column 'bp' \(did you mean bpp"),
         ("bpp<two", "bpp is a number, 'two' is none"),
         ("bpp~2", "~ is for texts"),
-        ("codec<jpeg", "codec is no number; use =, != or ~"),
+        ("codec<jpeg", "codec is not a number; use =, != or ~"),
     ],
 )
-def test_conditions_that_make_no_sense_are_refused(text: str, answer: str) -> None:
+def test_conditions_of_the_wrong_type_are_refused(text: str, answer: str) -> None:
     with pytest.raises(QueryError, match=answer):
         where(FRAME, parse_conditions(text))
 
@@ -109,7 +109,7 @@ def test_order_is_stable_with_null_last() -> None:
         ordered(FRAME, "bppp")
 
 
-def test_columns_come_in_the_order_asked_for() -> None:
+def test_columns_are_in_the_requested_order() -> None:
     assert list(choose(FRAME, ["n", "codec"]).columns) == ["n", "codec"]
     with pytest.raises(QueryError, match=r"no column 'psnr' \(did you mean psnr_db"):
         choose(FRAME, ["psnr"])

@@ -18,7 +18,7 @@ def bench(*arguments: str | Path) -> Result:
 
 
 @pytest.mark.cluster
-def test_scoring_fills_what_summarizing_asks_for(tmp_path: Path) -> None:
+def test_scoring_fills_the_metrics_that_summarizing_misses(tmp_path: Path) -> None:
     evaluate_here(tmp_path, open_dataset("demo", limit=3), "jpeg:quality=50", "png")
     refused = bench("summarize", "--run", tmp_path)
     assert "rows are not scored yet (jpeg, png); make it with: uqdm bench score" in str(refused.exception)
@@ -38,14 +38,14 @@ def test_scoring_fills_what_summarizing_asks_for(tmp_path: Path) -> None:
         ([], "make it with: uqdm bench evaluate"),
     ],
 )
-def test_bad_input_is_named(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_input_is_reported(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = bench("score", "--run", tmp_path, *arguments)
     assert done.exit_code == 1
     assert message in str(done.exception)
 
 
 @pytest.mark.cluster
-def test_a_run_of_which_every_picture_fails_ends_with_an_error(tmp_path: Path) -> None:
+def test_scoring_ends_with_an_error_if_every_picture_fails(tmp_path: Path) -> None:
     evaluate_here(tmp_path, open_dataset("demo", limit=2), "png")
     for path in (tmp_path / "streams" / "png").iterdir():
         path.write_bytes(path.read_bytes()[:-20])

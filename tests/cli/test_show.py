@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from uqdm.cli.main import app
 
 
-def test_a_folder_without_a_summary_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_a_summary_is_reported(tmp_path: Path) -> None:
     error = CliRunner().invoke(app, ["bench", "show", str(tmp_path)]).exception
     assert str(tmp_path / "summary.parquet") in str(error)
     assert "uqdm bench summarize" in str(error)

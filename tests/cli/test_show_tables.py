@@ -34,13 +34,13 @@ def frame(text: str) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(text), engine="python")  # the other one rounds
 
 
-def test_without_options_it_is_the_short_table(run_dir: Path) -> None:
+def test_the_default_output_is_the_short_table(run_dir: Path) -> None:
     done = show(run_dir)
     assert "bits per pixel at equal PSNR" in done.stdout
     assert str(run_dir / "summary.csv") in done.stdout
 
 
-def test_csv_of_summaries_has_every_column_and_digit(run_dir: Path) -> None:
+def test_csv_of_summaries_has_every_column_at_full_precision(run_dir: Path) -> None:
     printed, expected = frame(show(run_dir, "--csv").stdout), read_summary(run_dir)
     assert list(printed.columns) == list(expected.columns)
     for name in ("bpp", "psnr_db", "mse", "bpp_low"):
@@ -48,14 +48,14 @@ def test_csv_of_summaries_has_every_column_and_digit(run_dir: Path) -> None:
     assert printed.codec.tolist() == expected.codec.tolist()
 
 
-def test_csv_of_rows_has_every_column_and_digit(run_dir: Path) -> None:
+def test_csv_of_rows_has_every_column_at_full_precision(run_dir: Path) -> None:
     printed, expected = frame(show(run_dir, "--rows", "--csv").stdout), read_rows(run_dir, ROWS.names)
     assert set(ROWS.names) <= set(printed.columns)
     assert printed.psnr_db.tolist() == expected.psnr_db.tolist()
     assert printed.image_id.tolist() == expected.image_id.tolist()
 
 
-def test_whole_numbers_stay_whole_beside_null(tmp_path: Path) -> None:
+def test_nullable_integers_stay_integers(tmp_path: Path) -> None:
     """A skipped codec has no image; the others' image numbers must not turn into 0.0 and 1.0."""
     absent = "program:encode=no-such-program {input} {output},decode=no-such-program {input} {output}"
     run = measure_run(tmp_path / "run", open_dataset("demo", limit=2), "png", absent)
@@ -77,7 +77,7 @@ def test_filters_sort_and_limit(run_dir: Path) -> None:
     assert set(frame(show(run_dir, "--reconstruction", "decoded", "--csv").stdout).reconstruction) == {"decoded"}
 
 
-def test_the_table_is_for_reading(run_dir: Path) -> None:
+def test_the_table_is_rounded_and_readable(run_dir: Path) -> None:
     done = show(run_dir, "--codec", "png", "--codec", "jpeg")
     lines = done.stdout.splitlines()
     assert lines[0].split()[:3] == ["codec", "setting", "n"]
@@ -95,14 +95,14 @@ def test_chosen_columns(run_dir: Path) -> None:
     assert lines[-1] == "1 row"
 
 
-def test_several_runs_say_which(run_dir: Path) -> None:
+def test_several_runs_have_a_run_column(run_dir: Path) -> None:
     printed = frame(show(run_dir, run_dir, "--csv").stdout)
     assert set(printed.run) == {str(run_dir)}
     assert len(printed) == 2 * len(read_summary(run_dir))
     assert show(run_dir, "--csv", "--columns", "run,bpp", "--limit", "1").stdout.splitlines()[0] == "run,bpp"
 
 
-def test_nothing_found_is_an_empty_table(run_dir: Path) -> None:
+def test_an_empty_result_is_an_empty_table(run_dir: Path) -> None:
     assert show(run_dir, "--where", "bpp>1000").stdout.splitlines()[-1] == "0 rows"
 
 
@@ -115,7 +115,7 @@ def test_nothing_found_is_an_empty_table(run_dir: Path) -> None:
         (["--where", "bpp"], "expected COLUMN OPERATOR VALUE"),
     ],
 )
-def test_unknown_names_are_answered(run_dir: Path, arguments: list[str], answer: str) -> None:
+def test_unknown_names_get_suggestions(run_dir: Path, arguments: list[str], answer: str) -> None:
     done = show(run_dir, *arguments)
     assert done.exit_code == 1
     assert answer in str(done.exception)

@@ -28,14 +28,14 @@ def run(*arguments: str, encoding: str, folder: Path) -> subprocess.CompletedPro
     return subprocess.run([UQDM, *arguments], capture_output=True, cwd=folder, env=environment, check=False)
 
 
-def test_an_error_has_escapes_for_what_cannot_be_shown(folder: Path) -> None:
+def test_an_error_has_escapes_for_characters_that_cannot_be_shown(folder: Path) -> None:
     arguments = ["--dataset=folder:☃ é", "--codec=png", "--out=x"]
     refused = run("bench", "evaluate", *arguments, encoding="latin-1", folder=folder)
     assert refused.returncode == 1
     assert "error: folder:\\u2603 é: no such folder" in refused.stderr.decode("latin-1")
 
 
-def test_a_run_whose_name_is_no_text_here_is_refused_before_any_work(folder: Path) -> None:
+def test_a_run_name_that_cannot_be_encoded_is_refused_before_any_work(folder: Path) -> None:
     arguments = ["--dataset=folder:.", "--codec=png", "--out=rün"]
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     environment = {**os.environ, **ascii_only}
@@ -63,7 +63,7 @@ _print_table([Listing("toy", version="≤")])
 """
 
 
-def test_tables_have_boxes_of_ascii_and_columns_that_line_up() -> None:
+def test_tables_have_ascii_boxes_and_aligned_columns() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     printed = subprocess.check_output([sys.executable, "-c", TABLES], env=environment, text=True)
     lines = printed.splitlines()
@@ -73,7 +73,7 @@ def test_tables_have_boxes_of_ascii_and_columns_that_line_up() -> None:
     assert printed.count(r"\u2264") == 2
 
 
-def test_a_reader_that_goes_away_ends_a_command_in_silence(folder: Path) -> None:
+def test_a_broken_pipe_ends_a_command_silently(folder: Path) -> None:
     process = subprocess.Popen([UQDM, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -1,4 +1,4 @@
-"""The stream gives back what was put in, whatever it is, in the order in which it was put in."""
+"""The rANS stream: round trips in order, cost near the entropy, prefixes and damage."""
 
 import hashlib
 import math
@@ -19,7 +19,7 @@ SCALES = st.integers(MIN_SCALE, MAX_SCALE)
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(SYMBOLS, LOCATIONS, SCALES), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
-def test_any_32_bit_symbol_round_trips_at_any_location_and_scale(items, check):
+def test_any_32_bit_symbol_round_trips(items, check):
     symbols, locations, scales = (np.array(column, np.int64) for column in zip(*items, strict=True))
     writer = Writer()
     writer.symbols(symbols, locations, scales)
@@ -30,7 +30,7 @@ def test_any_32_bit_symbol_round_trips_at_any_location_and_scale(items, check):
 
 @st.composite
 def bounded_symbols(draw):
-    """A symbol with location, scale, and bounds: limits of its mean, and the first and last that are possible."""
+    """A symbol with location, scale and bounds: limits of its mean, first and last possible symbol."""
     low = draw(st.integers(-(2**36), 2**36))
     high = low + draw(st.integers(1, 2 ** draw(st.integers(1, 30))))
     first, last = (low >> 16) + draw(st.integers(0, 1)), high >> 16
@@ -40,7 +40,7 @@ def bounded_symbols(draw):
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(bounded_symbols(), min_size=1, max_size=40), st.integers(0, 2**32 - 1))
-def test_any_symbol_within_bounds_round_trips_at_any_location_and_scale(items, check):
+def test_any_bounded_symbol_round_trips(items, check):
     symbols, locations, scales, *limits = (np.array(column, np.int64) for column in zip(*items, strict=True))
     bounds = Bounds(*limits)
     writer = Writer()
@@ -50,20 +50,20 @@ def test_any_symbol_within_bounds_round_trips_at_any_location_and_scale(items, c
     assert reader.check() == check
 
 
-def test_bounded_symbols_cost_their_entropy():
+def test_bounded_symbols_take_their_entropy():
     rng = np.random.default_rng(0)
     n, width = 50_000, 10 << 16
     scales = rng.integers(-3 * SCALE_UNITS, 3 * SCALE_UNITS, n)
     wide = 2.0 ** (scales / SCALE_UNITS)
     low = rng.integers(-(5 << 16), 5 << 16, n)
-    locations = low + rng.integers(-3 * width, 4 * width, n)  # also far outside, where only a tail is left
+    locations = low + rng.integers(-3 * width, 4 * width, n)  # also far outside, where the truncated part is a tail
     high = low + width
 
     def log_mass(a, b):  # of the logistic, exact in both tails
         a, b = ((edge - locations) / 65536 / wide for edge in (a, b))
         return -np.logaddexp(0, -b) - np.logaddexp(0, a) + np.log(-np.expm1(a - b))
 
-    # A mean drawn from the logistic between the bounds: by bisection of its distribution function.
+    # Means drawn from the truncated logistic, by bisection of its distribution function.
     share, below, above = np.log(rng.random(n)) + log_mass(low, high), low.astype(float), high.astype(float)
     for _ in range(40):
         middle = (below + above) / 2
@@ -83,7 +83,7 @@ def test_bounded_symbols_cost_their_entropy():
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(st.integers(1, 256), min_size=1, max_size=50), st.randoms(use_true_random=False))
-def test_choices_round_trip_and_cost_their_logarithm(counts, random):
+def test_choices_round_trip_at_their_entropy(counts, random):
     values = np.array([random.randrange(count) for count in counts], np.int64)
     writer = Writer()
     for _ in range(20):
@@ -95,7 +95,7 @@ def test_choices_round_trip_and_cost_their_logarithm(counts, random):
     assert 8 * len(stream) <= 48 + 16 + 20 * sum(math.log2(count) for count in counts) * 1.001
 
 
-def test_coding_costs_at_most_a_thousandth_over_the_entropy():
+def test_symbols_take_at_most_a_thousandth_over_the_entropy():
     rng = np.random.default_rng(0)
     n = 12288 * 4  # the symbols of a 64x64 image
     scales = rng.integers(-5 * SCALE_UNITS, SCALE_UNITS, n)
@@ -108,10 +108,10 @@ def test_coding_costs_at_most_a_thousandth_over_the_entropy():
     writer = Writer()
     writer.symbols(symbols, locations, scales)
     stream, _ = writer.finish()
-    assert ideal_bits < 8 * len(stream) <= 1.001 * ideal_bits  # measured 1.0005, 48 bits of it the state
+    assert ideal_bits < 8 * len(stream) <= 1.001 * ideal_bits  # measured 1.0005, including 48 bits of state
 
 
-def test_a_prefix_up_to_a_mark_is_enough_to_read_to_the_mark():
+def test_prefix_up_to_a_mark_decodes_up_to_the_mark():
     rng = np.random.default_rng(1)
     pieces = [(rng.integers(-4, 5, n), rng.integers(0, 65536, n), rng.integers(-2048, 2048, n)) for n in (500, 70, 900)]
     writer = Writer()
@@ -126,7 +126,7 @@ def test_a_prefix_up_to_a_mark_is_enough_to_read_to_the_mark():
         assert reader.position == marks[upto - 1]
 
 
-def test_words_that_run_out_are_an_error():
+def test_truncated_stream_is_an_error():
     writer = Writer()
     rng = np.random.default_rng(2)
     piece = (rng.integers(-9, 9, 4000), np.zeros(4000, np.int64), np.zeros(4000, np.int64))
@@ -142,12 +142,12 @@ def test_words_that_run_out_are_an_error():
         Reader(stream).check()
 
 
-def test_raw_numbers_must_fit():
+def test_raw_number_beyond_its_bits_is_refused():
     with pytest.raises(ValueError, match="fit"):
         Writer().raw(8, bits=3)
 
 
-def test_random_words_decode_or_raise_but_never_hang():
+def test_random_bytes_decode_or_raise():
     rng = np.random.default_rng(3)
     outcomes = set()
     for _ in range(300):
@@ -160,7 +160,7 @@ def test_random_words_decode_or_raise_but_never_hang():
     assert "damaged" in outcomes
 
 
-def test_the_bytes_of_given_symbols_are_golden():
+def test_bytes_of_given_symbols_are_golden():
     # Streams are an interface: other bytes for the same integers are a new version of the format.
     rng = np.random.Generator(np.random.Philox(4))
     symbols, counts = rng.integers(-6, 7, 2000), rng.integers(1, 5, 500)

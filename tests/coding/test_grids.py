@@ -1,4 +1,4 @@
-"""Outputs that differ by less than the tolerance round to the same integers."""
+"""Grids: outputs that differ by less than the tolerance round to the same integers."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ def outputs(size, seed=0):
 
 @pytest.mark.parametrize("size", [1, 2, 7, 48, 12288])
 @pytest.mark.parametrize("eps", [grids.Tolerance(1e-4, 5e-5), grids.Tolerance(1e-9, 1e-9)])
-def test_a_decoder_with_other_rounding_errors_finds_the_same_cells(size, eps):
+def test_decoder_within_the_tolerance_gets_the_same_cells(size, eps):
     means, scales = outputs(size)
     writer = Writer()
     written = grids.write(writer, means, scales, eps)
     stream, _ = writer.finish()
     rng = np.random.default_rng(1)
-    for _ in range(20):  # each at the very edge of what is tolerated
+    for _ in range(20):  # each at the limit of the tolerance
         other = means + 0.999 * eps.mean_bins * rng.choice([-1, 1], size)
         other_scales = scales + 0.999 * eps.scale_octaves * rng.choice([-1, 1], size)
         read = grids.read(Reader(stream), size).round(other, other_scales)
@@ -28,25 +28,25 @@ def test_a_decoder_with_other_rounding_errors_finds_the_same_cells(size, eps):
         assert (read.scale == written.scale).all()
 
 
-def test_rounding_stays_within_half_a_cell():
+def test_rounding_error_is_at_most_half_a_cell():
     means, scales = outputs(5000)
     writer = Writer()
     cells = grids.write(writer, means, scales, grids.Tolerance(1e-6, 1e-6))
     assert np.abs(cells.scale / 2048 - scales.clip(-11.8, 7.8)).max() <= 1 / 16 + 1 / 2048
-    # Cells of means at the coarsest, a quarter of a bin where the scale is 1/2 to 1; in proportion to s^(1/3) where
-    # the scale is small, and to s^(2/3) where it is large.
+    # The coarsest cells of means are a quarter of a bin for scales of 1/2 to 1, in proportion to s^(1/3) for smaller
+    # scales and to s^(2/3) for larger ones.
     octave = cells.scale // 2048
     cell_bits = np.where(octave < -1, 2 + -octave // 3, 2 - (2 * octave + 3) // 3)
     assert (np.abs(cells.mean / 65536 - means) <= 2.0**-cell_bits * (0.5 + 1 / 128)).all()
 
 
-def test_outputs_that_no_offset_can_keep_apart_are_an_error():
+def test_no_fitting_offset_is_an_error():
     means, scales = outputs(12288)
     with pytest.raises(grids.MarginError):
         grids.write(Writer(), means, scales, grids.Tolerance(0.05, 1e-6))
 
 
-def test_outputs_that_are_not_numbers_become_numbers():
+def test_outputs_that_are_not_finite_become_finite():
     bad = np.array([np.nan, np.inf, -np.inf, 0.0])
     cells = grids.write(Writer(), bad, bad, grids.Tolerance(1e-6, 1e-6))
     assert np.abs(cells.mean).max() < 2**40

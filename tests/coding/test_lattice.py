@@ -1,4 +1,4 @@
-"""Integer quantization is universal quantization, and its window holds exactly the levels that fit."""
+"""Integer quantization is universal quantization, and windows are exactly the levels of a symbol."""
 
 import numpy as np
 import pytest
@@ -36,11 +36,11 @@ def test_latents_follow_the_forward_kernel(slope):
 
 
 @pytest.mark.parametrize(("slope", "free"), [(17.9658203125, False), (18.21, True), (19.0, True), (16.0, False)])
-def test_the_window_holds_exactly_the_levels_that_would_give_the_symbol(slope, free):
+def test_window_is_exactly_the_levels_of_the_symbol(slope, free):
     _, made = lattices(slope)
     size = 3000
     levels = np.random.default_rng(1).integers(0, 256, size)
-    levels[:50], levels[50:100] = 0, 255  # the ends of the range cut the window
+    levels[:50], levels[50:100] = 0, 255  # windows at the ends of the range are cut off
     n_t = start(0, size)
     for index, lattice in enumerate(made):
         j = dither(0, index + 1, 0, size)
@@ -57,7 +57,7 @@ def test_the_window_holds_exactly_the_levels_that_would_give_the_symbol(slope, f
 
 
 @pytest.mark.parametrize("slope", [16.0, 18.21, 19.0])
-def test_windows_shrink_to_the_levels_that_all_steps_leave_and_bound_the_symbols(slope):
+def test_narrowed_windows_are_exactly_the_possible_levels_and_bound_the_symbols(slope):
     _, made = lattices(slope)
     size = 3000
     levels = np.random.default_rng(1).integers(0, 256, size)
@@ -71,8 +71,8 @@ def test_windows_shrink_to_the_levels_that_all_steps_leave_and_bound_the_symbols
         possible = np.where(fits, lattice.quantize(n_t, every, j), symbols)
         assert (possible.min(0) == bounds.first).all()
         assert (possible.max(0) == bounds.last).all()
-        # A mean is in its symbol's bin; the bounds lie half a level, of a width of 2 b / 2^41 bins, beyond the first
-        # and the last. Fixed points are rounded down.
+        # A mean is in its symbol's bin; the bounds are half a level (a level is 2 b / 2^41 bins) beyond the first and
+        # the last. Fixed-point numbers are rounded down.
         half_level = lattice.b / 2**41 * 65536
         assert (bounds.low <= (bounds.first + 1 << 16) - half_level + 1).all()
         assert (bounds.high >= (bounds.last << 16) + half_level - 1).all()
@@ -84,13 +84,13 @@ def test_windows_shrink_to_the_levels_that_all_steps_leave_and_bound_the_symbols
         n_t = lattice.latent(symbols, j)
 
 
-def test_a_location_is_where_the_symbol_is_expected():
+def test_location_of_a_perfect_prediction_is_in_the_symbols_bin():
     _, made = lattices(18.21)
     size = 1000
     n_t, j, levels = start(0, size), dither(0, 1, 0, size), np.full(size, 77)
     mean_bins = made[0].b * (2 * levels - 255) / 2**32 / UNITS
     location = made[0].known_location(n_t, j) / 65536 + mean_bins
-    # A perfect prediction puts the location inside the symbol's own bin, but for the rounding to 2^-16 bins.
+    # A perfect prediction puts the location in the symbol's bin, up to rounding to 2^-16 bins.
     inside = location - made[0].quantize(n_t, levels, j)
     assert inside.min() >= -(2.0**-15)
     assert inside.max() <= 1 + 2.0**-15

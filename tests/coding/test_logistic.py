@@ -1,4 +1,4 @@
-"""The integer tables hold the logistic distribution, and nothing that a machine could round otherwise."""
+"""The integer tables are the logistic distribution, identical on every machine."""
 
 import hashlib
 
@@ -21,19 +21,19 @@ from uqdm.coding.logistic import (
 )
 
 
-def test_tables_are_the_same_everywhere():
+def test_tables_are_golden():
     # Files depend on every entry: a change of these digests is a new format version.
     digest = hashlib.sha256(LOGISTIC.astype("<i8").tobytes() + INVERSE_POWERS.astype("<i8").tobytes()).hexdigest()
     assert digest == "0f9c6a996cd982a80d3c973077d61b739670a5adaddcbcb0a378dd24ccea66c5"
 
 
-def test_table_is_the_logistic_function_within_its_rounding():
+def test_table_is_the_logistic_function_up_to_rounding():
     x = np.arange(len(LOGISTIC) - 2) / 256
     assert np.abs(LOGISTIC[:-2] - expit(x) * 2**30).max() <= 0.5 + 1e-6  # scipy's own error is some 1e-7 units
 
 
 @pytest.mark.parametrize("scale", [MIN_SCALE, -5 * SCALE_UNITS + 77, -1, 0, 1, 3 * SCALE_UNITS + 1023, MAX_SCALE])
-def test_interpolated_values_are_close_and_do_not_decrease(scale):
+def test_interpolated_values_are_accurate_and_monotonic(scale):
     wide = 2.0 ** (scale / SCALE_UNITS)
     reach = 25 * wide
     edges = np.unique(np.linspace(-reach * 65536, reach * 65536, 4001).astype(np.int64))
@@ -47,7 +47,7 @@ def test_interpolated_values_are_close_and_do_not_decrease(scale):
 
 @pytest.mark.parametrize("scale", [MIN_SCALE, -3 * SCALE_UNITS, 0, 2 * SCALE_UNITS + 5, MAX_SCALE])
 @pytest.mark.parametrize("rest", [0, 1, 30000, 65535])
-def test_every_symbol_of_the_window_has_a_share_and_escapes_have_one_too(scale, rest):
+def test_every_symbol_of_the_window_and_both_escapes_have_a_frequency(scale, rest):
     half = half_window(scale)
     cumulated = np.array([cumulative(offset, rest, scale, half) for offset in range(-half, half + 1)])
     assert cumulated[0] >= 1
@@ -58,7 +58,7 @@ def test_every_symbol_of_the_window_has_a_share_and_escapes_have_one_too(scale, 
 @pytest.mark.parametrize("scale", [MIN_SCALE, -3 * SCALE_UNITS, 0, 2 * SCALE_UNITS + 5, MAX_SCALE])
 @pytest.mark.parametrize("location", [-(1 << 36), -400000, 0, 300000, 1 << 36])
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (-70000, 500000), (65535, 131073), (1 << 30, (1 << 30) + 9)])
-def test_every_possible_symbol_has_a_share_of_all(scale, location, low, high):
+def test_every_bounded_symbol_has_a_frequency(scale, location, low, high):
     first, count = low >> 16, (high >> 16) - (low >> 16) + 1
     moved, before, mass = bounded(location, scale, low, high)
     edges = [((first + i) << 16) - moved for i in range(count + 1)]
@@ -67,7 +67,7 @@ def test_every_possible_symbol_has_a_share_of_all(scale, location, low, high):
     assert np.diff(cumulated).min() >= 1
 
 
-def test_a_far_location_is_moved_to_within_ten_scales_and_a_near_one_is_not():
+def test_only_far_locations_are_moved_to_within_ten_scales():
     for scale in (-5 * SCALE_UNITS + 77, 0, 3 * SCALE_UNITS + 1023):
         wide = 65536 * 2.0 ** (scale / SCALE_UNITS)
         assert bounded(123, scale, -4567, 65536)[0] == 123

@@ -1,4 +1,4 @@
-"""Shared randomness is the same on every machine, and distributed as the process needs it."""
+"""Shared randomness: identical on every machine, with the distributions of the process."""
 
 import hashlib
 
@@ -28,6 +28,6 @@ def test_dither_is_uniform_and_differs_between_seeds_steps_and_tiles():
     assert len(streams) == 4
 
 
-def test_a_seed_beyond_32_bits_is_refused():
+def test_seed_beyond_32_bits_is_refused():
     with pytest.raises(ValueError, match="seed"):
         start(1 << 32, 4)

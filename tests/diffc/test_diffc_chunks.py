@@ -1,4 +1,4 @@
-"""Steps of coordinates in chunks: what is read is what was sent, it is a sample of q, and its bits are real."""
+"""Chunks of a step: decoding returns the samples that were sent, which are of q."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def channel_of(size: int, seed: int, deviation: float = 0.6, spread: float = 1.0
 
 
 @pytest.mark.parametrize(("size", "spread"), [(1, 0.1), (7, 3.0), (256, 0.02), (300, 0.7)])
-def test_the_receiver_gets_the_very_samples(size, spread):
+def test_receiver_gets_the_same_samples(size, spread):
     channel, tally = channel_of(size, seed=size, spread=spread), Tally()
     bits, sent = send(channel, LIMITS, seed=5 << 32, tally=tally)
     reader = BitReader(bits + "0000")
@@ -27,7 +27,7 @@ def test_the_receiver_gets_the_very_samples(size, spread):
     assert tally.chunks == len(step.bounds)
 
 
-def test_parts_have_no_more_bits_than_a_chunk_unless_they_are_single_coordinates():
+def test_chunks_have_at_most_chunk_bits_or_one_coordinate():
     channel = channel_of(300, seed=0, spread=1.5)
     bits, _ = send(channel, LIMITS, seed=0, tally=Tally())
     bounds = read(BitReader(bits), 300, LIMITS).bounds
@@ -36,8 +36,8 @@ def test_parts_have_no_more_bits_than_a_chunk_unless_they_are_single_coordinates
     assert any(end - begin > 1 for begin, end in bounds)
 
 
-def test_samples_are_of_q():
-    # Level 0.001 on fixed seeds, as for the methods themselves; 1,200 coordinates show a shift of 0.14 deviations.
+def test_samples_have_the_distribution_of_q():
+    # Level 0.001 on fixed seeds, as for the methods themselves; 1,200 coordinates reveal a shift of 0.14 deviations.
     channel, tally = channel_of(1200, seed=1, deviation=0.7, spread=0.8), Tally()
     _, sent = send(channel, LIMITS, seed=7 << 32, tally=tally)
     standardized = (sent - channel.mean) / channel.deviation
@@ -45,14 +45,14 @@ def test_samples_are_of_q():
     assert tally.uncertain < 0.1 * tally.chunks
 
 
-def test_log_ratio_and_its_bound_are_those_of_gaussians():
+def test_log_ratio_and_its_bound_match_the_gaussians():
     channel = Channel(np.array([0.5, -1.2]), np.array([0.6, 0.9]))
     z = np.random.default_rng(0).normal(size=(200, 2))
     expected = (stats.norm(channel.mean, channel.deviation).logpdf(z) - stats.norm.logpdf(z)).sum(axis=1)
     np.testing.assert_allclose(channel.log_ratio(z), expected, atol=1e-12)
     of_q = channel.mean + channel.deviation * np.random.default_rng(1).normal(size=(200_000, 2))
     ratios = channel.log_ratio(of_q)
-    # The mean of so many has a standard error of about 0.003.
+    # The standard error of the mean is about 0.003.
     assert ratios.mean() / np.log(2) == pytest.approx(channel.kl_bits.sum(), abs=0.02)
     assert (ratios > channel.log_max_ratio).mean() <= 3.2e-5 + 4 * np.sqrt(3.2e-5 / 200_000)
 

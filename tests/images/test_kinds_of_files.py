@@ -102,7 +102,7 @@ def test_fewer_bits_are_scaled_to_255_and_rounded(maximum: int) -> None:
         assert read_image(data)[0, :, 0].tolist() == expected
 
 
-def test_a_bmp_of_5_6_5_bits_is_taken() -> None:
+def test_a_bmp_of_5_6_5_bits_is_accepted() -> None:
     pixel = (10 << 11) | (20 << 5) | 7
     expected = [round(255 * value / most) for value, most in ((10, 31), (20, 63), (7, 31))]
     assert read_image(bmp(struct.pack("<HH", 0xFFFF, pixel), 16, (0xF800, 0x7E0, 0x1F)))[0].tolist() == [
@@ -112,7 +112,7 @@ def test_a_bmp_of_5_6_5_bits_is_taken() -> None:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_a_transparent_grey_of_a_png_is_white_and_no_other_grey_is(bits: int) -> None:
+def test_only_the_transparent_grey_of_a_png_becomes_white(bits: int) -> None:
     row = bytes([0]) if bits < 8 else bytes([0, 1])  # two pixels or more; the first is 0
     row = bytes([1 << (8 - 2 * bits)]) if bits < 8 else row  # 0, then 1
     pixels = read_image(png([row], 2, bits, 0, chunk(b"tRNS", struct.pack(">H", 1))))
@@ -143,7 +143,7 @@ JPEGS = [
 
 
 @pytest.mark.parametrize("size", [(1, 1), (9, 17), (50, 60)])
-def test_every_whole_jpeg_is_taken(photo: np.ndarray, size: tuple[int, int]) -> None:
+def test_every_complete_jpeg_is_accepted(photo: np.ndarray, size: tuple[int, int]) -> None:
     image = photo[: size[0], : size[1]]
     for source in (image, image[..., 0]):
         for options in JPEGS:
@@ -152,7 +152,7 @@ def test_every_whole_jpeg_is_taken(photo: np.ndarray, size: tuple[int, int]) -> 
             np.testing.assert_array_equal(read_image(data), expected)
 
 
-def test_a_jpeg_of_4_1_1_is_taken(photo: np.ndarray) -> None:
+def test_a_jpeg_of_4_1_1_is_accepted(photo: np.ndarray) -> None:
     data = bytearray(saved(photo[:32, :32], "JPEG", subsampling=2))  # 6 blocks a unit, as 4:1:1 has
     place = data.index(b"\xff\xc0")
     data[place + 5 : place + 12] = struct.pack(">HHBBB", 16, 64, 3, 1, 0x41)
@@ -160,7 +160,7 @@ def test_a_jpeg_of_4_1_1_is_taken(photo: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_jpeg_that_libjpeg_would_only_warn_of_is_refused(photo: np.ndarray, progressive: bool) -> None:
+def test_a_jpeg_with_a_libjpeg_warning_is_refused(photo: np.ndarray, progressive: bool) -> None:
     data = saved(photo, "JPEG", progressive=progressive, restart_marker_blocks=4)
     start = data.index(b"\xff\xda") + 20
     middle = (start + len(data)) // 2
@@ -206,7 +206,7 @@ def whole_files(photo: np.ndarray) -> dict[str, bytes]:
     }
 
 
-def test_no_file_that_is_cut_short_is_taken(photo: np.ndarray) -> None:
+def test_every_cut_file_is_refused(photo: np.ndarray) -> None:
     for kind, data in whole_files(photo).items():
         assert read_image(data).shape == photo.shape
         cuts = [*range(0, len(data) - 1, max(1, len(data) // 40)), len(data) - 2]
@@ -215,7 +215,7 @@ def test_no_file_that_is_cut_short_is_taken(photo: np.ndarray) -> None:
                 print(kind, cut, read_image(data[:cut]).shape)
 
 
-def test_checksums_are_looked_at_where_there_are_any(photo: np.ndarray) -> None:
+def test_wrong_checksums_are_detected(photo: np.ndarray) -> None:
     generator = np.random.default_rng(0)
     for data, first in ((saved(photo, "PNG"), 60), (saved(photo, "TIFF", compression="tiff_deflate"), 12)):
         for _ in range(50):
@@ -273,7 +273,7 @@ def test_a_black_and_white_palette_of_a_bmp_is_looked_up(bits: int, compression:
         b"GIF89a\x02\0\x01\0\0\0\0" + b",\0\0\0\0\x02\0\x01\0\0\x02\x02\x44\x0a\0;",
     ],
 )
-def test_a_colour_that_no_palette_has_is_refused(data: bytes) -> None:
+def test_a_colour_outside_the_palette_is_refused(data: bytes) -> None:
     with pytest.raises(ImageError, match=r"not among the [02] of the palette"):
         read_image(data)
 
@@ -286,7 +286,7 @@ def test_a_jpeg_2000_file_without_one_of_its_tiles_is_refused(photo: np.ndarray)
         read_image(whole[:start] + b"\xff\xd9")
 
 
-def test_a_pam_file_whose_type_is_not_of_its_channels_is_refused() -> None:
+def test_a_pam_file_with_a_type_of_other_channels_is_refused() -> None:
     with pytest.raises(ImageError, match="RGB of 1 channels"):
         read_image(b"P7\nWIDTH 1\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\na")
 
@@ -316,7 +316,7 @@ ODD_EXIF = {
 
 
 @pytest.mark.parametrize("kind", list(ODD_EXIF))
-def test_odd_exif_does_not_cost_the_pixels(photo: np.ndarray, kind: str) -> None:
+def test_odd_exif_is_ignored(photo: np.ndarray, kind: str) -> None:
     block, orientation = ODD_EXIF[kind]
     expected = np.rot90(photo, -1) if orientation == 6 else photo
     bare = saved(photo, "PNG")
@@ -330,7 +330,7 @@ def test_odd_exif_does_not_cost_the_pixels(photo: np.ndarray, kind: str) -> None
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 @pytest.mark.parametrize("odd", [b"garbage", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\0\0\x08\0\0\0"])
-def test_odd_exif_of_an_avif_does_not_cost_the_pixels(photo: np.ndarray, odd: bytes) -> None:
+def test_odd_exif_of_an_avif_is_ignored(photo: np.ndarray, odd: bytes) -> None:
     body = exif((0x11A, 3, 1, 6))[6:]
     whole = saved(photo, "AVIF", exif=b"Exif\0\0" + body)
     assert whole.count(body) == 1
@@ -348,7 +348,7 @@ def test_every_orientation_is_applied_once(photo: np.ndarray, orientation: int) 
         np.testing.assert_array_equal(read_image(saved(photo, kind, exif=block, **options)), expected)
 
 
-def test_metadata_of_a_png_do_not_count(photo: np.ndarray) -> None:
+def test_metadata_of_a_png_are_ignored(photo: np.ndarray) -> None:
     bare = saved(photo, "PNG")
     bomb = zlib.compress(bytes(2**26), 9)
     odd = [
@@ -363,7 +363,7 @@ def test_metadata_of_a_png_do_not_count(photo: np.ndarray) -> None:
     np.testing.assert_array_equal(read_image(bare[:33] + b"".join(odd) + bare[33:]), photo)
 
 
-def test_metadata_of_a_tiff_do_not_count(photo: np.ndarray) -> None:
+def test_metadata_of_a_tiff_are_ignored(photo: np.ndarray) -> None:
     tags = [(34675, 7, 0, b"", True), (700, 7, 5, b"<xml>", True), (34665, 4, 1, 2**31, True), (282, 2, 3, "no", True)]
     np.testing.assert_array_equal(read_image(tiff(photo, photometric="rgb", extratags=tags)), photo)
 
@@ -392,14 +392,14 @@ def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.Monke
         read_image("gone.png")
 
 
-def test_hidden_files_and_folders_are_no_images(tmp_path: Path) -> None:
+def test_hidden_files_and_folders_are_skipped(tmp_path: Path) -> None:
     for name in ("b.png", ".hidden.png", ".cache/x.png", "a/c.png", "a/.d"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert image_names(tmp_path) == ["a/c.png", "b.png"]
 
 
-def test_a_few_bytes_that_claim_many_pixels_are_refused_in_little_memory() -> None:
+def test_small_files_that_claim_many_pixels_are_refused_in_little_memory() -> None:
     gif = b"GIF89a" + struct.pack("<HHBBB", 11000, 12000, 0x80, 0, 0) + bytes(6)
     frame = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02D\x01\0;"
     wide = b"," + struct.pack("<HHHHB", 0, 0, 60000, 60000, 0) + b"\x02\x02D\x01\0;"
@@ -424,7 +424,7 @@ print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (pi
 """
 
 
-def test_a_large_picture_takes_the_stated_bytes_a_pixel(tmp_path: Path) -> None:
+def test_a_large_picture_needs_the_documented_bytes_per_pixel(tmp_path: Path) -> None:
     for name, side in (("small.gif", 8), ("large.gif", 2800)):
         Image.new("P", (side, side), 3).save(tmp_path / name, transparency=3)
     arguments = [sys.executable, "-c", _PEAK, str(tmp_path / "small.gif"), str(tmp_path / "large.gif")]
@@ -432,7 +432,7 @@ def test_a_large_picture_takes_the_stated_bytes_a_pixel(tmp_path: Path) -> None:
     assert float(done.stdout) < 12
 
 
-def test_every_kind_of_data_set_and_training_refuse_what_is_no_file(tmp_path: Path) -> None:
+def test_every_data_set_and_training_refuse_irregular_files(tmp_path: Path) -> None:
     from uqdm.bench.datasets import DataSetError, open_dataset
     from uqdm.training.data import TrainingDataError, random_tiles
 
@@ -447,7 +447,7 @@ def test_every_kind_of_data_set_and_training_refuse_what_is_no_file(tmp_path: Pa
         random_tiles(tmp_path / "images", 16, boxes_per_image=1, seed=0)
 
 
-def test_an_npy_file_is_told_from_an_archive(tmp_path: Path) -> None:
+def test_an_npy_file_and_an_archive_are_distinguished(tmp_path: Path) -> None:
     from uqdm.bench.datasets import DataSetError, open_dataset
     from uqdm.training.data.arrays import open_arrays
 

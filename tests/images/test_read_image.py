@@ -74,7 +74,7 @@ def test_colour_profiles_and_gamma_are_ignored(tmp_path: Path, photographs_uint8
     np.testing.assert_array_equal(pixels, photographs_uint8[0])
 
 
-def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_an_animation_gives_its_first_frame(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
     first, second = (Image.fromarray(image) for image in photographs_uint8[:2])
     pixels = _save(tmp_path / "x.png", first, save_all=True, append_images=[second])
     np.testing.assert_array_equal(pixels, photographs_uint8[0])

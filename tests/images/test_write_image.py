@@ -10,7 +10,7 @@ from uqdm.images.write import FORMAT_BY_SUFFIX, check_holds, image_bytes, writte
 
 
 @pytest.mark.parametrize("suffix", list(FORMAT_BY_SUFFIX))
-def test_exact_formats_keep_every_pixel_and_the_others_tell_their_error(
+def test_exact_formats_keep_every_pixel_and_others_report_their_error(
     suffix: str, photographs_uint8: list[np.ndarray]
 ) -> None:
     kind = written_format(suffix)

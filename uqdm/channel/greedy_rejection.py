@@ -203,7 +203,7 @@ def _growing(mean: float) -> list[np.ndarray]:
 
 
 def _levels(mean: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """For the first ``count`` candidates, float64 [>= count]: the multiple of p covered before, and q's mass left."""
+    """For at least ``count`` candidates: the multiple of p that earlier ones cover, and the mass of q left."""
     kept = _growing(mean)
     while len(kept[0]) < count:
         more = _extend(mean, REACH, LOST_MASS, kept[0][-1], kept[1][-1], max(256, len(kept[0])))

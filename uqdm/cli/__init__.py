@@ -1,1 +1,1 @@
-"""The command line: a file for each subcommand, gathered in :mod:`uqdm.cli.main`."""
+"""The command line: a file for each subcommand, combined in :mod:`uqdm.cli.main`."""

@@ -1,4 +1,4 @@
-"""Errors that name the file they are about."""
+"""Errors with the name of the file that they concern."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def about(file: Path) -> Iterator[None]:
-    """Puts the file's name before what a library says is wrong with its content.
+    """Adds the file's name to the error of a library about its content.
 
     >>> with about(Path("photo.png")):
     ...     raise ValueError("not an image")

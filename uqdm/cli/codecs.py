@@ -1,4 +1,4 @@
-"""``uqdm codecs``: what is registered, and what works here."""
+"""``uqdm codecs``: the registered codecs, and which work here."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from uqdm.text import one_line
 
 @dataclass(frozen=True)
 class Listing:
-    """One registered codec as it stands on this machine.
+    """The state of one registered codec on this machine.
 
-    ``missing`` is None if it works; an ``ideal`` one has rates and no files.
+    ``missing`` is None if it works; an ``ideal`` one has rates but no files.
     """
 
     name: str

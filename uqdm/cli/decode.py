@@ -20,10 +20,10 @@ def decode(
     file: Annotated[Path, typer.Argument(help="File made by uqdm encode, or - for standard input")],
     image: Annotated[Path, typer.Argument(help="Image to write, e.g. photo.png, or - for a PNG on standard output")],
     step: Annotated[int | None, typer.Option(help="Stop after this step; without it, lossless", min=0)] = None,
-    n_bytes: Annotated[int | None, typer.Option("--bytes", help="Use only the first so many bytes", min=0)] = None,
+    n_bytes: Annotated[int | None, typer.Option("--bytes", help="Use only the first N bytes", min=0)] = None,
     reconstruction: Annotated[str, typer.Option(help="denoise, ancestral or flow")] = "denoise",
     noise_seed: Annotated[int, typer.Option(help="Seed of ancestral sampling", min=0)] = 0,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Of a damaged file, decode the steps before it")] = False,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Decode the steps before the damage")] = False,
     model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     device: Device = "cpu",
@@ -32,7 +32,7 @@ def decode(
     ] = False,
     force: Force = False,
 ) -> None:
-    """Decodes a file, or as much of it as there is, to an image."""
+    """Decodes a file, or the available part of it, to an image."""
     from uqdm.images.write import check_holds, image_bytes
     from uqdm.output import check_output
     from uqdm.progressive import load_model
@@ -55,11 +55,11 @@ def decode(
     write_output(image, written)
     say(image, f"{pixels.shape[1]}x{pixels.shape[0]} pixels from {len(data)} bytes", to=image)
     if not kind.exact:
-        typer.echo(f"note: {kind.name} is lossy: pixels differ from what was decoded by up to {error} of 255", err=True)
+        typer.echo(f"note: {kind.name} is lossy: pixels differ from the decoded ones by up to {error} of 255", err=True)
 
 
 def _format(image: Path, *, lossy: bool) -> WrittenFormat:
-    """The format to write, by the suffix; PNG where there is none that says anything."""
+    """The format to write, by the suffix; PNG if the name has no suffix for one."""
     from uqdm.images.write import FORMAT_BY_SUFFIX, PNG, written_format
     from uqdm.output import OutputError, is_stream
 
@@ -75,7 +75,7 @@ def _format(image: Path, *, lossy: bool) -> WrittenFormat:
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    """Width and height by the header; 1 by 1 where it is damaged, which decoding tells."""
+    """Width and height by the header; 1 by 1 if it is damaged, which decoding reports."""
     from uqdm.coding.container import describe
 
     try:

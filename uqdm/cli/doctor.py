@@ -1,6 +1,6 @@
-"""``uqdm doctor``: tests every codec on this machine, looks for FID's weights and at the machine itself.
+"""``uqdm doctor``: tests every codec on this machine, finds FID's weights, and checks the machine itself.
 
-It says how to get what is not here, and lists plug-ins of other packages that are left out, with the reason.
+It says how to get missing parts, and lists plug-ins of other packages that are left out, with the reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red", SKIPPED: "red"}
 class Diagnosis:
     """One codec, FID's weights, a property of the machine, or a plug-in that is left out.
 
-    It has a version, whether it works, why not or how to get it, and the checks that ran.
+    It has a version, whether it works, the reason and remedy if not, and the checks that ran.
     """
 
     codec: str
@@ -38,7 +38,7 @@ class Diagnosis:
 
 
 def diagnose(name: str, requests: list[Request]) -> Diagnosis:
-    """Tests one codec at the settings that are asked for. A codec that cannot run here is no failure."""
+    """Tests one codec at the requested settings. A codec that cannot run here is not a failure."""
     from uqdm.bench.evaluation.selftest import self_test
     from uqdm.bench.run.codec_settings import resolve
     from uqdm.codec import ParameterError
@@ -54,7 +54,7 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
         with contained():
             checks = tuple(self_test(codec_settings))
     except ParameterError:
-        raise  # what the user asked for
+        raise  # an error in the user's request
     except Exception as error:  # one broken codec must not hide the others
         return Diagnosis(name, FAILS, reason=reason_of(error))
     failed = [f"{check.name}: {check.detail}" for check in checks if not check.ok]
@@ -64,12 +64,12 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
 
 
 def diagnose_weights() -> Diagnosis:
-    """Looks for the weights of FID and KID on this machine, and reads them; fetches nothing."""
+    """Finds the weights of FID and KID on this machine, and reads them; downloads nothing."""
     from uqdm.bench.features.weights import WeightsError, find_weights, remedy
 
     try:
         weights = find_weights()
-    except WeightsError as error:  # a file that the environment names is not what it should be
+    except WeightsError as error:  # a file named in the environment has wrong content
         return Diagnosis(FID_WEIGHTS, FAILS, reason=str(error))
     if weights is None:
         return Diagnosis(FID_WEIGHTS, ABSENT, reason=f"scoring tries to fetch them (80 MB). {remedy()}")
@@ -89,7 +89,7 @@ def left_out() -> list[Diagnosis]:
 
 
 def diagnose_machine() -> Iterator[Diagnosis]:
-    """Looks at folders, shared memory and open files; without a folder for Ray nothing can be evaluated."""
+    """Checks folders, shared memory and open files; without a folder for Ray nothing can be evaluated."""
     from uqdm.cli.machine_checks import NEEDED, machine_checks
 
     for name, problem in machine_checks():
@@ -108,11 +108,11 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the figures of every check")] = False,
 ) -> None:
-    """Tests every codec: lists its version, whether it gives pictures back rightly, or how to get it.
+    """Tests every codec: its version, whether its pictures come back correctly, or how to get it.
 
-    Looks for the weights of FID and KID and at the machine, too, and lists plug-ins that are left out, unless codecs
-    are named. Exits 1 if a codec that is installed fails, or if Ray could not start here; a codec that is not here, or
-    a plug-in that is left out, is no failure.
+    Also checks the weights of FID and KID and the machine, and lists plug-ins that are left out, unless codecs are
+    named. Exits 1 if an installed codec fails, or if Ray could not start here. A missing codec, or a plug-in that is
+    left out, is not a failure.
     """
     found = []
     tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]

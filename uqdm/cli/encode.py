@@ -23,12 +23,12 @@ def encode(
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
     seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,
     seeds_for: Annotated[
-        str, typer.Option(help="What the best seed has the fewest bits of: step1 (quick), or lossless (the whole file)")
+        str, typer.Option(help="Choose the seed with the fewest bits of: step1 (fast), or lossless (the whole file)")
     ] = "step1",
     device: Device = "cpu",
     force: Force = False,
 ) -> None:
-    """Compresses an image to one progressive file, lossless at its end."""
+    """Compresses an image to one progressive file; the whole file is lossless."""
     from uqdm.coding.container import is_coded_file
     from uqdm.output import check_output
     from uqdm.progressive import load_model
@@ -46,7 +46,7 @@ def encode(
 
 
 def _check_suffix(file: Path, *, force: bool) -> None:
-    """Raises ValueError where the name of the output is that of a picture, as where a shell listed two of them."""
+    """Raises ValueError if the output has the name of a picture, for instance from a shell pattern with two matches."""
     from uqdm.images.write import FORMAT_BY_SUFFIX
     from uqdm.output import OutputError, is_stream
 

@@ -15,7 +15,7 @@ from uqdm.text import printable
 if TYPE_CHECKING:
     import numpy as np
 
-_HEAD = 64  # bytes that tell what a file is
+_HEAD = 64  # bytes that identify the format of a file
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -31,7 +31,7 @@ def read_picture(path: Path) -> np.ndarray:
 def read_coded(path: Path, n_bytes: int | None = None) -> bytes:
     """The bytes of a coded file, or of standard input, at most ``n_bytes``.
 
-    Only the beginning of a file that is none of ours is read, however long it is.
+    Of other files only the beginning is read, whatever their length.
     """
     from uqdm.coding.container import is_coded_file
 
@@ -57,16 +57,16 @@ def write_output(path: Path, data: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: standard output takes no more; send it elsewhere") from error
+        raise OSError(error.errno, f"{error.strerror}: standard output accepts no more; send it elsewhere") from error
 
 
 def say(path: Path, text: str, *, to: Path | None = None) -> None:
-    """Prints ``PATH: TEXT``, on standard error where standard output holds the file ``to``."""
+    """Prints ``PATH: TEXT``, on standard error if the file ``to`` is standard output."""
     typer.echo(f"{shown(path)}: {text}", err=to == STANDARD)
 
 
 def shown(path: Path) -> str:
-    """A path in a message: control characters and escapes are written out."""
+    """A path in a message, with escapes for control characters."""
     return "standard input or output" if path == STANDARD else printable(str(path))
 
 
@@ -77,7 +77,7 @@ def _standard_input() -> BinaryIO:
 
 
 def _check_file(path: Path) -> None:
-    """Raises ValueError for what is no regular file: it is not opened, so nothing blocks."""
+    """Raises ValueError for anything but a regular file, which is not opened, so nothing blocks."""
     try:
         mode = path.stat().st_mode
     except OSError as error:

@@ -1,4 +1,4 @@
-"""``uqdm info``: what is in a UQDM file, as JSON."""
+"""``uqdm info``: the content of a UQDM file as JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def info(
     file: Annotated[
         Path, typer.Argument(help="File made by uqdm encode, or the beginning of one; - for standard input")
     ],
-    model: Annotated[str | None, typer.Option(help="The model that made it, if it is not a shipped one")] = None,
-    ideal: Annotated[bool, typer.Option(help="Decode the file to tell its ideal bits")] = True,
+    model: Annotated[str | None, typer.Option(help="Model of the file, if it is not a shipped one")] = None,
+    ideal: Annotated[bool, typer.Option(help="Decode the file to determine its ideal bits")] = True,
 ) -> None:
-    """Prints all about a file as JSON: format, model, sizes, checks, and ideal bits by step."""
+    """Prints the properties of a file as JSON: format, model, sizes, checks, and ideal bits by step."""
     from uqdm.coding.container import describe
 
     data = read_coded(file)
@@ -30,7 +30,7 @@ def info(
 
 
 def _by_model(data: bytes, model_id: str, given: str | None) -> dict[str, Any]:
-    """The model's name, and the ideal bits of each stage; null where no model that is here made the file."""
+    """The model's name, and the ideal bits of each stage; null if no model on this machine made the file."""
     from uqdm.model.zoo import shipped_names
     from uqdm.progressive import load_model
 

@@ -1,4 +1,4 @@
-"""Command groups whose subcommands are imported only when they run, so that ``--help`` answers at once."""
+"""Command groups whose subcommands are imported only when they run, so that ``--help`` is fast."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _load(name: str, target: str) -> Any:
 def summary_of(target: str) -> str:
     """First line of the docstring of ``"module:object"``, or of its module, read without importing the module.
 
-    A module that is not there is said so: it must not take the other subcommands with it.
+    For a missing module the text says so, and the other subcommands still work.
 
     >>> summary_of("uqdm.cli.lazy:lazy_group")
     'A group class for ``typer.Typer(cls=...)``; ``subcommands`` maps a name to ``"module:object"``.'

@@ -1,4 +1,4 @@
-"""What ``uqdm doctor`` tells of the machine itself: places that can be written, shared memory, open files."""
+"""Checks of the machine for ``uqdm doctor``: writable folders, shared memory, open files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST_SHARED_BYTES = 2**30
 
 
 def machine_checks() -> Iterator[tuple[str, str | None]]:
-    """Names of checks, each with the fault and what to set; None where there is no fault."""
+    """Names of checks, each with the fault and the remedy; None if there is no fault."""
     yield NEEDED, _ray_folder()
     yield "cache-folder", _cache_folder()
     yield "workflow-cache", _workflow_cache()
@@ -40,12 +40,12 @@ def _cache_folder() -> str | None:
     try:
         writable_cache_folder("")
     except OSError as error:
-        return f"{error}; without, compiled code and measured tolerances are made anew in each process"
+        return f"{error}; without it, compiled code and measured tolerances are computed again in each process"
     return None
 
 
 def _workflow_cache() -> str | None:
-    """Snakemake does not start where it cannot write its cache, and does not say what to set."""
+    """Snakemake does not start if it cannot write its cache, and does not name the remedy."""
     folder = os.path.join(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"), "snakemake")
     try:
         os.makedirs(folder, exist_ok=True)

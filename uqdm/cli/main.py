@@ -26,7 +26,7 @@ SUBCOMMANDS = {
     "swirl": "uqdm.cli.swirl:app",
 }
 
-# What a user can mend: bad input, an unknown name, a missing file or codec. Anything else is a fault of the program.
+# Errors that a user can fix: bad input, an unknown name, a missing file or codec. Others are faults of the program.
 USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
 
 # ClickException, which typer does not export.
@@ -46,7 +46,7 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def root(
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show where an error arose (or set UQDM_TRACEBACK=1)")
+        bool, typer.Option("--traceback", help="Show the traceback of an error (or set UQDM_TRACEBACK=1)")
     ] = False,
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
 ) -> None:
@@ -56,7 +56,7 @@ def root(
 
 
 def message_of(error: BaseException) -> str:
-    """One line for the user; a bare key says little, so lookups that fail inside the program name their type.
+    """One line for the user. A bare key is unclear, so failed lookups inside the program name their type.
 
     >>> message_of(ValueError("quality=0: must be at least 1"))
     'quality=0: must be at least 1'
@@ -70,7 +70,7 @@ def message_of(error: BaseException) -> str:
 
 
 def _show_usage(error: Any) -> NoReturn:
-    """Prints an error of usage as typer does, but with control characters and escapes written out."""
+    """Prints an error of usage as typer does, but with escapes for control characters."""
     text = io.StringIO()
     error.show(file=text)
     for line in text.getvalue().removesuffix("\n").split("\n"):

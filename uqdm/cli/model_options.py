@@ -1,4 +1,4 @@
-"""Options that every command with a model takes."""
+"""Options of every command with a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from typing import Annotated
 import typer
 
 ModelName = Annotated[str, typer.Option("--model", help="Name of a shipped model, or path of a model folder")]
-Weights = Annotated[str, typer.Option(help="Of a published checkpoint: ema, or as-released")]
+Weights = Annotated[str, typer.Option(help="Weights of a published checkpoint: ema, or as-released")]
 Device = Annotated[str, typer.Option(help="cpu, or cuda")]
-Force = Annotated[bool, typer.Option("--force", help="Write over pictures, the input, and files that are not ours")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite any existing file, also the input")]

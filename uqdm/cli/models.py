@@ -1,4 +1,4 @@
-"""``uqdm models``: the models that are known, where they come from, and getting and converting them."""
+"""``uqdm models``: lists, fetches and converts models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from uqdm.cli.file_arguments import shown
 
 app = typer.Typer(
-    help="Lists the models that are known; gets published ones; converts between layouts.",
+    help="Lists known models; fetches published ones; converts between layouts.",
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -23,20 +23,20 @@ LAYOUTS = ("own", "published")
 
 @dataclass(frozen=True)
 class Listing:
-    """A model as it stands on this machine. ``sha256`` is that of the file of its weights, if known or here."""
+    """The state of a model on this machine. ``sha256`` is that of its weights file, if known or present."""
 
     name: str
     about: str
     source: str
     sha256: str | None
     here: str | None
-    """The folder, if it is here."""
+    """The folder, if the model is here."""
     get: str | None
-    """The command that gets it, if it is not."""
+    """The command that fetches it, if it is not."""
 
 
 def listings() -> list[Listing]:
-    """All models that are known."""
+    """All known models."""
     from uqdm.model import zoo
 
     shipped = [_shipped(name) for name in zoo.shipped_names()]
@@ -75,7 +75,7 @@ def models(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
 ) -> None:
-    """Lists the models that are known; gets published ones; converts between layouts."""
+    """Lists known models; fetches published ones; converts between layouts."""
     if context.invoked_subcommand is not None:
         return
     if as_json:
@@ -120,9 +120,9 @@ def export(
     model: Annotated[str, typer.Argument(help="Name of a model, or path of a model folder")],
     out: Annotated[Path, typer.Argument(help="Folder to write", file_okay=False)],
     layout: Annotated[
-        str, typer.Option(help="own: config.json and model.safetensors; published: what the authors' code loads")
+        str, typer.Option(help="own: config.json and model.safetensors; published: the layout of the authors' code")
     ] = "own",
-    weights: Annotated[str, typer.Option(help="Of a published checkpoint: ema, or as-released")] = "ema",
+    weights: Annotated[str, typer.Option(help="Weights of a published checkpoint: ema, or as-released")] = "ema",
 ) -> None:
     """Writes a model in another layout."""
     from uqdm.model import checkpoint

@@ -1,4 +1,4 @@
-"""Progress of commands that work through many tiles."""
+"""Progress of commands that process many tiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def tile_progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal's error stream with tiles done, of how many, and the time left."""
+    """A bar on the terminal's error stream with the tiles done, their number, and the time left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -23,14 +23,14 @@ def swirl() -> None:
 @app.command()
 def train(
     kind: Annotated[str, typer.Option(help="vdm, learned, fixed or wide")],
-    steps: Annotated[list[int], typer.Option(help="Numbers of steps T, a model each", min=1)],
-    iterations: Annotated[int, typer.Option(help="Of training, for each model", min=1)],
+    steps: Annotated[list[int], typer.Option(help="Numbers of steps T, one model each", min=1)],
+    iterations: Annotated[int, typer.Option(help="Iterations of training for each model", min=1)],
     seed: Seed,
     models: Models,
     out: Annotated[Path | None, typer.Option(help="File that lists the folders of the models", dir_okay=False)] = None,
     force: Force = False,
 ) -> None:
-    """Trains models of one kind; those that are there already are kept."""
+    """Trains models of one kind; existing ones are kept."""
     import json
 
     import torch
@@ -52,12 +52,12 @@ def train(
 def measure(
     seed: Seed,
     models: Models,
-    out: Annotated[Path, typer.Option(help="Folder for what is measured", file_okay=False)],
+    out: Annotated[Path, typer.Option(help="Folder for the measurements", file_okay=False)],
     vdm_steps: Annotated[list[int], typer.Option(help="Numbers of steps T that the VDM is measured at", min=1)],
     points: Annotated[int, typer.Option(help="Held-out points that rates are measured on", min=2)] = 4096,
     sampled_points: Annotated[int, typer.Option(help="Points in each set of samples", min=2)] = 1024,
 ) -> None:
-    """Measures the models of a seed, which must all be there, on held-out points."""
+    """Measures the models of a seed, which must all exist, on held-out points."""
     import torch
 
     from uqdm.swirl.measure import measure_seed
@@ -71,7 +71,7 @@ def report(
     out: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/paper_swirl", file_okay=False)],
     seed: Annotated[list[int], typer.Option(help="Seeds that were measured", min=0)],
 ) -> None:
-    """Writes table.csv, .md, .tex and figures of what was measured, with a verdict for each of the paper's claims."""
+    """Writes table.csv, .md, .tex and figures of the measurements, with a verdict for each of the paper's claims."""
     from uqdm.swirl.report import save_report
 
     for path in save_report(out, seed):

@@ -1,4 +1,4 @@
-"""What the terminal cannot show does not end a command."""
+"""Characters that the terminal cannot show do not end a command."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 
 
 def show_any_text() -> None:
-    """Has standard output and errors show escapes such as ``\\u2264`` for characters that their encoding lacks.
+    """Makes standard output and errors show escapes such as ``\\u2264`` for characters that their encoding lacks.
 
-    Boxes of tables are drawn in ASCII there by rich itself.
+    rich itself draws boxes of tables in ASCII there.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # none where it is closed, or a test's buffer
@@ -16,6 +16,6 @@ def show_any_text() -> None:
 
 
 def showable(text: str) -> str:
-    """``text`` with escapes for what standard output cannot show, so that it has the width that it will have there."""
+    """``text`` with escapes for characters that standard output cannot show, so that its width is right."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,4 +1,4 @@
-"""``uqdm train``: trains a model by a configuration file."""
+"""``uqdm train``: trains a model from a configuration file."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def train(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes, by Ray: they share each batch, or where steps are trained apart [all cores], take "
-            "a step each",
+            help="Number of processes, by Ray: they share each batch, or train one step each if steps are "
+            "trained separately [all cores]",
             min=1,
         ),
     ] = None,
 ) -> None:
-    """Trains a model; run again, the same command goes on from the last checkpoint."""
+    """Trains a model; run again, the same command resumes from the last checkpoint."""
     from uqdm.training.job import default_workers, prepare
     from uqdm.training.run import train as train_job
 
@@ -84,13 +84,13 @@ def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
         def resumed(iteration: int, part: int | None) -> None:
             found[part] = iteration
             of = "" if part is None else f" of step {part + 1}"
-            console.print(f"going on after iteration {iteration}{of}")
+            console.print(f"resuming after iteration {iteration}{of}")
 
         yield Callbacks(progress, validated, resumed)
 
 
 def _line(progress: Progress, total: int, unit: str) -> str:
-    """How far it is, with the rate of each step if they are few; a dash for those not trained yet."""
+    """Progress, with the rate of each step if there are few; a dash for untrained ones."""
     steps = " ".join("-" if math.isnan(bpp) else f"{bpp:.3f}" for bpp in progress.step_bpp)
     by_step = f" (by step: {steps})" if progress.schedule.n_steps <= 8 else ""
     return f"{progress.iteration}/{total}  {progress.total_bpp:.3f} {unit}{by_step}"

@@ -1,4 +1,4 @@
-"""Paths on the command line: empty ones refused, ``~`` expanded, in every command alike."""
+"""Paths on the command line: empty ones are refused and ``~`` is expanded, in every command."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from uqdm.paths import expand_path
 
 
 def with_user_paths(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Has each path among the arguments and options of a command's function pass :func:`expand_path`.
+    """Applies :func:`expand_path` to each path among the arguments and options of a command's function.
 
-    So ``--out=~/run``, which no shell expands, and ``--out ~/run`` mean one folder, and ``--out ""`` is an error. What
-    the function says of its paths (``exists``, ``file_okay``, ``dir_okay``) is checked as ever.
+    ``--out=~/run``, which no shell expands, and ``--out ~/run`` then mean one folder, and ``--out ""`` is an error. The
+    function's conditions on its paths (``exists``, ``file_okay``, ``dir_okay``) are checked as usual.
     """
     hints = typing.get_type_hints(command, include_extras=True)
     for hint in hints.values():
@@ -45,5 +45,5 @@ def _parser(exists: bool, file_okay: bool, dir_okay: bool) -> Callable[[Any], Pa
             raise typer.BadParameter(f"{str(path)!r} is a file, not a directory")
         return path
 
-    parse.__name__ = kind  # what help texts call it
+    parse.__name__ = kind  # its name in help texts
     return parse

@@ -1,8 +1,8 @@
-"""One stream of an asymmetric numeral system (range variant; Duda 2013) for all of an image's symbols.
+"""One stream of an asymmetric numeral system (range variant, rANS; Duda 2013) for all symbols of an image.
 
-The stream is last in, first out: what is pushed last is read first, and a reader that stops after any symbol has
-needed only a prefix of the bytes. State in [2^32, 2^48), 16-bit words, frequencies out of 2^24. The state that the
-writer starts from is free to carry 32 bits of a check value, which the reader finds when everything is read.
+The stream is last in, first out: the writer pushes symbols in reverse, so that a reader which stops after any symbol
+needs only a prefix of the bytes. The state is in [2^32, 2^48), words have 16 bits, frequencies are out of 2^24. The
+writer's initial state carries a check value of 32 bits, which the reader finds after the last symbol.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _RENORM = (_LOW >> TOTAL_BITS) << _WORD_BITS
 STATE_BYTES = 6
 MAX_RAW_BITS = 16
 _ESCAPE_LENGTH_BITS = 6
-_WORDS_PER_SYMBOL = 8  # an escaped symbol: 24 + 6 + at most 63 bits
+_WORDS_PER_SYMBOL = 8  # for an escaped symbol, of 24 + 6 + at most 63 bits
 
 
 class DamagedStreamError(ValueError):
-    """The words of a stream ran out, or hold what no writer writes."""
+    """A stream ends early, or has values that no writer writes."""
 
 
 @njit(cache=True)
@@ -43,7 +43,7 @@ def _push(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _pop(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
-    """Takes a symbol off; returns the new state and position, -1 if the words ran out."""
+    """Removes a symbol; returns the new state and position, or -1 as position if no words are left."""
     slot = state & np.uint64(TOTAL - 1)
     state = np.uint64(frequency) * (state >> np.uint64(TOTAL_BITS)) + slot - np.uint64(first)
     while state < np.uint64(_LOW):
@@ -68,7 +68,7 @@ def _pop_raw(state, words, n, bits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _push_excess(state, words, n, excess):  # type: ignore[no-untyped-def]
-    """Elias gamma code of excess + 1: its length, then its bits below the leading one, high ones read first."""
+    """Elias gamma code of excess + 1: its length, then its bits after the leading one, most significant first."""
     value, length = excess + 1, 0
     while (value >> length) > 1:
         length += 1
@@ -150,7 +150,7 @@ def _pop_symbols(state, words, n, locations, scales, symbols):  # type: ignore[n
 
 @njit(cache=True)
 def _search(slot, rest, scale, half, first, past):  # type: ignore[no-untyped-def]
-    """The offset whose interval holds the slot: steps of doubling size away from the mode, then bisection."""
+    """The offset whose interval contains the slot: steps of doubling size from the mode, then bisection."""
     low, high = -half, half
     at = cumulative(0, rest, scale, half)
     step = 1
@@ -248,7 +248,7 @@ def _pop_choices(state, words, n, counts, values):  # type: ignore[no-untyped-de
 
 
 class Writer:
-    """Collects what a reader shall read, in the reader's order; :meth:`finish` codes it all.
+    """Collects values in the order in which they are read; :meth:`finish` codes them.
 
     >>> writer = Writer()
     >>> writer.raw(5, bits=3)
@@ -262,7 +262,7 @@ class Writer:
         self._size = 0
 
     def raw(self, value: int, bits: int) -> None:
-        """A number of 1 to 16 bits, as it is."""
+        """A number of 1 to 16 bits, uniformly distributed."""
         if not (1 <= bits <= MAX_RAW_BITS and 0 <= value < 1 << bits):
             raise ValueError(f"{value} does not fit in {bits} bits")
         self._pieces.append(("raw", (value, bits)))
@@ -271,33 +271,33 @@ class Writer:
     def symbols(self, symbols: np.ndarray, locations: np.ndarray, scales: np.ndarray) -> None:
         """Integers with logistic distributions; int64 arrays [N] (see :mod:`uqdm.coding.logistic`).
 
-        Any 32-bit integer can be coded, however improbable.
+        Every 32-bit integer can be coded.
         """
         self._pieces.append(("symbols", (symbols, locations, scales)))
         self._size += symbols.size
 
     def bounded(self, symbols: np.ndarray, locations: np.ndarray, scales: np.ndarray, bounds: Bounds) -> None:
-        """Integers within bounds, of which each is possible, with logistic distributions cut off there; int64 [N].
+        """Integers within bounds, with logistic distributions truncated there; int64 arrays [N].
 
-        What can only be one thing costs nothing.
+        Every integer within the bounds can be coded; a symbol with one possible value takes no bits.
         """
         of = (bounds.low, bounds.high, bounds.first, bounds.last)
         self._pieces.append(("bounded", (symbols, locations, scales, *of)))
         self._size += symbols.size
 
     def choices(self, values: np.ndarray, counts: np.ndarray) -> None:
-        """Values uniform in 0..count-1; a count of 1 costs nothing. int64 arrays [N]."""
+        """Values uniform in 0..count-1, int64 arrays [N]; a count of 1 takes no bits."""
         self._pieces.append(("choices", (values, counts)))
         self._size += values.size
 
     def mark(self) -> None:
-        """Remembers this place: :meth:`finish` tells how many bytes a reader needs to get here."""
+        """Marks this position: :meth:`finish` returns how many bytes a reader needs to get here."""
         self._pieces.append(("mark", ()))
 
     def finish(self, check: int = 0) -> tuple[bytes, list[int]]:
-        """Codes everything. Returns the stream, and for each mark the bytes of the prefix that holds what precedes it.
+        """Codes all values. Returns the stream, and for each mark the size of the prefix that has the values before it.
 
-        ``check`` is a number of 32 bits that the reader finds at the end, at no cost.
+        ``check`` is a number of 32 bits that the reader finds at the end; it takes no additional bits.
         """
         words = np.empty(_WORDS_PER_SYMBOL * self._size + 8, np.uint16)
         state, n, marks = np.uint64(_LOW + check), 0, []
@@ -320,20 +320,20 @@ _PUSHERS: dict[str, Any] = {
 
 
 class Reader:
-    """Reads a stream, or a prefix of one, in the order in which it was written.
+    """Reads a stream or a prefix of one, in the order in which it was written.
 
-    Every method raises :class:`DamagedStreamError` when the words run out.
+    Every method raises :class:`DamagedStreamError` if the stream ends early.
     """
 
     def __init__(self, stream: bytes):
         if len(stream) < STATE_BYTES:
-            raise DamagedStreamError(f"{len(stream)} bytes are no stream")
+            raise DamagedStreamError(f"{len(stream)} bytes are no stream: its state alone takes {STATE_BYTES}")
         self._state = np.uint64(int.from_bytes(stream[:STATE_BYTES], "big"))
         usable = (len(stream) - STATE_BYTES) // 2 * 2
         self._words = np.frombuffer(stream, ">u2", usable // 2, STATE_BYTES).astype(np.uint16)
         self._n = 0
         if not _LOW <= int(self._state) < _LOW << _WORD_BITS:
-            raise DamagedStreamError("the stream does not begin as one")
+            raise DamagedStreamError("the stream begins with an invalid state")
 
     @property
     def position(self) -> int:
@@ -366,10 +366,10 @@ class Reader:
         return values
 
     def check(self) -> int:
-        """The writer's check value, once everything is read."""
+        """The writer's check value, after all values have been read."""
         value = int(self._state) - _LOW
         if self._n != self._words.size or not 0 <= value < 1 << 32:
-            raise DamagedStreamError("the stream does not end where its content does")
+            raise DamagedStreamError("the stream does not end after its last value")
         return value
 
     def _advance(self, state: np.uint64, n: int) -> None:

@@ -1,9 +1,9 @@
-"""The file: header, index, and the segments of the stream in the order of the steps.
+"""The file: header, index, and the segments of the streams in the order of the steps.
 
-An image is a row of tiles; runs of up to 16 tiles are chunks, each with a stream of its own. Every stream is cut at
-the ends of its stages (the T steps, and the last stage where it is not free), and the file holds the first stage of
-all chunks, then the second, and so on: a prefix of the file is an image with fewer steps. ``docs/format.md`` has the
-layout byte by byte.
+An image is a sequence of tiles. Up to 16 consecutive tiles are a chunk, which has its own stream. Every stream is cut
+at the ends of its stages: the T steps, and the last stage where it is not free. The file has the first stage of all
+chunks, then the second, and so on, so that a prefix of the file is an image with fewer steps. ``docs/format.md``
+specifies the layout.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from uqdm.coding.fields import Field, faults_of
 
 MAGIC = b"UQ"
 VERSIONS = (1, 2)
-"""2: the coordinates of a step are coded in sections, and the pictures of steps have a rounding of their own."""
+"""2: the coordinates of a step are coded in sections, and the images of steps are rounded separately."""
 CHUNK_TILES = 16
 MODEL_ID_BYTES = 3
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28
-"""No file may claim more pixels than this."""
+"""Maximum of pixels that a header may state."""
 _FIRST_BYTES = (0, 192, 240, 252, 255, 256)
-"""Where the first bytes of numbers of 1, 2, ... 5 bytes begin."""
-# Bits of the flags; those between hold seed_bits.
+"""First values of the first byte in numbers of 1, 2, ... 5 bytes."""
+# Bits of the flags; those between are seed_bits.
 _DOUBLE, _SEED_BITS_SHIFT, _SEED_BITS_MASK, _HAS_SIZE, _HAS_SEED = 1, 1, 15, 32, 64
-_EPS_BASE = 4  # eps codes stand for 2^-4 to 2^-34 in steps of 2^-2
+_EPS_BASE = 4  # codes of tolerances are 2^-4 to 2^-34 in steps of 2^-2
 MAX_EPS = 2.0**-_EPS_BASE
 """The largest tolerance that a header can state, in bins or octaves."""
 TILE_SIZE = Field("tile_size", 1, 1 << 15, power_of_two=True)
@@ -44,12 +44,12 @@ FIELDS = (
     Field("seed", 0, (1 << 32) - 1),
     Field("seed_bits", 0, _SEED_BITS_MASK),
 )
-"""What the header's whole numbers can be: for writers, readers and the check of models alike."""
+"""Ranges of the header's integers, for writers, readers and the check of models."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a decoder must know before the first step. ``n_stages`` counts the segments of a chunk."""
+    """Parameters that a decoder needs before the first step. ``n_stages`` is the number of segments of a chunk."""
 
     model_id: bytes
     width: int
@@ -62,12 +62,12 @@ class Header:
     double: bool = False
     """The network ran in float64."""
     mean_eps_bins: float = MAX_EPS
-    """Error of x_hat, in bins of any step, that the file bears; rounded up to a power of 4."""
+    """Tolerated error of x_hat, in bins of any step; rounded up to a power of 4."""
     scale_eps_octaves: float = MAX_EPS
     version: int = 1
 
     def faults(self) -> Iterator[str]:
-        """What no file may say, or none can hold."""
+        """Descriptions of all values that are invalid in a file."""
         yield from faults_of(self, FIELDS)
         if self.width * self.height > MAX_PIXELS:
             yield f"size {self.width}x{self.height} exceeds the limit of {MAX_PIXELS} pixels"
@@ -78,7 +78,7 @@ class Header:
             yield f"a tolerance of {stated} is more than a header can state ({MAX_EPS})"
 
     def check(self) -> None:
-        """Raises ValueError for a header that no file can hold."""
+        """Raises ValueError for a header with an invalid value."""
         for fault in self.faults():
             raise ValueError(fault)
 
@@ -89,7 +89,7 @@ class Header:
 
     @property
     def n_tiles(self) -> int:
-        """Tiles of the image, row by row; those at the right and bottom reach beyond it."""
+        """Tiles of the image, row by row; those at the right and bottom may extend beyond it."""
         return self.tiles_across * -(-self.height // self.tile_size)
 
     @functools.cached_property
@@ -100,7 +100,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Stage:
-    """One segment of one chunk: where it lies in the file, and the check value of what it holds.
+    """One segment of one chunk: its place in the file, and the check value of its content.
 
     ``check`` is None for the last stage, whose check value is inside the stream.
     """
@@ -122,13 +122,13 @@ class Container:
     index_bytes: int
 
     def stage_end(self, n_stages: int) -> int:
-        """Bytes of the prefix that holds the first ``n_stages`` stages of all chunks (0: header and index)."""
+        """Size of the prefix with the first ``n_stages`` stages of all chunks, in bytes (0: header and index)."""
         if n_stages == 0:
             return self.header_bytes + self.index_bytes
         return self.stages[-1][n_stages - 1].end
 
     def complete_stages(self) -> int:
-        """Stages that these bytes hold whole."""
+        """Number of stages that are complete in these bytes."""
         return sum(stage.end <= len(self.data) for stage in self.stages[-1])
 
     def stream(self, chunk: int, n_stages: int) -> bytes:
@@ -137,10 +137,10 @@ class Container:
 
 
 def pack(header: Header, streams: list[bytes], marks: list[list[int]], checks: list[list[int]]) -> bytes:
-    """Writes a file from the chunks' streams.
+    """The bytes of a file from the chunks' streams.
 
-    ``marks`` holds, by chunk, the bytes of the stream up to the end of each stage but the last; ``checks`` the check
-    values (16 bits) of the same stages. Raises ValueError for a header that no file can hold.
+    ``marks`` are, by chunk, the sizes of the stream up to the end of each stage but the last, in bytes; ``checks`` the
+    check values (16 bits) of the same stages. Raises ValueError for a header with an invalid value.
     """
     header.check()
     segments = [_split(stream, ends) for stream, ends in zip(streams, marks, strict=True)]
@@ -172,7 +172,7 @@ def _pack_header(header: Header) -> bytes:
 
 
 def is_coded_file(head: bytes) -> bool:
-    """Whether a file that begins so is one of this format, of any version that is known.
+    """Whether a file with these first bytes is of this format, in any known version.
 
     >>> is_coded_file(b"UQ\\x02..."), is_coded_file(b"UQ"), is_coded_file(b"\\x89PNG")
     (True, False, False)
@@ -181,13 +181,13 @@ def is_coded_file(head: bytes) -> bool:
 
 
 def parse(data: bytes) -> Container:
-    """Reads header and index of a file or of a prefix; raises :class:`uqdm.codec.StreamError` naming what is wrong.
+    """Reads header and index of a file or of a prefix; :class:`uqdm.codec.StreamError` names the fault.
 
-    No more memory is taken than the bytes of the index account for.
+    Memory is in proportion to the bytes of the index, whatever the header states.
     """
     source = _Source(data)
     if source.take(len(MAGIC), "magic") != MAGIC:
-        raise StreamError(f"not a UQDM file: it begins with {data[:4]!r}")
+        raise StreamError(f"not a UQDM file: it starts with {data[:4]!r}")
     if (version := source.take(1, "version")[0]) not in VERSIONS:
         known = " and ".join(map(str, VERSIONS))
         raise StreamError(f"format version {version} is unknown; this program reads versions {known}")
@@ -200,7 +200,7 @@ def parse(data: bytes) -> Container:
         raise StreamError("header or index is damaged: their check value differs")
     stages = _locate(entries, source.position, header)
     if len(data) > stages[-1][-1].end:
-        raise StreamError(f"the file is longer than it says: {len(data)} bytes instead of {stages[-1][-1].end}")
+        raise StreamError(f"the file is longer than its index says: {len(data)} bytes instead of {stages[-1][-1].end}")
     return Container(header, stages, data, header_end + 2, source.position - index_begin)
 
 
@@ -229,15 +229,15 @@ def _parse_header(source: _Source, version: int) -> Header:
 
 
 def _parse_index(source: _Source, header: Header) -> list[list[tuple[int, int | None]]]:
-    # Every entry takes at least a byte: a claim of many chunks must be backed by bytes.
+    # Every entry takes at least a byte, so that a header cannot state more chunks than the file has bytes.
     n_chunks = -(-header.n_tiles // CHUNK_TILES)
     return [[_parse_entry(source, stage, header) for stage in range(header.n_stages)] for _ in range(n_chunks)]
 
 
 def _parse_entry(source: _Source, stage: int, header: Header) -> tuple[int, int | None]:
-    """Bytes of a segment, and its check value."""
+    """Size of a segment in bytes, and its check value."""
     n_bytes = 2 * source.number("index")
-    if stage == 0 and n_bytes == 0:  # refused here, before any picture is made of the header's claims
+    if stage == 0 and n_bytes == 0:  # refused before an image of the stated size is allocated
         raise StreamError("step 1 of the file is damaged: 0 bytes are no stream")
     is_last = stage == header.n_stages - 1
     return n_bytes, None if is_last else int.from_bytes(source.take(2, "index"), "big")
@@ -266,7 +266,7 @@ def _eps(code: int) -> float:
 
 
 def _number(value: int) -> bytes:
-    """1 byte for values below 192, 2 for the next 48 * 2^8, and so on: the first byte says how many follow."""
+    """1 byte for values below 192, 2 for the next 48 * 2^8, and so on; the first byte determines how many follow."""
     for n_more, (first, past) in enumerate(itertools.pairwise(_FIRST_BYTES)):
         room = (past - first) << 8 * n_more
         if value < room:
@@ -276,7 +276,7 @@ def _number(value: int) -> bytes:
 
 
 class _Source:
-    """Reads bytes and numbers; says what was being read when they run out."""
+    """Reads bytes and numbers; errors name the field at which the data ends."""
 
     def __init__(self, data: bytes):
         self._data, self.position = data, 0
@@ -299,7 +299,7 @@ class _Source:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Header and index of a file, or of a prefix of one, as plain data for JSON."""
+    """Header and index of a file or of a prefix, as plain data for JSON."""
     container = parse(data)
     header, n_stages = container.header, container.header.n_stages
     ends = [container.stage_end(stage) for stage in range(n_stages + 1)]

@@ -1,4 +1,4 @@
-"""Fields of a file's header: the whole numbers that each can hold, for writers, readers and the check of models."""
+"""Integer fields of a file's header and their ranges, for writers, readers and the check of models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Field:
-    """A whole number in a header, from ``least`` to ``most``; with ``power_of_two`` only those.
+    """An integer in a header, from ``least`` to ``most``; with ``power_of_two``, only powers of two.
 
     >>> Field("tile_size", 1, 8, power_of_two=True).fault(6)
     'tile_size 6 is out of range (1, 2, 4, 8)'
@@ -24,14 +24,14 @@ class Field:
 
     @property
     def allowed(self) -> str:
-        """The values that it can hold, in words."""
+        """Text of the allowed values."""
         if not self.power_of_two:
             return f"{self.least} to {self.most}"
         exponents = range(self.least.bit_length() - 1, self.most.bit_length())
         return ", ".join(str(1 << exponent) for exponent in exponents)
 
     def fault(self, value: int) -> str | None:
-        """Why the field cannot hold a value; None if it can."""
+        """Description of why a value is not allowed; None if it is."""
         fits = self.least <= value <= self.most
         if fits and not (self.power_of_two and value & (value - 1)):
             return None
@@ -39,7 +39,7 @@ class Field:
 
 
 def faults_of(header: Any, fields: Iterable[Field]) -> Iterator[str]:
-    """What of a header its fields cannot hold; each field is an attribute of its name."""
+    """Descriptions of all values of a header that are not allowed; each field is an attribute of its name."""
     for field in fields:
         fault = field.fault(getattr(header, field.name))
         if fault is not None:

@@ -1,13 +1,13 @@
 """Rounding a network's outputs so that encoder and decoder get the same integers from slightly different floats.
 
-Two machines' outputs differ by some eps. Rounded to a grid they are equal unless one lies within eps of a boundary
-between cells. So the encoder shifts the grid, for each group of coordinates, such that none of the group's outputs
-lies within eps of a boundary, and sends the offsets (:mod:`uqdm.coding.offsets`): any decoder whose error is below eps
-then finds the same cells. Where no offset does it, the encoder uses more, smaller groups.
+The outputs of two machines differ by up to eps. Rounded to a grid they are equal, unless one is within eps of a
+boundary between cells. Therefore the encoder shifts the grid for each group of coordinates such that no output of the
+group is within eps of a boundary, and sends the offsets (:mod:`uqdm.coding.offsets`). Every decoder with an error below
+eps then gets the same cells. Where no offset fits, the encoder uses more and smaller groups.
 
 Scales are rounded in their exponent, to cells of 1/8 octave. Means (x_hat, in bins) are rounded to cells whose width
-follows the scale; how fine they are is the encoder's choice, between the rate lost by rounding and the offsets that
-finer cells need.
+depends on the scale. The encoder chooses their fineness: finer cells lose less rate by rounding but need more bits for
+offsets.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from uqdm.compiled import njit
 
 FINENESS_BITS = 2
 _SCALE_CELL_BITS = 3  # log2 of a scale's cells in an octave
-_EXPONENTS = MIN_SCALE / SCALE_UNITS + 1 / 8, MAX_SCALE / SCALE_UNITS - 1 / 8  # room for a cell at either end
+_EXPONENTS = MIN_SCALE / SCALE_UNITS + 1 / 8, MAX_SCALE / SCALE_UNITS - 1 / 8  # a cell is left at either end
 _MEANS = -float(1 << 20), float(1 << 20)  # bins
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Largest difference between two machines' outputs that a stream must bear.
+    """Largest difference between two machines' outputs that a stream must tolerate.
 
-    ``mean_bins`` is of x_hat's part of the location, in bins; ``scale_octaves`` of the exponent of the scale.
+    ``mean_bins`` applies to x_hat's part of the location, in bins; ``scale_octaves`` to the exponent of the scale.
     """
 
     mean_bins: float
@@ -42,7 +42,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Cells:
-    """Rounded outputs of a set of coordinates, in the integers that the coder takes."""
+    """Rounded outputs of a set of coordinates, as integers for the entropy coder."""
 
     mean: np.ndarray
     """x_hat's part of the location, fixed point with 16 fractional bits, int64 [N]."""
@@ -52,9 +52,9 @@ class Cells:
 
 @dataclass(frozen=True)
 class Grid:
-    """How outputs of a set of coordinates are rounded: offsets of the scales, and fineness and offsets of the means.
+    """The rounding of a set of coordinates: offsets of the scales, fineness and offsets of the means.
 
-    The set has ``size`` coordinates, in the order of coding; outputs may come and be rounded piece by piece.
+    The set has ``size`` coordinates in the order of coding; outputs can be rounded part by part.
     """
 
     scale: Offsets
@@ -63,16 +63,16 @@ class Grid:
     size: int
 
     def round(self, mean_bins: np.ndarray, log2_scale: np.ndarray, begin: int = 0) -> Cells:
-        """Rounds the outputs, float64 [N], of the coordinates from number ``begin`` on."""
+        """Rounds the outputs, float64 [N], of coordinates ``begin`` to ``begin + N - 1``."""
         scale = _round_scale(_clip(log2_scale, *_EXPONENTS), self.scale, begin, self.size)
         mean = _round_mean(_clip(mean_bins, *_MEANS), scale, self.fineness, self.mean, begin, self.size)
         return Cells(mean, scale)
 
 
 def write(writer: Writer, mean_bins: np.ndarray, log2_scale: np.ndarray, tolerance: Tolerance) -> Cells:
-    """Chooses fineness and offsets, writes them, and returns the rounded outputs. Both inputs are float64 [N].
+    """Chooses and writes fineness and offsets, and returns the rounded outputs. Both inputs are float64 [N].
 
-    Raises :class:`uqdm.coding.offsets.MarginError` where even the smallest groups leave no margin.
+    Raises :class:`uqdm.coding.offsets.MarginError` if even the smallest groups have no offset that fits.
     """
     exponent = _clip(log2_scale, *_EXPONENTS)
     found = offsets.choose(exponent, _scale_cell_bits(exponent.size), tolerance.scale_octaves)
@@ -121,10 +121,10 @@ def _round_mean(
 
 @njit(cache=True)
 def _octave_cell_bits(octave: int) -> int:
-    """log2 of a mean's cells in a bin, at the coarsest, for scales of 2^octave to 2^(octave + 1) bins.
+    """log2 of the number of cells per bin of the coarsest grid of means, for scales of 2^octave to 2^(octave + 1) bins.
 
-    What offsets cost is in proportion to 1 / cell, and what rounding costs to cell^2 times the information that a
-    symbol holds on its mean (see :func:`_rounding_bits`): the sum is least where the cell is proportional to
+    The bits of offsets are in proportion to 1 / cell, those lost by rounding to cell^2 times the Fisher information of
+    a symbol on its mean (see :func:`_rounding_bits`). The sum is least if the cell is in proportion to
     (s + 3 s^2)^(1/3).
     """
     return 2 + (-octave) // 3 if octave < -1 else 2 - (2 * octave + 3) // 3
@@ -140,14 +140,14 @@ def _mean_cell_bits(scale: np.ndarray, fineness: int) -> np.ndarray:
 
 _OCTAVES = range(MIN_SCALE >> SCALE_BITS, (MAX_SCALE >> SCALE_BITS) + 1)
 _COARSEST_CELLS = np.exp2([_octave_cell_bits(octave) for octave in _OCTAVES])
-"""Cells in a bin, by octave."""
+"""Cells per bin, by octave."""
 
 
 def _rounding_bits() -> np.ndarray:
-    """Expected bits lost by rounding a mean at the coarsest, by octave: cell^2 / 12 times half the information on it.
+    """Expected bits lost by rounding a mean to the coarsest grid, by octave: cell^2 / 12 times half the information.
 
-    A logistic symbol of scale s in bins of width 1 holds about 1 / (s + 3 s^2) of it, in nats: 1 / s for narrow ones,
-    where only a bin's edge near the mean tells anything, and 1 / (3 s^2) for wide ones.
+    A logistic symbol of scale s in bins of width 1 has an information of about 1 / (s + 3 s^2) on its mean, in nats:
+    1 / s for narrow ones, where only a bin's edge near the mean is informative, and 1 / (3 s^2) for wide ones.
     """
     s = np.exp2(np.array(_OCTAVES) + 0.5)
     return 1 / _COARSEST_CELLS**2 / 12 / 2 / (s + 3 * s * s) / math.log(2)
@@ -157,9 +157,9 @@ _ROUNDING_BITS = _rounding_bits()
 
 
 def _choose_means(mean: np.ndarray, scale: np.ndarray, eps_bins: float) -> tuple[int, Offsets]:
-    """Fineness and offsets of the fewest bits in all: those of the offsets and those lost by rounding."""
+    """Fineness and offsets of the fewest bits in total: of the offsets, and lost by rounding."""
     counts = np.bincount((scale >> SCALE_BITS) - _OCTAVES[0], minlength=len(_OCTAVES))
-    # A share of exp(-blocked) of the offsets of a group is free; to name one of them takes about as many nats.
+    # A fraction exp(-blocked) of a group's offsets is free; selecting one of them takes about `blocked` nats.
     blocked, lost = 2 * eps_bins * (counts @ _COARSEST_CELLS), counts @ _ROUNDING_BITS
     bits = [blocked * 2**f / math.log(2) + lost / 4**f for f in range(1 << FINENESS_BITS)]
     fineness = int(np.argmin(bits))

@@ -1,9 +1,9 @@
-"""The lattice that latents live on, in integers.
+"""The lattice of the latents, in integers.
 
 With u the dither and ``width`` the width of a step's uniform noise, universal quantization (Sec. 4.2, Yang et al.
 2025) sends k = round(m / width + u), m the posterior's mean, and both sides then hold z_s = (k - u) width. Here z_s is
-an integer n_s in units of width / 512, and z_T one in units of 2^-12. m is linear in z_t and x, so that quantizing and
-its inverse are integer arithmetic with two fixed-point constants a step, and z is the same everywhere.
+an integer n_s in units of width / 512, and z_T one in units of 2^-12. m is linear in z_t and x. Quantization and its
+inverse are therefore integer arithmetic with two fixed-point constants per step, and z is the same on every machine.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from uqdm.coding.bounds import Bounds
 from uqdm.coding.logistic import LOCATION_BITS
 from uqdm.coding.randomness import DITHER_LEVELS, START_BITS
 
-UNITS = 2 * DITHER_LEVELS  # lattice units in a bin
+UNITS = 2 * DITHER_LEVELS  # lattice units per bin
 _UNIT_BITS = 9
 _FIX = 32  # fractional bits of the constants
-MAX_LATENT = 1 << 28  # |n| beyond this is no latent of an image
-MAX_BINS = 1 << 16  # that the data's range may span in a step where symbols are bounded
+MAX_LATENT = 1 << 28  # no latent of an image has a greater |n|
+MAX_BINS = 1 << 16  # of the data's range, in a step with bounded symbols
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,11 @@ class LatticeStep:
 
     @property
     def n_bins(self) -> int:
-        """Bins that the whole range of the data spans."""
+        """Number of bins of the data's whole range."""
         return (512 * self.b >> (_FIX + _UNIT_BITS)) + 1
 
     def bounds(self, n_t: np.ndarray, first: np.ndarray, last: np.ndarray, j: np.ndarray) -> Bounds:
-        """What levels ``first`` to ``last`` leave possible; all int64 of one shape."""
+        """The symbols that are possible for levels ``first`` to ``last``; all int64 of one shape."""
         mean, shift = self.a * n_t + ((2 * j + 1) << _FIX), _FIX + _UNIT_BITS
         low, high = mean + self.b * (2 * first - 256), mean + self.b * (2 * last - 254)
         return Bounds(
@@ -82,13 +82,13 @@ class LatticeStep:
     def narrow(
         self, n_t: np.ndarray, k: np.ndarray, j: np.ndarray, first: np.ndarray, last: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What is left of levels ``first`` to ``last`` when the symbols are known."""
+        """The levels of ``first`` to ``last`` that are possible given the symbols, as first and last."""
         begin, count = self.window(n_t, k, j)
         first, last = np.maximum(first, begin), np.minimum(last, begin + count - 1)
         return first, np.maximum(last, first)
 
     def window(self, n_t: np.ndarray, k: np.ndarray, j: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """First level of x that would have been quantized to k, and how many there are (at least 1), int64."""
+        """First level of x that is quantized to k, and the number of such levels (at least 1), int64."""
         low = ((UNITS * k - (2 * j + 1)) << _FIX) - self.a * n_t  # of b (2 v - 255), inclusive
         first = _ceil_div(low + 255 * self.b, 2 * self.b)
         past = _ceil_div(low + (UNITS << _FIX) + 255 * self.b, 2 * self.b)

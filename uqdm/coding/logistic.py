@@ -1,15 +1,15 @@
-"""The logistic distribution in integers: what probability a symbol has, the same on every machine.
+"""The logistic distribution in integers: probabilities of symbols that are the same on every machine.
 
 A symbol k of a coordinate has probability S((E(k) + 1) / s) - S(E(k) / s), S the logistic function, where
 E(k) = k - location is the lower edge of its bin. Locations are fixed point with 16 fractional bits, in bins; the
 scale s, in bins, is a power of two with an exponent in multiples of 1/2048. The tables of S and of the powers are
 computed in decimal arithmetic and rounded to 30 bits.
 
-Cumulative frequencies out of 2^24 leave one unit for every symbol of a window around the location, as wide as 17
-scales, and the rest of the line to two escapes, so that any symbol can be coded.
+Cumulative frequencies are out of 2^24. Every symbol in a window of 17 scales around the location has at least one unit.
+All other symbols have one of two escapes, so that any symbol can be coded.
 
-A bounded symbol is one of few, and its distribution the logistic cut off outside an interval: each has one unit, and
-its share of the rest.
+A bounded symbol is one of few. Its distribution is the logistic truncated to an interval; each possible symbol has one
+unit and its share of the rest.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ INVERSE_POWERS = _power_table()
 
 @njit(cache=True)
 def half_window(scale: int) -> int:
-    """Symbols on either side of the location that are coded without an escape."""
+    """Number of symbols on either side of the location that are coded without an escape."""
     octave = (scale >> SCALE_BITS) + 1  # the scale is below 2^octave bins
     return ((17 << octave) if octave >= 0 else (17 >> -octave)) + 2
 
@@ -84,7 +84,7 @@ def logistic_at(edge: int, scale: int) -> int:
 def cumulative(offset: int, rest: int, scale: int, half: int) -> int:
     """Cumulative frequency at the lower edge of symbol floor(location) + offset; ``rest`` is the location's fraction.
 
-    ``offset`` is in -half..half, where the escapes begin and end; strictly increasing in the offset.
+    ``offset`` is in -half..half, between the escapes. The result increases strictly with the offset.
     """
     share = TOTAL - 2 * half - 2
     return 1 + offset + half + ((share * logistic_at((offset << 16) - rest, scale)) >> 30)
@@ -92,9 +92,9 @@ def cumulative(offset: int, rest: int, scale: int, half: int) -> int:
 
 @njit(cache=True)
 def bounded(location: int, scale: int, low: int, high: int) -> tuple[int, int, int]:
-    """A logistic cut off outside low..high (fixed point as the location): location, S at low, and the mass between.
+    """A logistic truncated to low..high (fixed point as the location): location, S at low, and the mass in between.
 
-    Far outside, the location is moved to within 5 to 10 scales: what is left of the tail is the same, and has digits.
+    A location far outside is moved to within 5 to 10 scales: the shape of the tail is the same, with enough digits.
     """
     reach = 5 << ((scale >> SCALE_BITS) + LOCATION_BITS + 1)
     location = min(max(location, low - reach), high + reach)
@@ -106,8 +106,8 @@ def bounded(location: int, scale: int, low: int, high: int) -> tuple[int, int, i
 def bounded_cumulative(i: int, count: int, edge: int, scale: int, before: int, mass: int) -> int:
     """Cumulative frequency at the lower edge of symbol i of ``count``, which lies ``edge`` from the location.
 
-    ``before`` and ``mass`` are those of :func:`bounded`; i is in 0..count. Strictly increasing in i. What lies between
-    the interval's ends and the outer symbols is theirs.
+    ``before`` and ``mass`` are those of :func:`bounded`; i is in 0..count. The result increases strictly with i. The
+    first and last symbols include the mass up to the ends of the interval.
     """
     if i == 0:
         return 0

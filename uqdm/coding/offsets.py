@@ -1,4 +1,4 @@
-"""Shifting a grid so that no value lies near a boundary between its cells, and telling the reader by how much.
+"""Shifts of a grid such that no value is near a boundary between its cells: choosing, writing and reading them.
 
 Values are rounded to cells of 2^-bits, where bits may differ between values. An offset o moves all boundaries of a
 group of values by o / 128 cells. Groups are runs of equal length; there are 1, 2, 4, ... or 64 of them.
@@ -17,16 +17,16 @@ OFFSET_BITS = 7
 OFFSETS = 1 << OFFSET_BITS
 MAX_HALVINGS = 6
 MAX_GROUPS = 1 << MAX_HALVINGS
-_LENGTH_BITS = 3  # of the number of bits, 0 to 7, that each offset of a set takes
-# Order of trial: each next offset is far from those before (bits reversed), so that a free one is soon found.
+_LENGTH_BITS = 3  # of the number of bits, 0 to 7, of each offset in a set
+# Order of trial: reversed bits, so that each offset is far from those before and a free one is found early.
 _ORDER = np.array([int(f"{place:0{OFFSET_BITS}b}"[::-1], 2) for place in range(OFFSETS)], np.int64)
-# Powers of 2 from 2^-32, for cells.
+# Powers of 2 from 2^-32 on, for sizes of cells.
 _POWERS_ZERO = 32
 _POWERS = np.ldexp(1.0, np.arange(-_POWERS_ZERO, _POWERS_ZERO))
 
 
 class MarginError(ValueError):
-    """No offsets keep every coordinate away from a boundary; the network must be run more exactly."""
+    """No offsets keep all coordinates away from boundaries; the network must run at a higher precision."""
 
 
 @dataclass(frozen=True)
@@ -37,29 +37,29 @@ class Offsets:
 
     @property
     def length(self) -> int:
-        """Bits that each place is sent in."""
+        """Bits of each place."""
         return int(_length(self.places))
 
     @property
     def halvings(self) -> int:
-        """Times that the values are halved to get the groups."""
+        """log2 of the number of groups."""
         return self.places.size.bit_length() - 1
 
     @property
     def bits(self) -> int:
-        """What :func:`write` takes."""
+        """Bits that :func:`write` takes."""
         return int(_bits(self.places))
 
 
 def choose(values: np.ndarray, cell_bits: np.ndarray, eps: float) -> Offsets:
-    """The offsets of the fewest bits that keep every value, float64 [N], ``eps`` away from a boundary.
+    """The offsets of the fewest bits that keep every value, float64 [N], ``eps`` away from all boundaries.
 
-    ``cell_bits`` int64 [N] is log2 of the cells in a unit. Raises :class:`MarginError`.
+    ``cell_bits`` int64 [N] is log2 of the number of cells per unit. Raises :class:`MarginError`.
     """
     found = _choose(_block(values, cell_bits, eps, _POWERS), _ORDER)
     if not found.size:
         widest = np.ldexp(eps, int(cell_bits.max()))
-        raise MarginError(f"outputs within {widest:.2g} cells cannot be kept apart")
+        raise MarginError(f"no offsets keep outputs {widest:.2g} cells away from all boundaries")
     return Offsets(found)
 
 
@@ -91,8 +91,8 @@ def round_to_cells(
 ) -> np.ndarray:
     """The middle of each value's cell, fixed point with ``fraction_bits`` fractional bits, int64 [N].
 
-    ``cell_bits`` must not exceed ``fraction_bits - 7``, so that middles are exact but for half of the last bit. The
-    values may be part of those that the offsets were chosen for: N of ``size``, from number ``begin`` on.
+    ``cell_bits`` must be at most ``fraction_bits - 7``, so that middles are exact up to half of the last bit. The
+    values may be a part of those that the offsets were chosen for: N of ``size``, from index ``begin`` on.
     """
     length = _group_length(values.size if size is None else size, offsets.places.size)
     return _round(values, cell_bits, _ORDER[offsets.places], fraction_bits, _POWERS, length, begin)
@@ -100,7 +100,7 @@ def round_to_cells(
 
 @njit(cache=True)
 def _group_length(size: int, groups: int) -> int:
-    # Groups are made of 64ths, so that those of a smaller number are pairs of those of the next larger.
+    # Groups are unions of 64ths, so that halving their number joins pairs.
     return -(-size // MAX_GROUPS) * (MAX_GROUPS // groups)
 
 
@@ -122,7 +122,7 @@ def _bits(places: np.ndarray) -> int:
 
 @njit(cache=True, nogil=True)
 def _block(values: np.ndarray, cell_bits: np.ndarray, eps: float, powers: np.ndarray) -> np.ndarray:
-    """Marks for each of the smallest groups, bool [64, 128], the offsets that put a boundary within eps of a value."""
+    """For each of the smallest groups, the offsets that put a boundary within eps of a value; bool [64, 128]."""
     blocked = np.zeros((MAX_GROUPS, OFFSETS), np.bool_)
     length = _group_length(values.size, MAX_GROUPS)
     for group in range(MAX_GROUPS):
@@ -138,7 +138,7 @@ def _block(values: np.ndarray, cell_bits: np.ndarray, eps: float, powers: np.nda
 
 @njit(cache=True, nogil=True)
 def _choose(blocked: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Places of the cheapest free offsets over all numbers of groups; empty if there are none."""
+    """Places of the free offsets of the fewest bits over all numbers of groups; empty if there are none."""
     best = np.empty(0, np.int64)
     while True:
         places = _first_free(blocked, order)

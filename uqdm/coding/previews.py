@@ -1,8 +1,8 @@
-"""Rounding of the picture that a step shows, where it isn't made from rounded means that are coded anyway.
+"""Rounding of the image of a step, for models whose images are not computed from the rounded means of coding.
 
-A model of several sections estimates the image from the latent alone, for pictures, and codes with other means. That
-estimate is rounded to cells of a level, a half, a quarter or an eighth, in shifted grids as the outputs that are coded
-are (:mod:`uqdm.coding.grids`), so that every machine shows the same levels.
+A model of several sections estimates a step's image from the latent alone, and codes with other means. That estimate is
+rounded to cells of a level, a half, a quarter or an eighth, in shifted grids like the outputs for coding
+(:mod:`uqdm.coding.grids`), so that every machine decodes the same levels.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _FRACTION_BITS = 16
 
 
 def write(writer: Writer, x_hat: np.ndarray, levels: np.ndarray, eps: float) -> np.ndarray:
-    """Chooses how x_hat, float64 [N] in -1..1, is rounded, writes that, and returns the levels shown, uint8 [N].
+    """Chooses and writes the rounding of x_hat, float64 [N] in -1..1, and returns the rounded levels, uint8 [N].
 
-    ``levels`` [N] are the image's own: the closer x_hat is to them, the more a fine grid is worth. ``eps`` is what two
-    machines' x_hat may differ by. Raises :class:`uqdm.coding.offsets.MarginError`.
+    ``levels`` [N] are those of the image: the closer x_hat is to them, the finer the grid. ``eps`` is the largest
+    difference between two machines' x_hat. Raises :class:`uqdm.coding.offsets.MarginError`.
     """
     in_levels = _in_levels(x_hat)
     fineness, found = _choose(in_levels, levels, LEVELS_PER_DATA_UNIT * eps)
@@ -34,7 +34,7 @@ def write(writer: Writer, x_hat: np.ndarray, levels: np.ndarray, eps: float) -> 
 
 
 def read(reader: Reader, x_hat: np.ndarray) -> np.ndarray:
-    """The reverse of :func:`write`, on an x_hat that differs by less than the writer's ``eps``."""
+    """The levels that :func:`write` returned, from an x_hat that differs by less than its ``eps``."""
     fineness = reader.raw(FINENESS_BITS)
     return _round(_in_levels(x_hat), fineness, offsets.read(reader))
 
@@ -45,8 +45,8 @@ def _in_levels(x_hat: np.ndarray) -> np.ndarray:
 
 
 def _choose(in_levels: np.ndarray, levels: np.ndarray, eps: float) -> tuple[int, Offsets]:
-    """Fineness and offsets of the least cost: bits of the offsets, and what the error of rounding is worth in bits."""
-    # Both the integer levels that are shown and the cells add their uniform error to that of x_hat.
+    """Fineness and offsets of the least cost: bits of the offsets, and bits equivalent to the rounding error."""
+    # Rounding to cells and to integer levels each adds a uniform error to that of x_hat.
     mse = float(((in_levels - 0.5 - levels) ** 2).mean()) + 1 / 12
     blocked = 2 * eps * in_levels.size
     bits = [

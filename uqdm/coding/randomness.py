@@ -1,8 +1,8 @@
 """Randomness that encoder and decoder share, the same on every machine and device.
 
-A counter-based generator (Philox 4x64-10; Salmon et al. 2011) is keyed by the seed and counts in integers; nothing
-here touches floating point except the table of normal quantiles, which is rounded so coarsely that no library's last
-digit can change it (and whose digest is checked all the same).
+The generator is counter-based (Philox 4x64-10; Salmon et al. 2011) and keyed by the seed. All arithmetic is in
+integers, except for the table of normal quantiles. The table is rounded so coarsely that differences between math
+libraries do not change it, and its digest is checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def dither(seed: int, stage: int, tile: int, size: int) -> np.ndarray:
 def start(seed: int, size: int) -> np.ndarray:
     """Latents z_T of a tile in multiples of 2^-12: int64 [size], standard normal in steps of 2^-16 quantiles.
 
-    The same for every tile and image of a seed, so that what a network makes of it can be kept.
+    It is the same for all tiles and images of a seed, so that the network's output for it can be cached.
     """
     return _normal_quantiles()[np.frombuffer(_raw(seed, 0, 0, -(-size // 4)), "<u2")[:size]]
 
@@ -54,6 +54,6 @@ def _normal_quantiles() -> np.ndarray:
     positive = [round(inverse((2 * i + 1) / (2 * _QUANTILES)) * (1 << START_BITS)) for i in range(half, _QUANTILES)]
     table = np.array([-value for value in reversed(positive)] + positive, np.int64)
     if hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != _QUANTILES_SHA256:
-        raise RuntimeError("the table of normal quantiles came out differently on this machine; files would not decode")
+        raise RuntimeError("the table of normal quantiles differs on this machine: files would not decode")
     table.setflags(write=False)
     return table

@@ -1,4 +1,4 @@
-"""DiffC with files (Theis et al. 2022; Vonderfecht & Liu 2025): a model's Gaussian twin, sent by channel simulation."""
+"""DiffC with files (Theis et al. 2022; Vonderfecht & Liu 2025): Gaussian diffusion by channel simulation."""
 
 from uqdm.diffc.codec import DiffCCodec
 

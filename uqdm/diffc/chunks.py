@@ -1,8 +1,8 @@
 """The coordinates of a step in chunks, each a message of the Poisson functional representation.
 
-Searches are exponential in the divergence, so that it is spread over chunks of few bits: coordinates are halved, block
-by block, until no part has more than ``chunk_bits``. A search also ends after 2^(chunk_bits + margin) candidates, with
-the best of them; it is then not certain that the sample is q's, and leans towards p.
+The length of a search is exponential in the divergence, which is therefore divided among chunks of few bits: blocks of
+coordinates are halved until no part has more than ``chunk_bits``. A search ends after 2^(chunk_bits + margin_bits)
+candidates at the latest, with the best so far; the sample is then uncertain, and may be biased towards p.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from uqdm.channel.prefix_code import BitReader, fixed_bits
 from uqdm.channel.randomness import Candidates, numbers_drawn
 
 BLOCK = 256
-"""Coordinates that are halved together."""
+"""Coordinates of a block."""
 MAX_DEPTH = 8  # a block of 256 can be halved down to single coordinates
 _DEPTH_BITS = 4
 _MEAN_BITS = 8
 _MEAN_STEPS = 8  # of a bit
 REACH = 4.0
-"""Candidates whose log ratio is this many deviations above its mean under q are taken for the last."""
+"""Searches assume log ratios of at most their mean under q plus this many deviations."""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """q = N(mean, deviation^2) where the receiver's p is N(0, 1): float64 [D] each, in units of p's deviation."""
+    """q = N(mean, deviation^2), in units in which the receiver's p is N(0, 1); float64 [D] each."""
 
     mean: np.ndarray
     deviation: np.ndarray
@@ -42,7 +42,7 @@ class Channel:
         return nats / math.log(2)
 
     def part(self, begin: int, end: int) -> Channel:
-        """Some of the coordinates."""
+        """The coordinates from ``begin`` up to ``end``."""
         return Channel(self.mean[begin:end], self.deviation[begin:end])
 
     def log_ratio(self, candidates: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class Channel:
 
     @property
     def log_max_ratio(self) -> float:
-        """Mean of log q / p under q, and 4 of its deviations: the truncation of q that searches allow for."""
+        """Mean of log q / p under q plus 4 deviations of it: the bound that searches assume, a truncation of q."""
         mean = float(self.kl_bits.sum()) * math.log(2)
         variance = (self.mean * self.deviation) ** 2 + 0.5 * (1 - self.deviation**2) ** 2
         return mean + REACH * math.sqrt(float(variance.sum()))
@@ -63,7 +63,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Limits:
-    """How far chunks and searches go; both sides must know them."""
+    """Limits of chunks and searches, which encoder and decoder share."""
 
     chunk_bits: int = 4
     margin_bits: int = 8
@@ -76,34 +76,34 @@ class Limits:
 
     @property
     def max_draws(self) -> int:
-        """Candidates of a search, at most."""
+        """Maximum number of candidates of a search."""
         return 1 << (self.chunk_bits + self.margin_bits)
 
 
 @dataclass
 class Tally:
-    """What searches took, for benchmarks."""
+    """Counts of the work of searches, for benchmarks."""
 
     chunks: int = 0
     uncertain: int = 0
-    """Chunks whose search was stopped."""
+    """Chunks whose search ended at its cap."""
     draws: int = 0
     numbers: int = 0
-    """Normal deviates that the candidates held."""
+    """Normal deviates of all candidates."""
     decoded_numbers: int = 0
-    """Random numbers that a decoder draws."""
+    """Random numbers that a decoder will draw."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step as it is read: the chunks' bounds, and the number of the chosen candidate of each, from 1."""
+    """The content of a step: the chunks' bounds, and the index of each chunk's candidate, from 1."""
 
     bounds: list[tuple[int, int]]
     numbers: list[int]
 
 
 def send(channel: Channel, limits: Limits, seed: int, tally: Tally) -> tuple[str, np.ndarray]:
-    """Sends a sample of each coordinate; returns the bits, and the samples, float64 [D], in units of p's deviation."""
+    """Sends a sample of each coordinate; returns the bits and the samples, float64 [D] in units of p's deviation."""
     kl_bits = channel.kl_bits
     trees = [_split(kl_bits, begin, end, limits.chunk_bits, 0) for begin, end in _blocks(kl_bits.size)]
     leaves = [leaf for tree in trees for leaf in tree]
@@ -128,7 +128,7 @@ def send(channel: Channel, limits: Limits, seed: int, tally: Tally) -> tuple[str
 
 
 def read(reader: BitReader, size: int, limits: Limits) -> Step:
-    """Reads what :func:`send` wrote of ``size`` coordinates; ValueError for what it does not write."""
+    """Reads a step of ``size`` coordinates; ValueError for bits that :func:`send` does not write."""
     least = reader.take(_DEPTH_BITS)
     if least > MAX_DEPTH:
         raise ValueError(f"coordinates are halved at most {MAX_DEPTH} times, not {least}")
@@ -142,13 +142,13 @@ def read(reader: BitReader, size: int, limits: Limits) -> Step:
 
 
 def samples(step: Step, seed: int) -> np.ndarray:
-    """The samples that were sent, float64 [D]."""
+    """The samples of a step, float64 [D] in units of p's deviation."""
     pairs = zip(step.bounds, step.numbers, strict=True)
     return np.concatenate([Candidates(seed + begin, end - begin).at(number - 1) for (begin, end), number in pairs])
 
 
 def numbers_of(step: Step) -> int:
-    """How many random numbers :func:`samples` draws for a step."""
+    """Number of random numbers that :func:`samples` draws for a step."""
     pairs = zip(step.bounds, step.numbers, strict=True)
     return sum(numbers_drawn(number - 1, end - begin) for (begin, end), number in pairs)
 
@@ -181,7 +181,7 @@ def _split(kl_bits: np.ndarray, begin: int, end: int, most: float, depth: int) -
 
 
 def _tree_bits(leaves: list[_Leaf], least: int) -> str:
-    """A bit for each part below the least depth: 1 if it is halved; none for single coordinates."""
+    """A bit for each part from depth ``least`` on: 1 if it is halved; none for single coordinates."""
     ends = {(leaf.begin, leaf.end) for leaf in leaves}
     bits: list[str] = []
 

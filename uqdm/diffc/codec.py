@@ -22,25 +22,26 @@ ALL = "all"
 class DiffCCodec(Codec):
     """Gaussian diffusion sent by channel simulation (DiffC; Theis et al. 2022), in real files.
 
-    Meant for small pictures: what :mod:`uqdm.ideal` counts ideally, this really sends, at a cost in bits and time that
-    ``docs/channel-simulation.md`` tells. Points are ``step 0`` (what shared noise shows) to the file's last step.
+    :mod:`uqdm.ideal` computes ideal rates of the same process; this codec sends it, at a cost in bits and time that
+    ``docs/channel-simulation.md`` shows, and is practical for small images. Points are ``step 0`` (the reconstruction
+    from shared noise alone) to the file's last step.
     """
 
     name = "diffc"
-    summary = "Gaussian diffusion in real files by channel simulation; slow, for small pictures"
+    summary = "Gaussian diffusion in real files by channel simulation; slow, for small images"
     parameters = (
         Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=1000, help="T of the schedule; 0: the model's own"),
         Parameter("deviation", str, "matched", choices=DEVIATIONS, help="of p: UQDM's, VDM's, or the network's"),
-        Parameter("chunk_bits", int, 4, minimum=1, maximum=16, help="bits of divergence in a message, at most"),
+        Parameter("chunk_bits", int, 4, minimum=1, maximum=16, help="maximum bits of divergence in a message"),
         Parameter("margin_bits", int, 6, minimum=1, maximum=15, help="a search ends at 2^(chunk + margin) candidates"),
-        Parameter("send", int, 0, minimum=0, maximum=1000, help="steps in a file, at most; 0: all"),
-        Parameter("reconstruct", str, DENOISE, choices=(ALL, *RECONSTRUCTIONS), help="which pictures of each step"),
+        Parameter("send", int, 0, minimum=0, maximum=1000, help="maximum steps in a file; 0: all"),
+        Parameter("reconstruct", str, DENOISE, choices=(ALL, *RECONSTRUCTIONS), help="reconstructions of each step"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 16) - 1, help="seed of shared randomness"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
-    # Beyond three steps a coordinate alone has more bits than a message should; searches of 256 candidates are quick.
+    # After three steps single coordinates have more bits than a message should; searches of 256 candidates are fast.
     sweep = ({"chunk_bits": 6, "margin_bits": 2, "send": 3},)
     suffix = ".diffc"
     holds_model = True
@@ -58,7 +59,7 @@ class DiffCCodec(Codec):
 
     @property
     def version(self) -> str:
-        """Model and its digest, and the library that draws the candidates."""
+        """Model and its digest, and the version of the library that draws the candidates."""
         model = self._diffc.model
         return f"DiffC of {model.name} sha256:{model.sha256[:16]}, NumPy {np.__version__}"
 
@@ -67,7 +68,7 @@ class DiffCCodec(Codec):
         return [made.stream for made in self.encode_detailed(images)]
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
-        """Adds the ideal bits: the KL divergences of the steps as they were sent."""
+        """Adds the ideal bits: the cumulative KL divergences of the steps."""
         made = [
             self._diffc.compress(image, seed=self.values["seed"], max_steps=self.values["send"] or None)
             for image in images
@@ -83,17 +84,17 @@ class DiffCCodec(Codec):
         ]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """The last picture of each file; of a cut one, that of the last step that it holds."""
+        """The image of the last complete step of each file or prefix of a file."""
         return [self._diffc.decompress(stream) for stream in streams]
 
     def points(self, stream: bytes) -> list[Point]:
-        """What the shared noise shows, and each step of the file."""
+        """``step 0``, from shared noise alone, and each step of the file."""
         ends = self._diffc.step_ends(stream)
-        ends[-1] = len(stream)  # the check value of the whole file is its last bytes
+        ends[-1] = len(stream)  # the file ends with the check value of all steps
         return [Point(_step_name(step), end, self._reconstructions) for step, end in enumerate(ends)]
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
-        """Every picture of every step."""
+        """Every reconstruction of every step."""
         points = self.points(stream)
         for shown in self._diffc.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             yield Reconstruction(points[shown.n_steps], shown.reconstruction, shown.image_uint8, calls=shown.calls)

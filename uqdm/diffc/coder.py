@@ -1,4 +1,4 @@
-"""Sending the latents of a Gaussian process step by step, and receiving them."""
+"""Sending and receiving the latents of a Gaussian process step by step."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 from uqdm.model.weights import check_bits
 
-MAX_PATCHES = 1024  # points, or tiles of 8x8, in the network at once
+MAX_PATCHES = 1024  # in a batch of the network: points, or tiles of 8x8
 MAX_NUMBERS = 1 << 38
-"""Random numbers that a decoder draws for a file, at most: about an hour of one core."""
+"""Maximum of random numbers that a decoder draws for a file: about an hour of one core."""
 _MAX_INPUTS = 1 << 18
-_MAX_STEP_BITS = 13  # of the number of steps taken at once
+_MAX_STEP_BITS = 13  # of the number of merged steps
 
 
 @dataclass
 class Sending:
-    """What an encoder has written, and what it took."""
+    """What an encoder has written, and counts of its work."""
 
     steps: list[bytes] = field(default_factory=list)
     ideal_bits: list[float] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Sending:
 
 @dataclass(frozen=True)
 class Latent:
-    """What is known after some steps of a file."""
+    """The state of a decoder after some steps of a file."""
 
     n_steps: int
     """Steps of the file."""
@@ -49,18 +49,18 @@ class Latent:
     """Steps of the schedule."""
     z_t: torch.Tensor
     opened: Opened | None
-    """What the network makes of z_t; None after the schedule's last step."""
+    """The network's output for z_t; None after the schedule's last step."""
 
 
 class GaussianCoder:
-    """Sends patches x [P, C, H, W] together; the patches are tiles of a picture, or points.
+    """Sends patches x [P, C, H, W] together; the patches are tiles of an image, or points.
 
-    ``n_steps`` is T, and ``deviation`` that of p (:func:`uqdm.diffusion.gaussian.reverse`). Where it is the
-    posterior's and the network serves any schedule, steps are merged while their divergence is less than a chunk a
-    block: T can then be large, and the network is called as often as there is something to say.
+    ``n_steps`` is T, and ``deviation`` that of p (:func:`uqdm.diffusion.gaussian.reverse`). With the posterior's
+    deviation and a network for any schedule, consecutive steps are merged while their total divergence is at most one
+    chunk per block. T can then be large without more network calls.
 
-    What is sent does not depend on the receiver's arithmetic. Latents and pictures do, as far as the network does: on
-    another machine they come out the same up to rounding.
+    Reading the bits does not depend on the receiver's arithmetic. Latents and images depend on the network's output: on
+    another machine they are equal up to rounding.
     """
 
     def __init__(self, model: Model, n_steps: int | None, deviation: str, limits: Limits):
@@ -71,8 +71,10 @@ class GaussianCoder:
 
     @float32_arithmetic()
     def send(self, x: torch.Tensor, seed: int, max_steps: int | None = None) -> Sending:
-        """Sends x in at most ``max_steps`` steps of the file; ``seed`` is of 16 bits."""
-        made, z_t, position = Sending(), self._start(x.shape, seed), 0
+        """Sends x in at most ``max_steps`` steps of the file; ``seed`` has 16 bits."""
+        made = Sending()
+        z_t = self._start(x.shape, seed)
+        position = 0
         while position < self.schedule.n_steps and len(made.steps) < (max_steps or self.schedule.n_steps):
             opened = self._open(z_t, position)
             taken = self._steps_at_once(x, opened, position)
@@ -85,7 +87,7 @@ class GaussianCoder:
                 check_bits(channel.kl_bits, self.model.name)
                 bits, found = chunks.send(channel, self.limits, _seed(seed, len(made.steps), number), made.tally)
                 if made.tally.decoded_numbers > MAX_NUMBERS:
-                    raise ValueError(f"a decoder would need more than {MAX_NUMBERS} random numbers: send fewer steps")
+                    raise ValueError(f"decoding would take more than {MAX_NUMBERS} random numbers: send fewer steps")
                 parts.append(bits)
                 ideal_bits += float(channel.kl_bits.sum())
                 z_s = self._place(z_s, z_t, prediction, step, places, found)
@@ -96,9 +98,9 @@ class GaussianCoder:
 
     @each_in_float32
     def receive(self, body: bytes, shape: tuple[int, ...], seed: int, n_steps: int) -> Iterator[Latent]:
-        """The latents of a file's steps, as far as its bytes go, z_T first.
+        """The latents of all complete steps of a file, z_T first.
 
-        ValueError for what :meth:`send` does not write.
+        ValueError for bytes that :meth:`send` does not write.
         """
         z_t, position = self._start(torch.Size(shape), seed), 0
         reading = self.read(body, shape, n_steps)
@@ -118,7 +120,7 @@ class GaussianCoder:
 
     @each_in_float32
     def read(self, body: bytes, shape: tuple[int, ...], n_steps: int) -> Iterator[Read]:
-        """What the bytes of a body say, step by step as far as they go; no network is called."""
+        """The content of all complete steps of a body, without network calls; ValueError as :meth:`receive`."""
         position, end, work = 0, 0, 0
         reader = BitReader(_bits(body))
         for _ in range(n_steps):
@@ -126,7 +128,7 @@ class GaussianCoder:
             try:
                 taken = read_gamma(reader, _MAX_STEP_BITS)
                 if position + taken > self.schedule.n_steps or (taken > 1 and not self.merges):
-                    raise ValueError(f"the file takes {taken} steps at once after {position}")
+                    raise ValueError(f"the file merges {taken} steps after step {position}, which this model does not")
                 step = self._step(position, taken)
                 sections = [
                     chunks.read(reader, int(places.size), self.limits) for _, places in self._sections(step, shape)
@@ -135,7 +137,7 @@ class GaussianCoder:
                 return
             work += sum(map(chunks.numbers_of, sections))
             if work > MAX_NUMBERS:
-                raise ValueError(f"its messages ask for more than {MAX_NUMBERS} random numbers")
+                raise ValueError(f"decoding would take more than {MAX_NUMBERS} random numbers")
             position, end = position + taken, -(-reader.position // 8)
             yield Read(taken, sections, end)
 
@@ -155,7 +157,7 @@ class GaussianCoder:
             return reverse(Prediction(found.x_hat.double(), found.scale.double()), step, self.deviation)
 
     def _steps_at_once(self, x: torch.Tensor, opened: Opened, position: int) -> int:
-        """The most steps of the schedule whose divergence together is no more than a chunk a block."""
+        """The largest number of steps whose total divergence is at most one chunk per block, and at least 1."""
         if not self.merges:
             return 1
         error = float(((x.double() - self.levels.clip(opened.x_hat.double())) ** 2).sum())
@@ -176,7 +178,7 @@ class GaussianCoder:
         return Schedule(slope=first - last, gamma_max=first, n_steps=1).step(0)
 
     def _sections(self, step: Step, shape: tuple[int, ...]) -> Iterator[tuple[int, np.ndarray]]:
-        """Numbers of the sections and places of their coordinates in the flattened patches."""
+        """Number of each section, and the places of its coordinates in the flattened patches."""
         denoiser = self.model.denoiser
         pattern = denoiser.section_of(step, *shape[1:]).numpy()
         of = np.broadcast_to(pattern, shape).reshape(-1)
@@ -197,7 +199,7 @@ class GaussianCoder:
         places: np.ndarray,
         found: np.ndarray,
     ) -> torch.Tensor:
-        """z_s with the samples of a section, which are in units of p's deviation."""
+        """z_s after a section whose samples are ``found``, in units of p's deviation."""
         mean = reverse_mean(z_t.double(), prediction, step, self.levels).reshape(-1)
         where = torch.from_numpy(places)
         values = mean[where] + prediction.scale.reshape(-1)[where] * torch.from_numpy(found)
@@ -206,16 +208,17 @@ class GaussianCoder:
 
 @dataclass(frozen=True)
 class Read:
-    """A step as it stands in a file."""
+    """A step of a file."""
 
     taken: int
+    """Steps of the schedule that it merges."""
     sections: list[chunks.Step]
     end: int
-    """Bytes of the body up to its end."""
+    """Bytes of the body up to the end of the step."""
 
 
 def _seed(seed: int, step: int, section: int) -> int:
-    """Of the candidates of a section: its chunks add their first coordinate. Step 0 of seed 0 is not z_T's."""
+    """Seed of a section, to which chunks add their first coordinate. Step 0 here is z_T, so that steps count from 1."""
     return seed << 48 | (step + 1) << 32 | section << 24
 
 

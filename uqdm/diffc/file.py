@@ -1,4 +1,4 @@
-"""The file: a header, and then step after step in whole bytes; a prefix that ends with a step is a coarser picture.
+"""The file: a header, then the steps in whole bytes; a prefix that ends with a step is a coarser image.
 
 | bytes | what |
 | --- | --- |
@@ -6,17 +6,17 @@
 | 1 | format version, 1 |
 | 3 | first bytes of the model's digest |
 | 1 | chunk_bits - 1 in the high four bits, margin_bits in the low ones |
-| 1 | number of p's deviation in :data:`uqdm.diffusion.gaussian.DEVIATIONS` |
+| 1 | index of p's deviation in :data:`uqdm.diffusion.gaussian.DEVIATIONS` |
 | 2 | T of the schedule |
-| 2, 2 | width and height of the picture; count of the points of a block and 0 |
+| 2, 2 | width and height of the image; for points, their number and 0 |
 | 1 | side of the tiles; 0 for points |
 | 2 | seed |
 | 2 | number of steps in the file |
 | 2 | CRC-16 of the above |
 
-A step begins with the Elias gamma code of how many of the schedule's steps it takes at once; then follow, section by
-section, what :mod:`uqdm.diffc.chunks` writes; zeros fill its last byte. After the last step come 2 bytes of CRC-16 of
-all steps. Numbers are big-endian.
+A step starts with the Elias gamma code of the number of the schedule's steps that it merges. Then each section has the
+bits that :mod:`uqdm.diffc.chunks` writes, and zeros fill the last byte. The file ends with 2 bytes of CRC-16 of all
+steps. Numbers are big-endian.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ HEADER_BYTES = _FORMAT.size + 2
 CHECK_BYTES = 2
 MODEL_ID_BYTES = 3
 MAX_COORDINATES = 1 << 22
-"""No file may claim more."""
+"""Maximum of coordinates that a header may state."""
 MAX_STEPS = 4096
 MAX_SECTIONS = 256
-"""Of a step: each has candidates of its own, whose seeds have a byte for its number."""
+"""Maximum of sections in a step: their seeds have a byte for the section's number."""
 TILE_SIZE = Field("tile_size", 0, 255)
 SCHEDULE_STEPS = Field("schedule_steps", 1, MAX_STEPS)
 FIELDS = (
@@ -53,12 +53,12 @@ FIELDS = (
     Field("seed", 0, (1 << 16) - 1),
     Field("n_steps", 1, MAX_STEPS),
 )
-"""What the header's whole numbers can be: for writers, readers and the check of models alike."""
+"""Ranges of the header's integers, for writers, readers and the check of models."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a decoder must know before the first step; see the table above."""
+    """Parameters that a decoder needs before the first step; see the table above."""
 
     model_id: bytes
     chunk_bits: int
@@ -72,10 +72,10 @@ class Header:
     n_steps: int
 
     def faults(self) -> Iterator[str]:
-        """What no file may say, or none can hold."""
+        """Descriptions of all values that are invalid in a file."""
         yield from faults_of(self, FIELDS)
         if (self.height == 0) != (self.tile_size == 0):
-            yield f"a height of {self.height} and tiles of {self.tile_size} pixels do not go together"
+            yield f"a height of {self.height} and tiles of {self.tile_size} pixels do not fit together"
         if self.n_coordinates > MAX_COORDINATES:
             yield f"{self.n_coordinates} coordinates exceed the limit of {MAX_COORDINATES}"
         if self.n_steps > self.schedule_steps:
@@ -83,7 +83,7 @@ class Header:
 
     @property
     def n_patches(self) -> int:
-        """Tiles of the picture, or points of the block."""
+        """Tiles of the image, or points of the block."""
         if self.tile_size == 0:
             return self.width
         return tiles.count(self.height, self.width, self.tile_size)
@@ -95,7 +95,7 @@ class Header:
 
 
 def pack(header: Header, steps: list[bytes]) -> bytes:
-    """Writes a file."""
+    """The bytes of a file."""
     parameters = (header.chunk_bits - 1) << 4 | header.margin_bits
     head = _FORMAT.pack(
         MAGIC,
@@ -115,9 +115,9 @@ def pack(header: Header, steps: list[bytes]) -> bytes:
 
 
 def parse(data: bytes) -> tuple[Header, bytes]:
-    """The header of a file or of a prefix of one, and what follows it; :class:`StreamError` names what is wrong."""
+    """The header of a file or of a prefix, and the body after it; :class:`StreamError` names the fault."""
     if data[:2] != MAGIC:
-        raise StreamError(f"not a DiffC file: it begins with {data[:4]!r}")
+        raise StreamError(f"not a DiffC file: it starts with {data[:4]!r}")
     if len(data) < HEADER_BYTES:
         raise StreamError(f"the file ends inside its header ({len(data)} bytes)")
     if data[2] != VERSION:
@@ -134,7 +134,7 @@ def parse(data: bytes) -> tuple[Header, bytes]:
 
 
 def check_body(body: bytes, end: int) -> None:
-    """Raises :class:`StreamError` if a whole body, whose steps end at ``end``, is not what its check value is of."""
+    """Raises :class:`StreamError` if a body whose steps end at ``end`` is too long or has a wrong check value."""
     if len(body) > end + CHECK_BYTES:
         raise StreamError(f"{len(body) - end - CHECK_BYTES} bytes follow the last step")
     if len(body) == end + CHECK_BYTES and _crc(body[:end]) != body[end:]:

@@ -1,4 +1,4 @@
-"""Pictures of images of any size, to files and back."""
+"""Images of any size to files and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CHANNELS = 3
 
 @dataclass(frozen=True)
 class Made:
-    """A file, the ideal bits of its steps, and what its searches took."""
+    """A file, the ideal bits of its steps, and counts of its searches."""
 
     stream: bytes
     ideal_bits: list[float]
@@ -34,7 +34,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Shown:
-    """A decoded picture after ``n_steps`` steps of the file, and the network calls that led to it."""
+    """A reconstruction after ``n_steps`` steps of the file, and the number of network calls for it."""
 
     n_steps: int
     reconstruction: str
@@ -43,9 +43,10 @@ class Shown:
 
 
 class DiffC:
-    """Compresses images, uint8 [H, W, 3], with a model's Gaussian twin; see :class:`GaussianCoder`.
+    """Compresses images, uint8 [H, W, 3], with a model's weights in the Gaussian process; see :class:`GaussianCoder`.
 
-    An image is cut into tiles of the model's size, or of the next multiple of 8 if it is smaller, which go together.
+    An image is cut into tiles of the model's size, or of the next multiple of 8 if it is smaller. All tiles are sent
+    together.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class DiffC:
 
     @float32_arithmetic()
     def compress(self, image_uint8: np.ndarray, *, seed: int = 0, max_steps: int | None = None) -> Made:
-        """A file of an image, up to the schedule's end or to ``max_steps`` steps; ``seed`` is of 16 bits."""
+        """A file of an image with all steps, or ``max_steps`` at most; ``seed`` has 16 bits."""
         check_images([image_uint8])
         height, width = image_uint8.shape[:2]
         size = min(self.model.image_size, -(-max(height, width) // _TILE_UNIT) * _TILE_UNIT)
@@ -72,7 +73,7 @@ class DiffC:
 
     @float32_arithmetic()
     def step_ends(self, stream: bytes) -> list[int]:
-        """Bytes of the prefixes that hold 0, 1, ... steps; without network calls."""
+        """Sizes of the prefixes with 0, 1, ... steps, in bytes; without network calls."""
         header, body, coder = self._parse(stream)
         try:
             ends = [step.end for step in coder.read(body, _shape(header), header.n_steps)]
@@ -83,7 +84,7 @@ class DiffC:
         return [file.HEADER_BYTES + end for end in [0, *ends]]
 
     def decompress(self, stream: bytes) -> np.ndarray:
-        """The picture of the last step that a file, or a prefix of one, holds: x_hat, or the latent z_0 itself."""
+        """The image of the last complete step of a file or prefix: x_hat, or z_0 after the last step."""
         *_, last = self.pictures(stream, (DENOISE,))
         return last.image_uint8
 
@@ -91,8 +92,8 @@ class DiffC:
     def pictures(
         self, stream: bytes, reconstructions: Sequence[str] = RECONSTRUCTIONS, *, noise_seed: int = 0
     ) -> Iterator[Shown]:
-        """Every picture of every step that a file, or a prefix of one, holds; z_0 gives but one."""
-        self.step_ends(stream)  # raises where the file is damaged, before the network is called
+        """All reconstructions of all complete steps of a file or prefix; after the last step all are z_0."""
+        self.step_ends(stream)  # detects damage before any network call
         header, body, coder = self._parse(stream)
         for latent in coder.receive(body, _shape(header), header.seed, header.n_steps):
             for name in reconstructions:
@@ -101,7 +102,7 @@ class DiffC:
                 yield Shown(latent.n_steps, name, image, latent.n_steps + (latent.opened is not None) + more)
 
     def _show(self, coder: GaussianCoder, latent: Latent, name: str, noise_seed: int) -> tuple[torch.Tensor, int]:
-        """Data [P, C, H, W], and the network calls that it took beside those that lead to the latent."""
+        """Data [P, C, H, W], and the number of network calls beyond those for the latent."""
         if latent.opened is None:
             return latent.z_t / coder.schedule.step(coder.schedule.n_steps - 1).alpha_s, 0
         if name == DENOISE:
@@ -130,12 +131,12 @@ class DiffC:
         )
 
     def _parse(self, stream: bytes) -> tuple[file.Header, bytes, GaussianCoder]:
-        """Header and steps of a file, and the coder that it was made with, which the header tells."""
+        """Header and body of a file, and a coder with the settings of the header."""
         header, body = file.parse(stream)
         own_id = self._header(header.width, header.height, header.tile_size, header.seed).model_id
         if header.model_id != own_id:
             raise StreamError(
-                f"the file was made with another model than {self.model.name}: "
+                f"the file was written with another model than {self.model.name}: "
                 f"{header.model_id.hex()}, not {own_id.hex()}"
             )
         size, unit = self.model.image_size, _TILE_UNIT
@@ -154,14 +155,14 @@ class DiffC:
                 return self.coder
             return GaussianCoder(self.model, header.schedule_steps, deviation, limits)
         except ValueError as error:
-            raise StreamError(f"model {self.model.name} cannot have made the file: {error}") from error
+            raise StreamError(f"model {self.model.name} cannot have written the file: {error}") from error
 
 
 def _faults(coder: GaussianCoder) -> Iterator[str]:
-    """Why files cannot hold what a model codes."""
+    """Reasons why a model cannot code files of images."""
     model, denoiser = coder.model, coder.model.denoiser
     if model.image_size == 1:
-        yield "it is of points, not of images"
+        yield "it is a model of points, not of images"
         return
     if denoiser.channels != _CHANNELS:
         yield f"its images have {denoiser.channels} channels, not {_CHANNELS}"

@@ -1,4 +1,4 @@
-"""How an image file becomes pixels: one rule, used everywhere that the product reads images (docs/data-sets.md)."""
+"""How an image file becomes pixels: one rule for all code that reads images (docs/data-sets.md)."""
 
 from uqdm.images.errors import ImageError
 from uqdm.images.folder import files_below, image_names

@@ -1,6 +1,6 @@
-"""BMP: all kinds of it that have pixels of 8 bits a channel or fewer are read here.
+"""BMP: reads all variants with at most 8 bits a channel, without Pillow.
 
-Pillow takes some palettes for grey, whatever the bits of a pixel, and gives pixels that no palette names a colour.
+Pillow reads some palettes as grey, and gives a colour to pixels outside the palette.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ _WITH_ALPHA = 6
 _HALVES = [bytes(divmod(byte, 16)) for byte in range(256)]
 _FIELDS = (3, _WITH_ALPHA)
 _KINDS = {4: "JPEG", 5: "PNG", 11: "CMYK", 12: "CMYK", 13: "CMYK"}
-_MASKS = {16: (0x7C00, 0x3E0, 0x1F, 0), 24: (0, 0, 0, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}  # where there are no fields
+_MASKS = {
+    16: (0x7C00, 0x3E0, 0x1F, 0),
+    24: (0, 0, 0, 0),
+    32: (0xFF0000, 0xFF00, 0xFF, 0),
+}  # without masks in the header
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class _Header:
     length: int
     width: int
     rows: int
-    """Negative where the first row is the top one."""
+    """Negative if the first row is the top one."""
     bits: int
     compression: int
     colours: int
-    """Of the palette."""
+    """Number of colours in the palette."""
 
     @property
     def height(self) -> int:
@@ -59,7 +63,7 @@ def _header(data: bytes) -> _Header:
         raise damaged("its header is too short")
     (length,) = struct.unpack_from("<I", data, 14)
     if length not in _HEADERS:
-        raise damaged(f"a header of {length} bytes, which no BMP file has")
+        raise damaged(f"a header of {length} bytes, which BMP does not define")
     if length == _CORE_HEADER:
         width, rows, _, bits = struct.unpack_from("<HHHH", data, 18)
         return _Header(length, width, rows, bits, 0, 1 << min(bits, 8))
@@ -69,12 +73,12 @@ def _header(data: bytes) -> _Header:
 
 
 def _in_order(rows: np.ndarray, header: _Header) -> np.ndarray:
-    """Rows as they lie in the file, made to begin with the top one."""
+    """The rows in the file, reordered to begin with the top one."""
     return rows[::-1] if header.rows > 0 else rows
 
 
 def _stored_rows(data: bytes, header: _Header, place: int) -> np.ndarray:
-    """The bytes of the pixels, uint8 [height, bytes of a row], which end with a multiple of four."""
+    """The bytes of the pixels, uint8 [height, bytes of a row]; rows are padded to a multiple of four."""
     n = -(-header.width * header.bits // 8)
     stride = -(-n // 4) * 4
     if place + stride * (header.height - 1) + n > len(data):
@@ -103,7 +107,7 @@ def _coloured(data: bytes, header: _Header) -> np.ndarray:
 
 
 def _masks(data: bytes, header: int, compression: int) -> tuple[int, int, int, int]:
-    """Masks of red, green, blue and alpha; that of alpha is 0 where the header has none."""
+    """Masks of red, green, blue and alpha; that of alpha is 0 if the header has none."""
     red, green, blue, alpha = struct.unpack_from("<IIII", data, 54)
     return red, green, blue, alpha if header >= 56 or compression == _WITH_ALPHA else 0
 
@@ -135,7 +139,7 @@ def _looked_up(indices: np.ndarray, data: bytes, header: _Header) -> np.ndarray:
 
 
 def _place(data: bytes, header: _Header) -> int:
-    """Where the pixels begin; some writers forget the palette there."""
+    """Start of the pixels; some writers omit the palette in this field."""
     (place,) = struct.unpack_from("<I", data, 10)
     start = 14 + header.length
     return start + 4 * min(header.colours, 256) if place == start and header.length != _CORE_HEADER else int(place)
@@ -155,7 +159,7 @@ def _indices(data: bytes, header: _Header) -> np.ndarray:
 
 
 def _runs(data: bytes, header: _Header) -> np.ndarray:
-    """Colours, uint8 [height, width], of run-length codes; 0 where they jump, as Windows draws it."""
+    """Colours, uint8 [height, width], of run-length codes; 0 in skipped pixels, as in Windows."""
     result = bytearray(header.height * header.width)
     place = _place(data, header)
     column, row = 0, 0

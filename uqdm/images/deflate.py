@@ -1,4 +1,4 @@
-"""Decompresses zlib data without keeping them, to see whether they are whole and long enough."""
+"""Decompresses zlib data without keeping them, to check that they are complete and long enough."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _AT_ONCE = 2**20
 
 
 def check_deflate(parts: Sequence[bytes | memoryview], expected: int) -> None:
-    """Raises RefusedError unless the parts are one stream with a right checksum and at least ``expected`` bytes.
+    """Raises RefusedError unless the parts are one stream with a correct checksum and at least ``expected`` bytes.
 
-    Decoders of images stop at the last pixel, before the checksum, and some fill up what lacks. A stream that goes on
-    for more than twice its length and 1 MiB is given up.
+    Decoders of images stop at the last pixel, before the checksum, and some fill in missing data. A stream of more
+    than twice its length and 1 MiB is refused.
     """
     stream = zlib.decompressobj()
     n = 0

@@ -1,4 +1,4 @@
-"""EXIF orientation, and nothing else of EXIF: what is odd or damaged there means orientation 1."""
+"""EXIF orientation, and nothing else of EXIF. Odd or damaged EXIF means orientation 1."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONG = 4
 
 
 def orientation_of(exif: bytes) -> int:
-    """The orientation, 1 to 8, of an EXIF block (a TIFF header and its first folder); 1 where there is none.
+    """The orientation, 1 to 8, of an EXIF block (a TIFF header and its first folder); 1 if there is none.
 
     >>> orientation_of(b"II*\\0\\x08\\0\\0\\0" + struct.pack("<HHHIHH", 1, 0x0112, 3, 1, 6, 0))
     6
@@ -33,7 +33,7 @@ def orientation_of(exif: bytes) -> int:
 
 
 def turned(rgb_uint8: np.ndarray, orientation: int) -> np.ndarray:
-    """The pixels [H, W, 3] as they are to be seen, contiguous."""
+    """The pixels [H, W, 3] in their displayed orientation, contiguous."""
     image = rgb_uint8.swapaxes(0, 1) if orientation >= 5 else rgb_uint8
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]

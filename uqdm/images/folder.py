@@ -21,7 +21,7 @@ def image_names(root: Path) -> list[str]:
 
 
 def files_below(root: Path, *, hidden: bool = False) -> Iterator[Path]:
-    """The files in a folder and its subfolders, in no order; those whose name begins with a dot only if ``hidden``.
+    """The files in a folder and its subfolders, unordered; names that begin with a dot only if ``hidden``.
 
     Links are followed. Raises ValueError for a folder that cannot be listed, and for a loop of links.
     """

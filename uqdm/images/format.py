@@ -1,4 +1,4 @@
-"""What the reader of one format is, and what they share: Pillow's decoders on bytes without metadata."""
+"""The reader of one format, and its shared parts: Pillow's decoders on bytes without metadata."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from PIL import Image, ImageFile
 
 from uqdm.images.errors import check_size, other_colours
 
-_BAND_PIXELS = 2**20  # converted at once: intermediate values take memory for these alone
+_BAND_PIXELS = 2**20  # converted at once, to limit the memory of intermediate values
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels as they are stored, and how to turn them."""
+    """The pixels as stored, and their orientation."""
 
     rgb_uint8: np.ndarray
     """uint8 [H, W, 3]."""
@@ -26,12 +26,12 @@ class Pixels:
 
 @dataclass(frozen=True)
 class Reader:
-    """One format: whether a file is of it, by its first 32 bytes, and its pixels."""
+    """One format: recognizes a file by its first 32 bytes, and reads its pixels."""
 
     name: str
     accepts: Callable[[bytes], bool]
     read: Callable[[bytes, int], Pixels]
-    """Of the bytes of a file, with at most so many pixels. Raises RefusedError with a reason, or anything."""
+    """Reads the bytes of a file with at most that many pixels. Raises RefusedError, or any other exception."""
 
 
 def decoded(
@@ -40,13 +40,13 @@ def decoded(
     max_pixels: int,
     check: Callable[[Image.Image], None] = lambda image: None,
 ) -> np.ndarray:
-    """Pixels uint8 [H, W, 3] of a file that one class of Pillow's reads; alpha is composited on white.
+    """Pixels uint8 [H, W, 3] of a file, read by one class of Pillow; alpha is composited on white.
 
-    The class is called itself, and not ``Image.open``, which asks every plug-in that is installed. ``check`` looks at
-    the image before its colours are converted.
+    The class is called directly, since ``Image.open`` tries every installed plug-in. ``check`` gets the image before
+    its colours are converted.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process: damage would not be seen")
+        raise RuntimeError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process: damage would not be detected")
     with kind(io.BytesIO(data), "") as image:
         check_size(image.width, image.height, max_pixels)
         image.load()
@@ -72,7 +72,7 @@ def rgb_of(image: Image.Image) -> np.ndarray:
 
 
 def on_white(rgba_uint8: np.ndarray) -> np.ndarray:
-    """Composites [H, W, 4] on white in whole numbers, halves rounded up."""
+    """Composites [H, W, 4] on white in integers, halves rounded up."""
     colour = rgba_uint8[..., :3].astype(np.uint32)
     alpha = rgba_uint8[..., 3:].astype(np.uint32)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

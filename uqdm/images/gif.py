@@ -46,7 +46,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
 
 
 def _check_rest(data: bytes, place: int) -> None:
-    """Raises RefusedError where a file ends inside a later frame; that its last byte is missing does not count."""
+    """Raises RefusedError if a file ends inside a later frame; a missing last byte is allowed."""
     while place < len(data) and data[place] in (_EXTENSION, _IMAGE):
         if data[place] == _EXTENSION:
             place = _end_of_blocks(data, place + 2)
@@ -57,12 +57,12 @@ def _check_rest(data: bytes, place: int) -> None:
 
 
 def _table_bytes(flags: int) -> int:
-    """Bytes of the colour table that the flags announce."""
+    """Length in bytes of the colour table, by the flags."""
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
 def _end_of_blocks(data: bytes, place: int) -> int:
-    """Where a run of data blocks ends, behind its empty block."""
+    """End of a run of data blocks, after its empty block."""
     while place < len(data) and data[place]:
         place += 1 + data[place]
     if place >= len(data):

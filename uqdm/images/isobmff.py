@@ -1,4 +1,4 @@
-"""AVIF: the depth that its coded pictures have, by the boxes of the file (ISO/IEC 14496-12)."""
+"""AVIF: the depth of its coded pictures, by the boxes of the file (ISO/IEC 14496-12)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from uqdm.images.format import Pixels, Reader, decoded
 
 _AVIF = (b"avif", b"avis", b"mif1", b"miaf", b"msf1")
 _HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs")
-_FOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # boxes with boxes inside, behind so many bytes
-_ITEM_FOLDERS = {b"meta": 4, b"moov": 0, b"trak": 0}  # down to the lists of items
+_FOLDERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}  # boxes with boxes inside, after that many bytes
+_ITEM_FOLDERS = {b"meta": 4, b"moov": 0, b"trak": 0}  # boxes that lead to the lists of items
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, start and end of the content of each box between two places; raises RefusedError for one that is cut."""
+    """Kind, start and end of the content of each box in a range; raises RefusedError for a cut one."""
     while start + 8 <= end:
         size, kind = struct.unpack_from(">I4s", data, start)
         head = 8
@@ -55,7 +55,9 @@ def _decoded(data: bytes, max_pixels: int) -> tuple[np.ndarray, int]:
 
     def opened(*arguments: object) -> AvifImageFile:
         image = AvifImageFile(*arguments)  # type: ignore[arg-type]
-        seen.append(orientation_of(image.info.get("exif", b"")))  # made of irot and imir, which come before EXIF
+        seen.append(
+            orientation_of(image.info.get("exif", b""))
+        )  # made from irot and imir, which take precedence over EXIF
         return image
 
     pixels = decoded(opened, _without_exif(data), max_pixels)
@@ -63,7 +65,7 @@ def _decoded(data: bytes, max_pixels: int) -> tuple[np.ndarray, int]:
 
 
 def _without_exif(data: bytes) -> bytearray:
-    """The file with its EXIF items named as a kind that no decoder knows: libavif refuses pictures for odd EXIF."""
+    """The file with its EXIF items renamed to an unknown kind, since libavif refuses pictures with odd EXIF."""
     file = bytearray(data)
     for place in _item_kinds(data, 0, len(data)):
         if data[place : place + 4] == b"Exif":
@@ -72,7 +74,7 @@ def _without_exif(data: bytes) -> bytearray:
 
 
 def _item_kinds(data: bytes, start: int, end: int) -> Iterator[int]:
-    """Where the kinds of the items are written (ISO/IEC 14496-12, 8.11.6)."""
+    """Positions of the kinds of the items (ISO/IEC 14496-12, 8.11.6)."""
     for kind, first, last in boxes(data, start, end):
         if kind in _ITEM_FOLDERS:
             yield from _item_kinds(data, first + _ITEM_FOLDERS[kind], last)

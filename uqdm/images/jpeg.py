@@ -1,8 +1,8 @@
-"""JPEG: marker segments by themselves, every scan checked, and metadata left out before decoding.
+"""JPEG: parses marker segments, checks every scan, and removes metadata before decoding.
 
-libjpeg goes on after damage with a warning, which Pillow drops. So simplejpeg decodes the file too, and makes each
-warning an error: a code that is none, data that end too early or too late, lost restart markers. Scans that never
-come give no warning; they are told from the headers of the others.
+libjpeg continues after damage with a warning, which Pillow drops. So simplejpeg decodes the file too, and makes each
+warning an error: invalid codes, data that end too early or too late, lost restart markers. Missing scans give no
+warning; they are found from the headers of the others.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Frame:
     height: int
     progressive: bool
     precision: dict[int, np.ndarray]
-    """Of each component, by its number: the bits that its 64 coefficients still lack, -1 before the first scan."""
+    """For each component, by its number: the missing bits of its 64 coefficients, -1 before the first scan."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class _Scan:
 
 @dataclass
 class Checked:
-    """A JPEG file that is whole."""
+    """A complete JPEG file."""
 
     data: bytes
     """The same picture without metadata."""
@@ -84,7 +84,7 @@ class _State:
 
 
 def checked_jpeg(data: bytes, max_pixels: int, tables: bytes = b"") -> Checked:
-    """Checks a JPEG file up to its end marker; what follows that (previews, videos) does not count.
+    """Checks a JPEG file up to its end marker; later bytes (previews, videos) are ignored.
 
     ``tables`` are those that a TIFF file keeps for all of its JPEG parts. Raises :class:`RefusedError`.
     """
@@ -103,7 +103,7 @@ def checked_jpeg(data: bytes, max_pixels: int, tables: bytes = b"") -> Checked:
 
 
 def _check_data(data: bytes) -> None:
-    """Raises RefusedError where libjpeg warns."""
+    """Raises RefusedError if libjpeg warns."""
     try:
         simplejpeg.decode_jpeg(data, "GRAY", strict=True)  # grey takes the least memory; all components are read
     except ValueError as error:
@@ -113,7 +113,7 @@ def _check_data(data: bytes) -> None:
 
 
 def _segments(data: bytes, state: _State, max_pixels: int) -> int:
-    """Reads marker segments from SOI to EOI; returns where EOI ends."""
+    """Reads marker segments from SOI to EOI; returns the end of EOI."""
     if not data.startswith(SOI):
         raise damaged("it does not begin with the marker SOI")
     view = memoryview(data)
@@ -146,7 +146,7 @@ def _marker_at(data: bytes, place: int) -> tuple[int, int]:
 
 
 def _tells_colour(marker: int, body: memoryview) -> bool:
-    """Whether a segment is the JFIF or the Adobe one, which say what the components mean."""
+    """Whether a segment is the JFIF or the Adobe one, which define the meaning of the components."""
     is_jfif = marker == 0xE0 and bytes(body[:5]) == b"JFIF\0" and len(body) >= 14
     return is_jfif or (marker == 0xEE and bytes(body[:5]) == b"Adobe" and len(body) >= 12)
 
@@ -181,7 +181,7 @@ def _frame(marker: int, body: memoryview, max_pixels: int) -> _Frame:
 
 
 def _scan(data: bytes, start: int, header: memoryview, state: _State) -> int:
-    """Notes what one scan brings; returns where its data end."""
+    """Records the coefficients of one scan; returns the end of its data."""
     if state.frame is None:
         raise damaged("a scan before the frame header")
     _progress(_scan_header(header, state.frame), state.frame)
@@ -207,7 +207,7 @@ def _scan_header(body: memoryview, frame: _Frame) -> _Scan:
 
 
 def _progress(scan: _Scan, frame: _Frame) -> None:
-    """Notes which coefficients the scan brings; each bit must come once, after those above it."""
+    """Records the coefficients of a scan; each bit must come once, after those above it."""
     for number in scan.components:
         precision = frame.precision[number][scan.first : scan.last + 1]
         expected = scan.high if scan.high else -1

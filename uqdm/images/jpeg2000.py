@@ -1,4 +1,4 @@
-"""JPEG 2000: depths by the header of its codestream (ITU-T T.800, annex A), and whether that is whole."""
+"""JPEG 2000: depths by the header of its codestream (ITU-T T.800, annex A), and whether it is complete."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
 
 
 def _rescale(rgb_uint8: np.ndarray, bits: int) -> None:
-    """Pillow shifts values of fewer bits to the left, so that the greatest is not 255; made right in place."""
+    """Corrects, in place, Pillow's left shift of values with fewer bits, after which the greatest is not 255."""
     values = np.arange(256) >> (8 - bits)
     most = (1 << bits) - 1
     table = ((2 * 255 * values + most) // (2 * most)).astype(np.uint8)
@@ -57,7 +57,7 @@ def _rescale(rgb_uint8: np.ndarray, bits: int) -> None:
 
 
 def _codestream(data: bytes) -> tuple[int, int, int]:
-    """Where the codestream is in a JP2 file, and the number of the colour space (0 if it has a profile)."""
+    """Start of the codestream in a JP2 file, and the number of the colour space (0 if it has a profile)."""
     colour = 0
     for kind, first, last in boxes(data, 0, len(data)):
         if kind == b"jp2h":
@@ -90,9 +90,9 @@ def _siz(data: bytes, start: int) -> _Siz:
 
 
 def _check_parts(data: bytes, siz: _Siz, end: int) -> None:
-    """Whether the tile parts follow each other to the end marker, and each tile has all of its own.
+    """Whether the tile parts follow each other to the end marker, and each tile has all its parts.
 
-    OpenJPEG leaves tiles black that are not there.
+    OpenJPEG leaves missing tiles black.
     """
     place = siz.end
     seen = Counter[int]()
@@ -105,7 +105,7 @@ def _check_parts(data: bytes, siz: _Siz, end: int) -> None:
         tile, length, _, total = struct.unpack_from(">HIBB", data, place + 4)
         seen[tile] += 1
         announced[tile] = max(total, announced.get(tile, 1))
-        if length == 0:  # the last one reaches to the end
+        if length == 0:  # the last one extends to the end
             place = max(place, data.rfind(_EOC, place, end))
             break
         place += max(length, 12)

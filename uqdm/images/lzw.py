@@ -1,4 +1,4 @@
-"""Reads the LZW data of a TIFF strip without keeping pixels, to see whether they are whole (TIFF 6.0, section 13)."""
+"""Reads the LZW data of a TIFF strip without keeping pixels, to check that they are complete (TIFF 6.0, section 13)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_lzw(part: bytes, expected: int) -> None:
 
 @njit(cache=True)
 def _check(data, bits, expected):  # type: ignore[no-untyped-def]
-    lengths = np.ones(_MOST + 1, np.int64)  # of the text that each code stands for
+    lengths = np.ones(_MOST + 1, np.int64)  # of the text of each code
     known, width, position, n, before = _FIRST, 9, 0, 0, np.int64(-1)
     while n < expected:
         if position + width > bits:

@@ -1,4 +1,4 @@
-"""PNG: the chunks that make the pixels, each checked; all other chunks are skipped unread."""
+"""PNG: checks the chunks that define the pixels, and skips all others."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
 
 
 def _chunks(data: bytes) -> tuple[list[tuple[bytes, memoryview]], bytes]:
-    """The chunks that make the pixels, up to IEND, and the EXIF block, if there is a whole one."""
+    """The chunks that define the pixels, up to IEND, and the EXIF block, if there is a complete one."""
     view = memoryview(data)
     kept: list[tuple[bytes, memoryview]] = []
     exif = b""
@@ -71,7 +71,7 @@ def _chunks(data: bytes) -> tuple[list[tuple[bytes, memoryview]], bytes]:
 
 
 def _chunk(data: bytes, view: memoryview, place: int) -> tuple[bytes, memoryview, bool]:
-    """Kind and content of a chunk, and whether its checksum is right."""
+    """Kind and content of a chunk, and whether its checksum is correct."""
     if place + 12 > len(data):
         raise damaged("the file ends before its last chunk, IEND")
     (length,) = struct.unpack_from(">I", data, place)
@@ -83,7 +83,7 @@ def _chunk(data: bytes, view: memoryview, place: int) -> tuple[bytes, memoryview
 
 
 def _check_length(chunks: list[tuple[bytes, memoryview]], width: int, height: int, bits: int, colour: int) -> None:
-    """Whether the compressed data are whole, and as many as the pixels take: Pillow fills up what lacks."""
+    """Checks that the compressed data are complete and fill the pixels, since Pillow fills in missing ones."""
     passes = _PASSES if chunks[0][1][12] else ((0, 0, 1, 1),)
     expected = 0
     for left, top, across, down in passes:

@@ -26,7 +26,7 @@ _TUPLES = {
     "RGB": (3,),
     "RGB_ALPHA": (4,),
 }
-"""By the tuple type of a PAM file: how many channels it may have."""
+"""Allowed numbers of channels by the tuple type of a PAM file."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class _Header:
     channels: int
     maximum: int
     start: int
-    """Where the pixels begin."""
+    """Start of the pixels."""
 
     @property
     def values(self) -> int:
@@ -118,7 +118,7 @@ def _plain(data: bytes, header: _Header, magic: bytes) -> np.ndarray:
 
 
 def _chunks(data: bytes, place: int) -> Iterator[bytes]:
-    """The text behind the header in pieces of some 64 KiB that end with a line, or else with a blank."""
+    """The text after the header in pieces of about 64 KiB that end with a line, or otherwise with a blank."""
     while place < len(data):
         end = data.find(b"\n", min(place + _AT_ONCE, len(data)), place + 2 * _AT_ONCE) + 1
         end = end or data.rfind(b" ", place, place + 2 * _AT_ONCE) + 1 or len(data)

@@ -14,7 +14,7 @@ from uqdm.images.format import Pixels, Reader
 from uqdm.images.source import check_length, longest, read_source
 
 MAX_PIXELS = 2**26
-"""The default bound: 67 million pixels, 8192 x 8192. ``UQDM_MAX_PIXELS`` sets another one."""
+"""The default limit: 67 million pixels, 8192 x 8192. ``UQDM_MAX_PIXELS`` sets another one."""
 
 _READERS: tuple[Reader, ...] = (
     png.READER,
@@ -28,7 +28,7 @@ _READERS: tuple[Reader, ...] = (
     jpeg2000.READER,
 )
 FORMATS = tuple(reader.name for reader in _READERS)
-"""Names of the formats that are read."""
+"""Names of the supported formats."""
 
 _OTHERS = (
     (b"\xff\x0a", "JPEG XL"),
@@ -49,7 +49,7 @@ _OTHERS = (
 
 
 def file_format(head: bytes) -> str | None:
-    """The format of pictures, read here or not, that a file of these first bytes has; None if it is none known."""
+    """The picture format, supported or not, of a file with these first bytes; None if it is unknown."""
     known = next((reader.name for reader in _READERS if reader.accepts(head)), None)
     return known or next((name for magic, name in _OTHERS if head.startswith(magic)), None)
 
@@ -59,11 +59,11 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image file, or the bytes of one, as uint8 [H, W, 3], RGB, by the rule of docs/data-sets.md.
 
-    ``name`` is what errors call the image; without it, the path. ``max_pixels`` bounds what a header may claim, and
-    with it the memory: 5 to 20 bytes a pixel, depending on the format, and 3 times the file. Without it the bound is
-    ``UQDM_MAX_PIXELS``, or else ``MAX_PIXELS``.
+    ``name`` is the image's name in errors, by default the path. ``max_pixels`` limits the size in a header, and with it
+    the memory: 5 to 20 bytes a pixel, depending on the format, and 3 times the file. The default limit is
+    ``UQDM_MAX_PIXELS`` or ``MAX_PIXELS``.
 
-    Raises :class:`ImageError` for whatever cannot be read, is no regular file, or is not whole.
+    Raises :class:`ImageError` for a file that cannot be read, is not regular, or is incomplete.
 
     >>> read_image(b"P5 2 1 3 " + bytes([0, 3]))[..., 0].tolist()
     [[0, 255]]
@@ -81,13 +81,13 @@ def read_image(
         raise ImageError(shown, error.strerror or f"damaged or cut short: {error}") from error
     except MemoryError as error:
         raise ImageError(shown, "there is not enough memory to decode it") from error
-    except Exception as error:  # whatever a decoder raises on bytes that it did not expect
+    except Exception as error:  # any exception of a decoder on unexpected bytes
         reason = " ".join(str(error).split()) or type(error).__name__
         raise ImageError(shown, f"damaged or cut short: {reason}") from error
 
 
 def longest_file() -> int:
-    """The greatest number of bytes that an image file may have under the default bound on its pixels."""
+    """The greatest number of bytes of an image file under the default limit of its pixels."""
     return longest(_default_bound())
 
 

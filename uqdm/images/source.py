@@ -1,4 +1,4 @@
-"""The bytes of an image file: regular files only, and no more than an image can take."""
+"""The bytes of an image file: regular files only, with a limited size."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _KINDS = (
 def read_source(path: Path, max_pixels: int) -> bytes:
     """The bytes of a regular file.
 
-    Raises RefusedError for anything else (it is not opened, so nothing blocks), and for a file that is larger than
-    64 MiB and 8 bytes for each of ``max_pixels``; OSError if it cannot be read.
+    Raises RefusedError for anything else (it is not opened, so nothing blocks), and for a file of more than 64 MiB
+    and 8 bytes for each of ``max_pixels``; OSError if it cannot be read.
     """
     _check_regular(path.stat().st_mode)
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb") as file:
         found = os.fstat(descriptor)
-        _check_regular(found.st_mode)  # it may be another one by now
+        _check_regular(found.st_mode)  # it may have been replaced
         check_length(found.st_size, max_pixels)
         return file.read(found.st_size + 1)
 
 
 def check_length(n_bytes: int, max_pixels: int) -> None:
-    """Raises RefusedError for more bytes than an image of ``max_pixels`` takes."""
+    """Raises RefusedError for more bytes than an image of ``max_pixels`` needs."""
     most = longest(max_pixels)
     if n_bytes > most:
         raise RefusedError(f"a file of more than {most} bytes, which {max_pixels} pixels and their metadata may take")

@@ -1,4 +1,4 @@
-"""TIFF and BigTIFF: the tags that make the pixels of the first page; all others are left out before decoding."""
+"""TIFF and BigTIFF: the tags that define the pixels of the first page; all others are removed before decoding."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 322, 323, 324, 325
 _SAMPLE_FORMAT, _JPEG_TABLES = 339, 347
-# Besides: fill order, predictor, colour map, extra samples, YCbCr coefficients, sampling, positioning, reference.
+# Others: fill order, predictor, colour map, extra samples, YCbCr coefficients, sampling, positioning, reference.
 _KEPT = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347}
 _KEPT |= {529, 530, 531, 532}
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -72,7 +72,7 @@ class _Page:
             yield tag, _Entry(kind, count, data[value : value + length])
 
     def values(self, tag: int, *default: int) -> tuple[int, ...]:
-        """The whole numbers of a tag."""
+        """The integers of a tag."""
         entry = self.entries.get(tag)
         if entry is None:
             return default
@@ -81,7 +81,7 @@ class _Page:
         return struct.unpack(f"{self.order}{entry.count}{_CODES[entry.kind]}", entry.raw)
 
     def value(self, tag: int, default: int) -> int:
-        """The only number of a tag, or the first."""
+        """The first number of a tag."""
         return self.values(tag, default)[0]
 
 
@@ -113,11 +113,11 @@ def _check_samples(page: _Page) -> None:
     compression = page.value(_COMPRESSION, _NONE)
     if compression in _FAX or compression == _OLD_JPEG:
         kind = "old-style JPEG" if compression == _OLD_JPEG else "fax (CCITT)"
-        raise not_read(f"a TIFF file with {kind} compression, of which damage cannot be told")
+        raise not_read(f"a TIFF file with {kind} compression, of which damage cannot be detected")
 
 
 def _check_parts(page: _Page, data: bytes, max_pixels: int) -> None:
-    """Whether all strips or tiles lie in the file, and are whole as far as their compression can tell."""
+    """Checks that all strips or tiles are inside the file, and complete as far as their compression can show."""
     tiled = _TILE_OFFSETS in page.entries
     offsets = page.values(_TILE_OFFSETS if tiled else _STRIP_OFFSETS)
     lengths = page.values(_TILE_BYTES if tiled else _STRIP_BYTES)
@@ -164,7 +164,7 @@ def _row_bytes(page: _Page, width: int) -> int:
 
 
 def _part_bytes(page: _Page, tiled: bool, number: int) -> int:
-    """Bytes of a strip or tile once it is decompressed; 0 where the chroma is sampled down."""
+    """Bytes of a decompressed strip or tile; 0 if the chroma is subsampled."""
     if page.value(_PHOTOMETRIC, 0) == 6:
         return 0
     if tiled:
@@ -177,9 +177,9 @@ def _part_bytes(page: _Page, tiled: bool, number: int) -> int:
 
 
 def _alone(page: _Page, data: bytes) -> bytearray:
-    """The file as a classic TIFF with one folder, of the tags that make the pixels, at its end.
+    """The file as a classic TIFF with one folder at its end, of the tags that define the pixels.
 
-    Pillow cannot read a BigTIFF in big-endian order; no file that is read here needs its long offsets.
+    Pillow cannot read a BigTIFF in big-endian order; no supported file needs its long offsets.
     """
     order = page.order
     file = bytearray(data)
@@ -199,7 +199,7 @@ def _alone(page: _Page, data: bytes) -> bytearray:
 
 
 def _classic(order: str, entry: _Entry) -> tuple[int, bytes]:
-    """Kind and bytes of an entry, with numbers of 64 bits made ones of 32."""
+    """Kind and bytes of an entry, with numbers of 64 bits converted to 32."""
     if entry.kind not in (16, 18):
         return entry.kind, entry.raw
     numbers = struct.unpack(f"{order}{entry.count}Q", entry.raw)

@@ -1,4 +1,4 @@
-"""WebP: always 8 bits. Of an animation the first frame; metadata are left out before decoding."""
+"""WebP: always 8 bits. Animations give their first frame; metadata are removed before decoding."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
 
 
 def _size(kind: bytes, body: bytes) -> tuple[int, int]:
-    """Width and height by the header of a part; 1 by 1 of a part that has none (RFC 9649, section 2)."""
+    """Width and height by the header of a part; 1 by 1 if it has none (RFC 9649, section 2)."""
     if kind == b"VP8X":
         return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
     if kind == b"VP8L":

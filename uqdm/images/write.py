@@ -1,4 +1,4 @@
-"""Pixels to an image file: which suffixes keep every pixel, and which do not."""
+"""Writes pixels to an image file; says which suffixes keep every pixel."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from uqdm.images.read import read_image
 
 @dataclass(frozen=True)
 class WrittenFormat:
-    """A format that pictures are written in."""
+    """A format for writing pictures."""
 
     name: str
-    """Pillow's name of it."""
+    """Pillow's name of the format."""
     exact: bool
     """Whether every pixel is kept."""
     max_side: int
@@ -26,7 +26,7 @@ class WrittenFormat:
     feature: str = ""
     """Pillow's name of the library that it needs, as in ``PIL.features``."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Of ``Image.save``."""
+    """Options of ``Image.save``."""
 
 
 PNG = WrittenFormat("PNG", True, 2**31 - 1)
@@ -53,7 +53,7 @@ FORMAT_BY_SUFFIX = {
 
 
 def written_format(suffix: str) -> WrittenFormat:
-    """The format that a suffix such as ``.png`` names; raises ValueError that lists the known ones.
+    """The format of a suffix such as ``.png``; raises a ValueError that lists the known ones.
 
     >>> written_format(".PNG").exact, written_format(".jpg").exact
     (True, False)
@@ -71,7 +71,7 @@ def written_format(suffix: str) -> WrittenFormat:
 
 
 def check_holds(kind: WrittenFormat, width: int, height: int) -> None:
-    """Raises ValueError where a format cannot hold an image of this size."""
+    """Raises ValueError if a format cannot hold an image of this size."""
     if max(width, height) > kind.max_side:
         raise ValueError(f"{width} x {height} pixels; {kind.name} holds at most {kind.max_side} a side, use .png")
 
@@ -79,7 +79,7 @@ def check_holds(kind: WrittenFormat, width: int, height: int) -> None:
 def image_bytes(image_uint8: np.ndarray, kind: WrittenFormat) -> tuple[bytes, int]:
     """The file of pixels uint8 [H, W, 3], and the greatest error of a pixel in it, in grey levels.
 
-    The file is read again to know the error: 0 in an exact format, or RuntimeError is raised.
+    The file is read again to determine the error. In an exact format it must be 0, or RuntimeError is raised.
     """
     buffer = io.BytesIO()
     Image.fromarray(image_uint8).save(buffer, kind.name, **kind.options)
@@ -91,6 +91,6 @@ def image_bytes(image_uint8: np.ndarray, kind: WrittenFormat) -> tuple[bytes, in
 
 
 def _greatest_error(one: np.ndarray, other: np.ndarray) -> int:
-    """By rows, so that differences take little memory."""
+    """Computed by rows, so that differences need little memory."""
     rows = zip(one, other, strict=True)
     return max(int(np.abs(a.astype(np.int16) - b.astype(np.int16)).max()) for a, b in rows)

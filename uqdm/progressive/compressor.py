@@ -19,11 +19,13 @@ from uqdm.model.weights import check_bits
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, Report, batches, overlapped
+from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
-from uqdm.progressive.decoder import ChunkState, Decoded, Wanted, decode_chunks
+from uqdm.progressive.decoder import DecodedPicture, decode_chunks
 from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.encoder import SEEDS_FOR, CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.predictor import Predictor
+from uqdm.progressive.step_pictures import WantedPicture
 
 MAX_SEEDS = 256
 DEFAULT_SEEDS = 16
@@ -293,7 +295,7 @@ class UQDM:
         """
         self._check_wanted(step, reconstruction)
         containers = [self.open(data) for data in files]
-        wanted = [Wanted(self._target(container, step), reconstruction, noise_seed) for container in containers]
+        wanted = [WantedPicture(self._target(container, step), reconstruction, noise_seed) for container in containers]
         images: list[np.ndarray] = [np.empty(0)] * len(files)
         groups = {(item, container.header.double) for item, container in zip(wanted, containers, strict=True)}
         for group in sorted(groups, key=repr):
@@ -333,9 +335,9 @@ class UQDM:
         container = self.open(data)
         held = container.complete_stages()
         steps = range(min(held, self.n_steps) + 1)
-        wanted = [Wanted(step, name, noise_seed) for step in steps for name in reconstructions]
+        wanted = [WantedPicture(step, name, noise_seed) for step in steps for name in reconstructions]
         if held == self._n_stages:
-            wanted.append(Wanted(None, "exact"))
+            wanted.append(WantedPicture(None, "exact"))
         return self._decode([container], wanted)[0]
 
     @float32_arithmetic()
@@ -350,7 +352,7 @@ class UQDM:
         reason = "nothing" if targets else f"the file is cut at {len(data)} bytes"
         for step in [*targets, *range(min(held, self.n_steps), 0, -1)]:
             try:
-                return self._decode([container], [Wanted(step)])[0][0], reason
+                return self._decode([container], [WantedPicture(step)])[0][0], reason
             except StreamError as error:
                 reason = str(error)
         raise StreamError(f"nothing can be saved: {reason}")
@@ -360,14 +362,14 @@ class UQDM:
         """Ideal bits of what a file holds, by the paper's accounting: each step, then the last stage. Decodes it."""
         container = self.open(data)
         held = container.complete_stages()
-        wanted = [Wanted(None if held == self._n_stages else held)]
+        wanted = [WantedPicture(None if held == self._n_stages else held)]
         predictor = self.predictor(container.header.double)
         bits: list[list[float]] = []
         for number in range(len(container.header.chunks)):
-            state = ChunkState(container, number, predictor, ideal_bits=[])
-            for _ in decode_chunks([state], wanted):
+            found = IdealBits()
+            for _ in decode_chunks([FileChunk(container, number, predictor, found)], wanted):
                 pass
-            bits.append(state.ideal_bits or [])
+            bits.append(found.by_stage)
         return np.sum(bits, axis=0).tolist()
 
     @float32_arithmetic()
@@ -386,15 +388,15 @@ class UQDM:
         return container
 
     def _decode(
-        self, containers: list[Container], wanted: Sequence[Wanted], report: Report | None = None
+        self, containers: list[Container], wanted: Sequence[WantedPicture], report: Report | None = None
     ) -> list[list[Picture]]:
         """The wanted pictures of each file; all files of one network precision."""
         headers = [container.header for container in containers]
         predictor = self.predictor(headers[0].double)
 
-        def decode(batch: list[Chunk]) -> list[Decoded]:
-            states = [ChunkState(containers[chunk.item], chunk.number, predictor) for chunk in batch]
-            return list(decode_chunks(states, wanted))
+        def decode(batch: list[Chunk]) -> list[DecodedPicture]:
+            chunks = [FileChunk(containers[chunk.item], chunk.number, predictor) for chunk in batch]
+            return list(decode_chunks(chunks, wanted))
 
         # Enough batches for all that may be at work, and each as large as the device takes.
         share = -(-sum(header.n_tiles for header in headers) // self._at_work)

@@ -1,14 +1,17 @@
 """Groups of jobs: who shares workers, and that a group ends with its jobs, however many were expected."""
 
+import functools
 from collections.abc import Sequence
 
 import pytest
 from toy_images import MemoryImages, unmarked_images
 
+from uqdm.bench.evaluation.measure_job import MeasureJob
+from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
-from uqdm.bench.execute.worker import Done, MeasureJob
 from uqdm.bench.run.codec_settings import CodecSetting, parse_request, resolve
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shards import KeepOptions, split
@@ -40,8 +43,9 @@ def works(dataset: MemoryImages, starts: Sequence[int]) -> list[MeasureJob]:
 @pytest.mark.parametrize(("starts", "expected"), [([], 3), ([0, 4], 7), ([0, 2, 4], 1)])
 def test_a_group_ends_with_its_jobs_whatever_was_expected(starts: list[int], expected: int) -> None:
     dataset, listener = MemoryImages(unmarked_images(6)), Listener()
+    load = functools.partial(read_originals, dataset)
     with ray_session() as resources:
-        Fanout(resources, dataset, listener).run([Group(iter(works(dataset, starts)), expected)])
+        Fanout(resources, load, listener).run([Group(iter(works(dataset, starts)), expected)])
     assert sorted(listener.starts) == starts
 
 

@@ -1,97 +1,76 @@
-"""Images are read ahead within bounds, kept for the next who asks, and one that cannot be read costs no other."""
+"""Inputs are read ahead within bounds, and kept for later jobs."""
 
 import numpy as np
 import pytest
 import ray
-from toy_images import MemoryImages
 
-from uqdm.bench.execute import prefetch as reading
-from uqdm.bench.execute.prefetch import Reader, Unreadable, read_range
-from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.execute.prefetch import Prefetcher
 
-SIDE = 8
-SHARD_BYTES = 2 * 3 * SIDE**2
+ITEM_BYTES = 1000
+BLOCK_BYTES = 2 * ITEM_BYTES
+BLOCKS = [range(start, start + 2) for start in range(0, 12, 2)]
+
+
+class Items:
+    """Arrays of their index; counts how often one is read."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def __call__(self, indices: range) -> list[np.ndarray]:
+        self.reads += len(indices)
+        return [np.full(ITEM_BYTES, index, np.uint8) for index in indices]
 
 
 @pytest.fixture
-def dataset() -> MemoryImages:
-    return MemoryImages([np.full((SIDE, SIDE, 3), index, np.uint8) for index in range(12)])
+def items() -> Items:
+    return Items()
 
 
-@pytest.fixture
-def shards(dataset: MemoryImages) -> list[Shard]:
-    return list(split(dataset, CodecSetting("png"), 2, KeepOptions()))
-
-
-def read(reader: Reader, shard: Shard) -> list[int]:
-    images = ray.get(reader.images(shard))
-    assert reader.is_ready(shard)
-    return [int(image[0, 0, 0]) for image in images]
+def read(prefetcher: Prefetcher, indices: range) -> list[int]:
+    found = ray.get(prefetcher.items(indices))
+    assert prefetcher.is_ready(indices)
+    return [int(item[0]) for item in found]
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_ranges_in_use_stay_within_the_budget_but_for_the_first(dataset: MemoryImages, shards: list[Shard]) -> None:
-    reader = Reader(dataset, 2 * SHARD_BYTES, threads=2)
-    assert reader.hold(shards[0])
-    assert read(reader, shards[0]) == [0, 1]
-    assert reader.hold(shards[1])
-    assert read(reader, shards[1]) == [2, 3]
-    assert not reader.hold(shards[2])
-    reader.release(shards[0])
-    assert reader.hold(shards[2])
-    tight = Reader(dataset, 0)
-    assert tight.hold(shards[0])
-    assert not tight.hold(shards[1])
+def test_ranges_in_use_stay_within_the_budget_except_the_first(items: Items) -> None:
+    prefetcher = Prefetcher(items, 2 * BLOCK_BYTES, threads=2)
+    assert prefetcher.hold(BLOCKS[0])
+    assert read(prefetcher, BLOCKS[0]) == [0, 1]
+    assert prefetcher.hold(BLOCKS[1])
+    assert read(prefetcher, BLOCKS[1]) == [2, 3]
+    assert not prefetcher.hold(BLOCKS[2])
+    prefetcher.release(BLOCKS[0])
+    assert prefetcher.hold(BLOCKS[2])
+    tight = Prefetcher(items, 0)
+    assert tight.hold(BLOCKS[0])
+    assert not tight.hold(BLOCKS[1])
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_ranges_that_were_used_are_read_once_as_long_as_there_is_room(
-    dataset: MemoryImages, shards: list[Shard]
-) -> None:
-    reader = Reader(dataset, 3 * SHARD_BYTES)
+def test_ranges_that_were_used_are_read_once_while_there_is_room(items: Items) -> None:
+    prefetcher = Prefetcher(items, 3 * BLOCK_BYTES)
     for _ in range(2):
-        for shard in shards[:3]:
-            assert reader.hold(shard)
-            read(reader, shard)
-            reader.release(shard)
-    assert dataset.loads == 6
-    for shard in shards[3:]:  # drives the first ones out
-        reader.hold(shard)
-        read(reader, shard)
-        reader.release(shard)
-    reader.hold(shards[0])
-    assert read(reader, shards[0]) == [0, 1]
-    assert dataset.loads == 14
+        for block in BLOCKS[:3]:
+            assert prefetcher.hold(block)
+            read(prefetcher, block)
+            prefetcher.release(block)
+    assert items.reads == 6
+    for block in BLOCKS[3:]:  # the first ones are dropped for these
+        prefetcher.hold(block)
+        read(prefetcher, block)
+        prefetcher.release(block)
+    prefetcher.hold(BLOCKS[0])
+    assert read(prefetcher, BLOCKS[0]) == [0, 1]
+    assert items.reads == 14
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_several_jobs_on_one_range_take_its_room_once(dataset: MemoryImages, shards: list[Shard]) -> None:
-    reader = Reader(dataset, SHARD_BYTES)
-    assert all(reader.hold(shards[0]) for _ in range(3))
-    assert read(reader, shards[0]) == [0, 1]
-    reader.release(shards[0])
-    assert not reader.hold(shards[1])
-    assert read(reader, shards[0]) == [0, 1]
-
-
-def test_an_image_that_cannot_be_read_is_tried_again_and_then_stands_for_itself(
-    dataset: MemoryImages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "_PAUSE_SECONDS", 0)
-    tries = {1: 0, 2: 0}
-    load = dataset.load
-
-    def flaky(index: int) -> np.ndarray:
-        if index in tries:
-            tries[index] += 1
-            if index == 1 or tries[index] == 1:
-                raise OSError(f"image {index} is away")
-        return load(index)
-
-    monkeypatch.setattr(dataset, "load", flaky)
-    first, second, third = read_range(dataset, 0, 3)
-    assert isinstance(first, np.ndarray)
-    assert second == Unreadable("cannot be read: OSError: image 1 is away")
-    assert isinstance(third, np.ndarray)
-    assert tries == {1: 3, 2: 2}
+def test_several_jobs_on_one_range_take_its_room_once(items: Items) -> None:
+    prefetcher = Prefetcher(items, BLOCK_BYTES)
+    assert all(prefetcher.hold(BLOCKS[0]) for _ in range(3))
+    assert read(prefetcher, BLOCKS[0]) == [0, 1]
+    prefetcher.release(BLOCKS[0])
+    assert not prefetcher.hold(BLOCKS[1])
+    assert read(prefetcher, BLOCKS[0]) == [0, 1]

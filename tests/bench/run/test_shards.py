@@ -11,7 +11,7 @@ import pytest
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.execute.worker import MeasureJob, finish
+from uqdm.bench.evaluation.measure_job import MeasureJob, finish
 from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions, Shard, split

@@ -11,7 +11,8 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec, prune_others
-from uqdm.bench.execute.worker import MeasureJob, Worker
+from uqdm.bench.evaluation.measure_job import MeasureJob
+from uqdm.bench.execute.worker import Worker
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.reader import read_streams
@@ -32,7 +33,7 @@ def evaluated(run: Path, n_images: int, *codecs: str, shard_size: int = SHARD_SI
         plan.look()
         for shard in list(plan.missing()):
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = Worker().run(MeasureJob(shard, context.origin), images).result
+            finished = MeasureJob(shard, context.origin).run(Worker(), images)
             context.store.write(shard, finished.rows, finished.streams, finished.reconstructions)
             plan.settle(shard, finished.counts)
             measured += 1
@@ -78,12 +79,12 @@ def test_a_codec_that_is_dropped_or_cannot_run_leaves_no_files_to_read(tmp_path:
 def test_superseded_files_are_found_before_they_come_back(tmp_path: Path) -> None:
     """A run that was killed between moving files and writing the manifest: readers find them in either place."""
     evaluated(tmp_path, 2, "toy-raw:drop=2")
-    streams = read_streams(tmp_path, "toy-raw", "drop=2", [0, 1])
+    streams = read_streams(tmp_path, "toy-raw", "drop=2", {0: None, 1: None})
     (path,) = (tmp_path / "streams" / "toy-raw").iterdir()
     aside = tmp_path / "superseded" / "streams" / "toy-raw" / path.name
     aside.parent.mkdir(parents=True)
     path.rename(aside)
-    assert read_streams(tmp_path, "toy-raw", "drop=2", [0, 1]) == streams
+    assert read_streams(tmp_path, "toy-raw", "drop=2", {0: None, 1: None}) == streams
     assert evaluated(tmp_path, 2, "toy-raw:drop=2") == 0
     assert path.is_file()
 

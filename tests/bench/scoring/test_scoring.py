@@ -206,7 +206,7 @@ def test_a_picture_that_is_decoded_differently_is_a_failed_row(tmp_path: Path, m
     _replace_stream(path, 1, bytes(changed), measured_so=True)  # as if the codec decoded otherwise than it did
     assert scored(tmp_path, dataset).faults == 1
     error = rows_of(tmp_path).query("codec == 'toy-once'")["error"].iloc[1]
-    assert error.startswith("score: decoded differently here: SHA-256 ")
+    assert error.startswith("score: decodes to another picture at 'full' than was measured (SHA-256 ")
     _replace_stream(path, 1, streams.loc[1, "stream"], measured_so=True)
     held = path.read_bytes()
     path.write_bytes(held[:-20])

@@ -15,20 +15,18 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from uqdm.bench import checked_calls as answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.file_identity import DAMAGED
+from uqdm.bench.run.decoding import DecodeFault, StreamDecoder, decode_fault
 from uqdm.bench.run.kept_pictures import png_bytes, png_picture, read_reconstructions
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.listed_shards import ListedShard, listed_shards
 from uqdm.bench.run.picture_hash import picture_sha256
-from uqdm.bench.run.pictures import COLUMNS, check_picture
+from uqdm.bench.run.pictures import COLUMNS
 from uqdm.bench.run.reader import ResultsError, read_manifest, rows_files, rows_with
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import get_codec
 from uqdm.files import write_bytes
-from uqdm.plugins import contained
 from uqdm.registry import suggest
 from uqdm.text import error_line
 
@@ -222,23 +220,24 @@ def _kept(run_dir: Path, shard: ListedShard, index: int) -> dict[tuple[str, str,
 
 
 def _decode(shard: ListedShard, stream: bytes, rows: list[dict[str, Any]], write: _Writer) -> None:
+    """Writes the pictures of ``rows``; what a codec's decoder raised is noted once, not for each picture."""
     parts = (shard.codec, shard.setting)
-    wanted = {(row["point"], row["reconstruction"]): row for row in rows}
+    measured_sha256 = {(row["point"], row["reconstruction"]): row["picture_sha256"] for row in rows}
     try:
-        with contained():
-            codec = get_codec(shard.codec, **shard.parameters)
-        for found, _ in answers.pictures(codec, stream):
-            row = wanted.pop((found.point.name, found.name), None)
-            if row is not None:
-                check_picture(codec, row, found.image_uint8)
-                write.file((*parts, row["point"], row["reconstruction"]), ".png", png_bytes(found.image_uint8))
-            if not wanted:
-                return
+        decoder = StreamDecoder.make(shard.codec, shard.parameters, shard.facts["codec_version"])
     except Exception as error:  # a codec's fault, or that it is not installed here, must not cost the other codecs
-        write.lacks(parts, f"cannot be decoded here: {error_line(error)}")
+        write.lacks(parts, decode_fault(error).reason)
         return
-    for point, reconstruction in wanted:
-        write.lacks((*parts, point, reconstruction), "decoding its coded file gave no such picture")
+    errors: set[str] = set()
+    for name, picture in decoder.pictures(stream, measured_sha256):
+        if not isinstance(picture, DecodeFault):
+            write.file((*parts, *name), ".png", png_bytes(picture))
+        elif picture.error is None:
+            write.lacks((*parts, *name), picture.reason)
+        else:
+            errors.add(picture.reason)
+    for reason in errors:
+        write.lacks(parts, reason)
 
 
 def _extract_original(facts: Mapping[str, Any], measured_sha256: set[str], write: _Writer) -> None:

@@ -8,6 +8,7 @@ What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.lay
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections import Counter
@@ -18,13 +19,16 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
+from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
+from uqdm.bench.evaluation.shard_job import shard_timing
 from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
-from uqdm.bench.execute.worker import Done, Finished, MeasureJob
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
@@ -130,7 +134,8 @@ def _measure(
 ) -> list[CodecOutcome]:
     collector = _Collector(context, plans, progress)
     groups = [_group(context, group) for group in sharing_workers(plans)]
-    Fanout(resources, context.dataset, collector, limits).run(groups)
+    load = functools.partial(read_originals, context.dataset)
+    Fanout(resources, load, collector, limits).run(groups)
     return collector.outcomes
 
 
@@ -160,7 +165,7 @@ class _Collector:
         write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
-        self._progress.shard(done.timing(work.shard))
+        self._progress.shard(shard_timing(work.shard, done))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
         if self._left[plan.name] == 0:

@@ -50,10 +50,10 @@ def write_scores(store: ScoreStore, shard: Shard, scores: Scores) -> None:
             store.write(shard, metric, scores[metric.name])
 
 
-def merged(parts: Sequence[Scores]) -> Scores:
+def merged_scores(parts: Sequence[Scores]) -> Scores:
     """The scores of several parts of a shard.
 
-    >>> merged([{"mse": []}, {}])
+    >>> merged_scores([{"mse": []}, {}])
     {'mse': []}
     """
     found: Scores = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from uqdm.bench.execute.job import Done, Job
 from uqdm.bench.execute.limits import Post
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.execute.worker_loss import why_not_started
@@ -24,6 +27,23 @@ _STARTS = 3
 """How often in a row members may die before they are up, until the crew gives up."""
 _PATIENCE_SECONDS = 600.0
 """How long a crew waits for its first member."""
+
+
+class ActorProcess:
+    """The class of the actors: does jobs, one after the other, and measures how long each takes."""
+
+    def __init__(self, threads: int, *, holds_gpu: bool) -> None:
+        self._worker = Worker(threads, holds_gpu=holds_gpu)
+
+    def hello(self) -> str:
+        """The machine's name, once the process is up."""
+        return platform.node()
+
+    def run(self, job: Job, inputs: Sequence[Any]) -> Done:
+        """Does one job."""
+        began = time.perf_counter()
+        result = job.run(self._worker, inputs)
+        return Done(result, time.perf_counter() - began, platform.node())
 
 
 class CrewError(OSError):
@@ -84,7 +104,7 @@ class Crew:
 
     def _start(self, node: str) -> Member:
         options = {"num_cpus": self.post.cpus, "num_gpus": self.post.gpus, "max_restarts": 0, "max_task_retries": 0}
-        cls: Any = ray.remote(Worker)
+        cls: Any = ray.remote(ActorProcess)
         there = NodeAffinitySchedulingStrategy(node, soft=False)
         actor = cls.options(**options, scheduling_strategy=there).remote(self.post.cpus, holds_gpu=self.post.gpus > 0)
         return Member(actor, actor.hello.remote(), node)
@@ -101,11 +121,11 @@ class Crew:
             if self._failures >= _STARTS and not any(other.is_up for other in self.members):
                 raise CrewError(f"workers for {self._needs()} die before they are up: {self._reason}") from error
 
-    def give(self, member: Member, job: Any, images: Any, tag: Any) -> None:
+    def give(self, member: Member, job: Any, inputs: Any, tag: Any) -> None:
         """Hands a job to a member; ``tag`` is what the caller knows it by."""
         if not member.jobs:
             member.began = time.monotonic()
-        member.jobs.append((member.actor.run.remote(job, images), tag))
+        member.jobs.append((member.actor.run.remote(job, inputs), tag))
 
     def finished(self, member: Member) -> Any:
         """Takes the first job off a member, and returns its tag; the next begins."""

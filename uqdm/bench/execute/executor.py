@@ -1,4 +1,4 @@
-"""Fans jobs on shards out over crews of Ray actors: bounded memory, retries, time limits, and the image at fault."""
+"""Fans jobs out over crews of Ray actors: bounded memory, retries, time limits, and the item at fault."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from dataclasses import dataclass
 
 import ray
 
-from uqdm.bench.datasets import Images
 from uqdm.bench.execute.actors import Crew, places
 from uqdm.bench.execute.limits import Post, WorkerLimits
-from uqdm.bench.execute.prefetch import Reader
+from uqdm.bench.execute.prefetch import Load, Prefetcher
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Dispatch, Group, Listener
 
 _TICK_SECONDS = 1.0
-OBJECT_STORE_SHARE = 1 / 3  # that images in use may fill
+OBJECT_STORE_SHARE = 1 / 3  # that inputs in use may fill
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class _Lane:
 
 
 class Fanout:
-    """Runs groups of jobs. ``images`` are those of the shards; ``listener`` is told what happens."""
+    """Runs groups of jobs. ``load`` reads their inputs; ``listener`` is told what happens."""
 
     def __init__(
-        self, resources: Resources, images: Images, listener: Listener, limits: WorkerLimits | None = None
+        self, resources: Resources, load: Load, listener: Listener, limits: WorkerLimits | None = None
     ) -> None:
-        self._resources, self._images, self._listener = resources, images, listener
+        self._resources, self._load, self._listener = resources, load, listener
         self._limits = limits or WorkerLimits()
-        self._reader: Reader
+        self._prefetcher: Prefetcher
         self._disk: ThreadPoolExecutor
 
     def run(self, groups: Iterable[Group]) -> None:
@@ -47,7 +46,7 @@ class Fanout:
         """
         lanes = self._lanes(groups)
         budget_bytes = int(self._resources.object_store_bytes * OBJECT_STORE_SHARE)
-        self._reader = Reader(self._images, budget_bytes, self._limits.readers)
+        self._prefetcher = Prefetcher(self._load, budget_bytes, self._limits.readers)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="streams")
         running: list[Dispatch | None] = [None] * len(lanes)
         try:
@@ -63,7 +62,7 @@ class Fanout:
             for run in running:
                 if run is not None:
                     run.crew.close()
-            self._reader.close()
+            self._prefetcher.close()
             self._disk.shutdown(wait=False, cancel_futures=True)
 
     def _lanes(self, groups: Iterable[Group]) -> list[_Lane]:
@@ -82,7 +81,7 @@ class Fanout:
             return None
         post = self._limits.post(self._resources.gpus, uses_gpu=group.uses_gpu)
         crew = Crew(post, group.n_jobs, lane.beside)
-        return Dispatch(group, crew, self._reader, self._disk, self._listener, self._limits)
+        return Dispatch(group, crew, self._prefetcher, self._disk, self._listener, self._limits)
 
     def _turn(self, live: Sequence[Dispatch]) -> None:
         refs: dict[ray.ObjectRef, Dispatch] = {}

@@ -1,150 +1,123 @@
-"""Reads ranges of images before they are asked for, in threads, and keeps a bounded part of them in Ray's object store.
+"""Reads inputs of jobs ahead, in threads, and keeps a bounded part of them in Ray's object store.
 
-Images are read where the evaluation was started, and reach the workers through the object store: no other machine of a
-cluster needs the data set.
+Inputs are read where the driver runs, and reach the workers through the object store: no other machine of a cluster
+needs the data set.
 """
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
-import numpy as np
 import ray
 
-from uqdm.bench.datasets import Images
-from uqdm.bench.run.shards import Shard
-from uqdm.codec import check_images
-from uqdm.text import error_line
-
-Range = tuple[int, int]
-
 KEPT_BYTES = 2**28
-"""Images that are kept for the next setting, at most: 20,000 of 64x64. A larger data set is read again."""
-
-_READINGS = 3
-"""How often an image is read that gives an error: a file server may be away for a moment."""
-_PAUSE_SECONDS = 0.5
+"""Most bytes of unused inputs that are kept for later jobs: 20,000 images of 64x64."""
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """Stands for an image that could not be read, with the reason."""
+class Item(Protocol):
+    """An input of a job, such as an image."""
 
-    reason: str
-
-
-Loaded = np.ndarray | Unreadable
-"""An image, uint8 [H, W, 3], or why there is none."""
+    @property
+    def nbytes(self) -> int:
+        """Its size in memory."""
 
 
-def read_range(dataset: Images, start: int, stop: int) -> list[Loaded]:
-    """Images ``start`` to ``stop`` of a data set; one that cannot be read costs none of the others."""
-    return [_read(dataset, index) for index in range(start, stop)]
-
-
-def _read(dataset: Images, index: int) -> Loaded:
-    for reading in range(_READINGS):
-        if reading:
-            time.sleep(_PAUSE_SECONDS)
-        try:
-            image = dataset.load(index)
-            check_images([image])
-            return image
-        except (OSError, ValueError) as error:
-            reason = f"cannot be read: {error_line(error)}"
-    return Unreadable(reason)
+Load = Callable[[range], Sequence[Item]]
+"""Reads the items of a range of indices. It runs in a thread of the driver."""
 
 
 @dataclass
-class _Held:
-    """A range in the object store, or on its way there, and how many jobs use it."""
+class _Block:
+    """The items of a range, in the object store or on their way there, and how many jobs use them."""
 
-    n_images: int
+    n_items: int
     future: Future[tuple[ray.ObjectRef, int]]
     users: int = 0
     n_bytes: int | None = None
-    """Once it has been read."""
+    """None until they have been read."""
 
 
-class Reader:
-    """Ranges of images as objects of Ray.
+class Prefetcher:
+    """Ranges of items as objects of Ray.
 
-    Ranges in use take up ``budget_bytes`` at most, save that one is always allowed. Of ranges that were used, as much
-    again is kept for the next setting that asks for them, and ``KEPT_BYTES`` at most.
+    Ranges in use take up ``budget_bytes`` at most; the first is always allowed. Ranges that are no longer in use are
+    kept up to the same size, and up to ``KEPT_BYTES``, for later jobs on the same items.
     """
 
-    def __init__(self, dataset: Images, budget_bytes: int, threads: int = 1) -> None:
-        self._dataset = dataset
+    def __init__(self, load: Load, budget_bytes: int, threads: int = 1) -> None:
+        self._load = load
         self._budget_bytes = budget_bytes
         self._kept_bytes = min(budget_bytes, KEPT_BYTES)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
-        self._used: dict[Range, _Held] = {}
-        self._idle: OrderedDict[Range, _Held] = OrderedDict()
+        self._used: dict[range, _Block] = {}
+        self._idle: OrderedDict[range, _Block] = OrderedDict()
         self._idle_bytes = 0
-        self._read_bytes, self._read_images = 0, 0
+        self._read_bytes = 0
+        self._read_items = 0
 
     def close(self) -> None:
-        """Lets everything go."""
+        """Cancels reads that have not begun, and releases everything."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._used.clear()
         self._idle.clear()
 
-    def hold(self, shard: Shard) -> bool:
-        """Begins to read the images of a shard, if they are not here; False where there is no room for them now."""
-        key = (shard.start, shard.stop)
-        held = self._used.get(key)
-        if held is None:
-            held = self._idle.get(key)
-            if self._used and self._bytes(held, len(shard.image_ids)) + self._bytes_in_use() > self._budget_bytes:
+    def hold(self, indices: range) -> bool:
+        """Begins to read a range for one more user, if it is not here; False where there is no room for it now."""
+        block = self._used.get(indices)
+        if block is None:
+            block = self._idle.get(indices)
+            if self._used and self._bytes(block, len(indices)) + self._bytes_in_use() > self._budget_bytes:
                 return False
-            if held is None:
-                held = _Held(len(shard.image_ids), self._pool.submit(self._load, key))
+            if block is None:
+                block = _Block(len(indices), self._pool.submit(self._put, indices))
             else:
-                self._idle_bytes -= self._idle.pop(key).n_bytes or 0
-            self._used[key] = held
-        held.users += 1
+                self._idle_bytes -= self._idle.pop(indices).n_bytes or 0
+            self._used[indices] = block
+        block.users += 1
         return True
 
-    def is_ready(self, shard: Shard) -> bool:
-        """Whether the images of a held shard have been read."""
-        held = self._used[shard.start, shard.stop]
-        if held.n_bytes is None and held.future.done():
-            held.n_bytes = held.future.result()[1]
-            self._read_bytes, self._read_images = self._read_bytes + held.n_bytes, self._read_images + held.n_images
-        return held.n_bytes is not None
+    def is_ready(self, indices: range) -> bool:
+        """Whether a held range has been read; raises what reading it raised."""
+        block = self._used[indices]
+        if block.n_bytes is None and block.future.done():
+            block.n_bytes = block.future.result()[1]
+            self._read_bytes += block.n_bytes
+            self._read_items += block.n_items
+        return block.n_bytes is not None
 
-    def images(self, shard: Shard) -> ray.ObjectRef:
-        """The images of a held shard, a list of :data:`Loaded`; waits for them if need be."""
-        return self._used[shard.start, shard.stop].future.result()[0]
+    def items(self, indices: range) -> ray.ObjectRef:
+        """The items of a held range, a sequence as :data:`Load` returned it; waits until they are read."""
+        return self._used[indices].future.result()[0]
 
-    def release(self, shard: Shard) -> None:
-        """Says that a held shard is no longer needed by one of its users."""
-        key = (shard.start, shard.stop)
-        held = self._used[key]
-        held.users -= 1
-        if held.users:
+    def release(self, indices: range) -> None:
+        """Ends one user's hold of a range."""
+        block = self._used[indices]
+        block.users -= 1
+        if block.users:
             return
-        del self._used[key]
-        if held.n_bytes is not None:
-            self._idle[key] = held
-            self._idle_bytes += held.n_bytes
+        del self._used[indices]
+        if block.n_bytes is not None:
+            self._idle[indices] = block
+            self._idle_bytes += block.n_bytes
         while self._idle and self._idle_bytes > self._kept_bytes:
             _, oldest = self._idle.popitem(last=False)
             self._idle_bytes -= oldest.n_bytes or 0
 
-    def _load(self, key: Range) -> tuple[ray.ObjectRef, int]:
-        images = read_range(self._dataset, *key)
-        return ray.put(images), sum(image.nbytes for image in images if isinstance(image, np.ndarray))
+    def _put(self, indices: range) -> tuple[ray.ObjectRef, int]:
+        items = self._load(indices)
+        return ray.put(items), sum(item.nbytes for item in items)
 
     def _bytes_in_use(self) -> float:
-        return sum(self._bytes(held, held.n_images) for held in self._used.values())
+        return sum(self._bytes(block, block.n_items) for block in self._used.values())
 
-    def _bytes(self, held: _Held | None, n_images: int) -> float:
-        """Bytes of a range, guessed from the others as long as it has not been read."""
-        if held is not None and held.n_bytes is not None:
-            return held.n_bytes
-        known = self._read_images
-        return n_images * self._read_bytes / known if known else max(1, self._budget_bytes / 4)
+    def _bytes(self, block: _Block | None, n_items: int) -> float:
+        """Bytes of a range, estimated from the others until it has been read."""
+        if block is not None and block.n_bytes is not None:
+            return block.n_bytes
+        if not self._read_items:
+            return max(1, self._budget_bytes / 4)
+        return n_items * self._read_bytes / self._read_items

@@ -13,9 +13,9 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from uqdm.bench.execute.actors import QUEUE, Crew, Member
+from uqdm.bench.execute.job import Done, Job, NotLoaded
 from uqdm.bench.execute.limits import WorkerLimits
-from uqdm.bench.execute.prefetch import Loaded, Reader
-from uqdm.bench.execute.worker import Done, Job, NotLoaded
+from uqdm.bench.execute.prefetch import Prefetcher
 from uqdm.bench.execute.worker_loss import why_lost
 
 N = TypeVar("N", bound="Needs")
@@ -78,12 +78,12 @@ class _Split:
     """A job run image by image, since as a whole it lost its workers or its time."""
 
     job: Job
-    n_images: int
+    n_parts: int
     parts: dict[int, Done] = field(default_factory=dict)
 
     def merged(self) -> Done:
         parts = [self.parts[index] for index in sorted(self.parts)]
-        result = self.job.merged([part.result for part in parts])
+        result = self.job.merge([part.result for part in parts])
         return Done(result, sum(part.seconds for part in parts), parts[-1].host, max(part.tries for part in parts))
 
 
@@ -93,6 +93,8 @@ class _Entry:
 
     job: Job
     split: _Split | None = None
+    part: int = 0
+    """Its place in ``split``."""
     ready: Future[Job] | None = None
     """The job with what it needs from disk."""
     losses: int = 0
@@ -105,13 +107,11 @@ class _Entry:
         return 1 + self.losses + self.timeouts + self.loads
 
     @property
-    def n_images(self) -> int:
-        return len(self.job.shard.image_ids)
+    def n_items(self) -> int:
+        return self.job.n_items
 
     def __str__(self) -> str:
-        shard = self.job.shard
-        images = f"images {shard.start} to {shard.stop - 1}" if self.n_images > 1 else f"image {shard.image_ids[0]}"
-        return f"{shard.codec_setting.name}:{shard.codec_setting.setting} {images}".replace(": ", " ")
+        return self.job.label
 
 
 class Dispatch:
@@ -121,7 +121,7 @@ class Dispatch:
         self,
         group: Group,
         crew: Crew,
-        reader: Reader,
+        prefetcher: Prefetcher,
         disk: ThreadPoolExecutor,
         listener: Listener,
         limits: WorkerLimits,
@@ -129,10 +129,10 @@ class Dispatch:
         self.crew = crew
         self._jobs, self._expected = iter(group.jobs), group.n_jobs
         self._under_way, self._exhausted = 0, False
-        self._reader, self._disk, self._listener, self._limits = reader, disk, listener, limits
+        self._prefetcher, self._disk, self._listener, self._limits = prefetcher, disk, listener, limits
         self._waiting = deque[_Entry]()
         self._held: _Entry | None = None  # taken from the jobs, but there was no room for its images
-        self._unloadable: dict[tuple[str, str], str] = {}
+        self._unloadable: dict[tuple[str, ...], str] = {}
 
     # ---- giving out -------------------------------------------------------------------------------------------
 
@@ -181,9 +181,10 @@ class Dispatch:
 
     def _prepare(self, entry: _Entry) -> bool:
         """Begins to read what a job needs; False where there is no room for its images."""
-        if entry.job.takes_images and not self._reader.hold(entry.job.shard):
+        inputs = entry.job.inputs
+        if inputs is not None and not self._prefetcher.hold(inputs):
             return False
-        entry.ready = self._disk.submit(entry.job.ready)
+        entry.ready = self._disk.submit(entry.job.prepared)
         return True
 
     def _next_for(self, member: Member) -> _Entry | None:
@@ -201,16 +202,17 @@ class Dispatch:
     def _is_ready(self, entry: _Entry) -> bool:
         if entry.ready is None or not entry.ready.done():
             return False
-        return not entry.job.takes_images or self._reader.is_ready(entry.job.shard)
+        inputs = entry.job.inputs
+        return inputs is None or self._prefetcher.is_ready(inputs)
 
     def _give(self, member: Member, entry: _Entry) -> None:
-        reason = self._unloadable.get(_codec(entry))
+        reason = self._unloadable.get(entry.job.loads)
         if reason is not None:
             self._fail(entry, reason)
             return
-        images: Any = self._reader.images(entry.job.shard) if entry.job.takes_images else []
+        inputs: Any = [] if entry.job.inputs is None else self._prefetcher.items(entry.job.inputs)
         assert entry.ready is not None, "only what is ready is given out"
-        self.crew.give(member, entry.ready.result(), images, entry)
+        self.crew.give(member, entry.ready.result(), inputs, entry)
 
     # ---- taking back ------------------------------------------------------------------------------------------
 
@@ -250,8 +252,8 @@ class Dispatch:
                 entry.timeouts += 1
                 self._listener.say(f"TIME LIMIT: {entry} took more than {limit_s:g} s on {member.host}")
                 self._again(others)
-                if entry.n_images > 1 or entry.timeouts < TIMEOUTS:
-                    self._retry(entry, apart=entry.n_images > 1)
+                if entry.n_items > 1 or entry.timeouts < TIMEOUTS:
+                    self._retry(entry, apart=entry.n_items > 1)
                 else:
                     self._fail(entry, f"took more than the time limit of {limit_s:g} s, {entry.timeouts} times")
 
@@ -264,7 +266,7 @@ class Dispatch:
         self._listener.say(f"WORKER LOST on {member.host} at {entry}, loss {entry.losses} of {LOSSES}: {kind}")
         if entry.losses < LOSSES:
             self._retry(entry, apart=False)
-        elif entry.n_images > 1:
+        elif entry.n_items > 1:
             entry.losses = 0
             self._retry(entry, apart=True)
         else:
@@ -275,32 +277,32 @@ class Dispatch:
         entry.loads += 1
         entry.avoid.add(member.node)
         self._listener.say(
-            f"NOT LOADED on {member.host}: {':'.join(_codec(entry))}, try {entry.loads} of {LOADS}: {reason}"
+            f"NOT LOADED on {member.host}: {':'.join(entry.job.loads)}, try {entry.loads} of {LOADS}: {reason}"
         )
         self.crew.leave_out(member.node)
         self._again(self.crew.dismiss(member))
         if entry.loads < LOADS:
             self._again([entry])
         else:
-            self._unloadable[_codec(entry)] = reason
+            self._unloadable[entry.job.loads] = reason
             self._fail(entry, reason)
 
     def _retry(self, entry: _Entry, *, apart: bool) -> None:
-        if not apart or entry.n_images == 1:
+        if not apart or entry.n_items == 1:
             self._again([entry])
             return
         self._release(entry)
-        split = _Split(entry.job, entry.n_images)
-        self._waiting.extendleft(_Entry(part, split) for part in reversed(entry.job.alone()))
+        jobs = entry.job.split()
+        split = _Split(entry.job, len(jobs))
+        parts = [_Entry(job, split, part) for part, job in enumerate(jobs)]
+        self._waiting.extendleft(reversed(parts))
 
     def _again(self, entries: Sequence[_Entry]) -> None:
         self._waiting.extendleft(reversed(entries))
 
     def _fail(self, entry: _Entry, reason: str) -> None:
-        images: list[Loaded] = []
-        if entry.job.takes_images:
-            images = ray.get(self._reader.images(entry.job.shard))
-        self._finish(entry, Done(entry.job.lost(images, reason), 0.0, "", entry.tries))
+        inputs = [] if entry.job.inputs is None else ray.get(self._prefetcher.items(entry.job.inputs))
+        self._finish(entry, Done(entry.job.fail(inputs, reason), 0.0, "", entry.tries))
 
     def _finish(self, entry: _Entry, done: Done) -> None:
         self._release(entry)
@@ -308,8 +310,8 @@ class Dispatch:
             self._over(entry.job, done)
             return
         split = entry.split
-        split.parts[entry.job.shard.start] = done
-        if len(split.parts) == split.n_images:
+        split.parts[entry.part] = done
+        if len(split.parts) == split.n_parts:
             self._over(split.job, split.merged())
 
     def _over(self, job: Job, done: Done) -> None:
@@ -318,8 +320,8 @@ class Dispatch:
         self._listener.done(job, done)
 
     def _release(self, entry: _Entry) -> None:
-        if entry.job.takes_images:
-            self._reader.release(entry.job.shard)
+        if entry.job.inputs is not None:
+            self._prefetcher.release(entry.job.inputs)
 
 
 def _awaited(member: Member) -> bool:
@@ -328,7 +330,3 @@ def _awaited(member: Member) -> bool:
 
 def _has_come(ref: ray.ObjectRef) -> bool:
     return bool(ray.wait([ref], timeout=0)[0])
-
-
-def _codec(entry: _Entry) -> tuple[str, str]:
-    return entry.job.shard.codec_setting.name, entry.job.shard.codec_setting.setting

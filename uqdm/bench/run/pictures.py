@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from uqdm.bench import checked_calls as answers
-from uqdm.bench.checked_calls import version_of
-from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.rates import image_rates, is_ideal
 from uqdm.bench.run.reader import ResultsError, read_manifest, read_rows, read_streams, records
-from uqdm.bench.run.stored_streams import stream_sha256
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import Codec, CodecUnavailableError, UnknownCodecError, get_codec
-from uqdm.plugins import contained
-from uqdm.text import error_line
+from uqdm.codec import CodecUnavailableError, UnknownCodecError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
-_Pictures = Mapping[tuple[str, str], np.ndarray]
+_Pictures = Mapping[PictureName, np.ndarray | DecodeFault]
 
 COLUMNS = [
     "dataset",
@@ -62,7 +56,7 @@ class RunPictures:
         self.rows: pd.DataFrame = rows.assign(rate_bpp=image_rates(rows))
         """The rows of the data set's pictures, with the columns of ``COLUMNS``, and the rate, ideal or not."""
         self._run_dir = run_dir
-        self._codecs: dict[tuple[str, str], Codec] = {}
+        self._decoders: dict[tuple[str, str], StreamDecoder] = {}
         self._decoded: dict[tuple[str, str, int], _Pictures] = {}
         self._originals: dict[int, np.ndarray | None] = {}
 
@@ -71,12 +65,13 @@ class RunPictures:
 
         Raises :class:`~uqdm.bench.run.reader.StreamsNotKeptError` if its stream was not kept,
         :class:`~uqdm.codec.CodecUnavailableError` if it cannot be decoded here, and
-        :class:`~uqdm.bench.run.reader.ResultsError` if it is not the picture that was measured (:func:`check_picture`).
+        :class:`~uqdm.bench.run.reader.ResultsError` if it is not the picture that was measured
+        (:class:`~uqdm.bench.run.decoding.StreamDecoder`).
         """
-        codec = self._codec(row["codec"], row["setting"])
-        image_uint8 = self._pictures(codec, row)[row["point"], row["reconstruction"]]
-        check_picture(codec, row, image_uint8)
-        return image_uint8
+        found = self._pictures(row)[row["point"], row["reconstruction"]]
+        if isinstance(found, DecodeFault):
+            raise _error(row, found) from found.error
+        return found
 
     def original(self, image_index: int, prefer: tuple[str, str] = ("", "")) -> np.ndarray | None:
         """The original image: a picture that was measured to be exact, of the preferred codec and setting or another.
@@ -95,60 +90,47 @@ class RunPictures:
         except (CodecUnavailableError, ResultsError):  # not installed here, or not kept: another may do
             return None
 
-    def _pictures(self, codec: Codec, row: Mapping[str, Any]) -> _Pictures:
+    def _pictures(self, row: Mapping[str, Any]) -> _Pictures:
         """Every picture of a row's stream."""
-        key = (row["codec"], row["setting"], row["image_index"])
+        codec, setting, index = key = (row["codec"], row["setting"], row["image_index"])
         if key not in self._decoded:
-            stream = read_streams(self._run_dir, *key[:2], [key[2]])[key[2]]
-            _check_stream(row, stream)
-            with _decoding(row["codec"]):
-                decoded = [one for one, _ in answers.pictures(codec, stream)]
-            self._decoded[key] = {(one.point.name, one.name): one.image_uint8 for one in decoded}
+            decoder = self._decoder(codec, setting)
+            sha256 = row["stream_sha256"]
+            measured = {index: sha256 if isinstance(sha256, str) else None}
+            stream = read_streams(self._run_dir, codec, setting, measured)[index]
+            self._decoded[key] = dict(decoder.pictures(stream, self._measured_sha256(key)))
         return self._decoded[key]
 
-    def _codec(self, name: str, setting: str) -> Codec:
-        if (name, setting) not in self._codecs:
+    def _measured_sha256(self, key: tuple[str, str, int]) -> dict[PictureName, str]:
+        """The hashes of all pictures of a stream, by their names."""
+        codec, setting, index = key
+        rows = self.rows[self.rows.image_index == index]
+        rows = rows[(rows.codec == codec) & (rows.setting == setting)]
+        return {(row["point"], row["reconstruction"]): row["picture_sha256"] for row in records(rows)}
+
+    def _decoder(self, name: str, setting: str) -> StreamDecoder:
+        if (name, setting) not in self._decoders:
             listed = read_manifest(self._run_dir, name)["settings"]
-            (parameters,) = (one["parameters"] for one in listed if one["setting"] == setting)
-            with _decoding(name):
-                self._codecs[name, setting] = get_codec(name, **parameters)
-        return self._codecs[name, setting]
+            (found,) = (one for one in listed if one["setting"] == setting)
+            try:
+                decoder = StreamDecoder.make(name, found["parameters"], found["codec_version"])
+            except (CodecUnavailableError, UnknownCodecError):
+                raise
+            except Exception as error:
+                raise CodecUnavailableError(f"{name}: {decode_fault(error).reason}") from error
+            self._decoders[name, setting] = decoder
+        return self._decoders[name, setting]
 
 
-def _check_stream(row: Mapping[str, Any], stream: bytes) -> None:
-    measured = row["stream_sha256"]
-    if isinstance(measured, str) and stream_sha256(stream) != measured:
-        raise ResultsError(
-            f"{row['codec']}: the stored stream of {row['image_id']} is not the one that was measured (SHA-256 "
-            f"{stream_sha256(stream)[:16]}, row {measured[:16]}); evaluate {row['codec']} again"
-        )
-
-
-@contextlib.contextmanager
-def _decoding(name: str) -> Iterator[None]:
-    """Whatever a codec raises is that it cannot be decoded here."""
-    try:
-        with contained():
-            yield
-    except (CodecUnavailableError, UnknownCodecError):
-        raise
-    except Exception as error:
-        raise CodecUnavailableError(f"{name}: cannot be decoded here: {error_line(error)}") from error
-
-
-def check_picture(codec: Codec, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
-    """Raises :class:`~uqdm.bench.run.reader.ResultsError` if a picture is not the one that the row's numbers are of.
-
-    Where a codec says that a kind of picture varies by rounding between machines, another one of the same version will
-    do.
-    """
-    varies = row["reconstruction"] in codec.varying_reconstructions and version_of(codec) == row["codec_version"]
-    if picture_sha256(image_uint8) != row["picture_sha256"] and not varies:
-        raise ResultsError(
-            f"{row['codec']}: the stored stream of {row['image_id']} decodes to another picture at "
-            f"{row['point']!r} than was measured (SHA-256 {picture_sha256(image_uint8)[:16]}, row "
-            f"{row['picture_sha256'][:16]}); evaluate {row['codec']} again, and draw on the machine that evaluated"
-        )
+def _error(row: Mapping[str, Any], fault: DecodeFault) -> CodecUnavailableError | ResultsError:
+    """The error of a picture that cannot be shown."""
+    codec = row["codec"]
+    if not fault.is_other:
+        return CodecUnavailableError(f"{codec}: {fault.reason}")
+    return ResultsError(
+        f"{codec}: the stored stream of {row['image_id']} {fault.reason}; evaluate {codec} again, and draw on the "
+        "machine that evaluated"
+    )
 
 
 OpenRun = Callable[[str], RunPictures]

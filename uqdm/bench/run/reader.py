@@ -218,26 +218,30 @@ def read_origin(run_dir: Path) -> Origin | None:
     return None if found is None else Origin(**found)
 
 
-def read_streams(run_dir: Path, codec: str, setting: str, image_indices: Collection[int]) -> dict[int, bytes]:
+def read_streams(
+    run_dir: Path, codec: str, setting: str, measured_sha256: Mapping[int, str | None]
+) -> dict[int, bytes]:
     """The coded files of some images by their index, each checked against what was measured.
 
-    Raises :class:`StreamsNotKeptError` if one was not kept, and :class:`ResultsError` if one is damaged.
+    ``measured_sha256`` are the files' hashes in the rows, by index of the image; None where rows of an older release
+    have none. Raises :class:`StreamsNotKeptError` if one was not kept, and :class:`ResultsError` if one is damaged.
     """
     streams: dict[int, bytes] = {}
     for shard in listed_shards(read_manifest(run_dir, codec), setting):
-        if any(shard.start <= index < shard.stop for index in image_indices):
-            streams |= _shard_streams(run_dir, shard, image_indices)
-    absent = [index for index in image_indices if index not in streams]
+        if any(shard.start <= index < shard.stop for index in measured_sha256):
+            streams |= _shard_streams(run_dir, shard, measured_sha256)
+    absent = [index for index in measured_sha256 if index not in streams]
     if absent:
         raise StreamsNotKeptError(
             f"the streams of {codec} at {setting!r} were not kept for images {absent}; evaluate again and keep them"
         )
-    return {index: streams[index] for index in image_indices}
+    return {index: streams[index] for index in measured_sha256}
 
 
-def _shard_streams(run_dir: Path, shard: ListedShard, image_indices: Collection[int]) -> dict[int, bytes]:
+def _shard_streams(run_dir: Path, shard: ListedShard, measured_sha256: Mapping[int, str | None]) -> dict[int, bytes]:
     try:
-        return {row["image_index"]: checked_stream(row) for row in shard.streams(run_dir, image_indices)}
+        rows = shard.streams(run_dir, measured_sha256)
+        return {row["image_index"]: checked_stream(row, measured_sha256[row["image_index"]]) for row in rows}
     except FileNotFoundError:
         return {}
     except DAMAGED as error:

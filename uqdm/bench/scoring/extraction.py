@@ -13,7 +13,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from uqdm.bench.datasets import Images
-from uqdm.bench.execute.prefetch import Loaded
+from uqdm.bench.evaluation.original_images import OriginalImage
+from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Patches
 from uqdm.bench.run.picture_hash import picture_sha256
@@ -101,21 +102,23 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class FeatureJob:
+class FeatureJob(ShardJob):
     """Decodes pictures of a shard and takes their features."""
 
-    shard: Shard
     source: Streams
     wanted: tuple[Wanted, ...]
     recipe: Recipe
-    takes_images = False
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    @property
+    def inputs(self) -> None:
+        """No originals: the pictures are decoded from streams."""
+
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         by_picture: dict[Picture, list[Wanted]] = {}
         for one in self.wanted:
             by_picture.setdefault(one.picture, []).append(one)
@@ -130,19 +133,17 @@ class FeatureJob:
                     found.append((one, decoded))
         return faults | extract(worker, self.recipe, found)
 
-    def alone(self) -> list[Self]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return [
-            replace(self, shard=shard, wanted=tuple(o for o in self.wanted if o.picture.image_index == shard.start))
-            for shard in self.shard.alone()
-        ]
+    def on(self, shard: Shard) -> Self:
+        """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
+        wanted = tuple(one for one in self.wanted if shard.start <= one.picture.image_index < shard.stop)
+        return replace(self, shard=shard, wanted=wanted)
 
-    def merged(self, parts: Sequence[Features]) -> Features:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return {key: value for part in parts for key, value in part.items()}
+    def merge(self, results: Sequence[Features]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        return {key: value for part in results for key, value in part.items()}
 
-    def lost(self, images: Sequence[Loaded], reason: str) -> Features:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return {key: reason for one in self.wanted for key in one.keys}
 
 
@@ -153,14 +154,14 @@ class OriginalsJob(FeatureJob):
     dataset: Images | None = None
     originals: tuple[np.ndarray, ...] = ()
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         assert self.dataset is not None
         indices = [one.picture.image_index for one in self.wanted]
         return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> Features:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
 
 

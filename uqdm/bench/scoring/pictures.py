@@ -9,18 +9,17 @@ from typing import Self
 import numpy as np
 
 from uqdm.bench import checked_calls as answers
-from uqdm.bench.checked_calls import MeasurementError, version_of
-from uqdm.bench.execute.prefetch import Loaded, Unreadable
+from uqdm.bench.checked_calls import MeasurementError
+from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
+from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.metrics import Metric, is_of_another_package
-from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.score_store import Picture, Score
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
-from uqdm.codec import Codec, get_codec
-from uqdm.plugins import contained
 from uqdm.text import error_line, one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
@@ -67,18 +66,16 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class ScoreJob:
+class ScoreJob(ShardJob):
     """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
 
     ``is_first`` says that no other job scores pictures of the same shard before it.
     """
 
-    shard: Shard
     source: Streams
     pictures: tuple[Picture, ...]
     metrics: tuple[Metric, ...]
     is_first: bool = True
-    takes_images = True
 
     def apart(self) -> Iterator[Self]:
         """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
@@ -87,21 +84,21 @@ class ScoreJob:
         for number, metrics in enumerate([own, *others] if own else others):
             yield replace(self, metrics=metrics, is_first=number == 0)
 
-    def ready(self) -> Self:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def prepared(self) -> Self:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         return replace(self, source=self.source.read({picture.image_index for picture in self.pictures}))
 
-    def run(self, worker: Worker, images: Sequence[Loaded]) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         scored = []
         for picture, decoded in decoded_pictures(worker, self.source, self.pictures):
             if isinstance(decoded, str):
                 scored.append(Scored(picture, fault=decoded))
             else:
-                scored.append(self._score(picture, images[picture.image_index - self.shard.start], decoded))
+                scored.append(self._score(picture, inputs[picture.image_index - self.shard.start], decoded))
         return scored
 
-    def _score(self, picture: Picture, original: Loaded, decoded: np.ndarray) -> Scored:
+    def _score(self, picture: Picture, original: OriginalImage, decoded: np.ndarray) -> Scored:
         if isinstance(original, Unreadable):
             return Scored(picture, reasons={metric.name: f"its original {original.reason}" for metric in self.metrics})
         scores: dict[str, Score] = {}
@@ -118,19 +115,17 @@ class ScoreJob:
                 reasons[metric.name] = f"failed with {error_line(error)}"
         return Scored(picture, scores, reasons)
 
-    def alone(self) -> list[Self]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return [
-            replace(self, shard=shard, pictures=tuple(one for one in self.pictures if one.image_index == shard.start))
-            for shard in self.shard.alone()
-        ]
+    def on(self, shard: Shard) -> Self:
+        """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
+        pictures = tuple(one for one in self.pictures if shard.start <= one.image_index < shard.stop)
+        return replace(self, shard=shard, pictures=pictures)
 
-    def merged(self, parts: Sequence[list[Scored]]) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
-        return [scored for part in parts for scored in part]
+    def merge(self, results: Sequence[list[Scored]]) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        return [scored for part in results for scored in part]
 
-    def lost(self, images: Sequence[Loaded], reason: str) -> list[Scored]:
-        """See :class:`uqdm.bench.execute.worker.Job`."""
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> list[Scored]:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
         if not all(map(is_of_another_package, self.metrics)):
             return [Scored(picture, fault=reason) for picture in self.pictures]
         reasons = dict.fromkeys((metric.name for metric in self.metrics), one_line(reason))
@@ -142,54 +137,34 @@ def decoded_pictures(
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
     """Each of ``pictures`` decoded from its stream, uint8 [H, W, 3], or the reason why it could not be.
 
-    A picture must be the very one that was evaluated, by its hash; only where its codec says that a reconstruction
-    may vary between machines, another one is taken, from the same version of the codec.
+    A picture is the one that was evaluated, by its hash (see :class:`~uqdm.bench.run.decoding.StreamDecoder`).
     """
-    codec_setting = source.shard.codec_setting
+    codec = source.shard.codec_setting
     try:
-        codec = worker.keep(
-            ("decoder", codec_setting.name, codec_setting.setting),
-            lambda: _decoder(codec_setting),
-            alone=codec_setting.holds_model,
+        decoder = worker.keep(
+            ("decoder", codec.name, codec.setting),
+            lambda: StreamDecoder.make(codec.name, codec.parameters, codec.version),
+            alone=codec.holds_model,
         )
     except Exception as error:
-        yield from ((picture, f"cannot be decoded here: {error_line(error)}") for picture in pictures)
+        reason = decode_fault(error).reason
+        yield from ((picture, reason) for picture in pictures)
         return
-    by_image: dict[int, dict[tuple[str, str], Picture]] = {}
+    by_image: dict[int, dict[PictureName, Picture]] = {}
     for picture in pictures:
         by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
     for index, wanted in by_image.items():
-        yield from _decode_image(codec, source, index, wanted)
-
-
-def _decoder(codec_setting: CodecSetting) -> Codec:
-    with contained():
-        return get_codec(codec_setting.name, **codec_setting.parameters)
+        yield from _decode_image(decoder, source, index, wanted)
 
 
 def _decode_image(
-    codec: Codec, source: Streams, image_index: int, wanted: dict[tuple[str, str], Picture]
+    decoder: StreamDecoder, source: Streams, image_index: int, wanted: Mapping[PictureName, Picture]
 ) -> Iterator[tuple[Picture, np.ndarray | str]]:
-    left = dict(wanted)
     stream = source.streams.get(image_index)
-    reason = source.faults.get(image_index, STREAMS_GONE)
-    if stream is not None:
-        reason = "decoding its stream gave no such picture here"
-        try:
-            for found, _ in answers.pictures(codec, stream):
-                picture = left.pop((found.point.name, found.name), None)
-                if picture is not None:
-                    yield picture, _checked(codec, source.shard.codec_setting, picture, found.image_uint8)
-        except Exception as error:
-            reason = f"cannot be decoded here: {error_line(error)}"
-    yield from ((picture, reason) for picture in left.values())
-
-
-def _checked(codec: Codec, codec_setting: CodecSetting, picture: Picture, decoded: np.ndarray) -> np.ndarray | str:
-    sha256 = picture_sha256(decoded)
-    version = version_of(codec)
-    same_codec = version == codec_setting.version
-    if sha256 == picture.row_sha256 or (same_codec and picture.reconstruction in codec.varying_reconstructions):
-        return decoded
-    versions = "" if same_codec else f" (by {version}, evaluated with {codec_setting.version})"
-    return f"decoded differently here{versions}: SHA-256 {sha256[:16]}, was {picture.row_sha256[:16]} when evaluated"
+    if stream is None:
+        reason = source.faults.get(image_index, STREAMS_GONE)
+        yield from ((picture, reason) for picture in wanted.values())
+        return
+    measured_sha256 = {name: picture.row_sha256 for name, picture in wanted.items()}
+    for name, decoded in decoder.pictures(stream, measured_sha256):
+        yield wanted[name], decoded.reason if isinstance(decoded, DecodeFault) else decoded

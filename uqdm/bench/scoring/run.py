@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.bench.datasets import Images
+from uqdm.bench.evaluation.original_images import read_originals
+from uqdm.bench.evaluation.shard_job import shard_timing
 from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
-from uqdm.bench.execute.worker import Done
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
@@ -155,7 +157,8 @@ class PictureScoring:
         waiting = [codec for codec in self._run.codecs if todo[codec.name]]
         if not waiting:
             return
-        fanout = Fanout(resources(), self._run.dataset, self, self._limits)
+        load = functools.partial(read_originals, self._run.dataset)
+        fanout = Fanout(resources(), load, self, self._limits)
         fanout.run([self._group(group, todo) for group in sharing_workers(waiting)])
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
@@ -212,7 +215,7 @@ class PictureScoring:
                 self.missing_scores.faults[job.shard.key, one.picture] = one.fault
             for name, reason in one.reasons.items():
                 self.missing_scores.picture[job.shard.key, one.picture, name] = reason
-        self._progress.shard(done.timing(job.shard))
+        self._progress.shard(shard_timing(job.shard, done))
         if not job.is_first:
             return
         faults = {one.picture.image_index for one in found if one.fault is not None}

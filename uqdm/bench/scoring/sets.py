@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,11 +17,13 @@ import ray
 from ray.exceptions import RayError
 
 from uqdm.bench.checked_calls import MeasurementError, metric_value
+from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Group
-from uqdm.bench.execute.worker import Done, limit_threads
+from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.metrics import SetMetric, columns_of
 from uqdm.bench.progress.progress import Progress
@@ -268,7 +271,8 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
     task.progress.begin(_FEATURES)
 
     taken = _Taken(store, task.progress)
-    Fanout(task.resources(), task.run.dataset, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    load = functools.partial(read_originals, task.run.dataset)
+    Fanout(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
     return taken.faults
 
 

@@ -10,10 +10,10 @@ from uqdm.text import printable
 
 
 def check_file_names(arguments: Iterable[str], encoding: str | None = None) -> None:
-    r"""Raises ValueError where an argument, or the working directory, is no text in the encoding of file names.
+    r"""Raises ValueError if an argument, or the working directory, cannot be decoded in the encoding of file names.
 
     Results are Parquet files, and PyArrow opens only names that are UTF-8. Python marks each byte that it cannot read
-    as text by a lone surrogate. ``encoding`` is that of file names, of this process if it is not given.
+    as text by a lone surrogate. ``encoding`` is that of file names; by default this process's.
 
     >>> check_file_names(["--out", "r\udcc3\udcbcn"], "ascii")
     Traceback (most recent call last):
@@ -32,4 +32,4 @@ def _working_directory() -> str:
     try:
         return os.getcwd()
     except OSError:
-        return ""  # it was removed; absolute paths may do without it
+        return ""  # it was removed; absolute paths do not need it

@@ -1,4 +1,4 @@
-"""Notes on stderr beside what a command prints."""
+"""Notes on stderr, in addition to a command's output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def note_unfilled(*runs: Path) -> None:
-    """Says which metrics are null because the runs were scored without them, and how to fill them."""
+    """Prints which metrics are null because the runs were scored without them, and the command that fills them."""
     from uqdm.bench.run.reader import unfilled_metrics
 
     for run in dict.fromkeys(runs):

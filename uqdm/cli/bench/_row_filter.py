@@ -26,7 +26,7 @@ _TERM = re.compile(
 
 
 class QueryError(ValueError):
-    """A condition does not parse, or names what is not there. The message shows how it is written."""
+    """A condition does not parse, or names an unknown column. The message shows the syntax."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Condition:
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Reads ``COLUMN OPERATOR VALUE``, several joined by ``and``; a value may stand in quotes.
+    """Reads ``COLUMN OPERATOR VALUE``, several joined by ``and``; a value may be quoted.
 
     >>> parse_conditions("bpp<2 and setting = 'quality=50'")
     [Condition(column='bpp', operator='<', value='2'), Condition(column='setting', operator='=', value='quality=50')]
@@ -64,7 +64,7 @@ def parse_conditions(text: str) -> list[Condition]:
 
 
 def where(frame: pd.DataFrame, conditions: Iterable[Condition]) -> pd.DataFrame:
-    """The rows that meet every condition. A null meets none but ``= null``; ``~`` asks whether a text contains another.
+    """The rows that meet every condition. A null meets only ``= null``; ``~`` tests whether a text contains another.
 
     >>> import pandas as pd
     >>> where(pd.DataFrame({"bpp": [1.0, 3.0], "codec": ["png", "jpeg"]}), parse_conditions("bpp > 2")).codec.tolist()
@@ -90,7 +90,7 @@ def _meets(values: pd.Series, condition: Condition) -> pd.Series:
     elif operator in ("=", "!="):
         met = _compare(texts.str.lower(), operator, condition.value.lower())
     else:
-        raise QueryError(f"condition {str(condition)!r}: {condition.column} is no number; use =, != or ~")
+        raise QueryError(f"condition {str(condition)!r}: {condition.column} is not a number; use =, != or ~")
     return met.reindex(values.index, fill_value=False).astype(bool)
 
 
@@ -113,7 +113,7 @@ def _number(condition: Condition) -> float:
 def matching(frame: pd.DataFrame, patterns: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The rows that in each column match one of its patterns (``*`` and ``?`` as for file names), if it has any.
 
-    Raises :class:`QueryError` where a pattern matches nothing in the column, with names that are like it.
+    Raises :class:`QueryError` if a pattern matches nothing in the column, with similar names.
     """
     for column, wanted in patterns.items():
         if not wanted:
@@ -127,14 +127,14 @@ def matching(frame: pd.DataFrame, patterns: Mapping[str, Sequence[str]]) -> pd.D
 
 
 def ordered(frame: pd.DataFrame, column: str | None, *, descending: bool = False) -> pd.DataFrame:
-    """The rows sorted by a column, null last; rows that are equal there stay in their order."""
+    """The rows sorted by a column, null last; equal rows keep their order."""
     if column is None:
         return frame[::-1] if descending else frame
     return frame.sort_values(_known(column, frame), ascending=not descending, kind="stable", na_position="last")
 
 
 def choose(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """The named columns, in that order; raises :class:`QueryError` for one that is not there."""
+    """The named columns, in that order; raises :class:`QueryError` for an unknown one."""
     return frame[[_known(column, frame) for column in columns]]
 
 

@@ -1,4 +1,4 @@
-"""Tables in the terminal, and the same as CSV."""
+"""Tables in the terminal and as CSV."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NONE = "-"
-_WRAPPED = ("reason", "note", "error", "unscored", "setting", "codec_version")  # free texts, which may take lines
-_LEAST_WIDTH = 16  # of these, columns
-_PIPE_WIDTH = 10_000  # columns where nothing has to fit a screen
+_WRAPPED = ("reason", "note", "error", "unscored", "setting", "codec_version")  # free texts, which may wrap
+_LEAST_WIDTH = 16  # of these, in characters
+_PIPE_WIDTH = 10_000  # characters, if the output is not a screen
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
-    """Prints a table as wide as it is, or as the terminal; columns named in ``texts`` to the left, others to the right.
+    """Prints a table, at most as wide as the terminal. Columns in ``texts`` are left-aligned.
 
-    What comes from files is printed without markup, control characters written out.
+    Text from files is printed without markup, with escapes for control characters.
     """
     from rich import box
     from rich.console import Console
@@ -43,16 +43,16 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
         width = min(widest, _LEAST_WIDTH) if wraps else widest
         side: Literal["left", "right"] = "left" if heading in texts else "right"
         table.add_column(Text(heading), justify=side, overflow="fold", no_wrap=not wraps, min_width=width)
-        least += width + 3  # a blank on either side, and what the box puts between columns
+        least += width + 3  # a blank on either side, and the line between columns
     for row in rows:
         table.add_row(*map(Text, row))
-    # In a narrower terminal lines run on, but no figure is cut.
+    # In a narrower terminal lines wrap, but no figure is cut.
     console.width = max(least, console.width) if console.is_terminal else _PIPE_WIDTH
     console.print(table)
 
 
 def _shown(text: str) -> str:
-    """A text without control characters, and with escapes for what the terminal lacks."""
+    """A text without control characters, with escapes for characters that the terminal lacks."""
     return showable(printable(text))
 
 
@@ -69,7 +69,7 @@ def print_csv(frame: pd.DataFrame, schema: pa.Schema) -> None:
 
 
 def cell(value: Any, infinite: str = "infinite") -> str:
-    """A value as text, figures to five digits; ``infinite`` stands for what is infinite.
+    """A value as text, figures to five digits; ``infinite`` is the text for infinite values.
 
     >>> [cell(value) for value in ("jpeg", None, float("nan"), 12.34567, 76320.0, True, float("inf"))]
     ['jpeg', '-', '-', '12.346', '76,320', 'yes', 'infinite']

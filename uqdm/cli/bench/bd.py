@@ -22,7 +22,7 @@ def bd(
     run: RunFolder,
     anchor: Annotated[
         str | None,
-        typer.Option(help="Codec, or curve such as 'uqdm flow', to hold the others against [jpeg if it is there]"),
+        typer.Option(help="Codec, or curve such as 'uqdm flow', to compare the others with [jpeg if the run has it]"),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
@@ -52,7 +52,7 @@ def bd(
 
 
 def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
-    """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
+    """Writes the table; for a read-only run a note says that it was not written."""
     from uqdm.bench.analysis.bd_table import write_bd_table
     from uqdm.bench.run.layout import bd_path
 

@@ -1,4 +1,4 @@
-"""``uqdm bench channel``: what channel simulation costs, method by method."""
+"""``uqdm bench channel``: the cost of channel simulation, method by method."""
 
 from __future__ import annotations
 

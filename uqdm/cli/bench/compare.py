@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CHOICE = "CODEC[:key=value,...][@POINT[/RECONSTRUCTION]], e.g. 'uqdm@step 2/denoise'"
 _FIGURES = ("A", "B", "B - A", "95 % interval", "p", "effect", "better", "worse", "equal", "same pixels", "images")
-_LISTED = 12  # pictures of one side alone that are named
+_LISTED = 12  # unpaired pictures that are named
 
 
 def compare(
@@ -23,8 +23,8 @@ def compare(
     b: Annotated[
         Path, typer.Argument(help="Folder of another run on the same images, or of the same", file_okay=False)
     ],
-    codec_a: Annotated[str | None, typer.Option(help=f"Of A only {_CHOICE} [what --codec-b says, or all]")] = None,
-    codec_b: Annotated[str | None, typer.Option(help="Of B only this, written likewise [what --codec-a says]")] = None,
+    codec_a: Annotated[str | None, typer.Option(help=f"Only this of A: {_CHOICE} [as --codec-b, or all]")] = None,
+    codec_b: Annotated[str | None, typer.Option(help="Only this of B, in the same form [as --codec-a]")] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="bpp, a metric, or a cost such as decode_ms; may be repeated [bpp and every metric]"),
@@ -110,7 +110,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _note(row: dict[str, Any]) -> str:
-    """Why figures are missing; that nothing differs shows without words."""
+    """Why figures are missing; no text if nothing differs."""
     from uqdm.bench.analysis.paired import NO_DIFFERENCE
 
     reason = row["reason"]

@@ -80,7 +80,7 @@ def _read_mapping(path: Path) -> dict[str, object]:
 
 
 def _conclude(findings: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
-    """Says how many failed and were skipped, last; True if none."""
+    """Prints how many failed and were skipped, as the last line; True if none."""
     from uqdm.bench.run.layout import rows_dir
 
     ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)

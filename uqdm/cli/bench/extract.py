@@ -20,7 +20,7 @@ def extract(
     point: Annotated[str | None, typer.Option(help="Only pictures at this point, e.g. 'step 2'")] = None,
     reconstruction: Annotated[str | None, typer.Option(help="Only this kind of picture, e.g. denoise")] = None,
 ) -> None:
-    """Gets one image's files out of a run: the original, the coded files, and the decoded pictures as PNG."""
+    """Extracts one image's files from a run: the original, the coded files, and the decoded pictures as PNG."""
     from uqdm.bench.analysis.extract import Wanted
     from uqdm.bench.analysis.extract import extract as extract_image
 

@@ -1,4 +1,4 @@
-"""``uqdm bench paper``: a run beside the paper's figures, row by row, with a verdict."""
+"""``uqdm bench paper``: a run compared with the paper's figures, row by row, with verdicts."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def paper(
     published: Annotated[str, typer.Option(help="The published figures: cifar10 or imagenet64")],
     model: Annotated[
         list[str] | None,
-        typer.Option(help="LABEL=PATH of a UQDM model in the run, to stand beside the published one; may be repeated"),
+        typer.Option(help="LABEL=PATH of a UQDM model in the run, to compare with the published one; may be repeated"),
     ] = None,
     published_model: Annotated[
-        list[str] | None, typer.Option(help="LABEL of a model that is the very one of the published rows")
+        list[str] | None, typer.Option(help="LABEL of a model that is the published one itself")
     ] = None,
 ) -> None:
-    """Puts a summarized run beside the paper's figures: writes table.csv, .md, .tex and figures."""
+    """Compares a summarized run with the paper's figures: writes table.csv, .md, .tex and figures."""
     from uqdm.bench.analysis.published_curves import published as find_published
     from uqdm.bench.paper.protocol import parse_models
     from uqdm.bench.paper.save import closing_line, save_paper
 
-    find_published(published)  # raises, and names those that there are
+    find_published(published)  # raises an error that lists the known ones
     for path in save_paper(run, published, parse_models(model or [], published_model or [])):
         typer.echo(path)
     typer.echo(closing_line(run), nl=False)

@@ -38,7 +38,7 @@ def score(
 def _failed_metrics(run: Path) -> list[str]:
     """A line for each metric that failed on pictures, with how many and one of the reasons.
 
-    Those that are not here are told before, and a picture that is too small for a metric is no failure of it.
+    Missing metrics are reported before, and a picture that is too small for a metric is not a failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
     from uqdm.bench.run.reader import read_scores

@@ -1,4 +1,4 @@
-"""``uqdm bench show``: what finished runs came to, without making anything."""
+"""``uqdm bench show``: results of finished runs; writes nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed"
 _ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "rate_kind", "bpp")
 _PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}, "rate_kind": {"file"}}
 """Not worth a column."""
-_IDEAL_RATES = ("ideal_bpp", "ideal_bits")  # a column where they are all that some rows have
+_IDEAL_RATES = ("ideal_bpp", "ideal_bits")  # shown if some rows have no other rate
 _LAST_COLUMNS = ("encode_ms", "decode_ms")
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What of the results is wanted, and how."""
+    """The requested part of the results, and its form."""
 
     patterns: dict[str, Sequence[str]]
     where: Sequence[str]
@@ -38,7 +38,7 @@ class _Asked:
     limit: int | None
 
     def anything(self) -> bool:
-        """Whether anything but the short table is asked for."""
+        """Whether anything but the short table is requested."""
         return any([*self.patterns.values(), self.where, self.columns, self.sort, self.descending, self.limit])
 
 
@@ -63,7 +63,7 @@ def show(
     limit: Annotated[int | None, typer.Option(help="Only the first N", min=1)] = None,
     as_csv: AsCsv = False,
 ) -> None:
-    """Prints finished runs: the short table and where things are; or, with any option, their means or single rows."""
+    """Prints finished runs: the short table and its files; or, with any option, their means or single rows."""
     patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
     named = [name.strip() for name in columns.split(",")] if columns else []
     asked = _Asked({k: v or () for k, v in patterns.items()}, where or (), named, sort, descending, limit)
@@ -94,14 +94,14 @@ def _print_short(folders: Sequence[Path]) -> None:
     from uqdm.bench.run.reader import read_summary
 
     for folder in folders:
-        read_summary(folder)  # raises, and names the remedy, where there is none
+        read_summary(folder)  # raises an error with the remedy if there is none
         typer.echo(closing_message(folder))
         if rows_dir(folder).is_dir():
             note_unfilled(folder)
 
 
 def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFrame:
-    """The results that are asked for, with all of their columns."""
+    """The requested results, with all of their columns."""
     import pandas as pd
 
     from uqdm.bench.metrics import rows_schema
@@ -138,7 +138,7 @@ def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: boo
 
 
 def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The main columns with settings cut to what differs; and for each codec what is the same in all of its rows."""
+    """The main columns, with only the differing part of settings; and the common part for each codec."""
     from uqdm.bench.analysis.curves import shared_parameters, short_settings
 
     settings, everywhere = frame.setting.copy(), []
@@ -153,7 +153,7 @@ def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _main_columns(frame: pd.DataFrame) -> list[str]:
-    """What tells rows apart, rates, metrics and times; of these, what says anything."""
+    """Columns that distinguish rows, rates, metrics and times, without columns that hold no information."""
     from uqdm.bench.metrics import declared
     from uqdm.bench.run.rates import is_ideal
 

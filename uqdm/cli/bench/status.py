@@ -1,4 +1,4 @@
-"""``uqdm bench status``: whether a run is under way, finished, stopped or dead, and how far it came."""
+"""``uqdm bench status``: whether a run is active, finished, stopped or dead, and its progress."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def status(
         "results"
     ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object for each run, in a list")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again while a run is under way")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Update repeatedly while a run is active")] = False,
 ) -> None:
-    """Tells of a run, also from another terminal or machine: done, rate, time left, failures; or how it died."""
+    """Shows the state of a run, from any terminal or machine: done, rate, time left, failures, or how it died."""
     from uqdm.bench.progress.status import find_runs, report, run_status
 
     def look() -> list[RunStatus]:
@@ -48,7 +48,7 @@ def _watch(look: Callable[[], list[RunStatus]], show: Callable[[list[RunStatus]]
 
 
 def _watch_live(look: Callable[[], list[RunStatus]], report: Callable[[Sequence[RunStatus]], list[str]]) -> None:
-    """The text stays where it is and changes."""
+    """The text is updated in place."""
     from rich.live import Live
     from rich.text import Text
 

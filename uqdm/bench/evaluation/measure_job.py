@@ -1,0 +1,222 @@
+"""The job of measuring a shard: rows, streams and kept pictures of one codec at one setting."""
+
+from __future__ import annotations
+
+import platform
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from uqdm.bench.checked_calls import MeasurementError, version_of
+from uqdm.bench.evaluation import resource_use
+from uqdm.bench.evaluation.measure import Measured, failure, image_columns, measure_images, warm_up
+from uqdm.bench.evaluation.metric_process import MetricProcess
+from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
+from uqdm.bench.evaluation.picture_scores import PictureScores, Scores, merged_scores
+from uqdm.bench.evaluation.shard_job import ShardJob
+from uqdm.bench.execute.job import NotLoaded
+from uqdm.bench.execute.worker import Worker, limit_threads
+from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, Identity, with_identity
+from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.kept_pictures import Keeper, merge
+from uqdm.bench.run.provenance import with_provenance
+from uqdm.bench.run.shards import Shard, count_images, to_parquet
+from uqdm.bench.run.stored_streams import check_columns
+from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
+from uqdm.codec import Codec, get_codec
+from uqdm.machine import machine
+from uqdm.plugins import contained
+from uqdm.text import error_line
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A measured shard: the Parquet files' bytes and images by status."""
+
+    rows: bytes
+    streams: bytes
+    counts: Counter[str]
+    reconstructions: bytes | None = None
+    scores: Scores = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeasureJob(ShardJob):
+    """Measures a shard; ``origin`` is the provenance that its files are to carry.
+
+    ``metrics`` are those of single images, of this package, that are computed while the pictures are there.
+    """
+
+    origin: Mapping[str, Any]
+    metrics: tuple[str, ...] = ()
+
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Finished | NotLoaded:
+        """Measures every image of the shard; one that could not be read has failed."""
+        # Copies: what lies in Ray's object store is shared memory, which is no part of the peak.
+        readable = {offset: image.copy() for offset, image in enumerate(inputs) if isinstance(image, np.ndarray)}
+        if not readable:
+            return finish(self, failed(inputs))
+        resource_use.begin_peak()
+        try:
+            with contained():
+                encoder, decoder = _warm_codec(worker, self.shard.codec_setting, next(iter(readable.values())))
+        except MeasurementError as error:  # wherever it is made, it breaks its contract
+            return finish(self, failed(inputs, error_line(error)))
+        except Exception as error:
+            return NotLoaded(error_line(error))
+        keeper = _keeper(self, list(readable))
+        scores = _scores(self, worker, readable)
+        observers = [one for one in (keeper, scores) if one is not None]
+        measured = measure_images(encoder, decoder, list(readable.values()), observers)
+        taken = {"threads": resource_use.threads(), "peak_memory_bytes": resource_use.peak_memory_bytes()}
+        for row in measured.rows:
+            row |= taken if row["status"] == STATUS_OK else {}
+        finished = finish(self, _with_unreadable(measured, inputs), keeper)
+        return finished if scores is None else replace(finished, scores=scores.found)
+
+    def merge(self, results: Sequence[Finished]) -> Finished:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        counts = sum((part.counts for part in results), Counter[str]())
+        kept = [part.reconstructions for part in results if part.reconstructions is not None]
+        return Finished(
+            _concatenate([part.rows for part in results], self.shard.identity(KIND_ROWS)),
+            _concatenate([part.streams for part in results], self.shard.identity(KIND_STREAMS)),
+            counts,
+            merge(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
+            merged_scores([part.scores for part in results]),
+        )
+
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Finished:
+        """See :class:`~uqdm.bench.execute.job.Job`."""
+        return finish(self, failed(inputs, reason))
+
+
+def _concatenate(files: list[bytes], identity: Identity) -> bytes:
+    table = pa.concat_tables([pq.read_table(pa.BufferReader(data)) for data in files])
+    return to_parquet(table.cast(with_identity(table.schema, identity)))
+
+
+def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) -> tuple[Codec, Codec]:
+    """An encoder and a decoder, warm; the same object where construction is costly."""
+
+    def make_both() -> tuple[Codec, Codec]:
+        encoder = _make(codec_setting)
+        decoder = encoder if codec_setting.holds_model else _make(codec_setting)
+        _check_device(worker, encoder)
+        limit_threads(worker.threads)
+        warm_up(encoder, decoder, image)
+        return encoder, decoder
+
+    key = ("codec", codec_setting.name, codec_setting.setting)
+    return worker.keep(key, make_both, alone=codec_setting.holds_model)
+
+
+def _check_device(worker: Worker, codec: Codec) -> None:
+    """Raises RuntimeError where Ray gave a GPU that the codec does not use: the run would be slow without a reason."""
+    if worker.holds_gpu and codec.device == "cpu":
+        raise RuntimeError(
+            f"{platform.node()} has a GPU for Ray, but {codec.name} computes on its CPU: mend its driver or its "
+            "PyTorch (python -c 'import torch; print(torch.cuda.is_available())'), or start Ray with --num-gpus=0"
+        )
+
+
+def _make(codec_setting: CodecSetting) -> Codec:
+    codec = get_codec(codec_setting.name, **codec_setting.parameters)
+    version = version_of(codec)
+    if version != codec_setting.version:  # another library on another node of a cluster
+        raise RuntimeError(f"this worker has {version}, not {codec_setting.version}; install the same on every node")
+    return codec
+
+
+def failed(images: Sequence[OriginalImage], reason: str = "") -> Measured:
+    """A failed row for each image, and no streams; an image that could not be read has that for its reason."""
+    rows = [{"image_index": index, **_failure(image, reason)} for index, image in enumerate(images)]
+    return Measured(rows, [None] * len(images))
+
+
+def _failure(image: OriginalImage, reason: str) -> dict[str, Any]:
+    if isinstance(image, Unreadable):
+        return failure(image.reason)
+    return {**image_columns(image), **failure(reason)}
+
+
+def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Measured:
+    """Measurements of the images that could be read, with the others in their places."""
+    places = [index for index, image in enumerate(images) if isinstance(image, np.ndarray)]
+    streams: list[bytes | None] = [None] * len(images)
+    for place, stream in zip(places, measured.streams, strict=True):
+        streams[place] = stream
+    rows = [{**row, "image_index": places[row["image_index"]]} for row in measured.rows]
+    rows += [
+        {"image_index": n, **failure(image.reason)} for n, image in enumerate(images) if isinstance(image, Unreadable)
+    ]
+    return Measured(sorted(rows, key=lambda row: row["image_index"]), streams)
+
+
+class _Placed(Keeper):
+    """Keeps pictures of the images at ``places`` of a shard: of those that could be read."""
+
+    def __init__(self, job: MeasureJob, places: Sequence[int]) -> None:
+        super().__init__(job.shard, {**job.origin, "machine": machine()})
+        self._places = places
+
+    def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+        super().keep(self._places[offset], point_index, row, image_uint8)
+
+    def discard(self, offset: int) -> None:
+        super().discard(self._places[offset])
+
+
+def _keeper(job: MeasureJob, places: Sequence[int]) -> Keeper | None:
+    return _Placed(job, places) if job.shard.keep_reconstructions else None
+
+
+def _scores(job: MeasureJob, worker: Worker, readable: Mapping[int, np.ndarray]) -> PictureScores | None:
+    """Has the metrics of pictures computed while these are there; None where none are asked for."""
+    if not job.metrics:
+        return None
+    process = worker.keep(("metrics", job.metrics), lambda: MetricProcess(job.metrics))
+    indices = [job.shard.start + offset for offset in readable]
+    return PictureScores(process, indices, list(readable.values()))
+
+
+def finish(job: MeasureJob, measured: Measured, keeper: Keeper | None = None) -> Finished:
+    """Turns measurements into the files of their shard."""
+    shard, codec_setting = job.shard, job.shard.codec_setting
+    shared = {
+        "dataset": shard.dataset,
+        "fingerprint": shard.fingerprint,
+        "codec": codec_setting.name,
+        "codec_version": codec_setting.version,
+        "setting": codec_setting.setting,
+        "rate_kind": RATE_IDEAL if codec_setting.ideal else RATE_FILE,
+    }
+    rows = [{**shared, **row, **_place(shard, row["image_index"])} for row in measured.rows]
+    origin = {**job.origin, "machine": machine()}
+    schema = with_identity(with_provenance(ROWS, origin), shard.identity(KIND_ROWS))
+    table = pa.Table.from_pylist(rows, schema=schema)
+    streams = to_parquet(_streams(shard, measured, origin))
+    if keeper is None:
+        keeper = _keeper(job, [])
+    return Finished(to_parquet(table), streams, count_images(table), None if keeper is None else keeper.finish())
+
+
+def _place(shard: Shard, offset: int) -> dict[str, Any]:
+    return {"image_index": shard.start + offset, "image_id": shard.image_ids[offset]}
+
+
+def _streams(shard: Shard, measured: Measured, origin: Mapping[str, Any]) -> pa.Table:
+    shared = {
+        "codec": shard.codec_setting.name,
+        "setting": shard.codec_setting.setting,
+        "suffix": shard.codec_setting.suffix,
+    }
+    kept = [(offset, stream) for offset, stream in enumerate(measured.streams) if stream is not None]
+    rows = [{**_place(shard, offset), **shared, "stream": stream, **check_columns(stream)} for offset, stream in kept]
+    schema = with_identity(with_provenance(STREAMS, origin), shard.identity(KIND_STREAMS))
+    return pa.Table.from_pylist(rows, schema=schema)

@@ -1,0 +1,101 @@
+"""Decodes stored streams, and checks each picture against the hash of the one that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from uqdm.bench.checked_calls import pictures, version_of
+from uqdm.bench.run.picture_hash import picture_sha256
+from uqdm.codec import Codec, get_codec
+from uqdm.plugins import contained
+from uqdm.text import error_line
+
+PictureName = tuple[str, str]
+"""The names of a point and of a reconstruction: what tells the pictures of one stream apart."""
+
+
+@dataclass(frozen=True)
+class DecodeFault:
+    """Why a stream did not give the picture that was measured.
+
+    ``is_other`` says that it decodes here, to another picture; ``error`` is what the codec raised, if it raised.
+    """
+
+    reason: str
+    is_other: bool = False
+    error: Exception | None = None
+
+
+NO_SUCH_PICTURE = DecodeFault("decoding its stream gave no such picture here")
+
+
+class StreamDecoder:
+    """A codec at one setting that decodes stored streams to the pictures that were measured.
+
+    Another picture than the measured one is taken only where the codec says that this kind of reconstruction varies by
+    rounding between machines, and its version is the one that measured.
+    """
+
+    def __init__(self, codec: Codec, measured_version: str | None) -> None:
+        self._codec = codec
+        self._measured_version = measured_version
+
+    @classmethod
+    def make(cls, name: str, parameters: Mapping[str, Any], measured_version: str | None) -> Self:
+        """The decoder of a codec; raises whatever the codec raises where it cannot be made here."""
+        with contained():
+            return cls(get_codec(name, **parameters), measured_version)
+
+    def pictures(
+        self, stream: bytes, measured_sha256: Mapping[PictureName, str]
+    ) -> Iterator[tuple[PictureName, np.ndarray | DecodeFault]]:
+        """Each picture in ``measured_sha256``, uint8 [H, W, 3], as soon as it is decoded, or why there is none.
+
+        The rest of the stream is not decoded.
+        """
+        left = dict(measured_sha256)
+        fault = NO_SUCH_PICTURE
+        found = pictures(self._codec, stream)
+        try:
+            while left:
+                picture, _ = next(found)
+                name = (picture.point.name, picture.name)
+                if name in left:
+                    checked = self._checked(name, picture.image_uint8, left[name])
+                    del left[name]
+                    yield name, checked
+        except StopIteration:
+            pass
+        except Exception as error:
+            fault = decode_fault(error)
+        for name in left:
+            yield name, fault
+
+    def _checked(self, name: PictureName, image_uint8: np.ndarray, measured_sha256: str) -> np.ndarray | DecodeFault:
+        sha256 = picture_sha256(image_uint8)
+        if sha256 == measured_sha256:
+            return image_uint8
+        version = version_of(self._codec)
+        is_same_codec = version == self._measured_version
+        point, reconstruction = name
+        if is_same_codec and reconstruction in self._varying():
+            return image_uint8
+        versions = "" if is_same_codec else f"; decoded by {version}, measured by {self._measured_version}"
+        return DecodeFault(
+            f"decodes to another picture at {point!r} than was measured (SHA-256 {sha256[:16]}, row "
+            f"{measured_sha256[:16]}{versions})",
+            is_other=True,
+        )
+
+    def _varying(self) -> Collection[str]:
+        with contained():
+            return frozenset(self._codec.varying_reconstructions)
+
+
+def decode_fault(error: Exception) -> DecodeFault:
+    """The fault of a codec that could not be made, or that raised while it decoded."""
+    return DecodeFault(f"cannot be decoded here: {error_line(error)}", error=error)
