@@ -12,14 +12,15 @@ import pytest
 import yaml
 from ideal_models import UNET, model_folder
 from small_run import measure_run
+from summaries import summarized
 from typer.testing import CliRunner
 
-from uqdm.bench.analysis.bd_table import save_bd_table
+from uqdm.bench.analysis.bd_table import make_bd_table
 from uqdm.bench.analysis.compare_runs import compare_runs
 from uqdm.bench.analysis.curves import curves, lossless
 from uqdm.bench.analysis.picture_choice import progressive_settings
 from uqdm.bench.analysis.short_table import lines, short_table
-from uqdm.bench.analysis.summarize import summarize_rows, summarize_run
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.evaluation.selftest import self_test
@@ -128,10 +129,10 @@ def test_ideal_codecs_are_not_in_the_progressive_figure(summary: pd.DataFrame) -
 
 
 def test_bd_deltas_label_ideal_rates(run: Path) -> None:
-    table = save_bd_table(run)
+    table = make_bd_table(run)
     assert set(table.anchor) == {"jpeg"}
     assert set(table.curve) == {"vdm denoise (ideal, no file)", "vdm flow = DiffC-F (ideal, no file)"}
-    against = save_bd_table(run, "vdm")
+    against = make_bd_table(run, "vdm")
     assert all(anchor.endswith(NO_FILE) for anchor in against.anchor)
 
 
@@ -183,10 +184,10 @@ def test_runs_of_the_configuration_name_known_codecs_and_models() -> None:
 def test_rows_with_file_and_ideal_rates_are_refused(rows: pd.DataFrame) -> None:
     mixed = rows.assign(bpp=rows.bpp.fillna(1.0))
     with pytest.raises(ResultsError, match="vdm: rows of ideal rates have bits of files"):
-        summarize_rows(mixed)
+        summarized(mixed)
     without = rows.assign(ideal_bits=math.nan)
     with pytest.raises(ResultsError, match=r"vdm at .* has no bpp"):
-        summarize_rows(without)
+        summarized(without)
 
 
 UNKNOWN = "bits must be known at every point, and not fall"

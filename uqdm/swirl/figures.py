@@ -132,8 +132,8 @@ def _draw_nelbo(axes: Axes, measured: SwirlResults, systems: tuple[str, ...]) ->
 
 
 def _draw_curves(axes: Axes, measured: SwirlResults, quantity: str) -> None:
-    for index, (key, places) in enumerate(measured.curves.items()):
-        colour, marker = _curve_look(key, index)
+    for key, places in measured.curves.items():
+        colour, marker = _curve_look(key)
         known = [place for place in places if np.isfinite(place[quantity])]
         values = np.array([place[quantity] for place in known])
         ends = error_bars(values, *([place[f"{quantity}_{end}"] for place in known] for end in ("low", "high")))
@@ -153,7 +153,7 @@ def _draw_curves(axes: Axes, measured: SwirlResults, quantity: str) -> None:
     axes.set_title("Realism", loc="left", weight="bold")
 
 
-def _curve_look(key: SystemAtT, index: int) -> tuple[str, str]:
+def _curve_look(key: SystemAtT) -> tuple[str, str]:
     """Line style of a system at T: the system's colour, darker with more steps."""
     from matplotlib.colors import to_hex, to_rgb
 

@@ -59,7 +59,7 @@ def measure_seed(
         "samples": (
             _samples(one, n_sampled, seed) for one in systems if one.name in SAMPLED and one.n_steps <= MOST_SAMPLED
         ),
-        "files": (_files(model, points, seed) for model in by_kind["learned"].values()),
+        "files": (_files(model, points) for model in by_kind["learned"].values()),
     }
     for name, parts in tables.items():
         _write(out / f"{name}-seed{seed}.parquet", _reported(parts, name, report))
@@ -141,7 +141,7 @@ def _coordinates(points_uint8: np.ndarray) -> dict[str, np.ndarray]:
     return {"x": points_uint8[:, 0], "y": points_uint8[:, 1]}
 
 
-def _files(model: Model, points: np.ndarray, seed: int) -> pd.DataFrame:
+def _files(model: Model, points: np.ndarray) -> pd.DataFrame:
     """A row for each block of points: bits of its file, ideal bits by the paper's accounting and by the file's last
     stage, and whether it was decoded without loss.
     """

@@ -31,7 +31,6 @@ from uqdm.bench.analysis.curves import Curve, curves
 from uqdm.bench.analysis.options import ANCHORS
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
 from uqdm.bench.run.errors import ResultsError
-from uqdm.bench.run.layout import bd_path
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
@@ -44,13 +43,6 @@ MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
 _PICTURE = ["codec", "setting", "point", "reconstruction"]
-
-
-def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
-    """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
-    table = make_bd_table(run_dir, anchor)
-    write_bd_table(table, bd_path(run_dir))
-    return table
 
 
 def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:

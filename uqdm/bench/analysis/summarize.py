@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -72,7 +72,7 @@ _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "de
 _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
-_LOOKED_AT = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
+_CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
 _MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
 _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
@@ -85,11 +85,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     for path in rows_files(run_dir):
         rows_with(path, columns)  # raises where one is lacking
-    found = row_batches(run_dir)
-    images = _look([partial(batch.read, _LOOKED_AT) for batch in found], run_dir)
-    summary = _summarize(
-        [partial(batch.read, columns) for batch in found], images, read_scores(run_dir).get("sets", ())
-    )
+    summary = summarize(row_batches(run_dir), read_scores(run_dir).get("sets", ()), run_dir)
     origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
@@ -101,23 +97,29 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     return summary
 
 
-def summarize_rows(
-    rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]] = (), run_dir: Path | str = "RUN"
-) -> pd.DataFrame:
-    """The columns of the summary from those of the rows (all but seeds, sizes in bits and checks are needed).
+class Batch(Protocol):
+    """All rows of some settings; :class:`~uqdm.bench.run.row_batches.RowBatch` is one."""
 
-    ``sets`` are the metrics of sets, as a scoring keeps them; ``run_dir`` is for messages. Raises
+    def read(self, columns: Sequence[str]) -> pd.DataFrame:
+        """These columns of the rows."""
+
+
+def summarize(batches: Sequence[Batch], sets: Sequence[Mapping[str, Any]], run_dir: Path | str) -> pd.DataFrame:
+    """The columns of the summary; rows are read twice, a batch at a time.
+
+    ``sets`` are the metrics of sets, as scoring stores them; ``run_dir`` is for messages. Raises
     :class:`~uqdm.bench.run.errors.ResultsError` where rows do not belong together, or were not scored.
     """
-    parts = [] if rows.empty else [lambda: rows]
-    return _summarize(parts, _look(parts, run_dir), sets)
+    columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
+    images = _check_rows([partial(batch.read, _CHECKED) for batch in batches], run_dir)
+    return _summarize([partial(batch.read, columns) for batch in batches], images, sets)
 
 
 Part = Callable[[], pd.DataFrame]
-"""Reads the rows of some settings, all that these have."""
+"""Reads all rows of some settings."""
 
 
-def _look(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Index]:
+def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Index]:
     """Checks that rows belong together and are scored; returns the indices of the images of each data set."""
     contents: dict[str, dict[str, dict[str, None]]] = {}
     images: dict[str, np.ndarray] = {}
