@@ -1,5 +1,5 @@
 # From data sets to a compared, plotted, stored benchmark: `snakemake --cores all`.
-# Snakemake owns the files and their order; Ray, inside the rules `evaluate` and `score`, owns the cores.
+# Snakemake manages the files and their order; inside the rules `evaluate` and `score`, Ray manages the cores.
 
 from snakemake.utils import min_version, validate
 from uqdm.paths import check_run_names
@@ -39,10 +39,10 @@ rule all:
         expand(
             "{results}/{run}/{product}",
             results=RESULTS,
-            run=config["runs"],
+            run=CONFIGURATION.runs,
             product=PRODUCTS,
         ),
 
 
 onsuccess:
-    print_closing(config)
+    print_closing()

@@ -1,11 +1,12 @@
-"""Time of coding an image, one thread: encoding and decoding without the network, beside the network and a baseline.
+"""Time of coding an image, one thread: encoding and decoding without the network, the network, and other coders.
 
     python benchmarks/coding.py [MODEL] [--dataset npz:imagenet64-sample.npz#eval] [--images 8] [--repeats 15]
+    python benchmarks/coding.py [MODEL] --coders-only
 
 Coding is everything between the network's outputs and the file, and back: dither, lattice, grids, tables, symbols,
 stream, checks and container, for all steps and the last stage. It is timed by running the compressor's own code on
-outputs that were kept. The baseline codes the same symbols with constriction, whose models of distributions that it
-does not know are Python functions (``pip install -e .[benchmark]``). Exits 1 where coding takes longer than 3 ms.
+outputs that were kept. A second table compares the coder of the symbols with constriction's forms on the same symbols
+(``benchmarks/symbol_coders.py``), in pairs. Exits 1 where coding takes longer than 3 ms.
 """
 
 from __future__ import annotations
@@ -17,20 +18,19 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
-import constriction
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from symbol_coders import Comparison, Own, Symbols, compare
 from tile_images import load_tiles
 
 from uqdm import load_model
 from uqdm.coding import grids
-from uqdm.coding.ans import Reader, Writer
-from uqdm.coding.bounds import Bounds
+from uqdm.coding.ans import Writer
 from uqdm.coding.container import pack, parse
 from uqdm.coding.grids import Cells
 from uqdm.progressive import UQDM, tiles
@@ -108,63 +108,6 @@ class Case:
         return last.parts[0]
 
 
-class Symbols:
-    """The symbols of all steps of an image with their rounded distributions, for coders alone."""
-
-    def __init__(self, case: Case):
-        cells = [cell for _, cell in case.grids()]
-        steps = case.tile.steps
-        self.symbols = np.concatenate([step.symbols for step in steps])
-        known = np.concatenate([step.known for step in steps])
-        self.bounds = None if steps[0].bounds is None else _joined([step.bounds for step in steps])
-        self.locations = known + np.concatenate([cell.mean for cell in cells])
-        self.scales = np.concatenate([cell.scale for cell in cells])
-
-    def encode(self) -> bytes:
-        """Our coder."""
-        writer = Writer()
-        if self.bounds is None:
-            writer.symbols(self.symbols, self.locations, self.scales)
-        else:
-            writer.bounded(self.symbols, self.locations, self.scales, self.bounds)
-        return writer.finish()[0]
-
-    def decode(self, stream: bytes) -> np.ndarray:
-        """Our coder."""
-        if self.bounds is None:
-            return Reader(stream).symbols(self.locations, self.scales)
-        return Reader(stream).bounded(self.locations, self.scales, self.bounds)
-
-
-def _joined(bounds: list[Bounds]) -> Bounds:
-    return Bounds(*(np.concatenate([getattr(item, field.name) for item in bounds]) for field in fields(Bounds)))
-
-
-class Baseline:
-    """The same symbols with constriction and a model of Python functions, which knows no bounds."""
-
-    def __init__(self, symbols: Symbols):
-        self.symbols = symbols.symbols.astype(np.int32)
-        # Its bins are centred on the symbols, ours begin there.
-        self.parameters = symbols.locations / 65536 - 0.5, np.exp2(symbols.scales / 2048)
-        self.model = constriction.stream.model.CustomModel(
-            lambda x, location, scale: 0.5 + 0.5 * math.tanh((x - location) / scale / 2),
-            lambda p, location, scale: location + scale * math.log(p / (1 - p)) if 0 < p < 1 else location,
-            int(self.symbols.min()) - 1,
-            int(self.symbols.max()) + 1,
-        )
-
-    def encode(self) -> np.ndarray:
-        """Words of the stream."""
-        coder = constriction.stream.stack.AnsCoder()
-        coder.encode_reverse(self.symbols, self.model, *self.parameters)
-        return coder.get_compressed()
-
-    def decode(self, stream: np.ndarray) -> np.ndarray:
-        """The symbols."""
-        return constriction.stream.stack.AnsCoder(stream).decode(self.model, *self.parameters)
-
-
 def make_cases(model: UQDM, images: np.ndarray) -> list[Case]:
     cases = []
     for image, file in zip(images, model.compress(images, seeds=1), strict=True):
@@ -176,6 +119,11 @@ def make_cases(model: UQDM, images: np.ndarray) -> list[Case]:
             raise RuntimeError("coding from kept outputs is not what the compressor does")
         cases.append(case)
     return cases
+
+
+def symbols_of(cases: Sequence[Case]) -> list[Symbols]:
+    """What the coder of each image is given."""
+    return [Symbols.of_steps(case.tile.steps, [cells for _, cells in case.grids()]) for case in cases]
 
 
 def milliseconds(runs: Sequence[Callable[[], object]], repeats: int) -> float:
@@ -207,13 +155,8 @@ def network_milliseconds(model: UQDM, images: np.ndarray, repeats: int) -> float
 def measure(model: UQDM, images: np.ndarray, repeats: int) -> list[tuple[str, float, float]]:
     """Rows: what, and milliseconds an image to encode and to decode."""
     cases = make_cases(model, images)
-    symbols = [Symbols(case) for case in cases]
-    streams = [item.encode() for item in symbols]
-    baselines = [Baseline(item) for item in symbols]
-    others = [item.encode() for item in baselines]
-    for item, baseline, stream, other in zip(symbols, baselines, streams, others, strict=True):
-        if not ((item.decode(stream) == item.symbols).all() and (baseline.decode(other) == item.symbols).all()):
-            raise RuntimeError("a coder does not give back its symbols")
+    coders = [Own(item) for item in symbols_of(cases)]
+    streams = [coder.encode() for coder in coders]
 
     def timed(runs: Sequence[Callable[[], object]]) -> float:
         return milliseconds(runs, repeats)
@@ -227,17 +170,37 @@ def measure(model: UQDM, images: np.ndarray, repeats: int) -> list[tuple[str, fl
         ("  grids and their offsets", timed([c.grids for c in cases]), math.nan),
         (
             "  symbols and stream",
-            timed([s.encode for s in symbols]),
-            timed([lambda s=s, data=data: s.decode(data) for s, data in zip(symbols, streams, strict=True)]),
-        ),
-        (
-            "symbols alone, constriction with Python functions",
-            timed([b.encode for b in baselines]),
-            timed([lambda b=b, data=data: b.decode(data) for b, data in zip(baselines, others, strict=True)]),
+            timed([coder.encode for coder in coders]),
+            timed([lambda c=coder, data=data: c.decode(data) for coder, data in zip(coders, streams, strict=True)]),
         ),
         (f"choosing the best of {len(seeds)} seeds", choosing, math.nan),
         (f"network, {model.n_steps - 1} calls, batch of {NETWORK_BATCH}", calls, calls),
     ]
+
+
+def times_table(title: str, rows: Sequence[tuple[str, float, float]]) -> Table:
+    table = Table(title=title)
+    for heading in ("", "encode", "decode"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for label, *times in rows:
+        table.add_row(label, *map(_cell, times))
+    return table
+
+
+def comparison_table(title: str, rows: Sequence[Comparison]) -> Table:
+    table = Table(title=title)
+    for heading in ("", "encode, ms", "ratio", "decode, ms", "ratio", "bits", "ratio"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for row in rows:
+        times = (row.encode_ms, row.encode_ratio, row.decode_ms, row.decode_ratio)
+        bits = "" if math.isnan(row.bits) else f"{row.bits:,.0f}"
+        bits_ratio = "" if math.isnan(row.bits) else f"{row.bits_ratio:.4f}"
+        table.add_row(row.label, *map(_cell, times), bits, bits_ratio)
+    return table
+
+
+def _cell(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
 
 
 def main() -> None:
@@ -246,20 +209,24 @@ def main() -> None:
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--coders-only", action="store_true", help="only compare the coders of the symbols")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     model = load_model(arguments.model)
     images = load_tiles(arguments.dataset, arguments.images, model.model.image_size)
     print(f"load average of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    rows = measure(model, images, arguments.repeats)
-    size = "x".join([str(model.model.image_size)] * 2)
-    table = Table(title=f"{model.model.name}, one image of {size}, one thread, median milliseconds")
-    for heading in ("", "encode", "decode"):
-        table.add_column(heading, justify="right" if heading else "left")
-    for label, *times in rows:
-        table.add_row(label, *("" if math.isnan(value) else f"{value:.2f}" for value in times))
-    Console(width=110).print(table)
-    sys.exit(0 if max(rows[0][1:]) <= LIMIT_MS else 1)
+    console = Console(width=110)
+    slowest = 0.0
+    if not arguments.coders_only:
+        rows = measure(model, images, arguments.repeats)
+        slowest = max(rows[0][1:])
+        size = "x".join([str(model.model.image_size)] * 2)
+        title = f"{model.model.name}, one image of {size}, one thread, median milliseconds"
+        console.print(times_table(title, rows))
+    comparisons = compare(symbols_of(make_cases(model, images)), arguments.repeats)
+    title = f"{model.model.name}, the same symbols, coders in turns; ratios to the codec's rANS; CPU time"
+    console.print(comparison_table(title, comparisons))
+    sys.exit(0 if slowest <= LIMIT_MS else 1)
 
 
 if __name__ == "__main__":

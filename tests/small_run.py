@@ -10,15 +10,20 @@ from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec
 from uqdm.bench.evaluation.measure_job import MeasureJob
+from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.filled_rows import scored_origin
+from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
 from uqdm.bench.scoring.fill import write_rows
-from uqdm.bench.scoring.run import Options, Outcome, PictureScoring, write_outcome
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import Outcome, PictureScoring, write_outcome
 
 SHARD_SIZE = 3
 
@@ -30,28 +35,31 @@ def measure_run(run_dir: Path, dataset: Images, *codecs: str) -> Path:
     return run_dir
 
 
-def score_here(run_dir: Path, dataset: Images) -> None:
+def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = None) -> None:
     """Scores pictures one by one; metrics of sets are left out."""
-    run, options, origin = open_run(run_dir, dataset), Options(), provenance()
+    run, options, origin = open_run(run_dir, dataset), options or ScoringOptions(), provenance()
+    scored = scored_origin(origin, options.choice)
     scoring = PictureScoring(run, options, Progress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
         for job in scoring.jobs(plan[codec.name]):
             images = [dataset.load(index) for index in range(job.shard.start, job.shard.stop)]
             scoring.done(job, Done(job.prepared().run(worker, images), 0.0, ""))
-        write_rows(run, codec, scoring.missing_scores, origin)
+        write_rows(run, codec, scoring.missing_scores, scored)
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
 
-def evaluate_here(run_dir: Path, dataset: Images, *codecs: str) -> None:
-    """Measures codecs; their rows are not scored yet."""
-    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE)
+def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricChoice | None = None) -> None:
+    """Measures codecs, and computes ``metrics``; without, their rows are not scored yet."""
+    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, metrics=metrics)
+    own = () if metrics is None else metrics.own()
     worker = Worker()
     for name, codec_settings in resolve([parse_request(text) for text in codecs]).items():
         plan = CodecPlan(context, name, codec_settings)
         for shard in plan.shards():
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = MeasureJob(shard, context.origin).run(worker, images)
+            finished = MeasureJob(shard, context.origin, own).run(worker, images)
+            write_scores(ScoreStore(run_dir), shard, finished.scores)
             context.store.write(shard, finished.rows, finished.streams)
             plan.settle(shard, finished.counts)
         finish_codec(context, plan)

@@ -58,10 +58,10 @@ class Plain(Codec):
 @pytest.fixture
 def fresh_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A registry without registered classes, which reads the entry points again before and after."""
-    monkeypatch.setattr(registry, "_registered", {})
-    registry._entry_points.cache_clear()
+    monkeypatch.setattr(registry.CODECS, "registered", {})
+    registry.CODECS.forget()
     yield
-    registry._entry_points.cache_clear()
+    registry.CODECS.forget()
 
 
 Install = Callable[[str, str, str], None]
@@ -80,7 +80,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh_registry: Non
         (information / "entry_points.txt").write_text(f"[uqdm.codecs]\n{entry_points}\n")
         monkeypatch.syspath_prepend(tmp_path / package)
         modules.append(package)
-        registry._entry_points.cache_clear()
+        registry.CODECS.forget()
 
     yield _install
     for module in modules:

@@ -11,16 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 import uqdm.codec
-from uqdm.bench import metrics
-from uqdm.bench.datasets import DataSetError, _registry, broken_datasets, open_dataset
-from uqdm.bench.plots import _load as load_plots
+from uqdm.bench import metrics, plots
+from uqdm.bench.datasets import DataSetError, broken_datasets, open_dataset
+from uqdm.bench.datasets._registry import DATA_SETS
 from uqdm.bench.plots import all_plots, broken_plots, find_plot
 from uqdm.bench.run.codec_settings import Request, resolve
 from uqdm.bench.run.score_store import Picture
 from uqdm.bench.scoring.pictures import Scored, ScoreJob
 from uqdm.cli.main import app
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, broken_codecs, codec_class, codec_names
-from uqdm.plugins import check_column, check_name, find
+from uqdm.plugins import check_column, check_name
+from uqdm.registry import find
 
 CODEC = """
 from uqdm.codec import Codec
@@ -58,9 +59,10 @@ def _install(folder: Path, package: str, source: str, entry_points: str) -> None
 
 
 def _forget() -> None:
-    uqdm.codec._entry_points.cache_clear()
-    metrics.declared.cache_clear()
-    _registry._entry_points.cache_clear()
+    uqdm.codec.CODECS.forget()
+    metrics.METRICS.forget()
+    DATA_SETS.forget()
+    plots.PLOTS.forget()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_a_broken_codec_is_skipped_with_its_name_and_the_others_run(plugins: Pat
         (codec_setting,) = found[name]
         assert name in str(codec_setting.missing)
         assert reason in str(codec_setting.missing)
-    with pytest.raises(CodecUnavailableError, match=r"'zz-exit' \(zzexit:X\) does not import: .*SystemExit: bye"):
+    with pytest.raises(CodecUnavailableError, match=r"'zz-exit' \(zzexit:X\) does not load: .*SystemExit: bye"):
         codec_class("zz-exit")
 
 
@@ -167,14 +169,14 @@ def test_a_metric_of_another_package_is_computed_apart(plugins: Path) -> None:
     assert {"mse", "psnr_db"} <= {metric.name for metric in own.metrics}
     assert (own.is_first, other.is_first) == (True, False)
     # A worker that dies with a metric of others costs that metric, and not the picture.
-    assert other.lost([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
-    assert own.lost([], "worker lost") == [Scored(picture, fault="worker lost")]
+    assert other.fail([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
+    assert own.fail([], "worker lost") == [Scored(picture, fault="worker lost")]
     assert [part.is_first for part in ScoreJob(shard, shard, (), other.metrics).apart()] == [True]
 
 
 def test_a_broken_kind_of_data_set_stops_no_other(plugins: Path) -> None:
     assert len(open_dataset("demo", limit=1)) == 1
-    with pytest.raises(DataSetError, match=r"'zzset' does not load: .*libnot-here"):
+    with pytest.raises(DataSetError, match=r"'zzset' \(zzlibrary:Set\) does not load: .*libnot-here"):
         open_dataset("zzset")
     reasons = {one.name: one.reason for one in broken_datasets()}
     assert "'demo' is taken" in reasons["demo"]
@@ -183,21 +185,19 @@ def test_a_broken_kind_of_data_set_stops_no_other(plugins: Path) -> None:
 
 
 def test_a_broken_plot_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from uqdm.bench import plots
-
     (tmp_path / "zzplot.py").write_text("raise SystemExit('no display')")
     (tmp_path / "zzname.py").write_text("from uqdm.bench.plots.progressive import PLOT")
     monkeypatch.setattr(plots, "__path__", [*plots.__path__, str(tmp_path)])
-    load_plots.cache_clear()
+    plots.PLOTS.forget()
     try:
         assert {"progressive", "rate_distortion"} <= {plot.name for plot in all_plots()}
         reasons = {one.name: one.reason for one in broken_plots()}
         assert "SystemExit: no display" in reasons["zzplot"]
-        assert "the name of its module" in reasons["zzname"]
-        with pytest.raises(LookupError, match=r"no plot 'zzplot'.*left out: .*no display"):
+        assert "its module" in reasons["zzname"]
+        with pytest.raises(LookupError, match=r"plot 'zzplot' \(uqdm.bench.plots.zzplot\) does not load: .*no display"):
             find_plot("zzplot")
     finally:
-        load_plots.cache_clear()
+        plots.PLOTS.forget()
 
 
 def test_commands_list_what_is_left_out(plugins: Path, monkeypatch: pytest.MonkeyPatch) -> None:

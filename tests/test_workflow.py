@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import new_plot
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +23,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from typer.testing import CliRunner
 
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.progress.lock import lock_path
+from uqdm.bench.plots import all_plots
+from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 from uqdm.codec import ENTRY_POINT_GROUP, CodecUnavailableError, get_codec
 
@@ -31,10 +33,8 @@ N_IMAGES = 8
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
-PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv")
-PRODUCTS += ("plots/rate_distortion.png", "plots/rate_distortion.svg")
-PRODUCTS += ("plots/distortion_perception.png", "plots/distortion_perception.svg")
-PRODUCTS += ("plots/progressive.png", "report.html")
+PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv", "report.html")
+PRODUCTS += tuple(f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats)
 
 
 def snakemake_command(folder: Path, *arguments: str) -> list[str]:
@@ -291,7 +291,8 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not rows.duplicated(["codec", "setting", "image_index"]).any()
     assert (rows["status"] == "ok").all()
     assert set(rows.groupby(["codec", "setting"]).size()) == {N_IMAGES}
-    assert [path for path in run_dir.rglob(".*") if path != lock_path(run_dir)] == []  # nothing half written is left
+    hidden = {path.name for path in run_dir.rglob(".*")}
+    assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # nothing half written is left
 
 
 def test_lint_is_clean() -> None:
@@ -302,12 +303,17 @@ def test_lint_is_clean() -> None:
     assert "good condition" in done.stdout + done.stderr
 
 
-def test_dry_run_plans_every_stage_once(tmp_path: Path) -> None:
+def test_dry_run_plans_every_stage_once_and_the_plot_of_another_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new_plot.install(tmp_path / "package")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "package"))
     configure(tmp_path, {"png": None})
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 0, done.stderr
     output = done.stdout + done.stderr
     assert all(f"rule {stage}:" in output for stage in ("evaluate", "score", "summarize", "plot", "report"))
+    assert output.count("plots/zzplot.svg") == 3  # made by the rule plot, needed by the report and by the rule all
     assert not (tmp_path / "results").exists()
 
 

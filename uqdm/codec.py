@@ -7,17 +7,16 @@ This module imports no codec: the registry loads one when its name is asked for.
 
 from __future__ import annotations
 
-import difflib
-import functools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from uqdm import plugins
+from uqdm.plugins import Broken, check_name
+from uqdm.registry import Errors, Registry, suggest
 from uqdm.text import printable
 
 ENTRY_POINT_GROUP = "uqdm.codecs"
@@ -312,8 +311,6 @@ def check_images(images: Sequence[np.ndarray]) -> None:
 
 # ---- registry -----------------------------------------------------------------------------------------------
 
-_registered: dict[str, type[Codec]] = {}  # by register_codec; entry points are looked up beside it
-
 
 def register_codec(codec: type[Codec]) -> type[Codec]:
     """Registers a codec class in this process (a notebook, a test). Packages use an entry point instead.
@@ -321,28 +318,17 @@ def register_codec(codec: type[Codec]) -> type[Codec]:
     Ray workers are processes of their own: they see entry points only. A class that is defined again under its own
     name (a cell that is run twice) replaces the one before.
     """
-    _check_class(codec, codec.name)
-    found = _entry_points()
-    taken = _registered.get(codec.name)
-    if codec.name in found.usable or (taken is not None and not _same_place(taken, codec)):
-        other = found.usable[codec.name].value if codec.name in found.usable else repr(taken)
-        raise CodecClashError(f"codec name {codec.name!r} is taken by {other}; give yours another name")
-    _registered[codec.name] = codec
-    return codec
-
-
-def _same_place(one: type, other: type) -> bool:
-    return (one.__module__, one.__qualname__) == (other.__module__, other.__qualname__)
+    return CODECS.register(codec.name, codec)
 
 
 def codec_names() -> list[str]:
     """Names of all registered codecs, sorted, those that do not load included; none is imported for this."""
-    return sorted({*_entry_points().usable, *_entry_points().clashes, *_registered})
+    return CODECS.names()
 
 
-def broken_codecs() -> tuple[plugins.Broken, ...]:
+def broken_codecs() -> tuple[Broken, ...]:
     """Codecs of other packages that are left out for their names: not allowed, or taken. None is imported for this."""
-    return _entry_points().broken
+    return CODECS.misnamed()
 
 
 def codec_class(name: str) -> type[Codec]:
@@ -352,30 +338,7 @@ def codec_class(name: str) -> type[Codec]:
     :class:`CodecUnavailableError` if its module does not import here, whatever the import raises, and TypeError or
     :class:`ParameterError` if it is no codec that keeps the contract.
     """
-    if name in _registered:
-        return _registered[name]
-    entry_point = _entry_points().usable.get(name)
-    if entry_point is None:
-        raise _not_usable(name)
-    try:
-        codec = plugins.load(entry_point)
-    except Exception as error:
-        reason = str(error) if isinstance(error, ImportError) else plugins.reason_of(error)
-        raise CodecUnavailableError(f"codec {name!r} ({entry_point.value}) does not import: {reason}") from error
-    _check_class(codec, name)
-    return codec
-
-
-def _not_usable(name: str) -> Exception:
-    """Why there is no codec of that name."""
-    clashes = _entry_points().clashes
-    if name in clashes:
-        return CodecClashError(f"codec name {name!r} is {clashes[name]}")
-    names = codec_names()
-    left_out = [f"; left out: {broken}" for broken in broken_codecs() if broken.name == printable(name)]
-    return UnknownCodecError(
-        f"no codec {printable(name)!r}{suggest(name, names)}; known: {', '.join(names)}{''.join(left_out)}"
-    )
+    return CODECS.get(name)
 
 
 def get_codec(name: str, **parameters: Any) -> Codec:
@@ -393,13 +356,8 @@ def get_codec(name: str, **parameters: Any) -> Codec:
     return codec(**parameters)
 
 
-@functools.cache
-def _entry_points() -> plugins.Found:
-    return plugins.find("codec", ENTRY_POINT_GROUP)
-
-
-def _check_class(codec: Any, name: str) -> None:
-    plugins.check_name("codec", name)
+def _check_class(name: str, codec: Any) -> type[Codec]:
+    check_name("codec", name)
     if not (isinstance(codec, type) and issubclass(codec, Codec)):
         raise TypeError(f"codec {name!r}: {codec!r} is not a subclass of uqdm.codec.Codec")
     if getattr(codec, "__abstractmethods__", None):
@@ -414,13 +372,13 @@ def _check_class(codec: Any, name: str) -> None:
         raise TypeError(f"codec {name!r}: its summary is {type(codec.summary).__name__}, not text")
     for settings in codec.sweep:
         check_parameters(codec, settings)
+    return codec  # type: ignore[no-any-return]
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Names like ``name`` as the part of a message, with a blank before it; empty if there is none.
-
-    >>> suggest("jpgg", ["jpeg", "uqdm"])
-    ' (did you mean jpeg?)'
-    """
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (did you mean {', '.join(near)}?)" if near else ""
+CODECS: Registry[type[Codec]] = Registry(
+    "codec",
+    ENTRY_POINT_GROUP,
+    _check_class,
+    errors=Errors(UnknownCodecError, CodecClashError, CodecUnavailableError),
+)
+"""The codecs that are installed, and those of this process."""

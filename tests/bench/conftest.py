@@ -24,9 +24,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        uqdm.codec._entry_points.cache_clear()
+        uqdm.codec.CODECS.forget()
         yield folder
-    uqdm.codec._entry_points.cache_clear()
+    uqdm.codec.CODECS.forget()
 
 
 @pytest.fixture(scope="session")

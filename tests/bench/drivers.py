@@ -46,7 +46,7 @@ class Driver:
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={self.run_dir}"]
+        command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={self.run_dir}", "--no-score"]
         command += [f"--dataset={self.dataset}", "--shard-size=4", *self.options]
         command += [f"--codec={codec}" for codec in self.codecs]
         environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}

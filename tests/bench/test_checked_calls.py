@@ -201,7 +201,7 @@ def _worker_rows(name: str) -> list[dict[str, Any]]:
 def test_a_wrong_word_of_a_codec_on_itself_fails_its_images(
     attribute: str, value: Any, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry.CODECS, "registered", {})
     register_codec(type("Odd", (Raw,), {"name": "odd-word", "sweep": ({},), attribute: value}))
     rows = _worker_rows("odd-word")
     assert [row["status"] for row in rows] == ["failed", "failed"]
@@ -224,7 +224,7 @@ def test_a_wrong_word_of_a_codec_on_itself_fails_its_images(
 def test_a_codec_that_cannot_be_made_is_left_out_with_its_name(
     attributes: dict[str, Any], reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry.CODECS, "registered", {})
     register_codec(type("Odd", (Raw,), {"name": "unmade", "sweep": ({},), **attributes}))
     found = resolve([Request("unmade"), Request("png")])
     assert found["png"][0].missing is None
@@ -240,7 +240,7 @@ def test_a_setting_that_was_asked_for_is_still_an_error() -> None:
 
 
 def test_text_of_versions_and_settings_is_printable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(registry.CODECS, "registered", {})
     register_codec(type("Odd", (Raw,), {"name": "coloured", "version": "lib\x1b[31m 1\n\u202e\udcff", "sweep": ({},)}))
     (codec_setting,) = resolve([Request("coloured")])["coloured"]
     assert codec_setting.version == r"lib\x1b[31m 1 \u202e\udcff"

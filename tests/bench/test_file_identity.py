@@ -18,14 +18,16 @@ from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.extract import Wanted, extract
 from uqdm.bench.analysis.summarize import summarize_run
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.evaluation.measure_job import MeasureJob, finish
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import Request, parse_request, resolve
 from uqdm.bench.run.kept_pictures import Keeper
+from uqdm.bench.run.layout import set_scores_path
 from uqdm.bench.run.reader import ResultsError, read_manifest, read_rows, read_scores, read_summary
 from uqdm.bench.run.score_store import Picture, Score, ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
@@ -126,7 +128,7 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec, keeper = get_codec("toy-raw", drop=2), Keeper(shard, {})
-    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], keeper)
+    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
     finished = finish(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
     store.write(shard, finished.rows, finished.streams, finished.reconstructions)
@@ -210,7 +212,7 @@ def test_scores_and_features_of_others_are_not_used(
     assert scores.read(shards[1], metric)[pictures[1]].value == 1.0
     if name == "without_identity":
         return
-    MANIPULATIONS[name](*(scores._set_path(key) for key in keys))
+    MANIPULATIONS[name](*(set_scores_path(tmp_path, key) for key in keys))
     MANIPULATIONS[name](*(features._path(key) for key in keys))
     assert scores.read_set(keys[0]) is None
     assert features.get(keys[0]) is None
@@ -225,7 +227,7 @@ def test_damage_to_any_byte_of_small_files_is_noticed(tmp_path: Path) -> None:
     key, vector = "ab" * 32, np.arange(2048, dtype=np.float32)
     scores.write_set(key, {"fid": 1.5})
     features.put(key, vector)
-    for path, read in ((scores._set_path(key), scores.read_set), (features._path(key), features.get)):
+    for path, read in ((set_scores_path(tmp_path, key), scores.read_set), (features._path(key), features.get)):
         held = path.read_bytes()
         for place in [*range(min(200, len(held))), *range(len(held) - 200, len(held))]:
             path.write_bytes(held[:place] + bytes([held[place] ^ 5]) + held[place + 1 :])
@@ -254,7 +256,7 @@ def test_an_evaluation_mends_what_was_done_to_its_folder(tmp_path: Path) -> None
     said = io.StringIO()
 
     def rows() -> pd.DataFrame:
-        evaluate(dataset, codecs, tmp_path, Options(shard_size=2), Progress(said))
+        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), Progress(said))
         return pd.read_parquet(tmp_path / "per_image").drop(columns=[*MEASURED])
 
     before = rows()

@@ -1,13 +1,14 @@
 """The codes of channel simulation: lengths by theory, round trips, and refusal of what they do not write."""
 
-import math
+import hashlib
 from fractions import Fraction
 
+import constriction
 import numpy as np
 import pytest
 
-from uqdm.channel import interval_code
-from uqdm.channel.index_code import zipf_code
+from uqdm.channel import range_code
+from uqdm.channel.index_code import ZipfCode, zipf_code
 from uqdm.channel.prefix_code import BitReader, PrefixCode
 from uqdm.channel.randomness import Candidates, uniforms
 
@@ -45,6 +46,17 @@ def test_the_zipf_code_is_near_zipfs_law_and_reads_what_it_writes(kl_bits):
     assert shares @ lengths < shares @ ideal + 1
 
 
+def test_zipf_codes_of_diffc_files_are_golden():
+    # Every code that a .diffc file can ask for, by its mean divergence in eighths of a bit and the cap of its searches.
+    # Files depend on every word: a change of this digest is a new format version.
+    digest = hashlib.sha256()
+    for mean in range(256):
+        for draws_bits in range(2, 32):
+            words = ZipfCode(mean / 8, 1 << draws_bits)._octaves.words
+            digest.update(" ".join(words).encode() + b"\n")
+    assert digest.hexdigest() == "4e489448ebb5bc42f9a15285f4148cf42c52ec822e1cf574013e020d0bf70e17"
+
+
 def test_numbers_beyond_the_zipf_code_are_refused():
     code = zipf_code(2.0, 1000)
     with pytest.raises(ValueError, match="1001"):
@@ -56,16 +68,51 @@ def test_numbers_beyond_the_zipf_code_are_refused():
         code.read(BitReader(beyond))
 
 
-def test_the_interval_code_takes_less_than_two_bits_more_than_the_ideal():
-    rng = np.random.default_rng(0)
-    for size in (1, 3, 40):
+CATEGORICAL = constriction.stream.model.Categorical(perfect=False)
+
+
+@pytest.mark.parametrize("size", [1, 3, 40, 400])
+def test_range_code_is_within_two_bits_of_the_ideal_length(size):
+    rng = np.random.default_rng(size)
+    for _ in range(20):
         masses = rng.dirichlet(np.full(5, 0.3), size)
-        bounds = [interval_code.cumulative(row) for row in masses.tolist()]
-        symbols = [int(rng.choice(5, p=row)) for row in masses]
-        bits = interval_code.encode(symbols, bounds)
-        ideal = -sum(math.log2((b[s + 1] - b[s]) / 2**32) for s, b in zip(symbols, bounds, strict=True))
-        assert ideal <= len(bits) < ideal + 2
-        assert interval_code.decode(bits, bounds) == symbols
+        symbols = np.array([rng.choice(5, p=row) for row in masses])
+        bits = range_code.encode(symbols, CATEGORICAL, masses)
+        ideal = -np.log2(masses[np.arange(size), symbols]).sum()
+        # constriction's probabilities are multiples of 2^-24, and none is 0.
+        assert ideal - 0.01 * size <= len(bits) < ideal + 2 + 0.01 * size
+        assert_message_is_decodable_and_prefix_free(bits, symbols, masses)
+
+
+@pytest.mark.parametrize("last", [0, 1, 2])
+def test_range_code_resolves_carries(last):
+    # The interval contains 1/2 up to the last symbol, so that no leading bit is known before it.
+    masses = np.tile([0.5 - 1e-3, 2e-3, 0.5 - 1e-3], (60, 1))
+    symbols = np.array([1] * 59 + [last])
+    bits = range_code.encode(symbols, CATEGORICAL, masses)
+    assert_message_is_decodable_and_prefix_free(bits, symbols, masses)
+
+
+def assert_message_is_decodable_and_prefix_free(bits, symbols, masses):
+    assert range_code.decode(bits, CATEGORICAL, masses).tolist() == symbols.tolist()
+    # Whatever follows the message, the symbols are the same: no other message begins with it.
+    for continuation in ("0" * 70, "1" * 70):
+        decoder = constriction.stream.queue.RangeDecoder(range_code._words(bits + continuation))
+        assert decoder.decode(CATEGORICAL, masses).tolist() == symbols.tolist()
+    for wrong in (bits + "0", bits + "1", bits[:-1]):
+        if wrong != bits:
+            with pytest.raises(ValueError, match="bits are not a message"):
+                range_code.decode(wrong, CATEGORICAL, masses)
+
+
+def test_bits_outside_every_interval_are_refused():
+    model = constriction.stream.model.QuantizedGaussian(-9, 9)
+    for text in ("1" * 100, "", "1" * 100_000):
+        with pytest.raises(ValueError, match="bits are not a message of 2 symbols"):
+            range_code.decode(text, model, np.zeros(2), np.ones(2))
+    for text in ("0b1", "-1", "+101", "1_0"):
+        with pytest.raises(ValueError, match="consists of bits"):
+            range_code.decode(text, model, np.zeros(2), np.ones(2))
 
 
 def test_blocks_of_candidates_are_found_without_those_before():

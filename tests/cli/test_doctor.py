@@ -44,7 +44,7 @@ class Broken(Dark):
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry.CODECS, "registered", dict(registry.CODECS.registered))
     for codec in (Dark, Absent, Broken):
         register_codec(codec)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import new_plot
 import pytest
 from click.testing import Result
 from small_run import measure_run
 from typer.testing import CliRunner
 
+from uqdm.bench import plots
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.plots import all_plots
 from uqdm.cli.main import app
@@ -32,11 +35,39 @@ def test_the_three_commands_make_all_products(photograph_run: Path) -> None:
     assert summarized.exit_code == 0, summarized.output
     for text in ("jpeg", "png", "lossless", str(photograph_run / "summary.csv"), str(photograph_run / "per_image")):
         assert text in summarized.stdout
-    plots = bench("plot", "--run", photograph_run).stdout.split()
-    assert plots == [str(path) for plot in all_plots() for path in plot.files(photograph_run)]
+    drawn = bench("plot", "--run", photograph_run).stdout.split()
+    assert drawn == [str(path) for plot in all_plots() for path in plot.files(photograph_run)]
     assert bench("report", "--run", photograph_run).stdout.strip() == str(photograph_run / "report.html")
-    assert all(Path(path).stat().st_size for path in [*plots, photograph_run / "report.html"])
+    assert all(Path(path).stat().st_size for path in [*drawn, photograph_run / "report.html"])
     assert not list(photograph_run.rglob(".*")), "temporary files are left"
+
+
+@pytest.fixture(params=["file", "package"])
+def added_plot(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A new plot: a file in the package of plots, or an entry point of another package."""
+    if request.param == "file":
+        new_plot.drop(tmp_path)
+        monkeypatch.setattr(plots, "__path__", [*plots.__path__, str(tmp_path)])
+    else:
+        new_plot.install(tmp_path / "package")
+        monkeypatch.syspath_prepend(tmp_path / "package")
+    plots.PLOTS.forget()
+    yield
+    plots.PLOTS.forget()
+    for module in ("zzpackage", f"{plots.__name__}.{new_plot.NAME}"):
+        sys.modules.pop(module, None)
+
+
+@pytest.mark.usefixtures("added_plot")
+def test_a_new_plot_is_drawn_and_stands_in_the_report(photograph_run: Path, tmp_path: Path) -> None:
+    bench("summarize", "--run", photograph_run)
+    drawn = bench("plot", "--run", photograph_run, "--out", tmp_path).stdout.split()
+    assert str(tmp_path / "zzplot.svg") in drawn
+    made = bench("report", "--run", photograph_run, "--plots", tmp_path, "--out", tmp_path / "page.html")
+    assert made.exit_code == 0, made.output
+    page = (tmp_path / "page.html").read_text()
+    assert '<h3 id="zzplot">A new plot</h3>' in page
+    assert "<figcaption>caption of run</figcaption>" in page
 
 
 def test_only_one_plot(photograph_run: Path) -> None:

@@ -1,5 +1,5 @@
 """Channel simulation: sending a sample of q with about KL(q || p) bits, where both sides share randomness.
 
-A file a method, behind one contract (:class:`uqdm.channel.contract.Simulator`): what an encoder sends is a real string
-of bits, and the decoder gets the very sample. NumPy only; ``docs/channel-simulation.md`` holds what they cost.
+Each method is one file and implements :class:`uqdm.channel.contract.Simulator`. An encoder sends a real string of bits,
+from which the decoder gets exactly the same sample. ``docs/channel-simulation.md`` has measured costs.
 """

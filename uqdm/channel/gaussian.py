@@ -8,13 +8,13 @@ from statistics import NormalDist
 import numpy as np
 
 REACH = 4.0
-"""q is cut off where it exceeds its mean by more than this many deviations, in the direction of mu."""
+"""q is truncated at this many deviations beyond its mean, in the direction of mu."""
 LOST_MASS = NormalDist().cdf(-REACH)
-"""Mass of q that the truncation takes away, 3.2e-5: the distance in total variation that it costs."""
+"""Mass of q beyond the truncation, 3.2e-5: the total variation distance between q and truncated q."""
 
 
 def mean_of_kl(kl_bits: float) -> float:
-    """Length of mu at which KL(q || p) = |mu|^2 / (2 ln 2) is so many bits.
+    """Length of mu at which KL(q || p) = |mu|^2 / (2 ln 2) is ``kl_bits``.
 
     >>> round(mean_of_kl(2.0), 4)
     1.6651
@@ -28,7 +28,7 @@ def kl_bits_of(mu: np.ndarray) -> float:
 
 
 def log_ratio(candidates: np.ndarray, mu: np.ndarray) -> np.ndarray:
-    """log q / p of candidates [N, n], q truncated: -inf beyond; float64 [N]."""
+    """log q / p of candidates [N, n], float64 [N]; -inf beyond the truncation of q."""
     square = float(mu @ mu)
     along = candidates @ mu
     cut = square + REACH * math.sqrt(square)
@@ -36,6 +36,6 @@ def log_ratio(candidates: np.ndarray, mu: np.ndarray) -> np.ndarray:
 
 
 def log_max_ratio(mu: np.ndarray) -> float:
-    """The greatest log ratio of a truncated q: KL + 4 sqrt(2 KL) nats, for want of the mass that was cut off."""
+    """The maximum of log q / p for truncated q: KL + 4 sqrt(2 KL) nats, plus q's normalization."""
     length = float(np.linalg.norm(mu))
     return 0.5 * length**2 + REACH * length - math.log1p(-LOST_MASS)

@@ -1,11 +1,11 @@
 """Greedy rejection coding in one dimension (Harsha et al. 2010; Flamich et al. 2022, 2023).
 
-Each candidate is accepted with as much probability as q has left there. The plain form looks at candidates of p in
-turn; their number, which is sent, has no more than KL + O(log KL) bits, but a mean of w_max. The split form (GRCS)
-cuts the line at each rejected candidate and goes on in one of the parts, so that the number of candidates grows only
-with the KL divergence: this is what one dimension allows, and many don't.
+A candidate is accepted with a probability in proportion to the mass of q that earlier candidates have not covered
+there. The plain form examines candidates of p one after another and sends the accepted one's index. The index takes
+KL + O(log KL) bits, but its mean is w_max. The split form (GRCS) cuts the line at each rejected candidate and continues
+in one of the two parts, so that the number of candidates grows only in proportion to log w_max. It needs one dimension.
 
-q is truncated as in :mod:`gaussian`, so that both deal with the same pair of distributions.
+q is truncated as in :mod:`uqdm.channel.gaussian`, as for the Poisson functional representation.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from uqdm.channel.prefix_code import BitReader
 from uqdm.channel.randomness import Candidates, private, uniforms
 from uqdm.compiled import njit
 
-MOST_DRAWS = 1 << 22
-"""Candidates of the plain form at most: two tables of so many numbers are kept while its means don't change."""
+MAX_TABLE = 1 << 22
+"""Cap on the candidates of the plain form: two tables of this size are cached for the last mean."""
 MAX_DEPTH = 60
-"""Candidates of the split form; a number of as many bits is sent."""
+"""Cap on the candidates of the split form; the path of the cuts is sent as a number of up to as many bits."""
 
 
 class GreedyRejection(Simulator):
-    """Candidates of p in turn, each accepted where q still has mass (Flamich et al. 2023, GRCG).
+    """Candidates of p in sequence, accepted where q has mass left (GRCG; Flamich et al. 2023).
 
     >>> coder = GreedyRejection(kl_bits=2.0)
     >>> sent = coder.encode(np.array([1.6651]), seed=3)
@@ -44,7 +44,7 @@ class GreedyRejection(Simulator):
 
     def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS):
         _check_dimension(n)
-        super().__init__(kl_bits, n, max_draws=min(max_draws, MOST_DRAWS))
+        super().__init__(kl_bits, n, max_draws=min(max_draws, MAX_TABLE))
 
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
         """See :meth:`uqdm.channel.contract.Simulator.encode`."""
@@ -64,7 +64,7 @@ class GreedyRejection(Simulator):
         return Candidates(seed, 1).at(number - 1)
 
     def _search(self, mean: float, row: Candidates, own: np.random.Generator) -> int:
-        """Number of the accepted candidate, from 1; 0 where the cap came first."""
+        """Index of the accepted candidate, from 1; 0 if the search reaches the cap."""
         for block in row.blocks():
             size = min(len(block.gaps), self.max_draws - block.begin)
             if size <= 0:
@@ -75,11 +75,11 @@ class GreedyRejection(Simulator):
             accepted = own.random(size) * left[here] < ratios - levels[here]
             if accepted.any():
                 return block.begin + int(accepted.argmax()) + 1
-        raise AssertionError("blocks do not end")
+        raise AssertionError("the sequence of blocks is endless")
 
 
 class SplitGreedyRejection(Simulator):
-    """The line is cut at each rejected candidate, and the next comes from one of its parts (GRCS).
+    """The line is cut at each rejected candidate; the next candidate comes from one part (GRCS; Flamich et al. 2023).
 
     >>> coder = SplitGreedyRejection(kl_bits=2.0)
     >>> sent = coder.encode(np.array([1.6651]), seed=3)
@@ -98,7 +98,10 @@ class SplitGreedyRejection(Simulator):
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
         """See :meth:`uqdm.channel.contract.Simulator.encode`."""
         mean = float(self._checked(mu)[0])
-        target, part, path, level = _Target(mean), _Part(-math.inf, math.inf), 1, 0.0
+        target = _Target(mean)
+        part = _Part(-math.inf, math.inf)
+        path = 1
+        level = 0.0
         places, own = uniforms(seed, self._max_depth), private(seed)
         for depth in range(self._max_depth):
             where = part.at(places[depth])
@@ -132,17 +135,18 @@ def _check_dimension(n: int) -> None:
 
 @dataclass(frozen=True)
 class _Part:
-    """A part of the line, with p's share in it."""
+    """An interval of the line."""
 
     low: float
     high: float
 
     @property
     def mass(self) -> float:
+        """p's mass in the interval."""
         return _normal_mass(self.low, self.high)
 
     def at(self, place: float) -> float:
-        """The point below which lies this share of p's mass in the part."""
+        """The quantile of p restricted to the interval."""
         if self.low > 0:  # in the right tail the distribution function is too close to 1
             return -_Part(-self.high, -self.low).at(1 - place)
         first, last = float(ndtr(self.low)), float(ndtr(self.high))
@@ -154,7 +158,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Target:
-    """q = N(mean, 1), truncated, beside p = N(0, 1)."""
+    """q = N(mean, 1), truncated, relative to p = N(0, 1)."""
 
     mean: float
 
@@ -163,7 +167,7 @@ class _Target:
         return float(_ratio(np.array([x * math.copysign(1, self.mean)]), abs(self.mean))[0])
 
     def left(self, part: _Part, level: float) -> float:
-        """The mass of q in a part that is above ``level`` times p."""
+        """The mass of q above ``level`` times p in an interval."""
         low, high = (part.low, part.high) if self.mean >= 0 else (-part.high, -part.low)
         mean = abs(self.mean)
         low = max(low, _crossing(mean, level))
@@ -174,12 +178,12 @@ class _Target:
 
 
 def _normal_mass(low: float, high: float) -> float:
-    """Mass of N(0, 1) between two points, to full precision in either tail."""
+    """Mass of N(0, 1) between two points, accurate in both tails."""
     return float(ndtr(-low) - ndtr(-high)) if low > 0 else float(ndtr(high) - ndtr(low))
 
 
 def _crossing(mean: float, level: float) -> float:
-    """Where q / p reaches ``level``; it grows with x."""
+    """The x at which q / p, which increases with x, reaches ``level``."""
     if level <= 0:
         return -math.inf
     if mean == 0:
@@ -188,18 +192,18 @@ def _crossing(mean: float, level: float) -> float:
 
 
 def _ratio(x: np.ndarray, mean: float) -> np.ndarray:
-    """q / p of a q that lies to the right, at x [N]."""
+    """q / p at x [N] for a mean that is not negative."""
     return np.where(x <= mean + REACH, np.exp(x * mean - 0.5 * mean**2) / (1 - LOST_MASS), 0.0)
 
 
 @functools.lru_cache(maxsize=1)
 def _growing(mean: float) -> list[np.ndarray]:
-    """Levels and masses of a mean, as far as they have been needed."""
+    """Levels and masses of a mean; :func:`_levels` extends the arrays in place."""
     return [np.zeros(1), np.ones(1)]
 
 
 def _levels(mean: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each of ``count`` candidates: how far q is filled before it, in multiples of p, and what q has left."""
+    """For the first ``count`` candidates, float64 [>= count]: the multiple of p covered before, and q's mass left."""
     kept = _growing(mean)
     while len(kept[0]) < count:
         more = _extend(mean, REACH, LOST_MASS, kept[0][-1], kept[1][-1], max(256, len(kept[0])))
@@ -209,7 +213,7 @@ def _levels(mean: float, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 @njit(cache=True)
 def _extend(mean, reach, lost, level, left, count):  # type: ignore[no-untyped-def]
-    # A recurrence of millions of steps where the divergence is large; nothing to vectorise.
+    # A recurrence of millions of steps at large divergences, which cannot be vectorised.
     levels, lefts = np.empty(count), np.empty(count)
     root = math.sqrt(0.5)
     end, end_q = 0.5 * math.erfc((mean + reach) * root), 0.5 * math.erfc(reach * root)

@@ -1,7 +1,7 @@
-"""The code of a candidate's number: Zipf's law, in whole bits.
+"""The code of a candidate's index, for Zipf's law in whole bits.
 
-Numbers are parted into octaves [2^j, 2^(j+1)). The octave goes with a Huffman code for its mass under Zipf's law, the
-place inside with j plain bits; inside an octave the law is nearly flat, so that this loses about 0.04 bits.
+Indices are divided into octaves [2^j, 2^(j+1)). The octave has a Huffman code for its mass under Zipf's law, and the
+place in the octave takes j plain bits. Within an octave the law is nearly flat: the plain bits lose about 0.04 bits.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _TOTAL = 1 << 24
 
 
 class ZipfCode:
-    """For numbers 1..most with probabilities in proportion to number^-exponent.
+    """A prefix code of the numbers 1..most, for probabilities in proportion to number^-exponent.
 
-    The exponent is 1 + 1 / (KL + log2(e) / e + 1), for which the number that the Poisson functional representation
-    chooses takes at most KL + log2(KL + 1) + 4 bits on average (Li & El Gamal 2018, Sec. III).
+    The exponent is 1 + 1 / (KL + log2(e) / e + 1). With it, an index of the Poisson functional representation takes at
+    most KL + log2(KL + 1) + 4 bits on average (Li & El Gamal 2018, Sec. III).
 
     >>> code = zipf_code(2.0, 1 << 20)
     >>> bits = code.encode(11)
@@ -45,7 +45,7 @@ class ZipfCode:
         return self._octaves.words[octave] + fixed_bits(number - (1 << octave), octave)
 
     def read(self, reader: BitReader) -> int:
-        """The next number; ValueError for one beyond the greatest."""
+        """The next number; ValueError for one greater than ``most``."""
         octave = self._octaves.read(reader)
         number = (1 << octave) + reader.take(octave)
         if number > self.most:
@@ -59,5 +59,5 @@ class ZipfCode:
 
 @functools.lru_cache(maxsize=256)
 def zipf_code(kl_bits: float, most: int) -> ZipfCode:
-    """The code for a divergence and a greatest number, kept."""
+    """The code of a divergence and a greatest number, cached."""
     return ZipfCode(kl_bits, most)

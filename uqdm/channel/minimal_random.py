@@ -1,7 +1,7 @@
 """Minimal random coding (Havasi et al. 2019): importance sampling from a fixed number of candidates.
 
-The number of candidates is 2^(KL + margin), and the index takes its logarithm in plain bits. The sample's distribution
-is q only in the limit of many candidates: with few, it leans towards p.
+There are 2^(KL + margin) candidates, and the index takes KL + margin plain bits. The sample's distribution converges to
+q with the number of candidates; with few, it is biased towards p.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MARGIN_BITS = 4.0
 
 
 class MinimalRandom(Simulator):
-    """One of 2^(KL + margin) candidates, drawn with probabilities in proportion to q / p.
+    """One of 2^(KL + margin) candidates, drawn with probability in proportion to q / p.
 
     >>> coder = MinimalRandom(kl_bits=2.0)
     >>> len(coder.encode(np.array([1.6651]), seed=3).bits)
@@ -35,7 +35,7 @@ class MinimalRandom(Simulator):
 
     @property
     def n_candidates(self) -> int:
-        """Candidates of a message."""
+        """Number of candidates of each message."""
         return 1 << self._index_bits
 
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
@@ -44,7 +44,7 @@ class MinimalRandom(Simulator):
         if self.n_candidates > self.max_draws:
             return Sent(None, "", self.max_draws)
         row = Candidates(seed, self.n)
-        # The greatest of log w + Gumbel noise has the distribution of the weights.
+        # The argmax of log w + Gumbel noise is distributed by the weights.
         scores = np.concatenate([part @ mu for part in _first(row, self.n_candidates)])
         index = int((scores + private(seed).gumbel(size=scores.size)).argmax())
         return Sent(row.at(index), fixed_bits(index, self._index_bits), scores.size, float(self._index_bits))
@@ -64,4 +64,4 @@ def _first(row: Candidates, count: int) -> list[np.ndarray]:
         parts.append(block.candidates[: count - block.begin])
         if block.begin + len(block.candidates) >= count:
             return parts
-    raise AssertionError("blocks do not end")
+    raise AssertionError("the sequence of blocks is endless")

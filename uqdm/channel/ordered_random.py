@@ -1,7 +1,7 @@
-"""Ordered random coding (Theis & Yosri 2022): minimal random coding with a choice whose index is cheap.
+"""Ordered random coding (Theis & Yosri 2022): minimal random coding with an index of less entropy.
 
-The exponential times among which the candidates compete are sorted: early candidates win more often, so that the index
-has less entropy than minimal random coding's, while the sample has the very same distribution, bias included.
+The exponential times by which candidates are compared are sorted. Early candidates are then chosen more often, which
+lowers the entropy of the index; the distribution of the sample, with its bias, is that of minimal random coding.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from uqdm.channel.randomness import Candidates
 
 
 class OrderedRandom(Simulator):
-    """One of 2^(KL + margin) candidates, the least of sorted exponential times over density ratios.
+    """One of 2^(KL + margin) candidates: the one with the least sorted exponential time over density ratio.
 
     >>> coder = OrderedRandom(kl_bits=2.0)
     >>> coder.encode(np.array([1.6651]), seed=3).draws
@@ -53,9 +53,9 @@ class OrderedRandom(Simulator):
     def _choose(self, row: Candidates, mu: np.ndarray) -> int:
         best, chosen, time = math.inf, 0, 0.0
         for block in row.blocks():
-            left = self.n_candidates - block.begin  # candidates that have not arrived yet
+            left = self.n_candidates - block.begin  # candidates that have no time yet
             size = min(left, len(block.gaps))
-            # Gaps between exponentials in order: the more are still to come, the shorter.
+            # Gaps between sorted exponentials: of rate equal to the number of those that remain.
             times = time + np.cumsum(block.gaps[:size] / (left - np.arange(size)))
             scores = np.log(times) - block.candidates[:size] @ mu
             winner = int(scores.argmin())
@@ -64,4 +64,4 @@ class OrderedRandom(Simulator):
             if size == left:
                 return chosen
             time = float(times[-1])
-        raise AssertionError("blocks do not end")
+        raise AssertionError("the sequence of blocks is endless")

@@ -1,8 +1,8 @@
-"""The Poisson functional representation (Li & El Gamal 2018), with q truncated so that it ends.
+"""The Poisson functional representation (Li & El Gamal 2018), with q truncated so that the search ends.
 
-Candidates of p arrive at the times of a Poisson process; the one with the least t p / q is a sample of q, exactly.
-Gaussians of equal variance have an unbounded density ratio, and without the truncation of :mod:`gaussian` (3.2e-5 of
-q's mass) no finite search would be sure of the minimum. With it, w_max candidates are looked at on average.
+Candidates of p arrive at the times t of a Poisson process; the one with the least t p / q is an exact sample of q.
+Gaussians of equal variance have an unbounded density ratio: no finite search could be certain of the minimum. With the
+truncation of :mod:`uqdm.channel.gaussian` (3.2e-5 of q's mass) the search examines w_max candidates on average.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uqdm.channel.randomness import Candidates
 
 
 class PoissonFunctional(Simulator):
-    """The candidate that arrives first once times are divided by the density ratio.
+    """The candidate with the least arrival time divided by the density ratio.
 
     >>> coder = PoissonFunctional(kl_bits=2.0)
     >>> sent = coder.encode(np.array([1.6651]), seed=3)
@@ -54,37 +54,37 @@ class PoissonFunctional(Simulator):
 
 @dataclass(frozen=True)
 class Arrival:
-    """The winner among the candidates looked at."""
+    """The best candidate of a search."""
 
     number: int
-    """From 1."""
+    """Index of the candidate, from 1."""
     draws: int
-    """Candidates looked at."""
+    """Candidates examined."""
     certain: bool
-    """Whether no later candidate could have won; where a cap stopped the search, it is not known."""
+    """Whether no later candidate can be better; False where the cap ended the search."""
 
 
 def first_arrival(
     row: Candidates, log_ratio: Callable[[np.ndarray], np.ndarray], log_max: float, max_draws: int
 ) -> Arrival:
-    """Searches for the least time over density ratio; ``log_ratio`` takes candidates [N, n] and gives [N].
+    """Searches for the least time over density ratio, among at most ``max_draws`` candidates.
 
-    ``log_max`` bounds the log ratios.
+    ``log_ratio`` takes candidates [N, n] and returns their log density ratios [N], of which ``log_max`` is a bound.
     """
     best, number, time = math.inf, 0, 0.0
     for block in row.blocks():
         times = time + np.cumsum(block.gaps)
         scores = np.log(times) - log_ratio(block.candidates)
-        # Whatever comes once log t - log w_max has reached the best is later than it.
+        # Once log t - log w_max reaches the best score, every later candidate has a greater one.
         before = np.minimum.accumulate(np.concatenate([[best], scores[:-1]]))
         over = np.log(times) - log_max >= before
         size = int(over.argmax()) if over.any() else len(times)
-        looked_at = min(size, max_draws - block.begin)
-        if looked_at:
-            winner = int(scores[:looked_at].argmin())
+        examined = min(size, max_draws - block.begin)
+        if examined:
+            winner = int(scores[:examined].argmin())
             if scores[winner] < best:
                 best, number = float(scores[winner]), block.begin + winner + 1
-        if looked_at < len(times):
-            return Arrival(max(number, 1), block.begin + looked_at, certain=looked_at == size)
+        if examined < len(times):
+            return Arrival(max(number, 1), block.begin + examined, certain=examined == size)
         time = float(times[-1])
-    raise AssertionError("blocks do not end")
+    raise AssertionError("the sequence of blocks is endless")

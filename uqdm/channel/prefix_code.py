@@ -1,19 +1,31 @@
-"""Whole bits: canonical Huffman codes of small alphabets, and reading bits."""
+"""Codes of whole bits: fixed lengths, Elias gamma, canonical Huffman codes of small alphabets; and reading bits.
+
+constriction has Huffman codes, but no Elias codes or plain bits, and its queue does not tell how many bits were read,
+which a file of several codes needs: hence the strings of bits and their reader.
+"""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
+from typing import Any
+
+import constriction
+import numpy as np
 
 
 class EndOfBitsError(ValueError):
-    """A message ends before what it should hold."""
+    """A message ends early."""
 
 
 class BitReader:
-    """Reads a string of "0" and "1" from its beginning; :class:`EndOfBitsError` where it ends early."""
+    """Reads a string of "0" and "1" from its start; :class:`EndOfBitsError` where it ends early.
+
+    ValueError for a string of other characters.
+    """
 
     def __init__(self, bits: str):
+        if bits.strip("01"):
+            raise ValueError('a message consists of bits, "0" and "1"')
         self._bits = bits
         self.position = 0
 
@@ -26,9 +38,9 @@ class BitReader:
         return int(part, 2) if count else 0
 
     def finish(self) -> None:
-        """Raises ValueError unless all bits were read."""
+        """Raises ValueError unless all bits have been read."""
         if self.position != len(self._bits):
-            raise ValueError(f"{len(self._bits) - self.position} bits are left over")
+            raise ValueError(f"{len(self._bits) - self.position} bits follow the message")
 
 
 def fixed_bits(value: int, count: int) -> str:
@@ -41,7 +53,7 @@ def fixed_bits(value: int, count: int) -> str:
 
 
 def gamma_bits(value: int) -> str:
-    """Elias gamma code of a number from 1 on.
+    """Elias gamma code of a positive number.
 
     >>> gamma_bits(1), gamma_bits(5)
     ('1', '00101')
@@ -60,7 +72,10 @@ def read_gamma(reader: BitReader, most_bits: int) -> int:
 
 
 class PrefixCode:
-    """The Huffman code of symbols 0, 1, ... with these positive frequencies.
+    """The canonical Huffman code of symbols 0, 1, ... with these positive frequencies.
+
+    constriction builds the Huffman tree. Only the lengths of its code words are used: words are assigned in the order
+    of length and symbol (as in DEFLATE, RFC 1951), so that stored files do not depend on the layout of the tree.
 
     >>> code = PrefixCode([4, 1, 2])
     >>> code.words
@@ -74,32 +89,35 @@ class PrefixCode:
             raise ValueError("a code needs symbols, and each a positive frequency")
         self.words = _canonical(_lengths(frequencies))
         self._symbols = {word: symbol for symbol, word in enumerate(self.words)}
-        self._longest = max(map(len, self.words))
 
     def read(self, reader: BitReader) -> int:
         """The next symbol; a code of one symbol takes no bits."""
         word = ""
         while word not in self._symbols:
-            word += str(reader.take(1))  # a Huffman code is complete: every long string begins with a word
+            word += str(reader.take(1))  # ends: a Huffman code is complete, so every long string starts with a word
         return self._symbols[word]
 
 
 def _lengths(frequencies: Sequence[int]) -> list[int]:
-    lengths = [0] * len(frequencies)
-    # Equal frequencies are taken in the order of their first symbols, so that every machine builds the same tree.
-    heap = [(frequency, symbol, [symbol]) for symbol, frequency in enumerate(frequencies)]
-    heapq.heapify(heap)
-    while len(heap) > 1:
-        (one, first, left), (other, second, right) = heapq.heappop(heap), heapq.heappop(heap)
-        for symbol in left + right:
-            lengths[symbol] += 1
-        heapq.heappush(heap, (one + other, min(first, second), left + right))
-    return lengths
+    """Bits of each symbol's code word in constriction's Huffman tree."""
+    tree = constriction.symbol.huffman.EncoderHuffmanTree(np.array(frequencies, np.float64))
+    return [_length(symbol, tree) for symbol in range(len(frequencies))]
+
+
+def _length(symbol: int, tree: Any) -> int:
+    encoder = constriction.symbol.QueueEncoder()
+    encoder.encode_symbol(symbol, tree)
+    _, n_bits = encoder.get_compressed_and_bitrate()
+    return int(n_bits)
 
 
 def _canonical(lengths: list[int]) -> list[str]:
-    words, value, last = [""] * len(lengths), 0, 0
+    words = [""] * len(lengths)
+    value = 0
+    last = 0
     for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths)):
         value <<= length - last
-        words[symbol], value, last = fixed_bits(value, length), value + 1, length
+        words[symbol] = fixed_bits(value, length)
+        value += 1
+        last = length
     return words

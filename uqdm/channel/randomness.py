@@ -1,7 +1,7 @@
-"""Candidates and times that encoder and decoder share, drawn in blocks that either can begin with.
+"""Candidates and times that encoder and decoder share, drawn in blocks with random access.
 
-The generator counts (Philox): a block is found without those before it. Normal deviates are NumPy's, so that a message
-decodes with the NumPy that it was encoded with; benchmarks need no more than that.
+The generator is counter-based (Philox), so that a block is generated without those before it. Normal deviates are
+NumPy's: a message decodes only with a NumPy version that draws the same ones.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-_FIRST_ROWS, _MOST_NUMBERS = 256, 1 << 17  # blocks grow from the one to the other, and stay in a processor's cache
+_FIRST_ROWS, _MAX_NUMBERS = 256, 1 << 17  # block sizes grow from one to the other, which fits a processor's cache
 
 
 @dataclass(frozen=True)
 class Block:
-    """Candidates of p = N(0, I), float64 [rows, n], with exponential gaps [rows]; ``begin`` counts those before."""
+    """Candidates of p = N(0, I), float64 [rows, n], with exponential gaps [rows], after ``begin`` others."""
 
     begin: int
     candidates: np.ndarray
@@ -25,7 +25,7 @@ class Block:
 
 
 class Candidates:
-    """The endless row of candidates of a message.
+    """The endless sequence of candidates of a message.
 
     >>> row = Candidates(seed=1, n=2)
     >>> block = next(row.blocks())
@@ -37,27 +37,27 @@ class Candidates:
         self._n = n
         self._generator = _generator(_checked_seed(seed), 0, 0)
         self._state: dict[str, Any] = self._generator.bit_generator.state  # type: ignore[assignment]
-        self._most_rows = _most_rows(n)
+        self._max_rows = _max_rows(n)
 
     def blocks(self) -> Iterator[Block]:
-        """All blocks in turn."""
+        """All blocks in sequence."""
         begin, number = 0, 0
         while True:
             yield self._block(number, begin)
             begin, number = begin + self._rows(number), number + 1
 
     def at(self, index: int) -> np.ndarray:
-        """The candidate of this number, from 0: float64 [n]."""
-        number, begin = _place(index, self._most_rows)
+        """The candidate of an index, from 0: float64 [n]."""
+        number, begin = _place(index, self._max_rows)
         generator = self._at(number)
         generator.standard_exponential(self._rows(number))  # the block's gaps come before its candidates
         return generator.standard_normal((index - begin + 1, self._n))[-1].copy()
 
     def _rows(self, number: int) -> int:
-        return _rows(number, self._most_rows)
+        return _rows(number, self._max_rows)
 
     def _at(self, number: int) -> np.random.Generator:
-        """The generator at the beginning of a block; to set its counter costs less than to make another."""
+        """The generator at the start of a block; setting its counter is cheaper than creating a generator."""
         self._state["state"]["counter"][2] = number
         self._generator.bit_generator.state = self._state
         return self._generator
@@ -71,25 +71,25 @@ class Candidates:
 def numbers_drawn(index: int, n: int) -> int:
     """How many random numbers :meth:`Candidates.at` draws for a candidate of n dimensions.
 
-    It is no more than a block has, whatever the candidate's number.
+    The bound is the size of a block, for any index.
     """
-    number, begin = _place(index, _most_rows(n))
-    return _rows(number, _most_rows(n)) + (index - begin + 1) * n
+    number, begin = _place(index, _max_rows(n))
+    return _rows(number, _max_rows(n)) + (index - begin + 1) * n
 
 
-def _most_rows(n: int) -> int:
-    return max(_FIRST_ROWS, _MOST_NUMBERS // n)
+def _max_rows(n: int) -> int:
+    return max(_FIRST_ROWS, _MAX_NUMBERS // n)
 
 
 def _rows(number: int, most: int) -> int:
-    """Candidates of a block."""
+    """Number of candidates in a block."""
     return min(_FIRST_ROWS << min(number, 30), most)
 
 
 def _place(index: int, most: int) -> tuple[int, int]:
-    """The block that holds a candidate, and the candidates before it, in closed form.
+    """The number of the block that has a candidate, and how many candidates come before the block, in closed form.
 
-    Blocks double from the first up to the one that would be larger than the most, and then stay of one size.
+    Block sizes double until the next would exceed the maximum, and then stay at the maximum.
     """
     growing = (-(-most // _FIRST_ROWS) - 1).bit_length()
     grown = _FIRST_ROWS * ((1 << growing) - 1)
@@ -101,7 +101,7 @@ def _place(index: int, most: int) -> tuple[int, int]:
 
 
 def uniforms(seed: int, count: int) -> np.ndarray:
-    """Shared uniforms of a message in [0, 1), float64 [count]; fewer of them are the first of more."""
+    """Shared uniforms of a message in [0, 1), float64 [count]; a smaller count returns a prefix of a larger one."""
     return _generator(_checked_seed(seed), 1, 0).random(count)
 
 
@@ -111,7 +111,7 @@ def normals(seed: int, count: int) -> np.ndarray:
 
 
 def private(seed: int) -> np.random.Generator:
-    """The encoder's own randomness, which no decoder looks at; of the same seed, so that a run can be repeated."""
+    """The encoder's own randomness, which decoders do not use; from the same seed, so that runs are reproducible."""
     return _generator(_checked_seed(seed), 2, 0)
 
 

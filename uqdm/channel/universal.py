@@ -1,7 +1,7 @@
 """Universal (dithered) quantization (Roberts 1962; Ziv 1985; Sec. 4.1, Yang et al. 2025): uniform noise, sent exactly.
 
-q is uniform around mu, of unit variance, and p is a Gaussian convolved with the same uniform: what can be sent so is
-not Gaussian noise. A message takes one shared number and one rounding a dimension, whatever the divergence.
+q is uniform around mu with unit variance, and p is a Gaussian convolved with the same uniform: the noise is not
+Gaussian. A message takes one shared number and one rounding per dimension at any divergence.
 """
 
 from __future__ import annotations
@@ -9,26 +9,30 @@ from __future__ import annotations
 import functools
 import math
 
+import constriction
 import numpy as np
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import log_ndtr
 
-from uqdm.channel import interval_code
+from uqdm.channel import range_code
 from uqdm.channel.contract import MAX_DRAWS, Sent, Simulator
 from uqdm.channel.randomness import uniforms
 
 WIDTH = math.sqrt(12)
-"""Of the uniform noise, for a deviation of 1."""
-MOST_BINS = 16
-"""How far from p's mean a sample can be sent; a bin has at least 2^-32 of the code."""
-_REACH = MOST_BINS + 1
+"""Width of the uniform noise with a deviation of 1."""
+MIN_BASE_SD = 1e-3
+MAX_BASE_SD = 1e3
+MAX_BINS = 16
+"""Maximum of |mu| in bins; every bin in reach has at least 2^-24 of the code."""
+_REACH = MAX_BINS + 1
+_BINS = constriction.stream.model.QuantizedGaussian(-_REACH, _REACH)
 
 
 class UniversalQuantization(Simulator):
-    """The lattice point nearest to mu, once both are shifted by a shared dither.
+    """The nearest point to mu of a lattice that a shared dither shifts.
 
-    p is N(0, base_sd^2) convolved with U(-sqrt 3, sqrt 3). The bins of a message's coordinates are coded together.
+    p is N(0, base_sd^2) convolved with U(-sqrt 3, sqrt 3). The bins of all coordinates of a message are coded together.
 
     >>> coder = UniversalQuantization(kl_bits=2.0, n=2)
     >>> sent = coder.encode(np.array([1.6, -0.3]), seed=3)
@@ -41,35 +45,36 @@ class UniversalQuantization(Simulator):
 
     def __init__(self, kl_bits: float, n: int = 1, *, max_draws: int = MAX_DRAWS, base_sd: float = 1.0):
         super().__init__(kl_bits, n, max_draws=max_draws)
+        if not MIN_BASE_SD <= base_sd <= MAX_BASE_SD:
+            raise ValueError(f"base_sd={base_sd}: must be in {MIN_BASE_SD}..{MAX_BASE_SD}")
         self._base_sd = base_sd
 
     def encode(self, mu: np.ndarray, seed: int) -> Sent:
-        """See :meth:`uqdm.channel.contract.Simulator.encode`; ValueError for means that no message is meant for."""
+        """See :meth:`uqdm.channel.contract.Simulator.encode`; ValueError for means beyond ``MAX_BINS`` bins."""
         mu = self._checked(mu)
-        if np.abs(mu).max() > MOST_BINS * WIDTH:
-            raise ValueError(f"mu: {np.abs(mu).max():g} is more than {MOST_BINS} bins away from p's mean")
+        if np.abs(mu).max() > MAX_BINS * WIDTH:
+            raise ValueError(f"mu: {np.abs(mu).max():g} is more than {MAX_BINS} bins away from p's mean")
         dither = uniforms(seed, self.n) - 0.5
         k = np.round(mu / WIDTH + dither).astype(int)
-        bits = interval_code.encode((k + _REACH).tolist(), self._bounds(dither))
+        bits = range_code.encode(k, _BINS, dither, self._deviations)
         ideal = -_log_mass(k - dither, self._base_sd).sum() / math.log(2)
         return Sent((k - dither) * WIDTH, bits, self.n, float(ideal))
 
     def decode(self, bits: str, seed: int) -> np.ndarray:
         """See :meth:`uqdm.channel.contract.Simulator.decode`."""
         dither = uniforms(seed, self.n) - 0.5
-        k = np.array(interval_code.decode(bits, self._bounds(dither))) - _REACH
+        k = range_code.decode(bits, _BINS, dither, self._deviations)
         return (k - dither) * WIDTH
 
-    def _bounds(self, dither: np.ndarray) -> list[list[int]]:
-        """The bins' shares of each coordinate's code."""
-        bins = np.arange(-_REACH, _REACH + 1)
-        masses = np.exp(_log_mass(bins - dither[:, None], self._base_sd))
-        return [interval_code.cumulative(row) for row in masses.tolist()]
+    @property
+    def _deviations(self) -> np.ndarray:
+        """Of p's base in each coordinate, in bins; float64 [n]."""
+        return np.full(self.n, self._base_sd / WIDTH)
 
 
 def _log_mass(place: np.ndarray, base_sd: float) -> np.ndarray:
-    """Logarithm of the mass of p's base in the bins around these places, which are in units of the width."""
-    # On the left side, where nothing is lost to rounding.
+    """Logarithm of the mass of p's base in the bins around ``place``, which is in units of the width."""
+    # Computed in the left tail, where rounding loses nothing.
     nearer, further = (log_ndtr((side - np.abs(place)) * WIDTH / base_sd) for side in (0.5, -0.5))
     return np.asarray(nearer + np.log1p(-np.exp(further - nearer)))
 
@@ -90,7 +95,7 @@ def uniform_kl_bits(mean: float, base_sd: float = 1.0) -> float:
 
 @functools.lru_cache(maxsize=256)
 def uniform_mean_of_kl(kl_bits: float, base_sd: float = 1.0) -> float:
-    """The mean at which a coordinate's divergence is so many bits; ValueError if less than a mean of 0 costs."""
+    """The mean at which a coordinate's divergence is ``kl_bits``; ValueError if a mean of 0 already has more."""
     least = uniform_kl_bits(0.0, base_sd)
     if kl_bits < least:
         raise ValueError(f"{kl_bits} bits: a coordinate costs at least {least:.3f} bits with this base")

@@ -1,4 +1,4 @@
-# What channel simulation costs: code lengths and samples drawn of real messages, against the divergence.
+# The cost of channel simulation: code lengths and samples drawn of real messages, against the divergence.
 
 
 rule channel_cost:
@@ -25,6 +25,6 @@ rule channel_cost:
         "../envs/uqdm.yaml"
     params:
         out=subpath(output[0], parent=True),
-        options=channel_cost_options(),
+        options=CONFIGURATION.channel_cost_arguments(),
     shell:
         "uqdm bench channel --out={params.out:q} {params.options:q} > {log:q} 2>&1"

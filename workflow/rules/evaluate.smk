@@ -1,6 +1,7 @@
-# Measures every codec of a run on Ray. One job a run: starting Ray costs seconds, and a codec that is added costs only
-# its own shards. The shards themselves are no declared outputs, since Snakemake removes those of a job that is killed.
-# It waits: where Snakemake alone was killed, its evaluation lives on, and what that measures is used.
+# Measures every codec of a run on Ray. One job for each run: starting Ray costs seconds, and an added codec costs only its
+# own shards. Rows are written anew from stored shards within seconds. The stores (shards, streams, scores) are not declared
+# as outputs, since Snakemake removes the outputs of a job that is killed.
+# The job waits for the folder: if Snakemake alone was killed, its evaluation continues, and its results are used.
 
 
 rule evaluate:
@@ -8,6 +9,7 @@ rule evaluate:
         images_note,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
+        directory(f"{RESULTS}/{{run}}/per_image"),
     log:
         f"{RESULTS}/{{run}}/logs/evaluate.log",
     benchmark:
@@ -17,8 +19,8 @@ rule evaluate:
     threads: all_cores()
     params:
         out=subpath(output[0], parent=True),
-        options=lambda wildcards: evaluate_options(wildcards.run),
+        options=lambda wildcards: CONFIGURATION.evaluate_arguments(RUNS[wildcards.run]),
         identities=lambda wildcards: codec_identities(wildcards.run),
-        workers=worker_options(),
+        workers=CONFIGURATION.worker_arguments(),
     shell:
-        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q}"
+        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {METRIC_OPTIONS:q}"

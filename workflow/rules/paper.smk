@@ -1,4 +1,4 @@
-# The paper's figures: its rows measured like any run, then put beside what was published, with a verdict for each.
+# The paper's figures: its rows are measured like any run, and compared with the published ones, with a verdict for each.
 
 PAPER_PRODUCTS = ["table.csv", "table.md", "table.tex", "costs.csv"]
 PAPER_PRODUCTS += ["figures/rate_distortion.png", "figures/rate_fid.png"]
@@ -45,12 +45,12 @@ rule paper:
     benchmark:
         f"{RESULTS}/paper_{{paper}}/benchmarks/paper.tsv"
     wildcard_constraints:
-        paper="|".join(config["paper"]),
+        paper="|".join(CONFIGURATION.paper),
     conda:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
-        options=paper_options,
+        options=lambda wildcards: CONFIGURATION.paper_arguments(wildcards.paper),
     shell:
         "uqdm bench paper --run={params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
 

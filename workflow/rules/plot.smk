@@ -1,30 +1,11 @@
-# Rate-distortion curves, a strip of pictures along one progressive stream, and distortion against realism.
+# The plots of a run, those of uqdm/bench/plots and those of other packages.
 
 
 rule plot:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
     output:
-        report(
-            f"{RESULTS}/{{run}}/plots/rate_distortion.png",
-            caption="../report/rate_distortion.rst",
-            category="Rate and distortion",
-            labels={"run": "{run}"},
-        ),
-        f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
-        report(
-            f"{RESULTS}/{{run}}/plots/progressive.png",
-            caption="../report/progressive.rst",
-            category="Progressive decoding",
-            labels={"run": "{run}"},
-        ),
-        report(
-            f"{RESULTS}/{{run}}/plots/distortion_perception.png",
-            caption="../report/distortion_perception.rst",
-            category="Distortion and realism",
-            labels={"run": "{run}"},
-        ),
-        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
+        plot_outputs(f"{RESULTS}/{{run}}/plots"),
     log:
         f"{RESULTS}/{{run}}/logs/plot.log",
     benchmark:

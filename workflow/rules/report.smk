@@ -1,5 +1,5 @@
 # One self-contained page with the curves, tables, pictures and provenance of a run. It decodes pictures from the
-# streams of the run, whose rows the scoring wrote last.
+# streams of the run, after the scoring has written the rows.
 
 
 rule report:
@@ -7,9 +7,7 @@ rule report:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
         f"{RESULTS}/{{run}}/bd.csv",
-        f"{RESULTS}/{{run}}/plots/rate_distortion.svg",
-        f"{RESULTS}/{{run}}/plots/progressive.png",
-        f"{RESULTS}/{{run}}/plots/distortion_perception.svg",
+        [f"{RESULTS}/{{run}}/{file}" for file in PLOT_FILES],
     output:
         f"{RESULTS}/{{run}}/report.html",
     log:

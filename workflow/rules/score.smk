@@ -1,9 +1,11 @@
-# Metrics of the stored pictures, on Ray: a metric that is added is computed alone, and nothing is encoded again.
+# Metrics of sets, and those of single images that evaluation left, on Ray. Only missing metrics are computed, from the
+# stored streams; nothing is encoded again.
 
 
 rule score:
     input:
         f"{RESULTS}/{{run}}/evaluation.json",
+        f"{RESULTS}/{{run}}/per_image",
     output:
         f"{RESULTS}/{{run}}/scores.json",
     log:
@@ -15,8 +17,8 @@ rule score:
     threads: all_cores()
     params:
         run=subpath(input[0], parent=True),
-        options=lambda wildcards: score_options(wildcards.run),
+        options=lambda wildcards: CONFIGURATION.score_arguments(RUNS[wildcards.run]),
         metrics=metric_identities(),
-        workers=worker_options(),
+        workers=CONFIGURATION.worker_arguments(),
     shell:
         "uqdm bench score --run={params.run:q} --cpus {threads} --wait --log={log:q} {params.workers:q} {params.options:q}"

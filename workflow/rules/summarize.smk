@@ -4,6 +4,7 @@
 rule summarize:
     input:
         f"{RESULTS}/{{run}}/scores.json",
+        f"{RESULTS}/{{run}}/per_image",
     output:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/summary.csv",

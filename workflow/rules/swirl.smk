@@ -1,8 +1,8 @@
 # The swirl experiments of the paper: `snakemake --cores all paper_swirl`. Small jobs of one thread each. The folders of
-# models are no declared outputs, since Snakemake removes those of a job that is killed, and trained models are kept.
+# models are not declared as outputs, since Snakemake removes outputs of a killed job, and trained models must be kept.
 
 SWIRL = f"{RESULTS}/paper_swirl"
-SWIRL_SETTINGS = swirl_settings()
+SWIRL_SETTINGS = CONFIGURATION.swirl
 SWIRL_TRAININGS = swirl_trainings(SWIRL_SETTINGS)
 SWIRL_FIGURES = ["figure2", "figure6", "figure7", "reconstructions"]
 

@@ -18,7 +18,8 @@ from uqdm.bench.analysis.bjontegaard import Points, bd_qualities, bd_quality, bd
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import SetMetric, all_metrics
-from uqdm.bench.run.reader import ResultsError, bd_path, read_rows, read_summary
+from uqdm.bench.run.layout import bd_path
+from uqdm.bench.run.reader import ResultsError, read_rows, read_summary
 from uqdm.bench.schema import BD
 
 QUALITIES = (10, 30, 50, 70, 90)

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from uqdm.bench.analysis.extract import Extracted, Wanted, extract
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.run.kept_pictures import Keeper, reconstructions_path
+from uqdm.bench.run.kept_pictures import Keeper
+from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.reader import ResultsError
 from uqdm.bench.run.stored_run import open_run
 from uqdm.cli.main import app
@@ -117,8 +118,8 @@ def test_kept_pictures_stand_in_for_coded_files_that_are_gone(run_dir: Path, tmp
     shard = codec.shards[0]
     keeper = Keeper(shard, {})
     model = get_codec("toy-model")
-    measure_images(model, model, [run.dataset.load(index) for index in range(3)], keeper)
-    path = reconstructions_path(copy, "toy-model", shard.key)
+    measure_images(model, model, [run.dataset.load(index) for index in range(3)], [keeper])
+    path = shard_path(copy, ShardFolder.RECONSTRUCTIONS, "toy-model", shard.key)
     path.parent.mkdir(parents=True)
     path.write_bytes(keeper.finish())
     extracted = extract(copy, "1", tmp_path / "out")

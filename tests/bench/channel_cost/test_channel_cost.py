@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import yaml
 from typer.testing import CliRunner
 
 from uqdm.bench.channel_cost.figure import caption, draw
-from uqdm.bench.channel_cost.measure import METHODS, Plan, measure, measure_point
+from uqdm.bench.channel_cost.measure import METHODS, measure, measure_point
+from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.bench.channel_cost.table import markdown
 from uqdm.channel.poisson import PoissonFunctional
 from uqdm.cli.main import app
@@ -82,7 +84,7 @@ def test_all_methods_are_measured_with_intervals(table: pd.DataFrame) -> None:
 
 
 def test_stopped_messages_are_told_and_never_averaged_in() -> None:
-    row = measure_point(PoissonFunctional, 4.0, Plan(kl_bits=[4.0], repetitions=12, max_draws=50_000))
+    row = measure_point(PoissonFunctional, 4.0, ChannelCostOptions(kl_bits=(4.0,), repetitions=12, max_draws=50_000))
     assert 0 < row.stopped < row.n == 12
     assert all(map(math.isnan, (row.code_bits, row.excess_bits, row.draws, row.draws_low, row.shift_sd)))
     text = markdown(pd.DataFrame([vars(row)]))
@@ -93,12 +95,13 @@ def test_stopped_messages_are_told_and_never_averaged_in() -> None:
 
 
 def test_the_number_of_messages_does_not_depend_on_how_they_go() -> None:
-    plans = [Plan(kl_bits=[2.0], repetitions=50, draws=40_000, seed=seed) for seed in range(3)]
-    assert {measure_point(PoissonFunctional, 2.0, plan).n for plan in plans} == {12}
+    options = ChannelCostOptions(kl_bits=(2.0,), repetitions=50, draws=40_000)
+    seeded = [replace(options, seed=seed) for seed in range(3)]
+    assert {measure_point(PoissonFunctional, 2.0, one).n for one in seeded} == {12}
 
 
 def test_the_caption_says_how_many_messages_and_which_methods_are_biased() -> None:
-    text = caption(measure(Plan(kl_bits=[1.0], repetitions=3)))
+    text = caption(measure(ChannelCostOptions(kl_bits=(1.0,), repetitions=3)))
     assert "3 to 3 messages a point" in text
     assert "Minimal random and ordered random coding are biased" in text
 

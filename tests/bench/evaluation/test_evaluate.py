@@ -13,8 +13,9 @@ import pytest
 from toy_codecs import KILL, RAISE
 from toy_images import MemoryImages, unmarked_images
 
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.finish import CodecOutcome
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
 
 def run(dataset: MemoryImages, codecs: Sequence[str], folder: Path, **options: object) -> list[CodecOutcome]:
     resolved = resolve(parse_request(codec) for codec in codecs)
-    settings = Options(**{"shard_size": 4, **options})  # type: ignore[arg-type]
+    settings = EvaluationOptions(**{"shard_size": 4, "score": False, **options})  # type: ignore[arg-type]
     return evaluate(dataset, resolved, folder, settings, Progress(io.StringIO()))
 
 
@@ -156,7 +157,7 @@ def test_images_larger_than_the_object_store_allows_still_run_one_shard_at_a_tim
 @pytest.mark.parametrize("options", [{"shard_size": 0}, {"cpus": 0}])
 def test_impossible_options_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        Options(**options)  # type: ignore[arg-type]
+        EvaluationOptions(**options)  # type: ignore[arg-type]
 
 
 def test_reconstructions_are_kept_if_they_are_wanted_and_are_those_of_the_rows(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ RUN = """
 import io, os, sys
 from pathlib import Path
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 
@@ -36,7 +37,7 @@ if int(nodes) > 1:
         cluster.add_node(num_cpus=int(cpus))
     cluster.wait_for_nodes()
     os.environ["RAY_ADDRESS"] = cluster.address
-options = Options(cpus=int(cpus), shard_size=int(shard_size))
+options = EvaluationOptions(cpus=int(cpus), shard_size=int(shard_size), score=False)
 wanted = resolve([parse_request(codec) for codec in codecs])
 evaluate(open_dataset("demo", int(limit)), wanted, Path(folder), options, Progress(sys.stderr))
 if cluster is not None:

@@ -14,7 +14,8 @@ from small_models import FREE_SLOPE, small_codec
 from toy_images import MemoryImages, unmarked_images
 
 import uqdm.progressive.codec
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.schema import MEASURED
@@ -27,7 +28,7 @@ def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4
     """The rows that an evaluation into ``folder`` leaves there."""
     uqdm.progressive.codec._load.cache_clear()  # as in a process of its own
     codecs = resolve([parse_request(codec)])
-    evaluate(dataset, codecs, folder, Options(shard_size=shard_size), Progress(io.StringIO()))
+    evaluate(dataset, codecs, folder, EvaluationOptions(shard_size=shard_size, score=False), Progress(io.StringIO()))
     rows = pd.read_parquet(folder / "per_image").drop(columns=[*MEASURED])
     assert (rows["status"] == "ok").all()
     (name,) = codecs

@@ -40,7 +40,7 @@ def checks_of() -> Iterator[Callable[..., list[Check]]]:
         return self_test([CodecSetting("faulty", parameters)])
 
     yield run
-    del registry._registered["faulty"]
+    del registry.CODECS.registered["faulty"]
 
 
 def _failed(checks: list[Check]) -> set[str]:

@@ -26,7 +26,18 @@ def environment(toys: Path) -> dict[str, str]:
 
 
 def evaluate_command(run_dir: Path, *options: str) -> list[str]:
-    command = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", "--out", str(run_dir), "--dataset", "demo"]
+    command = [
+        sys.executable,
+        "-m",
+        "uqdm.cli.main",
+        "bench",
+        "evaluate",
+        "--out",
+        str(run_dir),
+        "--dataset",
+        "demo",
+        "--no-score",
+    ]
     return [*command, f"--limit={N_IMAGES}", "--shard-size=2", "--cpus=1", "--codec=toy-slow", *options]
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from uqdm.bench.execute.limits import Limits, Post
+from uqdm.bench.execute.limits import Post, WorkerLimits
 
 
 def test_only_codecs_that_compute_on_gpus_are_given_one_and_only_where_there_is_one() -> None:
-    limits = Limits(gpus_per_actor=0.25, cpus_per_actor=2)
+    limits = WorkerLimits(gpus_per_actor=0.25, cpus_per_actor=2)
     assert limits.post(4, uses_gpu=False) == Post(1, 0)
     assert limits.post(4, uses_gpu=True) == Post(2, 0.25)
     assert limits.post(0, uses_gpu=True) == Post(1, 0)
@@ -36,4 +36,4 @@ def test_posts_on_a_node(post: Post, node: dict[str, float], fit: int) -> None:
 )
 def test_impossible_limits_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"above 0|part of one|at least 1"):
-        Limits(**wrong)  # type: ignore[arg-type]
+        WorkerLimits(**wrong)  # type: ignore[arg-type]

@@ -49,7 +49,8 @@ import io, json, os, sys
 import ray
 from pathlib import Path
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.evaluation.evaluate import Options, evaluate
+from uqdm.bench.evaluation.evaluate import evaluate
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.run.codec_settings import parse_request, resolve
@@ -63,7 +64,8 @@ def place(_):
 with ray_session() as resources:
     places = ray.get([place.remote(n) for n in range(8)])
     codecs = resolve([parse_request("jpeg:quality=50"), parse_request("png")])
-    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), Options(shard_size=1), Progress(io.StringIO()))
+    options = EvaluationOptions(shard_size=1, score=False)
+    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), options, Progress(io.StringIO()))
     stores = [int(node["Resources"]["object_store_memory"]) for node in ray.nodes()]
 found = {"nodes": resources.nodes, "cpus": resources.cpus, "store": resources.object_store_bytes, "stores": stores}
 print(json.dumps({**found, "places": sorted(set(places))}))

@@ -183,11 +183,11 @@ METRIC = Metric(name="worst", label="Worst", unit="", direction="lower", value_r
 def test_a_new_file_is_a_new_metric_and_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "worst_error.py").write_text(NEW_METRIC)
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
-    metrics.declared.cache_clear()
+    metrics.METRICS.forget()
     try:
         (worst,) = [metric for metric in metrics.all_metrics() if metric.name == "worst"]
         assert worst.compute(noise(7), noise(8)) == 9.0
         assert metrics.rows_schema().field("worst").metadata == {b"comment": b"largest error"}
         assert {"worst", "worst_low", "worst_high"} <= set(metrics.summary_schema().names)
     finally:
-        metrics.declared.cache_clear()
+        metrics.METRICS.forget()

@@ -19,7 +19,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from uqdm.bench.progress import lock
-from uqdm.bench.progress.lock import FolderBusyError, FolderError, holder, lock_path, locked
+from uqdm.bench.progress.lock import FolderBusyError, FolderError, holder, locked
+from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 
 HOLD = """

@@ -23,12 +23,13 @@ from toy_images import MemoryImages, unmarked_images
 from typer.testing import CliRunner
 
 from uqdm.bench.progress import progress, status
-from uqdm.bench.progress.lock import FolderBusyError, lock_path, locked
+from uqdm.bench.progress.lock import FolderBusyError, locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.progress.show import show_progress
 from uqdm.bench.progress.slowest_shards import ShardTiming
 from uqdm.bench.progress.status import RunStatus, find_runs, run_status
-from uqdm.bench.run.reader import ResultsError, status_path
+from uqdm.bench.run.layout import lock_path, status_path
+from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 
 N_IMAGES = 30  # of 0.1 s each, on one core
@@ -58,7 +59,16 @@ def begun(run_dir: Path) -> Progress:
 
 def test_a_run_that_is_killed_is_seen_alive_and_then_dead(toys: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    evaluate = [sys.executable, "-m", "uqdm.cli.main", "bench", "evaluate", f"--out={run_dir}", "--dataset=demo"]
+    evaluate = [
+        sys.executable,
+        "-m",
+        "uqdm.cli.main",
+        "bench",
+        "evaluate",
+        f"--out={run_dir}",
+        "--dataset=demo",
+        "--no-score",
+    ]
     evaluate += [f"--limit={N_IMAGES}", "--shard-size=2", "--cpus=1", "--codec=toy-slow"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(evaluate, stderr=subprocess.DEVNULL, env=environment) as process:

@@ -19,8 +19,8 @@ from uqdm.bench.run.kept_pictures import (
     merge,
     png_picture,
     read_reconstructions,
-    reconstructions_path,
 )
+from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.shards import KeepOptions, Shard, split
@@ -58,7 +58,7 @@ def shard_of(images: list[np.ndarray], start: int = 0) -> Shard:
 
 def kept(codec: Codec, images: list[np.ndarray], start: int = 0) -> tuple[list[dict], bytes]:
     keeper = Keeper(shard_of(images, start), ORIGIN)
-    measured = measure_images(codec, codec, images, keeper)
+    measured = measure_images(codec, codec, images, [keeper])
     assert [row["status"] for row in measure_images(codec, codec, images).rows] == [
         row["status"] for row in measured.rows
     ]
@@ -66,7 +66,7 @@ def kept(codec: Codec, images: list[np.ndarray], start: int = 0) -> tuple[list[d
 
 
 def stored(folder: Path, data: bytes) -> Path:
-    path = reconstructions_path(folder, "toy-model", "key")
+    path = shard_path(folder, ShardFolder.RECONSTRUCTIONS, "toy-model", "key")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path
@@ -136,7 +136,7 @@ def test_files_of_single_images_merge_to_the_file_of_the_shard(tmp_path: Path) -
     parts = []
     for alone in shard.alone():
         keeper = Keeper(alone, ORIGIN)
-        measure_images(Model(), Model(), [images[alone.start]], keeper)
+        measure_images(Model(), Model(), [images[alone.start]], [keeper])
         parts.append(keeper.finish())
     merged = merge(parts)
     whole, joined = (pq.ParquetFile(stored(tmp_path / name, file)) for name, file in (("a", data), ("b", merged)))

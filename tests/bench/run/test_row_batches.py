@@ -106,7 +106,8 @@ def test_faults_are_found_across_files(run_dir: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_settings(tmp_path: Path) -> None:
     """Four times as many settings: what is held at once is a batch, and the values that wait for their intervals."""
     code = (
-        "import resource, sys; from pathlib import Path; from uqdm.bench import bootstrap, row_batches, summarize\n"
+        "import resource, sys; from pathlib import Path; from uqdm.bench.run import row_batches\n"
+        "from uqdm.bench.analysis import bootstrap, summarize\n"
         "row_batches.row_batches.__defaults__ = (10_000,); summarize._MOST_BYTES = 2**20\n"
         "bootstrap.mean_intervals.__kwdefaults__['n_resamples'] = 5\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -15,7 +15,7 @@ from toy_images import MemoryImages, unmarked_images
 from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
-from uqdm.bench.metrics import declared
+from uqdm.bench.metrics import METRICS
 from uqdm.bench.run.reader import read_rows, read_summary
 from uqdm.cli.main import app
 
@@ -45,7 +45,7 @@ def plugin(toys: Path) -> Iterator[object]:
             (information / "entry_points.txt").write_text(text)
         else:
             shutil.rmtree(information, ignore_errors=True)
-        declared.cache_clear()
+        METRICS.forget()
 
     yield install
     install(False)

@@ -22,18 +22,19 @@ from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import Images, open_dataset
-from uqdm.bench.evaluation.evaluate import Options as EvaluationOptions
 from uqdm.bench.evaluation.evaluate import evaluate
-from uqdm.bench.metrics import declared, rows_schema
+from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.bench.metrics import METRICS, declared, rows_schema
 from uqdm.bench.metrics.mse import mse
 from uqdm.bench.metrics.ssim import ssim
-from uqdm.bench.progress.lock import lock_path
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.layout import lock_path
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.reader import ResultsError
 from uqdm.bench.run.stored_streams import check_columns
-from uqdm.bench.scoring.run import Options, Outcome, score_run
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import Outcome, score_run
 from uqdm.codec import get_codec
 
 pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
@@ -44,12 +45,12 @@ PICTURE = ["codec", "setting", "image_index", "point", "reconstruction"]
 
 def evaluated(dataset: Images, codecs: Sequence[str], folder: Path, **options: object) -> None:
     resolved = resolve(parse_request(codec) for codec in codecs)
-    settings = EvaluationOptions(**{"shard_size": 4, **options})  # type: ignore[arg-type]
+    settings = EvaluationOptions(**{"shard_size": 4, "score": False, **options})  # type: ignore[arg-type]
     evaluate(dataset, resolved, folder, settings, Progress(io.StringIO()))
 
 
 def scored(folder: Path, dataset: Images, *metrics: str, cpus: int | None = None) -> Outcome:
-    options = Options(metrics or PICTURES_ONLY, cpus=cpus)
+    options = ScoringOptions(metrics or PICTURES_ONLY, cpus=cpus)
     return score_run(folder, options, Progress(io.StringIO()), dataset)
 
 
@@ -122,14 +123,14 @@ def new_metric(toys: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     (information / "entry_points.txt").write_text("[uqdm.metrics]\nworst = toy_metric:METRIC\n")
 
     def appear() -> None:
-        declared.cache_clear()
+        METRICS.forget()
 
     declared()  # as it was before
     yield appear
     (information / "entry_points.txt").unlink()
     (information / "METADATA").unlink()
     information.rmdir()
-    declared.cache_clear()
+    METRICS.forget()
 
 
 def test_a_new_metric_is_computed_alone_and_nothing_is_encoded(
@@ -272,18 +273,18 @@ def test_other_originals_are_refused(tmp_path: Path) -> None:
 
 def test_originals_are_opened_again_from_what_the_run_says(tmp_path: Path) -> None:
     evaluated(open_dataset("demo", limit=3), ["png"], tmp_path)
-    assert score_run(tmp_path, Options(PICTURES_ONLY), Progress(io.StringIO())).scored == 3
+    assert score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO())).scored == 3
     manifest = tmp_path / "manifests" / "png.json"
     facts = json.loads(manifest.read_text())
     facts["dataset"]["spec"] = "folder:/nowhere"
     manifest.write_text(json.dumps(facts))
     with pytest.raises(ResultsError, match=r"the originals are needed to score pictures: .*nowhere"):
-        score_run(tmp_path, Options(PICTURES_ONLY), Progress(io.StringIO()))
+        score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO()))
 
 
 def test_an_unknown_metric_is_answered_with_names() -> None:
     with pytest.raises(ValueError, match=r"no metric 'psnr' \(did you mean psnr_db\?\); known: .*ssim"):
-        Options(("psnr",))
+        ScoringOptions(("psnr",))
 
 
 def test_a_killed_scoring_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -303,7 +304,7 @@ def test_a_killed_scoring_goes_on_where_it_was(tmp_path: Path) -> None:
     before = times(tmp_path, "scores")
     assert len(before) >= 12
     assert not (tmp_path / "scores.json").exists(), "scoring was over before it could be killed"
-    outcome = score_run(tmp_path, Options(PICTURES_ONLY), Progress(io.StringIO()))
+    outcome = score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO()))
     assert 0 < outcome.scored <= 24 - len(before) // 3 + 1  # three metrics a shard; one shard may be cut in the middle
     assert {path: time for path, time in times(tmp_path, "scores").items() if path in before}.keys() == before.keys()
     assert rows_of(tmp_path)[["mse", "psnr_db", "ssim"]].notna().all(axis=None)

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,9 +23,9 @@ from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.reader import read_scores, read_summary
 from uqdm.bench.scoring import run as scoring_run
-from uqdm.bench.scoring.extraction import Recipe
-from uqdm.bench.scoring.run import Options, score_run
-from uqdm.bench.scoring.selection import Selection
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.run import FeatureSource, score_run
+from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.codec import get_codec
 
 pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
@@ -67,19 +68,22 @@ class Folder:
         np.save(self._folder / f"{key}.npy", features)
 
 
-def options_in(folder: Path, **bounds: int | None) -> Options:
-    log = folder / CALLS
-    return Options(
-        ("fid", "kid", "patch_fid"),
-        Selection(**bounds),
-        folder / "features",
-        Recipe(load=lambda weights: Means(log), batch=4),
-        open_store=lambda path, extractor: Folder(path),
+def options_in(folder: Path, **bounds: int | None) -> ScoringOptions:
+    return ScoringOptions(
+        ("fid", "kid", "patch_fid"), folder / "features", batch=4, set_metrics=SetMetricBounds(**bounds)
     )
 
 
-def score(run_dir: Path, dataset: Any, options: Options) -> dict[tuple[str, ...], Mapping[str, Any]]:
-    outcome = score_run(run_dir, options, Progress(io.StringIO()), dataset)
+def features_in(folder: Path) -> FeatureSource:
+    log = folder / CALLS
+    return FeatureSource(lambda weights: Means(log), lambda path, extractor: Folder(path))
+
+
+def score(
+    run_dir: Path, dataset: Any, options: ScoringOptions, features: FeatureSource | None = None
+) -> dict[tuple[str, ...], Mapping[str, Any]]:
+    """The rows of sets by what they are of; features are those of ``Means``, logged beside the run, unless given."""
+    outcome = score_run(run_dir, options, Progress(io.StringIO()), dataset, features or features_in(run_dir.parent))
     return {
         (line["codec"], line["setting"], line.get("point"), line.get("reconstruction")): line for line in outcome.sets
     }
@@ -182,8 +186,8 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
         raise RuntimeError("weights are not here; put them there")
 
     evaluate_here(run_dir, dataset, "jpeg:quality=50")
-    options = Options(("fid", "kid"), recipe=Recipe(load=absent), features=tmp_path / "features")
-    (line, floor) = score(run_dir, dataset, options).values()
+    options = ScoringOptions(("fid", "kid"), features=tmp_path / "features")
+    (line, floor) = score(run_dir, dataset, options, FeatureSource(absent)).values()
     assert "fid: weights are not here, put them there; kid: weights are not here, put them there" in line["unscored"]
     assert floor["fid_n"] is None
     summary = summarize_run(run_dir)
@@ -194,7 +198,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
 def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
-    scored = score_run(run_dir, Options(("psnr_db",)), Progress(io.StringIO()), dataset)
+    scored = score_run(run_dir, ScoringOptions(("psnr_db",)), Progress(io.StringIO()), dataset)
     assert scored.scored == 12
     (gone, *_) = sorted((run_dir / "streams" / "jpeg").iterdir())
     gone.unlink()
@@ -229,7 +233,7 @@ def test_the_store_is_beside_the_runs_by_default(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(scoring_run, "open_features", lambda path, extractor: opened.append(path))
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
     evaluate_here(run_dir, dataset, "png")
-    made = options_in(tmp_path)
-    options = Options(made.metrics, recipe=made.recipe, open_store=lambda path, e: opened.append(path) or Folder(path))
-    score(run_dir, dataset, options)
+    features = FeatureSource(features_in(tmp_path).load, lambda path, extractor: opened.append(path) or Folder(path))
+    options = replace(options_in(tmp_path), features=None)
+    score(run_dir, dataset, options, features)
     assert opened == [tmp_path / "results" / "features"]

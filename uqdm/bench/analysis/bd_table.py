@@ -29,11 +29,12 @@ from uqdm.bench.analysis.bjontegaard import (
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
+from uqdm.bench.run.layout import bd_path
 from uqdm.bench.run.rates import image_rates
-from uqdm.bench.run.reader import ResultsError, bd_path, read_rows, read_summary, records
+from uqdm.bench.run.reader import ResultsError, read_rows, read_summary, records
 from uqdm.bench.schema import BD, STATUS_OK
-from uqdm.codec import suggest
 from uqdm.files import replacing
+from uqdm.registry import suggest
 
 ANCHORS = ("jpeg", "jpeg-tuned")
 """What curves are held against where nothing else is asked for: the first of these that has a curve."""

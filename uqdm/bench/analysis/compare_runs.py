@@ -19,10 +19,11 @@ from uqdm.bench.analysis.curves import parameters_of, short_settings
 from uqdm.bench.analysis.paired import paired_figures
 from uqdm.bench.metrics import SetMetric, all_metrics, declared
 from uqdm.bench.run.codec_settings import parse_request
+from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.rates import image_rates, is_ideal
-from uqdm.bench.run.reader import ResultsError, read_rows, read_summary, summary_path
+from uqdm.bench.run.reader import ResultsError, read_rows, read_summary
 from uqdm.bench.schema import COMPARISON, STATUS_OK
-from uqdm.codec import suggest
+from uqdm.registry import suggest
 
 COSTS = ("encode_ms", "decode_ms", "encode_calls", "decode_calls", "macs_per_pixel", "peak_memory_bytes")
 """Columns beside rates and metrics that can be compared; less is better."""

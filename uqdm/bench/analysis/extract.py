@@ -19,16 +19,17 @@ from uqdm.bench import checked_calls as answers
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.run.kept_pictures import png_bytes, png_picture, read_reconstructions
+from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.listed_shards import ListedShard, listed_shards
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.pictures import COLUMNS, check_picture
 from uqdm.bench.run.reader import ResultsError, read_manifest, rows_files, rows_with
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
-from uqdm.bench.run.superseded import RECONSTRUCTIONS_FOLDER
 from uqdm.bench.schema import STATUS_OK
-from uqdm.codec import get_codec, suggest
+from uqdm.codec import get_codec
 from uqdm.files import write_bytes
 from uqdm.plugins import contained
+from uqdm.registry import suggest
 from uqdm.text import error_line
 
 _NOT_KEPT = "its coded file was not kept; evaluate again with --streams (keep_streams: true)"
@@ -122,7 +123,7 @@ def _read(path: Path, columns: list[str], column: str, value: Any) -> list[dict[
 def _rows(run_dir: Path, shard: ListedShard, index: int) -> list[dict[str, Any]]:
     """The rows of the image in a shard; what an older release did not measure is None."""
     try:
-        found = shard.read(run_dir, "shards", _ROW_COLUMNS, [index])
+        found = shard.read(run_dir, ShardFolder.ROWS, _ROW_COLUMNS, [index])
     except DAMAGED as error:
         raise _unreadable(shard, error) from error
     return [dict.fromkeys(_ROW_COLUMNS) | row for row in found.to_pylist()]
@@ -211,8 +212,8 @@ def _stream(
 def _kept(run_dir: Path, shard: ListedShard, index: int) -> dict[tuple[str, str, str], bytes]:
     """The pictures that the run keeps of an image, as PNG; none where they are damaged, or not kept."""
     try:
-        path = shard.path(run_dir, RECONSTRUCTIONS_FOLDER)
-        rows = read_reconstructions(path, index, shard.identity(RECONSTRUCTIONS_FOLDER))
+        path = shard.path(run_dir, ShardFolder.RECONSTRUCTIONS)
+        rows = read_reconstructions(path, index, shard.identity(ShardFolder.RECONSTRUCTIONS))
         for row in rows:
             png_picture(row)
     except DAMAGED:

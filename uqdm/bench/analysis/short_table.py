@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
+from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
-from uqdm.bench.run.reader import bd_path, plots_dir, read_summary, records, report_path, rows_dir, summary_path
+from uqdm.bench.run.reader import read_summary, records
 from uqdm.bench.run.unscored import unscored_reasons
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
 

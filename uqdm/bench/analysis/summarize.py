@@ -23,17 +23,10 @@ from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
+from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
-from uqdm.bench.run.reader import (
-    ResultsError,
-    read_scores,
-    rows_files,
-    rows_provenance,
-    rows_with,
-    score_remedy,
-    summary_path,
-)
+from uqdm.bench.run.reader import ResultsError, read_scores, rows_files, rows_provenance, rows_with, score_remedy
 from uqdm.bench.run.row_batches import image_indices, row_batches
 from uqdm.bench.run.run_id import read_run_id
 from uqdm.bench.run.unscored import unscored_reasons, unscored_text

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
 
 from uqdm.bench.analysis.bootstrap import mean_intervals
+from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.channel.contract import Sent, Simulator
 from uqdm.channel.gaussian import log_max_ratio, mean_of_kl
 from uqdm.channel.greedy_rejection import GreedyRejection, SplitGreedyRejection
@@ -28,25 +29,6 @@ METHODS: tuple[type[Simulator], ...] = (
     OrderedRandom,
 )
 LEAST_REPETITIONS = 8
-LEAST_KL_BITS = 0.5
-"""Universal quantization costs 0.40 bits a coordinate even where p is right."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to measure. ``draws`` bounds the candidates of all messages of one point together, as far as planned."""
-
-    kl_bits: Sequence[float] = (0.5, 1, 2, 3, 4, 5, 6, 8, 10)
-    repetitions: int = 1000
-    max_draws: int = 1 << 25
-    draws: int = 1 << 27
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.kl_bits or min(self.kl_bits) < LEAST_KL_BITS or max(self.kl_bits) > 20:
-            raise ValueError(f"kl_bits={list(self.kl_bits)}: needs divergences from {LEAST_KL_BITS} to 20 bits")
-        if self.repetitions < 2 or self.max_draws < 1 or self.draws < 1:
-            raise ValueError("repetitions must be at least 2, and max_draws and draws at least 1")
 
 
 @dataclass(frozen=True)
@@ -90,36 +72,36 @@ class Row:
     """Mean time of an encoder, stopped messages included, in milliseconds."""
 
 
-def measure(plan: Plan, report: Callable[[Row], None] = lambda row: None) -> pd.DataFrame:
+def measure(options: ChannelCostOptions, report: Callable[[Row], None] = lambda row: None) -> pd.DataFrame:
     """All methods at all divergences, a row each; ``report`` is told each row as it is there.
 
-    >>> table = measure(Plan(kl_bits=[1.0], repetitions=2, max_draws=1000))
+    >>> table = measure(ChannelCostOptions(kl_bits=(1.0,), repetitions=2, max_draws=1000))
     >>> table.draws[table.method == "universal quantization"].tolist()
     [1.0]
     """
     rows = []
-    for row in _rows(plan):
+    for row in _rows(options):
         report(row)
         rows.append(asdict(row))
     return pd.DataFrame(rows)
 
 
-def _rows(plan: Plan) -> Iterator[Row]:
+def _rows(options: ChannelCostOptions) -> Iterator[Row]:
     for method in METHODS:
-        for kl_bits in plan.kl_bits:
-            yield measure_point(method, float(kl_bits), plan)
+        for kl_bits in options.kl_bits:
+            yield measure_point(method, float(kl_bits), options)
 
 
-def measure_point(method: type[Simulator], kl_bits: float, plan: Plan) -> Row:
+def measure_point(method: type[Simulator], kl_bits: float, options: ChannelCostOptions) -> Row:
     """One method at one divergence. How many messages there are does not depend on how they go."""
-    coder = method(kl_bits, max_draws=plan.max_draws)
+    coder = method(kl_bits, max_draws=options.max_draws)
     theory = draws_by_theory(coder)
     # The typical search of greedy rejection coding is far shorter than its mean.
     each = theory if isinstance(coder, PoissonFunctional) else 2 ** (kl_bits + 6)
-    n = min(plan.repetitions, max(LEAST_REPETITIONS, int(plan.draws / min(each, coder.max_draws))))
+    n = min(options.repetitions, max(LEAST_REPETITIONS, int(options.draws / min(each, coder.max_draws))))
     mean = uniform_mean_of_kl(kl_bits) if method is UniversalQuantization else mean_of_kl(kl_bits)
     begun = time.perf_counter()
-    sent = [coder.encode(np.array([mean]), (plan.seed << 32) + number) for number in range(n)]
+    sent = [coder.encode(np.array([mean]), (options.seed << 32) + number) for number in range(n)]
     seconds = time.perf_counter() - begun
     return _summary(coder, sent, mean, theory, 1e3 * seconds / n)
 

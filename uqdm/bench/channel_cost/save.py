@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uqdm.bench.analysis.csv_cells import frame_for_people
-from uqdm.bench.channel_cost.measure import Plan, Row, measure
+from uqdm.bench.channel_cost.measure import Row, measure
+from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC
 from uqdm.files import replacing, write_bytes
@@ -14,14 +15,16 @@ from uqdm.files import replacing, write_bytes
 FORMATS = ("png", "svg")
 
 
-def save_channel_cost(folder: Path, plan: Plan, report: Callable[[Row], None] = lambda row: None) -> list[Path]:
-    """Measures by the plan and writes table and figure into ``folder``; returns the files."""
+def save_channel_cost(
+    folder: Path, options: ChannelCostOptions, report: Callable[[Row], None] = lambda row: None
+) -> list[Path]:
+    """Measures and writes table and figure into ``folder``; returns the files."""
     from matplotlib import rc_context
 
     from uqdm.bench.channel_cost.figure import draw
     from uqdm.bench.channel_cost.table import markdown
 
-    table = measure(plan, report)
+    table = measure(options, report)
     paths = [folder / "table.csv", folder / "table.md"]
     with replacing(paths[0]) as temporary:
         frame_for_people(table).to_csv(temporary, index=False)

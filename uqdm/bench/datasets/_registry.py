@@ -1,22 +1,19 @@
-"""Finds kinds of data set by name: the modules of this package and the entry points of others."""
+"""Opens data sets by their spec; the registry of their kinds."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import importlib
 import json
-import pkgutil
-from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from uqdm import plugins
 from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
 from uqdm.bench.datasets._file_hashes import file_hashes
 from uqdm.bench.lazy_ids import has_repeats
 from uqdm.files import write_bytes
+from uqdm.plugins import Broken
+from uqdm.registry import Errors, Registry
 
 ENTRY_POINT_GROUP = "uqdm.datasets"
 
@@ -102,33 +99,25 @@ def _parse(spec: str) -> tuple[type[DataSet], str]:
 
 def dataset_kinds() -> list[str]:
     """Names of all kinds of data set, sorted; none is imported for this."""
-    return sorted(_loaders())
+    return DATA_SETS.names()
 
 
 def dataset_class(kind: str, spec: str = "") -> type[DataSet]:
-    """The class of a kind of data set; ``spec`` is the whole text that the user gave, for the message."""
-    loaders, clashes = _loaders(), _entry_points().clashes
-    if kind in clashes:
-        raise DataSetError(f"data set kind {kind!r} is {clashes[kind]}")
-    if kind not in loaders:
-        raise UnknownDataSetError(_unknown(kind, spec or kind, sorted(loaders)))
-    try:
-        found = loaders[kind]()
-    except Exception as error:
-        raise DataSetError(f"data set kind {kind!r} does not load: {plugins.reason_of(error)}") from error
-    if not (isinstance(found, type) and issubclass(found, DataSet) and found.kind == kind):
-        raise TypeError(f"data set kind {kind!r}: {found!r} is not a DataSet with kind = {kind!r}")
-    return found
+    """The class of a kind of data set; ``spec`` is the whole text that the user gave, for the message.
+
+    Raises :class:`UnknownDataSetError` for an unknown kind, and :class:`DataSetError` for one that does not load or
+    breaks the contract.
+    """
+    return DATA_SETS.get(kind, asked=spec, hint=_hint(spec or kind))
 
 
-def _unknown(kind: str, spec: str, kinds: list[str]) -> str:
-    near = get_close_matches(kind, kinds, n=3, cutoff=0.5)
-    hint = f" (did you mean {', '.join(near)}?)" if near else ""
+def _hint(spec: str) -> str:
+    """How to write a path that was given without its kind; empty if it is none."""
     if Path(spec).is_dir():
-        hint = f" (for a folder of images write 'folder:{spec}')"
-    elif Path(spec).suffix == ".npz":
-        hint = f" (for an array of images write 'npz:{spec}')"
-    return f"no data set {spec!r}{hint}; known: {', '.join(kinds)}"
+        return f" (for a folder of images write 'folder:{spec}')"
+    if Path(spec).suffix == ".npz":
+        return f" (for an array of images write 'npz:{spec}')"
+    return ""
 
 
 def _usage(dataset_type: type[DataSet]) -> str:
@@ -136,36 +125,29 @@ def _usage(dataset_type: type[DataSet]) -> str:
     return f"{kind}[:{argument[1:]}" if argument.startswith("[") else f"{kind}:{argument}" if argument else kind
 
 
-def broken_datasets() -> tuple[plugins.Broken, ...]:
-    """Kinds of data set of other packages that are left out, and why each; imports all that are there."""
-    broken = list(_entry_points().broken)
-    for kind, entry_point in _entry_points().usable.items():
-        try:
-            dataset_class(kind)
-        except Exception as error:
-            broken.append(plugins.fault("data set", entry_point, error.__cause__ or error))
-    return tuple(broken)
+def broken_datasets() -> tuple[Broken, ...]:
+    """Kinds of data set that are left out, and why each; imports all that are there."""
+    return DATA_SETS.broken()
 
 
-@functools.cache
-def _modules() -> tuple[str, ...]:
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return tuple(name for name in found if not name.startswith("_"))
+def _check(kind: str, found: Any) -> type[DataSet]:
+    if not (isinstance(found, type) and issubclass(found, DataSet) and found.kind == kind):
+        raise DataSetError(f"data set {kind!r}: {found!r} is not a DataSet with kind = {kind!r}")
+    return found
 
 
-@functools.cache
-def _entry_points() -> plugins.Found:
-    return plugins.find("data set", ENTRY_POINT_GROUP, own=_modules())
-
-
-def _loaders() -> dict[str, Callable[[], Any]]:
-    own = {name: functools.partial(_class_in_module, name) for name in _modules()}
-    return {**own, **{name: functools.partial(plugins.load, one) for name, one in _entry_points().usable.items()}}
-
-
-def _class_in_module(name: str) -> Any:
-    module = importlib.import_module(f"{__package__}.{name}")
-    found = [value for value in vars(module).values() if getattr(value, "kind", None) == name]
+def _class_in_module(kind: str, module: ModuleType) -> Any:
+    found = [value for value in vars(module).values() if getattr(value, "kind", None) == kind]
     if len(found) != 1:
-        raise TypeError(f"{module.__name__} must define one DataSet with kind = {name!r}, it defines {len(found)}")
+        raise TypeError(f"{module.__name__} must define one DataSet with kind = {kind!r}, it defines {len(found)}")
     return found[0]
+
+
+DATA_SETS: Registry[type[DataSet]] = Registry(
+    "data set",
+    ENTRY_POINT_GROUP,
+    _check,
+    package=__package__,
+    pick=_class_in_module,
+    errors=Errors(UnknownDataSetError, clash=DataSetError, unavailable=DataSetError),
+)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uqdm.bench.datasets import Images
+from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions
 
@@ -20,3 +21,5 @@ class Context:
     origin: Mapping[str, Any]
     shard_size: int
     kept: KeepOptions = field(default_factory=KeepOptions)
+    metrics: MetricChoice | None = None
+    """Metrics of single images to compute while the pictures are there; none if None."""

@@ -1,13 +1,9 @@
 """Evaluates codecs on a data set: plans shards, measures those that are missing, gathers each codec's rows.
 
-Rates and times are measured here; metrics come afterwards, from the streams (see :mod:`uqdm.bench.scoring`).
+Rates and times are measured here, and metrics of single images computed while the pictures are there. Metrics that are
+added later are computed from the streams (see :mod:`uqdm.bench.scoring`).
 
-Below a run's folder: ``shards/`` (rows, the store that a resumed run reads), ``streams/`` (the coded files of the
-present rows; they go when they have been scored, if they are not to be kept), ``reconstructions/`` (decoded pictures,
-if they are kept), ``superseded/`` (files of both kinds that belong to no present row), ``run.json`` (the run's id),
-``per_image/<codec>.parquet`` (the rows of a finished codec), ``manifests/<codec>.json`` (what a finished codec writes
-last), ``evaluation.json`` (what a finished evaluation writes last), ``status.json`` (how far a run is, how it ended)
-and ``.lock``.
+What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.layout`.
 """
 
 from __future__ import annotations
@@ -17,7 +13,6 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from uqdm.bench.datasets import Images
@@ -25,48 +20,30 @@ from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
 from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import read_originals
+from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.evaluation.shard_job import shard_timing
 from uqdm.bench.execute.executor import Fanout
 from uqdm.bench.execute.job import Done
-from uqdm.bench.execute.limits import Limits
+from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.provenance import provenance
+from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions
 from uqdm.files import sweep_temporaries
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to evaluate. None of these changes a number, save that other shard sizes make other shards.
-
-    ``limits`` are what workers are given, and how long a shard may take.
-    """
-
-    cpus: int | None = None
-    shard_size: int = 50
-    keep_streams: bool = True
-    keep_reconstructions: bool = False
-    retry_failed: bool = False
-    prune: bool = False
-    limits: Limits = field(default_factory=Limits)
-    wait: bool = False
-
-    def __post_init__(self) -> None:
-        if self.shard_size < 1 or (self.cpus is not None and self.cpus < 1):
-            raise ValueError(f"shard size and cpus must be at least 1, got {self.shard_size} and {self.cpus}")
 
 
 def evaluate(
     dataset: Images,
     codecs: Mapping[str, Sequence[CodecSetting]],
     run_dir: Path,
-    options: Options | None = None,
+    options: EvaluationOptions | None = None,
     progress: Progress | None = None,
 ) -> list[CodecOutcome]:
     """Measures every codec on every image, and returns what was found for each codec.
@@ -83,20 +60,24 @@ def evaluate(
     :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be
     waited for.
     """
-    options, progress = options or Options(), progress or Progress()
+    options, progress = options or EvaluationOptions(), progress or Progress()
     with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
         return _evaluate(dataset, codecs, run_dir, options, progress)
 
 
 def _evaluate(
-    dataset: Images, codecs: Mapping[str, Sequence[CodecSetting]], run_dir: Path, options: Options, progress: Progress
+    dataset: Images,
+    codecs: Mapping[str, Sequence[CodecSetting]],
+    run_dir: Path,
+    options: EvaluationOptions,
+    progress: Progress,
 ) -> list[CodecOutcome]:
     stopwatch = _Stopwatch()
     progress.plan(f"evaluate {dataset.name}")
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
     kept = KeepOptions(options.keep_streams, options.keep_reconstructions)
-    context = Context(dataset, store, provenance(), options.shard_size, kept)
+    context = Context(dataset, store, provenance(), options.shard_size, kept, options.choice)
     plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
     for plan in plans:
         plan.look(retry_failed=options.retry_failed)
@@ -149,7 +130,7 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -
 
 
 def _measure(
-    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: Limits, progress: Progress
+    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: Progress
 ) -> list[CodecOutcome]:
     collector = _Collector(context, plans, progress)
     groups = [_group(context, group) for group in sharing_workers(plans)]
@@ -161,7 +142,8 @@ def _measure(
 def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
     shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
     n_jobs = sum(plan.n_missing for plan in plans)
-    return Group((MeasureJob(shard, context.origin) for shard in shards), n_jobs, plans[0].uses_gpu)
+    metrics = () if context.metrics is None else context.metrics.own()
+    return Group((MeasureJob(shard, context.origin, metrics) for shard in shards), n_jobs, plans[0].uses_gpu)
 
 
 class _Collector:
@@ -169,6 +151,7 @@ class _Collector:
 
     def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: Progress) -> None:
         self._context = context
+        self._scores = ScoreStore(context.store.run_dir)
         self._plans = {plan.name: plan for plan in plans}
         self._left = {plan.name: plan.n_missing for plan in plans}
         self._progress = progress
@@ -179,6 +162,7 @@ class _Collector:
         """Stores one shard."""
         plan = self._plans[work.shard.codec_setting.name]
         finished: Finished = done.result
+        write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
         self._progress.shard(shard_timing(work.shard, done))

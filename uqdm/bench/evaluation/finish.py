@@ -14,12 +14,16 @@ from uqdm.bench.datasets import Images, Origin
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.file_identity import clear_way, write_stored
-from uqdm.bench.metrics import rows_schema
+from uqdm.bench.metrics import all_metrics, rows_schema
 from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.filled_rows import MissingScores, filled_rows, scored_origin
+from uqdm.bench.run.layout import evaluation_path, manifest_path, manifests_dir, rows_dir, rows_path
 from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.reader import with_columns
 from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.run_id import ensure_run_id
+from uqdm.bench.run.score_store import ScoreStore
+from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.superseded import arrange, set_aside_others
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 
@@ -46,21 +50,33 @@ def finish_codec(context: Context, plan: CodecPlan) -> CodecOutcome:
     """Writes ``per_image/<name>.parquet`` from the shards, then ``manifests/<name>.json``."""
     run_dir = context.store.run_dir
     skipped = [codec_setting for codec_setting in plan.codec_settings if codec_setting.missing is not None]
-    schema = with_provenance(rows_schema(), rows_origin(context.origin, run_dir, plan.name))
+    origin = rows_origin(context.origin, run_dir, plan.name)
+    if context.metrics is not None:
+        origin["scored"] = scored_origin(context.origin, context.metrics)
+    schema = with_provenance(rows_schema(), origin)
     reason = skipped[0].missing if skipped else None
-    path = run_dir / "per_image" / f"{plan.name}.parquet"
+    path = rows_path(run_dir, plan.name)
     clear_way(path)
     with writing_rows(path, schema) as writer:
-        for rows in context.store.read_all(plan.shards()):
-            writer.write(with_columns(rows, schema))
+        for shard in plan.shards():
+            rows = context.store.read(shard)
+            writer.write(_rows_to_write(context, shard, rows, schema))
             reason = reason or _first_error(rows)
         for codec_setting in skipped:
             writer.write(_skipped_row(context, codec_setting, schema))
     counts = plan.totals()
     outcome = CodecOutcome(plan.name, counts["ok"], counts["failed"], len(skipped), reason)
     arrange(run_dir, plan.name, {shard.key for shard in plan.shards()})
-    _write_json(run_dir / "manifests" / f"{plan.name}.json", _manifest(context, outcome, plan))
+    _write_json(manifest_path(run_dir, plan.name), _manifest(context, outcome, plan))
     return outcome
+
+
+def _rows_to_write(context: Context, shard: Shard, rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The rows of a shard, with the metrics that are stored, where any are asked for."""
+    if context.metrics is None:
+        return with_columns(rows, schema)
+    missing_scores = MissingScores(context.metrics.lacks(all_metrics()))
+    return filled_rows(rows, shard, ScoreStore(context.store.run_dir), missing_scores, schema)
 
 
 def rows_origin(origin: Mapping[str, Any], run_dir: Path, codec: str) -> dict[str, Any]:
@@ -132,13 +148,13 @@ def finish_run(
     """Writes ``evaluation.json``: what this evaluation found, codec by codec, its phases' wall seconds, slow shards."""
     codecs = {outcome.codec: asdict(outcome) for outcome in outcomes}
     times = {"seconds": dict(seconds), "slowest_shards": list(slowest_shards)}
-    _write_json(context.store.run_dir / "evaluation.json", {"codecs": codecs, **times, **_run_facts(context)})
+    _write_json(evaluation_path(context.store.run_dir), {"codecs": codecs, **times, **_run_facts(context)})
 
 
 def prune_others(run_dir: Path, keep: Sequence[str]) -> None:
     """Removes the gathered rows and manifests of codecs other than ``keep``; their shards stay, streams go aside."""
-    for folder, suffix in (("per_image", ".parquet"), ("manifests", ".json")):
-        for path in (run_dir / folder).glob(f"*{suffix}"):
+    for folder, suffix in ((rows_dir(run_dir), ".parquet"), (manifests_dir(run_dir), ".json")):
+        for path in folder.glob(f"*{suffix}"):
             if path.stem not in keep:
                 path.unlink()
     set_aside_others(run_dir, keep)

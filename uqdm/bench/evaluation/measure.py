@@ -1,6 +1,6 @@
 """Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray.
 
-Metrics are not computed here but from the stored streams afterwards (see :mod:`uqdm.bench.scoring`).
+Metrics are no part of it: observers are given each picture once it is decoded.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Measured:
     streams: list[bytes | None] = field(default_factory=list)
 
 
-class Keeper(Protocol):
-    """Takes decoded pictures, as :class:`uqdm.bench.run.kept_pictures.Keeper` does; no timed section includes it."""
+class PictureObserver(Protocol):
+    """Takes the decoded pictures, to keep or to score them; no timed section includes it."""
 
     def keep(self, offset: int, point_index: int, row: Row, image_uint8: np.ndarray) -> None:
         """Takes a picture of image ``offset``; ``row`` has its point, reconstruction and hash. Pictures come in order.
@@ -53,13 +53,13 @@ class Keeper(Protocol):
 
 
 def measure_images(
-    encoder: Codec, decoder: Codec, images: Sequence[np.ndarray], keeper: Keeper | None = None
+    encoder: Codec, decoder: Codec, images: Sequence[np.ndarray], observers: Sequence[PictureObserver] = ()
 ) -> Measured:
     """Rows for uint8 images [H, W, 3], with ``image_index`` counted from 0 in ``images``.
 
     An image on which the codec raises, or breaks its contract, gives a single row with status failed and the reason.
     ``decoder`` may be ``encoder``; where construction is cheap another instance guards against remembered state.
-    ``keeper`` is given every picture of the images that do not fail.
+    ``observers`` are given every picture of the images that do not fail.
     """
     measured = Measured()
     try:
@@ -69,10 +69,11 @@ def measure_images(
     for start in range(0, len(images), facts.batch_size):
         batch = images[start : start + facts.batch_size]
         for offset, outcome in enumerate(_encode(encoder, batch, facts)):
-            keep = None if keeper is None else functools.partial(keeper.keep, start + offset)
+            keep = [functools.partial(observer.keep, start + offset) for observer in observers]
             rows, stream = _measure_image(decoder, images[start + offset], outcome, keep)
-            if keeper is not None and rows[0]["status"] != STATUS_OK:
-                keeper.discard(start + offset)
+            if rows[0]["status"] != STATUS_OK:
+                for observer in observers:
+                    observer.discard(start + offset)
             measured.rows += [{"image_index": start + offset, **row} for row in rows]
             measured.streams.append(stream)
     return measured
@@ -117,7 +118,7 @@ def _told(codec: Codec, count: int | None) -> int | None:
 
 
 def _measure_image(
-    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: _Keep | None
+    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: Sequence[_Keep]
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
     size = image_columns(image)
@@ -147,7 +148,7 @@ def failure(reason: str) -> Row:
     return {"status": STATUS_FAILED, "error": reason, "roundtrip_checked": False}
 
 
-def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | None) -> Iterator[Row]:
+def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_Keep]) -> Iterator[Row]:
     """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
     stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
     points = _checked_points(codec, stream)
@@ -161,8 +162,8 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: _Keep | Non
         expected.remove(key)
         index = [point.name for point in points].index(picture.point.name)
         columns = _picture_columns(encoded, points[index], picture)
-        if keep is not None:
-            keep(index, columns, picture.image_uint8)
+        for take in keep:
+            take(index, columns, picture.image_uint8)
         yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
     if expected:
         raise MeasurementError(f"pictures are missing: {sorted(expected)}")

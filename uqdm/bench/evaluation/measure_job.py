@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from uqdm.bench.checked_calls import MeasurementError, version_of
 from uqdm.bench.evaluation import resource_use
 from uqdm.bench.evaluation.measure import Measured, failure, image_columns, measure_images, warm_up
+from uqdm.bench.evaluation.metric_process import MetricProcess
 from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
+from uqdm.bench.evaluation.picture_scores import PictureScores, Scores, merged
 from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.job import NotLoaded
 from uqdm.bench.execute.worker import Worker, limit_threads
@@ -40,6 +42,7 @@ class Finished:
     streams: bytes
     counts: Counter[str]
     reconstructions: bytes | None = None
+    scores: Scores = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class MeasureJob(ShardJob):
     """Measures a shard; ``origin`` is the provenance that its files are to carry."""
 
     origin: Mapping[str, Any]
+    metrics: tuple[str, ...] = ()
+    """Metrics of single images, of this package, to compute while the pictures are there."""
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Finished | NotLoaded:
         """Measures every image of the shard; one that could not be read has failed."""
@@ -63,11 +68,22 @@ class MeasureJob(ShardJob):
         except Exception as error:
             return NotLoaded(error_line(error))
         keeper = _keeper(self, list(readable))
-        measured = measure_images(encoder, decoder, list(readable.values()), keeper)
+        scores = self._scores(worker, readable)
+        observers = [one for one in (keeper, scores) if one is not None]
+        measured = measure_images(encoder, decoder, list(readable.values()), observers)
         taken = {"threads": resource_use.threads(), "peak_memory_bytes": resource_use.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
-        return finish(self, _with_unreadable(measured, inputs), keeper)
+        finished = finish(self, _with_unreadable(measured, inputs), keeper)
+        return finished if scores is None else replace(finished, scores=scores.found)
+
+    def _scores(self, worker: Worker, readable: Mapping[int, np.ndarray]) -> PictureScores | None:
+        """Computes the metrics of pictures while these are there; None where none are asked for."""
+        if not self.metrics:
+            return None
+        process = worker.keep(("metrics", self.metrics), lambda: MetricProcess(self.metrics))
+        indices = [self.shard.start + offset for offset in readable]
+        return PictureScores(process, indices, list(readable.values()))
 
     def merge(self, results: Sequence[Finished]) -> Finished:
         """See :class:`~uqdm.bench.execute.job.Job`."""
@@ -78,6 +94,7 @@ class MeasureJob(ShardJob):
             _concatenate([part.streams for part in results], self.shard.identity(KIND_STREAMS)),
             counts,
             merge(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
+            merged([part.scores for part in results]),
         )
 
     def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Finished:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import ray
 
 from uqdm.bench.execute.actors import Crew, places
-from uqdm.bench.execute.limits import Limits, Post
+from uqdm.bench.execute.limits import Post, WorkerLimits
 from uqdm.bench.execute.prefetch import Load, Prefetcher
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Dispatch, Group, Listener
@@ -30,9 +30,11 @@ class _Lane:
 class Fanout:
     """Runs groups of jobs. ``load`` reads their inputs; ``listener`` is told what happens."""
 
-    def __init__(self, resources: Resources, load: Load, listener: Listener, limits: Limits | None = None) -> None:
+    def __init__(
+        self, resources: Resources, load: Load, listener: Listener, limits: WorkerLimits | None = None
+    ) -> None:
         self._resources, self._load, self._listener = resources, load, listener
-        self._limits = limits or Limits()
+        self._limits = limits or WorkerLimits()
         self._prefetcher: Prefetcher
         self._disk: ThreadPoolExecutor
 

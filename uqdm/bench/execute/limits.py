@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from uqdm.option_fields import check_bounds, option
+
 
 @dataclass(frozen=True)
 class Post:
@@ -28,27 +30,26 @@ class Post:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What jobs may take: ``time_limit_s`` for each shard (None: for ever), what workers get, threads that read images.
+class WorkerLimits:
+    """What workers get, how long a job on a shard may take, and how many threads read images."""
 
-    ``gpus_per_actor`` is for codecs that compute on a GPU, where there is one: 0.5 puts two workers on each; so is
-    ``cpus_per_actor``, cores that such a worker codes on beside its GPU. All others get a core each and no GPU.
-    """
-
-    time_limit_s: float | None = 3600.0
-    gpus_per_actor: float = 1.0
-    cpus_per_actor: int = 1
-    readers: int = 2
+    time_limit_s: float | None = option(
+        3600.0,
+        "Seconds that a shard may take, then an image of it alone",
+        flag="--time-limit",
+        none="no limit",
+        above=0,
+    )
+    gpus_per_actor: float = option(
+        1.0, "GPUs of a worker whose codec computes on one; 0.5: two workers share one", minimum=0.01
+    )
+    cpus_per_actor: int = option(1, "Cores of a worker that has a GPU; other workers have one core", minimum=1)
+    readers: int = option(2, "Threads that read images ahead", minimum=1)
 
     def __post_init__(self) -> None:
-        if self.time_limit_s is not None and not self.time_limit_s > 0:
-            raise ValueError(f"time limit of {self.time_limit_s} s: must be above 0, or none")
-        if not self.gpus_per_actor > 0 or (self.gpus_per_actor > 1 and self.gpus_per_actor % 1):
-            raise ValueError(f"gpus per actor {self.gpus_per_actor}: a part of one (0.5), or a whole number")
-        if self.cpus_per_actor < 1 or self.readers < 1:
-            raise ValueError(
-                f"cpus per actor and readers must be at least 1, got {self.cpus_per_actor} and {self.readers}"
-            )
+        if self.gpus_per_actor <= 0 or (self.gpus_per_actor > 1 and self.gpus_per_actor % 1):
+            raise ValueError(f"gpus_per_actor={self.gpus_per_actor}: must be a part of one (0.5), or a whole number")
+        check_bounds(self)
 
     def post(self, n_gpus: float, *, uses_gpu: bool) -> Post:
         """The post of a worker on a machine or cluster of ``n_gpus``: on a GPU only if its codec computes there."""

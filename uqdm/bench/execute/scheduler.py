@@ -14,7 +14,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from uqdm.bench.execute.actors import QUEUE, Crew, Member
 from uqdm.bench.execute.job import Done, Job, NotLoaded
-from uqdm.bench.execute.limits import Limits
+from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.prefetch import Prefetcher
 from uqdm.bench.execute.worker_loss import why_lost
 
@@ -124,7 +124,7 @@ class Dispatch:
         prefetcher: Prefetcher,
         disk: ThreadPoolExecutor,
         listener: Listener,
-        limits: Limits,
+        limits: WorkerLimits,
     ) -> None:
         self.crew = crew
         self._jobs, self._expected = iter(group.jobs), group.n_jobs

@@ -9,12 +9,9 @@ Modules import their libraries inside ``compute``: whoever lists metrics must no
 
 from __future__ import annotations
 
-import difflib
-import functools
-import importlib
-import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -24,6 +21,7 @@ from uqdm import plugins
 from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.codec import Missing
 from uqdm.plugins import Broken
+from uqdm.registry import Errors, Plugin, Registry
 from uqdm.text import printable
 
 ENTRY_POINT_GROUP = "uqdm.metrics"
@@ -98,21 +96,9 @@ class SetMetric(_Declaration):
     """Least number of items on either side."""
 
 
-@functools.cache
 def declared() -> tuple[Metric | SetMetric, ...]:
-    """Every metric that can be used, sorted by name; raises ValueError where two of this package share a column."""
-    own, broken = _of_this_package()
-    columns = [name for metric in own for name in columns_of(metric)]
-    if len(set(columns)) < len(columns):
-        raise ValueError(f"two metrics fill one column; they fill: {', '.join(columns)}")
-    others, others_broken = _of_other_packages(own)
-    _left_out[:] = [*broken, *others_broken]
-    _foreign[:] = [metric.name for metric in others]
-    return tuple(sorted([*own, *others], key=lambda metric: metric.name))
-
-
-_left_out: list[Broken] = []
-_foreign: list[str] = []
+    """Every metric that can be used, sorted by name."""
+    return tuple(sorted((plugin.value for plugin in METRICS.loaded()), key=lambda metric: metric.name))
 
 
 def is_of_another_package(metric: Metric | SetMetric) -> bool:
@@ -121,47 +107,23 @@ def is_of_another_package(metric: Metric | SetMetric) -> bool:
     >>> [is_of_another_package(metric) for metric in all_metrics() if metric.name == "mse"]
     [False]
     """
-    declared()
-    return metric.name in _foreign
+    return any(plugin.is_foreign for plugin in METRICS.loaded() if plugin.value.name == metric.name)
 
 
 def broken_metrics() -> tuple[Broken, ...]:
     """Metrics that are left out, and why each."""
-    declared()
-    return tuple(_left_out)
+    return METRICS.broken()
 
 
-def _of_this_package() -> tuple[list[Metric | SetMetric], list[Broken]]:
-    """The metrics of the modules here; one that does not load costs no other."""
-    metrics: list[Metric | SetMetric] = []
-    broken: list[Broken] = []
-    for name in [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]:
-        try:
-            with plugins.contained():
-                metrics.append(_checked(importlib.import_module(f"{__name__}.{name}").METRIC))
-        except Exception as error:
-            broken.append(Broken("metric", printable(name), f"{__name__}.{name}", plugins.reason_of(error)))
-    return metrics, broken
-
-
-def _of_other_packages(own: Iterable[Metric | SetMetric]) -> tuple[list[Metric | SetMetric], list[Broken]]:
-    found = plugins.find("metric", ENTRY_POINT_GROUP)
-    taken = {column: "this package" for metric in own for column in _all_columns(metric)}
-    taken |= dict.fromkeys({*ROWS.names, *SUMMARY.names} - taken.keys(), "the results")
-    metrics: list[Metric | SetMetric] = []
-    broken = list(found.broken)
-    for entry_point in sorted(found.usable.values(), key=lambda one: one.name):
-        try:
-            metric = _checked(plugins.load(entry_point))
-            clash = sorted(_all_columns(metric) & taken.keys())
-            if clash:
-                raise ValueError(f"its column {clash[0]!r} is taken by {taken[clash[0]]}; rename it")
-        except Exception as error:
-            broken.append(plugins.fault("metric", entry_point, error))
-            continue
-        metrics.append(metric)
-        taken |= dict.fromkeys(_all_columns(metric), plugins.origin(entry_point))
-    return metrics, broken
+def _check_columns(plugin: Plugin[Metric | SetMetric], accepted: Sequence[Plugin[Metric | SetMetric]]) -> None:
+    """Raises ValueError where a metric fills a column of another one, or a foreign one a column of the results."""
+    owners = {column: one for one in accepted for column in _all_columns(one.value)}
+    for column in sorted(_all_columns(plugin.value)):
+        if column in owners:
+            owner = owners[column].origin if owners[column].is_foreign else "this package"
+            raise ValueError(f"its column {column!r} is taken by {owner}; rename it")
+        if plugin.is_foreign and column in {*ROWS.names, *SUMMARY.names}:
+            raise ValueError(f"its column {column!r} is taken by the results; rename it")
 
 
 def _all_columns(metric: Metric | SetMetric) -> set[str]:
@@ -170,15 +132,15 @@ def _all_columns(metric: Metric | SetMetric) -> set[str]:
     return names | {f"{name}{end}" for name in names for end in ("_low", "_high") if isinstance(metric, Metric)}
 
 
-def _checked(metric: Any) -> Metric | SetMetric:
+def _checked(name: str, metric: Any) -> Metric | SetMetric:
     """Raises TypeError or ValueError for what is no metric that the results can hold."""
     if not isinstance(metric, Metric | SetMetric):
         raise TypeError(f"{type(metric).__name__} is not a Metric or SetMetric")
-    for name, comment in columns_of(metric).items():
-        plugins.check_column("metric", name)
+    for column, comment in columns_of(metric).items():
+        plugins.check_column("metric", column)
         _check_text("comment", comment)
-    for name in ("label", "unit", "source"):
-        _check_text(name, getattr(metric, name))
+    for text in ("label", "unit", "source"):
+        _check_text(text, getattr(metric, text))
     if metric.direction not in ("lower", "higher"):
         raise ValueError(f"direction={metric.direction!r}: expected 'lower' or 'higher'")
     bounds = metric.value_range
@@ -186,20 +148,35 @@ def _checked(metric: Any) -> Metric | SetMetric:
         raise TypeError(f"value_range={bounds!r}: expected the least and the greatest value")
     if not bounds[0] < bounds[1]:
         raise ValueError(f"value_range={bounds!r}: expected the least and the greatest value")
-    for name in ("smallest_side", "version"):
-        if type(getattr(metric, name)) is not int:
-            raise TypeError(f"{name}={getattr(metric, name)!r}: expected a whole number")
-        if getattr(metric, name) < 1:
-            raise ValueError(f"{name}={getattr(metric, name)}: must be at least 1")
-    for name in ("compute", "missing"):
-        if not callable(getattr(metric, name)):
-            raise TypeError(f"{name} is {type(getattr(metric, name)).__name__}, not a function")
+    for count in ("smallest_side", "version"):
+        if type(getattr(metric, count)) is not int:
+            raise TypeError(f"{count}={getattr(metric, count)!r}: expected a whole number")
+        if getattr(metric, count) < 1:
+            raise ValueError(f"{count}={getattr(metric, count)}: must be at least 1")
+    for function in ("compute", "missing"):
+        if not callable(getattr(metric, function)):
+            raise TypeError(f"{function} is {type(getattr(metric, function)).__name__}, not a function")
     return metric
 
 
 def _check_text(name: str, value: Any) -> None:
     if not isinstance(value, str) or printable(value) != value:
         raise ValueError(f"{name}={value!r}: expected one line of text")
+
+
+def _metric_in_module(name: str, module: ModuleType) -> Any:
+    return module.METRIC
+
+
+METRICS: Registry[Metric | SetMetric] = Registry(
+    "metric",
+    ENTRY_POINT_GROUP,
+    _checked,
+    package=__name__,
+    pick=_metric_in_module,
+    check_beside=_check_columns,
+    errors=Errors(ValueError, ValueError, ValueError),
+)
 
 
 def lack_of(metric: Metric | SetMetric) -> str | None:
@@ -240,10 +217,7 @@ def check_names(names: Iterable[str]) -> None:
     known = [metric.name for metric in declared()]
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f" (did you mean {', '.join(near)}?)" if near else ""
-            left_out = "".join(f"; left out: {one}" for one in broken_metrics() if one.name == printable(name))
-            raise ValueError(f"no metric {printable(name)!r}{hint}; known: {', '.join(known)}{left_out}")
+            raise METRICS.unknown(name, known)
 
 
 def rows_schema() -> pa.Schema:

@@ -30,22 +30,6 @@ def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def set_metrics_bounds(run: Mapping[str, Any], usual: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What FID and KID of a run are computed on: its own bounds, else none on whole official sets, else the usual.
-
-    The published FIDs are over all images at all settings; on a part of them no FID is comparable anyway.
-
-    >>> set_metrics_bounds({"dataset": "cifar10", "limit": None}, {"images": 64, "settings": 5})["images"]
-    >>> set_metrics_bounds({"dataset": "cifar10", "limit": 200}, {"images": 64, "settings": 5})["images"]
-    64
-    """
-    if run.get("set_metrics") is not None:
-        return {"images": None, "settings": None, **run["set_metrics"]}
-    kind = run["dataset"].partition(":")[0].partition("#")[0]
-    whole = kind in PUBLISHED_ON and run.get("limit") is None
-    return {"images": None, "settings": None} if whole else usual
-
-
 def models(wanted: Mapping[str, Any]) -> list[Model]:
     """The UQDM models of one data set's section: a path, or a mapping with ``path`` and ``published``, by label."""
     found = []

@@ -1,27 +1,27 @@
 """Plots of a run: a module each, found in this package by its ``PLOT``.
 
-A new plot is one new file here that defines ``PLOT = Plot(...)``; its name is the module's.
+A new plot is one new file here that defines ``PLOT = Plot(...)``; its name is the module's. Another package names its
+``PLOT`` in an entry point of the group ``uqdm.plots``, under the plot's name. ``uqdm bench plot`` draws it, the report
+shows it, and the workflow has its files among the products of a run.
 """
 
 from __future__ import annotations
 
-import difflib
-import functools
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.run.reader import plots_dir
+from uqdm.bench.run.layout import plots_dir
 from uqdm.files import replacing
-from uqdm.plugins import Broken, check_name, contained, reason_of
-from uqdm.text import printable
+from uqdm.plugins import Broken
+from uqdm.registry import Errors, Registry
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ENTRY_POINT_GROUP = "uqdm.plots"
 
 # No date in a file, so that the same rows give the same bytes; and no address of the program that drew it.
 NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
@@ -29,20 +29,27 @@ NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: how it is drawn from a run's folder, and what is said below it in a report.
+    """A plot: how it is drawn from a run's folder, and what is said of it in reports.
 
     ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.run.reader.ResultsError` where the
-    run lacks what every run has; what only some runs have is said in the picture. ``caption_drawn`` says that the
-    picture holds its caption. ``formats`` are "png" and "svg". Plots of low ``order`` come first in a report.
+    run lacks what every run has; what only some runs have is said in the picture.
     """
 
     name: str
+    """Name of its module or entry point, and of its files."""
     title: str
+    """Heading in reports."""
     draw: Callable[[Path], Figure]
     caption: Callable[[Path], str]
+    """What is said below the plot of one run, in the run's report."""
     formats: tuple[str, ...] = ("png",)
+    """``"png"``, ``"svg"`` or both; a report shows the last."""
     order: int = 10
+    """Plots of low order come first in a report."""
     caption_drawn: bool = False
+    """True if the picture holds its caption."""
+    about: str = ""
+    """What the plot shows of any run: a paragraph of plain text for the workflow's report."""
 
     def files(self, run_dir: Path, folder: Path | None = None) -> list[Path]:
         """Where the plot of a run is kept, in the order of ``formats``: in ``folder``, or in the run if None."""
@@ -50,57 +57,54 @@ class Plot:
 
 
 def all_plots() -> tuple[Plot, ...]:
-    """Every plot in this package that can be used, sorted by name.
+    """Every plot that can be used, sorted by name.
 
-    >>> [plot.name for plot in all_plots()]
-    ['distortion_perception', 'progressive', 'rate_distortion']
+    >>> {"distortion_perception", "progressive", "rate_distortion"} <= {plot.name for plot in all_plots()}
+    True
     """
-    return _load()[0]
+    return tuple(sorted((plugin.value for plugin in PLOTS.loaded()), key=lambda plot: plot.name))
 
 
 def broken_plots() -> tuple[Broken, ...]:
-    """Modules of this package whose plot is left out, and why each."""
-    return _load()[1]
-
-
-@functools.cache
-def _load() -> tuple[tuple[Plot, ...], tuple[Broken, ...]]:
-    plots: list[Plot] = []
-    broken: list[Broken] = []
-    for name in sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")):
-        try:
-            plots.append(_plot(name))
-        except Exception as error:
-            broken.append(Broken("plot", printable(name), f"{__name__}.{printable(name)}", reason_of(error)))
-    return tuple(plots), tuple(broken)
-
-
-def _plot(name: str) -> Plot:
-    """The plot of a module; its name, which names files, is the module's."""
-    check_name("plot", name)
-    with contained():
-        plot = importlib.import_module(f"{__name__}.{name}").PLOT
-    if not isinstance(plot, Plot):
-        raise TypeError(f"PLOT is {type(plot).__name__}, not Plot")
-    if plot.name != name:
-        raise ValueError(f"a plot has the name of its module; found {plot.name!r} in {name}.py")
-    return plot
+    """Plots that are left out, and why each."""
+    return PLOTS.broken()
 
 
 def find_plot(name: str) -> Plot:
-    """The plot of that name; raises LookupError with suggestions and all names.
+    """The plot of that name; raises LookupError with suggestions and all names, ValueError for a broken one.
 
     >>> find_plot("progresive")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     LookupError: no plot 'progresive' (did you mean progressive?); known: distortion_perception, progressive, ...
     """
-    known = {plot.name: plot for plot in all_plots()}
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f" (did you mean {', '.join(near)}?)" if near else ""
-        left_out = "".join(f"; left out: {one}" for one in broken_plots() if one.name == printable(name))
-        raise LookupError(f"no plot {printable(name)!r}{hint}; known: {', '.join(known)}{left_out}")
-    return known[name]
+    return PLOTS.get(name)
+
+
+def _check(name: str, plot: Any) -> Plot:
+    if not isinstance(plot, Plot):
+        raise ValueError(f"plot {name!r}: {type(plot).__name__} is not a Plot")
+    if plot.name != name:
+        raise ValueError(f"plot {name!r}: it is named {plot.name!r}; it needs the name of its module or entry point")
+    for field in ("title", "about"):
+        if not isinstance(getattr(plot, field), str):
+            raise ValueError(f"plot {name!r}: its {field} is {type(getattr(plot, field)).__name__}, not text")
+    if not plot.formats or not set(plot.formats) <= NO_METADATA.keys():
+        raise ValueError(f"plot {name!r}: formats={plot.formats!r}: choose of {', '.join(NO_METADATA)}")
+    return plot
+
+
+def _plot_in_module(name: str, module: ModuleType) -> Any:
+    return module.PLOT
+
+
+PLOTS: Registry[Plot] = Registry(
+    "plot",
+    ENTRY_POINT_GROUP,
+    _check,
+    package=__name__,
+    pick=_plot_in_module,
+    errors=Errors(unknown=LookupError, clash=LookupError, unavailable=LookupError),
+)
 
 
 def save_plot(plot: Plot, run_dir: Path, folder: Path | None = None) -> list[Path]:

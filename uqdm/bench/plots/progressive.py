@@ -176,4 +176,14 @@ class _Canvas:
         self.text(left + shown.shape[1] / 2, top + shown.shape[0] + _TEXT / 2 - 3, label, size=7.5, linespacing=1.15)
 
 
-PLOT = Plot("progressive", "Progressive decoding", draw, caption)
+PLOT = Plot(
+    "progressive",
+    "Progressive decoding",
+    draw,
+    caption,
+    about=(
+        "What the stored streams of a progressive codec decode to, point by point. A row is one file of one image; "
+        "below each picture stand the bits per pixel of the file up to that point, and the PSNR of that picture. "
+        "Pixels are enlarged without interpolation."
+    ),
+)

@@ -173,5 +173,17 @@ def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
 
 
 PLOT = Plot(
-    "rate_distortion", "Rate and distortion", draw, caption, formats=("png", "svg"), order=0, caption_drawn=True
+    "rate_distortion",
+    "Rate and distortion",
+    draw,
+    caption,
+    formats=("png", "svg"),
+    order=0,
+    caption_drawn=True,
+    about=(
+        "PSNR against rate for every codec of the run. A mark is a setting, or a point of a progressive stream; bars "
+        "are 95 % bootstrap intervals over images; a hollow mark says that some images were exact and are left out of "
+        "its PSNR. Dashed: ideal rate by the model, without coder and header. Top: rates of lossless coding. Codecs "
+        "that were skipped, and images that failed, are named below the plot."
+    ),
 )

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from uqdm.bench.run.layout import lock_path
+
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 _KNOCK_SECONDS = 0.3  # :func:`holder` takes the lock for an instant: that is no reason to turn a run away
 _POLL_SECONDS = 0.5
@@ -46,11 +48,6 @@ class Holder:
         doing = f" ({self.what})" if self.what else ""
         since = f", since {self.since.replace('T', ' ')}" if self.since else ""
         return f"process {self.pid or '?'}{place}{doing}{since}"
-
-
-def lock_path(run_dir: Path) -> Path:
-    """The file that is locked. It is hidden, so that readers of Parquet folders pass over it."""
-    return run_dir / ".lock"
 
 
 @contextlib.contextmanager

@@ -18,7 +18,8 @@ from uqdm.bench.progress.lock import Holder, holder
 from uqdm.bench.progress.progress import FINISHED, RUNNING, STOPPED
 from uqdm.bench.progress.rate_and_eta import counts_text, left_text, rate_text
 from uqdm.bench.progress.status_content import is_count, is_status
-from uqdm.bench.run.reader import ResultsError, read_json, scores_path, status_path
+from uqdm.bench.run.layout import evaluation_path, is_run, manifests_dir, scores_path, shard_files, status_path
+from uqdm.bench.run.reader import ResultsError, read_json
 from uqdm.text import printable
 
 DIED, UNFINISHED = "died", "unfinished"
@@ -26,7 +27,6 @@ DIED, UNFINISHED = "died", "unfinished"
 SILENT_SECONDS = 60.0
 """A run that cannot be seen otherwise, on another host say, is taken for dead when it has not been heard of so long."""
 
-_SIGNS = ("status.json", "evaluation.json", "manifests", "shards", "per_image", ".lock")
 _PIDS = 2**31  # no system has process ids from here on
 _AGAIN = "run the same command again to go on"
 _STATES = (RUNNING, FINISHED, STOPPED, DIED, UNFINISHED)
@@ -102,7 +102,7 @@ class RunStatus:
 
 def run_status(run_dir: Path) -> RunStatus:
     """What is known of the run in a folder; raises :class:`~uqdm.bench.run.reader.ResultsError` if there is none."""
-    if not _is_run(run_dir):
+    if not is_run(run_dir):
         raise ResultsError(f"no run in {run_dir}; make one with: uqdm bench evaluate --out {run_dir}")
     content = _own_account(run_dir)
     held, locks = _holder(run_dir)
@@ -122,9 +122,9 @@ def find_runs(folder: Path) -> list[Path]:
 
     Raises :class:`~uqdm.bench.run.reader.ResultsError` if there are none.
     """
-    if _is_run(folder):
+    if is_run(folder):
         return [folder]
-    runs = [path for path in sorted(folder.glob("*")) if path.is_dir() and _is_run(path)]
+    runs = [path for path in sorted(folder.glob("*")) if path.is_dir() and is_run(path)]
     if not runs:
         raise ResultsError(f"no run in {folder}; make one with: snakemake --cores all, or uqdm bench evaluate --out")
     return runs
@@ -134,10 +134,6 @@ def report(runs: Sequence[RunStatus]) -> list[str]:
     """For a person: all that is known of one run, or a line for each of several."""
     lines = runs[0].lines() if len(runs) == 1 else [run.headline() for run in runs]
     return [printable(line) for line in lines]
-
-
-def _is_run(folder: Path) -> bool:
-    return folder.is_dir() and any((folder / sign).exists() for sign in _SIGNS)
 
 
 def _own_account(run_dir: Path) -> dict[str, Any] | None:
@@ -210,7 +206,7 @@ def _files(run_dir: Path) -> dict[str, Any]:
 def _evaluation(run_dir: Path) -> dict[str, Any] | None:
     """The codecs and the data set's name that a finished evaluation wrote down; None if nothing reads so."""
     try:
-        content = read_json(run_dir / "evaluation.json")
+        content = read_json(evaluation_path(run_dir))
         codecs = {str(name): _of_outcome(outcome) for name, outcome in content["codecs"].items()}
         name = content["dataset"]["name"]
     except (OSError, ResultsError, KeyError, TypeError, AttributeError):
@@ -219,10 +215,10 @@ def _evaluation(run_dir: Path) -> dict[str, Any] | None:
 
 
 def _unfinished_files(run_dir: Path) -> dict[str, Any]:
-    shards = sum(1 for _ in (run_dir / "shards").glob("*/*.parquet"))
-    unread = [run_dir / "evaluation.json"] if os.path.lexists(run_dir / "evaluation.json") else []
+    shards = sum(1 for _ in shard_files(run_dir))
+    unread = [path for path in (evaluation_path(run_dir),) if os.path.lexists(path)]
     codecs = {}
-    for path in sorted((run_dir / "manifests").glob("*.json")):
+    for path in sorted(manifests_dir(run_dir).glob("*.json")):
         try:
             codecs[path.stem] = _of_outcome(read_json(path))
         except (OSError, ResultsError, KeyError, TypeError):

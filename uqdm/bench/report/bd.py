@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import declared
 from uqdm.bench.report.results_table import Cell, Heading, Table
-from uqdm.bench.run.reader import ResultsError, bd_path, records
+from uqdm.bench.run.layout import bd_path
+from uqdm.bench.run.reader import ResultsError, records
 from uqdm.bench.schema import BD
 from uqdm.text import from_csv_cell
 

@@ -27,8 +27,9 @@ from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
+from uqdm.bench.run.layout import report_path
 from uqdm.bench.run.pictures import RunPictures
-from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, report_path, summary_provenance
+from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, summary_provenance
 from uqdm.files import write_bytes
 
 if TYPE_CHECKING:

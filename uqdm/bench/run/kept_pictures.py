@@ -89,11 +89,6 @@ def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def reconstructions_path(run_dir: Path, codec: str, key: str) -> Path:
-    """Where the pictures of the shard with this key are kept."""
-    return run_dir / "reconstructions" / codec / f"{key}.parquet"
-
-
 def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
     """Whether a file of pictures is there, whole, and the one of this identity (any, if None)."""
     try:

@@ -10,10 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, open_parquet, shard_identity
-from uqdm.bench.run.superseded import RECONSTRUCTIONS_FOLDER, STREAMS_FOLDER, stored_path
+from uqdm.bench.run.layout import ShardFolder
+from uqdm.bench.run.superseded import stored_path
 from uqdm.bench.schema import FIRST_WITH_IDENTITY
 
-_KINDS = {"shards": KIND_ROWS, STREAMS_FOLDER: KIND_STREAMS, RECONSTRUCTIONS_FOLDER: KIND_RECONSTRUCTIONS}
+_KINDS = {
+    ShardFolder.ROWS: KIND_ROWS,
+    ShardFolder.STREAMS: KIND_STREAMS,
+    ShardFolder.RECONSTRUCTIONS: KIND_RECONSTRUCTIONS,
+}
 
 
 @dataclass(frozen=True)
@@ -28,17 +33,19 @@ class ListedShard:
     stop: int
     facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def path(self, run_dir: Path, folder: str) -> Path:
-        """Where its file below ``folder`` is: ``shards``, ``streams`` or ``reconstructions``."""
+    def path(self, run_dir: Path, folder: ShardFolder) -> Path:
+        """Where its file of one kind is."""
         return stored_path(run_dir, folder, self.codec, self.key)
 
-    def identity(self, folder: str) -> dict[str, Any] | None:
+    def identity(self, folder: ShardFolder) -> dict[str, Any] | None:
         """What that file says of itself; None where an older release wrote it, when files said nothing."""
         if self.facts["row_format"] < FIRST_WITH_IDENTITY:
             return None
         return shard_identity(_KINDS[folder], **self.facts)
 
-    def read(self, run_dir: Path, folder: str, columns: Sequence[str], image_indices: Collection[int]) -> pa.Table:
+    def read(
+        self, run_dir: Path, folder: ShardFolder, columns: Sequence[str], image_indices: Collection[int]
+    ) -> pa.Table:
         """Some columns of one of its files, of the rows of some images; columns that it lacks are left out.
 
         Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` where it is absent, damaged, or not what its name says.
@@ -53,7 +60,7 @@ class ListedShard:
     def streams(self, run_dir: Path, image_indices: Collection[int]) -> list[dict[str, Any]]:
         """The rows of ``STREAMS`` of some images; raises as :meth:`read`."""
         columns = ["suffix", "stream", "n_bytes", "stream_sha256"]
-        rows: list[dict[str, Any]] = self.read(run_dir, STREAMS_FOLDER, columns, image_indices).to_pylist()
+        rows: list[dict[str, Any]] = self.read(run_dir, ShardFolder.STREAMS, columns, image_indices).to_pylist()
         return rows
 
 

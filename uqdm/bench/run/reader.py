@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from uqdm.bench.datasets import Origin
 from uqdm.bench.file_identity import DAMAGED, check_regular, open_parquet
 from uqdm.bench.metrics import declared, rows_schema, summary_schema
+from uqdm.bench.run.layout import evaluation_path, manifest_path, rows_dir, run_of_rows, scores_path, summary_path
 from uqdm.bench.run.listed_shards import ListedShard, listed_shards
 from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.run_id import read_run_id
@@ -36,41 +37,6 @@ class ResultsError(ValueError):
 
 class StreamsNotKeptError(ResultsError):
     """The coded files of a run were not kept."""
-
-
-def rows_dir(run_dir: Path) -> Path:
-    """The folder of the per-image rows, a Parquet file a codec."""
-    return run_dir / "per_image"
-
-
-def summary_path(run_dir: Path, suffix: str = ".parquet") -> Path:
-    """The summary: ``.parquet``, or ``.csv`` with the same rows."""
-    return run_dir / f"summary{suffix}"
-
-
-def scores_path(run_dir: Path) -> Path:
-    """What a finished scoring writes last: metrics of sets, and what could not be scored."""
-    return run_dir / "scores.json"
-
-
-def status_path(run_dir: Path) -> Path:
-    """Where a run writes how far it is while it is under way (see :mod:`uqdm.bench.progress.status`)."""
-    return run_dir / "status.json"
-
-
-def plots_dir(run_dir: Path) -> Path:
-    """The folder of the plots."""
-    return run_dir / "plots"
-
-
-def report_path(run_dir: Path) -> Path:
-    """The report."""
-    return run_dir / "report.html"
-
-
-def bd_path(run_dir: Path) -> Path:
-    """The Bjøntegaard deltas of the run's curves."""
-    return run_dir / "bd.csv"
 
 
 def rows_files(run_dir: Path) -> list[Path]:
@@ -100,7 +66,7 @@ class RowsFile:
         self._path = path
         self._file = _open(path)
         lacking = _lacking(rows_schema(), self.schema)
-        self._told = unscored_text(_unfilled(path.parent.parent, lacking)) if "unscored" not in lacking else None
+        self._told = unscored_text(_unfilled(run_of_rows(path), lacking)) if "unscored" not in lacking else None
 
     @property
     def schema(self) -> pa.Schema:
@@ -214,11 +180,6 @@ def read_manifest(run_dir: Path, codec: str) -> dict[str, Any]:
     return manifest
 
 
-def manifest_path(run_dir: Path, codec: str) -> Path:
-    """Where a codec's finished evaluation writes down what was done."""
-    return run_dir / "manifests" / f"{codec}.json"
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A file's object of JSON; raises :class:`ResultsError` where it does not read as one."""
     try:
@@ -252,7 +213,7 @@ def score_remedy(run_dir: Path | str) -> str:
 
 def read_origin(run_dir: Path) -> Origin | None:
     """Which release a run's images are of; None if that is not known."""
-    path = run_dir / "evaluation.json"
+    path = evaluation_path(run_dir)
     found = read_json(path).get("origin") if path.is_file() else None
     return None if found is None else Origin(**found)
 
@@ -341,7 +302,7 @@ def _open(path: Path) -> pq.ParquetFile:
 
 def _check_origin(path: Path, file: pq.ParquetFile) -> None:
     """Raises :class:`ResultsError` for the rows of another codec or run, by what they and the run say of themselves."""
-    run_dir, origin = path.parent.parent, read_provenance(file.schema_arrow)
+    run_dir, origin = run_of_rows(path), read_provenance(file.schema_arrow)
     codec = origin.get("codec", path.stem)
     if codec != path.stem:
         raise ResultsError(f"{path}: holds the rows of {codec!r}; {_gather_again(path)}")
@@ -352,7 +313,7 @@ def _check_origin(path: Path, file: pq.ParquetFile) -> None:
 
 def _check_unnamed(path: Path, file: pq.ParquetFile, origin: Mapping[str, Any]) -> None:
     """Holds rows that name no run, since an older release or another program wrote them, against their manifest."""
-    manifest = read_manifest(path.parent.parent, path.stem)
+    manifest = read_manifest(run_of_rows(path), path.stem)
     if origin:
         evaluated = {name: value for name, value in origin.items() if name != "scored"}
         belongs = evaluated == manifest.get("provenance", evaluated)

@@ -8,13 +8,9 @@ import re
 from pathlib import Path
 
 from uqdm.bench.file_identity import DAMAGED, check_regular, write_stored
+from uqdm.bench.run.layout import manifests_dir, run_id_path
 
 _FORM = re.compile("[0-9a-f]{16}")
-
-
-def run_id_path(run_dir: Path) -> Path:
-    """The file that holds it."""
-    return run_dir / "run.json"
 
 
 def read_run_id(run_dir: Path) -> str | None:
@@ -24,7 +20,7 @@ def read_run_id(run_dir: Path) -> str | None:
 
 def _of_manifests(run_dir: Path) -> str | None:
     """What the manifests say, where the file itself was lost."""
-    paths = sorted((run_dir / "manifests").glob("[!.]*.json"))
+    paths = sorted(manifests_dir(run_dir).glob("[!.]*.json"))
     return next((found for path in paths if (found := _read(path)) is not None), None)
 
 

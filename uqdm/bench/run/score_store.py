@@ -24,6 +24,7 @@ from uqdm.bench.file_identity import (
     write_stored,
 )
 from uqdm.bench.metrics import Metric, SetMetric
+from uqdm.bench.run.layout import set_scores_path, shard_scores_path
 from uqdm.bench.run.shards import Shard, to_parquet
 
 SCORE_FORMAT = 2
@@ -66,11 +67,12 @@ class ScoreStore:
     """The scores below a run's folder: ``scores/<codec>/<key>.parquet``, and ``scores/sets/<key>.json``."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._folder = run_dir / "scores"
+        self._run_dir = run_dir
 
     def path(self, shard: Shard, metric: Metric) -> Path:
         """Where a metric's values on a shard are kept."""
-        return self._folder / shard.codec_setting.name / f"{_hash(shard.key, metric.name, metric.version)}.parquet"
+        key = _hash(shard.key, metric.name, metric.version)
+        return shard_scores_path(self._run_dir, shard.codec_setting.name, key)
 
     def read(self, shard: Shard, metric: Metric) -> dict[Picture, Score]:
         """A metric's values on a shard; empty where there are none that read as they should."""
@@ -92,7 +94,7 @@ class ScoreStore:
 
     def read_set(self, key: str) -> dict[str, float] | None:
         """A set metric's columns under ``key``; None where they are not kept, or the file is another's."""
-        path = self._set_path(key)
+        path = set_scores_path(self._run_dir, key)
         try:
             check_regular(path)
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -104,10 +106,7 @@ class ScoreStore:
     def write_set(self, key: str, columns: Mapping[str, float]) -> None:
         """Keeps a set metric's columns under ``key``."""
         floats = {name: float(value) for name, value in columns.items()}
-        write_stored(self._set_path(key), json.dumps(_set_content(key, floats)).encode())
-
-    def _set_path(self, key: str) -> Path:
-        return self._folder / "sets" / f"{key}.json"
+        write_stored(set_scores_path(self._run_dir, key), json.dumps(_set_content(key, floats)).encode())
 
 
 def _identity(shard: Shard, metric: Metric) -> dict[str, Any]:

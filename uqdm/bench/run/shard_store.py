@@ -18,10 +18,11 @@ from uqdm.bench.file_identity import (
     open_parquet,
     write_stored,
 )
-from uqdm.bench.run.kept_pictures import has_reconstructions, reconstructions_path
+from uqdm.bench.run.kept_pictures import has_reconstructions
+from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.shards import Shard, count_images
 from uqdm.bench.run.stored_streams import STREAM_COLUMNS, StreamDamagedError, all_whole, checked_stream
-from uqdm.bench.run.superseded import RECONSTRUCTIONS_FOLDER, STREAMS_FOLDER, stored_path, superseded_path
+from uqdm.bench.run.superseded import stored_path, superseded_path
 from uqdm.bench.schema import ROWS, STREAMS
 
 
@@ -37,22 +38,22 @@ class ShardStore:
 
     def rows_path(self, shard: Shard) -> Path:
         """Where a shard's rows are kept."""
-        return self.run_dir / "shards" / shard.codec_setting.name / f"{shard.key}.parquet"
+        return shard_path(self.run_dir, ShardFolder.ROWS, shard.codec_setting.name, shard.key)
 
     def streams_path(self, shard: Shard) -> Path:
         """Where a shard's coded files are kept."""
-        return stored_path(self.run_dir, STREAMS_FOLDER, shard.codec_setting.name, shard.key)
+        return stored_path(self.run_dir, ShardFolder.STREAMS, shard.codec_setting.name, shard.key)
 
     def reconstructions_path(self, shard: Shard) -> Path:
         """Where a shard's pictures are kept, if they are."""
-        return stored_path(self.run_dir, RECONSTRUCTIONS_FOLDER, shard.codec_setting.name, shard.key)
+        return stored_path(self.run_dir, ShardFolder.RECONSTRUCTIONS, shard.codec_setting.name, shard.key)
 
     def write(self, shard: Shard, rows: bytes, streams: bytes, reconstructions: bytes | None = None) -> None:
         """Stores a finished shard; the rows last, since they are what says that it is finished."""
         codec, key = shard.codec_setting.name, shard.key
-        write_stored(self.run_dir / STREAMS_FOLDER / codec / f"{key}.parquet", streams)
+        write_stored(shard_path(self.run_dir, ShardFolder.STREAMS, codec, key), streams)
         if reconstructions is not None:
-            write_stored(reconstructions_path(self.run_dir, codec, key), reconstructions)
+            write_stored(shard_path(self.run_dir, ShardFolder.RECONSTRUCTIONS, codec, key), reconstructions)
         write_stored(self.rows_path(shard), rows)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
@@ -94,8 +95,8 @@ class ShardStore:
     def drop_streams(self, shard: Shard) -> None:
         """Removes a shard's coded files."""
         codec, key = shard.codec_setting.name, shard.key
-        (self.run_dir / STREAMS_FOLDER / codec / f"{key}.parquet").unlink(missing_ok=True)
-        superseded_path(self.run_dir, STREAMS_FOLDER, codec, key).unlink(missing_ok=True)
+        shard_path(self.run_dir, ShardFolder.STREAMS, codec, key).unlink(missing_ok=True)
+        superseded_path(self.run_dir, ShardFolder.STREAMS, codec, key).unlink(missing_ok=True)
 
     def read(self, shard: Shard) -> pa.Table:
         """The rows of a stored shard; raises one of ``DAMAGED`` where they are absent."""

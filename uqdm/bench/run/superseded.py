@@ -10,15 +10,14 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-FOLDER = "superseded"
-STREAMS_FOLDER = "streams"
-RECONSTRUCTIONS_FOLDER = "reconstructions"
-_READ_BY_USERS = (STREAMS_FOLDER, RECONSTRUCTIONS_FOLDER)
+from uqdm.bench.run.layout import ShardFolder, shard_path, superseded_dir
+
+_READ_BY_USERS = (ShardFolder.STREAMS, ShardFolder.RECONSTRUCTIONS)
 
 
-def stored_path(run_dir: Path, folder: str, codec: str, key: str) -> Path:
+def stored_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path:
     """Where a shard's file is: in ``folder``, or else among the superseded ones; the first where it is in neither."""
-    path = run_dir / folder / codec / f"{key}.parquet"
+    path = shard_path(run_dir, folder, codec, key)
     if not os.path.lexists(path):
         aside = superseded_path(run_dir, folder, codec, key)
         if os.path.lexists(aside):
@@ -26,15 +25,16 @@ def stored_path(run_dir: Path, folder: str, codec: str, key: str) -> Path:
     return path
 
 
-def superseded_path(run_dir: Path, folder: str, codec: str, key: str) -> Path:
+def superseded_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path:
     """Where a shard's file goes when the run no longer has the shard."""
-    return run_dir / FOLDER / folder / codec / f"{key}.parquet"
+    return shard_path(superseded_dir(run_dir), folder, codec, key)
 
 
 def arrange(run_dir: Path, codec: str, keys: Collection[str]) -> None:
     """Moves the files of a codec's shards so that its folders hold those with these ``keys``, and no others."""
     for folder in _READ_BY_USERS:
-        current, aside = run_dir / folder / codec, run_dir / FOLDER / folder / codec
+        current = run_dir / folder / codec
+        aside = superseded_dir(run_dir) / folder / codec
         for path in _files(current):
             if path.stem not in keys:
                 _move(path, aside)

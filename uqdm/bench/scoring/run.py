@@ -10,43 +10,37 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import ray
 
 from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.shard_job import shard_timing
 from uqdm.bench.execute.executor import Fanout
 from uqdm.bench.execute.job import Done
-from uqdm.bench.execute.limits import Limits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group, sharing_workers
 from uqdm.bench.file_identity import write_stored
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, broken_metrics, check_names, lack_of
+from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
+from uqdm.bench.run.filled_rows import MissingScores, is_filled, ok_rows, picture_of, scored_origin
+from uqdm.bench.run.layout import features_dir, scores_path
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.reader import rows_files, scores_path
+from uqdm.bench.run.reader import rows_files, rows_provenance
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import Picture, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
 from uqdm.bench.schema import STATUS_OK
-from uqdm.bench.scoring.extraction import Extractor, Recipe, Store
-from uqdm.bench.scoring.fill import MissingScores, ok_rows, picture_of, write_rows
+from uqdm.bench.scoring.extraction import Extractor, Recipe, Store, inception
+from uqdm.bench.scoring.fill import write_rows
+from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
-from uqdm.bench.scoring.selection import Selection
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.files import sweep_temporaries
-from uqdm.plugins import contained
-from uqdm.text import error_line
-
-ALWAYS = ("mse", "psnr_db")
-"""Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
 
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
@@ -56,29 +50,11 @@ def open_features(folder: Path, extractor: Extractor) -> Store:
 
 
 @dataclass(frozen=True)
-class Options:
-    """What to score and how. ``metrics`` are names, None for all; ``features`` is the folder of the store of features.
+class FeatureSource:
+    """Where features of pictures come from: the extractor, loaded from a file of weights, and the store of features."""
 
-    None of the others changes a number, save that ``selection`` says which pictures metrics of sets are computed on.
-    """
-
-    metrics: tuple[str, ...] | None = None
-    selection: Selection = field(default_factory=Selection)
-    features: Path | None = None
-    recipe: Recipe = field(default_factory=Recipe)
+    load: Callable[[Path | None], Extractor] = inception
     open_store: Callable[[Path, Extractor], Store] = open_features
-    cpus: int | None = None
-    limits: Limits = field(default_factory=Limits)
-    wait: bool = False
-
-    def __post_init__(self) -> None:
-        if self.recipe.batch < 1 or (self.cpus is not None and self.cpus < 1):
-            raise ValueError(f"batch and cpus must be at least 1, got {self.recipe.batch} and {self.cpus}")
-        check_names(self.metrics or ())
-
-    def asks_for(self, name: str) -> bool:
-        """Whether the metric of that name is to be computed."""
-        return self.metrics is None or name in self.metrics or name in ALWAYS
 
 
 @dataclass(frozen=True)
@@ -92,7 +68,11 @@ class Outcome:
 
 
 def score_run(
-    run_dir: Path, options: Options | None = None, progress: Progress | None = None, dataset: Images | None = None
+    run_dir: Path,
+    options: ScoringOptions | None = None,
+    progress: Progress | None = None,
+    dataset: Images | None = None,
+    features: FeatureSource | None = None,
 ) -> Outcome:
     """Computes what metrics are missing of an evaluated run, and fills its rows.
 
@@ -101,20 +81,21 @@ def score_run(
         options: what to score and how; everything by default.
         progress: told what happens; lines on stderr if None.
         dataset: the originals; opened again as they were evaluated if None.
+        features: where features for metrics of sets come from; FID's Inception network if None.
 
     Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
     becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
     ``run_dir``, unless it is to be waited for.
     """
-    options, progress = options or Options(), progress or Progress()
+    options, progress = options or ScoringOptions(), progress or Progress()
     if not run_dir.is_dir():
         rows_files(run_dir)  # raises, and makes no folder
     with locked(run_dir, f"score {run_dir.name}", wait=options.wait, say=progress.say):
-        return _score(open_run(run_dir, dataset), options, progress)
+        return _score(open_run(run_dir, dataset), options, progress, features or FeatureSource())
 
 
-def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
+def _score(run: StoredRun, options: ScoringOptions, progress: Progress, features: FeatureSource) -> Outcome:
     started = time.perf_counter()
     run_dir = run.store.run_dir
     sweep_temporaries(run_dir)
@@ -125,9 +106,8 @@ def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
         resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus, progress.end)))
         pictures = PictureScoring(run, options, progress)
         pictures.run(resources)
-        for codec in run.codecs:
-            write_rows(run, codec, pictures.missing_scores, origin)
-        sets = _score_sets(run, options, progress, resources)
+        _write_rows(run, pictures, options, origin)
+        sets = _score_sets(run, options, progress, resources, features)
     _drop_streams(run, pictures.missing_scores, progress)
     faults = pictures.missing_scores.faults
     outcome = Outcome(pictures.scored, len(faults), next(iter(faults.values()), None), sets)
@@ -135,22 +115,28 @@ def _score(run: StoredRun, options: Options, progress: Progress) -> Outcome:
     return outcome
 
 
+def _write_rows(run: StoredRun, pictures: PictureScoring, options: ScoringOptions, origin: dict[str, Any]) -> None:
+    """Writes the rows of the codecs that scoring has something to add to; those of others are complete."""
+    written = rows_provenance(run.store.run_dir)
+    scored = scored_origin(origin, options.choice)
+    for codec in run.codecs:
+        if codec.name in pictures.changed or not is_filled(written[codec.name], options.choice):
+            write_rows(run, codec, pictures.missing_scores, scored)
+
+
 class PictureScoring:
     """Metrics of single pictures: the plan, and what comes of it."""
 
-    def __init__(self, run: StoredRun, options: Options, progress: Progress) -> None:
+    def __init__(self, run: StoredRun, options: ScoringOptions, progress: Progress) -> None:
         self._run, self._progress = run, progress
         self._store = ScoreStore(run.store.run_dir)
         self._limits = options.limits
         self.missing_scores = MissingScores()
         self.scored = 0
-        self._metrics = [metric for metric in all_metrics() if self._runs(metric, options)]
-
-    def _runs(self, metric: Metric, options: Options) -> bool:
-        missing = _lack(metric, options)
-        if missing is not None:
-            self.missing_scores.metric[metric.name] = missing
-        return missing is None
+        self.changed: set[str] = set()
+        """Codecs of which scores were missing: their rows are written again."""
+        self.missing_scores.metric = options.choice.lacks(all_metrics())
+        self._metrics = [metric for metric in all_metrics() if metric.name not in self.missing_scores.metric]
 
     def plan(self) -> dict[str, list[Shard]]:
         """The shards of each codec that lack scores; says so. Of the pictures in them nothing is kept."""
@@ -204,6 +190,7 @@ class PictureScoring:
         lacking = [metric for metric in self._metrics if self._lacks(shard, metric, sides)]
         if not lacking:
             return None
+        self.changed.add(shard.codec_setting.name)
         if not os.path.lexists(self._run.store.streams_path(shard)):
             for metric in lacking:
                 self.missing_scores.shard[shard.key, metric.name] = STREAMS_GONE
@@ -237,40 +224,26 @@ class PictureScoring:
 
 
 def _score_sets(
-    run: StoredRun, options: Options, progress: Progress, resources: Callable[[], Resources]
+    run: StoredRun,
+    options: ScoringOptions,
+    progress: Progress,
+    resources: Callable[[], Resources],
+    features: FeatureSource,
 ) -> list[dict[str, Any]]:
     of_images = [metric for metric in all_set_metrics() if metric.takes == "features"]
-    lacking = {metric.name: _lack(metric, options) for metric in of_images}
-    reasons = {name: reason for name, reason in lacking.items() if reason is not None}
-    folder = options.features or run.store.run_dir.absolute().parent / "features"
+    reasons = options.choice.lacks(of_images)
+    folder = options.features or features_dir(run.store.run_dir)
     task = Task(
         run,
         [metric for metric in of_images if metric.name not in reasons],
-        options.selection,
-        options.recipe,
+        options.set_metrics,
+        Recipe(features.load, options.inception_weights, options.batch),
         options.limits,
-        lambda extractor: options.open_store(folder, extractor),
+        lambda extractor: features.open_store(folder, extractor),
         resources,
         progress,
     )
     return score_sets(task, reasons)
-
-
-def _lack(metric: Metric | SetMetric, options: Options) -> str | None:
-    """Why a metric is not computed at all; None if it is."""
-    if not options.asks_for(metric.name):
-        return "not asked for"
-    return lack_of(metric) or _cannot_travel(metric)
-
-
-def _cannot_travel(metric: Metric | SetMetric) -> str | None:
-    """Why a metric cannot be sent to workers; None if it can."""
-    try:
-        with contained():
-            ray.cloudpickle.dumps(metric)
-    except Exception as error:
-        return f"it cannot be sent to workers: {error_line(error)}"
-    return None
 
 
 def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: Progress) -> None:
@@ -288,7 +261,9 @@ def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: Progr
         progress.say(f"score {run.dataset.name}: dropped the scored streams of {len(gone)} shards (they are not kept)")
 
 
-def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: Options, seconds: float) -> None:
+def write_outcome(
+    run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: ScoringOptions, seconds: float
+) -> None:
     """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
     reasons: Counter[str] = Counter()
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
@@ -296,8 +271,8 @@ def write_outcome(run: StoredRun, outcome: Outcome, origin: dict[str, Any], opti
     content = {
         "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
-        "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.asks_for(m.name)},
-        "selection": asdict(options.selection),
+        "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.choice.asks_for(m.name)},
+        "selection": asdict(options.set_metrics),
         "unscored": dict(reasons.most_common()),
         "faults": {"pictures": outcome.faults, "first": outcome.first_fault},
         "sets": outcome.sets,

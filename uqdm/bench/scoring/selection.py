@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from uqdm.option_fields import check_bounds, option
+
 
 @dataclass(frozen=True)
-class Selection:
-    """Bounds of what metrics of sets are computed on; None is no bound.
+class SetMetricBounds:
+    """Bounds of what metrics of sets are computed on; of a chosen setting all points and reconstructions count."""
 
-    ``images`` are spread evenly over the data set and are the same for all codecs. ``settings`` are spread evenly over
-    the sweep of each codec, its ends included; of a chosen setting all points and reconstructions count.
-    """
-
-    images: int | None = 64
-    settings: int | None = 5
+    images: int | None = option(
+        64,
+        "Images that metrics of sets (FID, KID) are computed on: spread evenly, the same for all codecs",
+        flag="--set-images",
+        none="all",
+        minimum=2,
+    )
+    settings: int | None = option(
+        5,
+        "Settings of each codec that metrics of sets are computed for: spread evenly over its sweep, ends included",
+        flag="--set-settings",
+        none="all",
+        minimum=1,
+    )
 
     def __post_init__(self) -> None:
-        for name, bound in vars(self).items():
-            if bound is not None and bound < 1:
-                raise ValueError(f"set metrics, {name}={bound}: must be at least 1, or null for all")
+        check_bounds(self)
 
     def image_indices(self, n_images: int) -> list[int]:
         """The chosen images of a data set, in order."""

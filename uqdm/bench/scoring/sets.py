@@ -20,7 +20,7 @@ from uqdm.bench.checked_calls import MeasurementError, metric_value
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.execute.executor import Fanout
 from uqdm.bench.execute.job import Done
-from uqdm.bench.execute.limits import Limits
+from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.execute.worker import limit_threads
@@ -46,7 +46,7 @@ from uqdm.bench.scoring.extraction import (
     split_jobs,
 )
 from uqdm.bench.scoring.pictures import Streams
-from uqdm.bench.scoring.selection import Selection
+from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.plugins import contained
 from uqdm.text import error_line, one_line
 
@@ -125,9 +125,9 @@ class Task:
 
     run: StoredRun
     metrics: Sequence[SetMetric]
-    selection: Selection
+    set_metrics: SetMetricBounds
     recipe: Recipe
-    limits: Limits
+    limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
     progress: Progress
@@ -139,7 +139,7 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
     A metric that cannot be computed is left out of its row, whose ``unscored`` says why; ``not_asked`` holds such
     reasons from elsewhere.
     """
-    indices = task.selection.image_indices(len(task.run.dataset))
+    indices = task.set_metrics.image_indices(len(task.run.dataset))
     lines = _lines(task, indices, _chosen_rows(task.run.store.run_dir, indices))
     for line in lines:
         line.reasons |= not_asked
@@ -179,7 +179,7 @@ def _chosen_rows(run_dir: Path, indices: Sequence[int]) -> pd.DataFrame:
 
 def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine]:
     """All lines of the summary that have pictures; those that are not chosen have no members, but a reason."""
-    dataset, selection = task.run.dataset, task.selection
+    dataset, selection = task.run.dataset, task.set_metrics
     originals = {index: _original(dataset.load(index), index) for index in indices} if task.metrics else {}
     codecs = {codec.name: codec for codec in task.run.codecs}
     chosen = {name: selection.chosen_settings(codec.settings) for name, codec in codecs.items()}

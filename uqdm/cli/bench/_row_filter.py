@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uqdm.codec import suggest
+from uqdm.registry import suggest
 
 if TYPE_CHECKING:
     import pandas as pd

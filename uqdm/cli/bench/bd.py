@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +19,7 @@ _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def bd(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
     anchor: Annotated[
         str | None,
         typer.Option(help="Codec, or curve such as 'uqdm flow', to hold the others against [jpeg if it is there]"),
@@ -32,8 +33,8 @@ def bd(
     from uqdm.bench.analysis.bd_table import make_bd_table
     from uqdm.bench.analysis.curves import titles
     from uqdm.bench.run.reader import read_summary
-    from uqdm.codec import suggest
     from uqdm.output import check_output, is_text
+    from uqdm.registry import suggest
 
     if out is not None:
         check_output(out, is_text, force=None)
@@ -53,7 +54,7 @@ def bd(
 def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
     """Writes the table; a run that cannot be written to is one that is read, and a note says so."""
     from uqdm.bench.analysis.bd_table import write_bd_table
-    from uqdm.bench.run.reader import bd_path
+    from uqdm.bench.run.layout import bd_path
 
     try:
         write_bd_table(table, out or bd_path(run))

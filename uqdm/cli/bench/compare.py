@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import AsCsv
 
 if TYPE_CHECKING:
     from uqdm.bench.analysis.compare_runs import Comparison, Key
@@ -28,7 +29,7 @@ def compare(
         list[str] | None,
         typer.Option(help="bpp, a metric, or a cost such as decode_ms; may be repeated [bpp and every metric]"),
     ] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")] = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Compares two runs image by image: paired differences with intervals, and a signed-rank test.
 

@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uqdm.cli.bench._workers import (
-    TIME_LIMIT_S,
-    CpusPerActor,
-    GpusPerActor,
-    Readers,
-    TimeLimit,
-    limits,
-    refuse_only_failures,
-)
+from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.cli.bench._failures import refuse_only_failures
+from uqdm.cli.bench._parameters import LogFile, RunFolder
+from uqdm.cli.option_parameters import with_option_parameters
 
 if TYPE_CHECKING:
     from uqdm.bench.evaluation.finish import CodecOutcome
     from uqdm.bench.run.codec_settings import Request
 
 
+@with_option_parameters
 def evaluate(
     dataset: Annotated[str, typer.Option(help="demo, cifar10, imagenet64, kodak, folder:PATH or npz:PATH")],
-    out: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    out: RunFolder,
+    options: EvaluationOptions,
     codec: Annotated[
         list[str] | None,
         typer.Option(help="NAME for its default settings, or NAME:key=value,... for one; may be repeated"),
@@ -37,46 +34,18 @@ def evaluate(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N images", min=1)] = None,
-    cpus: Annotated[
-        int | None, typer.Option(help="Cores for Ray [all]; without effect where RAY_ADDRESS is set", min=1)
-    ] = None,
-    shard_size: Annotated[int, typer.Option(help="Images in a shard", min=1)] = 50,
-    streams: Annotated[bool, typer.Option("--streams/--no-streams", help="Keep the coded files after scoring")] = True,
-    reconstructions: Annotated[
-        bool, typer.Option("--reconstructions/--no-reconstructions", help="Keep every decoded picture, as a PNG")
-    ] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Measure shards with failed images again")
-    ] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Drop the rows of codecs that are not named here")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait while another process works in the folder")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if anything failed or was skipped")] = False,
-    time_limit: TimeLimit = TIME_LIMIT_S,
-    gpus_per_actor: GpusPerActor = 1.0,
-    cpus_per_actor: CpusPerActor = 1,
-    readers: Readers = 2,
-    log: Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)] = None,
+    log: LogFile = None,
 ) -> None:
     """Measures codecs on a data set: rates and times of every image, from real files that are decoded again."""
     from uqdm.bench.datasets import open_dataset
-    from uqdm.bench.evaluation.evaluate import Options
     from uqdm.bench.evaluation.evaluate import evaluate as run
     from uqdm.bench.progress.lock import check_writable
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.codec_settings import resolve
-    from uqdm.bench.run.reader import status_path
+    from uqdm.bench.run.layout import status_path
 
     codecs = resolve(_requests(codec or [], codecs_file))
-    options = Options(
-        cpus=cpus,
-        shard_size=shard_size,
-        keep_streams=streams,
-        keep_reconstructions=reconstructions,
-        retry_failed=retry_failed,
-        prune=prune,
-        limits=limits(time_limit, gpus_per_actor, cpus_per_actor, readers),
-        wait=wait,
-    )
     images = open_dataset(dataset, limit)
     check_writable(out)
     with show_progress(log, status_path(out)) as progress:
@@ -112,9 +81,11 @@ def _read_mapping(path: Path) -> dict[str, object]:
 
 def _conclude(findings: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
     """Says how many failed and were skipped, last; True if none."""
+    from uqdm.bench.run.layout import rows_dir
+
     ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)
     skipped = sum(found.skipped_settings for found in findings)
     advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
-    say(f"rows: {out / 'per_image'}")
+    say(f"rows: {rows_dir(out)}")
     say(f"evaluated: {ok:,} images x settings ok, {failed:,} failed, {skipped} settings skipped{advice}")
     return not failed and not skipped

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 
 def plot(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
     only: Annotated[str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [plots in the run]", file_okay=False)] = None,
 ) -> None:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 
 def report(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
     out: Annotated[Path | None, typer.Option(help="File to write [report.html in the run]", dir_okay=False)] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder of its plots [plots in the run]", file_okay=False)] = None,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import AsCsv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,7 @@ def show(
     sort: Annotated[str | None, typer.Option(help="Sort by this column")] = None,
     descending: Annotated[bool, typer.Option("--descending", help="Largest first")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first N", min=1)] = None,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")] = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """Prints finished runs: the short table and where things are; or, with any option, their means or single rows."""
     patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
@@ -71,7 +72,7 @@ def show(
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema
-    from uqdm.bench.run.reader import rows_dir
+    from uqdm.bench.run.layout import rows_dir
     from uqdm.bench.schema import SUMMARY
 
     _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
@@ -79,7 +80,7 @@ def show(
 
 
 def _finished_runs() -> list[Path]:
-    from uqdm.bench.run.reader import summary_path
+    from uqdm.bench.run.layout import summary_path
 
     runs = [folder for folder in sorted(Path("results").glob("*")) if summary_path(folder).is_file()]
     if not runs:
@@ -89,7 +90,8 @@ def _finished_runs() -> list[Path]:
 
 def _print_short(folders: Sequence[Path]) -> None:
     from uqdm.bench.analysis.short_table import closing_message
-    from uqdm.bench.run.reader import read_summary, rows_dir
+    from uqdm.bench.run.layout import rows_dir
+    from uqdm.bench.run.reader import read_summary
 
     for folder in folders:
         read_summary(folder)  # raises, and names the remedy, where there is none

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import RunFolder
 
 
 def summarize(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)],
+    run: RunFolder,
 ) -> None:
     """Summarizes the rows of a run: writes summary.parquet and summary.csv, prints a short table."""
     from uqdm.bench.analysis.short_table import closing_message

@@ -1,0 +1,91 @@
+"""A process beside a worker that computes metrics, so that they add nothing to the time and memory of a codec.
+
+``python -m uqdm.bench.evaluation.metric_process`` reads requests from standard input and writes answers to standard
+output, each a pickle between this process and the worker that started it. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import numpy as np
+
+from uqdm.bench.checked_calls import score
+from uqdm.bench.metrics import all_metrics
+from uqdm.text import error_line
+
+_ENDS_WITHIN_S = 5.0
+
+
+class MetricProcess:
+    """Computes metrics of single images in a process of its own, which starts with the first request."""
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self._metrics = tuple(metrics)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def scores(self, original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
+        """The metrics of a decoded picture, both uint8 [H, W, 3].
+
+        A metric that fails, or is not defined for so small an image, is left out; where the process was lost all are.
+        """
+        try:
+            process = self._process or self._start()
+            assert process.stdin is not None
+            assert process.stdout is not None
+            pickle.dump((self._metrics, original, decoded), process.stdin)
+            process.stdin.flush()
+            found: dict[str, float] = pickle.load(process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            self.close()  # the next picture starts another
+            return {}
+        return found
+
+    def close(self) -> None:
+        """Ends the process."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(OSError):
+            process.communicate(timeout=_ENDS_WITHIN_S)
+            return
+        process.kill()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", __name__]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a worker has one core, and waits meanwhile
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        return self._process
+
+
+def _answer(names: Sequence[str], original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
+    found = {}
+    for metric in all_metrics():
+        if metric.name in names and min(original.shape[:2]) >= metric.smallest_side:
+            try:
+                found[metric.name] = score(metric, original, decoded)
+            except Exception as error:  # scoring computes it again, and gives the reason to the rows
+                print(f"metric {metric.name}: {error_line(error)}", file=sys.stderr)
+    return found
+
+
+def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    while True:
+        try:
+            request = pickle.load(requests)
+        except EOFError:
+            return
+        pickle.dump(_answer(*request), answers)
+        answers.flush()
+
+
+if __name__ == "__main__":
+    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as channel:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a metric prints is no answer
+        _serve(sys.stdin.buffer, channel)

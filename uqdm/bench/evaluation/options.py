@@ -1,0 +1,44 @@
+"""Options of an evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from uqdm.bench.run.metric_choice import MetricChoice
+from uqdm.bench.run.stage_options import StageOptions
+from uqdm.option_fields import check_bounds, option
+
+
+@dataclass(frozen=True)
+class EvaluationOptions(StageOptions):
+    """How to evaluate. None of these changes a number; with another shard size, stored shards are not found again."""
+
+    shard_size: int = option(50, "Images in a shard, the unit of work and of what a resumed run finds done", minimum=1)
+    keep_streams: bool = option(True, "Keep the coded files after scoring", flag="--streams/--no-streams")
+    keep_reconstructions: bool = option(
+        False, "Keep every decoded picture, as a PNG", flag="--reconstructions/--no-reconstructions"
+    )
+    retry_failed: bool = option(False, "Measure shards with failed images again", flag="--retry-failed")
+    metrics: tuple[str, ...] | None = option(
+        None,
+        "Compute only this metric of single images, beside MSE and PSNR",
+        flag="--metric",
+        none="all",
+        in_section=False,
+    )
+    score: bool = option(
+        True,
+        "Compute metrics of single images while the pictures are there",
+        flag="--score/--no-score",
+        in_section=False,
+    )
+    prune: bool = option(False, "Drop the rows of codecs that are not named here", flag="--prune", in_section=False)
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        MetricChoice(self.metrics)
+
+    @property
+    def choice(self) -> MetricChoice | None:
+        """The metrics to compute; None for none, which leaves them to scoring."""
+        return MetricChoice(self.metrics) if self.score else None

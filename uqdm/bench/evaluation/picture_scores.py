@@ -1,0 +1,63 @@
+"""Metrics of the pictures of a shard, computed while these are there: see :class:`PictureScores`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from uqdm.bench.evaluation.metric_process import MetricProcess
+from uqdm.bench.metrics import all_metrics
+from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.shards import Shard
+
+Scores = dict[str, list[tuple[Picture, Score]]]
+"""By name of the metric, the value of each picture."""
+
+
+class PictureScores:
+    """Takes the decoded pictures of a shard while it is measured, and has their metrics computed.
+
+    ``indices`` are those of the ``originals``, uint8 [H, W, 3], in the data set. A picture without a value of a metric
+    is left to scoring, which decodes it again.
+    """
+
+    def __init__(self, process: MetricProcess, indices: Sequence[int], originals: Sequence[np.ndarray]) -> None:
+        self._process = process
+        self._indices = indices
+        self._originals = originals
+        self.found: Scores = {}
+
+    def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
+        """Scores a picture of the image at ``offset``."""
+        sha256 = row["picture_sha256"]
+        picture = Picture(self._indices[offset], row["point"], row["reconstruction"], sha256)
+        for name, value in self._process.scores(self._originals[offset], image_uint8).items():
+            self.found.setdefault(name, []).append((picture, Score(sha256, value)))
+
+    def discard(self, offset: int) -> None:
+        """Forgets the pictures of an image that failed after all."""
+        index = self._indices[offset]
+        for name, scores in self.found.items():
+            self.found[name] = [one for one in scores if one[0].image_index != index]
+
+
+def write_scores(store: ScoreStore, shard: Shard, scores: Scores) -> None:
+    """Stores what was computed on a shard; before its rows, which say that the shard is finished."""
+    for metric in all_metrics():
+        if scores.get(metric.name):
+            store.write(shard, metric, scores[metric.name])
+
+
+def merged(parts: Sequence[Scores]) -> Scores:
+    """The scores of several parts of a shard.
+
+    >>> merged([{"mse": []}, {}])
+    {'mse': []}
+    """
+    found: Scores = {}
+    for part in parts:
+        for name, scores in part.items():
+            found.setdefault(name, []).extend(scores)
+    return found

@@ -1,0 +1,164 @@
+"""The layout of a run's folder: every name in it stands here, once.
+
+=============================== ====================================================================
+``run.json``                    the run's id
+``shards/CODEC/KEY.parquet``    rows of a shard, as they were measured: what a resumed run reads
+``streams/``                    the coded files of the present rows, likewise a file a shard
+``reconstructions/``            the decoded pictures of the present rows, where they are kept
+``superseded/``                 streams and pictures that belong to no present row, in these folders
+``scores/CODEC/KEY.parquet``    values of one metric on a shard
+``scores/sets/KEY.json``        values of one metric of sets
+``per_image/CODEC.parquet``     the rows of a codec, one for each picture
+``manifests/CODEC.json``        what a finished codec writes last
+``evaluation.json``             what a finished evaluation writes last
+``scores.json``                 what a finished scoring writes last
+``summary.parquet``, ``.csv``   means over the images of each setting
+``bd.csv``                      Bjøntegaard deltas
+``plots/``, ``report.html``     figures and report
+``status.json``, ``.lock``      progress while a run is under way; who works in the folder
+``logs/``, ``benchmarks/``      what the workflow's rules print, and how long they took
+=============================== ====================================================================
+
+Features of pictures are stored beside the runs, in ``features/``, since all runs share them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from pathlib import Path
+
+
+class ShardFolder(enum.StrEnum):
+    """The folders that hold a file for each shard."""
+
+    ROWS = "shards"
+    STREAMS = "streams"
+    RECONSTRUCTIONS = "reconstructions"
+
+
+LOGS = "logs"
+BENCHMARKS = "benchmarks"
+"""The folders that only the workflow writes."""
+
+_SUPERSEDED = "superseded"
+_ROWS = "per_image"
+_MANIFESTS = "manifests"
+_SCORES = "scores"
+_SETS = "sets"
+_FEATURES = "features"
+_PLOTS = "plots"
+_SUMMARY = "summary"
+_RUN_ID = "run.json"
+_EVALUATION = "evaluation.json"
+_SCORING = "scores.json"
+_STATUS = "status.json"
+_LOCK = ".lock"
+_BD = "bd.csv"
+_REPORT = "report.html"
+_SIGNS = (_STATUS, _EVALUATION, _MANIFESTS, ShardFolder.ROWS, _ROWS, _LOCK)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, begun or finished."""
+    return folder.is_dir() and any((folder / name).exists() for name in _SIGNS)
+
+
+def run_id_path(run_dir: Path) -> Path:
+    """The run's id (see :mod:`uqdm.bench.run.run_id`)."""
+    return run_dir / _RUN_ID
+
+
+def lock_path(run_dir: Path) -> Path:
+    """The file that is locked. It is hidden, so that readers of Parquet folders ignore it."""
+    return run_dir / _LOCK
+
+
+def status_path(run_dir: Path) -> Path:
+    """The progress of a run that is under way (see :mod:`uqdm.bench.progress.status`)."""
+    return run_dir / _STATUS
+
+
+def shard_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path:
+    """A shard's file of one kind; ``key`` is that of the shard."""
+    return run_dir / folder / codec / f"{key}.parquet"
+
+
+def shard_files(run_dir: Path) -> Iterator[Path]:
+    """The rows of every stored shard, of whatever codec."""
+    return (run_dir / ShardFolder.ROWS).glob("*/*.parquet")
+
+
+def superseded_dir(run_dir: Path) -> Path:
+    """The folder of shards' files that belong to no present row; it has the same folders as ``run_dir``."""
+    return run_dir / _SUPERSEDED
+
+
+def manifests_dir(run_dir: Path) -> Path:
+    """The folder of the manifests, one file for each codec."""
+    return run_dir / _MANIFESTS
+
+
+def manifest_path(run_dir: Path, codec: str) -> Path:
+    """What a codec's finished evaluation writes last: its settings, versions and shards."""
+    return manifests_dir(run_dir) / f"{codec}.json"
+
+
+def rows_dir(run_dir: Path) -> Path:
+    """The folder of the rows, one Parquet file for each codec."""
+    return run_dir / _ROWS
+
+
+def rows_path(run_dir: Path, codec: str) -> Path:
+    """The rows of a codec."""
+    return rows_dir(run_dir) / f"{codec}.parquet"
+
+
+def run_of_rows(path: Path) -> Path:
+    """The run's folder that a file of :func:`rows_path` lies in."""
+    return path.parent.parent
+
+
+def evaluation_path(run_dir: Path) -> Path:
+    """What a finished evaluation writes last: outcomes of all codecs, times, the data set."""
+    return run_dir / _EVALUATION
+
+
+def scores_path(run_dir: Path) -> Path:
+    """What a finished scoring writes last: metrics of sets, and what could not be scored."""
+    return run_dir / _SCORING
+
+
+def shard_scores_path(run_dir: Path, codec: str, key: str) -> Path:
+    """The values of a metric on a shard; ``key`` depends on both."""
+    return run_dir / _SCORES / codec / f"{key}.parquet"
+
+
+def set_scores_path(run_dir: Path, key: str) -> Path:
+    """The values of a metric of sets; ``key`` depends on the metric and on both sets."""
+    return run_dir / _SCORES / _SETS / f"{key}.json"
+
+
+def features_dir(run_dir: Path) -> Path:
+    """The store of features that runs in the same folder share, unless another is asked for."""
+    return run_dir.absolute().parent / _FEATURES
+
+
+def summary_path(run_dir: Path, suffix: str = ".parquet") -> Path:
+    """The summary: ``.parquet``, or ``.csv`` with the same rows."""
+    return run_dir / f"{_SUMMARY}{suffix}"
+
+
+def bd_path(run_dir: Path) -> Path:
+    """The Bjøntegaard deltas of the run's curves."""
+    return run_dir / _BD
+
+
+def plots_dir(run_dir: Path) -> Path:
+    """The folder of the plots."""
+    return run_dir / _PLOTS
+
+
+def report_path(run_dir: Path) -> Path:
+    """The report."""
+    return run_dir / _REPORT

@@ -1,0 +1,12 @@
+"""Parameters that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RunFolder = Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)]
+LogFile = Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")]

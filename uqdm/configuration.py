@@ -1,0 +1,159 @@
+"""The configuration of the workflow as typed objects, and the command lines that it becomes.
+
+The workflow checks the file against ``workflow/schemas/config.schema.yaml``, then makes one :class:`Configuration` of
+it, which the rules take their command lines from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uqdm.bench.analysis.options import ComparisonOptions
+from uqdm.bench.channel_cost.options import ChannelCostOptions
+from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.bench.execute.limits import WorkerLimits
+from uqdm.bench.paper.configuration import PUBLISHED_ON, paper_options, paper_runs
+from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.bench.scoring.selection import SetMetricBounds
+from uqdm.codec import codec_class, codec_names
+from uqdm.option_fields import arguments, check_bounds, from_section, has_options, option, option_fields
+from uqdm.swirl.settings import Settings, settings_of
+
+ALL = {"images": None, "settings": None}
+"""No bounds of metrics of sets."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """A data set and the codecs to compare on it."""
+
+    dataset: str
+    """As ``uqdm bench evaluate --dataset`` takes it."""
+    codecs: Mapping[str, Any]
+    """For each codec, None for its default settings, a mapping of parameters, or a list of those."""
+    limit: int | None = option(None, "Only the first so many images", none="all", minimum=1)
+    set_metrics: SetMetricBounds | None = None
+    """What metrics of sets are computed on, in place of what the section ``score`` says."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+    @classmethod
+    def from_mapping(cls, name: str, run: Mapping[str, Any]) -> RunOptions:
+        """A run of the section ``runs``. A bound of metrics of sets that it leaves out is none."""
+        bounds = run.get("set_metrics")
+        set_metrics = None if bounds is None else from_section(SetMetricBounds, {**ALL, **bounds}, f"runs: {name}")
+        return cls(run["dataset"], run["codecs"], run.get("limit"), set_metrics)
+
+    def codec_requests(self) -> list[str]:
+        """The codecs as ``uqdm bench evaluate --codec`` takes them."""
+        return [format_request(request) for request in requests_from_mapping(self.codecs)]
+
+    def set_metric_bounds(self, usual: SetMetricBounds) -> SetMetricBounds:
+        """What FID and KID are computed on: the run's own bounds, else none on whole official sets, else the usual.
+
+        The published FIDs are over all images at all settings; on a part of them no FID is comparable anyway.
+
+        >>> RunOptions("cifar10", {}).set_metric_bounds(SetMetricBounds()).images
+        >>> RunOptions("cifar10", {}, limit=200).set_metric_bounds(SetMetricBounds(images=50)).images
+        50
+        """
+        if self.set_metrics is not None:
+            return self.set_metrics
+        kind = self.dataset.partition(":")[0].partition("#")[0]
+        whole = kind in PUBLISHED_ON and self.limit is None
+        return SetMetricBounds(**ALL) if whole else usual
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A section is a field. Those that are left out have the defaults of their classes."""
+
+    runs: Mapping[str, RunOptions]
+    results: Path = option(Path("results"), "Folder that holds a folder for each run", is_folder=True)
+    limit: int | None = option(
+        None, "Only the first so many images of every run", none="each run's own limit", minimum=1
+    )
+    evaluate: EvaluationOptions = field(default_factory=EvaluationOptions)
+    workers: WorkerLimits = field(default_factory=WorkerLimits)
+    score: ScoringOptions = field(default_factory=ScoringOptions)
+    compare: ComparisonOptions = field(default_factory=ComparisonOptions)
+    channel_cost: ChannelCostOptions = field(default_factory=ChannelCostOptions)
+    swirl: Settings = field(default_factory=Settings)
+    paper: Mapping[str, Any] = field(default_factory=lambda: {name: {"dataset": name} for name in PUBLISHED_ON})
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        # Snakemake reads braces and angle brackets in names of files as wildcards.
+        if set("{}<>") & set(str(self.results)):
+            raise ValueError(f"results: {str(self.results)!r}: choose a folder without braces and angle brackets")
+
+    @classmethod
+    def from_mapping(cls, config: Mapping[str, Any]) -> Configuration:
+        """The configuration of a file that meets the schema.
+
+        Raises ValueError, which names the key, for a value of the wrong type or out of bounds, and what
+        :func:`uqdm.bench.metrics.check_names` raises for an unknown metric.
+
+        >>> runs = {"demo": {"dataset": "demo", "codecs": {"png": None}}}
+        >>> Configuration.from_mapping({"runs": runs, "evaluate": {"shard_size": 9}}).evaluate.shard_size
+        9
+        """
+        found: dict[str, Any] = {
+            name: from_section(of, config.get(name, {}), name) for name, of in cls.sections().items()
+        }
+        found |= {one.name: one.read(config[one.name]) for one in option_fields(cls) if one.name in config}
+        if "paper" in config:
+            found["paper"] = config["paper"]
+        runs = {name: RunOptions.from_mapping(name, run) for name, run in config["runs"].items()}
+        return cls(runs, swirl=settings_of(config.get("swirl", {})), **found)
+
+    @classmethod
+    def sections(cls) -> dict[str, type]:
+        """The sections that are dataclasses of options, by name."""
+        return {name: of for name, of in typing.get_type_hints(cls).items() if has_options(of)}
+
+    def all_runs(self) -> dict[str, RunOptions]:
+        """The runs by name, those of the paper's figures too; the common limit takes the place of their own."""
+        paper = {name: RunOptions.from_mapping(name, run) for name, run in paper_runs(self.paper).items()}
+        runs = {**self.runs, **paper}
+        if self.limit is None:
+            return runs
+        return {name: dataclasses.replace(run, limit=self.limit) for name, run in runs.items()}
+
+    def evaluate_arguments(self, run: RunOptions) -> list[str]:
+        """Options of ``uqdm bench evaluate`` for a run, but those of workers."""
+        codecs = [f"--codec={request}" for request in run.codec_requests()]
+        return [f"--dataset={run.dataset}", *codecs, *arguments(run), *arguments(self.evaluate)]
+
+    def metric_arguments(self) -> list[str]:
+        """Options of ``uqdm bench evaluate`` that name the metrics to compute while the pictures are there."""
+        return [f"--metric={name}" for name in self.score.metrics or ()]
+
+    def worker_arguments(self) -> list[str]:
+        """Options of workers, of ``uqdm bench evaluate`` and ``score`` alike."""
+        return arguments(self.workers)
+
+    def score_arguments(self, run: RunOptions) -> list[str]:
+        """Options of ``uqdm bench score`` for a run, but those of workers."""
+        return arguments(dataclasses.replace(self.score, set_metrics=run.set_metric_bounds(self.score.set_metrics)))
+
+    def compare_arguments(self, run: RunOptions) -> list[str]:
+        """Options of ``uqdm bench bd`` for a run; an anchor that it lacks is left to the command."""
+        if self.compare.anchor not in codec_names():
+            codec_class(self.compare.anchor)  # raises, with suggestions
+        return arguments(self.compare) if self.compare.anchor in run.codecs else []
+
+    def paper_arguments(self, name: str) -> list[str]:
+        """Options of ``uqdm bench paper`` for the published figures of that name."""
+        return paper_options(self.paper[name])
+
+    def channel_cost_arguments(self) -> list[str]:
+        """Options of ``uqdm bench channel``."""
+        return arguments(self.channel_cost)
