@@ -5,9 +5,8 @@ A step's training depends on the recipe, the data and the step alone, not on the
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import ray
@@ -15,6 +14,7 @@ import torch
 from ray.util.queue import Queue
 
 from uqdm.bench.execute.ray_session import ray_session
+from uqdm.bench.execute.waiting import completed
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.training import state
@@ -97,18 +97,14 @@ def _in_processes(job: Job, order: list[int], n_processes: int, callbacks: Callb
     with ray_session(None if gpus else n_processes):
         messages = Queue(actor_options={"num_cpus": 0})
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_work)
-        waiting, running = deque(order), list[ray.ObjectRef]()
+        tasks = ((task.remote(absolute(job), index, messages), index) for index in order)
         with passing_on(messages, callbacks):
             try:
-                while waiting or running:
-                    # No more than these: a task that waits for the queue seems idle to Ray, which starts another.
-                    while waiting and len(running) < n_processes:
-                        running.append(task.remote(absolute(job), waiting.popleft(), messages))
-                    done, running = ray.wait(running)
-                    ray.get(done)
+                # No more at once: a task that waits for the queue seems idle to Ray, which starts another.
+                with closing(completed(tasks, n_processes)) as done:
+                    for reference, _ in done:
+                        ray.get(reference)
             except Exception as error:
-                for reference in running:
-                    ray.cancel(reference, force=True)
                 raise TrainingError(f"a worker failed: {cause(error)}") from error
 
 
