@@ -169,8 +169,8 @@ def test_a_metric_of_another_package_is_computed_separately(plugins: Path) -> No
     assert {"mse", "psnr_db"} <= {metric.name for metric in own.metrics}
     assert (own.is_first, other.is_first) == (True, False)
     # A worker that dies with a plug-in metric costs that metric, but not the picture.
-    assert other.lost([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
-    assert own.lost([], "worker lost") == [Scored(picture, fault="worker lost")]
+    assert other.fail([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
+    assert own.fail([], "worker lost") == [Scored(picture, fault="worker lost")]
     assert [part.is_first for part in ScoreJob(shard, shard, (), other.metrics).apart()] == [True]
 
 

@@ -5,9 +5,8 @@ The training of a step depends only on recipe, data and step, not on the number 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import ray
@@ -15,6 +14,7 @@ import torch
 from ray.util.queue import Queue
 
 from uqdm.bench.execute.ray_session import ray_session
+from uqdm.bench.execute.waiting import completed
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.training import state
@@ -96,18 +96,14 @@ def _in_processes(job: TrainingJob, order: Sequence[StepPlan], n_processes: int,
     with ray_session(None if gpus else n_processes):
         messages = Queue(actor_options={"num_cpus": 0})
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_work)
-        waiting, running = deque(order), list[ray.ObjectRef]()
+        tasks = ((task.remote(absolute(job), index, messages), index) for index in order)
         with passing_on(messages, callbacks):
             try:
-                while waiting or running:
-                    # No more than these: Ray counts a task that waits for the queue as idle, and starts another.
-                    while waiting and len(running) < n_processes:
-                        running.append(task.remote(absolute(job), waiting.popleft(), messages))
-                    done, running = ray.wait(running)
-                    ray.get(done)
+                # No more at once: a task that waits for the queue seems idle to Ray, which starts another.
+                with closing(completed(tasks, n_processes)) as done:
+                    for reference, _ in done:
+                        ray.get(reference)
             except Exception as error:
-                for reference in running:
-                    ray.cancel(reference, force=True)
                 raise TrainingError(f"a worker failed: {cause(error)}") from error
 
 

@@ -17,10 +17,11 @@ from typing import Any
 from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.shard_job import shard_timing
-from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.evaluation.worker_sharing import sharing_workers
+from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.ray_session import Resources, ray_session
-from uqdm.bench.execute.scheduler import Group, sharing_workers
+from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
@@ -159,19 +160,19 @@ class PictureScoring:
         if not waiting:
             return
         load = functools.partial(read_originals, self._run.dataset)
-        fanout = Fanout(resources(), load, self, self._limits)
-        fanout.run([self._group(group, todo) for group in sharing_workers(waiting)])
+        executor = Executor(resources(), load, self, self._limits)
+        executor.run([self._group(group, todo) for group in sharing_workers(waiting)])
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
         shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
         return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
-        """See :class:`uqdm.bench.execute.executor.Listener`."""
+        """See :class:`~uqdm.bench.execute.scheduler.Listener`."""
         self._progress.tick()
 
     def say(self, text: str) -> None:
-        """See :class:`uqdm.bench.execute.executor.Listener`."""
+        """See :class:`~uqdm.bench.execute.scheduler.Listener`."""
         self._progress.say(text)
 
     def _announce(self, todo: dict[str, list[Shard]]) -> None:
