@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import json
 import os
 import time
@@ -47,8 +46,9 @@ from uqdm.files import sweep_temporaries
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
     """The store of features below ``folder``."""
-    store: Store = importlib.import_module("uqdm.bench.features.store").FeatureStore(folder, extractor.sha256)
-    return store
+    from uqdm.bench.features.store import FeatureStore
+
+    return FeatureStore(folder, extractor.sha256)
 
 
 @dataclass(frozen=True)
