@@ -1,4 +1,4 @@
-"""Guards `uqdm bench bd`: the file and the printed table, and its answers to names that are not there."""
+"""Guards `uqdm bench bd`: the file and the printed table, and its messages for unknown names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uqdm.cli.main import app
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codecs = [f"{name}:quality={quality}" for name in ("jpeg", "webp") for quality in (10, 30, 60, 90)]
-    codecs.append("jpeg2000:layers=20")  # one point is no curve that deltas are defined for
+    codecs.append("jpeg2000:layers=20")  # deltas are not defined for a curve of one point
     run = measure_run(tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=4), *codecs)
     summarize_run(run)
     return run

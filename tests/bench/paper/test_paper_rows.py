@@ -24,8 +24,8 @@ from uqdm.bench.paper.judge import Estimate, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place
 from uqdm.bench.paper.rows import COLUMNS, Run, find_row, read_run, table
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
-from uqdm.bench.run.reader import ResultsError
 from uqdm.codec import codec_class
 
 SAME = Relation("same", "The images are the published ones.", 0.0)
@@ -288,8 +288,8 @@ def test_other_images_are_never_judged(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"fid": math.nan, "unscored": "lpips: no weights"}, "not run: FID is not scored"),
-        ({"fid": math.nan, "unscored": "kid: few; fid: no weights"}, "not run: FID is not scored: no weights"),
+        ({"fid": math.nan, "unscored": {"lpips": "no weights"}}, "not run: FID is not scored"),
+        ({"fid": math.nan, "unscored": {"kid": "few", "fid": "no weights"}}, "not run: FID is not scored: no weights"),
         ({"fid_n": 64}, "not comparable: FID is over 64 images against 10,000; score all"),
     ],
 )

@@ -123,14 +123,13 @@ def test_several_codecs_are_under_way_at_once_each_with_its_own_rate(clock: list
     assert "cpu" not in shown.line()
 
 
-def test_what_is_found_done_tells_nothing_of_the_speed(clock: list[float]) -> None:
+def test_stored_measurements_do_not_count_for_the_speed(clock: list[float]) -> None:
     shown = Progress(io.StringIO())
     shown.plan("evaluate demo")
-    shown.add("jpeg", "jpeg", total=1000, stored=100)
+    shown.add("jpeg", "jpeg", total=1000, stored=600)
     shown.begin("jpeg")
     clock[0] += 10
     shown.advance("jpeg", 20)
-    shown.found("jpeg", 500)
     (part,) = shown.parts()
     assert part.line(clock[0]) == "jpeg 620/1,000, 2.0/s, 3 min left"
     assert part.found == 600

@@ -14,7 +14,7 @@ class ChannelCostOptions:
     kl_bits: tuple[float, ...] = option(
         (0.5, 1, 2, 3, 4, 5, 6, 8, 10),
         "KL divergences to measure at, in bits",
-        minimum=0.5,  # universal quantization costs 0.40 bits a coordinate even where p is right
+        minimum=0.5,  # universal quantization takes 0.40 bits per coordinate even at a mean of 0
         maximum=20,
     )
     repetitions: int = option(1000, "Maximum number of messages of each method at each divergence", minimum=2)

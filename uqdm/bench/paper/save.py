@@ -24,7 +24,7 @@ def costs_path(run_dir: Path) -> Path:
 def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
     """Puts a summarized run beside the published figures ``name`` and writes table and figures; returns the files.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where the run lacks what is needed.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where the run lacks what is needed.
     """
     from uqdm.bench.paper.costs import cost_table
     from uqdm.bench.paper.figures import save_figures

@@ -91,12 +91,6 @@ class Progress:
         """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
         self._parts[name] = Part(title, total, stored, stored)
 
-    def found(self, name: str, count: int) -> None:
-        """Says that ``count`` more measurements of codec ``name`` were found done, which tells nothing of its speed."""
-        part = self._parts[name]
-        part.done, part.found, part.base = part.done + count, part.found + count, part.base + count
-        self.tick()
-
     def begin(self, name: str) -> None:
         """Says that work on codec ``name`` starts now; without, it starts with its first shard."""
         self._parts[name].begin(time.monotonic())

@@ -33,11 +33,11 @@ class Extractor(Protocol):
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the weights."""
+        """Hash of the weights."""
 
     @property
     def resize(self) -> str:
-        """How pictures are resized, as rows state it."""
+        """How pictures are brought to the extractor's size."""
 
     @property
     def n_features(self) -> int:

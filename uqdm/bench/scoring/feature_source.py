@@ -11,9 +11,9 @@ from uqdm.bench.scoring.extraction import Extractor, Store
 
 def load_inception(weights: Path | None) -> Extractor:
     """FID's Inception network; raises ValueError with the remedy if its weights are missing."""
-    from uqdm.bench.features import extractor  # torch takes seconds to import
+    from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
 
-    return extractor.Extractor.load(weights)
+    return InceptionExtractor.load(weights)
 
 
 def open_features(folder: Path, extractor: Extractor) -> Store:

@@ -35,7 +35,7 @@ def bd(
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
     from uqdm.bench.analysis.bd_table import make_bd_table
     from uqdm.bench.analysis.curves import titles
-    from uqdm.bench.run.reader import read_summary
+    from uqdm.bench.run.summary_reader import read_summary
     from uqdm.output import check_output, is_text
     from uqdm.registry import suggest
 
@@ -71,7 +71,7 @@ def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
 
 
 def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
-    from uqdm.bench.run.reader import records
+    from uqdm.bench.run.tables import records
     from uqdm.cli.bench._table import print_table
 
     first = rows.iloc[0]
