@@ -1,4 +1,4 @@
-"""``python reference_rates.py MODEL WEIGHTS IMAGES COUNT OUT``: bits per dimension of each step, with the authors' noise.
+"""``python reference_rates.py MODEL WEIGHTS IMAGES COUNT OUT``: bits per dimension per step, with the authors' noise.
 
 It is a separate process, since torch chooses its instruction set once, at first use.
 """

@@ -1,4 +1,4 @@
-"""Damaged, cut, spliced and forged files: an error or the picture of the whole steps; no crash, no hang, bounded memory.
+"""Damaged, cut, spliced and forged files: an error or the picture of the whole steps; no crash or hang, bounded memory.
 
 Most cases use models of 8x8 tiles, whose files take milliseconds to decode; the code is that of any other model.
 A lossless picture is guarded by a check value of 32 bits, that of a cut file by one of 16 bits for each whole step:
