@@ -50,7 +50,7 @@ class Store(Protocol):
 
 
 def inception(weights: Path | None) -> Extractor:
-    """FID's Inception network; raises ValueError with the remedy where its weights are not here."""
+    """The Inception network; raises ValueError with the remedy where its weights are not here."""
     extractor: Extractor = importlib.import_module("uqdm.bench.features.extractor").Extractor.load(weights)
     return extractor
 
