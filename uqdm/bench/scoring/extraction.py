@@ -58,7 +58,7 @@ class Store(Protocol):
 
 
 def inception(weights: Path | None) -> Extractor:
-    """FID's Inception network; raises ValueError with the remedy where its weights are not here."""
+    """The Inception network; raises ValueError with the remedy where its weights are not here."""
     from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
 
     return InceptionExtractor.load(weights)

@@ -26,7 +26,7 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.execute.waiting import completed
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
-from uqdm.bench.metrics import SetMetric, columns_of
+from uqdm.bench.metrics import SetMetric, columns_of, set_basis
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.picture_hash import picture_sha256
@@ -60,7 +60,6 @@ HALVES = "first half against second half"
 _FEATURES = "features"  # part of the progress
 _LINE = ["codec", "setting", "point_index", "point", "reconstruction"]
 _COLUMNS = [*_LINE, "image_index", "height", "width", "picture_sha256", "status"]
-_FEATURE_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
 @dataclass(frozen=True)
@@ -112,12 +111,11 @@ class SetLine:
 
     def row(self, extractor: Extractor | None) -> dict[str, Any]:
         """The line as ``scores.json`` keeps it."""
-        scored = dict.fromkeys(_FEATURE_COLUMNS)
+        basis = set_basis()
+        said: dict[str, Any] = dict.fromkeys(basis.names)
         if self.columns and extractor is not None:
-            n, least = len(self.pictures), extractor.n_features
-            warning = f"n={n:,} is under {least:,}: biased, singular covariance" if n < least else None
-            scored = dict(zip(_FEATURE_COLUMNS, (n, extractor.sha256[:16], extractor.resize, warning), strict=True))
-        return {**self.names, **self.columns, **scored, "unscored": unscored_map(self.reasons)}
+            said = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
+        return {**self.names, **self.columns, **said, "unscored": unscored_map(self.reasons)}
 
 
 @dataclass(frozen=True)
