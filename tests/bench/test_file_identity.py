@@ -24,7 +24,7 @@ from uqdm.bench.evaluation.measure_job import MeasureJob, finish
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import Request, parse_request, resolve
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_manifest, read_scores
@@ -259,7 +259,7 @@ def test_an_evaluation_mends_what_was_done_to_its_folder(tmp_path: Path) -> None
     said = io.StringIO()
 
     def rows() -> pd.DataFrame:
-        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), Progress(said))
+        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), RunProgress(said))
         return pd.read_parquet(tmp_path / "per_image").drop(columns=[*MEASURED])
 
     before = rows()

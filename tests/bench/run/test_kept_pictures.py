@@ -1,4 +1,4 @@
-"""Guards the pictures that a run keeps: the very ones that were measured, each image readable by itself."""
+"""Guards the pictures that a run keeps: they are those that were measured, and each image is readable by itself."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_every_picture_is_kept_as_it_was_measured(codec: Codec, tmp_path: Path) 
     assert read_kept_pictures(path, 19) == []
 
 
-def test_an_image_that_fails_after_all_has_no_pictures(tmp_path: Path) -> None:
+def test_an_image_that_fails_late_has_no_pictures(tmp_path: Path) -> None:
     images = [image + np.uint8(16) * (index != 1) for index, image in enumerate(unmarked_images(3))]
     rows, data = kept(FailsLate(), images)
     assert [row["status"] for row in rows if row["image_index"] == 1] == ["failed"]
@@ -144,7 +144,7 @@ def test_files_of_single_images_merge_to_the_file_of_the_shard(tmp_path: Path) -
     assert joined.num_row_groups == whole.num_row_groups == 3
 
 
-def test_a_picture_that_is_not_the_measured_one_is_refused() -> None:
+def test_a_stored_picture_with_another_hash_is_an_error() -> None:
     keeper = Keeper(shard_of(unmarked_images(1)), ORIGIN)
     picture = np.zeros((2, 3, 3), np.uint8)
     keeper.keep(0, 0, {"point": "all", "reconstruction": "decoded", "picture_sha256": "0" * 64}, picture)

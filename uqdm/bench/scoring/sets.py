@@ -26,7 +26,7 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.metrics import SetMetric, columns_of
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
@@ -130,7 +130,7 @@ class Task:
     limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
-    progress: Progress
+    progress: RunProgress
 
 
 def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -279,7 +279,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
 class _Taken:
     """Stores features as they come in, and remembers why some could not be had."""
 
-    def __init__(self, store: Store, progress: Progress) -> None:
+    def __init__(self, store: Store, progress: RunProgress) -> None:
         self._store, self._progress = store, progress
         self.tick, self.say = progress.tick, progress.say
         self.faults: dict[str, str] = {}
