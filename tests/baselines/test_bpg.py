@@ -1,16 +1,16 @@
-"""BPG: what its files say and hold, exact or bounded pixels, damage, and hostile headers."""
+"""BPG: the content of its files, exact or bounded pixels, damage, and hostile headers."""
 
 from __future__ import annotations
 
 import re
 import resource
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from deadline import no_hang
 
 pytest.importorskip("av")
 
@@ -137,22 +137,19 @@ def _damaged(stream: bytes, kind: int, generator: np.random.Generator) -> bytes:
 def test_2000_damaged_files_raise_an_error_or_keep_their_size(photographs_uint8: list[np.ndarray]) -> None:
     settings: list[dict[str, Any]] = [{"quality": 30}, {"quality": 10, "pixel_format": "444"}, {"lossless": True}]
     streams = [_round_trip(photographs_uint8[0], **setting)[0] for setting in settings]
-    generator, pictures, slowest_s = np.random.default_rng(0), 0, 0.0
+    generator, pictures = np.random.default_rng(0), 0
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for index in range(2000):
         stream = _damaged(streams[index % 3], index // 3 % 4, generator)
-        started = time.perf_counter()
         try:
-            decoded = read_file(stream)
+            with no_hang():
+                decoded = read_file(stream)
         except StreamError:
             continue
-        finally:
-            slowest_s = max(slowest_s, time.perf_counter() - started)
         header, _ = read_header(stream)
         assert decoded.shape == (header.height, header.width, 3)
         pictures += 1
     assert 0 < pictures < 2000
-    assert slowest_s < 5  # milliseconds, but other work may share the machine
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 300 * 1024
 
 

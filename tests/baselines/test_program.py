@@ -1,4 +1,4 @@
-"""Programs as codecs: real programs where they are installed, and a small script of our own for the rest."""
+"""Programs as codecs: real programs if they are installed, and otherwise a small script."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from deadline import no_hang
 
 from baselines._process import FOLDER_PREFIX, call_folder
 from baselines.program import Program
@@ -117,12 +118,10 @@ def test_a_program_over_its_time_limit_is_killed_with_its_children(
     photographs_uint8: list[np.ndarray], tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
-    body = f"child = os.fork() or time.sleep(60)\nopen({str(pid)!r}, 'w').write(str(child))\ntime.sleep(60)"
+    body = f"child = os.fork() or time.sleep(600)\nopen({str(pid)!r}, 'w').write(str(child))\ntime.sleep(600)"
     codec = get_codec("program", encode=_script(tmp_path, body), decode=COPY, timeout_s=1)
-    started = time.monotonic()
-    with pytest.raises(RuntimeError, match="was stopped after 1 s"):
+    with no_hang(), pytest.raises(RuntimeError, match="was stopped after 1 s"):
         codec.encode(photographs_uint8[:1])
-    assert time.monotonic() - started < 10
     assert not _alive(int(pid.read_text()))
 
 

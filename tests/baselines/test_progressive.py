@@ -1,4 +1,4 @@
-"""Guards files with points inside: each point is a true prefix, and its picture is the format's own."""
+"""Guards progressive files: each point is a true prefix, and its picture is the format's own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import io
 import shutil
 import subprocess
-import time
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from deadline import no_hang
 from PIL import Image
 
 from baselines._jpeg2000_packets import layer_ends, packet_ends, read_header
@@ -159,24 +160,26 @@ def test_prefixes_and_damaged_files_give_pictures_or_stream_errors(
     damaged = [bytearray(stream) for _ in range(300)]
     for each in damaged:
         each[generator.integers(len(each))] = generator.integers(256)
-    started = time.monotonic()
     for data in [*map(bytes, damaged), *(stream[:length] for length in range(0, len(stream), 5))]:
         for read in (codec.decode_prefix, codec.points):
-            with contextlib.suppress(StreamError):
+            with no_hang(), contextlib.suppress(StreamError):
                 read(data)
-    assert time.monotonic() - started < 60
 
 
-def test_a_hostile_jpeg2000_header_costs_no_time() -> None:
+def test_a_hostile_jpeg2000_header_is_refused_before_its_packets_are_listed() -> None:
     (stream,) = _codec("jpeg2000-progressive").encode([_noise(40, 40)])
     header = read_header(stream)
     huge = bytearray(stream)
     for place in (4, 8, 20, 24):  # size of the picture, and of the tile
         huge[header.codestream + 4 + place : header.codestream + 8 + place] = (1 << 15).to_bytes(4, "big")
-    started = time.monotonic()
-    with pytest.raises(StreamError, match="more than the"):
-        layer_ends(bytes(huge), read_header(bytes(huge)))
-    assert time.monotonic() - started < 1
+    read = read_header(bytes(huge))
+    tracemalloc.start()
+    try:
+        with no_hang(), pytest.raises(StreamError, match="more than the"):
+            layer_ends(bytes(huge), read)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_tuned_jpeg2000_beats_the_published_setting_by_decibels(photographs_uint8: list[np.ndarray]) -> None:

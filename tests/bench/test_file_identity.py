@@ -131,7 +131,7 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec, keeper = get_codec("toy-raw", drop=2), Keeper(shard, {})
-    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], keeper)
+    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
     finished = finish(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
     store.write(shard, finished.rows, finished.streams, finished.reconstructions)

@@ -9,13 +9,12 @@ import binascii
 import contextlib
 import itertools
 import resource
-import signal
-import time
 import tracemalloc
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pytest
+from deadline import no_hang
 from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_codec
 
 import uqdm
@@ -25,7 +24,6 @@ from uqdm.progressive import UQDM, tiles
 
 pytestmark = pytest.mark.slow
 
-CASE_SECONDS = 30.0  # measured: 0.03 s at most of a core of its own; machines may be crowded
 LARGEST_NUMBER = b"\xff" * 5
 MIB = 1 << 20
 
@@ -143,20 +141,6 @@ SHORTER = (delete, cut_and_flip)
 # ---- what must come of it ----------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def no_hang():
-    def late(*_):
-        raise TimeoutError(f"a case took more than {CASE_SECONDS} s")
-
-    previous = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, CASE_SECONDS)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
-
-
 def outcome(sample, data):
     """``refused``, ``right`` (the picture of the whole steps), or ``wrong``; any other error is raised."""
     try:
@@ -183,21 +167,21 @@ def outcomes(samples, ways, n_each, seed):
 
 
 def test_damage_to_a_whole_file_is_refused(small, shipped):
-    found = outcomes(small, AS_LONG, 55, seed=0)
+    found = outcomes(small, AS_LONG, 35, seed=0)
     assert found["wrong"] == 0
     # What is spliced or exchanged may end before the damage's own stage, and then shows the steps before it.
     assert found["refused"] > 0.9 * sum(found.values())
     assert sum(found.values()) > 1600
-    found = outcomes(shipped, AS_LONG, 14, seed=1)
+    found = outcomes(shipped, AS_LONG, 13, seed=1)
     assert found["wrong"] == 0
     assert sum(found.values()) > 200
 
 
-def test_damage_to_a_cut_file_is_refused_or_beyond_the_whole_steps(small, shipped):
-    found = outcomes(small, SHORTER, 60, seed=2)
+def test_damage_to_a_cut_file_is_refused_or_after_its_whole_steps(small, shipped):
+    found = outcomes(small, SHORTER, 36, seed=2)
     assert found["wrong"] == 0
     assert sum(found.values()) > 400
-    assert outcomes(shipped, SHORTER, 30, seed=3)["wrong"] == 0
+    assert outcomes(shipped, SHORTER, 20, seed=3)["wrong"] == 0
 
 
 def test_a_file_cut_anywhere_gives_the_picture_of_its_whole_steps(small, shipped):
@@ -237,7 +221,7 @@ def test_salvage_of_damaged_files_gives_no_wrong_picture(small):
     assert n_saved > 50
 
 
-def test_junk_is_refused(small, shipped):
+def test_random_bytes_are_refused(small, shipped):
     rng = np.random.default_rng(6)
     for item in (small[0], small[3], small[5], shipped[0]):
         n_head = parse(item.file).header_bytes
@@ -308,7 +292,7 @@ def memory_below(traced, resident):
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < resident
 
 
-def test_forged_headers_are_refused_or_decode_without_hunger(small):
+def test_forged_headers_are_refused_or_decode_in_bounded_memory(small):
     n_refused = 0
     for item in (small[1], small[4]):
         item.codec.pictures(item.file)  # whatever is loaded once is loaded
@@ -325,7 +309,7 @@ def test_forged_seeds_beyond_32_bits_are_refused(small):
         assert outcome(small[0], pack_as(small[0], **fields)) == "refused"
 
 
-def test_forged_indices_are_refused_without_hunger(small):
+def test_forged_indices_are_refused_in_bounded_memory(small):
     item = small[0]
     n_head = parse(item.file).header_bytes - 2
     head, body = item.file[:n_head], item.file[parse(item.file).stage_end(0) :]
@@ -343,7 +327,7 @@ def test_a_chunk_without_a_stream_is_refused_before_any_picture_is_made(small):
         parse(claim)
 
 
-def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shipped):
+def test_header_of_maximal_size_allocates_no_image(shipped):
     header = replace(parse(shipped[0].file).header, width=1 << 14, height=1 << 14)
     assert header.width * header.height == MAX_PIXELS
     streams, marks, checks = ([item] * len(header.chunks) for item in (b"", [0] * 3, [0] * 3))
@@ -351,13 +335,11 @@ def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shippe
     with memory_below(MIB, 32 * MIB):
         assert outcome(shipped[0], claim[:2000]) == "refused"
     # The whole index is there: room for the picture's 3 bytes a pixel is reserved, but not touched.
-    begun = time.perf_counter()
     with memory_below(3 * MAX_PIXELS + 64 * MIB, 64 * MIB):
         assert outcome(shipped[0], claim) == "refused"
-    assert time.perf_counter() - begun < CASE_SECONDS
 
 
-def test_tiles_are_cut_as_the_samples_need(small):
+def test_samples_have_the_expected_tiles(small):
     assert [parse(item.file).header.n_tiles for item in small] == [1, 6, 25, 3, 6, 3]
     assert [len(parse(item.file).header.chunks) for item in small] == [1, 1, 2, 1, 1, 1]
     assert [parse(item.file).header.n_stages for item in small] == [4, 4, 4, 5, 4, 5]

@@ -22,11 +22,6 @@ def mean_of_kl(kl_bits: float) -> float:
     return math.sqrt(2 * math.log(2) * kl_bits)
 
 
-def kl_bits_of(mu: np.ndarray) -> float:
-    """KL(q || p) in bits; the inverse of :func:`mean_of_kl`."""
-    return float(mu @ mu) / (2 * math.log(2))
-
-
 def log_ratio(candidates: np.ndarray, mu: np.ndarray) -> np.ndarray:
     """log q / p of candidates [N, n], float64 [N]; -inf beyond the truncation of q."""
     square = float(mu @ mu)

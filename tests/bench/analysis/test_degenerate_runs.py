@@ -17,12 +17,13 @@ from small_run import measure_run
 from toy_images import MemoryImages
 from typer.testing import CliRunner
 
-from uqdm.bench.analysis.bd_table import save_bd_table
+from uqdm.bench.analysis.bd_table import make_bd_table, write_bd_table
 from uqdm.bench.analysis.short_table import short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import save_report
 from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.layout import bd_path
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.cli.main import app
 
@@ -112,7 +113,8 @@ def test_a_run_with_little_to_plot_has_every_product(name: str, toys: Path, tmp_
         known = summary.dropna(subset=[low])
         assert (known[low] <= known[value]).all(), value
         assert (known[value] <= known[high]).all(), value
-    deltas = save_bd_table(run_dir)
+    deltas = make_bd_table(run_dir)
+    write_bd_table(deltas, bd_path(run_dir))
     assert deltas.bd_quality_low.notna().any() == (name == "equal images")  # the one run of two curves
     for delta in ("bd_rate_percent", "bd_quality"):
         ends = [f"{delta.removesuffix('_percent')}_{end}" for end in ("low", "high")]

@@ -83,6 +83,16 @@ def test_the_closing_message_names_what_is_there(finished_run: Path, tmp_path: P
     assert closing_message(tmp_path) == ""
 
 
-def test_infinite_psnr_is_no_level(finished_run: Path) -> None:
-    for line in lines(read_summary(finished_run)):
-        assert all(rate is None or math.isfinite(rate) for rate in line.bpp_at)
+def test_a_lossless_setting_does_not_change_the_rates_at_equal_psnr(finished_run: Path) -> None:
+    summary = read_summary(finished_run)
+    exact = summary[(summary.codec == "toy-raw") & (summary.setting == "drop=0")]
+    assert exact.psnr_db.tolist() == [math.inf]
+    template = summary[(summary.codec == "toy-raw") & (summary.setting == "drop=4")]
+    curve = [
+        template.assign(setting=f"drop={8 - step}", bpp=float(step), psnr_db=24.0 + 4 * step) for step in (1, 2, 3)
+    ]
+    (lossy,) = lines(pd.concat(curve))
+    (whole,) = lines(pd.concat([*curve, exact]))
+    assert whole.bpp_at == lossy.bpp_at
+    assert [rate is not None for rate in whole.bpp_at] == [True, True, False]
+    assert whole.lossless_bpp == exact.bpp.item()

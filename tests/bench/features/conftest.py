@@ -15,7 +15,7 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.extractor import Extractor
 from uqdm.bench.features.weights import Weights
 
-N_IMAGES = 64
+N_IMAGES = 24
 
 
 def jpeg(image: np.ndarray) -> np.ndarray:

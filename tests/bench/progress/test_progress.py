@@ -126,13 +126,13 @@ def test_concurrent_codecs_have_their_own_rates(clock: list[float]) -> None:
 def test_stored_measurements_do_not_count_in_the_rate(clock: list[float]) -> None:
     shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")
-    shown.add("jpeg", "jpeg", total=1000, stored=100)
+    shown.add("jpeg", "jpeg", total=1000, stored=600)
     shown.begin("jpeg")
     clock[0] += 10
     shown.advance("jpeg", 20)
     (part,) = shown.parts()
-    assert part.line(clock[0]) == "jpeg 120/1,000, 2.0/s, 7 min left"
-    assert part.found == 100
+    assert part.line(clock[0]) == "jpeg 620/1,000, 2.0/s, 3 min left"
+    assert part.found == 600
 
 
 def test_the_rate_counts_from_the_start_of_the_first_shard(clock: list[float]) -> None:

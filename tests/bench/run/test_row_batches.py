@@ -12,9 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from summaries import summarized
 
 from uqdm.bench.analysis import summarize
-from uqdm.bench.analysis.summarize import summarize_rows, summarize_run
+from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.run import row_batches
 from uqdm.bench.run.errors import ResultsError
@@ -84,7 +85,7 @@ def test_every_row_is_in_one_batch_with_all_of_its_setting(run_dir: Path, most_r
 @pytest.mark.parametrize("most_rows", [1, 60])
 def test_batches_change_no_bit_of_the_summary(run_dir: Path, most_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = [*summarize._COLUMNS, *(metric.name for metric in summarize.all_metrics())]
-    whole = summarize_rows(read_rows(run_dir, columns))
+    whole = summarized(read_rows(run_dir, columns))
     monkeypatch.setattr(summarize, "row_batches", lambda folder: row_batches.row_batches(folder, most_rows))
     pd.testing.assert_frame_equal(summarize_run(run_dir), whole, check_exact=True)
     monkeypatch.setattr(summarize, "_MOST_BYTES", 1)  # intervals of a few pictures at a time

@@ -28,9 +28,9 @@ from uqdm.bench.analysis.bjontegaard import (
 )
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.analysis.options import ANCHORS
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
 from uqdm.bench.run.errors import ResultsError
-from uqdm.bench.run.layout import bd_path
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
@@ -39,19 +39,10 @@ from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.files import replacing
 from uqdm.registry import suggest
 
-ANCHORS = ("jpeg", "jpeg-tuned")
-"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
 MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
 _PICTURE = ["codec", "setting", "point", "reconstruction"]
-
-
-def save_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
-    """Makes the table of a summarized run (see :func:`bd_table`), writes ``bd.csv``, and returns it."""
-    table = make_bd_table(run_dir, anchor)
-    write_bd_table(table, bd_path(run_dir))
-    return table
 
 
 def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
@@ -73,8 +64,8 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
     ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
-    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
-    rates count as they are, under labels that say so. Raises
+    :data:`~uqdm.bench.analysis.options.ANCHORS`, or where none has a curve the first label with enough points, of files
+    if there are any. Ideal rates count as they are, under labels that say so. Raises
     :class:`~uqdm.bench.run.errors.ResultsError` for a name that is not in the summary.
     """
     lines: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""Sends many samples by each method at each divergence, and sums up what they took."""
+"""Sends many samples by each method at each divergence, and summarizes bits, candidates and times."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ LEAST_REPETITIONS = 8
 
 @dataclass(frozen=True)
 class Row:
-    """One method at one divergence. Means are NaN where a message was stopped: what finishes is what is cheap."""
+    """One method at one divergence. Means are NaN where a message was stopped: cheap messages finish more often."""
 
     method: str
     source: str
     bias: str
-    """In what the method's samples differ from q by design; empty for methods that are exact but for a truncation."""
+    """How the method's samples differ from q by design; empty for exact methods, whose q may be truncated."""
     kl_bits: float
     n: int
-    """Messages, those that were stopped included."""
+    """Messages, including stopped ones."""
     stopped: int
-    """Messages that were given up at ``max_draws`` candidates."""
+    """Messages stopped at ``max_draws`` candidates."""
     max_draws: int
     code_bits: float
     """Mean length of the real message, in whole bits."""
@@ -56,24 +56,24 @@ class Row:
     excess_bits_low: float
     excess_bits_high: float
     draws: float
-    """Mean number of candidates looked at, a dimension (there is one)."""
+    """Mean number of candidates examined per dimension (there is one)."""
     draws_low: float
     draws_high: float
     draws_median: float
-    """NaN where half of the messages or more were stopped."""
+    """NaN if half of the messages or more were stopped."""
     draws_by_theory: float
     draws_ratio: float
-    """``draws`` over ``draws_by_theory``; NaN for greedy rejection, whose mean so many messages do not show."""
+    """``draws`` over ``draws_by_theory``; NaN for greedy rejection, whose mean is dominated by rare long searches."""
     shift_sd: float
-    """Mean of the samples minus that of q, in deviations: negative where they lean towards p."""
+    """Mean of the samples minus that of q, in deviations: negative for a bias towards p."""
     shift_sd_low: float
     shift_sd_high: float
     ms: float
-    """Mean time of an encoder, stopped messages included, in milliseconds."""
+    """Mean encoding time, including stopped messages, in milliseconds."""
 
 
 def measure(options: ChannelCostOptions, report: Callable[[Row], None] = lambda row: None) -> pd.DataFrame:
-    """All methods at all divergences, a row each; ``report`` is told each row as it is there.
+    """All methods at all divergences, one row each; ``report`` is called with each row when it is measured.
 
     >>> table = measure(ChannelCostOptions(kl_bits=(1.0,), repetitions=2, max_draws=1000))
     >>> table.draws[table.method == "universal quantization"].tolist()
@@ -93,10 +93,10 @@ def _rows(options: ChannelCostOptions) -> Iterator[Row]:
 
 
 def measure_point(method: type[Simulator], kl_bits: float, options: ChannelCostOptions) -> Row:
-    """One method at one divergence. How many messages there are does not depend on how they go."""
+    """One method at one divergence. The number of messages does not depend on their outcomes."""
     coder = method(kl_bits, max_draws=options.max_draws)
     theory = draws_by_theory(coder)
-    # The typical search of greedy rejection coding is far shorter than its mean.
+    # Typical searches of greedy rejection coding are far shorter than the mean.
     each = theory if isinstance(coder, PoissonFunctional) else 2 ** (kl_bits + 6)
     n = min(options.repetitions, max(LEAST_REPETITIONS, int(options.draws / min(each, coder.max_draws))))
     mean = uniform_mean_of_kl(kl_bits) if method is UniversalQuantization else mean_of_kl(kl_bits)
@@ -107,10 +107,10 @@ def measure_point(method: type[Simulator], kl_bits: float, options: ChannelCostO
 
 
 def draws_by_theory(coder: Simulator) -> float:
-    """Candidates that a message should take on average.
+    """Expected number of candidates of a message.
 
-    w_max for the Poisson functional representation, and for greedy rejection coding, whose mean comes of rare long
-    searches; NaN for its split form, of which only the order is known.
+    w_max for the Poisson functional representation and for greedy rejection coding, whose mean is dominated by rare
+    long searches; NaN for its split form, of which only the order is known.
     """
     if isinstance(coder, UniversalQuantization):
         return float(coder.n)

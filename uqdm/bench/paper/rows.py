@@ -262,10 +262,9 @@ def _fid(run: Run, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | Non
     return Estimate(value), None
 
 
-def _unscored(text: Any, metric: str) -> list[str]:
+def _unscored(reasons: Any, metric: str) -> list[str]:
     """Why a metric has no value, out of a summary's column ``unscored``; nothing if that does not say."""
-    reasons = text.split("; ") if isinstance(text, str) else []
-    return [reason.removeprefix(f"{metric}: ") for reason in reasons if reason.startswith(f"{metric}: ")]
+    return [reasons[metric]] if isinstance(reasons, Mapping) and metric in reasons else []
 
 
 def find_row(summary: pd.DataFrame, place: Place) -> tuple[dict[str, Any] | None, str]:

@@ -5,13 +5,14 @@ Their columns are read as null, and the column ``unscored`` says so and how to f
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 
 from uqdm.bench.metrics import declared
-from uqdm.bench.schema import NOT_SCORED, STATUS_OK
+from uqdm.bench.run.unscored import is_not_scored, reasons_by_row
+from uqdm.bench.schema import STATUS_OK, UNSCORED
 
 
 def absent_columns(expected: pa.Schema, found: pa.Schema) -> list[str]:
@@ -32,12 +33,11 @@ def summary_remedies(run_dir: Path, absent: Collection[str]) -> dict[str, str]:
     return {name: f"{remedy}; uqdm bench summarize --run {run_dir}" for name, remedy in remedies.items()}
 
 
-def with_unscored(table: pa.Table, more: str) -> pa.Table:
+def with_unscored(table: pa.Table, more: Mapping[str, str]) -> pa.Table:
     """Rows whose ``unscored`` names further metrics; rows that were never scored, or have no picture, stay."""
-    pairs = zip(table["unscored"].to_pylist(), table["status"].to_pylist(), strict=True)
-    texts = [
-        text if status != STATUS_OK or text == NOT_SCORED else "; ".join(filter(None, (text, more)))
-        for text, status in pairs
+    pairs = zip(reasons_by_row(table["unscored"]), table["status"].to_pylist(), strict=True)
+    reasons = [
+        found if status != STATUS_OK or is_not_scored(found) else {**(found or {}), **more} for found, status in pairs
     ]
     place = table.column_names.index("unscored")
-    return table.set_column(place, table.schema.field(place), pa.array(texts, pa.string()))
+    return table.set_column(place, pa.field("unscored", UNSCORED), pa.array(reasons, UNSCORED))

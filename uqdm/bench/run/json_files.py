@@ -12,6 +12,8 @@ from uqdm.bench.file_identity import DAMAGED, ShardFacts, check_regular
 from uqdm.bench.run.errors import EVALUATE_AGAIN, ResultsError, evaluate_remedy, score_remedy
 from uqdm.bench.run.layout import evaluation_path, manifest_path, scores_path
 from uqdm.bench.run.run_id import check_run_id
+from uqdm.bench.run.unscored import reasons_in_text
+from uqdm.bench.schema import SHARD_FORMAT
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def listed_shards(manifest: Mapping[str, Any], setting: str | None = None) -> It
             continue
         for shard in listed["shards"]:
             yield ShardFacts(
-                row_format=manifest.get("row_format", 0),
+                row_format=min(manifest.get("row_format", 0), SHARD_FORMAT),
                 key=shard["key"],
                 dataset=dataset["name"],
                 fingerprint=dataset["fingerprint"],
@@ -61,12 +63,18 @@ def listed_shards(manifest: Mapping[str, Any], setting: str | None = None) -> It
 
 
 def read_scores(run_dir: Path) -> dict[str, Any]:
-    """What a finished scoring wrote; its ``sets`` are metrics of sets, a row for each row of the summary."""
+    """What a finished scoring wrote; its ``sets`` are metrics of sets, a row for each row of the summary.
+
+    ``unscored`` is a dictionary or None in each of these, also where an older release wrote text.
+    """
     path = scores_path(run_dir)
     if not path.is_file():
         raise ResultsError(f"no {path}; {score_remedy(run_dir)}")
     scores = read_json(path)
     check_run_id(path, run_dir, scores.get("run_id"))
+    for line in scores.get("sets", ()):
+        if isinstance(line.get("unscored"), str):
+            line["unscored"] = reasons_in_text(line["unscored"])
     return scores
 
 

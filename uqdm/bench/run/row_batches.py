@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from uqdm.bench.run.rows_reader import rows_files, rows_with
+from uqdm.bench.run.unscored import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +39,7 @@ class RowBatch:
             file = rows_with(path, named)
             groups = [group for place, group in self.places if place == path]
             tables += [self._own(file.read_row_group(group, named)) for group in groups]
-        frame: pd.DataFrame = pa.concat_tables(tables).select(list(columns)).to_pandas()
-        return frame
+        return to_frame(pa.concat_tables(tables).select(list(columns)))
 
     def _own(self, table: pa.Table) -> pa.Table:
         table = table.replace_schema_metadata()

@@ -19,7 +19,7 @@ from uqdm.bench.run.layout import manifest_path, rows_dir, run_of_rows
 from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.run_id import check_run_id
 from uqdm.bench.run.tables import with_columns
-from uqdm.bench.run.unscored import unscored_text
+from uqdm.bench.run.unscored import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,11 @@ def rows_files(run_dir: Path) -> list[Path]:
 
 
 def read_rows(run_dir: Path, columns: list[str]) -> pd.DataFrame:
-    """Some columns of the rows of a run as a data frame; ``pandas.isna`` tells what is null."""
-    tables = [rows_with(path, columns).read(columns) for path in rows_files(run_dir)]
-    frame: pd.DataFrame = pa.concat_tables(tables).to_pandas()
-    return frame
+    """Some columns of the rows of a run as a data frame; ``pandas.isna`` tells what is null.
+
+    The column ``unscored`` has dictionaries: the name of a metric, and why the row lacks it.
+    """
+    return to_frame(pa.concat_tables([rows_with(path, columns).read(columns) for path in rows_files(run_dir)]))
 
 
 class RowsFile:
@@ -56,7 +57,7 @@ class RowsFile:
         self._file = _open(path)
         absent = absent_columns(rows_schema(), self.schema)
         remedies = rows_remedies(run_of_rows(path), absent)
-        self._more_unscored = unscored_text(remedies) if "unscored" not in absent else None
+        self._more_unscored = remedies if "unscored" not in absent else {}
 
     @property
     def schema(self) -> pa.Schema:
@@ -83,10 +84,10 @@ class RowsFile:
     def _completed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
         known = rows_schema()
         table = table.replace_schema_metadata()
-        if self._more_unscored and "unscored" in columns:
-            table = with_unscored(table, self._more_unscored)
         schema = pa.schema([known.field(name) for name in columns])
         try:
+            if self._more_unscored and "unscored" in columns:
+                table = with_unscored(table, self._more_unscored)
             return with_columns(table, schema)
         except (pa.ArrowException, ValueError) as error:
             remedy = evaluate_codec_again(self._path.stem)

@@ -15,6 +15,7 @@ from uqdm.bench.run.kept_pictures import has_kept_pictures, read_kept_pictures
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
 from uqdm.bench.run.superseded import stored_path
+from uqdm.bench.run.unscored import with_maps
 from uqdm.bench.schema import FIRST_WITH_IDENTITY, STREAMS
 
 _KINDS = {
@@ -54,7 +55,7 @@ class ShardFiles:
         if columns is not None:
             there = file.schema_arrow.names
             columns = [name for name in dict.fromkeys(["image_index", *columns]) if name in there]
-        table = file.read(columns)
+        table = with_maps(file.read(columns))
         if image_indices is None:
             return table
         is_asked_for = [index in image_indices for index in table["image_index"].to_pylist()]

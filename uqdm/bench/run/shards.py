@@ -22,7 +22,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.file_identity import ShardFacts
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED
+from uqdm.bench.schema import ROWS, SHARD_FORMAT, STATUS_FAILED
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Shard:
         """Hash of all that the rows depend on: 32 hexadecimal digits of a SHA-256."""
         codec_setting = self.codec_setting
         depends_on = {
-            "row_format": ROW_FORMAT,
+            "row_format": SHARD_FORMAT,
             "columns": ROWS.names,
             "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [codec_setting.name, codec_setting.version, codec_setting.setting, dict(codec_setting.parameters)],
@@ -67,7 +67,7 @@ class Shard:
     def facts(self) -> ShardFacts:
         """What the files of this shard say of themselves."""
         return ShardFacts(
-            row_format=ROW_FORMAT,
+            row_format=SHARD_FORMAT,
             key=self.key,
             dataset=self.dataset,
             fingerprint=self.fingerprint,

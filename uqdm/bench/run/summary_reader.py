@@ -16,7 +16,7 @@ from uqdm.bench.run.provenance import read_provenance
 from uqdm.bench.run.rows_reader import rows_schemas
 from uqdm.bench.run.run_id import check_run_id
 from uqdm.bench.run.tables import with_columns
-from uqdm.bench.run.unscored import unscored_text
+from uqdm.bench.run.unscored import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +26,11 @@ _ESSENTIAL = ("dataset", "fingerprint", "codec", "setting", "point", "reconstruc
 
 
 def read_summary(run_dir: Path) -> pd.DataFrame:
-    """The summary as a data frame, in the columns of its schema; ``pandas.isna`` tells what is null."""
-    frame: pd.DataFrame = _read(run_dir).to_pandas()
-    return frame
+    """The summary as a data frame, in the columns of its schema; ``pandas.isna`` tells what is null.
+
+    The column ``unscored`` has dictionaries: the name of a metric, and why the row lacks it.
+    """
+    return to_frame(_read(run_dir))
 
 
 def summary_provenance(run_dir: Path) -> dict[str, Any]:
@@ -60,5 +62,4 @@ def _read(run_dir: Path) -> pa.Table:
         raise ResultsError(f"{path}: not the columns of a summary; {again}")
     check_run_id(path, run_dir, read_provenance(table.schema).get("run_id"), again)
     remedies = summary_remedies(run_dir, absent_columns(summary_schema(), table.schema))
-    more = unscored_text(remedies)
-    return completed if more is None else with_unscored(completed, more)
+    return with_unscored(completed, remedies) if remedies else completed

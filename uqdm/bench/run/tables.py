@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from uqdm.bench.run.unscored import as_maps
+from uqdm.bench.schema import UNSCORED
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -13,10 +16,14 @@ if TYPE_CHECKING:
 def with_columns(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """``table`` in the columns of ``schema``, with its own metadata; columns that it lacks are null."""
     columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+        _typed(table[field.name], field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema.with_metadata(table.schema.metadata))
+
+
+def _typed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    return as_maps(column) if kind == UNSCORED else column.cast(kind)
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.bench.analysis.options import ANCHORS
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import RunFolder
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
+_BY_DEFAULT = f"the first of {', '.join(ANCHORS)} that the run has, or else one of its own"
+
 
 def bd(
     run: RunFolder,
     anchor: Annotated[
         str | None,
-        typer.Option(help="Codec, or curve such as 'uqdm flow', to compare the others with [jpeg if the run has it]"),
+        typer.Option(help=f"Codec, or curve such as 'uqdm flow', to compare the others with [{_BY_DEFAULT}]"),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
