@@ -18,7 +18,7 @@ from uqdm.bench.analysis.extract import Extracted, ExtractRequest, extract
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.errors import ResultsError
-from uqdm.bench.run.kept_pictures import Keeper
+from uqdm.bench.run.kept_pictures import KeptPictureWriter
 from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.stored_run import open_run
 from uqdm.cli.main import app
@@ -116,7 +116,7 @@ def test_kept_pictures_are_written_where_coded_files_are_gone(run_dir: Path, tmp
     run = open_run(run_dir)
     (codec,) = (codec for codec in run.codecs if codec.name == "toy-model")
     shard = codec.shards[0]
-    keeper = Keeper(shard, {})
+    keeper = KeptPictureWriter(shard, {})
     model = get_codec("toy-model")
     measure_images(model, model, [run.dataset.load(index) for index in range(3)], [keeper])
     path = shard_path(copy, ShardFolder.RECONSTRUCTIONS, "toy-model", shard.key)

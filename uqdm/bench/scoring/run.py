@@ -32,7 +32,7 @@ from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.rows_reader import rows_files, rows_provenance
 from uqdm.bench.run.run_id import ensure_run_id
-from uqdm.bench.run.score_store import Picture, ScoreStore
+from uqdm.bench.run.score_store import PictureKey, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
 from uqdm.bench.run.unscored import reasons_by_row
@@ -201,7 +201,7 @@ class PictureScoring:
         pictures = tuple(picture for picture, side in sides.items() if side >= least)
         return ScoreJob(shard, Streams(self._run.store, shard), pictures, tuple(lacking))
 
-    def _lacks(self, shard: Shard, metric: Metric, sides: dict[Picture, int]) -> bool:
+    def _lacks(self, shard: Shard, metric: Metric, sides: dict[PictureKey, int]) -> bool:
         wanted = {picture for picture, side in sides.items() if side >= metric.smallest_side}
         return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
 

@@ -31,7 +31,7 @@ from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
-from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
+from uqdm.bench.run.score_store import PictureKey, ScoreStore, set_key
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredRun
 from uqdm.bench.run.unscored import unscored_map
@@ -76,7 +76,7 @@ class Member:
 
     def wanted(self, metric: SetMetric) -> Wanted:
         """This picture's features, as ``metric`` takes them."""
-        picture = Picture(self.image_index, self.point, self.reconstruction, self.sha256)
+        picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
         return Wanted(picture, self.sha256, self.size, metric.patches)
 
     def keys(self, metric: SetMetric) -> list[str]:
