@@ -27,11 +27,11 @@ from uqdm.bench.execute.waiting import completed
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.metrics import SetMetric, columns_of, set_basis
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
-from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
+from uqdm.bench.run.score_store import PictureKey, ScoreStore, set_key
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredRun
 from uqdm.bench.run.unscored import unscored_map
@@ -75,7 +75,7 @@ class Member:
 
     def wanted(self, metric: SetMetric) -> Wanted:
         """This picture's features, as ``metric`` takes them."""
-        picture = Picture(self.image_index, self.point, self.reconstruction, self.sha256)
+        picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
         return Wanted(picture, self.sha256, self.size, metric.patches)
 
     def keys(self, metric: SetMetric) -> list[str]:
@@ -129,7 +129,7 @@ class Task:
     limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
-    progress: Progress
+    progress: RunProgress
 
 
 def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -278,7 +278,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
 class _Taken:
     """Stores features as they come in, and remembers why some could not be had."""
 
-    def __init__(self, store: Store, progress: Progress) -> None:
+    def __init__(self, store: Store, progress: RunProgress) -> None:
         self._store, self._progress = store, progress
         self.tick, self.say = progress.tick, progress.say
         self.faults: dict[str, str] = {}
