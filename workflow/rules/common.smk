@@ -13,9 +13,9 @@ CONFIGURATION = Configuration.from_mapping(config)
 RUNS = CONFIGURATION.all_runs()
 RESULTS = str(CONFIGURATION.results)
 
-# Metrics are computed during evaluation, but are no parameter of that rule: a metric that is added later is computed by
-# scoring, from the stored streams.
-METRIC_OPTIONS = CONFIGURATION.metric_arguments()
+# Metrics are computed during evaluation, but are not a parameter of that rule, since a change of a parameter triggers it: a
+# metric that is added later is computed by scoring, from the stored streams. They are passed as a resource instead.
+METRIC_OPTIONS = " ".join(CONFIGURATION.metric_arguments())
 
 
 def plot_files():

@@ -23,9 +23,9 @@ from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.scoring import run as scoring_run
+from uqdm.bench.scoring.feature_source import FeatureSource
 from uqdm.bench.scoring.options import ScoringOptions
-from uqdm.bench.scoring.run import FeatureSource, score_run
+from uqdm.bench.scoring.run import score_run
 from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.codec import get_codec
 
@@ -228,9 +228,8 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     assert not any(line.startswith("originals") for line in text.splitlines())
 
 
-def test_the_store_is_beside_the_runs_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_beside_the_runs_by_default(tmp_path: Path) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr(scoring_run, "open_features", lambda path, extractor: opened.append(path))
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
     evaluate_here(run_dir, dataset, "png")
     features = FeatureSource(features_in(tmp_path).load, lambda path, extractor: opened.append(path) or Folder(path))

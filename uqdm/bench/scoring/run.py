@@ -36,27 +36,13 @@ from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
 from uqdm.bench.run.unscored import reasons_by_row
 from uqdm.bench.schema import STATUS_OK
-from uqdm.bench.scoring.extraction import Extractor, Recipe, Store, inception
+from uqdm.bench.scoring.extraction import ExtractorSpec
+from uqdm.bench.scoring.feature_source import FeatureSource
 from uqdm.bench.scoring.fill import write_rows
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.files import sweep_temporaries
-
-
-def open_features(folder: Path, extractor: Extractor) -> Store:
-    """The store of features below ``folder``."""
-    from uqdm.bench.features.store import FeatureStore
-
-    return FeatureStore(folder, extractor.sha256)
-
-
-@dataclass(frozen=True)
-class FeatureSource:
-    """Where features of pictures come from: the extractor, loaded from a file of weights, and the store of features."""
-
-    load: Callable[[Path | None], Extractor] = inception
-    open_store: Callable[[Path, Extractor], Store] = open_features
 
 
 @dataclass(frozen=True)
@@ -239,7 +225,7 @@ def _score_sets(
         run,
         [metric for metric in of_images if metric.name not in reasons],
         options.set_metrics,
-        Recipe(features.load, options.inception_weights, options.batch),
+        ExtractorSpec(features.load, options.inception_weights, options.batch),
         options.limits,
         lambda extractor: features.open_store(folder, extractor),
         resources,

@@ -38,9 +38,9 @@ from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.scoring.extraction import (
     Extractor,
+    ExtractorSpec,
     FeatureJob,
     OriginalsJob,
-    Recipe,
     Store,
     Wanted,
     feature_keys,
@@ -125,7 +125,7 @@ class Task:
     run: StoredRun
     metrics: Sequence[SetMetric]
     set_metrics: SetMetricBounds
-    recipe: Recipe
+    extractor_spec: ExtractorSpec
     limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
@@ -151,7 +151,7 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
 def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
     """The extractor; where it cannot be had, its reason is that of every line."""
     try:
-        return task.recipe.load(task.recipe.weights)
+        return task.extractor_spec.load(task.extractor_spec.weights)
     except Exception as error:  # a missing file, package or too little memory: the run goes on without these metrics
         text = " ".join(str(error).split()) or type(error).__name__
         task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
@@ -326,9 +326,9 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
                 True,
             )
             source = Streams(task.run.store, whole)
-            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))
+            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.extractor_spec, dataset))
         else:
-            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.recipe))
+            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.extractor_spec))
     return jobs
 
 
