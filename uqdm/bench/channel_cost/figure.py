@@ -1,4 +1,4 @@
-"""Code length beyond the divergence, and samples drawn, against the divergence."""
+"""Figure: code length minus the divergence, and samples drawn, against the divergence."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _STYLES = {
 }
 _LABELS = {"poisson": "Poisson functional representation", "greedy rejection": "greedy rejection (median)"}
 _BY_MEDIAN = "greedy rejection"
-"""Its mean comes of rare long searches, and is not known where one was stopped."""
+"""Its mean is dominated by rare long searches, and unknown where one was stopped."""
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Both panels of the measured costs."""
+    """The figure with both panels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.6, 5.8))
@@ -56,7 +56,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """What the figure shows, and of how many messages."""
+    """The caption, with the numbers of messages."""
     counts = table.n.min(), table.n.max()
     biased = " and ".join(table[table.bias != ""].method.unique())
     return (

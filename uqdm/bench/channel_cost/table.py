@@ -24,7 +24,7 @@ _HEADINGS = (
 
 
 def notes(table: pd.DataFrame) -> list[str]:
-    """How the figures are to be read."""
+    """Notes that explain the figures."""
     return [
         "Samples of q are sent to a receiver who knows p and the seed: one message a sample, whole bits, of which no "
         "message begins another. q = N(mu, 1) and p = N(0, 1); for universal quantization q is uniform of unit "

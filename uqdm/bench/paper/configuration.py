@@ -1,4 +1,4 @@
-"""What the configuration's section ``paper`` asks for, as a run and as options of ``uqdm bench paper``."""
+"""The configuration's section ``paper`` as runs and as options of ``uqdm bench paper``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from uqdm.bench.paper.protocol import Model, codecs
 
 PUBLISHED_ON = ("cifar10", "imagenet64")
-"""Kinds of data sets that the published figures are of."""
+"""The data sets of the published figures."""
 
 
 def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """A run for each data set of the section, as under ``runs`` in the configuration.
 
-    Raises ValueError where the section names what there is not.
+    Raises ValueError for options of codecs that are not in the paper's rows.
 
     >>> list(paper_runs({"cifar10": {"dataset": "cifar10"}})["paper_cifar10"]["codecs"])
     ['jpeg', 'jpeg2000', 'bpg']
