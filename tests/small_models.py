@@ -1,4 +1,4 @@
-"""Models so small that coding with them takes milliseconds; the code that runs is that of any other model."""
+"""Models so small that coding with them takes milliseconds; they run the same code as other models."""
 
 from __future__ import annotations
 

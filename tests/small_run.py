@@ -1,4 +1,4 @@
-"""Makes a run's folder with real measurements in this process: what evaluation and scoring write, without Ray."""
+"""Makes a run's folder with real measurements in this process, as evaluation and scoring do, without Ray."""
 
 from __future__ import annotations
 

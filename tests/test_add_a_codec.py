@@ -1,4 +1,4 @@
-"""The page on adding a codec, followed to the letter: its blocks are written out, installed and run."""
+"""The page on adding a codec, followed exactly: its blocks are written to files, installed and run."""
 
 from __future__ import annotations
 

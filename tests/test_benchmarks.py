@@ -87,7 +87,7 @@ def test_diffc_and_uqdm_are_measured_on_the_same_patches(benchmark, photographs_
 
 
 def test_a_dry_run_of_the_gpus_benchmark_accounts_for_all_time(benchmark, tmp_path, monkeypatch):
-    """Random weights are coded and decoded exactly; what is busy, and where the rest goes, is told."""
+    """Random weights are coded and decoded exactly; the time is reported by activity."""
     monkeypatch.setattr(compressor, "DEFAULT_SEEDS", 1)  # 16 first steps in float64 take their time
     gpu = benchmark("gpu")
     assert gpu.covered([(0, 2), (1, 3), (5, 6)]) == 4

@@ -1,4 +1,4 @@
-"""Files are whole or not there; links, devices and FIFOs stay what they are; nothing foreign is lost by mistake."""
+"""Files are complete or absent; links, devices and FIFOs stay; no file of others is replaced by mistake."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import networkx as nx
 
 ROOT = Path(__file__).resolve().parents[1]
-UNLISTED = {"__init__", "__main__", "pretrained"}  # the package's own door; data
+UNLISTED = {"__init__", "__main__", "pretrained"}  # the entry points of the package; data
 BENCH = ROOT / "uqdm" / "bench"
 
 
@@ -90,7 +90,7 @@ def imported_modules(file: Path, known: Collection[str]) -> set[str]:
 
 
 def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
-    """Groups of modules each of which leads back to itself."""
+    """Groups of modules that import each other in a circle."""
     groups = nx.strongly_connected_components(nx.DiGraph({name: list(found) for name, found in graph.items()}))
     return sorted(sorted(group) for group in groups if len(group) > 1)
 

@@ -1,4 +1,4 @@
-"""Guards the pictures between a faithful and a realistic one: their names, pixels, and what stays the codec's own."""
+"""Guards the pictures between a faithful and a realistic one: their names, pixels, and the codec's own points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uqdm.interpolate import Interpolated, interpolate, lambda_of, mix
 
 
 class Ways(Codec):
-    """Bytes as they are; the first point has three ways to be looked at, in an order of its own."""
+    """Bytes as they are; the first point has three reconstructions, in an unusual order."""
 
     name = "ways"
     version = "1"
@@ -50,7 +50,7 @@ def codec() -> Codec:
     return interpolate(Ways(), [0, 0.25, 1], mmse="mean", realistic="real")
 
 
-def test_interpolate_fulfils_the_contract(codec: Codec) -> None:
+def test_interpolation_keeps_the_codec_contract(codec: Codec) -> None:
     rows = measure_images(codec, codec, [IMAGE]).rows
     assert {row["status"] for row in rows} == {STATUS_OK}
     assert [(row["point"], row["reconstruction"], row["file_bits"]) for row in rows] == [
@@ -63,7 +63,7 @@ def test_interpolate_fulfils_the_contract(codec: Codec) -> None:
     assert codec.version == "1"
 
 
-def test_pixels_are_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) -> None:
+def test_pixels_are_interpolated_and_ends_unchanged(codec: Codec) -> None:
     (stream,) = codec.encode([IMAGE])
     faithful, quarter, real, exact = (found.image_uint8 for found in codec.reconstructions(stream))
     assert (faithful == 128).all()
@@ -73,17 +73,17 @@ def test_pixels_are_on_the_line_and_the_ends_are_the_codecs_own(codec: Codec) ->
     np.testing.assert_array_equal(codec.decode([stream])[0], exact)
 
 
-def test_costs_are_those_of_the_pictures_used(codec: Codec) -> None:
+def test_costs_are_the_sum_of_the_ends_used(codec: Codec) -> None:
     found = list(codec.reconstructions(codec.encode([IMAGE])[0]))
     costs = [(each.decode_ms, each.calls, each.macs) for each in found]
     assert costs == [(3, 2, 20), (8, 6, 60), (5, 4, 40), (7, None, None)]
 
 
-def test_mixtures_of_varying_pictures_are_marked_as_varying(codec: Codec) -> None:
+def test_only_mixtures_of_varying_pictures_vary_between_machines(codec: Codec) -> None:
     assert codec.varying_reconstructions == {"real", "lambda 0.25", "lambda 1"}
 
 
-def test_a_mixed_last_point_decodes_to_its_last_picture() -> None:
+def test_mixed_last_point_decodes_to_its_last_picture() -> None:
     class Whole(Ways):
         def points(self, stream: bytes) -> list[Point]:
             return [Point("half", len(stream), ("real", "other", "mean"))]
@@ -104,21 +104,21 @@ def test_a_mixed_last_point_decodes_to_its_last_picture() -> None:
     ("lam", "message"),
     [("", "expected numbers"), ("0,x", "expected numbers"), ("-0.1", "0..1"), ("0,1.5", "0..1"), ("nan", "0..1")],
 )
-def test_an_invalid_lambda_is_refused(lam: str, message: str) -> None:
+def test_invalid_lambda_is_refused(lam: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         Interpolated(inner=Ways(), lam=lam)
     with pytest.raises(ParameterError, match="repeated"):
         Interpolated(inner=Ways(), lam="0.5,0.50")
 
 
-def test_lambdas_are_named_in_order_and_read_back() -> None:
+def test_lambda_names_are_ordered_and_round_trip() -> None:
     codec = Interpolated(inner=Ways(), lam="1,0.50,0")
     assert codec.names == ("lambda 0", "lambda 0.5", "lambda 1")
     assert list(map(lambda_of, codec.names)) == [0, 0.5, 1]
     assert "lam=0,0.5,1" in codec.setting
 
 
-def test_wrong_codecs_and_reconstructions_are_errors() -> None:
+def test_wrong_codecs_and_reconstructions_are_refused() -> None:
     with pytest.raises(UnknownCodecError, match="did you mean uqdm"):
         get_codec("interpolate", codec="uqmd")
     with pytest.raises(ParameterError, match="key=value"):
@@ -131,7 +131,7 @@ def test_wrong_codecs_and_reconstructions_are_errors() -> None:
 
 
 @pytest.mark.parametrize("realistic", ["ancestral", "flow"])
-def test_uqdm_from_the_text_of_a_configuration(
+def test_interpolated_uqdm_from_a_configuration_text(
     tmp_path: Path, realistic: str, photographs_uint8: list[np.ndarray]
 ) -> None:
     small_codec(tmp_path, FREE_SLOPE)

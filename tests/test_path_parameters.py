@@ -15,7 +15,7 @@ from uqdm.model.zoo import SHIPPED, absolute_name
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A model's folder, beside which the test works; that is the home folder, too."""
+    """A model's folder inside the working directory of the test, which is also the home folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     shutil.copytree(SHIPPED / "uqdm-demo", tmp_path / "models/mine")
@@ -39,7 +39,7 @@ def test_a_setting_holds_in_another_working_directory(model: Path, monkeypatch: 
 
 
 def test_names_of_models_stay_names(model: Path) -> None:
-    (model.parent.parent / "uqdm-demo").mkdir()  # what is shipped goes before a folder of that name
+    (model.parent.parent / "uqdm-demo").mkdir()  # a shipped model takes precedence over a folder of that name
     assert [absolute_name(name) for name in ("uqdm-demo", "uqdm-dmo")] == ["uqdm-demo", "uqdm-dmo"]
     assert absolute_name("link") == str(model.parent.parent / "link")
     assert codec_class("uqdm").parameters[0].check("uqdm-demo") == "uqdm-demo"

@@ -22,7 +22,7 @@ def test_home_folders_are_expanded_once(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     assert expand_path("~/run") == tmp_path / "~" / "run"
     assert absolute_path(absolute_path("~/run")) == tmp_path / "~" / "run"
-    assert expand_path("./~/run") == tmp_path / "~" / "run"  # absolute, so that nobody expands it
+    assert expand_path("./~/run") == tmp_path / "~" / "run"  # absolute, so that no library expands it
     assert expand_path("a/~") == Path("a/~")
     with pytest.raises(ValueError, match=r"write \./~nobody-here for a folder"):
         expand_path("~nobody-here/run")

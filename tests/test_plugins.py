@@ -1,4 +1,4 @@
-"""Plug-ins of other packages: one that is broken is left out with its name, and costs nobody else anything."""
+"""Plug-ins of other packages: a broken one is left out with its name, and does not affect others."""
 
 from __future__ import annotations
 
@@ -168,9 +168,9 @@ def test_a_metric_of_another_package_is_computed_separately(plugins: Path) -> No
     assert [metric.name for metric in other.metrics] == ["zz_good"]
     assert {"mse", "psnr_db"} <= {metric.name for metric in own.metrics}
     assert (own.is_first, other.is_first) == (True, False)
-    # A worker that dies with a metric of others costs that metric, and not the picture.
-    assert other.lost([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
-    assert own.lost([], "worker lost") == [Scored(picture, fault="worker lost")]
+    # A worker that dies with a plug-in metric costs that metric, but not the picture.
+    assert other.fail([], "worker lost") == [Scored(picture, reasons={"zz_good": "worker lost"})]
+    assert own.fail([], "worker lost") == [Scored(picture, fault="worker lost")]
     assert [part.is_first for part in ScoreJob(shard, shard, (), other.metrics).apart()] == [True]
 
 

@@ -1,4 +1,4 @@
-"""Guards the Snakemake profiles: that for SLURM fits the workflow, and has all that the default one has."""
+"""Guards the Snakemake profiles: the SLURM profile matches the workflow and has all settings of the default one."""
 
 from __future__ import annotations
 

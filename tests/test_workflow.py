@@ -1,4 +1,4 @@
-"""Guards the whole: the real workflow on real images with every codec that is here, its rows, and its resumption."""
+"""Guards the whole workflow: real images with every available codec, its rows, and its resumption."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def read(run_dir: Path, table: str) -> pd.DataFrame:
 
 
 def files_with_times(run_dir: Path) -> dict[Path, int]:
-    """Finished shards; a run that is at work has temporary files beside them, which vanish."""
+    """Finished shards; an active run also has temporary files, which vanish."""
     return {path: path.stat().st_mtime_ns for path in sorted((run_dir / "shards").rglob("[!.]*.parquet"))}
 
 
@@ -287,7 +287,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert not (run_dir / "evaluation.json").exists(), "the run was over before it could be killed"
     done = snakemake(tmp_path, "results/small/summary.parquet")
     assert done.returncode == 0, done.stderr
-    assert before.items() <= files_with_times(run_dir).items()  # what was finished was not done again
+    assert before.items() <= files_with_times(run_dir).items()  # finished work was not repeated
     rows = read(run_dir, "per_image")
     assert not rows.duplicated(["codec", "setting", "image_index"]).any()
     assert (rows["status"] == "ok").all()

@@ -17,16 +17,13 @@ from uqdm.bench.analysis.options import ComparisonOptions
 from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.execute.limits import WorkerLimits
-from uqdm.bench.paper.configuration import PUBLISHED_ON, paper_options, paper_runs
+from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 from uqdm.bench.scoring.options import ScoringOptions
-from uqdm.bench.scoring.selection import SetMetricBounds
+from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 from uqdm.codec import codec_class, codec_names
-from uqdm.option_fields import arguments, check_bounds, from_section, has_options, option, option_fields
+from uqdm.option_fields import arguments, check_bounds, errors_begin, from_section, has_options, option, option_fields
 from uqdm.swirl.settings import Settings, settings_of
-
-ALL = {"images": None, "settings": None}
-"""No bounds of metrics of sets."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +34,19 @@ class RunOptions:
     """As ``uqdm bench evaluate --dataset`` takes it."""
     codecs: Mapping[str, Any]
     """For each codec, None for its default settings, a mapping of parameters, or a list of those."""
-    limit: int | None = option(None, "Only the first so many images", none="all", minimum=1)
+    limit: int | None = option(None, "Only the first N images", none="all", minimum=1)
     set_metrics: SetMetricBounds | None = None
-    """What metrics of sets are computed on, in place of what the section ``score`` says."""
+    """Images and settings that set metrics are computed on; None for those of the section ``score``."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
 
     @classmethod
     def from_mapping(cls, name: str, run: Mapping[str, Any]) -> RunOptions:
-        """A run of the section ``runs``. A bound of metrics of sets that it leaves out is none."""
-        bounds = run.get("set_metrics")
-        set_metrics = None if bounds is None else from_section(SetMetricBounds, {**ALL, **bounds}, f"runs: {name}")
-        return cls(run["dataset"], run["codecs"], run.get("limit"), set_metrics)
+        """A run of the section ``runs``. A bound of set metrics that it leaves out is no bound."""
+        bounds = bounds_of_run(run.get("set_metrics"), f"runs: {name}")
+        with errors_begin(f"runs: {name}"):
+            return cls(run["dataset"], run["codecs"], run.get("limit"), bounds)
 
     def codec_requests(self) -> list[str]:
         """The codecs as ``uqdm bench evaluate --codec`` takes them."""
@@ -68,7 +65,7 @@ class RunOptions:
             return self.set_metrics
         kind = self.dataset.partition(":")[0].partition("#")[0]
         whole = kind in PUBLISHED_ON and self.limit is None
-        return SetMetricBounds(**ALL) if whole else usual
+        return SetMetricBounds(images=None, settings=None) if whole else usual
 
 
 @dataclass(frozen=True)
@@ -76,17 +73,17 @@ class Configuration:
     """A section is a field. Those that are left out have the defaults of their classes."""
 
     runs: Mapping[str, RunOptions]
-    results: Path = option(Path("results"), "Folder that holds a folder for each run", is_folder=True)
-    limit: int | None = option(
-        None, "Only the first so many images of every run", none="each run's own limit", minimum=1
-    )
+    results: Path = option(Path("results"), "Folder with a subfolder for each run", is_folder=True)
+    limit: int | None = option(None, "Only the first N images of every run", none="each run's own limit", minimum=1)
     evaluate: EvaluationOptions = field(default_factory=EvaluationOptions)
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     score: ScoringOptions = field(default_factory=ScoringOptions)
     compare: ComparisonOptions = field(default_factory=ComparisonOptions)
     channel_cost: ChannelCostOptions = field(default_factory=ChannelCostOptions)
     swirl: Settings = field(default_factory=Settings)
-    paper: Mapping[str, Any] = field(default_factory=lambda: {name: {"dataset": name} for name in PUBLISHED_ON})
+    paper: Mapping[str, PublishedFigures] = field(
+        default_factory=lambda: {name: PublishedFigures(name) for name in PUBLISHED_ON}
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -110,7 +107,8 @@ class Configuration:
         }
         found |= {one.name: one.read(config[one.name]) for one in option_fields(cls) if one.name in config}
         if "paper" in config:
-            found["paper"] = config["paper"]
+            paper = config["paper"].items()
+            found["paper"] = {name: PublishedFigures.from_mapping(one, f"paper: {name}") for name, one in paper}
         runs = {name: RunOptions.from_mapping(name, run) for name, run in config["runs"].items()}
         return cls(runs, swirl=settings_of(config.get("swirl", {})), **found)
 
@@ -121,7 +119,10 @@ class Configuration:
 
     def all_runs(self) -> dict[str, RunOptions]:
         """The runs by name, those of the paper's figures too; the common limit takes the place of their own."""
-        paper = {name: RunOptions.from_mapping(name, run) for name, run in paper_runs(self.paper).items()}
+        paper = {
+            f"paper_{name}": RunOptions(one.dataset, one.codecs(), one.limit, one.set_metrics)
+            for name, one in self.paper.items()
+        }
         runs = {**self.runs, **paper}
         if self.limit is None:
             return runs
@@ -152,7 +153,7 @@ class Configuration:
 
     def paper_arguments(self, name: str) -> list[str]:
         """Options of ``uqdm bench paper`` for the published figures of that name."""
-        return paper_options(self.paper[name])
+        return self.paper[name].arguments()
 
     def channel_cost_arguments(self) -> list[str]:
         """Options of ``uqdm bench channel``."""

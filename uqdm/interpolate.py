@@ -1,4 +1,4 @@
-"""Between a faithful and a realistic picture of the same bytes: the distortion-perception trade-off of one stream.
+"""Interpolation between a faithful and a realistic picture of one stream: its distortion-perception trade-off.
 
 The mean of all images that are consistent with a stream has the least squared error, and is blurred. A random sample
 of them looks realistic, and has at most twice that error (Blau & Michaeli 2019; Yan et al. 2021). The line between the
@@ -33,7 +33,7 @@ PREFIX = "lambda "
 def interpolate(
     codec: Codec, lam: float | Sequence[float], *, mmse: str = "denoise", realistic: str = "ancestral"
 ) -> Codec:
-    """A codec of the same streams as ``codec``, with reconstructions between two that ``codec`` makes.
+    """A codec with the streams of ``codec``, and interpolations of two of its reconstructions.
 
     If a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
     0..1; other points stay as they are. Raises :class:`uqdm.codec.ParameterError` for another ``lam``.
@@ -52,7 +52,7 @@ def interpolate(
 
 
 def lambda_of(reconstruction: str) -> float | None:
-    """The lambda that a reconstruction's name states; None for other reconstructions.
+    """The lambda in a reconstruction's name; None for other reconstructions.
 
     >>> lambda_of("lambda 0.25"), lambda_of("denoise")
     (0.25, None)
@@ -82,7 +82,7 @@ def _canonical(text: str) -> str:
 
 
 class Interpolated(Codec):
-    """Another codec's streams, with pictures between its faithful and its realistic reconstruction."""
+    """Another codec's streams, with interpolations of its faithful and its realistic reconstruction."""
 
     name = "interpolate"
     summary = "pictures between the faithful and the realistic reconstruction of another codec's stream"
@@ -99,7 +99,7 @@ class Interpolated(Codec):
         Parameter("realistic", str, "ancestral", help="its realistic reconstruction"),
     )
     holds_model = True
-    uses_gpu = True  # codecs with a faithful and a realistic picture are models
+    uses_gpu = True  # such codecs are models
 
     def __init__(self, *, inner: Codec | None = None, **values: Any) -> None:
         super().__init__(**values)
@@ -175,7 +175,7 @@ class Interpolated(Codec):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the reconstructions between the ends, in the order of lambda."""
+        """Names of the interpolations, in the order of lambda."""
         return tuple(map(_name, self.lambdas))
 
     def _varies(self, lam: float) -> bool:

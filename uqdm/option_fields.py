@@ -257,14 +257,14 @@ def from_section(of: type[Options], section: Mapping[str, Any], name: str) -> Op
             continue
         if key not in fields:
             raise ValueError(f"{name}: no key {key!r}{suggest(str(key), known)}; it has: {', '.join(known)}")
-        with _errors_begin(name):
+        with errors_begin(name):
             values[key] = fields[key].read(value)
-    with _errors_begin(name):
+    with errors_begin(name):
         return of(**values)
 
 
 @contextlib.contextmanager
-def _errors_begin(name: str) -> Iterator[None]:
+def errors_begin(name: str) -> Iterator[None]:
     """Has messages of ValueErrors begin with a name."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""What holds for every baseline: real files, exact or bounded pixels, and damage that is noticed."""
+"""Properties of every baseline: real files, exact or bounded pixels, and detected damage."""
 
 from __future__ import annotations
 

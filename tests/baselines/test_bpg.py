@@ -1,4 +1,4 @@
-"""BPG: what its files say and hold, exact or bounded pixels, damage, and hostile headers."""
+"""BPG: the content of its files, exact or bounded pixels, damage, and hostile headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""BPG by the programs of libbpg: which options they have, and what they are asked for."""
+"""BPG by the programs of libbpg: their options and arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every combination of a codec's parameters is refused when it is made, or does what it says on any picture."""
+"""Every combination of a codec's parameters is refused at construction, or works on every picture."""
 
 from __future__ import annotations
 

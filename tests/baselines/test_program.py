@@ -1,4 +1,4 @@
-"""Programs as codecs: real programs where they are installed, and a small script of our own for the rest."""
+"""Programs as codecs: real programs if they are installed, and otherwise a small script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards files with points inside: each point is a true prefix, and its picture is the format's own."""
+"""Guards progressive files: each point is a true prefix, and its picture is the format's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each baseline's own settings and libraries: what the encoder was told is what the file says."""
+"""Settings and libraries of each baseline: the file has the requested settings."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import with_provenance
-from uqdm.bench.run.reader import read_summary, summary_provenance
+from uqdm.bench.run.summary_reader import read_summary, summary_provenance
 from uqdm.bench.schema import BD, STATUS_OK, STATUS_REFERENCE
 
 N_IMAGES = 6

@@ -16,7 +16,7 @@ import pytest
 import small_run
 from toy_images import MemoryImages, unmarked_images
 
-from uqdm.bench.analysis.extract import Wanted, extract
+from uqdm.bench.analysis.extract import ExtractRequest, extract
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
@@ -26,12 +26,15 @@ from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import Request, parse_request, resolve
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import read_manifest, read_scores
 from uqdm.bench.run.kept_pictures import Keeper
-from uqdm.bench.run.layout import set_scores_path
-from uqdm.bench.run.reader import ResultsError, read_manifest, read_rows, read_scores, read_summary
+from uqdm.bench.run.layout import ShardFolder, set_scores_path
+from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.score_store import Picture, Score, ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import MEASURED
 from uqdm.codec import get_codec
 
@@ -128,21 +131,21 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec, keeper = get_codec("toy-raw", drop=2), Keeper(shard, {})
-    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], keeper)
+    measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
     finished = finish(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
     store.write(shard, finished.rows, finished.streams, finished.reconstructions)
 
 
-@pytest.mark.parametrize("kind", ["rows_path", "streams_path", "reconstructions_path"])
+@pytest.mark.parametrize("folder", ShardFolder)
 @pytest.mark.parametrize("name", MANIPULATIONS)
 def test_a_shard_whose_file_is_another_thing_is_measured_again(
-    name: str, kind: str, dataset: MemoryImages, shards: list[Shard], tmp_path: Path
+    name: str, folder: ShardFolder, dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
     store = ShardStore(tmp_path)
     for shard in shards:
         store_shard(shard, dataset, store)
-    first, second = (getattr(store, kind)(shard) for shard in shards)
+    first, second = (store.files(shard).path(folder) for shard in shards)
     held = second.read_bytes()
     MANIPULATIONS[name](first, second)
     assert store.counts(shards[0]) is None
@@ -159,7 +162,7 @@ def test_the_files_of_one_shard_are_not_taken_for_each_other(
     dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
     store = ShardStore(tmp_path)
-    paths = [store.rows_path(shards[0]), store.streams_path(shards[0]), store.reconstructions_path(shards[0])]
+    paths = [store.files(shards[0]).path(folder) for folder in ShardFolder]
     for target in paths:
         for source in paths:
             store_shard(shards[0], dataset, store)
@@ -330,7 +333,7 @@ def test_extracting_says_what_is_not_what_it_should_be(two_runs: tuple[Path, Pat
         for name in ("copied_over", "folder", "cut", "without_identity"):
             held = path.read_bytes()
             MANIPULATIONS[name](path, other)
-            lacking = [extract(run, image, tmp_path / "out", Wanted()).lacking for image in "03"]
+            lacking = [extract(run, image, tmp_path / "out", ExtractRequest()).lacking for image in "03"]
             (told,) = [one for found in lacking for one in found if one.startswith("toy-model")]
             assert "evaluate toy-model again" in told
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,4 +1,4 @@
-"""Guards `uqdm bench bd`: the file and the printed table, and its answers to names that are not there."""
+"""Guards `uqdm bench bd`: the file and the printed table, and its messages for unknown names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uqdm.cli.main import app
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codecs = [f"{name}:quality={quality}" for name in ("jpeg", "webp") for quality in (10, 30, 60, 90)]
-    codecs.append("jpeg2000:layers=20")  # one point is no curve that deltas are defined for
+    codecs.append("jpeg2000:layers=20")  # deltas are not defined for a curve of one point
     run = measure_run(tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=4), *codecs)
     summarize_run(run)
     return run
@@ -40,8 +40,19 @@ def test_deltas_are_written_and_printed(run_dir: Path) -> None:
     assert done.stdout.endswith(f"{run_dir / 'bd.csv'}\n")
 
 
-def test_another_anchor(run_dir: Path) -> None:
-    assert "against webp" in bd(run_dir, "--anchor", "webp").stdout
+def test_with_another_anchor_the_delta_of_two_curves_is_inverted(run_dir: Path, tmp_path: Path) -> None:
+    tables = {}
+    for anchor, curve in (("jpeg", "webp"), ("webp", "jpeg")):
+        out = tmp_path / f"{anchor}.csv"
+        done = bd(run_dir, "--anchor", anchor, "--metric", "psnr_db", "--out", str(out))
+        assert f"psnr_db (higher is better), against {anchor}; " in done.stdout
+        table = pd.read_csv(out)
+        assert set(table["anchor"]) == {anchor}
+        (tables[anchor],) = table[(table["metric"] == "psnr_db") & (table["curve"] == curve)].to_dict("records")
+    rates = [1 + tables[anchor]["bd_rate_percent"] / 100 for anchor in ("jpeg", "webp")]
+    assert rates[0] < 1 < rates[1]
+    assert rates[0] * rates[1] == pytest.approx(1, rel=1e-9)
+    assert tables["jpeg"]["bd_quality"] == pytest.approx(-tables["webp"]["bd_quality"], rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Guards `uqdm codecs`: every registered codec is listed, and one that does not work says why."""
+"""Guards `uqdm codecs`: every registered codec is listed, with the reason if it does not work."""
 
 from __future__ import annotations
 

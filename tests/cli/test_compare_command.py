@@ -1,4 +1,4 @@
-"""Guards `uqdm bench compare`: the printed tables and the CSV are those of the library, and what is odd is said."""
+"""Guards `uqdm bench compare`: the printed tables and the CSV are those of the library, and anomalies are reported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_tables_and_unpaired_pictures(runs: tuple[Path, Path]) -> None:
     assert "fingerprint 5-" in lines[2]
     assert "bpp (lower is better)" in done.stdout
     assert "psnr_db (higher is better)" in done.stdout
-    assert "unpaired in A: jpeg quality=60" in lines  # and not jpeg, of which there is some in both
+    assert "unpaired in A: jpeg quality=60" in lines  # and not jpeg, which both runs have
     assert "unpaired in B: webp" in done.stdout
 
 

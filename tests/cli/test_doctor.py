@@ -1,4 +1,4 @@
-"""Guards `uqdm doctor`: green, yellow and red, and the exit status that goes with them."""
+"""Guards `uqdm doctor`: green, yellow and red, and the matching exit status."""
 
 from __future__ import annotations
 

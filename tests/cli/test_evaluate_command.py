@@ -1,4 +1,4 @@
-"""Guards `uqdm bench evaluate`: input is checked before work starts, and the last line says what failed."""
+"""Guards `uqdm bench evaluate`: input is checked before work starts, and the last line counts failures."""
 
 from __future__ import annotations
 

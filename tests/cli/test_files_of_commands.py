@@ -1,4 +1,4 @@
-"""What ``uqdm encode``, ``decode`` and ``info`` read and write: nothing is lost by mistake, messages name the file."""
+"""Files of ``uqdm encode``, ``decode`` and ``info``: nothing is lost by mistake, messages name the file."""
 
 from __future__ import annotations
 

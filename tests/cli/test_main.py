@@ -1,4 +1,4 @@
-"""Guards the command line's frame: fast help, one-line errors, and subcommands that are all there."""
+"""Guards the frame of the command line: fast help, one-line errors, and all subcommands."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_every_subcommand_exists_and_has_a_summary(target: str) -> None:
 
 
 def test_help_shows_defaults_in_brackets() -> None:
-    """They were once taken for markup, and swallowed."""
+    """They were once interpreted as markup and lost."""
     assert "[every run in results/]" in uqdm("bench", "show", "--help").stdout
 
 

@@ -1,4 +1,4 @@
-"""Guards that commands which read print all they have of a run that nobody may write to, and can write elsewhere."""
+"""Guards that commands can read a run without write permission, and can write elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOBODY = 65534
 
 @pytest.fixture(scope="module")
 def run() -> Iterator[Path]:
-    """A finished run, and all code that its commands need loaded, in a folder that everybody can reach."""
+    """A finished run, and all code that its commands need loaded, in a folder that every user can reach."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     codecs = [f"jpeg:quality={quality}" for quality in (10, 50, 90)]
@@ -39,7 +39,7 @@ def run() -> Iterator[Path]:
 
 
 def commands(run: Path, folder: Path) -> list[list[str]]:
-    """What reads, and what writes elsewhere."""
+    """Commands that read, and commands that write elsewhere."""
     there, elsewhere = ["--run", str(run)], str(folder / "written")
     reading = [["show", str(run)], ["show", str(run), "--rows"], ["compare", str(run), str(run)], ["status", str(run)]]
     reading += [["bd", *there]]
@@ -54,7 +54,7 @@ def commands(run: Path, folder: Path) -> list[list[str]]:
 
 @contextmanager
 def unable_to_write(folder: Path, writable: Path) -> Iterator[None]:
-    """Makes ``folder`` read-only, and this process somebody who has to respect that."""
+    """Makes ``folder`` read-only, and drops the privileges of this process to ignore that."""
     paths = [folder, *folder.rglob("*")]
     modes = {path: path.stat().st_mode for path in paths}
     for path in paths:

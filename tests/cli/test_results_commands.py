@@ -1,4 +1,4 @@
-"""Guards `uqdm bench summarize|plot|report` on real files: what they write and print, and how they answer bad input."""
+"""Guards `uqdm bench summarize|plot|report` on real files: their files and output, and their messages for bad input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards how rows are chosen by text: every operator on figures and texts, null, and answers to what does not parse."""
+"""Guards how rows are chosen by text: every operator on figures and texts, null, and messages for syntax errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards `uqdm bench score`: what it prints, and how it answers bad input."""
+"""Guards `uqdm bench score`: its output, and its messages for bad input."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.run.reader import read_rows, read_summary
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import ROWS
 from uqdm.cli.main import app
 

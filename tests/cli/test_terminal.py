@@ -1,4 +1,4 @@
-"""Terminals that cannot show every character, and readers that go away."""
+"""Terminals that cannot show every character, and broken pipes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UQDM = Path(sys.executable).with_name("uqdm")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder whose name is not of this terminal."""
+    """A folder whose name this terminal cannot show."""
     folder = tmp_path_factory.mktemp("images") / "≤ é"
     folder.mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "ü☃.png")

@@ -49,7 +49,7 @@ def noise_of(seed):
     return lambda index, shape: torch.empty(shape).normal_(generator=generator)
 
 
-def test_a_step_costs_the_kl_of_two_gaussians_whatever_the_deviation():
+def test_step_cost_equals_the_kl_of_two_gaussians():
     step = Schedule(18.0, 6.0, 4).step(1)
     torch.manual_seed(0)
     z_t, x, x_hat = torch.randn(3, 1, 3, 4, 4, dtype=torch.float64).clamp(-1, 1)
@@ -61,7 +61,7 @@ def test_a_step_costs_the_kl_of_two_gaussians_whatever_the_deviation():
         torch.testing.assert_close(gaussian.step_kl_bits(x, p, step), expected)
 
 
-def test_the_matched_deviation_is_that_of_the_uniform_process():
+def test_matched_deviation_equals_that_of_the_uniform_process():
     """p(z_s | z_t) of the uniform process is the base density and the step's uniform noise, added (eq. 5)."""
     step, generator = Schedule(18.0, 6.0, 4).step(2), torch.Generator().manual_seed(0)
     n, scale = 400_000, 0.7 * Schedule(18.0, 6.0, 4).step(2).posterior_sd
@@ -72,7 +72,7 @@ def test_the_matched_deviation_is_that_of_the_uniform_process():
     assert float(total.var()) == pytest.approx(float(matched.scale) ** 2, rel=5 * math.sqrt(2 / n))
 
 
-def test_the_prior_costs_the_kl_of_two_gaussians():
+def test_prior_cost_equals_the_kl_of_two_gaussians():
     step = Schedule(14.0, 1.0, 4).step(0)
     x = torch.linspace(-1, 1, 9, dtype=torch.float64)
     expected = kl_divergence(Normal(step.alpha_t * x, step.sigma_t), Normal(0.0, 1.0)) / math.log(2)
@@ -94,7 +94,7 @@ def test_one_set_of_weights_serves_any_number_of_steps(config):
         assert torch.isfinite(found.total).all()
 
 
-def test_networks_a_step_serve_their_own_number_of_steps_alone():
+def test_stepwise_networks_refuse_another_number_of_steps():
     model = made(STEPWISE)
     assert model.schedule_at(4) == model.schedule
     with pytest.raises(

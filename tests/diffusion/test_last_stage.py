@@ -19,7 +19,7 @@ N = 20_000
     [(IMAGE_LEVELS, [0.3, -1.2, 0.995]), (Levels.standardized([115.6, 135.3], [47.2, 41.6]), [0.3, -3.2])],
     ids=["images", "points"],
 )
-def test_levels_are_drawn_as_often_as_their_bits_say(levels: Levels, z: list[float]) -> None:
+def test_levels_are_drawn_with_the_probability_of_their_bits(levels: Levels, z: list[float]) -> None:
     step = Schedule(13.0, 5.0, 4).step(3)  # gamma_0 = -8: noise of some levels of an image, or one of a point's
     z_0 = torch.tensor(z, dtype=torch.float64)[None, :, None, None]
     estimate = (z_0 / step.alpha_s).expand(N, -1, 1, 1)

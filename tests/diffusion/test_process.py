@@ -16,14 +16,14 @@ from uqdm.model.schedule import Schedule
 SCHEDULE = Schedule(17.9658203125, 6.0, 4)
 
 
-def test_levels_and_data_are_inverse():
+def test_levels_and_data_round_trip():
     levels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
     assert (to_uint8(to_data(levels)) == levels).all()
     assert to_data(levels).max() == 1 - 1 / 256
 
 
 @pytest.mark.parametrize("width", [0.01, 1.0, 30.0])
-def test_bin_mass_is_that_of_scipys_logistic(width):
+def test_bin_mass_equals_scipy_logistic(width):
     z = torch.linspace(-40, 40, 801, dtype=torch.float64)
     mean, deviation = torch.full_like(z, 0.3), torch.full_like(z, 1.7)
     scale = 1.7 * math.sqrt(3) / math.pi
@@ -36,7 +36,7 @@ def test_bin_mass_is_that_of_scipys_logistic(width):
     assert np.abs(log_mass - expected).max() < 1e-9
 
 
-def test_bin_mass_keeps_its_digits_far_out():
+def test_bin_mass_is_accurate_in_the_tails():
     far = bin_log_mass(torch.tensor([500.0]), torch.zeros(1), torch.full((1,), math.pi / math.sqrt(3)), 1.0)
     # S(-499.5) - S(-500.5) = exp(-499.5) - exp(-500.5) to within a relative 1e-200
     assert float(far) == pytest.approx(-499.5 + math.log(1 - math.exp(-1)), abs=1e-4)  # float32

@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).with_name("reference_rates.py")
 
 
 @pytest.mark.parametrize(("weights", "prefix"), [("ema", "ema"), ("as-released", "raw")])
-def test_bits_of_every_image_and_step_are_the_references(shared, tmp_path, weights, prefix):
+def test_bits_equal_the_reference_for_every_image_and_step(shared, tmp_path, weights, prefix):
     expected = np.load(shared / "reference" / "uqdm-tiny.npz")[f"{prefix}_denoise_bpds"][:, 1:]
     model = shared / "checkpoints" / "uqdm-tiny"
     images = shared / "data" / "imagenet64-sample.npz"

@@ -32,7 +32,7 @@ def noise_from(generator):
     return noise
 
 
-def test_the_window_holds_the_level_and_shrinks_to_it(photographs_uint8):
+def test_window_contains_the_level_and_shrinks_to_it(photographs_uint8):
     image = photographs_uint8[0]
     levels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]
     window, counts = Window.everything(levels), []
@@ -47,7 +47,7 @@ def test_the_window_holds_the_level_and_shrinks_to_it(photographs_uint8):
     assert counts[3] < 1.02  # float32 widens it by 2e-3 levels at either end
 
 
-def test_the_window_is_that_of_the_integer_lattice():
+def test_window_equals_that_of_the_integer_lattice():
     rng = np.random.default_rng(0)
     step = SCHEDULE.step(2)
     lattice = LatticeStep.make(START_UNIT, step.z_weight, step.x_weight, step.width)
@@ -73,7 +73,7 @@ def test_a_flat_density_costs_the_logarithm_of_the_window(photographs_uint8):
 
 
 @pytest.mark.parametrize("deviation", [0.05, 1.0, 30.0])
-def test_bounded_mass_is_that_of_scipys_logistic_between_bounds(deviation):
+def test_bounded_mass_equals_scipy_logistic_between_bounds(deviation):
     mean, width = 0.3, 0.5
     low, high = -1.0, 2.25
     scale = deviation * np.sqrt(3) / np.pi
@@ -86,7 +86,7 @@ def test_bounded_mass_is_that_of_scipys_logistic_between_bounds(deviation):
     assert np.abs(found.exp().numpy() - expected).max() < 1e-9
 
 
-def test_bins_of_a_lattice_share_out_all_mass():
+def test_bins_of_a_lattice_have_total_mass_1():
     z = torch.arange(-3, 4, dtype=torch.float64) + 0.2
     bounds = (torch.full_like(z, -2.5), torch.full_like(z, 3.0))
     mass = bounded_log_mass(z, torch.full_like(z, 8.0), torch.full_like(z, 0.7), 1.0, bounds, least=1e-12).exp()

@@ -28,7 +28,7 @@ def images(photographs_uint8: list[np.ndarray]) -> list[np.ndarray]:
     return [photographs_uint8[0][:16, :8], photographs_uint8[1][:11, :13]]
 
 
-def test_it_has_rates_and_makes_no_file(unet: Path, images: list[np.ndarray]) -> None:
+def test_ideal_codec_has_rates_and_no_files(unet: Path, images: list[np.ndarray]) -> None:
     codec = get_codec("vdm", model=str(unet))
     assert codec.ideal
     assert not get_codec("uqdm").ideal
@@ -45,7 +45,7 @@ def test_it_has_rates_and_makes_no_file(unet: Path, images: list[np.ndarray]) ->
 
 @pytest.mark.parametrize("n_steps", [0, 1, 7])
 @pytest.mark.parametrize("deviation", ["posterior", "matched"])
-def test_its_bits_are_the_terms_of_the_bound(
+def test_ideal_bits_are_the_terms_of_the_bound(
     unet: Path, images: list[np.ndarray], n_steps: int, deviation: str
 ) -> None:
     codec = get_codec("vdm", model=str(unet), steps=n_steps, deviation=deviation, points=0, seed=3)
@@ -69,9 +69,7 @@ def test_z_t_from_the_prior_is_free_and_from_the_data_is_not(unet: Path, images:
     assert free == 0 < paid
 
 
-def test_an_images_rates_and_pictures_come_again_whatever_stands_beside_it(
-    unet: Path, images: list[np.ndarray]
-) -> None:
+def test_rates_and_pictures_do_not_depend_on_the_batch(unet: Path, images: list[np.ndarray]) -> None:
     codec = get_codec("vdm", model=str(unet), steps=3)
     both, alone = codec.encode_detailed(images), codec.encode_detailed(images[1:])
     assert both[1].ideal_bits == alone[0].ideal_bits  # to the last bit
@@ -84,7 +82,7 @@ def test_an_images_rates_and_pictures_come_again_whatever_stands_beside_it(
     assert [one.calls for one in first] == [1, 3, 3, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3]
 
 
-def test_images_and_seeds_have_noise_of_their_own(unet: Path, images: list[np.ndarray]) -> None:
+def test_noise_differs_by_image_and_seed(unet: Path, images: list[np.ndarray]) -> None:
     twin = GaussianTwin(load(unet))
     tiles = [tile for image in images for tile in twin._tiles(image)]
     draws = [tile.noise(seed, index, (3, 8, 8)) for tile in tiles for seed in (0, 1) for index in (0, 1)]
@@ -93,14 +91,14 @@ def test_images_and_seeds_have_noise_of_their_own(unet: Path, images: list[np.nd
     assert np.abs(correlations).max() < 5.5 / np.sqrt(192)  # of 192 values each; the largest of 276 pairs
 
 
-def test_networks_a_step_keep_to_their_own_t(tmp_path: Path, images: list[np.ndarray]) -> None:
+def test_stepwise_networks_refuse_another_t(tmp_path: Path, images: list[np.ndarray]) -> None:
     folder = model_folder(tmp_path / "stepwise", STEPWISE)
     assert get_codec("vdm", model=str(folder)).values["steps"] == 4
     with pytest.raises(ParameterError, match="vdm: model stepwise has a network for each of its T = 4 steps"):
         get_codec("vdm", model=str(folder), steps=8)
 
 
-def test_deviations_belong_to_models_of_a_process(unet: Path, tmp_path: Path) -> None:
+def test_deviation_parameter_depends_on_the_process(unet: Path, tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="trained in the uniform process; take posterior, or matched"):
         get_codec("vdm", model=str(unet), deviation="predicted")
     folder = model_folder(tmp_path / "vdm", UNET, process="gaussian")
@@ -112,20 +110,20 @@ def test_deviations_belong_to_models_of_a_process(unet: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("points", "steps"), [(0, [0, 1, 2, 3, 4, 5]), (1, [0, 5]), (3, [0, 2, 5]), (9, [0, 1, 2, 3, 4, 5])]
 )
-def test_as_many_latents_are_shown_as_asked_for(unet: Path, points: int, steps: list[int]) -> None:
+def test_shows_the_requested_number_of_latents(unet: Path, points: int, steps: list[int]) -> None:
     codec = get_codec("vdm", model=str(unet), steps=5, points=points, reconstruct="denoise")
     found = [point.name for point in codec.points(b"")]
     assert found == [*(f"step {step}" for step in steps), "lossless"]
 
 
-def test_records_that_are_none_are_refused() -> None:
+def test_invalid_records_are_refused() -> None:
     whole = Record(np.zeros((3, 5, 3), np.uint8), 9).pack()
     for damaged in (b"", whole[:40], whole[:70], whole[:-1], whole + b"\0", b"x" + whole[1:], MAGIC + bytes(16)):
         with pytest.raises(StreamError):
             Record.parse(damaged)
 
 
-def test_samples_do_not_depend_on_the_state_of_torch(unet: Path, images: list[np.ndarray]) -> None:
+def test_samples_do_not_depend_on_global_torch_state(unet: Path, images: list[np.ndarray]) -> None:
     codec = get_codec("vdm", model=str(unet), steps=2, reconstruct="ancestral", points=1)
     record = codec.encode_detailed(images[:1])[0].stream
     found = []

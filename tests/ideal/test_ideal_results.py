@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from uqdm.bench.analysis.bd_table import make_bd_table
 from uqdm.bench.analysis.compare_runs import compare_runs
 from uqdm.bench.analysis.curves import curves, lossless
+from uqdm.bench.analysis.picture_choice import progressive_settings
 from uqdm.bench.analysis.short_table import lines, short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
@@ -26,9 +27,8 @@ from uqdm.bench.evaluation.selftest import self_test
 from uqdm.bench.plots import find_plot
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.run.codec_settings import CodecSetting, requests_from_mapping
-from uqdm.bench.run.pictures import progressive_settings
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import NO_FILE
-from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Encoded, check_parameters, codec_class, get_codec
 from uqdm.model.zoo import KNOWN, shipped_names
@@ -58,7 +58,7 @@ def summary(run: Path) -> pd.DataFrame:
     return pd.read_parquet(run / "summary.parquet")
 
 
-def test_rows_have_ideal_bits_and_nothing_of_a_file(rows: pd.DataFrame) -> None:
+def test_rows_have_ideal_bits_and_no_file_sizes(rows: pd.DataFrame) -> None:
     assert set(rows.status) == {"ok"}
     ideal, files = rows[rows.codec == "vdm"], rows[rows.codec != "vdm"]
     assert set(ideal.rate_kind) == {"ideal"}
@@ -81,7 +81,7 @@ def test_the_summary_has_the_ideal_rate_with_its_interval(rows: pd.DataFrame, su
     assert summary[summary.codec == "jpeg"].ideal_bpp.isna().all()
 
 
-def test_every_name_of_an_ideal_curve_says_so(summary: pd.DataFrame) -> None:
+def test_ideal_curves_are_labelled_as_ideal(summary: pd.DataFrame) -> None:
     drawn = {curve.label: curve for curve in curves(summary)}
     assert {label for label, curve in drawn.items() if curve.ideal} == {
         "vdm denoise (ideal, no file)",
@@ -94,12 +94,12 @@ def test_every_name_of_an_ideal_curve_says_so(summary: pd.DataFrame) -> None:
     assert short_table(summary).count(NO_FILE) == 2
 
 
-def test_an_ideal_codec_without_a_curve_is_named_so_too(summary: pd.DataFrame) -> None:
+def test_ideal_codecs_without_a_curve_are_labelled_as_ideal(summary: pd.DataFrame) -> None:
     exact = summary[(summary.codec == "vdm") & (summary.exact == summary.n)]
     assert [line.label for line in lines(exact)] == ["vdm (ideal, no file)"]
 
 
-def test_plots_draw_it_dashed_and_say_what_that_means(run: Path) -> None:
+def test_plots_draw_ideal_curves_dashed_with_a_note(run: Path) -> None:
     plot = find_plot("rate_distortion")
     figure = plot.draw(run)
     lower = figure.axes[1]
@@ -113,7 +113,7 @@ def test_plots_draw_it_dashed_and_say_what_that_means(run: Path) -> None:
     assert "vdm (ideal, no file)" in " ".join(text.get_text() for text in figure.axes[0].texts)
 
 
-def test_the_pages_plots_know_it(summary: pd.DataFrame) -> None:
+def test_report_plots_mark_ideal_curves(summary: pd.DataFrame) -> None:
     (data,) = figure_data(summary)["datasets"]
     for curve in data["curves"]:
         ideal = curve["codec"] == "vdm"
@@ -124,11 +124,11 @@ def test_the_pages_plots_know_it(summary: pd.DataFrame) -> None:
     assert {point["name"] for point in data["lossless"]} == {"vdm (ideal, no file)", "png"}
 
 
-def test_it_is_no_stream_to_walk_through(summary: pd.DataFrame) -> None:
+def test_ideal_codecs_are_not_in_the_progressive_figure(summary: pd.DataFrame) -> None:
     assert progressive_settings(summary) == []
 
 
-def test_deltas_use_ideal_rates_under_a_name_that_says_so(run: Path) -> None:
+def test_bd_deltas_label_ideal_rates(run: Path) -> None:
     table = make_bd_table(run)
     assert set(table.anchor) == {"jpeg"}
     assert set(table.curve) == {"vdm denoise (ideal, no file)", "vdm flow = DiffC-F (ideal, no file)"}
@@ -136,7 +136,7 @@ def test_deltas_use_ideal_rates_under_a_name_that_says_so(run: Path) -> None:
     assert all(anchor.endswith(NO_FILE) for anchor in against.anchor)
 
 
-def test_an_ideal_curve_is_no_anchor_unless_asked_for(summary: pd.DataFrame) -> None:
+def test_ideal_curve_is_an_anchor_only_on_request(summary: pd.DataFrame) -> None:
     from uqdm.bench.analysis.bd_table import find_anchor
 
     renamed = summary.assign(codec=summary.codec.replace({"jpeg": "zip", "vdm": "a"}))
@@ -145,7 +145,7 @@ def test_an_ideal_curve_is_no_anchor_unless_asked_for(summary: pd.DataFrame) -> 
     assert found.codec == "zip"
 
 
-def test_comparing_keeps_ideal_rates_apart(run: Path) -> None:
+def test_comparison_keeps_ideal_rates_separate(run: Path) -> None:
     found = compare_runs(run, run, "vdm", "jpeg")
     assert "bpp" not in set(found.table.metric)
     assert "ideal_bpp" not in set(found.table.metric)  # jpeg has none
@@ -155,7 +155,7 @@ def test_comparing_keeps_ideal_rates_apart(run: Path) -> None:
     assert "bpp" not in set(same.metric)
 
 
-def test_shown_tables_have_the_kind_of_rate(run: Path) -> None:
+def test_printed_tables_state_the_kind_of_rate(run: Path) -> None:
     found = CliRunner().invoke(app, ["bench", "show", str(run), "--sort", "bpp"], env={"COLUMNS": "250"})
     assert found.exit_code == 0, found.output
     assert "rate_kind" in found.output
@@ -164,14 +164,14 @@ def test_shown_tables_have_the_kind_of_rate(run: Path) -> None:
     assert {one["name"] for one in json.loads(listed.output) if one["ideal"]} == {"vdm"}
 
 
-def test_the_doctor_tests_rates_and_pictures(tmp_path: Path) -> None:
+def test_doctor_tests_rates_and_pictures(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "model", UNET)
     checks = self_test([CodecSetting("vdm", {"model": str(folder), "steps": 2, "reconstruct": "denoise"}, ideal=True)])
     assert [check.name for check in checks] == ["rates and pictures", "better with every point"]
     assert checks[0].ok
 
 
-def test_the_runs_of_the_configuration_name_what_there_is() -> None:
+def test_runs_of_the_configuration_name_known_codecs_and_models() -> None:
     path = Path(__file__).parents[2] / "config" / "gaussian_twin.yaml"
     runs = yaml.safe_load(path.read_text())["runs"]
     requests = [one for run in runs.values() for one in requests_from_mapping(run["codecs"])]
@@ -181,7 +181,7 @@ def test_the_runs_of_the_configuration_name_what_there_is() -> None:
         assert found.get("model", "uqdm-demo") in {*KNOWN, *shipped_names()}
 
 
-def test_rows_that_mix_the_two_are_refused(rows: pd.DataFrame) -> None:
+def test_rows_with_file_and_ideal_rates_are_refused(rows: pd.DataFrame) -> None:
     mixed = rows.assign(bpp=rows.bpp.fillna(1.0))
     with pytest.raises(ResultsError, match="vdm: rows of ideal rates have bits of files"):
         summarized(mixed)
@@ -202,7 +202,7 @@ UNKNOWN = "bits must be known at every point, and not fall"
         ({"step 0": math.nan}, "ideal_bits of 'step 0' is nan, not finite"),
     ],
 )
-def test_an_ideal_codec_must_tell_its_bits(tmp_path: Path, wrong: dict[str, float], reason: str) -> None:
+def test_ideal_codec_must_report_its_bits(tmp_path: Path, wrong: dict[str, float], reason: str) -> None:
     codec = get_codec("vdm", model=str(model_folder(tmp_path / "model", UNET)), reconstruct="denoise", points=1)
     (image,) = [np.zeros((8, 8, 3), np.uint8)]
     (made,) = codec.encode_detailed([image])

@@ -1,4 +1,4 @@
-"""The rule for images, by kinds of files: true depth, damage, metadata, files that are none, bounds."""
+"""The rule for images, by kinds of files: true depth, damage, metadata, irregular files, bounds."""
 
 from __future__ import annotations
 
@@ -368,7 +368,7 @@ def test_metadata_of_a_tiff_are_ignored(photo: np.ndarray) -> None:
     np.testing.assert_array_equal(read_image(tiff(photo, photometric="rgb", extratags=tags)), photo)
 
 
-# ---- files that are none, and bounds --------------------------------------------------------------------------
+# ---- irregular files, and bounds ------------------------------------------------------------------------------
 
 
 def test_only_regular_files_are_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

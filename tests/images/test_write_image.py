@@ -1,4 +1,4 @@
-"""Pixels to image files: which suffixes keep every pixel, and which do not."""
+"""Writing image files: which suffixes keep every pixel, and which do not."""
 
 from __future__ import annotations
 

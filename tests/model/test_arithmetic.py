@@ -18,7 +18,8 @@ import uqdm
 from uqdm.codec import get_codec
 from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.progressive import tolerance
-from uqdm.training.run import train_from_config
+from uqdm.training.job import TrainingCallbacks, prepare
+from uqdm.training.run import train
 
 STORED = Path(__file__).parents[1] / "progressive"
 PICTURES_SHA256 = "df47ab87d2523cb3"
@@ -132,7 +133,7 @@ def expected(small: Path, photographs_uint8: list[np.ndarray]) -> list[str]:
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_no_setting_of_the_caller_changes_what_a_model_is_or_codes(
+def test_global_torch_settings_do_not_change_models_or_files(
     state: str, small: Path, expected: list[str], photographs_uint8: list[np.ndarray]
 ) -> None:
     with ExitStack() as stack:
@@ -143,7 +144,7 @@ def test_no_setting_of_the_caller_changes_what_a_model_is_or_codes(
     assert found == expected
 
 
-def test_all_settings_together_leave_a_stored_model_and_its_pictures_as_they_are() -> None:
+def test_all_global_settings_together_change_nothing() -> None:
     with ExitStack() as stack:
         for name in ("bfloat16 by default", "meta by default", "autocast", "medium products", "inference"):
             STATES[name](stack)
@@ -175,11 +176,11 @@ recipe: {objective: nelbo, n_iterations: 3, batch_size: 2, bfloat16: %s}
 
 
 @pytest.mark.parametrize("bfloat16", ["true", "false"])
-def test_no_setting_of_the_caller_changes_what_is_trained(tmp_path: Path, bfloat16: str) -> None:
+def test_global_torch_settings_do_not_change_training(tmp_path: Path, bfloat16: str) -> None:
     (tmp_path / "small.yaml").write_text(CONFIG % bfloat16)
 
     def trained(name: str) -> str:
-        train_from_config(tmp_path / "small.yaml", None, tmp_path / name)
+        train(prepare(tmp_path / "small.yaml", None, tmp_path / name), TrainingCallbacks())
         return uqdm.load_model(tmp_path / name).model.sha256
 
     expected = trained("plain")
@@ -189,7 +190,7 @@ def test_no_setting_of_the_caller_changes_what_is_trained(tmp_path: Path, bfloat
         assert trained("changed") == expected
 
 
-def test_loading_a_model_leaves_the_random_numbers_of_the_caller(small: Path) -> None:
+def test_loading_a_model_keeps_the_random_state(small: Path) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -197,7 +198,7 @@ def test_loading_a_model_leaves_the_random_numbers_of_the_caller(small: Path) ->
     assert torch.equal(torch.rand(4), expected)
 
 
-def test_settings_are_the_callers_between_the_items_of_an_iterator() -> None:
+def test_settings_are_restored_between_items_of_an_iterator() -> None:
     @each_in_float32
     def types() -> Iterator[torch.dtype]:
         for _ in range(2):
@@ -209,7 +210,7 @@ def test_settings_are_the_callers_between_the_items_of_an_iterator() -> None:
             assert (found, torch.get_default_dtype()) == (torch.float32, torch.bfloat16)
 
 
-def test_the_last_thread_to_leave_restores_the_settings() -> None:
+def test_settings_are_restored_when_the_last_thread_leaves() -> None:
     entered, leave = threading.Event(), threading.Event()
 
     def stay() -> None:

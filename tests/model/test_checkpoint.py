@@ -25,7 +25,7 @@ def folder(tmp_path):
     return tmp_path / "small"
 
 
-def test_own_folders_round_trip(folder):
+def test_model_folders_round_trip(folder):
     first, second = load(folder), load(folder)
     assert first.sha256 == second.sha256
     assert first.schedule.slope == 18.21
@@ -39,7 +39,7 @@ def test_the_digest_depends_on_weights_and_schedule(folder):
     assert load(folder).sha256 != before
 
 
-def test_a_folder_that_is_not_a_model_is_named(tmp_path, folder):
+def test_folder_that_is_not_a_model_is_refused(tmp_path, folder):
     with pytest.raises(CheckpointError, match=r"no config.json"):
         load(tmp_path)
     (folder / "model.safetensors").write_bytes(b"junk")
@@ -79,7 +79,7 @@ def published(tmp_path, entries):
     return tmp_path
 
 
-def test_a_published_checkpoint_gives_the_averaged_weights_and_the_learned_slope(tmp_path):
+def test_published_checkpoint_loads_averaged_weights_and_learned_slope(tmp_path):
     raw = ScoreNetwork(embedding_dim=8, n_blocks=1, norm_groups=4).state_dict()
     averaged = [torch.full_like(value, 0.5) for value in raw.values()] + [torch.tensor(-17.5)]
     folder = published(tmp_path, {"model": raw, "ema": {"shadow_params": averaged}, "step": 1})
@@ -90,7 +90,7 @@ def test_a_published_checkpoint_gives_the_averaged_weights_and_the_learned_slope
     assert all((a == b).all() for a, b in zip(released.denoiser.state_dict().values(), raw.values(), strict=True))
 
 
-def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
+def test_malicious_pickle_is_refused_without_running(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = published(tmp_path, {"model": Malicious(), "ema": {}})
     with pytest.raises(CheckpointError, match=r"checkpoint.pt"):
@@ -101,7 +101,7 @@ def test_a_malicious_pickle_is_refused_and_not_run(tmp_path, monkeypatch):
     assert not (tmp_path / "was_unpickled").exists()
 
 
-def test_the_authors_tiny_network_has_its_published_size(shared):
+def test_published_tiny_network_has_its_published_size(shared):
     model = load(shared / "checkpoints" / "uqdm-tiny")
     assert sum(value.numel() for value in model.denoiser.state_dict().values()) == 167_494  # without the slope
     assert model.schedule.slope == 17.9658203125  # entry 65 of the checkpoint's averages

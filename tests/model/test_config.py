@@ -47,7 +47,7 @@ VALUES = [
         ('"slope": 18.21>"slope": 0', "schedule: slope must be at least"),
         ('"n_steps": 3>"n_steps": 3.0', "schedule.n_steps: expected a whole number, got float 3.0"),
         ('"n_steps": 3>"n_steps": true', "schedule.n_steps: expected a whole number, got bool True"),
-        ('"n_steps": 3>"n_steps": 3, "n_steps": 4', "the key 'n_steps' stands twice"),
+        ('"n_steps": 3>"n_steps": 3, "n_steps": 4', "the key 'n_steps' is repeated"),
         ('"image_size": 8>"image_size": 1000000', "image_size: must be at most 4096, got int 1000000"),
         ('"image_size": 8>"image_size": null', "image_size: expected a whole number, got null"),
         ('"image_size": 8>"size": 8', "image_size must be given"),
@@ -60,7 +60,7 @@ VALUES = [
         ("{>[" * 1, "not valid JSON"),
     ],
 )
-def test_what_is_wrong_is_named(tmp_path: Path, change: str, message: str) -> None:
+def test_faults_of_a_configuration_are_named(tmp_path: Path, change: str, message: str) -> None:
     checkpoint.save(tmp_path, STEPWISE, build(STEPWISE)[0])
     old, new = change.split(">")
     text = json.dumps(STEPWISE)
@@ -86,14 +86,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, change: str, message: str) -> No
     ],
     ids=lambda content: content[:8].hex(),
 )
-def test_files_that_are_no_configuration_are_named(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_configurations_are_refused(tmp_path: Path, content: bytes) -> None:
     checkpoint.save(tmp_path, STEPWISE, build(STEPWISE)[0])
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         load(tmp_path)
 
 
-def test_sizes_that_would_take_terabytes_are_refused() -> None:
+def test_excessive_sizes_are_refused() -> None:
     wide = {"kind": "unet", "embedding_dim": 4096, "n_blocks": 512, "norm_groups": 4}
     with pytest.raises(CheckpointError, match=r"denoiser: describes .* weights, more than"):
         build({**UNET, "denoiser": wide})
@@ -101,7 +101,7 @@ def test_sizes_that_would_take_terabytes_are_refused() -> None:
     assert build({**STEPWISE, "denoiser": deep}, device="meta")
 
 
-def test_changed_configurations_raise_nothing_but_the_projects_error() -> None:
+def test_mutated_configurations_raise_only_checkpoint_error() -> None:
     shipped = json.loads((SHIPPED / "uqdm-demo" / "config.json").read_text())
     del shipped["training"]
     rng, bases = random.Random(0), [STEPWISE, UNET, POINTS, SECTIONED, shipped]

@@ -36,7 +36,7 @@ def changed(**options):
         {"schedule": {"slope": 18.0, "gamma_max": 5.5, "n_steps": 3}},  # gamma_max is not the network's constant
     ],
 )
-def test_an_exported_model_reads_back_as_it_was(tmp_path, changes):
+def test_exported_model_round_trips(tmp_path, changes):
     first = load(own_folder(tmp_path, **changes))
     export(first, tmp_path / "theirs", "published")
     second = load(tmp_path / "theirs")
@@ -49,7 +49,7 @@ def test_an_exported_model_reads_back_as_it_was(tmp_path, changes):
     assert load(tmp_path / "again").sha256 == second.sha256
 
 
-def test_the_published_loader_gets_its_optimizer(tmp_path):
+def test_export_holds_the_optimizer_of_the_published_loader(tmp_path):
     export(load(own_folder(tmp_path)), tmp_path / "theirs", "published")
     stored = torch.load(tmp_path / "theirs" / "checkpoint.pt", weights_only=True)
     model = load(tmp_path / "theirs").denoiser.network
@@ -62,7 +62,7 @@ def test_the_published_loader_gets_its_optimizer(tmp_path):
     assert stored["ema"]["shadow_params"][-1].shape == ()
 
 
-def test_models_that_the_layout_has_no_place_for_are_refused(tmp_path):
+def test_unsupported_models_are_not_exported(tmp_path):
     small = {**SMALL, "denoiser": {"kind": "stepwise", "widths": [4, 4, 4], "dilations": [[1], [1], [1]]}}
     checkpoint.save(tmp_path / "stepwise", small, checkpoint.build(small)[0])
     with pytest.raises(CheckpointError, match="holds only the published kind of network"):
@@ -70,7 +70,7 @@ def test_models_that_the_layout_has_no_place_for_are_refused(tmp_path):
     gaussian = load(own_folder(tmp_path, process="gaussian"))
     with pytest.raises(CheckpointError, match="holds only"):
         export(gaussian, tmp_path / "out", "published")
-    with pytest.raises(CheckpointError, match="a model is there already"):
+    with pytest.raises(CheckpointError, match="holds a model already"):
         export(gaussian, tmp_path / "stepwise", "own")
 
 
@@ -86,7 +86,7 @@ def theirs(tmp_path, model, shadow, **entries):
     return tmp_path / "theirs"
 
 
-def test_every_kind_of_published_schedule_is_read(tmp_path):
+def test_every_published_schedule_kind_is_read(tmp_path):
     fixed = load(theirs(tmp_path, {"noise_schedule": "fixed_linear"}, []))
     assert fixed.schedule.slope == pytest.approx(18.3, rel=1e-7)  # float32
     free = load(theirs(tmp_path / "2", {"fix_gamma_max": False}, [-11.5, -17.0]))
@@ -95,7 +95,7 @@ def test_every_kind_of_published_schedule_is_read(tmp_path):
     assert released.schedule.gamma_max == 6.0
 
 
-def test_averages_without_the_schedule_are_refused_with_the_remedy(tmp_path):
+def test_averages_without_a_schedule_are_refused(tmp_path):
     folder = theirs(tmp_path, {}, [])  # as the public trainer writes them
     with pytest.raises(CheckpointError, match=r"weights='as-released' does without"):
         load(folder)
@@ -110,12 +110,12 @@ def test_averages_without_the_schedule_are_refused_with_the_remedy(tmp_path):
         ({"vocab_size": 4}, "vocab_size=4 is not supported"),
     ],
 )
-def test_options_that_are_not_supported_are_named(tmp_path, change, message):
+def test_unsupported_options_are_refused(tmp_path, change, message):
     with pytest.raises(CheckpointError, match=message):
         load(theirs(tmp_path, change, [17.5]))
 
 
-def test_a_configuration_that_lacks_something_is_named(tmp_path):
+def test_incomplete_configuration_is_refused(tmp_path):
     folder = theirs(tmp_path, {}, [17.5])
     config = json.loads((folder / "config.json").read_text())
     del config["model"]["n_blocks"]
@@ -125,7 +125,7 @@ def test_a_configuration_that_lacks_something_is_named(tmp_path):
 
 
 @pytest.mark.shared
-def test_an_export_has_the_keys_of_the_authors_own_checkpoint(shared, tmp_path):
+def test_export_has_the_keys_of_the_published_checkpoint(shared, tmp_path):
     folder = shared / "checkpoints" / "uqdm-tiny"
     first = load(folder)
     export(first, tmp_path / "uqdm-tiny", "published")

@@ -10,7 +10,7 @@ from uqdm.model.schedule import Schedule
 
 @pytest.mark.parametrize("slope", [17.9658203125, 18.21, 9.0])
 @pytest.mark.parametrize("n_steps", [1, 4, 30])
-def test_constants_are_the_definitions_correctly_rounded(slope, n_steps):
+def test_constants_are_correctly_rounded(slope, n_steps):
     mpmath.mp.dps = 40
     schedule = Schedule(slope, 6.0, n_steps)
     for step in schedule.steps():
@@ -26,12 +26,12 @@ def test_constants_are_the_definitions_correctly_rounded(slope, n_steps):
         assert step.posterior_sd == float(sigma_s * mpmath.sqrt(e))
 
 
-def test_the_published_range_of_gamma():
+def test_gamma_has_the_published_range():
     schedule = Schedule(18.3, 6.0, 4)
     assert schedule.gamma(1.0) == 6.0
     assert math.isclose(schedule.gamma(0.0), -12.3, abs_tol=1e-15)
 
 
-def test_a_step_out_of_range_is_named():
+def test_step_out_of_range_is_refused():
     with pytest.raises(ValueError, match="step 4"):
         Schedule(18.3, 6.0, 4).step(4)

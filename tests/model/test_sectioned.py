@@ -29,7 +29,7 @@ def latents():
 
 
 @pytest.mark.parametrize("index", [0, 1, 2, 3])
-def test_sections_one_after_the_other_give_what_all_at_once_give(model, latents, index):
+def test_sections_in_turn_equal_sections_at_once(model, latents, index):
     denoiser, schedule = model
     (z_t, z_s), step = latents, schedule.step(index)
     expected = denoiser.predict_all(z_t, z_s, step)
@@ -43,7 +43,7 @@ def test_sections_one_after_the_other_give_what_all_at_once_give(model, latents,
             assert difference.abs().max() < 1e-12  # float64, sums of some hundred terms in another order
 
 
-def test_a_section_depends_on_each_of_those_before_it(model, latents):
+def test_a_section_depends_on_each_earlier_section(model, latents):
     denoiser, schedule = model
     (z_t, z_s), step = latents, schedule.step(2)
     section = denoiser.section_of(step, *z_t.shape[1:])
@@ -66,14 +66,14 @@ def test_every_block_has_each_section_once(model):
     assert (denoiser.section_of(schedule.step(0), 3, 8, 12) == 0).all()
 
 
-def test_pictures_do_not_depend_on_sections(model, latents):
+def test_picture_estimate_does_not_depend_on_sections(model, latents):
     denoiser, schedule = model
     (z_t, z_s), step = latents, schedule.step(1)
     opened, _ = denoiser.open_all(z_t, z_s, step)
     assert (opened.x_hat == denoiser(z_t, step).x_hat).all()
 
 
-def test_x_hat_learns_from_its_own_loss_alone(latents):
+def test_x_hat_gets_gradient_from_its_own_loss_only(latents):
     torch.manual_seed(0)
     denoiser, schedule = checkpoint.build(MODEL)
     (z_t, z_s), step = (z.float() for z in latents), schedule.step(3)
@@ -84,7 +84,7 @@ def test_x_hat_learns_from_its_own_loss_alone(latents):
     assert network.heads.out.weight.grad is not None
 
 
-def test_a_network_is_needed_for_every_step_but_the_first():
+def test_every_step_but_the_first_needs_a_network():
     _, schedule = checkpoint.build(MODEL)
     with pytest.raises(ValueError, match="need 3 networks, not 1"):
         SectionedDenoiser(schedule, networks=[NETWORK])

@@ -33,7 +33,7 @@ CARDS = {
 
 @pytest.mark.shared
 @pytest.mark.parametrize("name", CARDS)
-def test_the_card_holds(shared, name):
+def test_shipped_model_meets_its_model_card(shared, name):
     file, key, rates_bpp, psnr_db = CARDS[name]
     images = np.load(shared / "data" / file)[key][:40]
     model, generator = zoo.load_named(name), torch.Generator().manual_seed(0)

@@ -49,9 +49,7 @@ def _with(value: float) -> Callable[[Tensors], object]:
         (lambda tensors: tensors.update({NAME: tensors[NAME].double().fill_(1e300)}), f"tensor '{NAME}' holds NaN or"),
     ],
 )
-def test_tensors_that_are_not_the_networks_are_named(
-    folder: Path, change: Callable[[Tensors], object], message: str
-) -> None:
+def test_foreign_tensors_are_refused(folder: Path, change: Callable[[Tensors], object], message: str) -> None:
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     change(tensors)
     safetensors.torch.save_file(
@@ -63,14 +61,14 @@ def test_tensors_that_are_not_the_networks_are_named(
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_weights_of_any_precision_are_taken(folder: Path, dtype: torch.dtype) -> None:
+def test_weights_of_any_precision_are_accepted(folder: Path, dtype: torch.dtype) -> None:
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     tensors = {name: torch.zeros_like(value, dtype=dtype) for name, value in tensors.items()}
     safetensors.torch.save_file(tensors, folder / "model.safetensors")
     assert {value.dtype for value in load(folder).denoiser.state_dict().values()} == {torch.float32}
 
 
-def test_weights_beyond_float16_are_not_stored_as_infinity(tmp_path: Path) -> None:
+def test_weights_beyond_float16_are_refused_not_stored_as_infinity(tmp_path: Path) -> None:
     denoiser = checkpoint.build(SMALL)[0]
     denoiser.get_parameter(NAME).data.fill_(1e6)
     with pytest.raises(CheckpointError, match=f"tensor '{NAME}' holds NaN or infinity"):
@@ -78,7 +76,7 @@ def test_weights_beyond_float16_are_not_stored_as_infinity(tmp_path: Path) -> No
     assert not (tmp_path / "half" / "model.safetensors").exists()
 
 
-def test_few_weights_of_a_large_configuration_are_refused_before_memory_is_taken(folder: Path) -> None:
+def test_truncated_weights_are_refused_before_allocation(folder: Path) -> None:
     large = {**SMALL, "denoiser": {"kind": "stepwise", "widths": [4096], "dilations": [[1] * 6]}}
     checkpoint.write_config(folder, large)
     with pytest.raises(CheckpointError, match=r"describes at least 1812.* values, the file holds"):
@@ -106,7 +104,7 @@ PUBLISHED = {
         (-1, torch.tensor(1e30), "slope: must be at most 100"),
     ],
 )
-def test_averages_of_a_published_checkpoint_are_looked_at(
+def test_averages_of_a_published_checkpoint_are_checked(
     tmp_path: Path, place: int, value: object, message: str
 ) -> None:
     raw = ScoreNetwork(embedding_dim=8, n_blocks=1, norm_groups=4).state_dict()
@@ -121,7 +119,7 @@ def test_averages_of_a_published_checkpoint_are_looked_at(
 
 @pytest.mark.filterwarnings("ignore:divide by zero")
 @pytest.mark.parametrize("name", ["uqdm", "diffc", "vdm"])
-def test_weights_whose_outputs_overflow_are_named_by_every_codec(tmp_path: Path, name: str) -> None:
+def test_overflowing_weights_are_reported_by_every_codec(tmp_path: Path, name: str) -> None:
     denoiser = checkpoint.build(SMALL)[0]
     for value in denoiser.state_dict().values():
         value.fill_(1e38)

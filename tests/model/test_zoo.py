@@ -52,7 +52,7 @@ def server(source):
         running.shutdown()
 
 
-def test_a_known_model_is_fetched_once_and_then_found(source, known, tmp_path):
+def test_known_model_is_fetched_once(source, known, tmp_path):
     with pytest.raises(CheckpointError, match="not here yet: fetch it by `uqdm models get uqdm-small-one`"):
         zoo.find("uqdm-small-one")
     seen = []
@@ -68,7 +68,7 @@ def test_a_model_is_fetched_from_a_server_or_a_folder(source, server):
     assert zoo.fetch("uqdm-small-one", server) == zoo.fetch("uqdm-small-one", source)
 
 
-def test_a_file_of_another_hash_is_refused_and_nothing_is_left(source, tmp_path, known, monkeypatch):
+def test_file_with_wrong_hash_is_refused_and_removed(source, tmp_path, known, monkeypatch):
     (source / "config.json").write_text((source / "config.json").read_text() + "\n")
     with pytest.raises(CheckpointError, match=r"config.json: its SHA-256 is .* it is another file"):
         zoo.fetch("uqdm-small-one")
@@ -91,12 +91,12 @@ def test_a_file_of_another_hash_is_refused_and_nothing_is_left(source, tmp_path,
         ("ftp://127.0.0.1", "only https, http and file"),
     ],
 )
-def test_a_source_that_cannot_be_read_is_named_with_the_remedy(address, message):
+def test_unreadable_source_error_names_the_remedy(address, message):
     with pytest.raises(CheckpointError, match=message):
         zoo.fetch("uqdm-small-one", address)
 
 
-def test_a_transfer_that_breaks_off_is_an_error(source, monkeypatch):
+def test_interrupted_transfer_is_an_error(source, monkeypatch):
     class Cut:
         def __init__(self, address, **options):
             self.headers, self.left = {"Content-Length": "100"}, [b"1234"]
@@ -115,7 +115,7 @@ def test_a_transfer_that_breaks_off_is_an_error(source, monkeypatch):
         zoo.fetch("uqdm-small-one")
 
 
-def test_unknown_names_get_near_ones():
+def test_unknown_names_suggest_similar_ones():
     with pytest.raises(CheckpointError, match=r"did you mean uqdm-demo\?.*known: .*uqdm-demo.*uqdm-small-one"):
         zoo.find("uqdm-dmo")
     with pytest.raises(CheckpointError, match="to fetch; there are: uqdm-small-one"):
@@ -133,7 +133,7 @@ def listed(name):
     return next(entry for entry in json.loads(run("--json")) if entry["name"] == name)
 
 
-def test_the_command_lists_gets_and_converts(source, known, tmp_path):
+def test_models_command_lists_gets_and_converts(source, known, tmp_path):
     before = listed("uqdm-small-one")
     assert (before["here"], before["get"]) == (None, "uqdm models get uqdm-small-one")
     assert before["source"] == "https://example.org"
@@ -150,14 +150,14 @@ def test_the_command_lists_gets_and_converts(source, known, tmp_path):
     assert "uqdm-demo" in run()
 
 
-def test_the_shipped_model_is_listed_with_its_hash():
+def test_shipped_model_is_listed_with_its_hash():
     entry = listed("uqdm-demo")
     weights = zoo.SHIPPED / "uqdm-demo" / "model.safetensors"
     assert entry["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert entry["about"].startswith("A small universally quantized diffusion model")
 
 
-def test_the_published_models_are_known_by_their_addresses(monkeypatch):
+def test_published_models_have_addresses(monkeypatch):
     monkeypatch.undo()
     assert list(zoo.KNOWN) == ["uqdm-tiny", "uqdm-small", "uqdm-medium", "uqdm-big"]
     for known in zoo.KNOWN.values():
@@ -166,7 +166,7 @@ def test_the_published_models_are_known_by_their_addresses(monkeypatch):
 
 
 @pytest.mark.shared
-def test_the_authors_tiny_is_got_from_a_folder(shared, tmp_path, monkeypatch):
+def test_published_tiny_model_is_fetched_from_a_folder(shared, tmp_path, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "cache"))
     shutil.copytree(shared / "checkpoints" / "uqdm-tiny", tmp_path / "given")

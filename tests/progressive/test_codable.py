@@ -49,7 +49,7 @@ NOT_HELD = [
 
 
 @pytest.mark.parametrize(("config", "reason"), NOT_HELD)
-def test_models_that_the_format_has_no_place_for_are_refused(tmp_path, config, reason):
+def test_models_beyond_the_limits_of_the_format_are_refused(tmp_path, config, reason):
     checkpoint.save(tmp_path / "model", config, checkpoint.build(config)[0])
     with pytest.raises(ValueError, match=f"model model cannot code files: .*{reason}"):
         UQDM(checkpoint.load(tmp_path / "model"))
@@ -58,7 +58,7 @@ def test_models_that_the_format_has_no_place_for_are_refused(tmp_path, config, r
 
 
 @pytest.mark.parametrize(("config", "reason"), NOT_HELD[:-1])
-def test_they_are_refused_before_training(tmp_path, config, reason):
+def test_uncodable_models_are_refused_before_training(tmp_path, config, reason):
     model = {key: config[key] for key in ("schedule", "denoiser")}
     recipe = {"n_iterations": 1, "objective": "nelbo", "batch_size": 2}
     content = {"name": "no", "image_size": config["image_size"], "model": model, "recipe": recipe}
@@ -67,7 +67,7 @@ def test_they_are_refused_before_training(tmp_path, config, reason):
         read_config(tmp_path / "no.yaml")
 
 
-def test_every_size_that_is_allowed_round_trips(tmp_path):
+def test_every_allowed_tile_size_round_trips(tmp_path):
     sizes = [2**exponent for exponent in range(1, 5)]
     assert [TILE_SIZE.fault(size) for size in (1, *sizes)] == [None] * 5
     for size in sizes:

@@ -40,7 +40,7 @@ def test_files_do_not_depend_on_their_batch(model, images, files):
     assert model.compress(images[::-1]) == files[::-1]
 
 
-def test_bits_exceed_the_ideal_by_little(model, images):
+def test_file_bits_are_just_above_ideal_bits(model, images):
     for made in model.compress_detailed(images):
         file_bits, ideal_bits = 8 * len(made.stream), made.ideal_bits[-1]
         # The last stage is free for this model; header, index, offsets and rounding cost some 500 bits.
@@ -60,7 +60,7 @@ def test_pictures_get_better_with_each_step(model, images, files):
             assert (model.decompress([file], picture.step)[0] == picture.image_uint8).all()
 
 
-def test_a_cut_file_decodes_to_the_steps_that_it_holds(model, files):
+def test_a_cut_file_decodes_to_its_whole_steps(model, files):
     container = parse(files[0])
     for step in range(1, 4):
         end = container.stage_end(step)
@@ -124,13 +124,13 @@ def test_images_of_any_size_round_trip(model, height, width):
     assert model.decompress([file], 2).shape == (1, height, width, 3)
 
 
-def test_images_of_different_sizes_come_back_as_a_list(model):
+def test_images_of_different_sizes_decode_to_a_list(model):
     images = [np.full((n, 9, 3), n, np.uint8) for n in (3, 80)]
     found = model.decompress(model.compress(images))
     assert all((a == b).all() for a, b in zip(found, images, strict=True))
 
 
-def test_seeds_change_the_file_and_are_kept_in_it(model, images):
+def test_seeds_change_the_file_and_are_stored_in_it(model, images):
     (other,) = model.compress(images[:1], seed=5)
     assert other != model.compress(images[:1])[0]
     assert parse(other).header.seed == 5
@@ -140,7 +140,7 @@ def test_seeds_change_the_file_and_are_kept_in_it(model, images):
         model.compress(images[:1], seeds=3)
 
 
-def test_a_file_of_another_model_is_refused_by_name(model, files, tmp_path):
+def test_a_file_of_another_model_is_refused(model, files, tmp_path):
     config = {
         "image_size": 64,
         "schedule": {"slope": 18.21, "gamma_max": 6.0, "n_steps": 4},
@@ -153,7 +153,7 @@ def test_a_file_of_another_model_is_refused_by_name(model, files, tmp_path):
 
 
 @pytest.mark.slow
-def test_damaged_files_are_errors_and_never_a_wrong_lossless_picture(model, images, files):
+def test_damaged_files_never_decode_to_a_wrong_lossless_picture(model, images, files):
     rng = np.random.default_rng(0)
     for _ in range(100):
         data = bytearray(files[0])
@@ -163,12 +163,12 @@ def test_damaged_files_are_errors_and_never_a_wrong_lossless_picture(model, imag
 
 
 @pytest.mark.parametrize("junk", [b"", b"U", b"UQ", b"UQ\x01", b"UQ\x03abcdefgh", b"\x89PNG\r\n", bytes(100)])
-def test_junk_is_an_error_that_says_what_it_is_not(model, junk):
+def test_foreign_bytes_are_refused(model, junk):
     with pytest.raises(StreamError, match=r"ends inside|not a UQDM file|version 3"):
         model.decompress([junk])
 
 
-def test_a_step_or_reconstruction_that_there_is_not_is_an_error(model, files):
+def test_unknown_step_or_reconstruction_is_refused(model, files):
     with pytest.raises(ValueError, match="step=5"):
         model.decompress(files, 5)
     with pytest.raises(ValueError, match="choose one of denoise, ancestral, flow"):
@@ -186,7 +186,7 @@ def test_sampled_pictures_are_seeded_and_do_not_depend_on_the_batch(model, files
     assert np.abs(first.astype(int) - other).mean() > 1
 
 
-def test_pictures_of_all_kinds_share_the_networks_calls(model, files, monkeypatch):
+def test_pictures_of_all_reconstructions_share_network_calls(model, files, monkeypatch):
     calls = []
     predictor = model.predictor()
     model.pictures(files[0])  # the first step's outputs are kept from here on
@@ -197,7 +197,7 @@ def test_pictures_of_all_kinds_share_the_networks_calls(model, files, monkeypatc
     assert len(calls) == 15
 
 
-def test_salvage_gives_the_steps_before_the_damage(model, files):
+def test_salvage_decodes_the_steps_before_the_damage(model, files):
     container = parse(files[0])
     for step in (2, 3, 4):
         data = bytearray(files[0])
@@ -225,7 +225,7 @@ def test_progress_counts_tiles_to_the_end(model):
     assert len(seen) == 2
 
 
-def test_the_published_tiny_model_codes_exactly(shared):
+def test_the_published_tiny_model_codes_losslessly(shared):
     tiny = uqdm.load_model(shared / "checkpoints" / "uqdm-tiny")
     images = np.load(shared / "data" / "imagenet64-sample.npz")["eval"][:2]
     made = tiny.compress_detailed(images, seeds=2)

@@ -177,7 +177,7 @@ def test_damage_to_a_whole_file_is_refused(small, shipped):
     assert sum(found.values()) > 200
 
 
-def test_damage_to_a_cut_file_is_refused_or_beyond_the_whole_steps(small, shipped):
+def test_damage_to_a_cut_file_is_refused_or_after_its_whole_steps(small, shipped):
     found = outcomes(small, SHORTER, 36, seed=2)
     assert found["wrong"] == 0
     assert sum(found.values()) > 400
@@ -221,7 +221,7 @@ def test_salvage_of_damaged_files_gives_no_wrong_picture(small):
     assert n_saved > 50
 
 
-def test_junk_is_refused(small, shipped):
+def test_random_bytes_are_refused(small, shipped):
     rng = np.random.default_rng(6)
     for item in (small[0], small[3], small[5], shipped[0]):
         n_head = parse(item.file).header_bytes
@@ -292,7 +292,7 @@ def memory_below(traced, resident):
     assert 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < resident
 
 
-def test_forged_headers_are_refused_or_decode_without_hunger(small):
+def test_forged_headers_are_refused_or_decode_in_bounded_memory(small):
     n_refused = 0
     for item in (small[1], small[4]):
         item.codec.pictures(item.file)  # whatever is loaded once is loaded
@@ -309,7 +309,7 @@ def test_forged_seeds_beyond_32_bits_are_refused(small):
         assert outcome(small[0], pack_as(small[0], **fields)) == "refused"
 
 
-def test_forged_indices_are_refused_without_hunger(small):
+def test_forged_indices_are_refused_in_bounded_memory(small):
     item = small[0]
     n_head = parse(item.file).header_bytes - 2
     head, body = item.file[:n_head], item.file[parse(item.file).stage_end(0) :]
@@ -327,7 +327,7 @@ def test_a_chunk_without_a_stream_is_refused_before_any_picture_is_made(small):
         parse(claim)
 
 
-def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shipped):
+def test_header_of_maximal_size_allocates_no_image(shipped):
     header = replace(parse(shipped[0].file).header, width=1 << 14, height=1 << 14)
     assert header.width * header.height == MAX_PIXELS
     streams, marks, checks = ([item] * len(header.chunks) for item in (b"", [0] * 3, [0] * 3))
@@ -339,7 +339,7 @@ def test_a_claim_of_the_most_pixels_takes_no_memory_that_it_does_not_back(shippe
         assert outcome(shipped[0], claim) == "refused"
 
 
-def test_tiles_are_cut_as_the_samples_need(small):
+def test_samples_have_the_expected_tiles(small):
     assert [parse(item.file).header.n_tiles for item in small] == [1, 6, 25, 3, 6, 3]
     assert [len(parse(item.file).header.chunks) for item in small] == [1, 1, 2, 1, 1, 1]
     assert [parse(item.file).header.n_stages for item in small] == [4, 4, 4, 5, 4, 5]

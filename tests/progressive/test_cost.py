@@ -55,7 +55,7 @@ class CallCounter:
 
 
 @pytest.mark.parametrize("kind", ["free", "coded", "sections", "bounded"])
-def test_what_is_told_is_what_is_done(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reported_calls_equal_actual_calls(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every picture on its own. Files of version 1 look at the next step's only section, where nothing is computed."""
     if kind in ("free", "coded"):
         model = small_codec(tmp_path, FREE_SLOPE if kind == "free" else CODED_SLOPE)
@@ -89,14 +89,14 @@ def model_of(folder: Path, **denoiser: Any) -> Model:
     return uqdm.load_model(folder).model
 
 
-def test_multiply_accumulates_are_those_of_the_layers(tmp_path: Path) -> None:
+def test_macs_equal_the_sum_over_layers(tmp_path: Path) -> None:
     """Four 3x3 convolutions a step: 3 to 4 channels, two of a block, 4 to 6."""
     model = model_of(tmp_path, kind="stepwise", widths=[4, 4, 4], dilations=[[1], [1], [1]])
     a_pixel = 9 * (3 * 4 + 2 * 4 * 4 + 4 * 6)
     assert cost.step_macs(model) == (StepMacs(0, 0), *[StepMacs(8 * 8 * a_pixel, 0)] * 3)
 
 
-def test_heads_of_sections_are_counted() -> None:
+def test_macs_include_section_heads() -> None:
     """A 3x3 convolution from 3 to 4 channels opens a step, one from 10 to 6 predicts a section."""
     schedule = Schedule(slope=FREE_SLOPE, gamma_max=6.0, n_steps=4)
     model = Model("small", SmallSections((1, 3, 4, 2)), schedule, 8, {}, "0" * 64)
@@ -109,7 +109,7 @@ def test_heads_of_sections_are_counted() -> None:
     assert cost.picture_macs(steps, None, "exact") == 3 * opening + (1 + 3 + 4 + 2) * section
 
 
-def test_the_shipped_models_heads_are_those_of_the_grouped_network() -> None:
+def test_macs_of_the_shipped_model_equal_those_of_its_grouped_heads() -> None:
     """Section by section, a head looks at the sections before it alone: half of the grouped convolution's inputs."""
     model = uqdm.load_model("uqdm-demo").model
     if not hasattr(model.denoiser.networks[0], "heads"):
@@ -121,7 +121,7 @@ def test_the_shipped_models_heads_are_those_of_the_grouped_network() -> None:
         assert step.sections == (model.image_size // BLOCK) ** 2 * (looked_at + inside)
 
 
-def test_attention_and_linear_layers_count_too(tmp_path: Path) -> None:
+def test_macs_include_attention_and_linear_layers(tmp_path: Path) -> None:
     """Against a sum over the layers; whichever kernel a device has for attention, its two products count."""
     model = model_of(tmp_path, kind="unet", embedding_dim=8, n_blocks=1, norm_groups=4)
     layers = list(model.denoiser.modules())
@@ -134,7 +134,7 @@ def test_attention_and_linear_layers_count_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.shared
-def test_the_published_small_network(shared: Path) -> None:
+def test_macs_of_the_published_small_network(shared: Path) -> None:
     """387k a pixel and call, 68 % of them attention (the reference material's own count)."""
     model = uqdm.load_model(shared / "checkpoints" / "uqdm-tiny").model
     pixels = 64 * 64
@@ -143,7 +143,7 @@ def test_the_published_small_network(shared: Path) -> None:
     assert attention / 386_986 == pytest.approx(0.68, abs=0.005)
 
 
-def test_rows_carry_calls_and_macs_of_all_tiles() -> None:
+def test_rows_have_calls_and_macs_of_all_tiles() -> None:
     codec = get_codec("uqdm")
     image = np.zeros((65, 64, 3), np.uint8)  # two tiles, the second nearly all padding
     (encoded,) = codec.encode_detailed([image])

@@ -54,7 +54,7 @@ def expected(model, files):
     return matrix.pictures(model, files, batch=1)
 
 
-def test_every_cell_makes_the_same_pictures_of_every_step(files, images, expected):
+def test_every_configuration_decodes_to_the_same_pictures(files, images, expected):
     assert len(files) >= 50
     with ThreadPoolExecutor(2) as pool:
         elsewhere = pool.map(lambda cell: matrix.decode_elsewhere(cell, MODEL, files)[0], matrix.CELLS)
@@ -63,7 +63,7 @@ def test_every_cell_makes_the_same_pictures_of_every_step(files, images, expecte
     assert all((shown[-1] == image).all() for shown, image in zip(expected, images, strict=True))
 
 
-def test_files_of_the_strangest_cell_decode_here(model, images):
+def test_files_of_the_most_different_configuration_decode_here(model, images):
     files = matrix.encode_elsewhere(matrix.CELLS[-1], MODEL, images[:50])
     there, _ = matrix.decode_elsewhere(matrix.CELLS[-1], MODEL, files)
     here = matrix.pictures(model, files, batch=4)
@@ -95,7 +95,7 @@ def test_errors_up_to_the_tolerance_change_no_pixel(files, expected, monkeypatch
         assert matrix.compare(found, expected[:12]).n_differing == 0
 
 
-def test_errors_far_beyond_the_tolerance_are_an_error_and_no_picture(files, monkeypatch):
+def test_errors_far_beyond_the_tolerance_raise_stream_error(files, monkeypatch):
     decoder = uqdm.load_model(MODEL)
     predictor = decoder.predictor()
     monkeypatch.setattr(predictor, "predict", noisy(predictor, tolerance.of_model(decoder.model), 1000, 0))

@@ -32,20 +32,20 @@ def test_a_gpu_has_more_batches_at_work(
     assert device.images_at_once(GPU) >= on_gpu * device.encoded_at_once(GPU)
 
 
-def test_what_an_encoder_gives_to_the_network_never_follows_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_encoder_batch_size_does_not_depend_on_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: pytest.fail("files would depend on what is free"))
     assert (device.encoded_at_once(CPU), device.encoded_at_once(GPU)) == (1, CHUNK_TILES)
 
 
 @pytest.mark.parametrize(("free_bytes", "tiles"), [(0, 16), (2**30, 16), (2**31, 32), (2**32, 64), (2**40, 64)])
-def test_what_a_decoder_gives_to_it_does(monkeypatch: pytest.MonkeyPatch, free_bytes: int, tiles: int) -> None:
+def test_decoder_batch_size_follows_free_memory(monkeypatch: pytest.MonkeyPatch, free_bytes: int, tiles: int) -> None:
     """Half of what is free, at 32 MiB a tile, in whole chunks."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 2**40))
     assert device.decoded_at_once(GPU, lambda: 2**25) == tiles
     assert device.decoded_at_once(CPU, lambda: pytest.fail("nothing is measured on a processor")) == CHUNK_TILES
 
 
-def test_values_keep_their_order_on_the_way() -> None:
+def test_transfer_to_device_and_back_keeps_order() -> None:
     values = np.arange(1.0, 25.0).reshape(1, 2, 3, 4)
     there = device.to_device(values + 1e-12, CPU, torch.float64).contiguous(memory_format=torch.channels_last)
     back = device.to_host(there)
@@ -72,7 +72,7 @@ def test_larger_batches_decode_to_the_same_pixels(
     assert found == [(item, 0) for item in range(10)]
 
 
-def test_a_device_that_is_not_here_is_named_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_device_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "black.uqdm").write_bytes(b"")
     config = Path(__file__).parents[2] / "config" / "train" / "uqdm-demo.yaml"
@@ -93,7 +93,7 @@ def test_a_device_that_is_not_here_is_named_in_one_line(tmp_path: Path, monkeypa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_gpu_is_refused_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_is_refused_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match=r"^device='cuda': torch finds no GPU here; choose cpu$"):
         device.checked_device("cuda")

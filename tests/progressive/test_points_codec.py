@@ -48,11 +48,11 @@ def file(codec: PointsCodec, points: np.ndarray) -> bytes:
     return codec.compress(points)
 
 
-def test_a_file_gives_the_very_points(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
+def test_points_round_trip(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
     assert np.array_equal(codec.decompress(file), points)
 
 
-def test_a_file_is_within_a_hundredth_of_its_ideal_bits(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
+def test_file_is_within_1_percent_of_its_ideal_bits(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
     theirs, coded = codec.ideal_bits(points), codec.ideal_bits(points, window=True)
     assert len(theirs) == len(coded) == len(codec.steps) + 1
     assert theirs[:-1] == coded[:-1]
@@ -60,7 +60,7 @@ def test_a_file_is_within_a_hundredth_of_its_ideal_bits(codec: PointsCodec, poin
     assert 8 * len(file) < 1.01 * sum(theirs)  # the paper's accounting knows nothing of the noise's hard ends
 
 
-def test_the_ideal_bits_are_those_of_the_process(codec: PointsCodec, points: np.ndarray) -> None:
+def test_ideal_bits_equal_those_of_the_process(codec: PointsCodec, points: np.ndarray) -> None:
     from uqdm.swirl.rates import nelbo_bits
     from uqdm.swirl.systems import as_system
 
@@ -77,14 +77,14 @@ def test_estimates_get_better_with_every_step(codec: PointsCodec, points: np.nda
     assert errors[-1] < 1  # z_0 is within a level or so
 
 
-def test_a_prefix_gives_the_steps_that_it_holds(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
+def test_a_prefix_decodes_to_its_whole_steps(codec: PointsCodec, points: np.ndarray, file: bytes) -> None:
     part = file[: len(file) // 2]
     assert np.array_equal(codec.decompress(part, step=2), codec.decompress(file, step=2))
     with pytest.raises(StreamError, match="cut or damaged"):
         codec.decompress(part)
 
 
-def test_files_of_few_points_and_of_levels_at_the_ends_are_exact(codec: PointsCodec) -> None:
+def test_few_points_and_extreme_levels_round_trip(codec: PointsCodec) -> None:
     for block in ([[0, 0]], [[255, 255], [0, 255], [255, 0]]):
         array = np.array(block, np.uint8)
         assert np.array_equal(codec.decompress(codec.compress(array)), array)
@@ -98,7 +98,7 @@ def test_a_damaged_file_is_refused(codec: PointsCodec, file: bytes, place: int) 
         codec.decompress(bytes(damaged))
 
 
-def test_other_files_and_arrays_are_refused_by_name(codec: PointsCodec, file: bytes) -> None:
+def test_foreign_files_and_wrong_arrays_are_refused(codec: PointsCodec, file: bytes) -> None:
     for data, named in [(b"UQ" + file[2:], "not a file of points"), (file[:5], "ends inside its header")]:
         with pytest.raises(StreamError, match=named):
             codec.decompress(data)
@@ -112,7 +112,7 @@ def test_other_files_and_arrays_are_refused_by_name(codec: PointsCodec, file: by
         codec.decompress(file, step=6)
 
 
-def test_a_gaussian_model_codes_no_files() -> None:
+def test_gaussian_models_are_refused() -> None:
     config = {"image_size": 1, **model_config("vdm", 5)}
     with pytest.raises(ValueError, match="uniform process"):
         PointsCodec(as_model("vdm", build(config)[0], config))

@@ -87,7 +87,7 @@ def test_errors_up_to_the_tolerance_change_no_pixel(codec, images, monkeypatch):
         assert all((all_pictures(decoder, file) == a).all() for file, a in zip(files, expected, strict=True))
 
 
-def test_errors_far_beyond_the_tolerance_are_an_error_and_no_picture(codec, images, monkeypatch):
+def test_errors_far_beyond_the_tolerance_raise_stream_error(codec, images, monkeypatch):
     decoder = UQDM(codec.model)
     make_noisy(decoder, monkeypatch, 3e4, 0)
     for file in codec.compress(images):
@@ -121,7 +121,7 @@ def make_noisy(codec, monkeypatch, share, seed):
     monkeypatch.setattr(predictor, "open", lambda *arguments: NoisyStep(open_step(*arguments)))
 
 
-def test_ideal_bits_are_those_of_the_unrounded_model_and_little_less_than_the_files(codec, images):
+def test_ideal_bits_agree_with_the_unrounded_model_and_are_just_below_file_bits(codec, images):
     made = codec.compress_detailed(images)
     for item in made:
         assert np.diff(item.ideal_bits) == pytest.approx(codec.ideal_bits(item.stream), abs=1e-4)  # float32 batches
@@ -141,7 +141,7 @@ def test_cut_files_decode_to_their_whole_steps(codec, images):
             codec.decompress([cut[:-1]], step)
 
 
-def test_sampled_pictures_are_seeded_possible_and_closer_with_each_step(codec, images):
+def test_sampled_pictures_are_seeded_within_bounds_and_better_with_each_step(codec, images):
     (file,) = codec.compress(images[2:])
     for kind in ("ancestral", "flow"):
         shown = [codec.decompress([file], step, kind)[0].astype(float) for step in range(5)]
@@ -152,7 +152,7 @@ def test_sampled_pictures_are_seeded_possible_and_closer_with_each_step(codec, i
     assert np.abs(a.astype(int) - c).mean() > 1
 
 
-def test_a_file_that_needs_it_is_made_in_float64(codec, images, monkeypatch):
+def test_margin_error_falls_back_to_float64(codec, images, monkeypatch):
     coarse = [tolerance.StepTolerance(0.02, 0.05)] * 4  # no offsets can bear so much
     monkeypatch.setitem(codec._tolerances, False, coarse)
     (file,) = codec.compress(images[:1])
@@ -161,7 +161,7 @@ def test_a_file_that_needs_it_is_made_in_float64(codec, images, monkeypatch):
     assert (codec.decompress([file])[0] == images[0]).all()
 
 
-def test_a_version_that_is_not_the_models_is_refused(codec, images, tmp_path):
+def test_file_version_of_another_model_is_refused(codec, images, tmp_path):
     (file,) = codec.compress(images[:1])
     plain = small_codec(tmp_path / "plain", FREE_SLOPE)
     (other,) = plain.compress(images[:1])
@@ -192,14 +192,14 @@ def sectioned():
     return UQDM(replace(model, config={"tolerance": tolerance.to_data(tolerance.measure(model))}))
 
 
-def test_the_projects_own_sections_code_exactly(sectioned, photographs_uint8):
+def test_sectioned_denoiser_codes_losslessly(sectioned, photographs_uint8):
     images = [photograph[20:45, 10:35] for photograph in photographs_uint8[:2]]
     made = sectioned.compress_detailed(images)
     found = sectioned.decompress([item.stream for item in made])
     assert all((a == b).all() for a, b in zip(found, images, strict=True))
 
 
-def test_sections_look_at_nothing_that_is_not_decoded_yet(sectioned):
+def test_sections_do_not_depend_on_later_sections(sectioned):
     predictor, rng = sectioned.predictor(), np.random.default_rng(0)
     n_t, n_s = rng.integers(-4000, 4000, (2, 3, predictor.n_coordinates))
     for index, sections in enumerate(predictor.sections):
@@ -213,7 +213,7 @@ def test_sections_look_at_nothing_that_is_not_decoded_yet(sectioned):
             assert (part.log2_scale == whole.log2_scale[:, begin:end]).all()
 
 
-def test_sections_in_turn_predict_what_training_does_at_once(sectioned):
+def test_sections_predicted_in_turn_equal_those_predicted_at_once(sectioned):
     predictor, rng = Predictor(sectioned.model, double=True), np.random.default_rng(0)
     n_t, n_s = rng.integers(-2000, 2000, (2, 3, predictor.n_coordinates))
     for index, step in enumerate(predictor.steps):
@@ -224,14 +224,14 @@ def test_sections_in_turn_predict_what_training_does_at_once(sectioned):
         assert found.x_hat == pytest.approx(x_hat.numpy(), abs=1e-12)
 
 
-def test_sections_must_all_have_coordinates():
+def test_empty_sections_are_refused():
     denoiser = SmallSections((1, 30, 1, 1)).eval()
     denoiser.section_of = lambda step, *shape: torch.zeros(shape, dtype=torch.int64)
     with pytest.raises(ValueError, match="step 2: its 30 sections"):
         Predictor(Model("empty", denoiser, Schedule(FREE_SLOPE, 6.0, 4), 8, {}, "0" * 64))
 
 
-def test_bounded_symbols_without_number_are_refused():
+def test_too_many_bounded_symbols_are_refused():
     denoiser = SmallSections((1,), bounded=True).eval()
     with pytest.raises(ValueError, match=f"more than {MAX_BINS}"):
         Predictor(Model("fine", denoiser, Schedule(60.0, 6.0, 1), 8, {}, "0" * 64))

@@ -7,7 +7,7 @@ from uqdm.progressive import tiles
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (64, 64), (65, 63), (128, 200), (7, 300)])
-def test_joining_undoes_cutting(height, width):
+def test_cut_tiles_join_to_the_image(height, width):
     image = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     cut = tiles.cut(image, 64, range(-(-height // 64) * -(-width // 64)))
     assert (tiles.join(cut, height, width) == image).all()

@@ -36,14 +36,14 @@ def test_measured_tolerances_are_kept_on_disk(folder, tmp_path, monkeypatch):
     assert len(json.loads(kept.read_text())) == 4
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(folder, tmp_path, monkeypatch):
+def test_an_unwritable_cache_folder_is_ignored(folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "file"))
     assert len(tolerance.of_model(load(folder))) == 4
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_no_tolerance_is_recorded_of_a_model_that_codes_no_images(tmp_path, channels):
+def test_recording_a_tolerance_needs_a_model_that_codes_images(tmp_path, channels):
     config = {
         "image_size": 8,
         "schedule": {"slope": 18.0, "gamma_max": 6.0, "n_steps": 2},

@@ -23,25 +23,25 @@ def test_points_and_reconstructions_are_those_of_the_stream(photographs_uint8):
         assert (from_prefix == item.image_uint8).all()
 
 
-def test_files_do_not_depend_on_how_they_will_be_reconstructed(photographs_uint8):
+def test_files_do_not_depend_on_the_reconstruction(photographs_uint8):
     files = {
         get_codec("uqdm", reconstruct=name).encode(photographs_uint8[:1])[0] for name in ("all", "denoise", "flow")
     }
     assert len(files) == 1
 
 
-def test_version_names_the_model_and_its_digest():
+def test_version_has_model_name_and_digest():
     assert get_codec("uqdm").version.startswith("uqdm-demo sha256:")
 
 
-def test_an_unknown_model_is_an_error_that_lists_the_shipped_ones():
+def test_unknown_model_error_lists_shipped_models():
     with pytest.raises(ValueError, match="did you mean uqdm-demo"):
         get_codec("uqdm", model="uqdm-dem")
     with pytest.raises(ParameterError, match="weights"):
         get_codec("uqdm", weights="best")
 
 
-def test_batches_give_the_files_of_single_images(photographs_uint8):
+def test_batch_and_single_images_give_equal_files(photographs_uint8):
     codec = get_codec("uqdm")
     together = codec.encode(photographs_uint8[:3])
     assert together == [codec.encode([image])[0] for image in photographs_uint8[:3]]

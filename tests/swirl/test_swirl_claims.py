@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uqdm.bench.run.reader import ResultsError
+from uqdm.bench.run.errors import ResultsError
 from uqdm.swirl import claims
 from uqdm.swirl.claims import FAILS, HOLDS, UNDECIDED, judge
-from uqdm.swirl.estimates import Measured, distance, estimate
+from uqdm.swirl.estimates import SwirlResults, distance, estimate
 from uqdm.swirl.measure import held_out
 
 STEPS = (3, 4, 5, 10, 15, 20, 30)
@@ -21,7 +21,7 @@ RATES = {
 SAMPLES = {("vdm", 5): 0.2, ("vdm", 100): 0.01, ("learned", 3): 0.03, ("learned", 30): 0.04}
 
 
-class MadeUp(Measured):
+class MadeUp(SwirlResults):
     """Three seeds and 400 points with noise of a given deviation over the seeds, the same for all systems of a seed."""
 
     def __init__(self, rates, seed_deviation=0.01, samples=SAMPLES):
@@ -38,11 +38,11 @@ def words(measured):
     return [verdict.word for verdict in judge(measured)]
 
 
-def test_every_claim_holds_where_it_is_true():
+def test_true_claims_hold():
     assert words(MadeUp(RATES)) == [HOLDS] * 8 + [FAILS]  # the last: UQDM's samples get worse here
 
 
-def test_what_is_false_fails():
+def test_false_claims_fail():
     rates = {**RATES, ("vdm", 1000): 7.0, ("learned", 3): 7.0, ("learned", 10): 9.9, ("vdm-weights", 4): 13.0}
     assert words(MadeUp(rates)) == [FAILS, FAILS, HOLDS, FAILS, FAILS, FAILS, FAILS, HOLDS, FAILS]
 
@@ -87,12 +87,12 @@ def covered(n_seeds, n_points, *, seed_deviation):
 
 
 @pytest.mark.parametrize(("n_seeds", "seed_deviation"), [(3, 0.0), (3, 0.1), (3, 1.0), (1, 0.0)])
-def test_intervals_hold_the_truth_as_often_as_they_say(n_seeds, seed_deviation):
+def test_intervals_have_their_nominal_coverage(n_seeds, seed_deviation):
     # 95 % has a deviation of 0.7 % over 1,000; in between, where neither variance is all, they hold it more often.
     assert 0.93 <= covered(n_seeds, 100, seed_deviation=seed_deviation) <= 0.995
 
 
-def test_the_distance_is_that_of_the_protocol():
+def test_distance_follows_the_protocol():
     points = held_out(300)
     assert distance(points, points) == 0
     # A shift by 51 levels is 0.2; its projection on directions of the plane is |cos| of it, 2 / pi in the mean.
@@ -108,6 +108,6 @@ def test_the_published_figures_have_ranges_around_them():
         assert "ICLR 2025" in theirs.source
 
 
-def test_a_seed_that_was_not_measured_is_named(tmp_path):
+def test_missing_seed_is_named(tmp_path):
     with pytest.raises(ResultsError, match="seed 4 was not measured"):
-        Measured(tmp_path, [4])
+        SwirlResults(tmp_path, [4])

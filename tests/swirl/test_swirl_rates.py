@@ -16,22 +16,22 @@ from uqdm.swirl import rates
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.pictures import progressive, samples
 from uqdm.swirl.rates import nelbo_bits
-from uqdm.swirl.systems import ScaledDenoiser, System, fitted_factors, with_forward_kernel
+from uqdm.swirl.systems import ScaledDenoiser, SwirlSystem, fitted_factors, with_forward_kernel
 from uqdm.swirl.training import model_config
 from uqdm.training.objective import Objective
 
 POINTS = held_out(512)
 
 
-def untrained(kind: str, n_steps: int, *, name: str = "one") -> System:
+def untrained(kind: str, n_steps: int, *, name: str = "one") -> SwirlSystem:
     config = model_config(kind, n_steps)
     torch.manual_seed(0)
     denoiser, schedule = build(config)
-    return System(name, denoiser.eval(), schedule, levels_of(config), is_gaussian=config["process"] == "gaussian")
+    return SwirlSystem(name, denoiser.eval(), schedule, levels_of(config), is_gaussian=config["process"] == "gaussian")
 
 
 @pytest.mark.parametrize(("kind", "n_steps"), [("learned", 5), ("vdm", 10)])
-def test_the_bound_is_the_one_that_is_trained(kind: str, n_steps: int) -> None:
+def test_bound_equals_the_training_objective(kind: str, n_steps: int) -> None:
     system = untrained(kind, n_steps)
     objective = Objective(
         system.denoiser,
@@ -47,7 +47,7 @@ def test_the_bound_is_the_one_that_is_trained(kind: str, n_steps: int) -> None:
     assert nelbo_bits(system, POINTS, seed=1).sum(axis=1).mean() == pytest.approx(whole, rel=0.1)
 
 
-def test_drawn_steps_of_a_long_schedule_give_the_rate_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sampled_steps_estimate_the_rate_of_a_long_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
     system = untrained("vdm", 96)
     some = nelbo_bits(system, POINTS, seed=0)[:, 1]
     monkeypatch.setattr(rates, "N_DRAWN", 96)
@@ -56,16 +56,16 @@ def test_drawn_steps_of_a_long_schedule_give_the_rate_of_all(monkeypatch: pytest
     assert some.mean() == pytest.approx(every.mean(), abs=4 * error)
 
 
-def test_a_fitted_factor_is_the_deviation_that_a_blind_network_lacks() -> None:
+def test_fitted_factor_corrects_the_deviation_of_an_untrained_network() -> None:
     system = untrained("fixed", 4)
     factors = fitted_factors(system, seed=0)
-    scaled = System("scaled", ScaledDenoiser(system.denoiser, factors), system.schedule, system.levels)
+    scaled = SwirlSystem("scaled", ScaledDenoiser(system.denoiser, factors), system.schedule, system.levels)
     plain, fitted = (nelbo_bits(one, POINTS, seed=0)[:, 1].mean() for one in (system, scaled))
     assert max(factors) > 1  # it knows nothing, and errs by more than the noise
     assert fitted < plain
 
 
-def test_the_forward_kernels_deviation_is_the_larger_one() -> None:
+def test_forward_kernel_has_the_larger_deviation() -> None:
     system = untrained("fixed", 5)
     other, step = with_forward_kernel(system), system.schedule.step(2)
     z = torch.zeros(1, 2, 1, 1)
@@ -74,7 +74,7 @@ def test_the_forward_kernels_deviation_is_the_larger_one() -> None:
 
 
 @pytest.mark.parametrize(("kind", "n_steps"), [("learned", 4), ("vdm", 24)])
-def test_points_on_the_way_begin_unknown_and_end_exact(kind: str, n_steps: int) -> None:
+def test_progressive_points_begin_unknown_and_end_exact(kind: str, n_steps: int) -> None:
     system = untrained(kind, n_steps)
     places = progressive(system, POINTS[:64], seed=0)
     assert [place.n_known for place in places][-2:] == [n_steps, n_steps + 1]
@@ -89,7 +89,7 @@ def test_points_on_the_way_begin_unknown_and_end_exact(kind: str, n_steps: int) 
     assert errors[-1] == 0
 
 
-def test_samples_of_the_right_denoiser_are_the_data() -> None:
+def test_samples_of_an_ideal_denoiser_follow_the_data() -> None:
     """With an x_hat that is one point whatever z_t, the reverse process ends at that point, within its noise."""
     system = untrained("vdm", 40)
     target = system.levels.to_data(np.array([[[[200, 40]]]], np.uint8))
@@ -99,6 +99,6 @@ def test_samples_of_the_right_denoiser_are_the_data() -> None:
             found = super().forward(z_t, step)
             return type(found)(target.expand_as(z_t), found.scale)
 
-    knowing = System("knowing", Knowing(system.denoiser, [1.0] * 40), Schedule(14.0, 5.0, 40), system.levels, True)
+    knowing = SwirlSystem("knowing", Knowing(system.denoiser, [1.0] * 40), Schedule(14.0, 5.0, 40), system.levels, True)
     drawn = samples(knowing, 200, seed=0).astype(int)
     assert np.abs(drawn - [200, 40]).max() <= 3  # gamma_0 = -9: a deviation of half a level, twice

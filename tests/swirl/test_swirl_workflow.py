@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_tables_and_figures_are_there(folder: Path) -> None:
+def test_tables_and_figures_are_written(folder: Path) -> None:
     run = folder / "results" / "paper_swirl"
     names = ("figure2", "figure6", "figure7", "reconstructions")
     figures = [f"figures/{name}.{kind}" for name in names for kind in ("png", "svg")]
@@ -63,7 +63,7 @@ def test_files_of_all_models_were_exact_and_rates_are_in_the_table(folder: Path)
         assert rates[key] == pytest.approx(mean, abs=1e-5)  # six decimals in the table
 
 
-def test_a_second_run_finds_nothing_to_do(folder: Path) -> None:
+def test_second_run_does_nothing(folder: Path) -> None:
     done = snakemake(folder, {"quick": True, **SMALLER})
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout + done.stderr
@@ -73,13 +73,15 @@ def test_a_second_run_finds_nothing_to_do(folder: Path) -> None:
     ("section", "named"),
     [({"steps": [3, 4]}, "lack 5"), ({"iterations": 0}, "iterations"), ({"step": [5]}, "step")],
 )
-def test_a_wrong_section_is_named_before_work_starts(section: dict[str, Any], named: str, tmp_path: Path) -> None:
+def test_wrong_configuration_section_is_refused_before_work_starts(
+    section: dict[str, Any], named: str, tmp_path: Path
+) -> None:
     done = snakemake(tmp_path, section, "--dry-run")
     assert done.returncode == 1
     assert named in done.stdout + done.stderr
 
 
-def test_quick_is_smaller_in_everything_and_can_be_overridden() -> None:
+def test_quick_settings_are_smaller_and_can_be_overridden() -> None:
     assert settings_of({"quick": True}) == QUICK
     assert settings_of({"quick": False, "steps": None}) == Settings()
     assert all(getattr(QUICK, name) < getattr(Settings(), name) for name in ("iterations", "points", "sampled_points"))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.shared
-def test_the_authors_tiny_does_not_jump_when_it_is_trained_on(shared, tmp_path, monkeypatch):
+def test_finetuning_the_published_tiny_model_keeps_its_rate(shared, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     finetune = importlib.import_module("finetune").finetune
     folder, npz = shared / "checkpoints" / "uqdm-tiny", f"npz:{shared}/data/imagenet64-sample.npz"

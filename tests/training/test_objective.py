@@ -55,7 +55,7 @@ SMOOTH = {**UNET, "denoiser": {**UNET["denoiser"], "fourier_features": False}}
         (STEPWISE, "gaussian", "prior", "slope"),
     ],
 )
-def test_the_gradient_of_the_schedule_is_that_of_the_whole_bound(config, process_name, start, name):
+def test_schedule_gradient_equals_that_of_the_whole_bound(config, process_name, start, name):
     objective = objective_of(config, process=process_name, start=start)
     x = data(2)
     noise = drawn(objective, x)
@@ -74,7 +74,7 @@ def test_the_gradient_of_the_schedule_is_that_of_the_whole_bound(config, process
     assert float(parameter.grad) == pytest.approx(numeric, rel=1e-2 if config is SMOOTH else 1e-5)
 
 
-def test_constants_of_a_learned_schedule_are_the_coders():
+def test_learned_schedule_has_the_constants_of_the_coder():
     fixed = Schedule(17.9658203125, 6.0, 4)
     learned = LearnedSchedule(fixed, ["slope"]).requires_grad_(False)
     mixed = learned.steps_of(torch.arange(4))
@@ -85,12 +85,12 @@ def test_constants_of_a_learned_schedule_are_the_coders():
     assert LearnedSchedule(fixed).step(2) is fixed.step(2)
 
 
-def test_a_schedule_that_learns_something_unknown_is_refused():
+def test_unknown_learned_parameter_is_refused():
     with pytest.raises(ValueError, match="cannot learn gamma_min"):
         LearnedSchedule(Schedule(18.3, 6.0, 4), ["gamma_min"])
 
 
-def test_the_bound_is_what_coding_pays():
+def test_bound_equals_coding_cost():
     objective = objective_of(STEPWISE, learned=(), start="prior")
     x = data(64)
     noise = drawn(objective, x)
@@ -107,7 +107,7 @@ def test_the_bound_is_what_coding_pays():
 
 @pytest.mark.parametrize("config", [UNET, STEPWISE], ids=["mixed", "grouped"])
 @pytest.mark.parametrize("process_name", ["uniform", "gaussian"])
-def test_a_random_step_for_each_sample_estimates_the_same_bound(config, process_name):
+def test_random_steps_estimate_the_same_bound(config, process_name):
     objective = objective_of(config, process=process_name)
     x = data(5)
     noise = drawn(objective, x)
@@ -137,7 +137,7 @@ class Ideal(Denoiser):
         return Prediction(self.x, torch.full_like(self.x, step.posterior_sd))
 
 
-def test_a_gaussian_process_that_knows_the_data_costs_its_ends_alone():
+def test_gaussian_steps_cost_nothing_for_an_ideal_denoiser():
     x = data(64)
     objective = Objective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)), process="gaussian")
     _, rates = objective(x, drawn(objective, x), None)
@@ -149,7 +149,7 @@ def test_a_gaussian_process_that_knows_the_data_costs_its_ends_alone():
     assert float(rates["prior"]) == pytest.approx(float(expected), rel=1e-9)
 
 
-def test_a_uniform_step_that_knows_the_data_costs_what_its_density_wastes():
+def test_uniform_steps_cost_0_38_bits_for_an_ideal_denoiser():
     x = data(64)
     objective = Objective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)))
     _, rates = objective(x, drawn(objective, x), None)
@@ -157,7 +157,7 @@ def test_a_uniform_step_that_knows_the_data_costs_what_its_density_wastes():
     assert float(rates["step_2"]) / 3 == pytest.approx(0.38, abs=0.01)
 
 
-def test_points_have_levels_of_their_own_and_are_not_clipped():
+def test_points_have_standardized_levels_without_clipping():
     levels = Levels.standardized([115.6, 135.3], [47.2, 41.6])
     torch.manual_seed(0)
     denoiser = PointsDenoiser(width=16)
@@ -172,7 +172,7 @@ def test_points_have_levels_of_their_own_and_are_not_clipped():
     assert 0.5 < float(rates["last_stage"]) < 3
 
 
-def test_the_gaussian_density_is_the_one_a_model_declares():
+def test_loss_uses_the_density_of_the_model():
     x = data(4)
     config = {**STEPWISE, "density": "gaussian"}
     losses = [float(objective_of(c)(x, drawn(objective_of(c), x), None)[0]) for c in (STEPWISE, config)]

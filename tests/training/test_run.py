@@ -12,15 +12,16 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from small_training import MODEL, RECIPE
+from small_training import MODEL, RECIPE, train_by_file
 
 from uqdm.model import checkpoint
 from uqdm.progressive import load_model
 from uqdm.training import state
-from uqdm.training.job import Callbacks, prepare
+from uqdm.training.job import TrainingCallbacks, prepare
 from uqdm.training.logs import has_tensorboard
-from uqdm.training.parallel import cause
-from uqdm.training.run import CHECKPOINT, train, train_from_config
+from uqdm.training.loop import CHECKPOINT
+from uqdm.training.remote import cause
+from uqdm.training.run import train
 from uqdm.training.structure import TrainingConfigError
 from uqdm.training.trainer import TrainingError
 
@@ -77,17 +78,19 @@ def rows_of(file):
         return list(csv.DictReader(opened))
 
 
-def test_a_config_json_that_belongs_to_no_model_is_kept(write, tmp_path):
+def test_foreign_config_json_is_not_overwritten(write, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "config.json").write_text('{"name": "a web page"}')
-    with pytest.raises(TrainingError, match=r"config\.json: it is there already"):
+    with pytest.raises(TrainingError, match=r"config\.json: it exists already"):
         prepare(write(), None, tmp_path / "out")
 
 
-def test_a_configuration_trains_to_a_model_that_codes(write, tmp_path, photographs_uint8):
+def test_training_writes_a_model_that_codes(write, tmp_path, photographs_uint8):
     out, seen = tmp_path / "out", []
     validation = {"source": "demo", "n": 3, "coded": 1, "every": 6}
-    train(prepare(write(validation=validation), None, out), Callbacks(validated=lambda *told: seen.append(told)))
+    train(
+        prepare(write(validation=validation), None, out), TrainingCallbacks(validated=lambda *told: seen.append(told))
+    )
     rows = rows_of(out / "log.csv")
     assert [row["iteration"] for row in rows] == ["4", "8", "12"]
     assert all(float(row["grad_norm"]) > 0 for row in rows)
@@ -108,31 +111,31 @@ def test_a_configuration_trains_to_a_model_that_codes(write, tmp_path, photograp
     image = photographs_uint8[0][:40, :50]
     assert (model.decompress(model.compress([image]))[0] == image).all()
     assert model.model.config["training"]["n_tiles"] == 8
-    with pytest.raises(TrainingError, match="a model is there already"):
-        train_from_config(write(), None, out)
+    with pytest.raises(TrainingError, match="holds a model already"):
+        train_by_file(write(), out)
 
 
 @pytest.mark.parametrize(
     "recipe", [{**RECIPE, "n_iterations": 12}, BOUND, SEPARATE], ids=["steps", "nelbo", "separate"]
 )
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(write, tmp_path, recipe):
+def test_stopped_run_resumes_to_the_same_weights(write, tmp_path, recipe):
     file = write(recipe=recipe)
-    train_from_config(file, None, tmp_path / "whole")
+    train_by_file(file, tmp_path / "whole")
 
     class StopError(Exception):
         pass
 
     def stop(progress):
-        if progress.iteration == 4 and (progress.part is None or progress.part == 2):
+        if progress.iteration == 4 and (progress.only_step is None or progress.only_step == 2):
             raise StopError
 
     file = write(recipe=recipe, output={"report_every": 2, "checkpoint_every": 3})
     with pytest.raises(StopError):
-        train_from_config(file, None, tmp_path / "stopped", stop)
+        train_by_file(file, tmp_path / "stopped", progress=stop)
     assert not (tmp_path / "stopped" / checkpoint.WEIGHTS).exists()
     resumed = []
     job = prepare(file, None, tmp_path / "stopped")
-    train(job, Callbacks(resumed=lambda iteration, part: resumed.append((iteration, part))))
+    train(job, TrainingCallbacks(resumed=lambda iteration, only_step: resumed.append((iteration, only_step))))
     assert resumed == [(6, 3), (3, 2)] if recipe is SEPARATE else [(3, None)]
     assert weights(tmp_path / "stopped") == weights(tmp_path / "whole")
     both = [checkpoint.load(tmp_path / name) for name in ("stopped", "whole")]
@@ -142,7 +145,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(write, tmp_path, rec
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_to_the_same_weights(write, tmp_path):
+def test_killed_command_resumes_to_the_same_weights(write, tmp_path):
     n, environment = 400, {**os.environ, "OMP_NUM_THREADS": "1"}
     file = write(recipe={**RECIPE, "n_iterations": n}, output={"report_every": 50, "checkpoint_every": 10})
 
@@ -158,30 +161,30 @@ def test_a_killed_command_goes_on_to_the_same_weights(write, tmp_path):
     assert killed.wait() == -signal.SIGKILL
     assert 10 <= state.read_state(state_file)["iteration"] < n
     subprocess.run(command("killed"), env=environment, check=True, capture_output=True)
-    train_from_config(file, None, tmp_path / "whole")
+    train_by_file(file, tmp_path / "whole")
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     iterations = [int(row["iteration"]) for row in rows_of(tmp_path / "killed" / "log.csv")]
     assert iterations == list(range(50, n + 1, 50))
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(write, tmp_path):
+def test_checkpoint_of_another_configuration_is_refused(write, tmp_path):
     out = tmp_path / "out"
-    train_from_config(write(), None, out)
+    train_by_file(write(), out)
     (out / checkpoint.WEIGHTS).unlink()
     with pytest.raises(TrainingError, match=r"another configuration \(recipe changed\)"):
-        train_from_config(write(recipe={**RECIPE, "n_iterations": 13}), None, out)
+        train_by_file(write(recipe={**RECIPE, "n_iterations": 13}), out)
     (out / CHECKPOINT).write_bytes(b"junk")
     with pytest.raises(TrainingError, match="not a checkpoint"):
-        train_from_config(write(), None, out)
+        train_by_file(write(), out)
 
 
 def test_training_starts_from_another_model(write, tmp_path):
-    train_from_config(write(recipe=BOUND), None, tmp_path / "first")
+    train_by_file(write(recipe=BOUND), tmp_path / "first")
     recipe = {**BOUND, "n_iterations": 1, "learning_rate": 1e-9}
     file = write(
         model=None, image_size=None, init=str(tmp_path / "first"), recipe=recipe, output={"weights": "float32"}
     )
-    train_from_config(file, None, tmp_path / "second")
+    train_by_file(file, tmp_path / "second")
     first, second = (checkpoint.load(tmp_path / name) for name in ("first", "second"))
     assert second.schedule.slope == pytest.approx(first.schedule.slope, rel=1e-8)
     for key, value in first.denoiser.state_dict().items():
@@ -192,7 +195,7 @@ def test_points_are_trained_and_validated_in_a_gaussian_process(write, tmp_path)
     recipe = {**BOUND, "objective": "random_step", "crop_size": 1, "batch_size": 64, "learning_rate": 0.01}
     validation = {"source": "swirl", "n": 100, "coded": 0, "every": 12}
     file = write(model=SWIRL, image_size=1, data={"source": "swirl"}, recipe=recipe, validation=validation)
-    train_from_config(file, None, tmp_path / "swirl")
+    train_by_file(file, tmp_path / "swirl")
     rows = rows_of(tmp_path / "swirl" / "validation.csv")
     assert float(rows[-1]["ideal_bpp"]) < float(rows[0]["ideal_bpp"])
     model = checkpoint.load(tmp_path / "swirl")
@@ -200,7 +203,7 @@ def test_points_are_trained_and_validated_in_a_gaussian_process(write, tmp_path)
     assert model.image_size == 1
 
 
-def test_a_learning_rate_that_destroys_the_model_ends_the_command_with_the_reason(write, tmp_path):
+def test_divergence_ends_the_command_with_a_reason(write, tmp_path):
     file = write(recipe={**RECIPE, "learning_rate": 1000.0})
     command = [sys.executable, "-m", "uqdm.cli.main", "train", str(file), "--out", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -209,20 +212,20 @@ def test_a_learning_rate_that_destroys_the_model_ends_the_command_with_the_reaso
     assert "lower the learning rate" in done.stderr
 
 
-def test_too_few_validation_images_are_named_before_training(write, tmp_path):
+def test_too_few_validation_images_are_refused_before_training(write, tmp_path):
     file = write(validation={"source": f"npz:{tmp_path}/tiles.npz", "n": 9, "coded": 0})
     with pytest.raises(TrainingConfigError, match="8 images, not 9"):
-        train_from_config(file, None, tmp_path / "out")
+        train_by_file(file, tmp_path / "out")
 
 
 @pytest.mark.cluster
-def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
-    """And steps that are trained apart have the very weights, however many processes train them."""
+def test_two_workers_give_the_loss_curve_of_one(write, tmp_path):
+    """Steps that are trained separately have the same weights for any number of processes."""
     from uqdm.bench.execute.ray_session import ray_session
 
     def curve(job, n_workers):
         seen = []
-        train(job, Callbacks(progress=seen.append), n_workers)
+        train(job, TrainingCallbacks(progress=seen.append), n_workers)
         return [(progress.iteration, progress.total_bpp, progress.grad_norm) for progress in seen]
 
     with ray_session(2):
@@ -232,14 +235,14 @@ def test_two_workers_have_the_loss_curve_of_one(write, tmp_path):
         # The same samples and noise: only the order of sums differs.
         assert np.array(two) == pytest.approx(np.array(one), rel=1e-3)
         with pytest.raises(TrainingError, match="3 workers cannot share batches of 4"):
-            train(prepare(file, None, tmp_path / "by3"), Callbacks(), 3)
+            train(prepare(file, None, tmp_path / "by3"), TrainingCallbacks(), 3)
         file = write(recipe=SEPARATE)
         for n in (1, 2):
             curve(prepare(file, None, tmp_path / f"apart{n}"), n)
         assert weights(tmp_path / "apart1") == weights(tmp_path / "apart2")
 
 
-def test_the_reason_of_a_worker_that_fails_is_found_behind_rays_errors():
+def test_cause_unwraps_errors_of_ray():
     from ray.exceptions import RayTaskError
     from ray.train import WorkerGroupError
 

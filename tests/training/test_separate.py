@@ -10,7 +10,7 @@ import yaml
 from uqdm.model import checkpoint
 from uqdm.progressive import load_model
 from uqdm.training.data import Tiles
-from uqdm.training.job import Callbacks, prepare
+from uqdm.training.job import TrainingCallbacks, prepare
 from uqdm.training.recipe import SeparateRecipe, StepPlan
 from uqdm.training.run import train
 from uqdm.training.trainer import Training, TrainingError, make_objective
@@ -47,17 +47,17 @@ def job(tmp_path, tiles):
     return prepare(tmp_path / "small.yaml", None, tmp_path / "out")
 
 
-def test_every_step_learns_and_the_whole_codes(job, tiles):
+def test_separate_training_improves_every_step_and_the_model_codes(job, tiles):
     seen = []
-    train(job, Callbacks(progress=seen.append))
+    train(job, TrainingCallbacks(progress=seen.append))
     torch.manual_seed(0)
     fresh, schedule = checkpoint.build(MODEL)
     model = load_model(job.out)
     before, after = (evaluate(denoiser, schedule, tiles[:3])[:4] for denoiser in (fresh, model.model.denoiser))
     for first, last in zip(before, after, strict=True):
         assert last["rate_bpp"] < first["rate_bpp"]
-    assert [(progress.part, progress.iteration) for progress in seen if progress.part == 0] == [(0, 20)]
-    assert {progress.part for progress in seen} == {0, 1, 2, 3}
+    assert [(progress.only_step, progress.iteration) for progress in seen if progress.only_step == 0] == [(0, 20)]
+    assert {progress.only_step for progress in seen} == {0, 1, 2, 3}
     # Every step's log has the rate of that step alone.
     for index in range(4):
         heading, *rows = (job.out / f"step-{index + 1}-log.csv").read_text().splitlines()
@@ -67,28 +67,28 @@ def test_every_step_learns_and_the_whole_codes(job, tiles):
         assert float(row["x_hat_error"]) > 0
 
 
-def test_a_loss_that_is_not_a_number_stops_it(tiles):
+def test_non_finite_loss_stops_training(tiles):
     recipe = SeparateRecipe(**{**RECIPE, "learning_rate": 1e30})
     denoiser, schedule = checkpoint.build(MODEL)
-    training = Training(make_objective(denoiser, schedule, recipe), StepPlan(recipe, 3), Tiles(tiles), 64, part=3)
+    training = Training(make_objective(denoiser, schedule, recipe), StepPlan(recipe, 3), Tiles(tiles), 64, only_step=3)
     with pytest.raises(TrainingError, match=r"iteration \d+: (the rate of step 4|the gradient's norm) is"):
         _ = [training.advance() for _ in range(60)]
 
 
-def test_a_run_can_be_shortened_in_proportion(tmp_path, job):
+def test_shortened_recipe_keeps_the_shares_of_steps(tmp_path, job):
     recipe = prepare(tmp_path / "small.yaml", None, tmp_path / "short", n_iterations=40).config.recipe
     assert recipe.iterations == [4, 12, 12, 12]
     assert recipe.cool_down == [2, 4, 4, 4]
     assert dataclasses.replace(recipe, iterations=[1], cool_down=[1]).batch_sizes == RECIPE["batch_sizes"]
 
 
-def test_the_start_and_the_end_are_validated(tmp_path, job):
+def test_separate_training_validates_start_and_end(tmp_path, job):
     validation = {"source": f"npz:{tmp_path}/tiles.npz", "n": 2, "coded": 0}
     config = yaml.safe_load((tmp_path / "small.yaml").read_text()) | {"validation": validation}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
     seen = []
     job = prepare(tmp_path / "small.yaml", None, tmp_path / "out", n_iterations=40)
-    train(job, Callbacks(validated=lambda iteration, result: seen.append((iteration, result.ideal_bpp))))
+    train(job, TrainingCallbacks(validated=lambda iteration, result: seen.append((iteration, result.ideal_bpp))))
     (first, before), (last, after) = seen
     assert (first, last) == (0, 40)
     assert after < before

@@ -15,8 +15,8 @@ from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
 from uqdm.training.data import Tiles
 from uqdm.training.objective import Objective
-from uqdm.training.recipe import Recipe, SeparateRecipe, StepPlan
-from uqdm.training.trainer import Training, TrainingError, make_objective, schedule_fault, train
+from uqdm.training.recipe import JointRecipe, SeparateRecipe, StepPlan
+from uqdm.training.trainer import Training, TrainingError, make_objective, schedule_fault
 from uqdm.training.validation import evaluate
 
 BOUND = {
@@ -33,13 +33,17 @@ BOUND = {
 def trained(tiles, **changes):
     torch.manual_seed(0)
     denoiser, schedule = build(MODEL)
-    return train(denoiser, schedule, tiles, Recipe(**{**RECIPE, **changes})), schedule
+    recipe = JointRecipe(**{**RECIPE, **changes})
+    training = Training(make_objective(denoiser, schedule, recipe), recipe, Tiles(tiles), tiles.shape[1])
+    for _ in range(recipe.n_iterations):
+        training.advance()
+    return training.averages.module.denoiser
 
 
 def a_training(tiles, **recipe):
     torch.manual_seed(0)
     denoiser, schedule = build(MODEL)
-    plan = Recipe(**{**BOUND, **recipe})
+    plan = JointRecipe(**{**BOUND, **recipe})
     return Training(make_objective(denoiser, schedule, plan), plan, Tiles(tiles), tiles.shape[1])
 
 
@@ -52,13 +56,13 @@ def test_training_lowers_the_rate_of_every_step(tiles):
     torch.manual_seed(0)
     fresh, schedule = build(MODEL)
     before = evaluate(fresh, schedule, tiles[:4])
-    after = evaluate(trained(tiles)[0], schedule, tiles[:4])
+    after = evaluate(trained(tiles), schedule, tiles[:4])
     for first, last in zip(before[:4], after[:4], strict=True):
         assert last["rate_bpp"] < first["rate_bpp"]
 
 
-def test_the_same_seed_gives_the_same_weights(tiles):
-    first, second = (trained(tiles, n_iterations=10)[0].state_dict() for _ in range(2))
+def test_training_is_deterministic(tiles):
+    first, second = (trained(tiles, n_iterations=10).state_dict() for _ in range(2))
     assert all((first[key] == second[key]).all() for key in first)
 
 
@@ -77,7 +81,7 @@ def test_the_whole_bound_trains_weights_schedule_and_their_averages(tiles, objec
     assert all(math.isfinite(progress.grad_norm) and progress.grad_norm > 0 for progress in seen)
 
 
-def test_the_schedules_parameters_are_not_decayed(tiles):
+def test_schedule_parameters_have_no_weight_decay(tiles):
     training = a_training(tiles, learning_rate=1e-12, weight_decay=1e9, n_iterations=3)
     for _ in range(3):
         training.advance()
@@ -85,7 +89,7 @@ def test_the_schedules_parameters_are_not_decayed(tiles):
     assert training.objective.schedule.fixed().slope == pytest.approx(18.21, rel=1e-9)
 
 
-def test_a_rate_that_is_not_a_number_stops_it(tiles):
+def test_non_finite_rate_stops_training(tiles):
     with pytest.raises(TrainingError, match=r"iteration \d+: the rate of step \d is"):
         trained(tiles, learning_rate=1e30)
 
@@ -103,14 +107,14 @@ class Unlearnable(Denoiser):
         return Prediction(z_t * 0 + self.weight.abs().sqrt(), torch.ones_like(z_t))
 
 
-def test_a_gradient_that_is_not_a_number_stops_it(tiles):
-    recipe = Recipe(**RECIPE)
+def test_non_finite_gradient_stops_training(tiles):
+    recipe = JointRecipe(**RECIPE)
     training = Training(make_objective(Unlearnable(), Schedule(18.21, 6.0, 4), recipe), recipe, Tiles(tiles), 64)
     with pytest.raises(TrainingError, match=r"the gradient's norm is (nan|inf)"):
         training.advance()
 
 
-def test_a_degenerate_schedule_stops_it(tiles):
+def test_degenerate_schedule_stops_training(tiles):
     training = a_training(tiles)
     with torch.no_grad():
         training.objective.schedule.slope.fill_(1e-4)  # an iteration moves it by the learning rate
@@ -128,12 +132,12 @@ def test_a_degenerate_schedule_stops_it(tiles):
         (Schedule(35.0, 6.0, 1000), "wide"),
     ],
 )
-def test_what_is_wrong_with_a_schedule_is_said(schedule, fault):
+def test_schedule_fault_names_the_fault(schedule, fault):
     found = schedule_fault(schedule)
     assert found is None if fault is None else fault in found
 
 
-def test_averages_follow_only_what_was_trained():
+def test_averages_follow_only_trained_parameters():
     denoiser, schedule = build(MODEL)
     objective = Objective(denoiser, LearnedSchedule(schedule, ["slope"]))
     averages = Averages(objective, 0.5)
@@ -147,7 +151,7 @@ def test_averages_follow_only_what_was_trained():
     assert (averages.module.denoiser.mean == 0).all()
 
 
-def test_a_step_trained_by_itself_changes_its_own_weights_alone(tiles):
+def test_separate_training_changes_only_the_weights_of_its_step(tiles):
     recipe = SeparateRecipe(
         iterations=[5] * 4,
         batch_sizes=[[[0, 2], [3, 4]]] * 4,
@@ -160,7 +164,7 @@ def test_a_step_trained_by_itself_changes_its_own_weights_alone(tiles):
     denoiser, schedule = build(MODEL)
     before = {key: value.clone() for key, value in denoiser.state_dict().items()}
     plan = StepPlan(recipe, 2)
-    training = Training(make_objective(denoiser, schedule, recipe), plan, Tiles(tiles), 64, part=2)
+    training = Training(make_objective(denoiser, schedule, recipe), plan, Tiles(tiles), 64, only_step=2)
     seen = [training.advance() for _ in range(5)]
     changed = {key for key, value in denoiser.state_dict().items() if (value != before[key]).any()}
     assert changed
@@ -171,8 +175,8 @@ def test_a_step_trained_by_itself_changes_its_own_weights_alone(tiles):
     assert [plan.choose(i, 4, rng).n for i in range(5)] == [2, 2, 2, 4, 4]
 
 
-def test_learning_rates_warm_up_and_fall():
-    recipe = Recipe(**{**RECIPE, "n_iterations": 1000, "warm_up": 10})
+def test_learning_rates_warm_up_and_decay():
+    recipe = JointRecipe(**{**RECIPE, "n_iterations": 1000, "warm_up": 10})
     assert recipe.rate_at(0) == pytest.approx(2e-4, rel=1e-3)
     assert recipe.rate_at(500) == pytest.approx(2e-3 * 0.51, rel=1e-3)
     assert recipe.rate_at(999) == pytest.approx(2e-3 * 0.02, rel=1e-2)

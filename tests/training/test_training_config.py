@@ -8,7 +8,7 @@ from small_training import MODEL, RECIPE
 
 from uqdm.model.checkpoint import build
 from uqdm.training.config import read_config
-from uqdm.training.recipe import Recipe, SeparateRecipe
+from uqdm.training.recipe import JointRecipe, SeparateRecipe
 from uqdm.training.structure import TrainingConfigError
 
 FOLDER = Path(__file__).parents[2] / "config" / "train"
@@ -37,9 +37,27 @@ def write(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
-def test_shipped_configurations_are_valid(file):
-    assert read_config(file).name
+MODEL_NAMES = {
+    "cifar10": "uqdm-cifar10",
+    "finetune": "finetuned",
+    "imagenet64-big": "uqdm-big",
+    "imagenet64-medium": "uqdm-medium",
+    "imagenet64-small": "uqdm-small",
+    "imagenet64-tiny": "uqdm-tiny",
+    "swirl": "swirl",
+    "swirl-vdm": "swirl-vdm",
+    "uqdm-cifar": "uqdm-cifar",
+    "uqdm-demo": "uqdm-demo",
+}
+
+
+def test_every_shipped_configuration_is_tested():
+    assert {file.stem for file in FOLDER.glob("*.yaml")} == set(MODEL_NAMES)
+
+
+@pytest.mark.parametrize(("stem", "name"), MODEL_NAMES.items(), ids=list(MODEL_NAMES))
+def test_shipped_configurations_are_valid(stem, name):
+    assert read_config(FOLDER / f"{stem}.yaml").name == name
 
 
 # Sizes of the authors' networks, with the schedule's slope as one parameter more; the paper's App. C.3 rounds them.
@@ -51,8 +69,8 @@ def test_the_papers_models_have_their_published_sizes(name, count):
     assert sum(parameter.numel() for parameter in denoiser.parameters()) + 1 == count
 
 
-def test_recipes_are_told_apart_by_their_keys(write):
-    assert isinstance(read_config(write(config())).recipe, Recipe)
+def test_recipe_kind_follows_its_keys(write):
+    assert isinstance(read_config(write(config())).recipe, JointRecipe)
     assert isinstance(read_config(write(config(recipe=SEPARATE))).recipe, SeparateRecipe)
 
 
@@ -73,7 +91,7 @@ def test_recipes_are_told_apart_by_their_keys(write):
         ({"recipe": {**RECIPE, "crop_sizes": [16, 16, 16, 64]}}, "crops of 64 pixels do not fit images of 32"),
         (
             {"recipe": {**RECIPE, "learning_rate": "2e-4"}},
-            r"got str '2e-4'; YAML takes 2e-4 for a text",
+            r"got str '2e-4'; YAML reads 2e-4 as text",
         ),
         ({"recipe": {**RECIPE, "learning_rate": -1.0}}, r"recipe.learning_rate=-1.0: must be positive"),
         (
@@ -95,16 +113,19 @@ def test_recipes_are_told_apart_by_their_keys(write):
         ({"model": {**MODEL, "denoiser": {"kind": "x"}}}, "model: denoiser kind 'x' is unknown; known: "),
         ({"model": {**MODEL, "schedule": {"slope": -1.0, "gamma_max": 6.0, "n_steps": 4}}}, "must be positive"),
         ({"validation": {"n": 2, "coded": 3}}, "validation.coded=3: must be in 0..2"),
-        ({"model": {**MODEL, "density": "gaussian"}, "validation": {}}, "validation.coded: no file is coded with a"),
+        (
+            {"model": {**MODEL, "density": "gaussian"}, "validation": {}},
+            "Gaussian models code no files",
+        ),
         ({"output": {"weights": "int8"}}, "output.weights=int8: choose float16 or float32"),
     ],
 )
-def test_a_wrong_configuration_is_named(write, change, message):
+def test_wrong_configuration_error_names_the_key(write, change, message):
     with pytest.raises(TrainingConfigError, match=message):
         read_config(write(config(**change)))
 
 
 @pytest.mark.parametrize("text", ["[1, 2]", "", "a: [", "just text"])
-def test_a_file_that_is_no_configuration_is_named(write, text):
+def test_file_that_is_not_a_configuration_is_refused(write, text):
     with pytest.raises(TrainingConfigError, match=r"small.yaml: "):
         read_config(write(text))

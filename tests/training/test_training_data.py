@@ -8,7 +8,7 @@ from PIL import Image
 
 from uqdm.bench.datasets import UnknownDataSetError
 from uqdm.training.config import Data
-from uqdm.training.data import Feed, TrainingDataError, open_source, random_crops, random_tiles
+from uqdm.training.data import Feed, Tiles, TrainingDataError, open_source, random_tiles
 from uqdm.training.data.arrays import open_arrays
 from uqdm.training.data.swirl import swirl_points
 
@@ -26,17 +26,17 @@ def tiles(photographs_uint8):
 
 
 def drawn(source, seed, n=6, size=16):
-    return source.load(source.plan(n, size, np.random.default_rng(seed)))
+    return source.load(source.draw(n, size, np.random.default_rng(seed)))
 
 
-def test_tiles_are_deterministic_and_skip_images_that_are_too_small(folder, tiles):
+def test_random_tiles_are_deterministic_and_skip_small_images(folder, tiles):
     Image.fromarray(tiles[0][:10]).save(folder / "too_small.png")
     first, second = (random_tiles(folder, 32, boxes_per_image=3, seed=1, smallest_box=40) for _ in range(2))
     assert first.shape == (8 * 3, 32, 32, 3)
     assert (first == second).all()
 
 
-def test_a_folder_without_usable_images_is_named(folder, tmp_path_factory):
+def test_folder_without_usable_images_is_refused(folder, tmp_path_factory):
     with pytest.raises(TrainingDataError, match="no images found"):
         random_tiles(tmp_path_factory.mktemp("empty"), 32, boxes_per_image=1, seed=0)
     with pytest.raises(TrainingDataError, match="smaller than tiles of 200"):
@@ -47,12 +47,12 @@ def test_a_folder_without_usable_images_is_named(folder, tmp_path_factory):
 
 
 def test_crops_come_from_the_tiles(tiles):
-    crops = random_crops(tiles, 5, 64, np.random.default_rng(0))
+    crops = drawn(Tiles(tiles), 0, n=5, size=64)
     both = [*tiles, *tiles[:, :, ::-1]]
     assert all(any((crop == tile).all() for tile in both) for crop in crops)
 
 
-def test_boxes_of_a_folder_are_read_as_they_are_drawn(folder):
+def test_boxes_of_a_folder_are_read_lazily(folder):
     source = open_source(Data(source=f"folder:{folder}", smallest_box=40), 32)
     first = drawn(source, 1)
     assert first.shape == (6, 16, 16, 3)
@@ -62,17 +62,17 @@ def test_boxes_of_a_folder_are_read_as_they_are_drawn(folder):
     assert len(source) == 8
 
 
-def test_a_part_of_a_plan_is_a_part_of_the_batch(folder, tiles, tmp_path):
+def test_part_of_a_draw_loads_part_of_the_batch(folder, tiles, tmp_path):
     np.savez(tmp_path / "tiles.npz", tiles)
     for spec, data in ((f"folder:{folder}", {}), (f"npz:{tmp_path}/tiles.npz", {}), ("swirl", {})):
         source = open_source(Data(source=spec, **data), 32 if spec.startswith("folder") else 64)
-        plan = source.plan(6, 16, np.random.default_rng(3))
-        whole = source.load(plan)
-        parts = [source.load(plan[rows]) for rows in (slice(0, 2), slice(2, 6))]
+        drawn_batch = source.draw(6, 16, np.random.default_rng(3))
+        whole = source.load(drawn_batch)
+        parts = [source.load(drawn_batch[rows]) for rows in (slice(0, 2), slice(2, 6))]
         assert (np.concatenate(parts) == whole).all()
 
 
-def test_a_small_image_is_named_when_it_is_drawn(folder, tiles):
+def test_too_small_image_is_refused_when_drawn(folder, tiles):
     for file in folder.glob("*.png"):
         file.unlink()
     Image.fromarray(tiles[0][:20]).save(folder / "small.png")
@@ -89,7 +89,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_arrays_are_mapped_whatever_their_layout(tmp_path, monkeypatch, tiles, layout, save):
+def test_arrays_of_any_layout_are_memory_mapped(tmp_path, monkeypatch, tiles, layout, save):
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "cache"))
     array = np.ascontiguousarray(LAYOUTS[layout](tiles))
     save(tmp_path / "train_1.npz", data=array[:5], labels=np.arange(5))
@@ -121,7 +121,7 @@ def test_images_larger_than_the_model_give_boxes(tmp_path, tiles):
         ("objects.npz#train", "of objects"),
     ],
 )
-def test_an_array_that_cannot_be_used_is_named(tmp_path, tiles, argument, message):
+def test_unusable_array_is_refused(tmp_path, tiles, argument, message):
     np.savez(tmp_path / "many.npz", train=tiles, other=tiles)
     np.savez(tmp_path / "odd.npz", tiles[:, :10])
     np.savez(tmp_path / "floats.npz", tiles / 1.0)
@@ -139,7 +139,7 @@ def test_data_sets_of_the_benchmark_are_sources(photographs_uint8):
     assert drawn(open_source(Data(source="demo"), 32), 0, size=32).shape == (6, 32, 32, 3)
 
 
-def test_sources_that_do_not_exist_are_named(tmp_path, tiles):
+def test_missing_sources_are_refused(tmp_path, tiles):
     for spec, message in ((None, "no training data: name folder:PATH"), ("folder:/x/y", "no such folder")):
         with pytest.raises(TrainingDataError, match=message):
             open_source(Data(source=spec), 32)
@@ -150,7 +150,7 @@ def test_sources_that_do_not_exist_are_named(tmp_path, tiles):
         open_source(Data(source=f"npz:{tmp_path}/tiles.npz"), 128)
 
 
-def test_a_feed_has_one_order_however_far_ahead_it_reads():
+def test_read_ahead_keeps_the_order_of_batches():
     def draw(rng, number):
         return number, int(rng.integers(1 << 30)), threading.current_thread() is threading.main_thread()
 

@@ -12,6 +12,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,21 +45,26 @@ class WrongFileError(OSError):
     """A stored file is not what its name says. The message says what was expected, and what it is."""
 
 
-def shard_identity(
-    kind: str,
-    *,
-    row_format: int,
-    key: str,
-    dataset: str,
-    fingerprint: str,
-    start: int,
-    stop: int,
-    codec: str,
-    codec_version: str | None,
-    setting: str,
-) -> dict[str, Any]:
-    """The identity of a shard's file: of images ``start`` to ``stop`` of a data set, by one codec at one setting."""
-    return dict(locals())
+@dataclass(frozen=True)
+class ShardFacts:
+    """What tells a shard from all others: images ``start`` to ``stop`` of a data set, by one codec at one setting.
+
+    ``key`` is the name of the shard's files; ``row_format`` is the format that they were written in.
+    """
+
+    row_format: int
+    key: str
+    dataset: str
+    fingerprint: str
+    start: int
+    stop: int
+    codec: str
+    codec_version: str | None
+    setting: str
+
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What the shard's file of this kind says of itself."""
+        return {"kind": kind, **asdict(self)}
 
 
 def with_identity(schema: pa.Schema, identity: Identity) -> pa.Schema:

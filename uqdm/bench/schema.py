@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 6
-"""Version of the rows, of the files beside them, and of how they are measured. It is part of a shard's name: raise it
-when any of these changes. Rows of older formats can be read, and what they lack is null."""
+ROW_FORMAT = 7
+"""Version of the rows and of the files beside them: raise it when any of these changes. Rows of older formats can be
+read: what they lack is null, and ``unscored``, which was text before format 7, becomes a map."""
+
+SHARD_FORMAT = 6
+"""Version of how images are measured, and of the columns that hold it: the row format since which stored shards are
+used again. It is part of a shard's name: raise it, to ROW_FORMAT, when rows of the same images would change."""
 
 FIRST_WITH_IDENTITY = 6
 """The format since which files say what they are (:mod:`uqdm.bench.file_identity`) and streams are kept with a hash."""
@@ -44,7 +48,13 @@ RATE_FILE = "file"
 RATE_IDEAL = "ideal"
 """What ``rate_kind`` says."""
 
-NOT_SCORED = "not scored yet"
+UNSCORED = pa.map_(pa.string(), pa.string())
+"""Type of the column ``unscored``: the name of a metric, and why the row lacks it."""
+
+ALL_METRICS = "*"
+"""What stands for the name of a metric where a reason holds for all."""
+
+NOT_SCORED = {ALL_METRICS: "not scored yet"}
 """What ``unscored`` says in a row that an evaluation left and no scoring has filled."""
 
 
@@ -86,7 +96,7 @@ ROWS = pa.schema(
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
-        _field("unscored", pa.string(), "which metrics are null, and why: 'ms_ssim: ...; lpips: ...'; null if none is"),
+        _field("unscored", UNSCORED, "which metrics are null, and why, by name; '*' is all of them; null if none is"),
         _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
         _field("stream_sha256", pa.string(), "SHA-256 of the whole coded file, or record; null if there is none"),
         _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
@@ -222,7 +232,7 @@ SUMMARY = pa.schema(
         _field("fid_extractor", pa.string(), "first 16 digits of the SHA-256 of the feature extractor's weights"),
         _field("fid_resize", pa.string(), "how pictures are brought to the extractor's size"),
         _field("fid_warning", pa.string(), "why fid is not to be trusted at this fid_n; null if it is"),
-        _field("unscored", pa.string(), "which metrics are null, and why: 'fid: ...; lpips: ...'; null if none is"),
+        _field("unscored", UNSCORED, "which metrics are null, and why, by name; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("batch_size", pa.float64(), "mean over images of how many the codec is handed at once"),

@@ -96,12 +96,12 @@ def _help(field: OptionField) -> str:
 
     >>> from uqdm.bench.execute.limits import WorkerLimits
     >>> _help(option_fields(WorkerLimits)[0])
-    'Seconds that a shard may take, then an image of it alone; 0: no limit'
+    'Time limit in seconds for a shard, then for each of its images alone; 0 for no limit'
     """
     text = f"{field.help}; may be repeated" if field.is_list else field.help
     if not field.none:
         return text
-    return f"{text}; 0: {field.none}" if field.zero_is_none else f"{text} [{field.none}]"
+    return f"{text}; 0 for {field.none}" if field.zero_is_none else f"{text} [{field.none}]"
 
 
 def _filled(of: type, values: Mapping[str, Any]) -> Any:

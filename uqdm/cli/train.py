@@ -15,9 +15,9 @@ import typer
 from uqdm.cli.file_arguments import shown
 
 if TYPE_CHECKING:
-    from uqdm.training.job import Callbacks
-    from uqdm.training.trainer import Progress
-    from uqdm.training.validation import Validated
+    from uqdm.training.job import TrainingCallbacks
+    from uqdm.training.trainer import TrainingProgress
+    from uqdm.training.validation import ValidationResult
 
 
 def train(
@@ -50,47 +50,47 @@ def train(
 
 
 @contextmanager
-def _display(total: int, *, per_point: bool) -> Iterator[Callbacks]:
+def _display(total: int, *, per_point: bool) -> Iterator[TrainingCallbacks]:
     """A bar with the rate on a terminal's error stream, with lines above it; elsewhere only the lines."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
-    from uqdm.training.job import Callbacks
+    from uqdm.training.job import TrainingCallbacks
 
     unit = "bits per point" if per_point else "bpp"
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
-        done: dict[int | None, Progress] = {}
+        done: dict[int | None, TrainingProgress] = {}
         found: dict[int | None, int] = {}  # iterations of earlier runs
         began = time.monotonic()
 
-        def progress(seen: Progress) -> None:
-            done[seen.part] = seen
-            rates = {name: rate for part in done.values() for name, rate in part.rates_bpp.items()}
-            iterations = found | {name: part.iteration for name, part in done.items()}
+        def progress(seen: TrainingProgress) -> None:
+            done[seen.only_step] = seen
+            rates = {name: rate for step in done.values() for name, rate in step.rates_bpp.items()}
+            iterations = found | {name: step.iteration for name, step in done.items()}
             together = replace(seen, rates_bpp=rates, iteration=sum(iterations.values()))
             made = max(1, together.iteration - sum(found.values()))
             left = (time.monotonic() - began) / made * (total - together.iteration)
             bar.update(task, completed=together.iteration, description=f"{together.total_bpp:.3f} {unit}")
             console.print(f"{_line(together, total, unit)}  gradient {seen.grad_norm:.2g}  {left / 60:.1f} min left")
 
-        def validated(iteration: int, result: Validated) -> None:
+        def validated(iteration: int, result: ValidationResult) -> None:
             real = "" if result.file_bpp is None else f", files {result.file_bpp:.3f}"
             console.print(f"{iteration}/{total}  validation: ideal {result.ideal_bpp:.3f} {unit}{real}")
 
-        def resumed(iteration: int, part: int | None) -> None:
-            found[part] = iteration
-            of = "" if part is None else f" of step {part + 1}"
-            console.print(f"resuming after iteration {iteration}{of}")
+        def resumed(iteration: int, only_step: int | None) -> None:
+            found[only_step] = iteration
+            of = "" if only_step is None else f" of step {only_step + 1}"
+            console.print(f"resumed after iteration {iteration}{of}")
 
-        yield Callbacks(progress, validated, resumed)
+        yield TrainingCallbacks(progress, validated, resumed)
 
 
-def _line(progress: Progress, total: int, unit: str) -> str:
-    """Progress, with the rate of each step if there are few; a dash for untrained ones."""
+def _line(progress: TrainingProgress, total: int, unit: str) -> str:
+    """How far it is, with the rate of each step if they are few; a dash for those not trained yet."""
     steps = " ".join("-" if math.isnan(bpp) else f"{bpp:.3f}" for bpp in progress.step_bpp)
     by_step = f" (by step: {steps})" if progress.schedule.n_steps <= 8 else ""
     return f"{progress.iteration}/{total}  {progress.total_bpp:.3f} {unit}{by_step}"

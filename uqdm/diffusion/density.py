@@ -3,7 +3,7 @@
 It is a logistic or, as the paper's other choice (eqs. 6 and 7, Yang et al. 2025), a Gaussian.
 
 p(z_s | z_t) is g convolved with the uniform noise of the step (eq. 5, Yang et al. 2025). At a point z of a lattice
-of spacing ``width`` its density times the width is the mass of g in the bin around z: what a symbol costs.
+of spacing ``width`` its density times the width is the mass of g in the bin around z, the probability of a symbol.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ LOGISTIC_SCALE_PER_DEVIATION = math.sqrt(3) / math.pi
 def bin_log_mass(
     z: torch.Tensor, mean: torch.Tensor, deviation: torch.Tensor, width: float, density: str = "logistic"
 ) -> torch.Tensor:
-    """Log (nats) of the mass of g in [z - width/2, z + width/2]; exact in both tails.
+    """Log (nats) of the mass of g in [z - width/2, z + width/2]; accurate in both tails.
 
-    ``density`` is one of :data:`DENSITIES`, which are given by their deviation.
+    ``density`` is one of :data:`DENSITIES`, parametrized by deviation.
 
     >>> mass = bin_log_mass(torch.zeros(1), torch.zeros(1), torch.ones(1), width=100.0)
     >>> float(mass.exp())
@@ -45,9 +45,9 @@ def bounded_log_mass(
     least: float,
     density: str = "logistic",
 ) -> torch.Tensor:
-    """As :func:`bin_log_mass`, of g cut off outside ``bounds`` and normalized again.
+    """As :func:`bin_log_mass`, for g truncated to ``bounds`` and normalized.
 
-    The part of the bin that lies within bounds is taken to be ``least`` wide at the least.
+    The part of the bin within bounds is at least ``least`` wide.
 
     >>> z, one = torch.zeros(1), torch.ones(1)
     >>> mass = bounded_log_mass(z, z, 1e4 * one, 1.0, (-2.0 * one, 2.0 * one), least=0.1)  # flat: a bin of 1 in 4
@@ -72,7 +72,7 @@ class Density:
 
     scale_per_deviation: float
     log_mass: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-    """Log of the mass in [a, b], of a, b and their distance, in which b - a would lose digits."""
+    """Log of the mass in [a, b], from a, b and their distance, since b - a would lose digits."""
     quantile: Callable[[torch.Tensor], torch.Tensor]
     """Inverse of the distribution function, for sampling."""
 
@@ -83,7 +83,7 @@ def _logistic_log_mass(a: torch.Tensor, b: torch.Tensor, length: torch.Tensor) -
 
 
 def _gaussian_log_mass(a: torch.Tensor, b: torch.Tensor, length: torch.Tensor) -> torch.Tensor:
-    """Seen from the nearer tail: log(Phi(b) - Phi(a)) = log Phi(b) + log(1 - Phi(a) / Phi(b)) with a + b <= 0."""
+    """From the nearer tail: log(Phi(b) - Phi(a)) = log Phi(b) + log(1 - Phi(a) / Phi(b)) with a + b <= 0."""
     mirrored = a + b > 0
     a, b = torch.where(mirrored, -b, a), torch.where(mirrored, -a, b)
     high, low = torch.special.log_ndtr(b), torch.special.log_ndtr(a)

@@ -1,11 +1,11 @@
-"""The Gaussian diffusion process (VDM; Kingma et al. 2021), the twin of the uniform one.
+"""The Gaussian diffusion process (VDM; Kingma et al. 2021), with the constants of the uniform one.
 
-It has the constants of the uniform process: q(z_s | z_t, x) is Gaussian, of the same mean and deviation, and
+q(z_s | z_t, x) is Gaussian, with the mean and deviation of the uniform process, and
 p(z_s | z_t) is a Gaussian around the same mean at x_hat. Denoisers, schedules and levels are the same.
 
-Rates are KL divergences: what an ideal simulation of the channel q would cost. Codes come near them only in a time
-that grows with the exponential of the divergence, and there is no file of that size; the published curves of VDM, and
-of DiffC-A and DiffC-F (Theis et al. 2022, which are its ancestral samples and its probability flow), count them so.
+Rates are KL divergences, the cost of ideal channel simulation of q. Real codes approach them only in time exponential
+in the divergence, so there are no files of that size. The published curves of VDM, and of DiffC-A and DiffC-F (Theis et
+al. 2022; its ancestral samples and its probability flow), are such rates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
-from uqdm.diffusion.process import Noise, Transmission, last_stage_bits, posterior_mean, reverse_mean
+from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits, posterior_mean, reverse_mean
 from uqdm.diffusion.reconstruct import flow
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
@@ -26,18 +26,18 @@ __all__ = ["DEVIATIONS", "STARTS", "Nelbo", "ancestral", "first_latent", "flow",
 __all__ += ["prior_kl_bits", "reverse", "step_kl_bits", "transmit"]
 
 DEVIATIONS = ("posterior", "matched", "predicted")
-"""What p's deviation can be; see :func:`reverse`."""
+"""Choices of p's deviation; see :func:`reverse`."""
 STARTS = ("posterior", "prior")
-"""Where z_T comes from: q(z_T | x), at the cost of a KL divergence, or N(0, 1), at none."""
+"""Distributions of z_T: q(z_T | x), whose KL divergence is counted, or N(0, 1), which is free."""
 
 
 def reverse(prediction: Prediction, step: Step, deviation: str) -> Prediction:
     """p(z_s | z_t) of a prediction: a Gaussian around the forward kernel's mean at x_hat, of one of three deviations.
 
-    - ``posterior``: that of q(z_s | z_t, x), which is fixed. This is VDM (Kingma et al. 2021, Sec. 3.3).
+    - ``posterior``: that of q(z_s | z_t, x), a constant. This is VDM (Kingma et al. 2021, Sec. 3.3).
     - ``matched``: that of the uniform process' p(z_s | z_t), whose variance is the base density's plus the uniform
-      noise's. This is the Gaussian nearest to what a model of the uniform process codes with.
-    - ``predicted``: the network's own, of models that were trained in the Gaussian process.
+      noise's. This is the closest Gaussian to the density of a model of the uniform process.
+    - ``predicted``: the network's prediction, for models that were trained in the Gaussian process.
 
     >>> step, x_hat = Schedule(18.3, 6.0, 4).step(1), torch.zeros(1, 3, 1, 1)
     >>> matched = reverse(Prediction(x_hat, torch.full_like(x_hat, step.posterior_sd)), step, "matched")
@@ -60,7 +60,7 @@ def step_kl_bits(x: torch.Tensor, prediction: Prediction, step: Step, *, levels:
     >>> float(step_kl_bits(x, Prediction(x, torch.full_like(x, step.posterior_sd)), step).abs().max())
     0.0
     """
-    # The means' difference without their common part, which would cost digits where steps are many.
+    # The difference of the means without their common part, which would lose digits at large T.
     distance = step.x_weight * (x - levels.clip(prediction.x_hat))
     ratio = prediction.scale / step.posterior_sd
     nats = torch.log(ratio) + 0.5 * (ratio**-2 - 1) + 0.5 * (distance / prediction.scale) ** 2
@@ -74,7 +74,7 @@ def prior_kl_bits(x: torch.Tensor, step: Step) -> torch.Tensor:
     >>> round(float(prior_kl_bits(x, Schedule(18.3, 6.0, 4).step(0))), 5)  # alpha_T^2 is 0.0025
     0.00179
     """
-    # log sigma^2 = -softplus(-gamma) keeps its digits where sigma is near 1.
+    # log sigma^2 = -softplus(-gamma) is accurate where sigma is near 1.
     gamma = torch.as_tensor(step.gamma_t, dtype=x.dtype, device=x.device)
     log_variance = -torch.nn.functional.softplus(-gamma)
     return 0.5 * (step.sigma_t**2 + step.alpha_t**2 * x**2 - 1 - log_variance) / math.log(2)
@@ -92,16 +92,16 @@ def transmit(
     denoiser: Denoiser,
     schedule: Schedule,
     x: torch.Tensor,
-    noise: Noise,
+    noise: NoiseSource,
     *,
     start: str = "prior",
     deviation: str = "predicted",
     levels: Levels = IMAGE_LEVELS,
 ) -> Iterator[Transmission]:
-    """Sends x [B, C, H, W] step by step as ideal channel simulation would: z_s is a sample of q(z_s | z_t, x).
+    """Sends x [B, C, H, W] step by step by ideal channel simulation: z_s is a sample of q(z_s | z_t, x).
 
-    ``noise`` gives N(0, 1) for every index; bits are the KL divergences, of a step of several sections that of each
-    given the coordinates before it. What z_T costs (:func:`prior_kl_bits`) is not among them.
+    ``noise`` gives N(0, 1) for every index; bits are KL divergences; those of a section are
+    given the coordinates of the sections before it. The cost of z_T (:func:`prior_kl_bits`) is not included.
     """
     z_t = first_latent(x, schedule.step(0), noise(0, x.shape), start)
     for step in schedule.steps():
@@ -118,7 +118,7 @@ class Nelbo:
     """The terms of the bound on -log2 p(x) (eq. 1, Yang et al. 2025), in bits of each sample.
 
     ``prior`` [B] is the KL divergence of z_T, ``steps`` [B, T] are those of the steps, and ``last_stage`` [B] is x
-    given z_0. Steps are taken at samples of their latents, so that means over samples are unbiased.
+    given z_0. Each is computed at one sample of the latents, so means over samples are unbiased.
     """
 
     prior: torch.Tensor
@@ -140,14 +140,14 @@ def nelbo(
     denoiser: Denoiser,
     schedule: Schedule,
     x: torch.Tensor,
-    noise: Noise,
+    noise: NoiseSource,
     *,
     deviation: str = "posterior",
     levels: Levels = IMAGE_LEVELS,
 ) -> Nelbo:
     """The bound at one sample of the latents of each x [B, C, H, W].
 
-    ``schedule`` may have any T that the denoiser serves (:meth:`uqdm.model.checkpoint.Model.schedule_at`).
+    ``schedule`` may have any T that the denoiser supports (:meth:`uqdm.model.checkpoint.Model.schedule_at`).
     """
     first, steps = schedule.step(0), []
     for sent in transmit(denoiser, schedule, x, noise, start="posterior", deviation=deviation, levels=levels):
@@ -174,9 +174,9 @@ def ancestral(
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0. In coding: DiffC-A.
 
-    ``first`` is what the denoiser began the first of ``steps`` with, if that is known. Noise is drawn where
-    ``generator`` is, whatever the device of z_t. The other way, DiffC-F, is the probability flow
-    (:func:`uqdm.diffusion.reconstruct.flow`), which is the same for both processes.
+    ``first`` is the denoiser's output for the first of ``steps``, if it is known. Noise is drawn on the device of
+    ``generator``. The alternative, DiffC-F, is the probability flow (:func:`uqdm.diffusion.reconstruct.flow`), which
+    is the same for both processes.
     """
     for index, step in enumerate(steps):
         opened = first if first is not None and index == 0 else denoiser.begin(z_t, step)

@@ -1,4 +1,4 @@
-"""Between uint8 images and the data range of the process."""
+"""Conversion between uint8 images and the data range of the process."""
 
 from __future__ import annotations
 

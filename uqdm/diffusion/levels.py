@@ -1,4 +1,4 @@
-"""The values of the data: what a level 0..255 of a coordinate stands for."""
+"""The data values of the levels 0..255 of a coordinate."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from uqdm.diffusion.images import N_LEVELS
 
 @dataclass(frozen=True)
 class Levels:
-    """Level v of channel c stands for ``first[c] + v spacing[c]``; a single entry serves all channels.
+    """Level v of channel c has the value ``first[c] + v spacing[c]``; a single entry applies to all channels.
 
-    ``clips`` says that estimates of the data are held to [-1, 1], the range of images.
+    With ``clips``, estimates of the data are clipped to [-1, 1], the range of images.
 
     >>> points = Levels.standardized([115.6, 135.3], [47.2, 41.6])
     >>> points.to_data(np.full((1, 1, 1, 2), 128, np.uint8)).flatten()
@@ -28,7 +28,7 @@ class Levels:
 
     @classmethod
     def standardized(cls, mean: list[float], deviation: list[float]) -> Levels:
-        """Levels (v - mean) / deviation, a mean and a deviation for each channel."""
+        """Levels (v - mean) / deviation, with a mean and a deviation for each channel."""
         first = tuple(-m / d for m, d in zip(mean, deviation, strict=True))
         return cls(first, tuple(1 / d for d in deviation), clips=False)
 
@@ -44,20 +44,20 @@ class Levels:
         return (first + levels * spacing).float()
 
     def clip(self, x_hat: torch.Tensor) -> torch.Tensor:
-        """Estimates of the data, held to the data's range if that is known."""
+        """Estimates of the data, clipped to the data's range if it is known."""
         return x_hat.clamp(-1, 1) if self.clips else x_hat
 
     def nearest(self, data: torch.Tensor) -> torch.Tensor:
-        """The nearest level of each value of data [B, C, H, W], as whole numbers of its type in 0..255."""
+        """The nearest level of each value of data [B, C, H, W], as integers 0..255 in the type of x."""
         first, spacing = self.like(data)
         return torch.floor((data - first) / spacing + 0.5).clamp(0, N_LEVELS - 1)
 
 
 IMAGE_LEVELS = Levels(first=(1 / N_LEVELS - 1,), spacing=(2 / N_LEVELS,), clips=True)
-"""Those of images: level v is (2 v + 1) / 256 - 1."""
+"""The levels of images: level v is (2 v + 1) / 256 - 1."""
 
 
 def levels_of(model_config: dict[str, Any]) -> Levels:
-    """The levels of a model's data: those that its configuration standardizes, else those of images."""
+    """The levels of a model's data: standardized if its configuration says so, else those of images."""
     given = model_config.get("levels")
     return IMAGE_LEVELS if given is None else Levels.standardized(given["mean"], given["deviation"])

@@ -16,7 +16,7 @@ from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Schedule, Step
 
-Noise = Callable[[int, torch.Size], torch.Tensor]
+NoiseSource = Callable[[int, torch.Size], torch.Tensor]
 """Shared noise: for index 0 the latent z_T ~ N(0, 1); for 1..T the dither U(-1/2, 1/2) of step index - 1."""
 
 
@@ -26,7 +26,7 @@ def posterior_mean(z_t: torch.Tensor, x: torch.Tensor, step: Step) -> torch.Tens
 
 
 def reverse_mean(z_t: torch.Tensor, prediction: Prediction, step: Step, levels: Levels = IMAGE_LEVELS) -> torch.Tensor:
-    """Mean of p(z_s | z_t): the forward kernel's at the estimate of x, clipped if the data's range is."""
+    """Mean of p(z_s | z_t): that of the forward kernel at the estimate of x, which is clipped to the data's range."""
     return posterior_mean(z_t, levels.clip(prediction.x_hat), step)
 
 
@@ -43,25 +43,27 @@ def step_bits(
     """Bits to code each coordinate of z_s with p(z_s | z_t), shaped as z_s.
 
     -log2 of the bin's mass: log q is the same constant (-log width) everywhere, so this is one sample of the KL
-    term of eq. 1 (App. B.2, Yang et al. 2025). With a ``window``, which is what the latents up to z_t leave of x, the
-    base density is cut off where no x of the window can be.
+    term of eq. 1 (App. B.2, Yang et al. 2025). With a ``window`` of the x that are possible given the latents up to
+    z_t, the base density is truncated to them.
     """
     mean = reverse_mean(z_t, prediction, step, levels)
     if window is None:
         return bin_log_mass(z_s, mean, prediction.scale, step.width, density) / -math.log(2)
     low, high = (posterior_mean(z_t, edge, step) for edge in window.edges())
-    least = step.x_weight / (2 * N_LEVELS)  # a quarter of a level: a bin that a level is in holds half of its cell
+    least = step.x_weight / (
+        2 * N_LEVELS
+    )  # a quarter of a level: a bin that contains a level contains half of its cell
     return bounded_log_mass(z_s, mean, prediction.scale, step.width, (low, high), least, density) / -math.log(2)
 
 
 def last_stage_bits(x: torch.Tensor, z_0: torch.Tensor, step: Step, levels: Levels = IMAGE_LEVELS) -> torch.Tensor:
-    """Bits of x given z_0 alone, as the paper counts them: a softmax over the 256 levels of each coordinate.
+    """Bits of x given z_0 by the paper's accounting: a softmax over the 256 levels of each coordinate.
 
     ``step`` is the last one. The logit of level v is -(z_0 / alpha_0 - x(v))^2 exp(-gamma_0) / 2.
     """
     centre = z_0 / step.alpha_s
     first, spacing = levels.like(z_0)
-    # Levels further than 14 deviations away have no share that a float64 could show.
+    # Levels more than 14 deviations away have no effect in float64.
     reach = min(N_LEVELS, math.ceil(14 * math.exp(_number(step.gamma_s) / 2) / min(levels.spacing)) + 1)
     near = levels.nearest(centre.detach())[..., None] + torch.arange(
         -reach, reach + 1, dtype=z_0.dtype, device=z_0.device
@@ -82,14 +84,14 @@ def _exp(value: float | torch.Tensor) -> Any:
 
 @dataclass(frozen=True)
 class Transmission:
-    """One step of sending an image: what was known, what was predicted, what was sent, and what it cost."""
+    """One step of the transmission of an image: the known latent, the prediction, the sent latent, and its bits."""
 
     step: Step
     z_t: torch.Tensor
     x_hat: torch.Tensor
     """Estimate of the data from z_t alone, for pictures."""
     prediction: Prediction
-    """What each coordinate was coded with; section by section, where the step has several."""
+    """The density parameters of each coordinate; in steps of several sections, given the sections before."""
     z_s: torch.Tensor
     bits: torch.Tensor
     """Ideal bits of each coordinate, [B, C, H, W]."""
@@ -100,7 +102,7 @@ def transmit(
     denoiser: Denoiser,
     schedule: Schedule,
     x: torch.Tensor,
-    noise: Noise,
+    noise: NoiseSource,
     *,
     around_mean: bool = False,
     levels: Levels = IMAGE_LEVELS,
@@ -109,7 +111,7 @@ def transmit(
 
     The quantizer's lattice is fixed: z_s = (k - u) width with k = round(m / width + u), m the posterior's mean.
     ``around_mean=True`` centres it on the predicted mean instead, as the published code does; the distribution of
-    z_s is the same either way, since the dither u is uniform. Sections go one after the other.
+    z_s is the same in both cases, since the dither u is uniform. Sections are sent in order.
     """
     z_t = noise(0, x.shape)
     window = Window.everything(z_t) if denoiser.bounded else None

@@ -1,6 +1,7 @@
-"""Pictures from a latent in the middle of the process: by sampling the rest, or by its deterministic flow.
+"""Pictures from a latent: by sampling the remaining steps, or by the deterministic probability flow.
 
-The third way, ``denoise``, is the estimate x_hat itself. All three are in Sec. 5 and App. B.3 of Yang et al. 2025.
+The third reconstruction, ``denoise``, is the estimate x_hat itself. All three are in Sec. 5 and App. B.3 of Yang et
+al. 2025.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from uqdm.model.schedule import Step
 
 DENOISE, ANCESTRAL, FLOW = "denoise", "ancestral", "flow"
 RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
-"""The ways to make a picture: the estimate x_hat; samples of the reverse process; the probability flow. In the Gaussian
+"""The reconstructions: the estimate x_hat; samples of the reverse process; the probability flow. In the Gaussian
 process the last two are DiffC-A and DiffC-F (Theis et al. 2022)."""
 
 Uniform = Callable[[int, torch.Size], torch.Tensor]
-"""Numbers uniform in (0, 1) of a given shape for draw 0, 1, ... of a reconstruction."""
+"""Source of uniform numbers in (0, 1), given the index of the draw in a reconstruction, and a shape."""
 
 
 def ancestral(
@@ -37,10 +38,10 @@ def ancestral(
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0.
 
-    ``steps`` are those that are left, ``first`` is what the denoiser begins the first of them with. Sections are
-    sampled one after the other, each given those before it. p is the base density convolved with the step's uniform
-    noise, so a sample is the sum of one of each. With a ``window``, which is what the latents so far leave of x, the
-    density (then a logistic) is cut off where no x of the window can be.
+    ``steps`` are the remaining steps, ``first`` is the denoiser's output for the first of them. Sections are sampled in
+    order, each given those before it. p is the base density convolved with the step's uniform noise, so a sample is the
+    sum of a sample of each. With a ``window`` of the x that are possible given the latents so far, the density (then a
+    logistic) is truncated to them.
     """
     family = DENSITIES[density]
     for i, step in enumerate(steps):
@@ -67,8 +68,8 @@ def ancestral(
 def _bounded_logistic(
     mean: torch.Tensor, scale: torch.Tensor, share: torch.Tensor, bounds: list[torch.Tensor]
 ) -> torch.Tensor:
-    """The quantile of a logistic that has ``share`` of its mass within bounds below it."""
-    # Seen from the side where the tail is 0, which has more digits than where it is 1.
+    """The quantile ``share`` of a logistic truncated to bounds."""
+    # Computed from the tail near 0, which has more digits than the one near 1.
     side = torch.where(bounds[0] + bounds[1] > 2 * mean, -1.0, 1.0)
     low, high = (torch.sigmoid((side * (bound - mean) / scale).double()) for bound in bounds)
     found = mean + side * scale * torch.logit(low + share.double() * (high - low)).to(mean)
@@ -79,7 +80,7 @@ def flow(denoiser: Denoiser, z_t: torch.Tensor, first: Opened, steps: list[Step]
     """Follows the probability flow from z_t [B, C, H, W] to z_0, without noise and without clipping x_hat.
 
     With eps_hat = (z_t - alpha_t x_hat) / sigma_t, a step is z_s = alpha_s x_hat + sigma_s eps_hat (DDIM; Song et al.
-    2021, eq. 12 with sigma = 0). Returns z_0 / alpha_0. x_hat is the estimate from z_t alone, whatever the sections.
+    2021, eq. 12 with sigma = 0). Returns z_0 / alpha_0. x_hat is the estimate from z_t alone.
     """
     for i, step in enumerate(steps):
         x_hat = (denoiser.begin(z_t, step) if i else first).x_hat.to(z_t)

@@ -1,7 +1,7 @@
-"""Ideal codecs: rates that no file reaches, for the lines that papers hold their codecs against.
+"""Ideal codecs: theoretical rates without files, as comparison curves of papers.
 
-``record`` is what such a codec keeps in place of a file, ``twin`` the Gaussian process of a model on images, ``codec``
-puts both under the contract of :mod:`uqdm.codec`.
+``record`` is what such a codec stores in place of a file, ``twin`` the Gaussian process of a model on images, and
+``codec`` implements :class:`uqdm.codec.Codec` with both.
 """
 
 from uqdm.ideal.codec import VDMCodec

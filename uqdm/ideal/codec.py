@@ -1,4 +1,4 @@
-"""The Gaussian twin under the contract of :mod:`uqdm.codec`: an ideal codec, which makes no files."""
+"""The Gaussian twin of a model as an ideal codec, which makes no files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VDMCodec(IdealCodec):
     """Gaussian diffusion (VDM; Kingma et al. 2021) of a model's weights, at the rates of ideal channel simulation.
 
     Its ``ancestral`` pictures at these rates are DiffC-A, its ``flow`` pictures DiffC-F (Theis et al. 2022). Points are
-    ``step 0`` (what z_T alone shows) to ``step T``, of which ``points`` are shown, and ``lossless``.
+    ``step 0`` (from z_T alone) to ``step T``, of which ``points`` are reported, and ``lossless``.
     """
 
     name = "vdm"
@@ -46,7 +46,9 @@ class VDMCodec(IdealCodec):
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of the latents"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
-    sweep = ({"deviation": "matched"},)  # at the shipped model's T of 4, the posterior's is far from what a model codes
+    sweep = (
+        {"deviation": "matched"},
+    )  # at T = 4 of the shipped model, the posterior's deviation is far from that of coding
     suffix = SUFFIX
     batch_size = 16
     holds_model = True
@@ -70,12 +72,12 @@ class VDMCodec(IdealCodec):
 
     @property
     def device(self) -> str:
-        """The processor's kind, or the GPU's name."""
+        """``cpu``, or the name of the GPU."""
         device = self._twin.device
         return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
-        """Ideal bits of each image, with the record that its pictures can be made from again."""
+        """Ideal bits of each image, with the record from which its pictures are made."""
         check_images(images)
         seed = self.values["seed"]
         found = self._twin.ideal_bits(images, seed)
@@ -91,16 +93,16 @@ class VDMCodec(IdealCodec):
         ]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """The originals, out of their records."""
+        """The original images in the records."""
         return [Record.parse(stream).image_uint8.copy() for stream in streams]
 
     def points(self, stream: bytes) -> list[Point]:
-        """The steps that are shown, and the lossless end; each takes the whole record."""
+        """The reported steps, and the lossless end; each needs the whole record."""
         names = [(_step_name(step), self._names) for step in self._steps] + [(LOSSLESS, ("exact",))]
         return [Point(name, len(stream), pictures) for name, pictures in names]
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
-        """Sends the record's image again, with the same noise, and shows what each point's latent gives."""
+        """Repeats the transmission of the record's image with the same noise, and makes the pictures of each point."""
         record = Record.parse(stream)
         points = {point.name: point for point in self.points(stream)}
         height, width, _ = record.image_uint8.shape
@@ -114,7 +116,7 @@ class VDMCodec(IdealCodec):
         yield Reconstruction(points[LOSSLESS], "exact", record.image_uint8.copy(), calls=calls, macs=count * macs)
 
     def _cost(self, step: int, name: str) -> tuple[int, int]:
-        """Network calls of a receiver up to this picture, z_T's included, and their multiply-accumulates a tile."""
+        """Network calls of a decoder up to this picture, with that for z_T, and multiply-accumulates per tile."""
         n_steps, macs = self._twin.n_steps, self._step_macs
         opened = range(min(step + 1, n_steps) if name == DENOISE else n_steps)
         predicted = range(n_steps if name == ANCESTRAL else step)

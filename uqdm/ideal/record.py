@@ -1,7 +1,7 @@
-"""What an ideal codec keeps of an image in place of a file, so that its pictures can be made again for scoring.
+"""Records that an ideal codec stores in place of files, so that pictures can be made again for scoring.
 
-It holds the original pixels and a seed, and says so in its first bytes. It is no bitstream: its size says nothing of
-any rate, and nothing is gained by cutting it.
+A record has the original pixels and a seed, and a magic number. It is not a bitstream: its size is not a rate, and its
+prefixes have no use.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SIZES = struct.Struct(">QII")  # seed, height, width
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """An image, uint8 [H, W, 3], and the seed of the noise that it is sent with.
+    """An image, uint8 [H, W, 3], and the seed of the noise of its transmission.
 
     >>> again = Record.parse(Record(np.zeros((2, 3, 3), np.uint8), 7).pack())
     >>> again.image_uint8.shape, again.seed

@@ -1,4 +1,4 @@
-"""A model's Gaussian twin on images of any size: ideal rates, and the pictures that its latents give."""
+"""The Gaussian process of a model on images of any size: ideal rates, and pictures of its latents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.images import to_data, to_uint8
-from uqdm.diffusion.process import Noise, last_stage_bits
+from uqdm.diffusion.process import NoiseSource, last_stage_bits
 from uqdm.diffusion.reconstruct import DENOISE, FLOW, flow
 from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
@@ -21,11 +21,11 @@ from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
 from uqdm.progressive.device import checked_device, encoded_at_once
 
-MAX_TILES = 16  # of an image that is shown, in the network at once
+MAX_TILES = 16  # batch size of the network calls for pictures
 
 
 @dataclass(frozen=True)
-class Shown:
+class TwinPicture:
     """A picture of an image after ``step`` 0..T."""
 
     step: int
@@ -37,11 +37,11 @@ class GaussianTwin:
     """A model of images in the Gaussian process, in ``n_steps`` steps (None for the model's own T).
 
     ``deviation`` and ``start`` are as in :mod:`uqdm.diffusion.gaussian`. Images are cut into tiles of the model's
-    size, as its files are. Each tile of each image has noise of its own, which follows from the seed and the image's
-    pixels: means over images have independent terms.
+    size, as for files. The noise of each tile depends on the seed and the image's pixels: means over images have
+    independent terms.
 
-    Raises ValueError for a model of points, for a number of steps that it has no networks for, and for a deviation
-    that belongs to models of the other process.
+    Raises ValueError for a model of points, for a number of steps without networks, and for a deviation of models of
+    the other process.
     """
 
     def __init__(
@@ -61,12 +61,12 @@ class GaussianTwin:
 
     @property
     def n_steps(self) -> int:
-        """T."""
+        """The number of steps T."""
         return self.schedule.n_steps
 
     @float32_arithmetic()
     def ideal_bits(self, images: Sequence[np.ndarray], seed: int = 0) -> list[list[float]]:
-        """Of each image, uint8 [H, W, 3], the bits up to z_T, up to z of each step, and with x itself: T + 2 values."""
+        """Bits of each image, uint8 [H, W, 3]: up to z_T, up to z of each step, and with x: T + 2 values."""
         jobs = [(index, tile) for index, image in enumerate(images) for tile in self._tiles(image)]
         bits = np.zeros((len(images), self.n_steps + 2))
         at_once = encoded_at_once(self.device)
@@ -79,7 +79,7 @@ class GaussianTwin:
         return bits.cumsum(axis=1).tolist()
 
     def _terms(self, batch: Sequence[_Tile], seed: int) -> np.ndarray:
-        """What each part costs of each tile, float64 [B, T + 2]."""
+        """Bits of each part of each tile, float64 [B, T + 2]."""
         x = self._data(batch)
         terms = []
         first = gaussian.prior_kl_bits(x.double(), self.schedule.step(0))
@@ -98,11 +98,11 @@ class GaussianTwin:
         *,
         seed: int = 0,
         noise_seed: int = 0,
-    ) -> Iterator[Shown]:
-        """What the latents after each of ``steps`` (each in 0..T) show, in that order.
+    ) -> Iterator[TwinPicture]:
+        """Pictures of the latents after each of ``steps`` (each in 0..T), in that order.
 
-        They are the latents that :meth:`ideal_bits` counts. After step T all reconstructions are alike: z_0, rounded.
-        ``noise_seed`` is that of ancestral samples.
+        They are the latents of :meth:`ideal_bits`. After step T all reconstructions are equal: z_0, rounded.
+        ``noise_seed`` is the seed of ancestral samples.
         """
         found: dict[tuple[int, str], list[np.ndarray]] = {}
         every = list(self._tiles(image_uint8))
@@ -114,7 +114,7 @@ class GaussianTwin:
         height, width = image_uint8.shape[:2]
         for step in steps:
             for name in reconstructions:
-                yield Shown(step, name, tiles.join(np.concatenate(found[step, name]), height, width))
+                yield TwinPicture(step, name, tiles.join(np.concatenate(found[step, name]), height, width))
 
     def _batch_pictures(
         self, batch: Sequence[_Tile], wanted: set[int], names: Sequence[str], seed: int, generator: torch.Generator
@@ -144,7 +144,7 @@ class GaussianTwin:
         noise = self._noise(batch, seed)
         return gaussian.transmit(self.denoiser, self.schedule, x, noise, start=self.start, deviation=self.deviation)
 
-    def _noise(self, batch: Sequence[_Tile], seed: int) -> Noise:
+    def _noise(self, batch: Sequence[_Tile], seed: int) -> NoiseSource:
         def noise(index: int, shape: torch.Size) -> torch.Tensor:
             return torch.from_numpy(np.stack([tile.noise(seed, index, shape[1:]) for tile in batch])).to(self.device)
 
@@ -163,13 +163,13 @@ class GaussianTwin:
 
 @dataclass(frozen=True, eq=False)
 class _Tile:
-    """Pixels of a tile, and what tells its noise from that of others."""
+    """Pixels of a tile, and the key of its noise."""
 
     pixels_uint8: np.ndarray
     key: tuple[int, ...]
 
     def noise(self, seed: int, index: int, shape: Sequence[int]) -> np.ndarray:
-        """N(0, 1) for a step: float32, the same whatever the batch and the device."""
+        """N(0, 1) for a step: float32, independent of batch and device."""
         words = np.random.Philox(np.random.SeedSequence([seed, index, *self.key]))
         return np.random.Generator(words).standard_normal(tuple(shape), np.float32)
 
@@ -178,7 +178,7 @@ def _check(model: Model, deviation: str, start: str) -> None:
     if model.image_size == 1:
         raise ValueError(f"model {model.name} is of points, not of images")
     if start not in gaussian.STARTS or deviation not in gaussian.DEVIATIONS:
-        raise ValueError(f"start={start!r}, deviation={deviation!r}: see uqdm.diffusion.gaussian for what there is")
+        raise ValueError(f"start={start!r}, deviation={deviation!r}: see uqdm.diffusion.gaussian for the choices")
     other = {"matched": "gaussian", "predicted": "uniform"}.get(deviation)
     if model.process == other:
         raise ValueError(

@@ -1,1 +1,1 @@
-"""What is learned: noise schedule, denoisers and their checkpoints."""
+"""Models: noise schedules, denoisers and checkpoints."""

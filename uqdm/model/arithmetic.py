@@ -1,6 +1,6 @@
-"""float32 arithmetic, whatever torch's settings are where a model is called.
+"""float32 arithmetic that does not depend on the caller's torch settings.
 
-torch keeps settings for the process and for the thread: the default type and device of new tensors, autocast, the
+torch has settings of the process and of the thread: the default type and device of new tensors, autocast, the
 precision of products, deterministic kernels, gradients. A model's identity, and the bytes that it codes, must not
 depend on them. Everything that builds, digests, runs or trains a model does so inside :func:`float32_arithmetic`.
 """
@@ -25,11 +25,11 @@ _INHERITED = "none"
 
 @contextmanager
 def float32_arithmetic() -> Iterator[None]:
-    """Inside, torch has the settings of a fresh process, and rounds no float32 product to fewer digits.
+    """Inside, torch has the settings of a new process, and computes float32 products at full precision.
 
     New tensors are float32 on the CPU; autocast, inference mode and deterministic kernels are off, gradients on; TF32
-    and bfloat16 products are off. Afterwards everything is as it was. It serves as a decorator, too; for functions that
-    yield, take :func:`each_in_float32`.
+    and bfloat16 products are off. Afterwards all settings are restored. It is a decorator as well; for generator
+    functions use :func:`each_in_float32`.
 
     Settings of the process hold for its other threads while any thread is inside: the first that enters changes them,
     the last that leaves restores them.
@@ -41,9 +41,9 @@ def float32_arithmetic() -> Iterator[None]:
 
 
 def each_in_float32(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
-    """Makes a function that yields compute each item inside :func:`float32_arithmetic`.
+    """Decorates a generator function: each item is computed inside :func:`float32_arithmetic`.
 
-    Between two items the settings are the caller's.
+    Between items the settings are those of the caller.
     """
 
     @functools.wraps(function)
@@ -64,7 +64,7 @@ def each_in_float32(function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[
 
 
 def _enter_thread_settings(stack: ExitStack) -> None:
-    """Each only where it differs: a device context makes every call of torch slower."""
+    """Each is changed only if it differs: a device context makes every torch call slower."""
     if torch.get_default_device().type != "cpu":
         stack.enter_context(torch.device("cpu"))
     for kind in _AUTOCAST_DEVICES:
@@ -81,7 +81,7 @@ def _enter_thread_settings(stack: ExitStack) -> None:
 _lock = threading.Lock()
 _inside = 0
 _restore = ExitStack()
-"""Restores what the first thread that entered found."""
+"""Restores the settings from before the first thread entered."""
 
 
 @contextmanager
@@ -101,7 +101,7 @@ def _process_settings() -> Iterator[None]:
 
 
 def _changed() -> ExitStack:
-    """Changes the settings of the process; what it returns restores them when it is closed."""
+    """Changes the settings of the process; closing the returned stack restores them."""
     restore = ExitStack()
     restore.callback(torch.set_default_dtype, torch.get_default_dtype())
     torch.set_default_dtype(torch.float32)
@@ -111,12 +111,12 @@ def _changed() -> ExitStack:
         warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
     )
     torch.use_deterministic_algorithms(False)
-    # Without these libraries convolutions are summed in another order.
+    # Without these libraries convolutions sum in another order.
     libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
     for library in libraries:
         restore.callback(setattr, library, "enabled", library.enabled)
         library.enabled = True
-    # cuDNN's trials choose kernels by the clock, and so would a file's bytes.
+    # cuDNN's benchmark mode chooses kernels by time, so a file's bytes would depend on it.
     restore.callback(setattr, torch.backends.cudnn, "benchmark", torch.backends.cudnn.benchmark)
     torch.backends.cudnn.benchmark = False
     _forbid_fewer_digits(restore)
@@ -124,16 +124,16 @@ def _changed() -> ExitStack:
 
 
 def _forbid_fewer_digits(restore: ExitStack) -> None:
-    """Since torch 2.9 every kind of operation has a setting of its own, beside the older ones for all of them."""
+    """Since torch 2.9 each kind of operation has its own setting, besides the older common ones."""
     operations = _operations()
     found = [operation.fp32_precision for operation in operations]
-    # Closed in reverse: the older settings write into the newer ones, which are therefore restored after them.
+    # Closed in reverse order: older settings overwrite newer ones, so the newer are restored last.
     for operation, value in zip(operations, found, strict=True):
         restore.callback(_restore_precision, operation, value)
     for read, write, exact in _older_settings():
         try:
             value = read()
-        except RuntimeError:  # the caller has used the newer settings, after which torch won't tell this one
+        except RuntimeError:  # torch refuses to read this one once the caller has used the newer settings
             continue
         restore.callback(write, value)
         write(exact)
@@ -142,7 +142,7 @@ def _forbid_fewer_digits(restore: ExitStack) -> None:
 
 
 def _operations() -> list[Any]:
-    """What has a precision of its own, in this version of torch."""
+    """The operations with a precision setting in this version of torch."""
     backends: Any = torch.backends
     if not hasattr(backends.cuda.matmul, "fp32_precision"):
         return []
@@ -151,7 +151,7 @@ def _operations() -> list[Any]:
 
 
 def _older_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], Any]]:
-    """How each is read and written, and its value for exact products."""
+    """Reader, writer and value for exact products of each setting."""
     cuda: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     return [
@@ -162,7 +162,7 @@ def _older_settings() -> list[tuple[Callable[[], Any], Callable[[Any], None], An
 
 
 def _restore_precision(operation: Any, value: str) -> None:
-    """Restores an operation's precision; one that follows a more general setting follows it again."""
+    """Restores an operation's precision, or its dependence on a more general setting."""
     operation.fp32_precision = _INHERITED
     if operation.fp32_precision != value:
         operation.fp32_precision = value

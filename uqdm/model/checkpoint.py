@@ -1,6 +1,6 @@
 """Reading and writing models: the project's folders (config.json, model.safetensors), and reading published ones.
 
-No file is ever unpickled freely: tensors come from safetensors, or from ``torch.load`` with ``weights_only=True``.
+Tensors come from safetensors, or from ``torch.load`` with ``weights_only=True``: no file can run code.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from uqdm.model.weights import check_finite, count, fill
 WEIGHTS = "model.safetensors"
 FORMAT = "uqdm-model-1"
 WEIGHTS_CHOICES = ("ema", "as-released")
-_SMALL = 1 << 20  # weights that any machine has room for
+_SMALL = 1 << 20  # weights that fit on any machine
 PROCESS_NAMES = ("uniform", "gaussian")
-_DESCRIBING = ("image_size", "denoiser", "density", "process", "levels")  # what files of a model depend on
+_DESCRIBING = ("image_size", "denoiser", "density", "process", "levels")  # keys that files of a model depend on
 
 
 @dataclass(frozen=True)
 class Model:
-    """A denoiser with its schedule: all that is needed to code images.
+    """A denoiser with its schedule, as needed to code images.
 
     ``image_size`` is the side, in pixels, of the square images that it was trained on (1 for points, which are images
-    of one pixel). ``config`` is that of the project's own layout, whatever was loaded. ``sha256`` is the digest of
-    configuration and weights as they were loaded, so that two models with one digest code alike.
+    of one pixel). ``config`` is always in the project's own layout. ``sha256`` is the digest of configuration and
+    weights as loaded: two models with the same digest code the same files.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Model:
 
     @property
     def process(self) -> str:
-        """The diffusion process that it was trained for, one of ``PROCESS_NAMES``. Files need the uniform one."""
+        """The diffusion process of its training, one of ``PROCESS_NAMES``. Files need the uniform one."""
         return str(self.config.get("process", "uniform"))
 
     def schedule_at(self, n_steps: int) -> Schedule:
-        """Its schedule, of the same noise levels at either end, in ``n_steps`` steps.
+        """Its schedule with the same first and last noise level, in ``n_steps`` steps.
 
-        Raises ValueError for another number than its own where its networks are made for the steps that they have.
+        Raises ValueError for another T than its own if it has a network for each step.
         """
         if n_steps != self.schedule.n_steps and not self.denoiser.any_schedule:
             raise ValueError(
@@ -78,8 +78,8 @@ def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
     """Loads a model folder: ``config.json`` with ``model.safetensors`` or the published ``checkpoint.pt``.
 
     For published checkpoints, ``weights="ema"`` restores the averaged weights and the learned slope of the schedule,
-    which is the model that was trained. ``"as-released"`` keeps the raw weights and the slope at its initial value,
-    which is what the published loader ends up with. Raises :class:`CheckpointError`.
+    which is the trained model. ``"as-released"`` keeps the raw weights and the initial slope, like the published
+    loader. Raises :class:`CheckpointError`.
     """
     path = Path(folder)
     if weights not in WEIGHTS_CHOICES:
@@ -94,9 +94,9 @@ def load(folder: str | os.PathLike[str], weights: str = "ema") -> Model:
 
 @float32_arithmetic()
 def build(config: dict[str, Any], *, device: str = "cpu") -> tuple[Denoiser, Schedule]:
-    """Makes the denoiser (fresh weights) and the schedule that a configuration of the project's own describes.
+    """Makes denoiser (with new weights) and schedule of a configuration in the project's own layout.
 
-    ``device="meta"`` makes one of shapes alone. Raises :class:`CheckpointError` for what describes no model.
+    ``device="meta"`` makes shapes only. Raises :class:`CheckpointError` for an invalid configuration.
     """
     check_model(config, CONFIG)
     kind, options = config["denoiser"]["kind"], dict(config["denoiser"])
@@ -112,7 +112,7 @@ def build(config: dict[str, Any], *, device: str = "cpu") -> tuple[Denoiser, Sch
 
 
 def build_schedule(config: dict[str, Any]) -> Schedule:
-    """The schedule that a configuration describes."""
+    """The schedule of a configuration."""
     return Schedule(**{key: config["schedule"][key] for key in ("slope", "gamma_max", "n_steps")})
 
 
@@ -131,7 +131,7 @@ _KINDS: dict[str, Callable[[Schedule, dict[str, Any]], Denoiser]] = {
 
 @float32_arithmetic()
 def save(folder: str | os.PathLike[str], config: dict[str, Any], denoiser: nn.Module, *, half: bool = False) -> None:
-    """Writes ``config.json`` and ``model.safetensors`` (float16 if ``half``) into ``folder``, each in one move."""
+    """Writes ``config.json`` and ``model.safetensors`` (float16 if ``half``) into ``folder``, each atomically."""
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     dtype = torch.float16 if half else torch.float32
@@ -147,11 +147,11 @@ def export(model: Model, folder: str | os.PathLike[str], layout: str) -> None:
     """Writes a loaded model in the project's ``own`` layout, or in the ``published`` one (see :mod:`published`).
 
     The copy has the model's digest (in the published layout only if float32 holds the schedule exactly). Raises
-    :class:`CheckpointError` where the published layout has no place for the model, or a model is there already.
+    :class:`CheckpointError` where the published layout cannot hold the model, or ``path`` holds a model already.
     """
     path = Path(folder)
     if any((path / name).exists() for name in (CONFIG, WEIGHTS, published.WEIGHTS)):
-        raise CheckpointError(f"{path}: a model is there already; name another folder")
+        raise CheckpointError(f"{path}: the folder holds a model already; name another folder")
     if layout == "own":
         save(path, model.config, model.denoiser)
         return
@@ -163,7 +163,7 @@ def export(model: Model, folder: str | os.PathLike[str], layout: str) -> None:
 
 
 def write_config(folder: Path, config: dict[str, Any]) -> None:
-    """Writes a model's ``config.json``, in one move."""
+    """Writes a model's ``config.json`` atomically."""
     write_file(folder / CONFIG, (json.dumps({**config, "format": FORMAT}, indent=2) + "\n").encode())
 
 
@@ -187,8 +187,8 @@ def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
 
 
 def _filled(config: dict[str, Any], tensors: dict[str, Any], file: Path) -> Denoiser:
-    """The denoiser of a checked configuration with weights from a file; the caller's random numbers are not used up."""
-    # Far too few are refused before memory is taken for them; else the tensor that does not fit is named.
+    """The denoiser of a checked configuration with weights from a file; the random state is unchanged."""
+    # Far too few weights are refused before memory is allocated; otherwise the wrong tensor is named.
     if least_weights(config) > 2 * count(tensors) + _SMALL:
         raise CheckpointError(
             f"{file}: its weights do not fit its configuration: {CONFIG} describes at least {least_weights(config)} "

@@ -1,4 +1,4 @@
-"""What a model's ``config.json`` may say, in the project's own layout and in the authors'."""
+"""Checks of a model's ``config.json``, in the project's own layout and in the published one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uqdm.model.files import CheckpointError
 CONFIG = "config.json"
 KINDS = ("points", "sectioned", "stepwise", "unet")
 MAX_WEIGHTS = 1 << 31
-"""Of a model; they take 4 bytes each."""
+"""Most weights of a model; each takes 4 bytes."""
 MAX_BLOCKS = 8192
 MIN_SLOPE = 1e-6
 LOWEST_GAMMA = -50.0
@@ -30,7 +30,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def check_published(config: dict[str, Any], where: str) -> None:
-    """Raises :class:`CheckpointError` unless a configuration is one of the authors' layout."""
+    """Raises :class:`CheckpointError` unless a configuration has the published layout."""
     _check(config, "published.json", where)
     model = config["model"]
     names = {"gamma_min": "gamma_min", "gamma_max": "gamma_max", "n_attention_heads": "n_attention_heads"}
@@ -39,9 +39,9 @@ def check_published(config: dict[str, Any], where: str) -> None:
 
 
 def check_model(config: dict[str, Any], where: str) -> None:
-    """Raises :class:`CheckpointError` unless a configuration of the project's own describes a model.
+    """Raises :class:`CheckpointError` unless a configuration in the project's own layout is valid.
 
-    ``image_size`` may be absent, as in a training configuration, which has it elsewhere.
+    ``image_size`` may be absent, as in a training configuration, which has it in another place.
     """
     _check(config, "model.json", where)
     denoiser, n_steps = config["denoiser"], config["schedule"]["n_steps"]
@@ -59,7 +59,7 @@ def check_model(config: dict[str, Any], where: str) -> None:
 
 
 def least_weights(config: dict[str, Any]) -> int:
-    """How many weights a checked configuration describes at least; biases are not counted."""
+    """Lower bound of the number of weights of a checked configuration; biases are not counted."""
     return _WEIGHTS[config["denoiser"]["kind"]](config["denoiser"])
 
 
@@ -75,7 +75,7 @@ def _require(fault: str | None, where: str) -> None:
         raise CheckpointError(f"{where}: {fault}")
 
 
-# ---- what goes together -------------------------------------------------------------------------------------
+# ---- consistency --------------------------------------------------------------------------------------------
 
 
 def _schedule_fault(schedule: dict[str, Any]) -> str | None:
@@ -125,7 +125,7 @@ _FAULTS: dict[str, Callable[[dict[str, Any], int], str | None]] = {
 
 
 def _data_fault(config: dict[str, Any], kind: str) -> str | None:
-    """Size, channels and levels of the data against the denoiser's."""
+    """Checks size, channels and levels of the data against those of the denoiser."""
     size, levels = config.get("image_size"), config.get("levels")
     if size is not None and kind == "points" and size != 1:
         return f"image_size: a denoiser of kind points has images of 1 pixel, not {size}"

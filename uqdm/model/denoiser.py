@@ -1,8 +1,8 @@
-"""What a denoiser is: from the latent z_t of a step to the parameters of the density of the next latent.
+"""The contract of a denoiser: from the latent z_t of a step to the parameters of the density of the next latent.
 
 The coordinates of a step may be divided into *sections*, coded one after the other. The density of a section then
 depends on z_t and on the coordinates of z_s in the sections before it. One section is the paper's model: all
-coordinates are independent given z_t. More of them are the project's own.
+coordinates are independent given z_t. Several sections are an extension of this project.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DENSITY_NAMES = ("logistic", "gaussian")
 class Prediction:
     """Parameters of p(z_s | z_t), before x_hat is clipped.
 
-    ``x_hat`` [B, C, H, W] estimates the data, in its range of [-1, 1] where the network is right. ``scale`` of the
+    ``x_hat`` [B, C, H, W] estimates the data, in [-1, 1] if the estimate is good. ``scale`` of the
     same shape is the standard deviation of the base density of z_s, in units of z.
     """
 
@@ -35,10 +35,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Opened:
-    """What one call of a step's network gives, before any coordinate of z_s is known.
+    """The outputs of a step's network call, before any coordinate of z_s is known.
 
-    ``x_hat`` [B, C, H, W] is the estimate of the data that pictures are made from. ``features`` are what
-    :meth:`Denoiser.condition` needs beside it; the first axis of each is that of the images.
+    ``x_hat`` [B, C, H, W] is the estimate of the data for pictures. ``features`` are the other inputs of
+    :meth:`Denoiser.condition`; the first axis of each is that of the images.
     """
 
     x_hat: torch.Tensor
@@ -50,23 +50,23 @@ class Opened:
 
 
 class Denoiser(nn.Module, ABC):
-    """A network, or a set of them, that serves every step of one schedule.
+    """A network, or a set of networks, for all steps of one schedule.
 
-    ``needs_input(step)`` is False where the prediction does not depend on z_t; it then holds for every image, and the
-    step has one section.
+    ``needs_input(step)`` is False where the prediction does not depend on z_t; it is then the same for all images, and
+    the step has one section.
 
     A coder calls :meth:`begin` once a step, and :meth:`condition` for each section in turn. Training and ideal rates
     know all of z_s and call :meth:`predict_all`. A denoiser of one section need only define :meth:`forward`.
     """
 
     memory_format: ClassVar[torch.memory_format] = torch.channels_last
-    """Layout of weights and latents in which the network runs best, of those in which it is exact."""
+    """Fastest memory layout of weights and latents in which the network is exact."""
     learns_schedule: ClassVar[bool] = False
     """Whether a step's constants may be tensors, through which the gradient of a learned schedule flows."""
     mixes_steps: ClassVar[bool] = False
     """Whether one call may hold samples of different steps: a step's constants are then tensors [B, 1, 1, 1]."""
     any_schedule: ClassVar[bool] = False
-    """Whether a step counts by its noise levels alone, so that one set of weights serves schedules of any T."""
+    """Whether a step is defined by its noise levels alone, so that the weights can be used with schedules of any T."""
     density: str = "logistic"
     """Family of the base density whose deviation is predicted (:mod:`uqdm.diffusion.density`)."""
 
@@ -74,7 +74,7 @@ class Denoiser(nn.Module, ABC):
     """Channels of the data."""
 
     bounded: bool = False
-    """Whether the base density is cut off where x cannot be, given all latents up to z_t (no part of the paper)."""
+    """Whether the base density is zero where x cannot be, given all latents up to z_t (not in the paper)."""
 
     @abstractmethod
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:
@@ -84,7 +84,7 @@ class Denoiser(nn.Module, ABC):
         """
 
     def needs_input(self, step: Step) -> bool:
-        """Whether the prediction of this step looks at z_t at all."""
+        """Whether the prediction of this step depends on z_t."""
         return True
 
     def n_sections(self, step: Step) -> int:
@@ -103,8 +103,8 @@ class Denoiser(nn.Module, ABC):
     def condition(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, index: int, step: Step) -> Prediction:
         """Predicts section ``index`` from the coordinates of z_s [B, C, H, W] in the sections before it.
 
-        Other coordinates of z_s may hold anything (of finite value or not): they are not looked at. Of the result,
-        which has the shape of z_s, only the coordinates of section ``index`` count.
+        Other coordinates of z_s are ignored, even if they are not finite. Only the coordinates of section ``index`` of
+        the result, which has the shape of z_s, are valid.
         """
         return Prediction(opened.x_hat, opened.features[0])
 
@@ -113,7 +113,7 @@ class Denoiser(nn.Module, ABC):
         return self.open_all(z_t, z_s, step)[1]
 
     def open_all(self, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
-        """What :meth:`begin` and :meth:`predict_all` give, in one call: all that training needs."""
+        """The results of :meth:`begin` and :meth:`predict_all` in one call, for training."""
         opened = self.begin(z_t, step)
         section = self.section_of(step, *z_t.shape[1:]).to(z_t.device)
         whole = self.condition(opened, z_t, z_s, 0, step)

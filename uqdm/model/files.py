@@ -1,4 +1,4 @@
-"""Files of models: whole or not there, and the error of those that cannot be read."""
+"""Atomic writing of model files, and the error of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ class CheckpointError(ValueError):
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """A reader finds the old file or the whole new one; see :func:`uqdm.files.replacing`."""
+    """Replaces a file atomically; see :func:`uqdm.files.replacing`."""
     write_bytes(path, data)

@@ -1,4 +1,4 @@
-"""A noise schedule that can be learned: its constants as tensors that gradients flow through."""
+"""A learnable noise schedule: its constants are tensors with gradients."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LEARNABLE = ("slope", "gamma_max")
 
 
 class LearnedSchedule(nn.Module):
-    """The linear schedule of :class:`uqdm.model.schedule.Schedule` with parameters for what is learned of it.
+    """The linear schedule of :class:`uqdm.model.schedule.Schedule` with learned parameters.
 
-    ``learned`` names any of ``slope`` and ``gamma_max``. The published models learn the slope alone. With nothing to
-    learn, steps are the coder's own constants.
+    ``learned`` names any of ``slope`` and ``gamma_max``. The published models learn the slope alone. Without learned
+    parameters, steps are the coder's constants.
 
     >>> LearnedSchedule(Schedule(18.3, 6.0, 4), ["slope"]).step(3).alpha_s
     tensor(1.0000, dtype=torch.float64, grad_fn=<SqrtBackward0>)
@@ -41,11 +41,11 @@ class LearnedSchedule(nn.Module):
 
     @property
     def is_learned(self) -> bool:
-        """Whether anything of it is."""
+        """Whether any parameter is learned."""
         return bool(self._parameters)
 
     def fixed(self) -> Schedule:
-        """The schedule as it stands, for coding."""
+        """The schedule with the current values, for coding."""
         if not self.is_learned:
             return self._start
         return Schedule(float(self.slope.detach()), float(self.gamma_max.detach()), self.n_steps)

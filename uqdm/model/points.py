@@ -1,6 +1,6 @@
-"""The network of the swirl experiments: for points of the plane, as images of one pixel with a channel a coordinate.
+"""The network of the swirl experiments, for points of the plane: images of one pixel, a channel for each coordinate.
 
-That of the two-dimensional example of Kingma et al. (2021), which Yang et al. (2025, App. C.1) use as well.
+It is that of the two-dimensional example of Kingma et al. (2021), also used by Yang et al. (2025, App. C.1).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ N_FREQUENCIES = 8
 class PointsDenoiser(Denoiser):
     """Two hidden layers from z_t and gamma_t, with Fourier features of each, to the noise and a deviation's factor.
 
-    ``gamma_min`` and ``gamma_max`` scale gamma to [-1, 1]; they are constants whatever the schedule learns. The
+    ``gamma_min`` and ``gamma_max`` scale gamma to [-1, 1]; they are constants even if the schedule is learned. The
     deviation before its factor is the forward kernel's or (as in the paper's swirl experiments) the posterior's.
     """
 

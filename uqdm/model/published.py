@@ -2,7 +2,7 @@
 
 ``checkpoint.pt`` holds ``model`` (the network's tensors alone), ``ema`` (averages of the network's tensors in the order
 of definition, then of the schedule's), ``optimizer`` and ``step``. The published loader takes the network from
-``model`` and leaves the schedule as the configuration has it; what the schedule learned is in the averages only.
+``model`` and keeps the schedule of the configuration; learned parameters of the schedule are in the averages only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy._core import multiarray  # where a pickled numpy scalar's constructor lives
+from numpy._core import multiarray  # module of the constructor of a pickled numpy scalar
 
 from uqdm.model.config import check_published
 from uqdm.model.files import CheckpointError, write_file
@@ -23,12 +23,12 @@ from uqdm.model.schedule import Schedule
 from uqdm.model.unet import UNetDenoiser
 
 CONFIG, WEIGHTS = "config.json", "checkpoint.pt"
-IMAGE_SIZE = 64  # their models are of ImageNet64; the configuration doesn't say
+IMAGE_SIZE = 64  # the published models are of ImageNet64; their configuration does not state it
 PREFIX = "network."
-"""Of the network's tensors inside :class:`uqdm.model.unet.UNetDenoiser`."""
+"""Prefix of the network's tensors inside :class:`uqdm.model.unet.UNetDenoiser`."""
 
 _DENSITIES = {"logistic": "logistic", "normal": "gaussian", "gaussian": "gaussian"}
-_NETWORK = {  # their name of an option of the network, and ours
+_NETWORK = {  # published name of a network option, and the project's
     "embedding_dim": "embedding_dim",
     "n_blocks": "n_blocks",
     "norm_groups": "norm_groups",
@@ -41,7 +41,7 @@ _NETWORK = {  # their name of an option of the network, and ours
     "gamma_min": "gamma_min",
     "gamma_max": "gamma_max",
 }
-_SCHEDULES = {  # (noise_schedule, fix_gamma_max) -> what the averages hold of it, in their order
+_SCHEDULES = {  # (noise_schedule, fix_gamma_max) -> schedule parameters in the averages, in order
     ("fixed_linear", False): (),
     ("fixed_linear", True): (),
     ("learned_linear", True): ("slope",),
@@ -52,7 +52,7 @@ _SCHEDULES = {  # (noise_schedule, fix_gamma_max) -> what the averages hold of i
 def read(folder: Path, config: dict[str, Any], *, averaged: bool) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """The project's own configuration and the denoiser's tensors of a published folder.
 
-    ``averaged`` takes the averages, of the schedule as well; else what the published loader ends up with. Raises
+    ``averaged`` takes the averages, also of the schedule; otherwise the result is that of the published loader. Raises
     :class:`uqdm.model.files.CheckpointError`.
     """
     if not isinstance(config.get("model"), dict):
@@ -76,7 +76,7 @@ def read(folder: Path, config: dict[str, Any], *, averaged: bool) -> tuple[dict[
 
 
 def _check(options: dict[str, Any], file: Path) -> tuple[str, ...]:
-    """What the averages hold of the schedule; raises where an option is not supported."""
+    """Schedule parameters in the averages; raises where an option is not supported."""
     kind = (options["noise_schedule"], bool(options.get("fix_gamma_max")))
     supported = {
         "prior_type": options["prior_type"] in _DENSITIES,
@@ -91,7 +91,7 @@ def _check(options: dict[str, Any], file: Path) -> tuple[str, ...]:
 
 def _own_config(options: dict[str, Any], learned: dict[str, float]) -> dict[str, Any]:
     gamma_min, gamma_max = options["gamma_min"], options["gamma_max"]
-    # Their slope's initial value is held in float32.
+    # The initial slope is float32.
     slope = abs(learned.get("slope", float(torch.tensor(gamma_max - gamma_min, dtype=torch.float32))))
     if "gamma_min" in learned:
         gamma_max = learned["gamma_min"] + slope
@@ -106,7 +106,7 @@ def _own_config(options: dict[str, Any], learned: dict[str, float]) -> dict[str,
 
 
 def _read_tensors(file: Path) -> dict[str, Any]:
-    # The optimizer's state holds a numpy scalar: allow exactly the constructors that it is made of, nothing else.
+    # The optimizer's state has a numpy scalar: only the constructors of such a scalar are allowed.
     scalar: list[Any] = [np.dtype, np.dtypes.Float64DType, (multiarray.scalar, "numpy.core.multiarray.scalar")]
     try:
         with torch.serialization.safe_globals(scalar):
@@ -124,7 +124,7 @@ def _read_tensors(file: Path) -> dict[str, Any]:
 
 
 def _scalar(value: Any, name: str, file: Path) -> float:
-    """What the averages hold of the schedule."""
+    """Values of the schedule parameters in the averages."""
     if not isinstance(value, torch.Tensor) or value.numel() != 1 or value.is_meta or value.layout != torch.strided:
         raise CheckpointError(f"{file}: the average of the schedule's {name} is no single number")
     found = float(value)
@@ -138,10 +138,9 @@ def write(
 ) -> None:
     """Writes a folder that the published code loads; weights and averages are both those of ``denoiser``.
 
-    ``step`` is the number of iterations behind the model, ``recipe`` what the configuration should say of its
-    training. The layout holds float32: a schedule of more digits is rounded. The published loader drops the learned
-    slope, so that for it the schedule is right only where that is gamma_max - gamma_min of the network's constants;
-    :func:`read` restores it.
+    ``step`` is the number of training iterations, ``recipe`` the training section of the configuration. The layout
+    is float32: the schedule is rounded. The published loader ignores the learned slope, so its schedule is right only
+    where the slope is gamma_max - gamma_min of the network's constants; :func:`read` restores it.
     """
     network = denoiser.network
     averages = [value.detach().clone().float() for value in network.state_dict().values()]

@@ -1,7 +1,7 @@
-"""The noise schedule, and the constants of each step, computed so that every machine gets the same bits.
+"""The noise schedule, and the constants of each step, computed with the same bits on every machine.
 
-Decoder and encoder must agree on every constant exactly, and ``exp`` of the C library differs between machines.
-The constants are therefore computed in decimal arithmetic, whose results are fixed, and rounded once to float64.
+Decoder and encoder need exactly the same constants, but ``exp`` of the C library differs between machines. So the
+constants are computed in decimal arithmetic, whose results are defined exactly, and rounded once to float64.
 """
 
 from __future__ import annotations

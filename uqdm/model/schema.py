@@ -1,6 +1,6 @@
-"""JSON read strictly, and data checked by a JSON schema: one error that names the key.
+"""Strict reading of JSON and checks by a JSON schema; one error that names the key.
 
-Stricter than JSON schema is by itself: 4.0 is no whole number, true is no number, NaN and infinity are none either.
+It is stricter than JSON schema: 4.0 is not an integer, and true, NaN and infinity are not numbers.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 SCHEMAS = Path(__file__).parent / "schemas"
 MAX_BYTES = 1 << 24
 MAX_DEPTH = 32
-"""Of lists and mappings in one another."""
+"""Levels of nested lists and mappings."""
 MAX_BITS = 1024
-"""Of a whole number: Python prints no number of many more."""
+"""Digits of an integer: Python refuses to print much longer ones."""
 MAX_ENTRIES = 1_000_000
 _SHOWN = 60  # characters of a value in a message
 
 
 class SchemaError(ValueError):
-    """Data are not what their schema says; the message names the key."""
+    """Data do not match their schema; the message names the key."""
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Reads a file of one JSON object in UTF-8, of which no key stands twice. Raises :class:`SchemaError`."""
+    """Reads a file of one JSON object in UTF-8 without repeated keys. Raises :class:`SchemaError`."""
     if file.stat().st_size > MAX_BYTES:
         raise SchemaError(f"{file}: larger than {MAX_BYTES >> 20} MiB")
     try:
@@ -37,7 +37,7 @@ def read_json(file: Path) -> dict[str, Any]:
         raise SchemaError(
             f"{file}: nested too deeply, more than {MAX_DEPTH} lists and objects in one another"
         ) from error
-    except ValueError as error:  # of the decoder, of UTF-8, or of the two below
+    except ValueError as error:  # from the decoder, from UTF-8, or from the two functions below
         raise SchemaError(f"{file}: not valid JSON ({error})") from error
     if not isinstance(data, dict):
         raise SchemaError(f"{file}: expected a JSON object, got {shown(data)}")
@@ -49,7 +49,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {repeated!r} stands twice")
+        raise ValueError(f"the key {repeated!r} is repeated")
     return made
 
 
@@ -58,7 +58,7 @@ def _no_number(name: str) -> float:
 
 
 def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
-    """Raises :class:`SchemaError` unless data are what a schema in :data:`SCHEMAS` says, or one of its ``$defs``.
+    """Raises :class:`SchemaError` unless data match a schema in :data:`SCHEMAS`, or one of its ``$defs``.
 
     ``where`` names the data in the message, as in ``config.json``.
     """
@@ -74,14 +74,14 @@ def check(data: Any, schema: str, where: str, part: str | None = None) -> None:
 def check_extent(data: Any, where: str) -> None:
     """Raises :class:`SchemaError` for data that are nested too deeply, or have too many entries.
 
-    To be asked first: what follows recurs, and prints what it refuses.
+    Call it before other checks, which are recursive and print the values that they refuse.
     """
     if _extent(data, MAX_DEPTH, {}, where) > MAX_ENTRIES:
         raise SchemaError(f"{where}: more than {MAX_ENTRIES} entries")
 
 
 def _extent(data: Any, depth_left: int, known: dict[int, int], where: str) -> int:
-    """Entries of lists and mappings in one another; those that stand in several places (YAML) count in each."""
+    """Number of entries of nested lists and mappings; shared ones (YAML aliases) count in each place."""
     if isinstance(data, int) and data.bit_length() > MAX_BITS:
         raise SchemaError(f"{where}: holds a whole number of {data.bit_length()} bits")
     if not isinstance(data, dict | list | tuple):
@@ -96,7 +96,7 @@ def _extent(data: Any, depth_left: int, known: dict[int, int], where: str) -> in
 
 @functools.cache
 def _validator(schema: str, part: str | None) -> Any:
-    import jsonschema  # takes a while to import
+    import jsonschema  # slow to import
 
     content = json.loads((SCHEMAS / schema).read_text(encoding="utf-8"))
     if part is not None:
@@ -109,7 +109,7 @@ def _validator(schema: str, part: str | None) -> Any:
 
 
 def is_whole(value: Any) -> bool:
-    """Whether a value is a whole number, and written as one."""
+    """Whether a value is an integer, not a float with an integer value."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -175,9 +175,9 @@ def shown(value: Any) -> str:
 
 
 def short(value: Any) -> str:
-    """The first characters of a value, with controls and what no terminal may print escaped."""
+    """The first characters of a value, with control and other unprintable characters escaped."""
     try:
         text = ascii(value)
-    except ValueError:  # a whole number of more digits than Python prints
+    except ValueError:  # an integer with more digits than Python prints
         return "of too many digits"
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."

@@ -1,10 +1,10 @@
 """A network for each step whose density of a coordinate depends on coordinates already decoded in the step.
 
-The coordinates of a 2x2 block of pixels, 12 with three channels, are sections of their own, the same in every block:
-first the upper left pixels of all blocks, then the lower right ones, which closes a checkerboard, then the two that
-are left; in a pixel green, red, blue. A trunk sees z_t, once a step. From its features and the decoded coordinates of
-blocks nearby, as residuals against x_hat, a small head of each section makes mean and deviation. This is the
-project's own; the paper's coordinates are independent given z_t.
+Each of the 12 coordinates of a 2x2 block of pixels is a section, the same in every block: first the upper left pixels
+of all blocks, then the lower right ones (together a checkerboard), then the other two; within a pixel green, red,
+blue. A trunk processes z_t once per step. From its features and the decoded coordinates of nearby blocks, as residuals
+against x_hat, a small head for each section predicts mean and deviation. This extends the paper, whose coordinates
+are independent given z_t.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from torch import nn
 
 from uqdm.model.denoiser import Denoiser, Opened, Prediction, zero
 from uqdm.model.schedule import Schedule, Step
-from uqdm.model.stepwise import SIGMA_DATA, Block, base_deviation
+from uqdm.model.stepwise import SIGMA_DATA, DilatedBlock, base_deviation
 
 BLOCK = 2  # pixels a side
 POSITIONS = (0, 3, 1, 2)  # of a block's pixels, row by row, in the order of coding
 CHANNELS = (1, 0, 2)
 N_SECTIONS = len(POSITIONS) * len(CHANNELS)
 ORDER = tuple(channel * BLOCK**2 + position for position in POSITIONS for channel in CHANNELS)
-"""Where the coordinate of each section stands among the 12 that a block becomes by ``pixel_unshuffle``."""
-WIDEST = 1.0  # log of the largest deviation, in units of the base: the flat end of a bounded density teaches nothing
+"""Channel of each section among the 12 channels of ``pixel_unshuffle``."""
+WIDEST = 1.0  # log of the largest deviation, in base units: a flat bounded density has no gradient
 NARROWEST = -8.0
 
 
 class Trunk(nn.Module):
     """From z_t at full resolution to features of each block of pixels, and a residual of x_hat.
 
-    Residual blocks at full resolution with the given dilations, and ``inner`` ones, of twice the width, at half
-    resolution after the first of them, which see further.
+    Residual blocks at full resolution with the given dilations; after the first, ``inner`` blocks of twice the width at
+    half resolution, for a larger receptive field.
     """
 
     def __init__(self, width: int, dilations: Sequence[int], inner: Sequence[int]):
         super().__init__()
         self.conv_in = nn.Conv2d(len(CHANNELS), width, 3, padding=1)
-        self.first = Block(width, dilations[0])
+        self.first = DilatedBlock(width, dilations[0])
         self.inner = nn.ModuleList()
         if inner:
             down = nn.Conv2d(width, 2 * width, BLOCK, stride=BLOCK)
             up = zero(nn.Conv2d(2 * width, BLOCK**2 * width, 1))
-            self.inner.extend([down, *(Block(2 * width, dilation) for dilation in inner), up])
-        self.rest = nn.Sequential(*(Block(width, dilation) for dilation in dilations[1:]))
+            self.inner.extend([down, *(DilatedBlock(2 * width, dilation) for dilation in inner), up])
+        self.rest = nn.Sequential(*(DilatedBlock(width, dilation) for dilation in dilations[1:]))
         self.conv_out = zero(nn.Conv2d(width, len(CHANNELS), 3, padding=1))
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -83,7 +83,7 @@ class Heads(nn.Module):
         self.register_buffer("mask", before[:, :, None, None], persistent=False)
 
     def forward(self, features: torch.Tensor, residuals: torch.Tensor) -> torch.Tensor:
-        """From what ``features`` gave and residuals [B, 12, H, W] in order of coding to [B, 24, H, W], in pairs."""
+        """From the features and residuals [B, 12, H, W] in order of coding to [B, 24, H, W], in pairs."""
         h = features + F.conv2d(residuals, self.decoded * self.mask, padding=self.kernel // 2)
         return self.out(F.relu(self.middle(F.relu(h))))
 
@@ -98,7 +98,7 @@ class Heads(nn.Module):
 
 
 def _part(layer: nn.Module, of: slice, x: torch.Tensor) -> torch.Tensor:
-    """The group of a grouped convolution that makes the outputs ``of``."""
+    """The group of a grouped convolution that computes the outputs ``of``."""
     assert isinstance(layer, nn.Conv2d)
     assert layer.bias is not None
     return F.conv2d(x, layer.weight[of], layer.bias[of])
@@ -133,7 +133,7 @@ class SectionedDenoiser(Denoiser):
         return step.index > 0
 
     def n_sections(self, step: Step) -> int:
-        """12, but for step 0."""
+        """Number of sections: 1 at step 0, else 12."""
         return N_SECTIONS if step.index > 0 else 1
 
     def section_of(self, step: Step, channels: int, height: int, width: int) -> torch.Tensor:
@@ -145,7 +145,7 @@ class SectionedDenoiser(Denoiser):
         return section.reshape(channels, BLOCK, BLOCK).repeat(1, height // BLOCK, width // BLOCK)
 
     def forward(self, z_t: torch.Tensor, step: Step) -> Prediction:
-        """The estimate of the data, with the deviation of the best linear one; no part of what is coded."""
+        """The estimate of the data, with the deviation of the best linear estimate; not used for coding."""
         if step.index == 0:
             return self._constant(z_t, step)
         return Prediction(self.begin(z_t, step).x_hat, torch.full_like(z_t, base_deviation(step), dtype=torch.float64))
@@ -167,7 +167,7 @@ class SectionedDenoiser(Denoiser):
         """See :meth:`uqdm.model.denoiser.Denoiser.condition`."""
         if step.index == 0:
             return Prediction(opened.x_hat, opened.features[0])
-        # Only these are looked at: other coordinates of z_s may hold anything.
+        # Only these coordinates of z_s are used; others may have any value.
         known = _by_section(self._residuals(opened, z_t, z_s, step))[:, :index]
         out = self._network(step).heads.one(index, opened.features[0], known.to(self.mean.dtype))
         shift, scale = (
@@ -187,7 +187,7 @@ class SectionedDenoiser(Denoiser):
         return opened, Prediction(opened.x_hat.detach() + shift, scale)
 
     def _residuals(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> torch.Tensor:
-        """What z_s tells of x, against x_hat, in units of the base deviation. x_hat learns from its own loss alone."""
+        """The estimate of x from z_s minus x_hat, in units of the base deviation; without gradient to x_hat."""
         told = (z_s.double() - step.z_weight * z_t.double()) / step.x_weight
         return (told - opened.x_hat.detach()) / _error(step)
 
@@ -202,7 +202,7 @@ class SectionedDenoiser(Denoiser):
 
 
 def _noise(step: Step) -> tuple[float, float]:
-    """Deviation of the noise of z_t / alpha_t, and of the whole."""
+    """Deviation of the noise of z_t / alpha_t, and of z_t / alpha_t itself."""
     noise = step.sigma_t / step.alpha_t
     return noise, math.sqrt(SIGMA_DATA**2 + noise**2)
 
@@ -225,6 +225,6 @@ def _to_pixels(values: torch.Tensor) -> torch.Tensor:
 
 
 def _in_data_units(mean: torch.Tensor, log_factor: torch.Tensor, step: Step) -> tuple[torch.Tensor, torch.Tensor]:
-    """From a head's outputs, in units of the base deviation, to what x_hat is off by, and the deviation; float64."""
+    """From a head's outputs, in units of the base deviation, to the error of x_hat and the deviation; float64."""
     log_scale = (WIDEST - F.softplus(WIDEST - log_factor.double())).clamp_min(NARROWEST)
     return _error(step) * mean.double(), base_deviation(step) * log_scale.exp()

@@ -1,8 +1,7 @@
 """A network for each step: small, at full resolution, without attention or time embedding.
 
-With T = 4 steps a network can specialise on each noise level. The first latent z_T is almost pure noise, so step 0
-is a constant of the training set and needs no network at all. This goes beyond the paper, whose one network serves
-every step.
+With T = 4 steps each network specialises on one noise level. The first latent z_T is almost pure noise, so step 0 is a
+learned constant without a network. This extends the paper, which has one network for all steps.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from uqdm.model.schedule import Schedule, Step
 SIGMA_DATA = 0.5  # deviation of image data in [-1, 1], for input and output scaling (Karras et al. 2022, Table 1)
 
 
-class Block(nn.Module):
+class DilatedBlock(nn.Module):
     """x + conv(relu(conv(relu(x)))); the second convolution starts at zero."""
 
     def __init__(self, width: int, dilation: int):
@@ -36,13 +35,13 @@ class Block(nn.Module):
 class StepNetwork(nn.Module):
     """Trunk of residual blocks from z_t to (x_hat, log of the deviation), 2C channels.
 
-    A block for each entry of ``dilations``; the receptive field is 5 + sum(2 d + 2) pixels a side.
+    It has a block for each entry of ``dilations``; the receptive field is 5 + sum(2 d + 2) pixels wide.
     """
 
     def __init__(self, channels: int, width: int, dilations: Sequence[int]):
         super().__init__()
         self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.Sequential(*[Block(width, dilation) for dilation in dilations])
+        self.blocks = nn.Sequential(*[DilatedBlock(width, dilation) for dilation in dilations])
         self.conv_out = nn.Conv2d(width, 2 * channels, 3, padding=1)
         zero(self.conv_out)
 
@@ -96,7 +95,7 @@ class StepwiseDenoiser(Denoiser):
 def base_deviation(step: Step) -> float:
     """Deviation of the base density if x_hat had the error of the best linear estimate of white data.
 
-    The uniform noise of the step is not part of it: p(z_s | z_t) is the base density convolved with that noise.
+    The uniform noise of the step is not included: p(z_s | z_t) is the base density convolved with that noise.
     """
     noise = step.sigma_t / step.alpha_t
     return step.x_weight * noise * SIGMA_DATA / square_root(SIGMA_DATA**2 + noise**2)

@@ -1,6 +1,6 @@
 """The published network: a residual network at full resolution with skip connections and one attention block.
 
-Module names follow the published checkpoints' keys (``net1.0.weight`` and so on), so that those load unchanged.
+Module names follow the published checkpoints' keys (``net1.0.weight`` and so on), so that they load unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOURIER_EXPONENTS = (5, 6)
 
 
 def linear_double(x: torch.Tensor, layer: nn.Module) -> torch.Tensor:
-    """Applies a layer to x in float64, whatever its weights are stored in."""
+    """Applies a layer to x in float64, for weights of any precision."""
     assert isinstance(layer, nn.Linear)
     return F.linear(x, layer.weight.double(), None if layer.bias is None else layer.bias.double())
 
@@ -177,9 +177,9 @@ class ScoreNetwork(nn.Module):
         return eps_hat, softplus_from_one(out[:, self.n_channels :])
 
     def _condition(self, gamma_t: float | torch.Tensor) -> torch.Tensor:
-        """The conditioning vector, one for the batch or for each sample: float64, since it costs next to nothing."""
+        """The conditioning vector, one for the batch or for each sample: float64, at negligible cost."""
         # The constants of the configuration, not the learned schedule, scale gamma.
-        # Rounding to float32 first, as the weights were trained with, matters: tau counts in thousandths.
+        # The rounding to float32 of training is needed: tau is in thousandths.
         gamma = torch.as_tensor(gamma_t, dtype=torch.float32).reshape(-1, 1)
         tau = 1000 * ((gamma - self.gamma_min) / (self.gamma_max - self.gamma_min)).double()
         angles = tau * torch.logspace(0, -4, self.embedding_dim // 2, dtype=torch.float64, device=tau.device)
@@ -191,7 +191,7 @@ class ScoreNetwork(nn.Module):
     def _features(self, z_t: torch.Tensor) -> torch.Tensor:
         if not self.fourier_features:
             return z_t
-        # Angles of float32 whatever the network runs in: up to some thousands, their rounding is part of the features.
+        # Angles are always float32: up to some thousands, their rounding is part of the features.
         single = z_t.float()
         angles = torch.cat([2 * math.pi * 2**n * single for n in FOURIER_EXPONENTS], dim=1).to(z_t.dtype)
         return torch.cat([z_t, angles.sin(), angles.cos()], dim=1)

@@ -1,4 +1,4 @@
-"""Putting tensors that were read from a file into a network: those that it has, of its shapes, and all numbers."""
+"""Loads tensors of a file into a network after checking their names, shapes and values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uqdm.model.files import CheckpointError
 def fill(module: nn.Module, tensors: Mapping[str, Any], file: str | Path) -> None:
     """Sets all tensors of a module; raises :class:`CheckpointError`, which names the file and the tensor.
 
-    Floating-point tensors may be of any precision, and are taken into the module's.
+    Floating-point tensors may have any precision, and are converted to that of the module.
     """
     wanted = module.state_dict()
     for name in sorted(wanted.keys() | tensors.keys(), key=str):
@@ -37,18 +37,18 @@ def check_finite(value: torch.Tensor, name: str, file: str | Path) -> None:
 
 
 def check_bits(bits: np.ndarray, model_name: str) -> None:
-    """Raises ValueError for information contents that are NaN or infinite: weights so large that outputs overflow."""
+    """Raises ValueError for bits that are NaN or infinite: the weights are so large that outputs overflow."""
     if not np.isfinite(bits).all():
         raise ValueError(f"model {model_name}: its outputs for an image are NaN or infinite; its weights are too large")
 
 
 def count(tensors: Mapping[str, Any]) -> int:
-    """Values of all tensors together."""
+    """Number of values of all tensors."""
     return sum(value.numel() for value in tensors.values() if isinstance(value, torch.Tensor))
 
 
 def _fault(wanted: torch.Tensor | None, found: Any, *, absent: bool) -> str | None:
-    """Why a tensor cannot take the place of one of a network; None if it can."""
+    """The reason why a tensor cannot replace one of a network; None if it can."""
     if wanted is None:
         return "is none of the network's"
     if absent:

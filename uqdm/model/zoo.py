@@ -1,4 +1,4 @@
-"""Models by name: those that the package ships, and the published ones, which are fetched and kept in a cache."""
+"""Models by name: those in the package, and published ones, which are downloaded to a cache."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from uqdm.places import cache_folder, writable_cache_folder
 SHIPPED = Path(__file__).parent.parent / "pretrained"
 _PAGE = "https://huggingface.co/justuswill/UQDM"
 _ADDRESS = f"{_PAGE}/resolve/main/checkpoints"
-_CONFIGS = "https://raw.githubusercontent.com/mandt-lab/uqdm"  # they are part of the published code's repository
+_CONFIGS = "https://raw.githubusercontent.com/mandt-lab/uqdm"  # configurations are in the published code's repository
 _CHUNK = 1 << 20
 
 MODEL_HELP = "name of a shipped model, or path of a model folder"
 
-Report = Callable[[int, int | None], Any]
-"""Told how many bytes have come, and of how many if that is known."""
+DownloadCallback = Callable[[int, int | None], Any]
+"""Callback with the bytes downloaded so far, and the total if it is known."""
 
 
 @dataclass(frozen=True)
-class Download:
-    """A file of a model: where it is, and the hashes that it may have (none where none is known)."""
+class ModelFile:
+    """A file of a model: its address, and its allowed hashes (empty if none is known)."""
 
     name: str
     address: str
@@ -40,23 +40,23 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Known:
+class PublishedModel:
     """A published model that can be fetched."""
 
     name: str
     about: str
     page: str
     licence: str
-    downloads: tuple[Download, ...]
+    downloads: tuple[ModelFile, ...]
 
 
-def _published_model(size: str, about: str, commit: str, configs: tuple[str, ...], *weights: str) -> Known:
+def _published_model(size: str, about: str, commit: str, configs: tuple[str, ...], *weights: str) -> PublishedModel:
     name = f"uqdm-{size}"
     downloads = (
-        Download(published.CONFIG, f"{_CONFIGS}/{commit}/checkpoints/{name}/config.json", configs),
-        Download(published.WEIGHTS, f"{_ADDRESS}/{name}/checkpoint.pt", weights),
+        ModelFile(published.CONFIG, f"{_CONFIGS}/{commit}/checkpoints/{name}/config.json", configs),
+        ModelFile(published.WEIGHTS, f"{_ADDRESS}/{name}/checkpoint.pt", weights),
     )
-    return Known(name, f"ImageNet64, T = 4, {about} (Yang et al. 2025)", _PAGE, "none stated", downloads)
+    return PublishedModel(name, f"ImageNet64, T = 4, {about} (Yang et al. 2025)", _PAGE, "none stated", downloads)
 
 
 KNOWN = {
@@ -66,7 +66,7 @@ KNOWN = {
             "tiny",
             "167,495 parameters",
             "34fd00179ec8e8ed2bc4a65b9bd1afdc47b72cbc",
-            (  # with and without an option of the published coder's
+            (  # with and without an option of the published coder
                 "02666f5297cf0ff1585b08c746687aa5c3eb507ed5a0a87e03c2a5d3964e3e99",
                 "f14306086c4a859f8b76d084d4ab774f7578141ca772236586aead6ec11581de",
             ),
@@ -92,7 +92,7 @@ KNOWN = {
         ),
     )
 }
-"""Models that are not shipped, by name."""
+"""Models that are not in the package, by name."""
 
 
 def shipped_names() -> list[str]:
@@ -101,12 +101,12 @@ def shipped_names() -> list[str]:
 
 
 def cached_folder(name: str) -> Path:
-    """Where a fetched model is kept: below ``UQDM_CACHE``, else ``~/.cache/uqdm``."""
+    """Folder of a downloaded model: below ``UQDM_CACHE``, else ``~/.cache/uqdm``."""
     return cache_folder() / "models" / name
 
 
 def folder_of(name: str) -> Path | None:
-    """The folder of a shipped model, or of a known one that has been fetched; None if it is not here."""
+    """The folder of a shipped or downloaded model; None if it is not on this machine."""
     if name in shipped_names():
         return SHIPPED / name
     folder = cached_folder(name)
@@ -136,7 +136,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def absolute_name(name_or_path: str) -> str:
-    """The same model from any working directory: its name if it is known, else the absolute path of its folder."""
+    """A name of the model for any working directory: its known name, else the absolute path of its folder."""
     if folder_of(name_or_path) is not None:
         return name_or_path
     is_path = "/" in name_or_path or name_or_path.startswith("~") or Path(name_or_path).is_dir()
@@ -149,12 +149,12 @@ def load_named(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Mo
 
 
 def fetch(
-    name: str, source: str | os.PathLike[str] | None = None, report: Report = lambda done, total: None
+    name: str, source: str | os.PathLike[str] | None = None, report: DownloadCallback = lambda done, total: None
 ) -> dict[str, str]:
-    """Puts a known model into the cache, and returns the SHA-256 of each of its files.
+    """Downloads a published model to the cache, and returns the SHA-256 of each of its files.
 
-    ``source`` is a folder that already holds the files, or an address of one, instead of the public addresses. What is
-    known to hash otherwise is refused, and so is what cannot be loaded; nothing is left of it. Raises
+    ``source`` is a folder with the files, or the address of one, instead of the public addresses. Files with a wrong
+    hash, and models that cannot be loaded, are refused and removed. Raises
     :class:`uqdm.model.files.CheckpointError`.
     """
     if name not in KNOWN:
@@ -164,14 +164,14 @@ def fetch(
         folder = Path(temporary) / name
         folder.mkdir()
         hashes = {item.name: _fetch_file(item, source, folder / item.name, report) for item in KNOWN[name].downloads}
-        load(folder)  # what it takes for a whole model: refuse anything else now
+        load(folder)  # also refuse a model that cannot be loaded
         if target.exists():
             shutil.rmtree(target)
         os.replace(folder, target)
     return hashes
 
 
-def _fetch_file(item: Download, source: str | os.PathLike[str] | None, file: Path, report: Report) -> str:
+def _fetch_file(item: ModelFile, source: str | os.PathLike[str] | None, file: Path, report: DownloadCallback) -> str:
     address = item.address if source is None else _below(source, item.name)
     digest = hashlib.sha256()
     try:
@@ -195,7 +195,7 @@ def _fetch_file(item: Download, source: str | os.PathLike[str] | None, file: Pat
 
 
 def _length(stream: Any) -> int | None:
-    """Bytes that a server has announced."""
+    """Content length from the server."""
     announced = stream.headers.get("Content-Length") if hasattr(stream, "headers") else None
     return int(announced) if announced else None
 

@@ -1,4 +1,4 @@
-"""UQDM as a codec: a model's process, quantized and coded, one progressive file an image."""
+"""UQDM as a codec: the quantized process of a model, coded to one progressive file per image."""
 
 from uqdm.progressive.codec import UQDMCodec
 from uqdm.progressive.compressor import UQDM, Compressed, Picture, load_model

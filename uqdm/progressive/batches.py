@@ -1,4 +1,4 @@
-"""Batches of chunks for the network, several at work at once."""
+"""Batches of chunks for the network, several of which are processed at once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 
 from uqdm.coding.container import CHUNK_TILES, Header
 
-Report = Callable[[int, int], Any]
-"""Told how many tiles are done, and of how many."""
+TileReport = Callable[[int, int], Any]
+"""Callback with the number of tiles that are done, and of all tiles."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk of one of the images or files at hand: whose, which one, and its tiles."""
+    """A chunk of one of several images or files: index of the file, number of the chunk, and positions of its tiles."""
 
     item: int
     number: int
@@ -24,7 +24,7 @@ class Chunk:
 
 
 def batches(headers: Sequence[Header], at_most: int = CHUNK_TILES) -> Iterator[list[Chunk]]:
-    """All chunks, grouped so that a batch has at most so many tiles; a full chunk's number is the least."""
+    """All chunks, in batches of at most ``at_most`` tiles, which must be at least ``CHUNK_TILES``."""
     batch: list[Chunk] = []
     for item, header in enumerate(headers):
         for number, positions in enumerate(header.chunks):
@@ -37,10 +37,11 @@ def batches(headers: Sequence[Header], at_most: int = CHUNK_TILES) -> Iterator[l
 
 
 def overlapped(
-    work: Callable[[list[Chunk]], T], pieces: Iterable[list[Chunk]], at_once: int, report: Report | None
+    work: Callable[[list[Chunk]], T], pieces: Iterable[list[Chunk]], at_once: int, report: TileReport | None
 ) -> Iterator[tuple[list[Chunk], T]]:
-    """Results of ``work`` in the order of the batches, with ``at_once`` of them at work: coding beside the network."""
-    pieces, done = list(pieces), 0
+    """Results of ``work`` in the order of the batches, by ``at_once`` threads: one codes while another computes."""
+    pieces = list(pieces)
+    done = 0
     total = sum(len(chunk.tiles) for piece in pieces for chunk in piece)
     with ThreadPoolExecutor(at_once) as pool:
         ahead = [pool.submit(work, piece) for piece in pieces[:at_once]]

@@ -1,4 +1,4 @@
-"""Which models can code files: what the format holds, and the arithmetic of the lattice, against what a model is."""
+"""Checks whether a model can code files: by the fields of the format and the range of the lattice's integers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule, Step
 
 CHANNELS = 3
-_MAX_START = 5 << START_BITS  # |n(0)|: no quantile is further than 4.4 deviations out
+_MAX_START = 5 << START_BITS  # |n(0)|: all quantiles are within 4.4 deviations
 
 
 def check_codable(model: Model) -> None:
@@ -25,9 +25,9 @@ def check_codable(model: Model) -> None:
 
 
 def codable_faults(denoiser: Denoiser, schedule: Schedule, image_size: int, process: str) -> Iterator[str]:
-    """Why a model cannot code files, which hold images, uniform noise and logistic densities, in fields of few bits.
+    """Reasons why a model cannot code files; they hold images, uniform noise, logistic densities and short fields.
 
-    Weights are not looked at, so that this can be asked before training.
+    Weights are not needed, so that this can be checked before training.
     """
     if image_size == 1:
         yield "it is of points, not of images"
@@ -58,7 +58,7 @@ def lattice_of(steps: Sequence[Step]) -> list[LatticeStep]:
 
 
 def lattice_faults(schedule: Schedule, *, bounded: bool = False) -> Iterator[str]:
-    """Why the integers of the lattice cannot hold the latents of a schedule."""
+    """Reasons why the integers of the lattice cannot hold the latents of a schedule."""
     try:
         lattice = lattice_of(schedule.steps())
     except (ArithmeticError, ValueError) as error:  # steps without noise, or beyond floating point
@@ -82,7 +82,7 @@ def _last_stage_is_free(schedule: Schedule) -> bool:
 
 
 def _tolerance_faults(given: Any, schedule: Schedule) -> Iterator[str]:
-    """Tolerances that a configuration gives and no header can state."""
+    """Tolerances of a configuration that are too large for the header."""
     for step, item in zip(schedule.steps() if given else [], given or [], strict=False):
         bins = float(item["x_hat"]) * step.x_weight / step.width
         if not max(bins, float(item["log2_scale"])) <= MAX_EPS:

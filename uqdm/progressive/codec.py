@@ -1,4 +1,4 @@
-"""UQDM under the contract of :mod:`uqdm.codec`."""
+"""UQDM as a :class:`uqdm.codec.Codec`."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from uqdm.progressive.encoder import SEEDS_FOR
 LOSSLESS = "lossless"
 ALL = "all"
 PAIRS = ("denoise+ancestral", "denoise+flow")
-"""A faithful and a realistic picture, at less than the cost of all."""
+"""A faithful and a realistic picture, for less than the cost of all three."""
 
 
 class UQDMCodec(Codec):
-    """Universally quantized diffusion (Yang et al. 2025): one stream from a first glimpse to lossless.
+    """Universally quantized diffusion (Yang et al. 2025): one stream, progressive to lossless.
 
-    Files don't depend on ``reconstruct`` and ``noise_seed``, which concern decoding alone.
+    Files do not depend on ``reconstruct`` and ``noise_seed``, which affect decoding only.
 
-    Points are ``step 0`` (what z_T alone shows) to ``step T``, and ``lossless``.
+    Points are ``step 0`` (from z_T alone) to ``step T``, and ``lossless``.
     """
 
     name = "uqdm"
@@ -61,12 +61,12 @@ class UQDMCodec(Codec):
 
     @property
     def setting(self) -> str:
-        """As for every codec; ``seeds_for`` only where it is not the default, so that stored results keep theirs."""
+        """As for every codec, but without the default of ``seeds_for``: settings of stored results stay valid."""
         return super().setting.removesuffix(f",seeds_for={SEEDS_FOR[0]}")
 
     @property
     def device(self) -> str:
-        """The processor's kind, or the GPU's name."""
+        """``cpu``, or the name of the GPU."""
         device = torch.device(self._model.device)
         return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
@@ -82,11 +82,11 @@ class UQDMCodec(Codec):
         return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed, calls) for item in made]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
-        """Decodes whole files; also a cut one, to the last step that it holds."""
+        """Decodes whole files, and cut files to their last whole step."""
         return list(self._model.decompress(streams))
 
     def points(self, stream: bytes) -> list[Point]:
-        """Steps 0..T with the bytes of the prefix that holds them, and the lossless end."""
+        """Steps 0..T, each with the bytes of its prefix, and the lossless end."""
         container = self._model.open(stream)
         n_steps = self._model.n_steps
         points = [
@@ -95,7 +95,7 @@ class UQDMCodec(Codec):
         return [*points, Point(LOSSLESS, len(stream), ("exact",))]
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
-        """Every picture of the stream, each network call made once."""
+        """Every picture of the stream; network calls that pictures share are made once."""
         points = {point.name: point for point in self.points(stream)}
         n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
@@ -127,5 +127,5 @@ def _step_name(step: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _load(model: str, weights: str) -> UQDM:
-    # A GPU where there is one: a benchmark gives each worker its own, and files are the same either way.
+    # A GPU if there is one; files are the same on both.
     return load_model(model, weights=weights, device="cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""A model as a compressor: images to files and back."""
+"""Compression of images to files with a model, and decompression."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uqdm.model.checkpoint import Model
 from uqdm.model.weights import check_bits
 from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
-from uqdm.progressive.batches import Chunk, Report, batches, overlapped
+from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
 from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import DecodedPicture, decode_chunks
@@ -32,8 +32,8 @@ DEFAULT_SEEDS = 16
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """The seeds of which each tile takes the best: ``count`` from ``first`` on, the best for one of ``SEEDS_FOR``."""
+class SeedCandidates:
+    """The seeds to try for each tile: ``count`` from ``first`` on; the best one has the least cost ``chosen_for``."""
 
     first: int
     count: int
@@ -41,7 +41,7 @@ class Candidates:
 
     @property
     def seeds(self) -> range:
-        """All of them."""
+        """All candidates."""
         return range(self.first, self.first + self.count)
 
 
@@ -52,7 +52,7 @@ class Compressed:
     stream: bytes
     ideal_bits: list[float]
     seed: int
-    """Of the first tile."""
+    """Seed of the first tile."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Picture:
     reconstruction: str
     image_uint8: np.ndarray
     seconds: float
-    """From the file to this picture, without what other pictures took; for a batch of files, of all together."""
+    """Time from the file to this picture, without the time of other pictures; for a batch, the sum over its files."""
 
 
 def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu") -> UQDM:
@@ -84,10 +84,10 @@ class UQDM:
     """Compresses uint8 images [H, W, 3] of any size to files of their own, and decodes prefixes of them.
 
     Images are cut into tiles of the model's size. A file decodes to the same pixels whatever the batch, the threads
-    or the machine, as long as the network's outputs differ by less than the file bears (see ``docs/format.md``).
+    or the machine, as long as the network's outputs differ by less than the file's tolerance (see ``docs/format.md``).
 
-    ``precision="float64"`` runs the network in float64 to decode files that were made in float32 as well.
-    ``overlap`` is the number of batches at work at once: while one is in the network, others are coded. None is
+    ``precision="float64"`` runs the network in float64, also for files that were made in float32.
+    ``overlap`` is the number of batches in progress at once: while one is in the network, others are coded. By default
     :func:`uqdm.progressive.device.at_work`.
     """
 
@@ -107,7 +107,7 @@ class UQDM:
         return self.model.schedule.n_steps
 
     def predictor(self, double: bool = False) -> Predictor:
-        """The network as the coder runs it; ``double`` for files whose header asks for float64."""
+        """The network as the coder runs it; ``double`` for files with float64 in the header."""
         if double not in self._predictors:
             precise = double or self._always_double
             self._predictors[double] = Predictor(self.model, self.device, double=precise)
@@ -115,7 +115,7 @@ class UQDM:
 
     @float32_arithmetic()
     def tolerances(self, double: bool = False) -> list[tolerance.StepTolerance]:
-        """What differences between machines a file bears, by step."""
+        """Tolerances of files, by step: the differences between machines that do not change the decoded pixels."""
         if double not in self._tolerances:
             self._tolerances[double] = tolerance.of_model(self.model, double=double)
         return self._tolerances[double]
@@ -129,14 +129,14 @@ class UQDM:
         seed: int = 0,
         seeds: int | None = None,
         seeds_for: str = "step1",
-        report: Report | None = None,
+        report: TileReport | None = None,
     ) -> list[bytes]:
         """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
 
-        For each tile the encoder takes the best of ``seeds`` (a power of two up to 256) starting at ``seed``; None
-        means 16, or 1 where the model's first step looks at no latent (or has sections, which are slow to try).
-        ``seeds_for`` says what the best one costs the fewest bits of: ``step1``, the first step, which is quick, or
-        ``lossless``, the whole file, for which the tile is sent with each seed (None then means 16 for any model).
+        For each tile the encoder takes the best of ``seeds`` seeds (a power of two up to 256) from ``seed`` on; None
+        means 16, or 1 where the model's first step does not depend on z_T (or has sections, which are slow to try).
+        The best seed has the fewest bits of what ``seeds_for`` names: ``step1``, the first step, which is fast, or
+        ``lossless``, the whole file, for which the tile is encoded with each seed (None then means 16 always).
         """
         made = self.compress_detailed(images, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
         return [item.stream for item in made]
@@ -150,15 +150,15 @@ class UQDM:
         seeds: int | None = None,
         seeds_for: str = "step1",
         ideal: bool = True,
-        report: Report | None = None,
+        report: TileReport | None = None,
     ) -> list[Compressed]:
         """As :meth:`compress`, with ideal bits (empty lists unless ``ideal``)."""
         check_images(list(images))
-        candidates = Candidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
+        candidates = SeedCandidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
         try:
             return self._compress(images, candidates, ideal, double=False, report=report)
         except MarginError:
-            # Rare: some image's outputs crowd the boundaries. In float64 there is room for any.
+            # Rare: outputs of an image lie too close to boundaries of cells. In float64 the tolerance is small enough.
             return [self._compress_one(image, candidates, ideal) for image in images]
 
     def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
@@ -169,10 +169,10 @@ class UQDM:
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
             raise ValueError(f"seeds={seeds}: must be a power of two from 1 to {MAX_SEEDS}")
         if seeds == 1 and seeds_for != SEEDS_FOR[0]:
-            raise ValueError(f"seeds_for={seeds_for!r} with seeds=1: one seed leaves no choice; take more seeds")
+            raise ValueError(f"seeds_for={seeds_for!r} with seeds=1: needs more than one seed")
         return seeds
 
-    def _compress_one(self, image: np.ndarray, candidates: Candidates, ideal: bool) -> Compressed:
+    def _compress_one(self, image: np.ndarray, candidates: SeedCandidates, ideal: bool) -> Compressed:
         try:
             return self._compress([image], candidates, ideal, double=False)[0]
         except MarginError:
@@ -181,11 +181,11 @@ class UQDM:
     def _compress(
         self,
         images: Sequence[np.ndarray] | np.ndarray,
-        candidates: Candidates,
+        candidates: SeedCandidates,
         ideal: bool,
         *,
         double: bool,
-        report: Report | None = None,
+        report: TileReport | None = None,
     ) -> list[Compressed]:
         headers = [self._header(image, candidates.first, candidates.count, double) for image in images]
 
@@ -217,7 +217,7 @@ class UQDM:
         images: Sequence[np.ndarray] | np.ndarray,
         headers: list[Header],
         batch: list[Chunk],
-        candidates: Candidates,
+        candidates: SeedCandidates,
         *,
         ideal: bool,
     ) -> list[tuple[CodedChunk, list[SentTile]]]:
@@ -262,7 +262,7 @@ class UQDM:
 
     @property
     def images_at_once(self) -> int:
-        """How many images to hand over at once, where there are many: enough to keep the device busy."""
+        """Number of images in a call that keeps the device busy."""
         return images_at_once(torch.device(self.device))
 
     @property
@@ -283,12 +283,12 @@ class UQDM:
         reconstruction: str = "denoise",
         *,
         noise_seed: int = 0,
-        report: Report | None = None,
+        report: TileReport | None = None,
     ) -> np.ndarray | list[np.ndarray]:
         """Decodes files, or prefixes of files, to uint8 images: [N, H, W, 3], or a list where sizes differ.
 
-        ``step`` 1..T gives the picture after that step, 0 what z_T alone shows; None the lossless image, or the last
-        step that a cut file holds. ``reconstruction`` is ``denoise`` (the estimate of the image; the same pixels
+        ``step`` 1..T gives the picture after that step, 0 that from z_T alone; None the lossless image, or that of the
+        last whole step of a cut file. ``reconstruction`` is ``denoise`` (the estimate of the image; the same pixels
         everywhere), ``ancestral`` (the rest is sampled, with noise from ``noise_seed``) or ``flow`` (the rest follows
         the probability flow). Raises :class:`uqdm.codec.StreamError` where a file is damaged, foreign, or does not
         hold the step.
@@ -326,9 +326,9 @@ class UQDM:
     def pictures(
         self, data: bytes, reconstructions: Sequence[str] = ("denoise",), *, noise_seed: int = 0
     ) -> list[Picture]:
-        """Decodes a file once to the pictures of every step that it holds, 0 to T, and the lossless one.
+        """Decodes a file once to the pictures of all its whole steps, from 0 to T, and the lossless one.
 
-        Each call of the network that pictures have in common is made once.
+        Network calls that pictures share are made once.
         """
         for name in reconstructions:
             self._check_wanted(None, name)
@@ -342,9 +342,9 @@ class UQDM:
 
     @float32_arithmetic()
     def salvage(self, data: bytes) -> tuple[Picture, str]:
-        """The best picture that a damaged file still gives, and what is wrong with the rest.
+        """The best picture of a damaged file, and what is wrong with the rest.
 
-        Raises :class:`uqdm.codec.StreamError` where nothing is left: a damaged header or first step.
+        Raises :class:`uqdm.codec.StreamError` where there is none: the header or the first step is damaged.
         """
         container = self.open(data)
         held = container.complete_stages()
@@ -359,7 +359,7 @@ class UQDM:
 
     @float32_arithmetic()
     def ideal_bits(self, data: bytes) -> list[float]:
-        """Ideal bits of what a file holds, by the paper's accounting: each step, then the last stage. Decodes it."""
+        """Ideal bits of each step of a file, then of the last stage, by the paper's accounting. Decodes the file."""
         container = self.open(data)
         held = container.complete_stages()
         wanted = [WantedPicture(None if held == self._n_stages else held)]
@@ -374,7 +374,7 @@ class UQDM:
 
     @float32_arithmetic()
     def open(self, data: bytes) -> Container:
-        """Parses a file and checks that it is this model's; raises :class:`uqdm.codec.StreamError`."""
+        """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
         container = parse(data)
         header = container.header
         if header.model_id != self._model_id:
@@ -388,7 +388,7 @@ class UQDM:
         return container
 
     def _decode(
-        self, containers: list[Container], wanted: Sequence[WantedPicture], report: Report | None = None
+        self, containers: list[Container], wanted: Sequence[WantedPicture], report: TileReport | None = None
     ) -> list[list[Picture]]:
         """The wanted pictures of each file; all files of one network precision."""
         headers = [container.header for container in containers]
@@ -398,7 +398,7 @@ class UQDM:
             chunks = [FileChunk(containers[chunk.item], chunk.number, predictor) for chunk in batch]
             return list(decode_chunks(chunks, wanted))
 
-        # Enough batches for all that may be at work, and each as large as the device takes.
+        # Enough batches for all threads, each as large as the device allows.
         share = -(-sum(header.n_tiles for header in headers) // self._at_work)
         at_most = min(predictor.decoded_at_once, max(share, CHUNK_TILES))
         rows = [[np.empty((h.n_tiles, predictor.n_coordinates), np.uint8) for _ in wanted] for h in headers]

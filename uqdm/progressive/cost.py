@@ -1,9 +1,9 @@
-"""What pictures cost in calls of the network and in multiply-accumulates.
+"""The cost of pictures in network calls and in multiply-accumulates.
 
-One convention: what one more picture takes. Opening step 0 needs nothing but a seed, so what it gives is kept between
-pictures and never counted, as it is in no measured time. Opening any other step is one call of the network; the heads
-of the step's sections belong to that call, and their multiply-accumulates are counted with it. Tiles of an image go
-through the network side by side: they multiply the multiply-accumulates, and not the calls.
+The cost is that of one more picture. Opening step 0 depends on the seed alone, so its result is cached between
+pictures; it is not counted, nor is it part of measured times. Opening any other step is one network call, which
+includes the heads of the step's sections and their multiply-accumulates. The tiles of an image are one batch: they
+multiply the multiply-accumulates, and not the calls.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from uqdm.model.schedule import Step
 
 @dataclass(frozen=True)
 class StepMacs:
-    """Multiply-accumulates of a step for one tile: of opening it, and of predicting all of its sections."""
+    """Multiply-accumulates of a step for one tile: of opening the step, and of predicting all its sections."""
 
     opening: int
     sections: int
@@ -78,7 +78,7 @@ def picture_macs(steps: Sequence[StepMacs], step: int | None, reconstruction: st
 @float32_arithmetic()
 def step_macs(model: Model) -> tuple[StepMacs, ...]:
     """Multiply-accumulates by step (see :func:`multiply_accumulates`)."""
-    network = copy.deepcopy(model.denoiser).to("meta")  # shapes alone: nothing is computed, and no device matters
+    network = copy.deepcopy(model.denoiser).to("meta")  # shapes only: nothing is computed, on any device
     return tuple(multiply_accumulates(network, step, model.image_size) for step in model.schedule.steps())
 
 
@@ -86,11 +86,11 @@ def step_macs(model: Model) -> tuple[StepMacs, ...]:
 def multiply_accumulates(denoiser: Denoiser, step: Step, image_size: int) -> StepMacs:
     """Multiply-accumulates of convolutions, linear layers and attention products in a step for one tile.
 
-    Nothing else is counted: no norms, activations, softmax or additions. ``denoiser`` is best on the device ``meta``.
+    Norms, activations, softmax and additions are not counted. On the device ``meta`` nothing is computed.
     """
     weights = next(denoiser.parameters())
     z_t = torch.zeros(1, 3, image_size, image_size, device=weights.device, dtype=weights.dtype)
-    # Fused attention has kernels that the counter does not know, and would leave out: two thirds of uqdm-tiny.
+    # The counter ignores the kernels of fused attention, two thirds of uqdm-tiny.
     with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH):
         with FlopCounterMode(display=False) as opening:
             opened = denoiser.begin(z_t, step)

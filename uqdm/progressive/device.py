@@ -1,4 +1,4 @@
-"""What a processor or a GPU is given at once: tiles in the network, batches at work, and what goes to and fro."""
+"""Batch sizes and numbers of threads for a processor or a GPU, and transfers to and from it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import torch
 from uqdm.coding.container import CHUNK_TILES
 
 _ENCODED_AT_ONCE = {"cpu": 1, "cuda": CHUNK_TILES}
-"""Tiles in the network at once where they are encoded, by kind of device. On a processor more gain little, and a single
-tile costs what one does; a GPU needs more to be busy. Never a matter of free memory: files would depend on it."""
+"""Batch size of the encoder's network calls, by kind of device. A processor gains little from larger ones, a GPU needs
+them to be busy. It does not depend on free memory: files would then depend on it."""
 MAX_DECODED_AT_ONCE = 4 * CHUNK_TILES
 MAX_AT_WORK = 8
-_SHARE = 0.5  # of the memory that is free, so that a second worker on the GPU finds some
+_SHARE = 0.5  # of free memory, so that some is left for a second worker on the GPU
 
 
 def checked_device(name: str | torch.device) -> torch.device:
-    """The device of a name: ``cpu``, ``cuda`` or ``cuda:N``. Raises ValueError for one that is not here.
+    """The device of a name: ``cpu``, ``cuda`` or ``cuda:N``. Raises ValueError for a device that does not exist.
 
     >>> checked_device("cpu")
     device(type='cpu')
@@ -44,18 +44,18 @@ def checked_device(name: str | torch.device) -> torch.device:
 
 
 def encoded_at_once(device: torch.device) -> int:
-    """How many tiles an encoder gives to the network at once: always as many, whatever there is to encode.
+    """Batch size of the encoder's network calls: a constant of the device.
 
-    Libraries of linear algebra sum in another order where a batch has another size. Results then differ in their last
-    bits, a file may state another rounding for them, and its bytes would hang on what it was encoded with.
+    Linear algebra libraries sum in another order for another batch size. Results then differ in their last bits, and a
+    file may state another rounding for them: its bytes would depend on the other images of the batch.
     """
     return _ENCODED_AT_ONCE.get(device.type, CHUNK_TILES)
 
 
 def decoded_at_once(device: torch.device, tile_bytes: Callable[[], int]) -> int:
-    """How many tiles a decoder gives to the network at once, at most; ``tile_bytes`` measures what one takes.
+    """Largest batch size of the decoder's network calls; ``tile_bytes`` measures the memory of a tile.
 
-    A decoder's bits may differ within a file's margins, so that this may follow the memory that is free.
+    It may depend on free memory, since a decoder's outputs may differ within the file's tolerance.
     """
     if device.type != "cuda":
         return CHUNK_TILES
@@ -64,7 +64,7 @@ def decoded_at_once(device: torch.device, tile_bytes: Callable[[], int]) -> int:
 
 
 def tiles_that_fit(free_bytes: int, tile_bytes: int) -> int:
-    """Tiles of a batch that has its share of the free memory, in whole chunks: at least one, at most four.
+    """Tiles of a batch that fits into its share of the free memory, in whole chunks: at least one, at most four.
 
     >>> tiles_that_fit(16 * 2**30, 2**28), tiles_that_fit(2**40, 2**20), tiles_that_fit(0, 2**20)
     (32, 64, 16)
@@ -74,22 +74,22 @@ def tiles_that_fit(free_bytes: int, tile_bytes: int) -> int:
 
 
 def at_work(device: torch.device) -> int:
-    """How many batches are at work at once: each has a thread, which codes while others have the network.
+    """Number of batches in progress at once, each in a thread: one codes while another computes.
 
-    On a processor 2, or 1 where torch is held to one thread. On a GPU one more than the threads that torch may use,
-    since a thread that waits for the GPU needs no core.
+    On a processor 2, or 1 where torch is limited to one thread. On a GPU one more than torch's threads, since a thread
+    that waits for the GPU needs no core.
     """
     threads = torch.get_num_threads()
     return min(2, threads) if device.type == "cpu" else min(threads + 1, MAX_AT_WORK)
 
 
 def images_at_once(device: torch.device) -> int:
-    """How many images a benchmark hands over at once: enough to keep all that may be at work busy for a while."""
+    """Number of images in a call of a benchmark: enough to keep all threads busy."""
     return CHUNK_TILES if device.type == "cpu" else MAX_AT_WORK * CHUNK_TILES
 
 
 def measured_bytes(device: torch.device, call: Callable[[], Any]) -> int:
-    """Memory of a GPU that a call takes beyond what stays; an upper bound where more was taken before."""
+    """Temporary GPU memory of a call; an upper bound if an earlier call needed more."""
     torch.cuda.synchronize(device)
     before = torch.cuda.memory_allocated(device)
     call()
@@ -98,7 +98,7 @@ def measured_bytes(device: torch.device, call: Callable[[], Any]) -> int:
 
 
 def to_device(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """Values rounded to float32, on a device in ``dtype``; a GPU takes them while the thread goes on."""
+    """Values rounded to float32, on a device in ``dtype``; the transfer to a GPU is asynchronous."""
     rounded = torch.from_numpy(values).float()
     if device.type == "cuda":
         rounded = rounded.pin_memory()
@@ -106,13 +106,13 @@ def to_device(values: np.ndarray, device: torch.device, dtype: torch.dtype) -> t
 
 
 def to_host(values: torch.Tensor) -> np.ndarray:
-    """Values as float64 on the host, in the order of their axes; waits for them without holding up other threads."""
+    """Values as float64 on the host, in C order; other threads can run while it waits."""
     values = values.to(torch.float64).contiguous()
     if values.device.type != "cuda":
         return values.cpu().numpy()
     fetched = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
     fetched.copy_(values, non_blocking=True)
-    done = torch.cuda.Event(blocking=True)  # the thread sleeps: its core is for those that code
+    done = torch.cuda.Event(blocking=True)  # the thread sleeps and leaves its core to threads that code
     done.record(torch.cuda.current_stream(values.device))
     done.synchronize()
     return fetched.numpy()

@@ -28,7 +28,7 @@ CHECK_MASK = 0xFFFF
 
 @dataclass(frozen=True)
 class SentStep:
-    """One step of a tile: symbols, known locations and outputs in the order of coding, latents as they are numbered."""
+    """One step of a tile: symbols, known locations and outputs in the order of coding, latents channel by channel."""
 
     symbols: np.ndarray
     known: np.ndarray
@@ -36,24 +36,24 @@ class SentStep:
     log2_scale: np.ndarray
     latents: np.ndarray
     x_hat: np.ndarray
-    """What the picture before this step is made from, where that has a rounding of its own."""
+    """Estimate for the picture before this step, in files of version 2."""
     bounds: Bounds | None
-    """Of the symbols, if the model's densities are bounded."""
+    """Bounds of the symbols, if the model's densities are bounded."""
     window: tuple[np.ndarray, np.ndarray]
-    """First and last level that the steps before this one leave; all levels if the densities aren't bounded."""
+    """First and last level that are possible before this step; all levels if the densities are not bounded."""
 
 
 @dataclass(frozen=True)
 class SentTile:
-    """All that a writer needs of one tile: its steps, and then the last stage."""
+    """All data of one tile to be written: its steps, then the last stage."""
 
     seed: int
     steps: list[SentStep]
     choices: tuple[np.ndarray, np.ndarray]
-    """Which of the levels in the window that the last stage chooses from it is, and how many there are."""
+    """For each coordinate, the index of its level in the window of the last stage, and the window's size."""
     levels: np.ndarray
     ideal_bits: list[float]
-    """By the paper's accounting: each step, then the last stage."""
+    """Of each step, then of the last stage, by the paper's accounting."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def send_tiles(
 ) -> list[SentTile]:
     """Runs the steps for tiles: levels int64 [B, D], their positions in their images, and their seeds.
 
-    Ideal bits are computed if ``ideal``, else left empty: they take longer than coding itself.
+    Ideal bits are computed if ``ideal``, else empty: they take longer than coding.
     """
     n_t = np.stack([start(seed, predictor.n_coordinates) for seed in seeds])
     sent: list[list[SentStep]] = [[] for _ in seeds]
@@ -109,7 +109,7 @@ def send_tiles(
 
 
 def whole_window(n_t: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First and last level of coordinates of which nothing is known, shaped as their latents."""
+    """First and last of all levels, in the shape of the latents."""
     return np.zeros_like(n_t), np.full_like(n_t, N_LEVELS - 1)
 
 
@@ -120,7 +120,7 @@ def _dithers(seeds: list[int], positions: list[int], index: int, size: int) -> n
 def step_ideal_bits(
     symbols: np.ndarray, known: np.ndarray, outputs: Outputs, bounds: Bounds | None = None
 ) -> np.ndarray:
-    """Bits of each tile's symbols under the unrounded predictions, float64 [B]; the same whatever stands beside it."""
+    """Bits of each tile's symbols under the unrounded predictions, float64 [B]; independent of the batch."""
     rows = [slice(row, row + 1) for row in range(len(symbols))]
     return np.array(
         [
@@ -136,7 +136,7 @@ def _tile_ideal_bits(symbols: np.ndarray, known: np.ndarray, outputs: Outputs, b
     mean = torch.from_numpy(np.array(outputs.mean_bins))
 
     def log_mass(begin: np.ndarray, end: np.ndarray) -> torch.Tensor:
-        width: Any = torch.from_numpy(end - begin)  # every bin may have its own
+        width: Any = torch.from_numpy(end - begin)  # of each bin
         return bin_log_mass(torch.from_numpy((begin + end) / 2), mean, deviation, width)
 
     # The known part holds u + 1/2: a symbol's bin begins at k in these coordinates.
@@ -154,20 +154,20 @@ def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndar
     step = predictor.steps[-1]
     x = torch.from_numpy((2 * levels + 1) / 256 - 1)
     z_0 = torch.from_numpy(n_0 * predictor.lattice[-1].unit)
-    pairs = zip(x, z_0, strict=True)  # one by one, so that no sum depends on the tiles beside it
+    pairs = zip(x, z_0, strict=True)  # one by one, so that sums do not depend on the batch
     return np.array([float(last_stage_bits(*pair, step).sum()) for pair in pairs])
 
 
 SEEDS_FOR = ("step1", "lossless")
-"""What the best of several seeds costs the fewest bits of: the first step, or the whole file."""
+"""What the choice among several seeds minimizes: the bits of the first step, or of the whole file."""
 
 
 def choose_seed(
     predictor: Predictor, levels: np.ndarray, position: int, candidates: range, seeds_for: str = "step1"
 ) -> int:
-    """The seed of the fewest bits for a tile, levels int64 [D]: of its first step, or of all steps and the last stage.
+    """The seed with the fewest bits for a tile, levels int64 [D]: in its first step, or in all steps and stages.
 
-    To look at the whole file takes the network as often as there are seeds.
+    The whole file takes a network call for each seed and step.
     """
     if len(candidates) == 1:
         return candidates[0]
@@ -191,7 +191,7 @@ def _first_costs(predictor: Predictor, levels: np.ndarray, position: int, candid
 
 
 def _whole_costs(predictor: Predictor, levels: np.ndarray, position: int, candidates: range) -> list[float]:
-    """Bits of all steps and the last stage with each seed, without what rounding adds; a chunk of seeds at a time."""
+    """Bits of all steps and the last stage with each seed, without the cost of rounding; a chunk of seeds at a time."""
     costs: list[float] = []
     for begin in range(0, len(candidates), CHUNK_TILES):
         seeds = list(candidates[begin : begin + CHUNK_TILES])
@@ -230,7 +230,7 @@ def write_chunk(
             writer.choices(*tile.choices)
         crc = levels_check(tile.levels, crc)
     stream, marks = writer.finish(check=crc)
-    # Where the last stage is free, the last step is the end of the stream, and its check value the stream's own.
+    # Where the last stage is free, the stream ends with the last step, whose check value is that of the stream.
     return CodedChunk(stream, marks[:-1], checks[:-1]) if free else CodedChunk(stream, marks, checks)
 
 
@@ -255,7 +255,7 @@ def _write_symbols(writer: Writer, steps: list[SentStep], cells: list[Cells], se
 
 
 def _write_previews(writer: Writer, tiles: list[SentTile], index: int, eps: float, crc: int) -> int:
-    """How the picture before step ``index`` is rounded; returns the running check value with what it shows."""
+    """Writes how the picture before step ``index`` is rounded; returns the check value updated with the picture."""
     for tile in tiles:
         shown = previews.write(writer, tile.steps[index].x_hat, tile.levels, eps)
         crc = levels_check(np.clip(shown, *tile.steps[index].window), crc)
@@ -269,15 +269,15 @@ def in_bins(tolerance: StepTolerance, predictor: Predictor, index: int) -> grids
 
 
 def means_check(means: np.ndarray, crc: int) -> int:
-    """Running check value of the rounded means of tiles, which the picture of a step is made from, int64."""
+    """Running check value of the rounded means, int64, of the picture of a step."""
     return zlib.crc32(means.astype("<i8").tobytes(), crc)
 
 
 def latent_check(latents: np.ndarray, crc: int) -> int:
-    """Running check value of the latents of tiles, int64, as they are numbered."""
+    """Running check value of the latents of tiles, int64, channel by channel."""
     return zlib.crc32(latents.astype("<i4").tobytes(), crc)
 
 
 def levels_check(levels: np.ndarray, crc: int) -> int:
-    """Running check value of levels of tiles, of the image or of a picture of it."""
+    """Running check value of levels of tiles, of the image or of a picture."""
     return zlib.crc32(levels.astype(np.uint8).tobytes(), crc)

@@ -1,8 +1,8 @@
-"""Files of points: blocks of them, coded by a model of points as tiles of images are.
+"""Files of points: blocks of them, coded by a model of points in the way of image tiles.
 
-A model of points sees one point at a time, and its levels are standardized. With x = c + h (2 v - 255) / 256 for level
-v of a coordinate, z - alpha c follows the process of images whose range is +-h: latents are held so, and all of
-:mod:`uqdm.coding` serves as it is. The network always runs in float64. ``docs/format.md`` has the layout.
+A model of points processes one point at a time, and its levels are standardized. With x = c + h (2 v - 255) / 256 for
+level v of a coordinate, z - alpha c follows the process of images whose range is +-h: latents are stored in this form,
+and :mod:`uqdm.coding` is used unchanged. The network always runs in float64. ``docs/format.md`` has the layout.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MODEL_ID_BYTES = 3
 HEADER_BYTES = len(MAGIC) + 1 + MODEL_ID_BYTES + 2
 MAX_POINTS = 1 << 16
 EPS = 2.0**-32
-"""Difference between two machines' outputs that a file bears: of x_hat, and of the scale's exponent in octaves."""
+"""Tolerance of a file for differences between machines: of x_hat, and of the scale's exponent in octaves."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Lattice:
         return np.concatenate(first), np.concatenate(count)
 
     def known_location(self, n_t: np.ndarray, j: np.ndarray) -> np.ndarray:
-        return self.channels[0].known_location(n_t, j)  # has nothing of the data
+        return self.channels[0].known_location(n_t, j)  # does not depend on the data
 
     def latent(self, k: np.ndarray, j: np.ndarray) -> np.ndarray:
         return self.channels[0].latent(k, j)
@@ -78,10 +78,10 @@ class _Lattice:
 
 
 class PointsCodec:
-    """Codes blocks of points, uint8 [n, C], with a model of points: progressive, and lossless at its end.
+    """Codes blocks of points, uint8 [n, C], with a model of points; files are progressive to lossless.
 
-    ``model`` must be of the uniform process with logistic densities, its noise shared by seed 0. Raises ValueError for
-    other models.
+    ``model`` must be of the uniform process with logistic densities; its noise has seed 0. Raises ValueError for other
+    models.
 
     >>> from uqdm.model.checkpoint import as_model, build
     >>> config = {
@@ -116,7 +116,7 @@ class PointsCodec:
 
     @property
     def model_id(self) -> bytes:
-        """The first bytes of the model's digest, which a file names."""
+        """The first bytes of the model's digest, which are in the file."""
         return bytes.fromhex(self.model.sha256)[:MODEL_ID_BYTES]
 
     @property
@@ -146,9 +146,9 @@ class PointsCodec:
 
     @float32_arithmetic()
     def decompress(self, data: bytes, step: int | None = None) -> np.ndarray:
-        """The points of a file, uint8 [n, C], or with ``step`` 0..T their estimate from what is known after so many.
+        """The points of a file, uint8 [n, C], or their estimate after ``step`` 0..T steps.
 
-        A prefix of a file serves for the steps that it holds whole. Raises :class:`uqdm.codec.StreamError`.
+        A prefix of a file can be decoded to its whole steps. Raises :class:`uqdm.codec.StreamError`.
         """
         if step is not None and not 0 <= step <= len(self.steps):
             raise ValueError(f"step={step}: must be in 0..{len(self.steps)}, or None for the points themselves")
@@ -176,10 +176,10 @@ class PointsCodec:
 
     @float32_arithmetic()
     def ideal_bits(self, points_uint8: np.ndarray, *, window: bool = False) -> list[float]:
-        """Ideal bits of what a file of these points codes: each step, then the last stage.
+        """Ideal bits of a file of these points: of each step, then of the last stage.
 
-        The last stage is counted as the paper does, by a softmax over all levels, or with ``window`` as a file codes
-        it, as one of the levels that the hard ends of the last step's noise leave.
+        The last stage is counted as in the paper, by a softmax over all levels, or with ``window`` as in the file, as
+        a choice among the levels that are possible within the bounds of the last step's noise.
         """
         levels, bits = self._coordinates(points_uint8), []
         n_t = self._start(len(points_uint8))
@@ -216,7 +216,7 @@ class PointsCodec:
         return Tolerance(EPS * step.x_weight / step.width, EPS)
 
     def _start(self, n_points: int) -> np.ndarray:
-        """n(0), int64 [D]: z_T is standard normal, and shifted as all latents are."""
+        """n(0), int64 [D]: z_T is standard normal, shifted like all latents."""
         shift = np.round(self.steps[0].alpha_t * self._centre / START_UNIT).astype(np.int64)
         return start(0, n_points * self.n_channels) - np.repeat(shift, n_points)
 

@@ -33,12 +33,12 @@ def padded(rows: np.ndarray, count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Sections:
-    """In which order a step's coordinates are coded: section by section, and inside each as they are numbered."""
+    """The order in which a step's coordinates are coded: by section, and within a section by number."""
 
     order: np.ndarray
     """Numbers of the coordinates, int64 [D]."""
     bounds: list[int]
-    """Where the sections begin in the order, and D."""
+    """Index in the order at which each section begins, and D."""
 
     @property
     def count(self) -> int:
@@ -60,15 +60,15 @@ class Outputs:
     """Predictions of a section, or of all of a step, for tiles; float64 [B, N] in the order of coding."""
 
     x_hat: np.ndarray
-    """Estimate of the data that is coded with, clipped to [-1, 1]."""
+    """Estimate of the data for coding, clipped to [-1, 1]."""
     mean_bins: np.ndarray
-    """x_hat's part of the location of the symbols, in bins."""
+    """Share of x_hat in the location of the symbols, in bins."""
     log2_scale: np.ndarray
     """Binary logarithm of the logistic's scale, in bins."""
 
     @classmethod
     def joined(cls, parts: Sequence[Outputs]) -> Outputs:
-        """The outputs of several lots of tiles, one after the other."""
+        """Concatenates outputs along the tiles."""
         return cls(*(np.concatenate([getattr(part, one.name) for part in parts]) for one in fields(cls)))
 
     def rows(self, begin: int, end: int) -> Outputs:
@@ -78,7 +78,7 @@ class Outputs:
 
 @dataclass(frozen=True)
 class OpenStep:
-    """A step of B tiles with what the network made of their latents z_t, before any of its coordinates is known."""
+    """A step of B tiles with the network's outputs for their latents z_t, before any of its symbols is decoded."""
 
     index: int
     z_t: torch.Tensor
@@ -98,8 +98,8 @@ class OpenStep:
 class Predictor:
     """A model's denoiser with the lattice of its schedule.
 
-    A step is opened once, and then each of its sections predicted from the ones before it. ``double`` runs the
-    denoiser in float64; the first step, which depends on little but the seed, always is.
+    A step is opened once, and then each of its sections is predicted from the sections before it. ``double`` runs the
+    denoiser in float64; the first step always runs in float64, since it depends on little but the seed.
     """
 
     @float32_arithmetic()
@@ -119,12 +119,12 @@ class Predictor:
 
     @functools.cached_property
     def decoded_at_once(self) -> int:
-        """How many tiles a decoder gives to the network at once, at most."""
+        """Largest batch size of the decoder's network calls."""
         return decoded_at_once(self.device, self._tile_bytes)
 
     def _tile_bytes(self) -> int:
         n_t = np.zeros((CHUNK_TILES, self.n_coordinates), np.int64)
-        # The last step's network is no smaller than the others'.
+        # The network of the last step is at least as large as the others.
         call = functools.partial(self._open, self.denoiser, len(self.steps) - 1, n_t)
         return -(-measured_bytes(self.device, call) // CHUNK_TILES)
 
@@ -139,12 +139,12 @@ class Predictor:
 
     @property
     def bounded(self) -> bool:
-        """Whether densities are cut off where the data cannot be, given all latents so far."""
+        """Whether densities are zero where the data cannot be, given all latents so far."""
         return self.model.denoiser.bounded
 
     @property
     def format_version(self) -> int:
-        """Version of the model's files: 1 where coordinates are independent given z_t, and densities not bounded."""
+        """Version of the model's files: 1 where coordinates are independent given z_t and densities are not bounded."""
         return 2 if self.bounded or any(sections.count > 1 for sections in self.sections) else 1
 
     @property
@@ -153,25 +153,25 @@ class Predictor:
         return CHANNELS * self.model.image_size**2
 
     def unit(self, index: int) -> float:
-        """Value of a unit of the latents that are known before step ``index``."""
+        """Unit of the integer latents before step ``index``, in data units."""
         return START_UNIT if index == 0 else self.lattice[index - 1].unit
 
     @property
     def first_depends_on_seed(self) -> bool:
-        """Whether the network looks at z_T at all."""
+        """Whether the first step's outputs depend on z_T."""
         return self.model.denoiser.needs_input(self.steps[0])
 
     @property
     def seeds_are_cheap(self) -> bool:
-        """Whether seeds differ in what they cost, and the first step's outputs can be kept for each."""
+        """Whether the first step depends on the seed, and its outputs can be cached for each."""
         return self.first_depends_on_seed and self.sections[0].count == 1
 
     def first(self, seed: int) -> OpenStep:
-        """Step 0 of one tile, opened with the latent z_T of a seed; kept."""
+        """Step 0 of one tile, opened with the z_T of a seed; cached."""
         return self._kept(seed if self.first_depends_on_seed else 0)[0]
 
     def first_outputs(self, seed: int, n_s: np.ndarray) -> Outputs:
-        """All outputs of step 0 of one tile whose latents become n_s, int64 [1, D]; kept if none depends on those."""
+        """All outputs of step 0 of one tile with latents n_s, int64 [1, D], after it; cached if independent of n_s."""
         opened, outputs = self._kept(seed if self.first_depends_on_seed else 0)
         return outputs or self.predict_all(opened, n_s)
 
@@ -181,7 +181,7 @@ class Predictor:
         return opened, self.predict_all(opened, n_t) if self.sections[0].count == 1 else None
 
     def open(self, index: int, n_t: np.ndarray, seeds: list[int]) -> OpenStep:
-        """Calls the network of step ``index`` for latents int64 [B, D] of tiles that began from ``seeds``."""
+        """Calls the network of step ``index`` for latents int64 [B, D] of tiles with ``seeds``."""
         if index == 0:
             return _stack([self.first(seed) for seed in seeds])
         return self._open(self.denoiser, index, n_t)
@@ -192,7 +192,7 @@ class Predictor:
             return OpenStep(index, z_t, denoiser.begin(z_t, self.steps[index]))
 
     def predict(self, opened: OpenStep, number: int, n_s: np.ndarray) -> Outputs:
-        """Predicts a section from the latents n_s, int64 [B, D], of the ones before it; others count for nothing."""
+        """Predicts a section from the latents n_s, int64 [B, D], of earlier sections; other latents are ignored."""
         z_s = self.latents(opened.index + 1, n_s).to(opened.z_t) if number else torch.zeros_like(opened.z_t)
         return self._predict(opened, number, z_s)
 
@@ -212,21 +212,21 @@ class Predictor:
         return torch.from_numpy(sections.order[slice(*sections.spans[number])]).to(self.device)
 
     def _section(self, values: torch.Tensor, index: int, number: int) -> torch.Tensor:
-        """Those of values [B, 3, H, W] that are a section's: [B, N] in the order of coding."""
+        """The values of a section out of [B, 3, H, W]: [B, N] in the order of coding."""
         rows = values.double().flatten(1)
         return rows if self.sections[index].count == 1 else rows.index_select(1, self._places(index, number))
 
     def predict_all(self, opened: OpenStep, n_s: np.ndarray) -> Outputs:
-        """The outputs of all sections in turn where the step's latents n_s, int64 [B, D], are known."""
+        """The outputs of all sections, given all latents n_s, int64 [B, D], of the step."""
         z_s = self.latents(opened.index + 1, n_s).to(opened.z_t)
         parts = [self._predict(opened, number, z_s) for number in range(self.sections[opened.index].count)]
         names = ("x_hat", "mean_bins", "log2_scale")
         return Outputs(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names))
 
     def encoding(self, index: int, n_t: np.ndarray, n_s: np.ndarray, seeds: list[int]) -> tuple[np.ndarray, Outputs]:
-        """What :meth:`open` shows, and :meth:`predict_all`, where all latents int64 [B, D] are known.
+        """x_hat of :meth:`open`, and the outputs of :meth:`predict_all`, given all latents int64 [B, D].
 
-        Bits of a tile's outputs don't depend on the tiles beside it (see :func:`encoded_at_once`).
+        A tile's outputs do not depend on the other tiles, bit for bit (see :func:`encoded_at_once`).
         """
         if index == 0:
             alone = [(self.first(seed), n_s[row : row + 1]) for row, seed in enumerate(seeds)]
@@ -234,7 +234,7 @@ class Predictor:
             return np.concatenate([opened.x_hat for opened, _ in alone]), Outputs.joined(parts)
         at_once = encoded_at_once(self.device)
         begins = range(0, len(n_t), at_once)
-        # A GPU has all of this to do before any of it is waited for.
+        # All calls are queued on a GPU before the first result is waited for.
         known = [padded(n_s[begin : begin + at_once], at_once) for begin in begins]
         opened = [self.open(index, padded(n_t[begin : begin + at_once], at_once), []) for begin in begins]
         parts = [self.predict_all(*pair) for pair in zip(opened, known, strict=True)]
@@ -242,7 +242,7 @@ class Predictor:
         return x_hat[: len(n_t)], Outputs.joined(parts).rows(0, len(n_t))
 
     def latents(self, index: int, n_t: np.ndarray) -> torch.Tensor:
-        """Latents [B, 3, H, W] of integers [B, D] that are known before step ``index``, as the network takes them."""
+        """The network's input [B, 3, H, W] for integer latents [B, D] before step ``index``."""
         size = self.model.image_size
         z = to_device(n_t * self.unit(index), self.device, self.dtype)
         return z.reshape(-1, CHANNELS, size, size).contiguous(memory_format=self.model.denoiser.memory_format)

@@ -1,4 +1,4 @@
-"""Between images of any size and rows of square tiles."""
+"""Cuts images of any size into rows of square tiles, and joins tiles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def count(height: int, width: int, size: int) -> int:
-    """How many tiles an image is cut into.
+    """Number of tiles of an image.
 
     >>> count(65, 64, 64)
     2
@@ -19,7 +19,7 @@ def count(height: int, width: int, size: int) -> int:
 def cut(image_uint8: np.ndarray, size: int, positions: Iterable[int]) -> np.ndarray:
     """Cuts tiles [n, size, size, 3] out of [H, W, 3], at positions counted row by row.
 
-    Beyond the image, its last row and column of pixels are repeated.
+    Tiles beyond the image's edge repeat its last row and column of pixels.
 
     >>> cut(np.zeros((65, 10, 3), np.uint8), 64, range(2)).shape
     (2, 64, 64, 3)

@@ -1,4 +1,4 @@
-"""How much a model's outputs differ between machines, batch sizes and thread counts: measured, with a margin."""
+"""Measured tolerances for differences of a model's outputs between machines, batch sizes and thread counts."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from uqdm.progressive.predictor import Predictor
 MARGIN = 2.5
 """A tolerance is this many times the largest difference that was measured."""
 SECTIONED_MARGIN = 3.0
-"""The same for models of several sections: each has a head of its own, so that more outputs may lie further out."""
-_METHOD = 4  # raise it when what is measured, or the margin, changes: kept values are then measured again
-_FLOOR = 2.0**-24  # no measured difference is trusted below this
+"""The same for models of several sections: each section has a head, so more outputs may have large differences."""
+_METHOD = 4  # increase it when the measurement or the margin changes: cached values are then measured again
+_FLOOR = 2.0**-24  # lower bound of measured differences
 
 
 @dataclass(frozen=True)
 class StepTolerance:
-    """Absolute differences to bear at one step: of x_hat, in data units, and of the scale's exponent, in octaves.
+    """Tolerated absolute differences at one step: of x_hat, in data units, and of the scale's exponent, in octaves.
 
-    That of x_hat holds for the estimates that are coded with, and for the one that pictures are made from.
+    That of x_hat holds for the estimates for coding and for the one for pictures.
     """
 
     x_hat: float
     log2_scale: float
 
 
-# Differences seen in float64 are some 1e-13; outputs of a first step are always computed so.
+# Differences in float64 are about 1e-13; the outputs of the first step are always computed in float64.
 _DOUBLE = StepTolerance(2.0**-32, 2.0**-32)
 
 
 def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
-    """The tolerances that a model's configuration gives, or else measured ones (a few calls of the network)."""
+    """The tolerances in a model's configuration, else measured ones (a few network calls)."""
     if double:
         return [_DOUBLE] * model.schedule.n_steps
     given = model.config.get("tolerance")
@@ -54,14 +54,14 @@ def of_model(model: Model, *, double: bool = False) -> list[StepTolerance]:
 
 
 def _kept(model: Model) -> list[StepTolerance]:
-    """Measured tolerances of a model, kept on disk: only an encoder uses them, and files tell what they bear."""
+    """Measured tolerances of a model, cached on disk. Only an encoder uses them; each file states its own."""
     file = cache_folder() / "tolerance" / f"{model.sha256[:32]}-{_METHOD}.json"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         kept = _from_data(json.loads(file.read_text(encoding="utf-8")))
         if len(kept) == model.schedule.n_steps and all(0 < v <= 1 for item in kept for v in vars(item).values()):
             return kept
-    measured = measure(model)  # nothing is kept, or what is no tolerance
-    with contextlib.suppress(OSError):  # a folder that cannot be written to costs time, nothing else
+    measured = measure(model)  # nothing valid is cached
+    with contextlib.suppress(OSError):  # without a writable cache folder it is measured again each time
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}")
         temporary.write_text(json.dumps(to_data(measured)))
@@ -70,7 +70,7 @@ def _kept(model: Model) -> list[StepTolerance]:
 
 
 def to_data(tolerances: list[StepTolerance]) -> list[dict[str, float]]:
-    """Tolerances as they stand in a model's configuration."""
+    """Tolerances in the form of a model's configuration."""
     return [{"x_hat": item.x_hat, "log2_scale": item.log2_scale} for item in tolerances]
 
 
@@ -79,7 +79,7 @@ def _from_data(data: Any) -> list[StepTolerance]:
 
 
 def record(folder: Path) -> None:
-    """Measures a model of the project's own, and writes what was found into its configuration.
+    """Measures a model in the project's own layout, and writes the tolerances into its configuration.
 
     Raises ValueError for a model that cannot code files of images.
     """
@@ -90,9 +90,9 @@ def record(folder: Path) -> None:
 
 @float32_arithmetic()
 def measure(model: Model) -> list[StepTolerance]:
-    """Compares float32 outputs, one tile at a time and several at once, with float64 ones on made-up images.
+    """Compares float32 outputs, one tile at a time and several at once, with float64 ones on synthetic images.
 
-    Each section's are computed from the latents that a coder would know.
+    Outputs of a section are computed from the latents that the decoder has at that point.
     """
     single, double = Predictor(model), Predictor(model, double=True)
     tiles = _images(model.image_size)
@@ -117,20 +117,20 @@ def measure(model: Model) -> list[StepTolerance]:
 
 
 def _values(predictor: Predictor, index: int, n_t: np.ndarray, n_s: np.ndarray) -> list[np.ndarray]:
-    """log2_scale, x_hat of all sections, and the x_hat that is shown, of a step after the first."""
+    """log2_scale and x_hat of all sections, and the x_hat of pictures, of a step after the first."""
     opened = predictor.open(index, n_t, [])
     outputs = predictor.predict_all(opened, n_s)
     return [outputs.log2_scale, outputs.x_hat, opened.x_hat]
 
 
 def _difference(exact: list[np.ndarray], other: list[np.ndarray]) -> tuple[float, float]:
-    """Of x_hat, the larger of the two, and of log2_scale."""
+    """Differences of x_hat (the larger of the two) and of log2_scale."""
     scale, *x_hats = (float(np.abs(a - b).max()) for a, b in zip(exact, other, strict=True))
     return max(x_hats), scale
 
 
 def _images(size: int) -> np.ndarray:
-    """Levels int64 [4, 3 size^2]: a smooth surface, hard edges, noise, and a grey with a noisy last digit."""
+    """Levels int64 [4, 3 size^2]: a smooth surface, sharp edges, noise, and grey with noise in the last bit."""
     rng = np.random.Generator(np.random.Philox(0))
     y, x = np.mgrid[:size, :size]
     smooth = (x * 3 + y * 2) % N_LEVELS

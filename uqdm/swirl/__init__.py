@@ -1,4 +1,4 @@
-"""The swirl experiments (Sec. 5.1, Yang et al. 2025): models trained, measured on held-out points, claims judged.
+"""The swirl experiments (Sec. 5.1, Yang et al. 2025): training, measurements on held-out points, verdicts on claims.
 
-``training`` makes the models, ``measure`` measures those of a seed, ``report`` writes tables, figures and verdicts.
+``training`` trains the models, ``measure`` measures those of a seed, ``report`` writes tables, figures and verdicts.
 """

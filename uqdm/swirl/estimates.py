@@ -1,4 +1,4 @@
-"""What was measured of all seeds, with intervals over seeds and points together."""
+"""The measurements of all seeds, with intervals over both seeds and points."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import numpy as np
 
 from uqdm.bench.analysis.bootstrap import LEVEL, column_means, mean_of
 from uqdm.bench.metrics.sliced_wasserstein import sliced_wasserstein
-from uqdm.bench.run.reader import ResultsError
+from uqdm.bench.run.errors import ResultsError
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.rates import PARTS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Key = tuple[str, int]
-"""A system and its T."""
+SystemAtT = tuple[str, int]
+"""Name of a system, and its T."""
 N_DIRECTIONS = 200
 PEAK = 255
 N_FLOORS = 8
-"""Pairs of independent sets that the floor of the sliced Wasserstein distance is measured on."""
+"""Number of pairs of independent sets for the floor of the sliced Wasserstein distance."""
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MeanWithInterval:
     """A mean over seeds and points with the ends of its interval, and the lowest and highest mean of a seed."""
 
     mean: float
@@ -40,8 +40,8 @@ class Estimate:
     most: float
 
 
-class Measured:
-    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.run.reader.ResultsError`."""
+class SwirlResults:
+    """The results of some seeds below a run's folder. Raises :class:`uqdm.bench.run.errors.ResultsError`."""
 
     def __init__(self, run_dir: Path, seeds: Sequence[int]):
         self._folder, self.seeds = run_dir / "measured", list(seeds)
@@ -50,35 +50,35 @@ class Measured:
                 raise ResultsError(f"{self._folder}: seed {seed} was not measured; run `snakemake paper_swirl`")
         self.about = [json.loads((self._folder / f"seed{seed}.json").read_text()) for seed in self.seeds]
 
-    @functools.cache  # noqa: B019 (lives as long as the run's report is made)
+    @functools.cache  # noqa: B019 (the object lives only while a report is written)
     def table(self, name: str) -> pd.DataFrame:
-        """One of the tables of :mod:`uqdm.swirl.measure`, of all seeds, with their column ``seed``."""
+        """One of the tables of :mod:`uqdm.swirl.measure` for all seeds, with a column ``seed``."""
         import pandas as pd
 
         parts = {seed: pd.read_parquet(self._folder / f"{name}-seed{seed}.parquet") for seed in self.seeds}
         return pd.concat([part.assign(seed=seed) for seed, part in parts.items()], ignore_index=True)
 
     @functools.cached_property
-    def rates_bpd(self) -> dict[Key, np.ndarray]:
+    def rates_bpd(self) -> dict[SystemAtT, np.ndarray]:
         """NELBO of each seed and point, [seeds, points]."""
         table = self.table("nelbo")
         total = table.assign(total=table[[f"{part}_bpd" for part in PARTS]].sum(axis=1))
         return {key: part.total.to_numpy().reshape(len(self.seeds), -1) for key, part in _by_key(total)}
 
     def steps(self, system: str) -> list[int]:
-        """The T that a system was measured at, in order."""
+        """The measured T of a system, in order."""
         return sorted(n for name, n in self.rates_bpd if name == system)
 
-    def rate(self, key: Key) -> Estimate:
+    def rate(self, key: SystemAtT) -> MeanWithInterval:
         """NELBO in bits per dimension."""
         return estimate(self.rates_bpd[key])
 
-    def difference(self, first: Key, second: Key) -> Estimate:
-        """NELBO of the first less that of the second, on the same seeds and points."""
+    def difference(self, first: SystemAtT, second: SystemAtT) -> MeanWithInterval:
+        """NELBO of the first minus that of the second, on the same seeds and points."""
         return estimate(self.rates_bpd[first] - self.rates_bpd[second])
 
-    def ratio(self, first: Key, second: Key) -> Estimate:
-        """NELBO of the first over that of the second; its error is that of the ratio's linear part."""
+    def ratio(self, first: SystemAtT, second: SystemAtT) -> MeanWithInterval:
+        """NELBO of the first divided by that of the second; its interval is by linearization of the ratio."""
         above, below = self.rates_bpd[first], self.rates_bpd[second]
         whole = above.mean() / below.mean()
         linear = estimate(whole + (above - whole * below) / below.mean())
@@ -93,16 +93,16 @@ class Measured:
 
     @functools.cached_property
     def reference(self) -> np.ndarray:
-        """The set that samples and reconstructions are held against: neither trained on nor coded."""
+        """The reference set for samples and reconstructions: used neither in training nor in coding."""
         return held_out(self.n_sampled, 2)
 
     @functools.cached_property
     def floor(self) -> np.ndarray:
-        """Distances between the reference set and independent ones of the data, of as many points."""
+        """Distances between the reference set and independent sets of data with the same number of points."""
         return np.array([distance(self.reference, held_out(self.n_sampled, 3 + i)) for i in range(N_FLOORS)])
 
     @functools.cached_property
-    def samples(self) -> dict[Key, np.ndarray]:
+    def samples(self) -> dict[SystemAtT, np.ndarray]:
         """Sliced Wasserstein distance of each seed's samples to the reference set, [seeds]."""
         return {
             key: np.array([distance(self.reference, one[["x", "y"]]) for _, one in part.groupby("seed")])
@@ -110,11 +110,11 @@ class Measured:
         }
 
     @functools.cached_property
-    def curves(self) -> dict[Key, list[dict[str, Any]]]:
-        """For each system that is sent step by step its places: ``known``, ``rate_bpd``, ``psnr_db``, ``distance``.
+    def curves(self) -> dict[SystemAtT, list[dict[str, Any]]]:
+        """For each system that is sent step by step, its prefixes: ``known``, ``rate_bpd``, ``psnr_db``, ``distance``.
 
         PSNR is that of the mean squared error over all points and coordinates; its interval is over seeds and points,
-        and ``distance_low`` and ``distance_high`` are the lowest and highest of the seeds.
+        and ``distance_low`` and ``distance_high`` are the lowest and highest values of the seeds.
         """
         tables = _by_key(self.table("progressive"))
         return {key: [self._place(one) for _, one in part.groupby("known")] for key, part in tables}
@@ -137,20 +137,21 @@ class Measured:
         }
 
 
-def _by_key(table: pd.DataFrame) -> list[tuple[Key, pd.DataFrame]]:
+def _by_key(table: pd.DataFrame) -> list[tuple[SystemAtT, pd.DataFrame]]:
     """The rows of each system and T, in the order of the table."""
     groups: Any = table.groupby(["system", "n_steps"], sort=False)
     return [((str(system), int(n_steps)), part) for (system, n_steps), part in groups]
 
 
-def estimate(values: np.ndarray) -> Estimate:
-    """The mean of values [seeds, points] over seeds and points, both taken as samples.
+def estimate(values: np.ndarray) -> MeanWithInterval:
+    """The mean of values [seeds, points] over seeds and points, both as random samples.
 
-    Its variance is the sum of two: that of the seeds' means over their number, and that of the points' means over
-    theirs. The interval is Student's, with the degrees of freedom of such a sum (Satterthwaite, Biometrics Bulletin 2,
-    1946). So few seeds that agree by chance do not make it narrow. One seed leaves the interval over points.
+    Its variance is the sum of that of the seeds' means divided by their number, and that of the points' means divided
+    by their number. The interval is Student's, with the degrees of freedom of such a sum (Satterthwaite, Biometrics
+    Bulletin 2, 1946). So the interval is not too narrow if few seeds agree by chance. With one seed it is that over
+    points.
 
-    >>> found = estimate(np.array([[1.0, 3.0], [1.0, 3.0]]))  # two points that differ by 2, and seeds by nothing
+    >>> found = estimate(np.array([[1.0, 3.0], [1.0, 3.0]]))  # two points that differ by 2, two equal seeds
     >>> round(found.mean, 9), round((found.high - found.low) / 2, 2)  # the quantile for one degree of freedom is 12.7
     (2.0, 12.71)
     """
@@ -163,19 +164,19 @@ def estimate(values: np.ndarray) -> Estimate:
     return _estimate(mean_of(values.ravel()), half, column_means(values.T))
 
 
-def _estimate(mean: float, half: float, by_seed: np.ndarray) -> Estimate:
-    """With the mean inside of both ranges: that of the interval, and that of the seeds [seeds]."""
+def _estimate(mean: float, half: float, by_seed: np.ndarray) -> MeanWithInterval:
+    """A mean with its interval, and with the range of the seeds' means extended to contain it."""
     least, most = (float(end) for end in (by_seed.min(), by_seed.max()))
-    return Estimate(mean, mean - half, mean + half, min(least, mean), max(most, mean))
+    return MeanWithInterval(mean, mean - half, mean + half, min(least, mean), max(most, mean))
 
 
 def _sides(values: np.ndarray) -> list[np.ndarray]:
-    """Means of the seeds and of the points, where there are several."""
+    """Means of the seeds, and of the points, each if there are several."""
     return [side for side in (column_means(values.T), column_means(values)) if len(side) > 1]
 
 
-def _half_db(mse: Estimate) -> float:
-    """Half the interval of a PSNR, by the slope of the logarithm."""
+def _half_db(mse: MeanWithInterval) -> float:
+    """Half the interval of a PSNR, by linearization of the logarithm."""
     return 10 / np.log(10) * (mse.high - mse.low) / 2 / mse.mean if mse.mean else 0.0
 
 

@@ -1,5 +1,5 @@
-"""The figures of the swirl experiments, by the paper's numbers: rates and curves (2), the source and a universally
-quantized VDM (6), samples by T (7); and one of our own, reconstructions from more and more steps.
+"""The figures of the swirl experiments, with their numbers in the paper: rates and curves (2), the source and a
+universally quantized VDM (6), samples by T (7); and one that is not in the paper, reconstructions by step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, error_bars, write_caption
 from uqdm.files import replacing
 from uqdm.swirl.claims import published
-from uqdm.swirl.estimates import N_FLOORS, Key, Measured
+from uqdm.swirl.estimates import N_FLOORS, SwirlResults, SystemAtT
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.systems import LABELS
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 FORMATS = ("png", "svg")
 DPI = 110
 MOST_BPD = 18.0
-"""Rates above are beyond the panel: VDM's at few steps."""
+"""Upper end of the panel; rates of VDM at few steps are above it."""
 N_DOTS = 400
 N_SOURCE = 1000
-"""Points of the data in Figure 6, as in the paper."""
+"""Number of data points in Figure 6, as in the paper."""
 N_COLUMNS = 6
 SOURCE_SET = 3 + N_FLOORS
-"""Number of the held-out set that Figure 6 shows: the one after those of the floor."""
+"""Index of the held-out set in Figure 6: the one after those of the floor."""
 IDEAL = (0, (4, 2))
-"""Dashes are for rates of which no file is made."""
+"""Line styles; rates without files are dashed."""
 
-# Colours that readers with any colour vision tell apart (Okabe & Ito 2008).
+# Colours for all kinds of colour vision (Okabe & Ito 2008).
 _LOOKS: dict[str, tuple[str, str]] = {
     "vdm": ("#0072B2", "s"),
     "learned": ("#D55E00", "o"),
@@ -46,11 +46,11 @@ _LOOKS: dict[str, tuple[str, str]] = {
 }
 
 
-def save_figures(run_dir: Path, measured: Measured) -> list[Path]:
+def save_figures(run_dir: Path, measured: SwirlResults) -> list[Path]:
     """Draws all figures into the folder ``figures`` of a run; returns the files."""
     from matplotlib import rc_context
 
-    drawers: dict[str, Callable[[Measured], Figure]] = {
+    drawers: dict[str, Callable[[SwirlResults], Figure]] = {
         "figure2": _rates,
         "figure6": _source_and_vdm_weights,
         "figure7": _samples,
@@ -70,7 +70,7 @@ def save_figures(run_dir: Path, measured: Measured) -> list[Path]:
 # ---- figure 2 -----------------------------------------------------------------------------------------------
 
 
-def _rates(measured: Measured) -> Figure:
+def _rates(measured: SwirlResults) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.5, 5.2))
@@ -83,7 +83,7 @@ def _rates(measured: Measured) -> Figure:
     return figure
 
 
-def _rates_caption(measured: Measured) -> str:
+def _rates_caption(measured: SwirlResults) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
         f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over seeds and "
@@ -94,7 +94,7 @@ def _rates_caption(measured: Measured) -> str:
     )
 
 
-def _draw_rates(axes: Axes, measured: Measured) -> None:
+def _draw_rates(axes: Axes, measured: SwirlResults) -> None:
     _draw_nelbo(axes, measured, tuple(_LOOKS))
     for claim in ("vdm-monotone", "uqdm-eight"):
         theirs = published(claim)
@@ -104,7 +104,7 @@ def _draw_rates(axes: Axes, measured: Measured) -> None:
     axes.legend(frameon=False, fontsize=8, loc="upper right")  # above all that is drawn
 
 
-def _draw_nelbo(axes: Axes, measured: Measured, systems: tuple[str, ...]) -> None:
+def _draw_nelbo(axes: Axes, measured: SwirlResults, systems: tuple[str, ...]) -> None:
     """NELBO against T with its intervals, a curve for each system, and the entropy of the data."""
     for system in systems:
         colour, marker = _LOOKS[system]
@@ -131,7 +131,7 @@ def _draw_nelbo(axes: Axes, measured: Measured, systems: tuple[str, ...]) -> Non
     axes.set(xlabel="steps T", ylabel="NELBO, bits per dimension")
 
 
-def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
+def _draw_curves(axes: Axes, measured: SwirlResults, quantity: str) -> None:
     for key, places in measured.curves.items():
         colour, marker = _curve_look(key)
         known = [place for place in places if np.isfinite(place[quantity])]
@@ -153,8 +153,8 @@ def _draw_curves(axes: Axes, measured: Measured, quantity: str) -> None:
     axes.set_title("Realism", loc="left", weight="bold")
 
 
-def _curve_look(key: Key) -> tuple[str, str]:
-    """Of several T of a system the colour is the system's, darker with more steps."""
+def _curve_look(key: SystemAtT) -> tuple[str, str]:
+    """Line style of a system at T: the system's colour, darker with more steps."""
     from matplotlib.colors import to_hex, to_rgb
 
     colour, marker = _LOOKS[key[0]]
@@ -173,8 +173,8 @@ def _look(system: str, colour: str, marker: str) -> dict[str, Any]:
 # ---- figure 6 -----------------------------------------------------------------------------------------------
 
 
-def _source_and_vdm_weights(measured: Measured) -> Figure:
-    """Points of the source, and universal quantization on a pretrained VDM beside UQDM that is trained as such."""
+def _source_and_vdm_weights(measured: SwirlResults) -> Figure:
+    """Points of the source, and universal quantization of a pretrained VDM next to a trained UQDM."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.4, 5.4))
@@ -194,7 +194,7 @@ def _source_and_vdm_weights(measured: Measured) -> Figure:
 
 
 def source_points() -> np.ndarray:
-    """Points of the data, uint8 [N_SOURCE, 2], of a set of their own; the same for every run.
+    """Points of the data, uint8 [N_SOURCE, 2], from a separate set; the same in every run.
 
     >>> source_points().shape
     (1000, 2)
@@ -202,7 +202,7 @@ def source_points() -> np.ndarray:
     return held_out(N_SOURCE, SOURCE_SET)
 
 
-def _vdm_weights_caption(measured: Measured) -> str:
+def _vdm_weights_caption(measured: SwirlResults) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
         f"Left: {N_SOURCE:,} points of the data. Right: a VDM is trained for each of {n_seeds} seed(s), and its "
@@ -216,7 +216,7 @@ def _vdm_weights_caption(measured: Measured) -> str:
 # ---- figure 7, and reconstructions --------------------------------------------------------------------------
 
 
-def _samples(measured: Measured) -> Figure:
+def _samples(measured: SwirlResults) -> Figure:
     table = measured.table("samples").query("seed == @seed", local_dict={"seed": measured.seeds[0]})
     rows = []
     for system in ("vdm", "fixed", "learned"):
@@ -233,7 +233,7 @@ def _samples(measured: Measured) -> Figure:
     return _panels(measured, rows, caption)
 
 
-def _reconstructions(measured: Measured) -> Figure:
+def _reconstructions(measured: SwirlResults) -> Figure:
     table = measured.table("progressive").query("seed == @seed", local_dict={"seed": measured.seeds[0]})
     rows = []
     for (system, n_steps), places in measured.curves.items():
@@ -258,13 +258,13 @@ def _decibels(psnr_db: float) -> str:
 
 
 def _spread(items: list[int]) -> list[int]:
-    """Up to ``N_COLUMNS`` of them, ends included."""
+    """Up to ``N_COLUMNS`` of the items, the first and last included."""
     places = np.unique(np.linspace(0, len(items) - 1, min(N_COLUMNS, len(items))).round().astype(int))
     return [items[place] for place in places]
 
 
 def _panels(
-    measured: Measured, rows: list[tuple[str, list[tuple[str, np.ndarray]], list[str]]], caption: str
+    measured: SwirlResults, rows: list[tuple[str, list[tuple[str, np.ndarray]], list[str]]], caption: str
 ) -> Figure:
     from matplotlib.figure import Figure
 

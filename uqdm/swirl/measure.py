@@ -1,4 +1,4 @@
-"""Measures all systems of a seed on held-out points, and writes what was found point by point.
+"""Measures all systems of a seed on held-out points, and writes the results of each point.
 
 Below a folder, for seed S: ``nelbo-seedS.parquet``, ``progressive-seedS.parquet``, ``samples-seedS.parquet``,
 ``files-seedS.parquet``, and last ``seedS.json`` with schedules and settings.
@@ -18,7 +18,7 @@ from uqdm.model.checkpoint import Model
 from uqdm.progressive.points import PointsCodec
 from uqdm.swirl.pictures import progressive, samples
 from uqdm.swirl.rates import PARTS, nelbo_bits
-from uqdm.swirl.systems import ScaledDenoiser, System, as_system, trained, vdm_systems, with_forward_kernel
+from uqdm.swirl.systems import ScaledDenoiser, SwirlSystem, as_system, trained, vdm_systems, with_forward_kernel
 from uqdm.training.data.swirl import swirl_points
 from uqdm.training.validation import POINTS_SEED
 
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 BLOCK = 1024
 """Points in a file."""
 PROGRESSIVE = {"learned": (3, 5, 10, 30), "fixed": (5,), "vdm": (20, 100)}
-"""Which T of which systems are sent and reconstructed step by step, where they are measured."""
+"""Systems and T that are sent and reconstructed step by step, if they are measured."""
 SAMPLED = ("vdm", "learned", "fixed")
 MOST_SAMPLED = 100
-"""T up to which samples are drawn: a step is a call of the network for every sample."""
-Report = Callable[[str], Any]
+"""Largest T for samples: each step is a network call for every sample."""
+LineCallback = Callable[[str], Any]
 
 
 def held_out(n: int, set_index: int = 0) -> np.ndarray:
-    """Points, uint8 [n, 2], that no training draws; sets of other numbers are independent.
+    """Held-out points, uint8 [n, 2], never drawn in training; sets with different indices are independent.
 
     >>> held_out(2).tolist() == held_out(3)[:2].tolist()
     False
@@ -45,7 +45,7 @@ def held_out(n: int, set_index: int = 0) -> np.ndarray:
 
 
 def measure_seed(
-    models: Path, out: Path, seed: int, vdm_steps: list[int], n_points: int, n_sampled: int, report: Report = str
+    models: Path, out: Path, seed: int, vdm_steps: list[int], n_points: int, n_sampled: int, report: LineCallback = str
 ) -> None:
     """Measures the models of a seed. The points are the same for all seeds."""
     by_kind = {kind: trained(models, kind, seed) for kind in ("vdm", "learned", "fixed", "wide")}
@@ -62,7 +62,7 @@ def measure_seed(
         "files": (_files(model, points) for model in by_kind["learned"].values()),
     }
     for name, parts in tables.items():
-        _write(out / f"{name}-seed{seed}.parquet", _told(parts, name, report))
+        _write(out / f"{name}-seed{seed}.parquet", _reported(parts, name, report))
     about = {
         "seed": seed,
         "points": n_points,
@@ -73,7 +73,7 @@ def measure_seed(
     write_bytes(out / f"seed{seed}.json", (json.dumps(about, indent=2) + "\n").encode())
 
 
-def _systems(by_kind: dict[str, dict[int, Model]], vdm_steps: list[int], seed: int) -> list[System]:
+def _systems(by_kind: dict[str, dict[int, Model]], vdm_steps: list[int], seed: int) -> list[SwirlSystem]:
     plain = [as_system(kind, model) for kind in ("learned", "fixed", "wide") for model in by_kind[kind].values()]
     forward = [with_forward_kernel(system) for system in plain if system.name == "fixed"]
     (vdm,) = by_kind["vdm"].values()
@@ -81,12 +81,12 @@ def _systems(by_kind: dict[str, dict[int, Model]], vdm_steps: list[int], seed: i
 
 
 def _iterations(models: dict[int, Model]) -> int:
-    """Of training, the same for all of a kind."""
+    """Number of training iterations, the same for all models of a kind."""
     model = next(iter(models.values()))
     return int(model.config["training"]["recipe"]["n_iterations"])
 
 
-def _about(system: System) -> dict[str, Any]:
+def _about(system: SwirlSystem) -> dict[str, Any]:
     schedule = system.schedule
     factors = {"factors": system.denoiser.factors} if isinstance(system.denoiser, ScaledDenoiser) else {}
     return {
@@ -104,15 +104,15 @@ def _frame(system: str, n_steps: int, columns: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame({"system": system, "n_steps": n_steps, **columns})
 
 
-def _nelbo(system: System, points: np.ndarray, seed: int) -> pd.DataFrame:
+def _nelbo(system: SwirlSystem, points: np.ndarray, seed: int) -> pd.DataFrame:
     """A row for each point; rates in bits per dimension."""
     bits = nelbo_bits(system, points, seed) / points.shape[1]
     parts = {f"{name}_bpd": bits[:, column] for column, name in enumerate(PARTS)}
     return _frame(system.name, system.n_steps, {"point": np.arange(len(points)), **parts})
 
 
-def _progressive(system: System, points: np.ndarray, seed: int) -> pd.DataFrame:
-    """A row for each point and place; ``known`` is the number of steps that are known, T + 1 when all is."""
+def _progressive(system: SwirlSystem, points: np.ndarray, seed: int) -> pd.DataFrame:
+    """A row for each point and prefix; ``known`` is the number of known steps, T + 1 for the lossless end."""
     import pandas as pd
 
     frames = [
@@ -133,7 +133,7 @@ def _progressive(system: System, points: np.ndarray, seed: int) -> pd.DataFrame:
     return pd.concat(frames)
 
 
-def _samples(system: System, n: int, seed: int) -> pd.DataFrame:
+def _samples(system: SwirlSystem, n: int, seed: int) -> pd.DataFrame:
     return _frame(system.name, system.n_steps, _coordinates(samples(system, n, seed)))
 
 
@@ -142,8 +142,8 @@ def _coordinates(points_uint8: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _files(model: Model, points: np.ndarray) -> pd.DataFrame:
-    """A row for each block of points: its file's bits, the ideal ones by the paper's accounting and those of what the
-    file codes, and whether it was decoded as it was coded.
+    """A row for each block of points: bits of its file, ideal bits by the paper's accounting and by the file's last
+    stage, and whether it was decoded without loss.
     """
     codec, rows = PointsCodec(model), []
     for block, begin in enumerate(range(0, len(points), BLOCK)):
@@ -157,7 +157,7 @@ def _files(model: Model, points: np.ndarray) -> pd.DataFrame:
     return _frame("learned", model.schedule.n_steps, named)
 
 
-def _told(parts: Iterable[pd.DataFrame], name: str, report: Report) -> Iterator[pd.DataFrame]:
+def _reported(parts: Iterable[pd.DataFrame], name: str, report: LineCallback) -> Iterator[pd.DataFrame]:
     for part in parts:
         report(f"{name}: {part.system.iloc[0]}, T = {part.n_steps.iloc[0]}")
         yield part

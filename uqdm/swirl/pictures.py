@@ -1,4 +1,4 @@
-"""Samples, and reconstructions from every prefix: by the reverse process, with x drawn from p(x | z_0) at its end."""
+"""Samples, and reconstructions from every prefix, by the reverse process; its last step draws x from p(x | z_0)."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from uqdm.diffusion.process import last_stage_bits
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Opened
 from uqdm.model.schedule import Step
-from uqdm.swirl.systems import System, noise_of
+from uqdm.swirl.systems import SwirlSystem, noise_of
 
 N_PLACES = 10
-"""Latents of a long schedule that are reconstructed from, beside the last."""
+"""Number of latents of a long schedule to reconstruct from, without the last."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a receiver has after some steps."""
+class PrefixReconstruction:
+    """The reconstruction of a prefix of the steps."""
 
     n_known: int
-    """Steps that are known."""
+    """Number of steps in the prefix."""
     rate_bits: np.ndarray
-    """Ideal bits of each point so far, float64 [N]."""
+    """Ideal bits of the prefix for each point, float64 [N]."""
     points_uint8: np.ndarray
     """A reconstruction, uint8 [N, C]."""
 
 
 @float32_arithmetic()
 @torch.inference_mode()
-def samples(system: System, n: int, seed: int) -> np.ndarray:
+def samples(system: SwirlSystem, n: int, seed: int) -> np.ndarray:
     """Points drawn from the model, uint8 [n, C]."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.empty((n, len(system.levels.first), 1, 1)).normal_(generator=generator)
@@ -42,8 +42,8 @@ def samples(system: System, n: int, seed: int) -> np.ndarray:
 
 @float32_arithmetic()
 @torch.inference_mode()
-def progressive(system: System, points_uint8: np.ndarray, seed: int) -> list[Place]:
-    """Sends points [N, C] with z_T from the prior, as coding does; reconstructs them on the way, and in the end."""
+def progressive(system: SwirlSystem, points_uint8: np.ndarray, seed: int) -> list[PrefixReconstruction]:
+    """Sends points [N, C] with z_T from the prior, as in coding; reconstructs them from prefixes, and at the end."""
     x = system.levels.to_data(points_uint8[:, None, None, :])
     generator = torch.Generator().manual_seed(seed)
     transmit = gaussian.transmit if system.is_gaussian else process.transmit
@@ -52,20 +52,20 @@ def progressive(system: System, points_uint8: np.ndarray, seed: int) -> list[Pla
     for sent in transmit(system.denoiser, system.schedule, x, noise_of(generator, None, system), levels=system.levels):
         index = sent.step.index
         if index in wanted:
-            places.append(Place(index, rate.copy(), _rest(system, sent.z_t, index, generator)))
+            places.append(PrefixReconstruction(index, rate.copy(), _rest(system, sent.z_t, index, generator)))
         rate += _of_points(sent.bits)
-    places.append(Place(system.n_steps, rate.copy(), _rest(system, sent.z_s, system.n_steps, generator)))
+    places.append(PrefixReconstruction(system.n_steps, rate.copy(), _rest(system, sent.z_s, system.n_steps, generator)))
     last = last_stage_bits(x.double(), sent.z_s.double(), sent.step, system.levels)
-    return [*places, Place(system.n_steps + 1, rate + _of_points(last), points_uint8)]
+    return [*places, PrefixReconstruction(system.n_steps + 1, rate + _of_points(last), points_uint8)]
 
 
 def _wanted(n_steps: int) -> set[int]:
-    """Steps before which to reconstruct: all, or some that are spread evenly."""
+    """Steps before which to reconstruct: all, or an even selection."""
     return {round(float(place)) for place in np.linspace(0, n_steps, min(n_steps, N_PLACES) + 1)}
 
 
-def _rest(system: System, z: torch.Tensor, n_known: int, generator: torch.Generator) -> np.ndarray:
-    """Samples what is left of the process after ``n_known`` steps, and then x; uint8 [N, C]."""
+def _rest(system: SwirlSystem, z: torch.Tensor, n_known: int, generator: torch.Generator) -> np.ndarray:
+    """Samples the remaining steps after ``n_known`` steps, and then x; uint8 [N, C]."""
     steps = system.schedule.steps()
     left = steps[n_known:]
     if not left:
@@ -78,7 +78,7 @@ def _rest(system: System, z: torch.Tensor, n_known: int, generator: torch.Genera
     return drawn.flatten(1).numpy().astype(np.uint8)
 
 
-def _uniform_rest(system: System, z: torch.Tensor, left: list[Step], generator: torch.Generator) -> torch.Tensor:
+def _uniform_rest(system: SwirlSystem, z: torch.Tensor, left: list[Step], generator: torch.Generator) -> torch.Tensor:
     def uniform(index: int, shape: torch.Size) -> torch.Tensor:
         return torch.empty(shape).uniform_(1e-6, 1 - 1e-6, generator=generator)
 

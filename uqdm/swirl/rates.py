@@ -10,20 +10,20 @@ from uqdm.diffusion.process import last_stage_bits
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
-from uqdm.swirl.systems import System, noise_of
+from uqdm.swirl.systems import SwirlSystem, noise_of
 
 N_DRAWN = 48
-"""Steps that stand for all of a longer schedule, drawn for each point."""
+"""Number of steps that are sampled for each point in longer schedules."""
 PARTS = ("prior", "steps", "last_stage")
 
 
 @float32_arithmetic()
 @torch.inference_mode()
-def nelbo_bits(system: System, points_uint8: np.ndarray, seed: int) -> np.ndarray:
+def nelbo_bits(system: SwirlSystem, points_uint8: np.ndarray, seed: int) -> np.ndarray:
     """Bits of each point [N, C] in ``PARTS``, float64 [N, 3]: KL of z_T to the prior, the steps, x given z_0.
 
-    Of a Gaussian process with more than ``N_DRAWN`` steps, so many are drawn for each point, one of each N_DRAWN-th of
-    the schedule: the mean over points is unbiased (eq. 1, Yang et al. 2025).
+    In a Gaussian process with more than ``N_DRAWN`` steps, that many are drawn for each point, one from each of as many
+    equal parts of the schedule: the mean over points is unbiased (eq. 1, Yang et al. 2025).
     """
     x = system.levels.to_data(points_uint8[:, None, None, :])
     generator = torch.Generator().manual_seed(seed)
@@ -38,7 +38,9 @@ def nelbo_bits(system: System, points_uint8: np.ndarray, seed: int) -> np.ndarra
     return np.stack([part.flatten(1).sum(1).double().numpy() for part in parts], axis=1)
 
 
-def _uniform_steps(system: System, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+def _uniform_steps(
+    system: SwirlSystem, x: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Bits of all steps of each coordinate, and z_0."""
     total = torch.zeros(x.shape, dtype=torch.float64)
     noise = noise_of(generator, x, system)
@@ -47,8 +49,10 @@ def _uniform_steps(system: System, x: torch.Tensor, generator: torch.Generator) 
     return total, sent.z_s
 
 
-def _gaussian_steps(system: System, x: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same; latents of a Gaussian process are drawn from q(z_t | x) at once."""
+def _gaussian_steps(
+    system: SwirlSystem, x: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As :func:`_uniform_steps`; latents of a Gaussian process are drawn directly from q(z_t | x)."""
     n_steps = system.n_steps
     n_drawn = min(n_steps, N_DRAWN)
     schedule = LearnedSchedule(system.schedule)

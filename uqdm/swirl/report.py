@@ -1,4 +1,4 @@
-"""The tables of the swirl experiments, as Markdown, LaTeX and CSV, with the verdicts at their head."""
+"""The tables of the swirl experiments as Markdown, LaTeX and CSV, after the verdicts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from uqdm.bench.paper import latex
 from uqdm.bench.paper.markdown import escape, markdown_table
 from uqdm.files import replacing, write_bytes
 from uqdm.swirl import claims
-from uqdm.swirl.claims import Verdict, interval, published
-from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, Measured
+from uqdm.swirl.claims import ClaimVerdict, interval, published
+from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, SwirlResults
 from uqdm.swirl.figures import save_figures
 from uqdm.swirl.systems import FACTORS, LABELS
 from uqdm.swirl.training import BATCH_SIZE, GAMMA_MAX, GAMMA_MIN, GAMMA_MIN_WIDE
@@ -37,8 +37,8 @@ class Section:
 
 
 def save_report(run_dir: Path, seeds: Sequence[int]) -> list[Path]:
-    """Writes tables and figures of the seeds that were measured into a run's folder; returns the files."""
-    measured = Measured(run_dir, seeds)
+    """Writes tables and figures of the measured seeds into a run's folder; returns the files."""
+    measured = SwirlResults(run_dir, seeds)
     verdicts = claims.judge(measured)
     notes, parts = protocol(measured), sections(measured)
     paths = [run_dir / f"table{suffix}" for suffix in (".csv", ".md", ".tex")]
@@ -49,8 +49,8 @@ def save_report(run_dir: Path, seeds: Sequence[int]) -> list[Path]:
     return [*paths, *save_figures(run_dir, measured)]
 
 
-def protocol(measured: Measured) -> list[str]:
-    """How the figures were made, a sentence or two each."""
+def protocol(measured: SwirlResults) -> list[str]:
+    """The protocol of the measurements, as short notes."""
     vdm = [one for about in measured.about for one in about["systems"] if one["system"] == "vdm"]
     ends = ", ".join(sorted({f"{one['gamma_min']:.2f} to {one['gamma_max']:.2f}" for one in vdm}))
     iterations = measured.about[0]["iterations"]
@@ -82,12 +82,12 @@ def protocol(measured: Measured) -> list[str]:
     ]
 
 
-def sections(measured: Measured) -> list[Section]:
+def sections(measured: SwirlResults) -> list[Section]:
     """All tables."""
     return [_rate_section(measured), _sample_section(measured), _curve_section(measured), _file_section(measured)]
 
 
-def _rate_section(measured: Measured) -> Section:
+def _rate_section(measured: SwirlResults) -> Section:
     rows = []
     for system, n_steps in _ordered(measured):
         found = measured.rate((system, n_steps))
@@ -98,7 +98,7 @@ def _rate_section(measured: Measured) -> Section:
     return Section("Rates", "", headings, rows, (1, 2, 3, 4, 5, 6))
 
 
-def _sample_section(measured: Measured) -> Section:
+def _sample_section(measured: SwirlResults) -> Section:
     order = list(LABELS)
     keys = sorted(measured.samples, key=lambda key: (order.index(key[0]), key[1]))
     rows = []
@@ -108,7 +108,7 @@ def _sample_section(measured: Measured) -> Section:
     return Section("Samples", "", ["system", "T", "sliced Wasserstein", "seeds"], rows, (1, 2, 3))
 
 
-def _curve_section(measured: Measured) -> Section:
+def _curve_section(measured: SwirlResults) -> Section:
     rows = []
     for (system, n_steps), places in measured.curves.items():
         for place in places:
@@ -129,7 +129,7 @@ def _curve_section(measured: Measured) -> Section:
     return Section("On the way", text, headings, rows, (1, 2, 3, 4))
 
 
-def _file_section(measured: Measured) -> Section:
+def _file_section(measured: SwirlResults) -> Section:
     rows = []
     for n_steps, part in measured.table("files").groupby("n_steps"):
         total = part[["file_bits", "ideal_bits", "coded_bits"]].sum()
@@ -154,7 +154,7 @@ def _file_section(measured: Measured) -> Section:
 
 
 def _percent(ratio: float) -> str:
-    """How far a ratio is from 1.
+    """The difference of a ratio from 1, in percent.
 
     >>> _percent(1.0049)
     '+0.49 %'
@@ -162,13 +162,13 @@ def _percent(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.2f} %"
 
 
-def _ordered(measured: Measured) -> list[tuple[str, int]]:
+def _ordered(measured: SwirlResults) -> list[tuple[str, int]]:
     order = list(LABELS)
     return sorted(measured.rates_bpd, key=lambda key: (order.index(key[0]), key[1]))
 
 
-def _rows(measured: Measured) -> Any:
-    """Every figure unrounded: a row for each system, T, quantity and place."""
+def _rows(measured: SwirlResults) -> Any:
+    """All values unrounded: a row for each system, T, quantity and prefix."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = [
@@ -200,8 +200,8 @@ def _value(found: dict[str, float]) -> dict[str, float]:
     return {name: float(np.round(value, 6)) for name, value in found.items()}
 
 
-def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
-    """The page."""
+def markdown(notes: list[str], verdicts: list[ClaimVerdict], parts: list[Section]) -> str:
+    """The report as Markdown."""
     judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
     blocks = [f"# {TITLE}", "## Verdicts", markdown_table(VERDICT_HEADINGS, judged, ())]
     for part in parts:
@@ -210,8 +210,8 @@ def markdown(notes: list[str], verdicts: list[Verdict], parts: list[Section]) ->
     return "\n\n".join([*blocks, "## How", "\n".join(f"- {escape(note)}" for note in notes)]) + "\n"
 
 
-def as_latex(notes: list[str], verdicts: list[Verdict], parts: list[Section]) -> str:
-    """The same for ``\\input``, with the packages array, booktabs and longtable."""
+def as_latex(notes: list[str], verdicts: list[ClaimVerdict], parts: list[Section]) -> str:
+    """The report as LaTeX for ``\\input``, with the packages array, booktabs and longtable."""
     text = r">{\raggedright\arraybackslash}p{%s\linewidth}"
     judged = [[one.claim, one.figure, one.word, one.evidence] for one in verdicts]
     blocks = [

@@ -1,4 +1,4 @@
-"""How much the swirl experiments train and measure: the configuration's section ``swirl``."""
+"""The settings of the swirl experiments: the configuration's section ``swirl``."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 VDM_STEPS = 1000
-"""T that a VDM is trained for."""
+"""T of the trained VDM."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the section may say but ``quick``."""
+    """The keys of the section, except ``quick``."""
 
     seeds: tuple[int, ...] = (0, 1, 2)
-    """Of training; each has models of its own."""
+    """Training seeds; each has its own models."""
     steps: tuple[int, ...] = (3, 4, 5, 10, 15, 20, 30)
     """Numbers of steps T of UQDM; one of them must be 5."""
     vdm_steps: tuple[int, ...] = (3, 4, 5, 10, 15, 20, 30, 100, 1000)
-    """Those that the one VDM of a seed is measured at."""
+    """Numbers of steps at which the VDM of a seed is measured."""
     iterations: int = 3000
-    """Of training, for each UQDM."""
+    """Training iterations of each UQDM."""
     vdm_iterations: int = 6000
     points: int = 3072
-    """Held-out points that rates are measured on; a multiple of 1,024 gives whole blocks for files."""
+    """Number of held-out points for rates; a multiple of 1,024 gives whole blocks for files."""
     sampled_points: int = 1024
-    """Points in a set of samples or reconstructions, and in the reference set."""
+    """Number of points in a set of samples or reconstructions, and in the reference set."""
 
 
 QUICK = Settings(
@@ -39,11 +39,11 @@ QUICK = Settings(
     points=1024,
     sampled_points=256,
 )
-"""What ``quick`` asks for: the whole machinery in two minutes, and models that are not done learning."""
+"""The settings of ``quick``: all stages in two minutes, with models that are not fully trained."""
 
 
 def settings_of(section: Mapping[str, Any]) -> Settings:
-    """The settings that a section asks for; raises ValueError where they do not go together.
+    """The settings of a section; raises ValueError where they are inconsistent.
 
     >>> settings_of({"quick": True, "seeds": [7]}).seeds
     (7,)
@@ -60,7 +60,7 @@ def settings_of(section: Mapping[str, Any]) -> Settings:
 def training_options(settings: Settings) -> dict[str, str]:
     """The options of ``uqdm swirl train`` for each kind of models.
 
-    A VDM is trained once, for T = 1000; the wide schedule is looked at for T = 5 alone.
+    A VDM is trained once, for T = 1000; the wide schedule is used at T = 5 only.
 
     >>> training_options(QUICK)["learned"]
     '--iterations 300 --steps 3 --steps 5 --steps 10'

@@ -1,4 +1,4 @@
-"""What is measured: trained models, and what the weights of a VDM do as UQDM without training."""
+"""The measured systems: trained models, and the weights of a VDM used as UQDM without training."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from uqdm.swirl.training import GAMMA_MAX, GAMMA_MIN
 from uqdm.training.data.swirl import swirl_points
 
 FACTORS = tuple(float(factor) for factor in np.geomspace(0.25, 10, 14).round(3))
-"""Of the posterior's deviation, tried at each step."""
-N_FITTED = 2048  # points, of the training distribution, that factors are chosen on
+"""Factors of the posterior's deviation to try at each step."""
+N_FITTED = 2048  # points of the training distribution for the choice of factors
 
 LABELS = {
     "vdm": "VDM",
@@ -33,12 +33,12 @@ LABELS = {
     "forward": "UQDM, fixed variance's weights, forward kernel's variance",
     "wide": "UQDM, learned variance, gamma_min -13.3",
 }
-"""Of the systems, by name."""
+"""Descriptions of the systems, by name."""
 
 
 @dataclass(frozen=True)
-class System:
-    """A denoiser with a schedule, and the process that it is measured as."""
+class SwirlSystem:
+    """A denoiser with a schedule, and the process for measurements."""
 
     name: str
     denoiser: Denoiser
@@ -48,7 +48,7 @@ class System:
 
     @property
     def n_steps(self) -> int:
-        """T."""
+        """The number of steps T."""
         return self.schedule.n_steps
 
 
@@ -67,30 +67,30 @@ class ScaledDenoiser(Denoiser):
 
 
 def trained(models: Path, kind: str, seed: int) -> dict[int, Model]:
-    """The trained models of a kind and seed by T, as ``uqdm swirl train`` listed them."""
+    """The trained models of a kind and seed by T, from the list of ``uqdm swirl train``."""
     listed = json.loads((models / f"{kind}-seed{seed}.json").read_text())
     return {int(n_steps): load(models / folder) for n_steps, folder in listed.items()}
 
 
-def as_system(name: str, model: Model) -> System:
-    """A trained model as it is."""
-    return System(name, model.denoiser, model.schedule, levels_of(model.config), model.process == "gaussian")
+def as_system(name: str, model: Model) -> SwirlSystem:
+    """A trained model as a system."""
+    return SwirlSystem(name, model.denoiser, model.schedule, levels_of(model.config), model.process == "gaussian")
 
 
-def vdm_systems(vdm: Model, vdm_steps: list[int], uqdm_steps: list[int], seed: int) -> list[System]:
-    """A VDM at several T; and, universally quantized on UQDM's schedule, with its variance and with fitted ones."""
+def vdm_systems(vdm: Model, vdm_steps: list[int], uqdm_steps: list[int], seed: int) -> list[SwirlSystem]:
+    """A VDM at several T; and universally quantized on UQDM's schedule, with its own variance and with fitted ones."""
     levels = levels_of(vdm.config)
     slope, gamma_max = vdm.schedule.slope, vdm.schedule.gamma_max
-    systems = [System("vdm", vdm.denoiser, Schedule(slope, gamma_max, n), levels, True) for n in vdm_steps]
+    systems = [SwirlSystem("vdm", vdm.denoiser, Schedule(slope, gamma_max, n), levels, True) for n in vdm_steps]
     for n in uqdm_steps:
-        plain = System("vdm-weights", vdm.denoiser, Schedule(GAMMA_MAX - GAMMA_MIN, GAMMA_MAX, n), levels)
+        plain = SwirlSystem("vdm-weights", vdm.denoiser, Schedule(GAMMA_MAX - GAMMA_MIN, GAMMA_MAX, n), levels)
         scaled = ScaledDenoiser(vdm.denoiser, fitted_factors(plain, seed))
-        systems += [plain, System("vdm-factors", scaled, plain.schedule, levels)]
+        systems += [plain, SwirlSystem("vdm-factors", scaled, plain.schedule, levels)]
     return systems
 
 
-def with_forward_kernel(system: System) -> System:
-    """The same weights with the forward kernel's deviation in place of the posterior's."""
+def with_forward_kernel(system: SwirlSystem) -> SwirlSystem:
+    """The same weights with the forward kernel's deviation instead of the posterior's."""
     network = system.denoiser
     assert isinstance(network, PointsDenoiser)
     other = PointsDenoiser(
@@ -102,15 +102,15 @@ def with_forward_kernel(system: System) -> System:
         gamma_max=network.gamma_max,
     )
     other.load_state_dict(network.state_dict())
-    return System("forward", other.eval(), system.schedule, system.levels)
+    return SwirlSystem("forward", other.eval(), system.schedule, system.levels)
 
 
 @float32_arithmetic()
 @torch.inference_mode()
-def fitted_factors(system: System, seed: int) -> list[float]:
-    """For each step the factor of ``FACTORS`` of the lowest rate, on points that are not those of the test.
+def fitted_factors(system: SwirlSystem, seed: int) -> list[float]:
+    """For each step the factor in ``FACTORS`` with the lowest rate, on other points than those of the test.
 
-    The lattice is fixed, so that no latent depends on the deviations: each step's best factor is best for all.
+    The lattice is fixed, so latents do not depend on the deviations: the factors of the steps can be chosen separately.
     """
     generator = torch.Generator().manual_seed(seed)
     points = swirl_points(N_FITTED, np.random.default_rng([seed, 1]))[:, None, None, :]
@@ -128,7 +128,7 @@ def fitted_factors(system: System, seed: int) -> list[float]:
     return chosen
 
 
-def noise_of(generator: torch.Generator, x: torch.Tensor | None, system: System) -> process.Noise:
+def noise_of(generator: torch.Generator, x: torch.Tensor | None, system: SwirlSystem) -> process.NoiseSource:
     """Noise of a transmission: the dither of each step, and z_T from q(z_T | x), or from the prior if x is None."""
     first = system.schedule.step(0)
 

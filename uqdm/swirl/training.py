@@ -1,4 +1,4 @@
-"""Trains the models of the swirl experiments; those that are there already are kept."""
+"""Trains the models of the swirl experiments; models that exist already are kept."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any
 
 from uqdm.model.checkpoint import WEIGHTS
 from uqdm.training.config import Data, Output, TrainingConfig
-from uqdm.training.job import Callbacks, Job
-from uqdm.training.recipe import Recipe
-from uqdm.training.run import CHECKPOINT, run
+from uqdm.training.job import TrainingCallbacks, TrainingJob
+from uqdm.training.loop import CHECKPOINT
+from uqdm.training.recipe import JointRecipe
+from uqdm.training.run import train
+from uqdm.training.trainer import TrainingProgress
 
 GAMMA_MAX = 5.0
 GAMMA_MIN = -9.0
-"""Frozen: noise of a deviation of 0.011, half a level. Beyond it bits are spent below the grid of the levels."""
+"""Constant: noise of deviation 0.011, half a level. Less noise would spend bits on details below the levels."""
 GAMMA_MIN_WIDE = -13.3
-"""That of the two-dimensional example of Kingma et al. (2021), where a VDM's schedule begins to learn."""
+"""gamma_min of the two-dimensional example of Kingma et al. (2021), the initial value of a VDM's schedule."""
 BATCH_SIZE = 256
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What tells the trained models apart, beside T and seed."""
+    """The settings of a kind of trained model, besides T and the seed."""
 
     process: str
     learned_scale: bool
@@ -59,9 +61,9 @@ def model_config(kind: str, n_steps: int) -> dict[str, Any]:
     }
 
 
-def recipe(kind: str, n_iterations: int, seed: int) -> Recipe:
-    """AdamW on the whole bound, by one random step for each point: an iteration costs the same at any T."""
-    return Recipe(
+def recipe(kind: str, n_iterations: int, seed: int) -> JointRecipe:
+    """AdamW on the whole bound, estimated by one random step for each point: the cost does not depend on T."""
+    return JointRecipe(
         objective="random_step",
         n_iterations=n_iterations,
         batch_size=BATCH_SIZE,
@@ -75,8 +77,8 @@ def recipe(kind: str, n_iterations: int, seed: int) -> Recipe:
     )
 
 
-def job_of(models: Path, kind: str, n_steps: int, n_iterations: int, seed: int) -> Job:
-    """The training run of a model. Its folder's name has a digest of all that the weights depend on."""
+def job_of(models: Path, kind: str, n_steps: int, n_iterations: int, seed: int) -> TrainingJob:
+    """The training run of a model. Its folder's name has a digest of all settings that the weights depend on."""
     config = TrainingConfig(
         name=f"{kind}-T{n_steps}-seed{seed}",
         recipe=recipe(kind, n_iterations, seed),
@@ -86,9 +88,9 @@ def job_of(models: Path, kind: str, n_steps: int, n_iterations: int, seed: int) 
         output=Output(report_every=500, checkpoint_every=1000, pictures_every=n_iterations, weights="float32"),
     )
     assert config.model is not None
-    blank = Job(config, models, config.model, 1)
+    blank = TrainingJob(config, models, config.model, 1)
     digest = hashlib.sha256(json.dumps(blank.identity, sort_keys=True).encode()).hexdigest()
-    return Job(config, models / f"{config.name}-{digest[:8]}", config.model, 1)
+    return TrainingJob(config, models / f"{config.name}-{digest[:8]}", config.model, 1)
 
 
 def train_models(
@@ -99,21 +101,25 @@ def train_models(
     seed: int,
     report: Callable[[str], Any] = lambda line: None,
 ) -> list[Path]:
-    """Trains a model of ``kind`` for each number of steps, those that lack; returns the folders.
+    """Trains a model of ``kind`` for each number of steps unless it exists; returns the folders.
 
-    A run that was killed goes on from its last checkpoint.
+    A run that was killed resumes from its last checkpoint.
     """
     folders = []
     for n_steps in steps:
         job = job_of(models, kind, n_steps, n_iterations, seed)
         if not (job.out / WEIGHTS).is_file():
-            job.out.mkdir(parents=True, exist_ok=True)
-            run(job, Callbacks(lambda seen, name=job.config.name: report(_line(name, seen.iteration, seen.total_bpp))))  # type: ignore[misc]
+            train(job, _reporting(job.config.name, report))
             (job.out / CHECKPOINT).unlink()
         report(f"{job.out}")
         folders.append(job.out)
     return folders
 
 
-def _line(name: str, iteration: int, bits_per_point: float) -> str:
-    return f"{name}: iteration {iteration}, {bits_per_point / 2:.3f} bits per dimension"
+def _reporting(name: str, report: Callable[[str], Any]) -> TrainingCallbacks:
+    """Callbacks that report a line for each progress event."""
+
+    def progress(seen: TrainingProgress) -> None:
+        report(f"{name}: iteration {seen.iteration}, {seen.total_bpp / 2:.3f} bits per dimension")
+
+    return TrainingCallbacks(progress=progress)

@@ -1,1 +1,1 @@
-"""Training of models; nothing else of the project depends on it."""
+"""Training of models. Only `uqdm.swirl` and the command line import it."""

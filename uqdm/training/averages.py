@@ -1,4 +1,4 @@
-"""Exponential moving averages of all that is learned, the schedule included."""
+"""Exponential moving averages of all learned parameters, those of the schedule included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Averages(Generic[M]):
-    """A copy of a module whose parameters follow the module's, each advanced only when it was trained.
+    """A copy of a module whose parameters are moving averages; a parameter is updated only when it was trained.
 
     The decay warms up as (1 + n) / (10 + n) with the n-th update of a parameter, as in the published code.
     """
@@ -23,11 +23,11 @@ class Averages(Generic[M]):
         self.module.requires_grad_(False)
         self.module.eval()
         self.updates: dict[str, int] = {}
-        """How often each parameter was advanced."""
+        """Number of updates of each parameter."""
 
     @torch.no_grad()
     def update(self, module: M) -> None:
-        """Takes in the parameters that have a gradient."""
+        """Updates the averages of the parameters that have a gradient."""
         averages = dict(self.module.named_parameters())
         for name, value in module.named_parameters():
             if value.grad is not None:

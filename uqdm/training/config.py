@@ -1,4 +1,4 @@
-"""What a training configuration may say, read from YAML and checked before any work starts (``config/train/``)."""
+"""The training configuration: read from YAML (``config/train/``) and checked before training starts."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from uqdm.model import checkpoint, schema
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.progressive.codable import codable_faults
-from uqdm.training.recipe import Recipe, SeparateRecipe, require
+from uqdm.training.recipe import JointRecipe, SeparateRecipe, TrainingRecipe, require
 from uqdm.training.structure import TrainingConfigError, build
 
 
 @dataclass(frozen=True)
 class Data:
-    """What to train on: ``folder:PATH``, ``npz:PATH[#KEY]`` (PATH may be a pattern), ``swirl`` or, read into memory, a
-    data set of the benchmark.
+    """Training data: ``folder:PATH``, ``npz:PATH[#KEY]`` (PATH may be a pattern), ``swirl`` or a data set of the
+    benchmark, which is read into memory.
 
-    With ``boxes_per_image``, so many boxes of each image are cut when training starts and held in memory. Without
-    it, images are read while training goes on, a box of each draw's own: for sets larger than memory.
+    With ``boxes_per_image``, that many boxes of each image are cut when training starts and held in memory. Without
+    it, images are read during training and a new box is cut for each sample: for sets larger than memory.
     """
 
     source: str | None = None
-    """May be left to the command line."""
+    """May be given on the command line instead."""
     boxes_per_image: int | None = None
     smallest_box: int = 80
-    """Boxes are squares with a side from this up to the image's short side."""
+    """Smallest side of the square boxes, in pixels; the largest is the image's short side."""
     seed: int = 0
-    """Of the boxes that are cut in advance; all other draws come from the recipe's seed."""
+    """Seed of boxes that are cut in advance; all other random choices depend on the recipe's seed."""
     flips: bool = True
     """Whether half of the samples are mirrored left to right."""
     threads: int = 2
-    """That read images while training goes on."""
+    """Threads that read images during training."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What is measured now and then with the averaged weights, on images that are not trained on."""
+    """Regular measurements with the averaged weights on held-out images."""
 
     source: str = "demo"
     """A data set as ``uqdm bench evaluate`` names it, or ``swirl``."""
     n: int = 16
-    """Images, or points: the first so many of the data set."""
+    """Number of images or points: the first ones of the data set."""
     coded: int = 2
-    """Of these, so many are coded to files and decoded again."""
+    """Number of these that are coded to files and decoded."""
     every: int = 2000
-    """Iterations."""
+    """Iterations between validations."""
 
     def __post_init__(self) -> None:
         require(self.n >= 1 and self.every >= 1, "n, every", (self.n, self.every), "must be at least 1")
@@ -59,7 +59,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Output:
-    """How often, in iterations, something is written, and the precision of the model's weights."""
+    """Intervals of outputs, in iterations, and the precision of the model's weights."""
 
     report_every: int = 500
     checkpoint_every: int = 1000
@@ -77,10 +77,11 @@ class TrainingConfig:
     """A whole configuration. ``model`` is the model's own, as in the ``config.json`` of its folder."""
 
     name: str
-    recipe: Recipe | SeparateRecipe
+    recipe: JointRecipe | SeparateRecipe
+    """Its kind is told by its keys."""
     data: Data = field(default_factory=Data)
     model: dict[str, Any] | None = None
-    """Left out where training starts from another model."""
+    """None where training starts from another model."""
     image_size: int | None = None
     init: str | None = None
     """A model's name or folder: training starts from its weights and schedule."""
@@ -93,7 +94,7 @@ def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
     data = _read_yaml(Path(file))
     config = build(TrainingConfig, data, str(file))
     try:
-        schema.check(data, "training.json", str(file))  # what types and recipes do not bound
+        schema.check(data, "training.json", str(file))  # limits that neither types nor recipes check
     except schema.SchemaError as error:
         raise TrainingConfigError(str(error)) from error
     if (config.model is None) == (config.init is None):
@@ -104,25 +105,25 @@ def read_config(file: str | os.PathLike[str]) -> TrainingConfig:
         check_model(file, config.model, config.image_size, config.recipe)
         codes = config.model.get("process") != "gaussian" and config.model.get("density") != "gaussian"
         if config.validation is not None and config.validation.coded and not codes:
-            raise TrainingConfigError(f"{file}: validation.coded: no file is coded with a Gaussian; set it to 0")
+            raise TrainingConfigError(f"{file}: validation.coded: Gaussian models code no files; set it to 0")
     return config
 
 
 class _Loader(yaml.SafeLoader):
-    """Of plain data; a key that stands twice is refused."""
+    """A loader of plain data that refuses repeated keys."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """As the loader does, but no key hides another."""
+        """As the base class does, but raises YAMLError for a repeated key."""
         made = super().construct_mapping(node, deep)
         keys = [key.value for key, _ in node.value]
         repeated = [key for key in keys if keys.count(key) > 1]
         if repeated:
-            raise yaml.YAMLError(f"the key {repeated[0]!r} stands twice{node.start_mark}")
+            raise yaml.YAMLError(f"the key {repeated[0]!r} is repeated{node.start_mark}")
         return made
 
 
 def _read_yaml(file: Path) -> Any:
-    """What a file says, nested and repeated within bounds."""
+    """The content of a file, with limits on size and nesting."""
     try:
         if file.stat().st_size > schema.MAX_BYTES:
             raise TrainingConfigError(f"{file}: larger than {schema.MAX_BYTES >> 20} MiB")
@@ -139,36 +140,23 @@ def _read_yaml(file: Path) -> Any:
     return data
 
 
-def check_model(
-    file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: Recipe | SeparateRecipe
-) -> None:
-    """Raises :class:`TrainingConfigError` where model and recipe do not go together, or the model cannot be built."""
+def check_model(file: str | os.PathLike[str], model: dict[str, Any], image_size: int, recipe: TrainingRecipe) -> None:
+    """Raises :class:`TrainingConfigError` where the recipe does not suit the model, or the model cannot be built."""
     try:
-        denoiser, schedule = checkpoint.build(model, device="meta")  # shapes only: the largest takes a gigabyte
+        denoiser, schedule = checkpoint.build(model, device="meta")  # shapes only: weights can take a gigabyte
     except (checkpoint.CheckpointError, ValueError) as error:
         raise TrainingConfigError(f"{file}: model: {str(error).removeprefix('config.json: ')}") from error
     if schedule.slope <= 0 or schedule.n_steps < 1:
         raise TrainingConfigError(f"{file}: model.schedule: slope and n_steps must be positive")
     _check_codable(file, denoiser, schedule, image_size, model)
-    for name, count in recipe.counts.items():
-        if count != schedule.n_steps:
-            raise TrainingConfigError(f"{file}: recipe.{name} needs {schedule.n_steps} entries, one for each step")
-    if recipe.largest_crop > image_size:
-        raise TrainingConfigError(
-            f"{file}: recipe: crops of {recipe.largest_crop} pixels do not fit images of {image_size}"
-        )
-    if isinstance(recipe, Recipe) and recipe.learned_schedule and not denoiser.learns_schedule:
-        raise TrainingConfigError(f"{file}: recipe.learned_schedule: this kind of denoiser needs a fixed schedule")
-    if isinstance(recipe, Recipe) and recipe.objective == "random_step" and denoiser.bounded:
-        raise TrainingConfigError(
-            f"{file}: recipe.objective: densities that are cut off by earlier latents need steps or nelbo"
-        )
+    for fault in recipe.faults(denoiser, schedule, image_size):
+        raise TrainingConfigError(f"{file}: {fault}")
 
 
 def _check_codable(
     file: str | os.PathLike[str], denoiser: Denoiser, schedule: Schedule, image_size: int, model: dict[str, Any]
 ) -> None:
-    """Raises where a model of images, of the process and density that files hold, could not code any in the end."""
+    """Raises where a model of images with the process and density of files could not code files."""
     process = model.get("process", "uniform")
     if image_size == 1 or process != "uniform" or denoiser.density != "logistic":
         return

@@ -1,4 +1,4 @@
-"""A training run before it starts: its configuration checked, its model described, its first weights made."""
+"""A training run before it starts: checked configuration, model configuration, and initial weights."""
 
 from __future__ import annotations
 
@@ -26,26 +26,29 @@ from uqdm.progressive import tolerance
 from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig, check_model, read_config
 from uqdm.training.objective import Objective
-from uqdm.training.recipe import Recipe, SeparateRecipe
-from uqdm.training.trainer import Progress, TrainingError, make_objective
-from uqdm.training.validation import Validated
+from uqdm.training.trainer import TrainingError, TrainingProgress, make_objective
+from uqdm.training.validation import ValidationResult
 
 MODEL_KEYS = ("schedule", "denoiser", "density", "process", "levels")
 
 
 @dataclass(frozen=True)
-class Callbacks:
-    """What is told of a run. Runs that train steps separately tell of several at once, by ``Progress.part``."""
+class TrainingCallbacks:
+    """Callbacks for the events of a training run.
 
-    progress: Callable[[Progress], Any] = lambda progress: None
-    validated: Callable[[int, Validated], Any] = lambda iteration, result: None
-    resumed: Callable[[int, int | None], Any] = lambda iteration, part: None
-    """From which iteration it goes on, and of which part."""
+    Where steps are trained separately, events of several steps alternate; ``only_step`` tells the step of each.
+    """
+
+    progress: Callable[[TrainingProgress], Any] = lambda progress: None
+    validated: Callable[[int, ValidationResult], Any] = lambda iteration, result: None
+    """Arguments: the iteration, and what was measured after it."""
+    resumed: Callable[[int, int | None], Any] = lambda iteration, only_step: None
+    """Arguments: the iteration that a run resumes after, and the step, where each is trained by itself."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What a worker needs to know: all of it plain data."""
+class TrainingJob:
+    """A checked training run, as plain data that can be sent to a worker."""
 
     config: TrainingConfig
     out: Path
@@ -55,17 +58,17 @@ class Job:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes the run what it is, for a checkpoint: outputs and validation do not change its weights."""
+        """All settings that the trained weights depend on, for checkpoints: not those of output and validation."""
         config = dataclasses.asdict(self.config) | {"model": self.model, "image_size": self.image_size}
         left_out = ("output", "validation", "name")
         return json.loads(json.dumps({key: value for key, value in config.items() if key not in left_out}))
 
     def model_config(self, schedule: Schedule) -> dict[str, Any]:
-        """The model's own configuration, with a schedule that may have been learned."""
+        """The model's configuration, with the given (perhaps learned) schedule."""
         return {"image_size": self.image_size, **self.model, "schedule": dataclasses.asdict(schedule)}
 
     def as_model(self, denoiser: Denoiser, schedule: Schedule) -> Model:
-        """Weights in memory as a model."""
+        """A model of weights in memory."""
         return checkpoint.as_model(self.config.name, denoiser, self.model_config(schedule))
 
 
@@ -77,35 +80,29 @@ def prepare(
     report_every: int | None = None,
     n_iterations: int | None = None,
     device: str = "cpu",
-) -> Job:
-    """Reads and checks all that can be checked before work starts; arguments override the configuration's."""
+) -> TrainingJob:
+    """Reads and checks a configuration before training starts; arguments override its values."""
     config, out = read_config(config_file), Path(out)
     if images is not None:
         source = f"folder:{images}" if expand_path(images, "--images").is_dir() else str(images)
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
     if n_iterations is not None:
-        config = dataclasses.replace(config, recipe=_shortened(config.recipe, n_iterations))
+        config = dataclasses.replace(config, recipe=config.recipe.shortened(n_iterations))
     if report_every is not None:
         config = dataclasses.replace(config, output=dataclasses.replace(config.output, report_every=report_every))
     if (out / checkpoint.WEIGHTS).exists():
-        raise TrainingError(f"{out}: a model is there already; name another folder")
+        raise TrainingError(f"{out}: the folder holds a model already; name another folder")
     config_there = out / checkpoint.CONFIG
     if config_there.exists() and checkpoint.FORMAT not in config_there.read_text(errors="replace"):
         raise TrainingError(
-            f"{config_there}: it is there already, and belongs to no model of ours; name another folder"
+            f"{config_there}: it exists already and is not the configuration of a model; name another folder"
         )
     try:
         checked_device(device)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)
-    return Job(config, out, model, image_size, device)
-
-
-def _shortened(recipe: Recipe | SeparateRecipe, n_iterations: int) -> Recipe | SeparateRecipe:
-    if isinstance(recipe, SeparateRecipe):
-        return recipe.shortened(n_iterations)
-    return dataclasses.replace(recipe, n_iterations=n_iterations)
+    return TrainingJob(config, out, model, image_size, device)
 
 
 def _model_config(config: TrainingConfig, file: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
@@ -118,13 +115,13 @@ def _model_config(config: TrainingConfig, file: str | os.PathLike[str]) -> tuple
     return kept, image_size
 
 
-def default_workers(job: Job) -> int:
-    """Processes for a run that doesn't say: one, or a core each for steps that are trained apart."""
-    return available_cores() if isinstance(job.config.recipe, SeparateRecipe) and job.device == "cpu" else 1
+def default_workers(job: TrainingJob) -> int:
+    """Number of processes where the user names none; on a GPU always one."""
+    return job.config.recipe.default_workers(available_cores()) if job.device == "cpu" else 1
 
 
 @float32_arithmetic()
-def start_objective(job: Job) -> Objective:
+def start_objective(job: TrainingJob) -> Objective:
     """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
     torch.manual_seed(job.config.recipe.seed)
     denoiser, schedule = checkpoint.build(job.model)
@@ -136,8 +133,8 @@ def start_objective(job: Job) -> Objective:
 
 
 @float32_arithmetic()
-def write_model(job: Job, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
-    """Writes the model folder, its weights last, so that what has weights is a whole model."""
+def write_model(job: TrainingJob, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
+    """Writes the model folder, its weights last, so that a folder with weights is complete."""
     provenance = {
         "recipe": dataclasses.asdict(job.config.recipe),
         "data": dataclasses.asdict(job.config.data) | {"source": None},  # a path of this machine

@@ -1,4 +1,4 @@
-"""Logs of a training run: two CSV files, and TensorBoard's where that is installed. A resumed run continues them."""
+"""Logs of a training run: two CSV files, and TensorBoard logs where it is installed. A resumed run continues them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any, Self, TextIO
 import numpy as np
 from PIL import Image
 
-from uqdm.training.trainer import Progress
-from uqdm.training.validation import Validated
+from uqdm.training.trainer import TrainingProgress
+from uqdm.training.validation import ValidationResult
 
 TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
 RATES = ("prior", "last_stage")
 MAX_STEPS = 32
-"""Longer schedules have no column for each step."""
+"""Longer schedules have no columns of single steps."""
 
 
 class Logs:
-    """Writes what is reported below ``folder``. Rows after iteration ``since``, of a killed run, are dropped.
+    """Writes logs below ``folder``. Rows after iteration ``since``, from a killed run, are removed.
 
-    ``part`` is the step, where a run is about one alone: it then has files of its own.
+    ``only_step`` is the step, where each is trained by itself: each then has files of its own.
     """
 
-    def __init__(self, folder: Path, n_steps: int, since: int, *, part: int | None = None):
+    def __init__(self, folder: Path, n_steps: int, since: int, *, only_step: int | None = None):
         self._steps = range(1, n_steps + 1) if n_steps <= MAX_STEPS else range(0)
-        name = "" if part is None else f"step-{part + 1}-"
+        name = "" if only_step is None else f"step-{only_step + 1}-"
         columns = ["iteration", "seconds", "total_bpp", *(f"step_{i}_bpp" for i in self._steps)]
         columns += [
             *(f"{rate}_bpp" for rate in RATES),
@@ -47,7 +47,7 @@ class Logs:
         self._pictures = folder / PICTURES
         self._board = _board(folder / TENSORBOARD / name, since) if has_tensorboard() else None
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: TrainingProgress) -> None:
         """Adds a row to the training log."""
         values = {
             "iteration": progress.iteration,
@@ -63,7 +63,7 @@ class Logs:
         self._training.add(values)
         self._scalars("train", values, progress.iteration)
 
-    def validated(self, iteration: int, result: Validated) -> None:
+    def validated(self, iteration: int, result: ValidationResult) -> None:
         """Adds a row to the validation log."""
         values = {
             "iteration": iteration,
@@ -102,7 +102,7 @@ class Logs:
 
 
 def has_tensorboard() -> bool:
-    """Whether TensorBoard's logs can be written."""
+    """Whether TensorBoard logs can be written."""
     return importlib.util.find_spec("tensorboard") is not None
 
 
@@ -113,7 +113,7 @@ def _board(folder: Path, since: int) -> Any:
 
 
 class _Table:
-    """A CSV file whose first column is the iteration; made when its first row comes."""
+    """A CSV file whose first column is the iteration; created with its first row."""
 
     def __init__(self, file: Path, columns: list[str], since: int):
         self._file, self._columns = file, columns

@@ -1,7 +1,7 @@
-"""What is minimized: rates of the process, in bits per pixel, as a function of weights and schedule.
+"""The training loss: rates of the process, in bits per pixel, as a function of weights and schedule.
 
-z_s is a sample of the forward process written as a function of its noise, z_s = mean + spread u, so that where the
-schedule is learned its gradient is complete: through the rates' constants and through every latent.
+z_s is a sample of the forward process written as a function of its noise, z_s = mean + spread u. So the gradient of a
+learned schedule is complete: it flows through the rates' constants and through every latent.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Rates = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Process:
-    """What tells the processes apart in training."""
+    """The parts of a process that training needs."""
 
     draw: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
     """Fills a tensor with the noise of a step, in place."""
     spread: Callable[[Step], Any]
-    """What the noise is multiplied by."""
+    """Factor of the noise."""
 
 
 def _centred_uniform(blank: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -48,34 +48,33 @@ PROCESSES = {
 
 
 @dataclass(frozen=True)
-class Weights:
-    """Of what the loss has beside the rate: x_hat's error, and the rate that there would be if no density were cut off
-    where x cannot be."""
+class LossWeights:
+    """LossWeights of the auxiliary loss terms: x_hat's error, and the rate of the densities without bounds."""
 
     x_hat: float = 0.0
     unbounded: float = 0.0
 
 
-RATE_ALONE = Weights()
+RATE_ONLY = LossWeights()
 
 
 @dataclass(frozen=True)
-class Noise:
-    """All noise of a batch: ``start`` N(0, 1) for z_T, and for the steps from the first what the process adds."""
+class BatchNoise:
+    """All noise of a batch: ``start`` N(0, 1) for z_T, then the noise of each step, from the first on."""
 
     start: torch.Tensor
     steps: list[torch.Tensor]
 
-    def rows(self, rows: slice | torch.Tensor) -> Noise:
-        """That of some of the samples."""
-        return Noise(self.start[rows], [noise[rows] for noise in self.steps])
+    def rows(self, rows: slice | torch.Tensor) -> BatchNoise:
+        """The noise of some samples."""
+        return BatchNoise(self.start[rows], [noise[rows] for noise in self.steps])
 
 
 class Objective(nn.Module):
-    """A denoiser with its schedule, and the rates that training lowers.
+    """A denoiser with its schedule, and the rates that training minimizes.
 
-    ``start`` says whether z_T is a sample of its ``posterior`` q(z_T | x), or as in coding of the ``prior``.
-    With ``autocast`` the network computes in bfloat16 where it may; rates are float32.
+    ``start``: z_T is drawn from its ``posterior`` q(z_T | x), or as in coding from the ``prior``. With ``autocast`` the
+    network computes in bfloat16 where torch allows it; rates are float32.
     """
 
     def __init__(
@@ -94,16 +93,16 @@ class Objective(nn.Module):
         self.process, self.levels, self.start = process, levels, start
         self.last_stage, self.autocast = last_stage, autocast
 
-    def draw(self, blank: Callable[[], torch.Tensor], n_steps: int, generator: torch.Generator) -> Noise:
-        """Draws z_T's noise, then that of ``n_steps`` steps; ``blank`` makes an empty tensor."""
+    def draw(self, blank: Callable[[], torch.Tensor], n_steps: int, generator: torch.Generator) -> BatchNoise:
+        """Draws the noise of z_T, then that of ``n_steps`` steps; ``blank`` makes an empty tensor."""
         process = PROCESSES[self.process]
         start = blank().normal_(generator=generator)
-        return Noise(start, [process.draw(blank(), generator) for _ in range(n_steps)])
+        return BatchNoise(start, [process.draw(blank(), generator) for _ in range(n_steps)])
 
     def forward(
-        self, x: torch.Tensor, noise: Noise, steps: int | torch.Tensor | None, weights: Weights = RATE_ALONE
+        self, x: torch.Tensor, noise: BatchNoise, steps: int | torch.Tensor | None, weights: LossWeights = RATE_ONLY
     ) -> tuple[torch.Tensor, Rates]:
-        """The loss in bits per pixel, and the rates that it is made of (without gradient). x is [B, C, H, W].
+        """The loss in bits per pixel, and the rates in it (without gradient). x is [B, C, H, W].
 
         ``steps`` is one step (its rate is the loss), a step for each sample, int64 [B] (T times their mean rate,
         with the ends of the bound), or None (the whole bound).
@@ -129,13 +128,13 @@ class Objective(nn.Module):
 
     # ---- latents --------------------------------------------------------------------------------------------
 
-    def _z_start(self, x: torch.Tensor, noise: Noise) -> torch.Tensor:
+    def _z_start(self, x: torch.Tensor, noise: BatchNoise) -> torch.Tensor:
         if self.start == "prior":
             return noise.start
         first = self.schedule.step(0)
         return first.alpha_t * x + first.sigma_t * noise.start
 
-    def _path(self, x: torch.Tensor, noise: Noise, n: int) -> list[_Latent]:
+    def _path(self, x: torch.Tensor, noise: BatchNoise, n: int) -> list[_Latent]:
         """z_T and the latents after each of the first ``n`` steps."""
         z = self._z_start(x, noise)
         path = [_Latent(z, Window.everything(x) if self.denoiser.bounded else None)]
@@ -151,7 +150,7 @@ class Objective(nn.Module):
 
     # ---- rates ----------------------------------------------------------------------------------------------
 
-    def _cost(self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, step: Step, weights: Weights) -> _Cost:
+    def _cost(self, x: torch.Tensor, known: _Latent, z_s: torch.Tensor, step: Step, weights: LossWeights) -> _Cost:
         opened, prediction = self._predict(x, known.z, z_s, step)
         rate = self._bits(x, known, z_s, prediction, step).sum() / _pixels(x)
         separate = weights.unbounded > 0 and known.window is not None
@@ -162,7 +161,7 @@ class Objective(nn.Module):
     def _predict(self, x: torch.Tensor, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> tuple[Opened, Prediction]:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
             opened, prediction = self.denoiser.open_all(z_t, z_s, step)
-        # Inside an autocast of the caller's, torch would keep weights rounded before the optimizer's next step.
+        # In an autocast of the caller, torch would keep weights that were rounded before the optimizer's next step.
         torch.clear_autocast_cache()
         return opened, Prediction(prediction.x_hat.to(x.dtype), prediction.scale.to(x.dtype))
 
@@ -176,7 +175,7 @@ class Objective(nn.Module):
         return step_bits(z_s, known.z, prediction, step, known.window, density=density, levels=levels)
 
     def _ends(self, x: torch.Tensor, z_0: torch.Tensor) -> Rates:
-        """What the bound has besides its steps: the KL of z_T to the prior, and x given z_0."""
+        """The terms of the bound besides its steps: the KL of z_T to the prior, and x given z_0."""
         ends: Rates = {}
         if self.start == "posterior":
             ends["prior"] = gaussian.prior_kl_bits(x, self.schedule.step(0)).sum() / _pixels(x)
@@ -186,7 +185,7 @@ class Objective(nn.Module):
         return ends
 
     def _random_steps(
-        self, x: torch.Tensor, noise: Noise, steps: torch.Tensor, weights: Weights
+        self, x: torch.Tensor, noise: BatchNoise, steps: torch.Tensor, weights: LossWeights
     ) -> tuple[torch.Tensor, Rates]:
         n_steps = self.schedule.n_steps
         z_t, z_0 = self._marginals(x, noise, steps)
@@ -206,13 +205,13 @@ class Objective(nn.Module):
         return _sum(losses), _detached({**rates, "x_hat_error": errors.mean()})
 
     def _groups(self, steps: torch.Tensor) -> list[tuple[torch.Tensor, Step]]:
-        """The rows that one call of the network can take, with their step or steps."""
+        """Rows that one call of the network can process, with their step or steps."""
         if self.denoiser.mixes_steps:
             return [(torch.arange(len(steps), device=steps.device), self.schedule.steps_of(steps))]
         indices = steps.unique().tolist()
         return [((steps == index).nonzero()[:, 0], self.schedule.step(index)) for index in indices]
 
-    def _marginals(self, x: torch.Tensor, noise: Noise, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _marginals(self, x: torch.Tensor, noise: BatchNoise, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Each sample's latent before its own step, and z_0, without a loop over the steps.
 
         r_t = z_t - alpha_t x follows r_s = z_weight r_t + spread u, and z_weight is the ratio of sigma^2 / alpha at s
@@ -233,7 +232,7 @@ class Objective(nn.Module):
 
 @dataclass(frozen=True)
 class _Latent:
-    """A latent, and what all up to it leave of x (None where the density is not bounded by it)."""
+    """A latent, and the values of x that are possible after it (None where the density is not bounded)."""
 
     z: torch.Tensor
     window: Window | None = None
@@ -243,7 +242,7 @@ class _Latent:
 class _Cost:
     rate: torch.Tensor
     unbounded: torch.Tensor
-    """The rate if the base density were not cut off; the rate itself where it is not, or where it has no weight."""
+    """The rate of the density without bounds; equal to ``rate`` where it has no bounds, or no weight in the loss."""
     x_hat_error: torch.Tensor
 
 
@@ -264,7 +263,7 @@ def _detached(rates: Rates) -> Rates:
 
 
 MAX_REPORTED = 32
-"""With more steps than this, their single rates are not reported."""
+"""Rates of single steps are not reported for more steps than this."""
 
 
 def _pixels(x: torch.Tensor) -> float:

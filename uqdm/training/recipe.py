@@ -1,21 +1,27 @@
-"""How to train: what each iteration draws, and how fast it learns."""
+"""Recipes of training: the samples of each iteration, its learning rate, and the weights of the loss terms.
+
+There are two kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a model together,
+:class:`SeparateRecipe` each step by itself. Both are a :class:`TrainingRecipe`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LEARNABLE
+from uqdm.model.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
-    """What all recipes have: how weights follow gradients, and what is beside the rate in the loss."""
+class LearningSettings:
+    """Settings that both kinds of recipe have: the optimizer's, and the weight of an auxiliary loss term."""
 
     learning_rate: float = 2e-3
     warm_up: int = 100
@@ -25,7 +31,7 @@ class Learning:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     unbounded_weight: float = 0.0
-    """Weight of the rate without bounds at first; falls linearly to 0 over ``unbounded_until`` iterations."""
+    """Weight of the rate of unbounded densities at the start; falls linearly to 0 in ``unbounded_until`` iterations."""
     unbounded_until: int = 5000
     bfloat16: bool = True
     compile: bool = False
@@ -41,11 +47,11 @@ class Learning:
             require(0 <= value < 1, name, value, "must be in [0, 1)")
 
     def warm(self, iteration: int) -> float:
-        """Share of the learning rate that warm-up allows, at an iteration from 0 on."""
+        """Factor of the learning rate by warm-up, 0 to 1, at an iteration counted from 0."""
         return min(1.0, (iteration + 1) / self.warm_up) if self.warm_up else 1.0
 
     def unbounded_at(self, iteration: int) -> float:
-        """Weight of the rate without bounds at an iteration from 0 on."""
+        """Weight of the rate of unbounded densities at an iteration counted from 0."""
         return self.unbounded_weight * max(0.0, 1 - iteration / max(1, self.unbounded_until))
 
 
@@ -54,8 +60,8 @@ STARTS = ("prior", "posterior")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Learning):
-    """How to train. Lists have an entry for each step of the schedule.
+class JointRecipe(LearningSettings):
+    """Trains all steps of a model together. Lists have an entry for each step of the schedule.
 
     The objective is one of
 
@@ -72,19 +78,19 @@ class Recipe(Learning):
     x_hat_weight: float = 0.0
     """Weight, beside the rate in bits per pixel, of x_hat's squared error over that of the best linear estimate."""
     decay: str = "cosine"
-    """How the learning rate falls after warm-up: ``cosine`` (to 2 %) or ``none``."""
+    """Decay of the learning rate after warm-up: ``cosine`` (to 2 %) or ``none``."""
     objective: str = "steps"
     batch_size: int | None = None
-    """For objectives other than ``steps``; with several workers, of all together."""
+    """For objectives other than ``steps``; with several workers, the sum over all of them."""
     crop_size: int | None = None
-    """The same; by default the model's image size."""
+    """For objectives other than ``steps``; by default the model's image size."""
     start: str | None = None
-    """z_T of a sample: ``prior`` (as coding draws it) or ``posterior`` (q(z_T | x), whose KL to the prior is counted).
+    """Distribution of z_T: ``prior`` (as in coding) or ``posterior`` (q(z_T | x), whose KL to the prior is counted).
     By default the prior for ``steps``, else the posterior."""
     last_stage: bool | None = None
     """Whether the rate of x given z_0 counts; by default for objectives other than ``steps``."""
     learned_schedule: list[str] = field(default_factory=list)
-    """What is learned of the schedule: none, or any of ``slope`` and ``gamma_max``."""
+    """Parameters of the schedule that are learned: none, or any of ``slope`` and ``gamma_max``."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,15 +130,31 @@ class Recipe(Learning):
         return self.start or ("prior" if self.objective == "steps" else "posterior")
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Lengths of the lists that have an entry for each step."""
-        lists = {name: getattr(self, name) for name in ("step_shares", "batch_sizes", "crop_sizes")}
-        return {name: len(value) for name, value in lists.items() if value is not None}
+    def learned_parameters(self) -> Sequence[str]:
+        """See :attr:`TrainingRecipe.learned_parameters`."""
+        return self.learned_schedule
 
-    @property
-    def largest_crop(self) -> int:
-        """In pixels; 0 where it is the model's image size."""
-        return max([*(self.crop_sizes or []), self.crop_size or 0])
+    def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
+        """See :meth:`TrainingRecipe.faults`."""
+        lists = {name: getattr(self, name) for name in ("step_shares", "batch_sizes", "crop_sizes")}
+        yield from _list_faults(lists, schedule.n_steps)
+        yield from _crop_faults([*(self.crop_sizes or []), self.crop_size or 0], image_size)
+        if self.learned_schedule and not denoiser.learns_schedule:
+            yield "recipe.learned_schedule: this kind of denoiser needs a fixed schedule"
+        if self.objective == "random_step" and denoiser.bounded:
+            yield "recipe.objective: densities that are bounded by earlier latents need steps or nelbo"
+
+    def shortened(self, n_iterations: int) -> JointRecipe:
+        """See :meth:`TrainingRecipe.shortened`."""
+        return dataclasses.replace(self, n_iterations=n_iterations)
+
+    def default_workers(self, n_cores: int) -> int:
+        """See :meth:`TrainingRecipe.default_workers`: one, which uses all cores."""
+        return 1
+
+    def train(self, modes: TrainingModes) -> None:
+        """See :meth:`TrainingRecipe.train`."""
+        modes.train_together(self)
 
     @property
     def all_batch_sizes(self) -> set[int]:
@@ -140,29 +162,31 @@ class Recipe(Learning):
         return {*(self.batch_sizes or [])} if self.batch_size is None else {self.batch_size}
 
     @property
-    def learning(self) -> Learning:
-        """Itself."""
+    def learning(self) -> LearningSettings:
+        """See :attr:`TrainingPlan.learning`."""
         return self
 
     @property
     def seeds(self) -> tuple[Any, int]:
-        """Of the data and of the noise."""
+        """See :attr:`TrainingPlan.seeds`."""
         return self.seed, self.seed
 
-    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> Choice:
-        """What an iteration trains; the randomness is drawn from ``rng``."""
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """See :meth:`TrainingPlan.choose`."""
         if self.step_shares is not None and self.batch_sizes is not None and self.crop_sizes is not None:
             index = int(rng.choice(n_steps, p=self.step_shares))
-            return Choice(index, self.batch_sizes[index], self.crop_sizes[index])
+            return IterationPlan(index, self.batch_sizes[index], self.crop_sizes[index])
         n = self.batch_size or 1
-        return Choice(rng.integers(n_steps, size=n) if self.objective == "random_step" else None, n, self.crop_size)
+        return IterationPlan(
+            rng.integers(n_steps, size=n) if self.objective == "random_step" else None, n, self.crop_size
+        )
 
     def x_hat_weight_at(self, iteration: int) -> float:
-        """Always the same."""
+        """See :meth:`TrainingPlan.x_hat_weight_at`: constant."""
         return self.x_hat_weight
 
     def rate_at(self, iteration: int) -> float:
-        """Learning rate: linear warm-up, then (or at once) a cosine down to 2 %, unless ``decay`` is ``none``."""
+        """See :meth:`TrainingPlan.rate_at`: linear warm-up times a cosine down to 2 %, or times 1 without decay."""
         warm = self.warm(iteration)
         if self.decay == "none":
             return self.learning_rate * warm
@@ -170,7 +194,7 @@ class Recipe(Learning):
 
 
 @dataclass(frozen=True)
-class Choice:
+class IterationPlan:
     """What an iteration trains: one step, a step for each sample, or (None) all; on ``n`` crops of ``size`` pixels."""
 
     steps: int | np.ndarray | None
@@ -179,52 +203,101 @@ class Choice:
     """None is the model's image size."""
 
 
-class Plan(Protocol):
-    """What a trainer asks of a recipe, or of the part of it that is about one step."""
+class TrainingPlan(Protocol):
+    """The iterations of one training loop: those of a joint recipe, or of one step of a separate one.
+
+    Iterations are counted from 0.
+    """
 
     @property
-    def learning(self) -> Learning:
-        """The options that are the same for all iterations."""
+    def learning(self) -> LearningSettings:
+        """The settings that are the same for all iterations."""
 
     @property
     def n_iterations(self) -> int:
-        """How many there are."""
+        """Number of iterations."""
 
     @property
     def seeds(self) -> tuple[Any, int]:
-        """Of the data and of the noise."""
+        """Seeds of the data and of the noise."""
 
     @property
     def all_batch_sizes(self) -> set[int]:
         """Every size that a batch can have."""
 
-    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> Choice:
-        """What an iteration trains; the randomness is drawn from ``rng``."""
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """Draws what an iteration trains from ``rng``."""
 
     def rate_at(self, iteration: int) -> float:
         """Learning rate."""
 
     def x_hat_weight_at(self, iteration: int) -> float:
-        """Weight of the error of x_hat."""
+        """Weight of the error of x_hat in the loss."""
+
+
+class TrainingModes(Protocol):
+    """The two ways to carry out a recipe (see :meth:`TrainingRecipe.train`)."""
+
+    def train_together(self, plan: TrainingPlan) -> None:
+        """Trains all steps of the model in one loop."""
+
+    def train_separately(self, plans: Sequence[StepPlan]) -> None:
+        """Trains each step in a loop of its own; the plans are in the order of the steps."""
+
+
+class TrainingRecipe(Protocol):
+    """What a run asks of a recipe of either kind."""
+
+    @property
+    def learning(self) -> LearningSettings:
+        """The settings that are the same for all iterations and steps."""
+
+    @property
+    def n_iterations(self) -> int:
+        """Number of iterations in all."""
+
+    @property
+    def learned_parameters(self) -> Sequence[str]:
+        """Parameters of the schedule that are learned."""
+
+    @property
+    def starts_from(self) -> str:
+        """Where z_T comes from, one of ``STARTS``."""
+
+    @property
+    def counts_last_stage(self) -> bool:
+        """Whether the rate of x given z_0 is part of the loss."""
+
+    def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
+        """Reasons why the recipe cannot train a model, each with the key that is wrong."""
+
+    def shortened(self, n_iterations: int) -> TrainingRecipe:
+        """The same recipe with ``n_iterations`` in all."""
+
+    def default_workers(self, n_cores: int) -> int:
+        """Processes on a machine of ``n_cores`` where the user names no number."""
+
+    def train(self, modes: TrainingModes) -> None:
+        """Calls the method of ``modes`` that carries out this kind of recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeparateRecipe(Learning):
-    """How to train each step by itself, for models whose steps share no weights. Lists have an entry for each step.
+class SeparateRecipe(LearningSettings):
+    """Trains each step by itself, for models whose steps share no weights. Lists have an entry for each step.
 
     A step's training depends on recipe, data and step alone, not on how many are trained at once.
     """
 
     iterations: list[int]
     batch_sizes: list[list[list[int]]]
-    """For each step pairs of a first iteration, from 0 on, and the batch size from there."""
+    """For each step pairs [first iteration, batch size]; a pair holds until the next one begins."""
     x_hat_weights: list[list[list[float]]]
-    """For each step such pairs with the weight of the error of x_hat, for pictures, beside the rate in bpp."""
+    """For each step such pairs of the weight of x_hat's error, which serves pictures; the weight of 1 bpp is 1."""
     crop_sizes: list[int]
     cool_down: list[int]
-    """The last iterations, over which the learning rate falls linearly to 0; before them it is constant."""
+    """Number of last iterations in which the learning rate falls linearly to 0; before them it is constant."""
     learning_rates: list[float] | None = None
-    """Of each step; by default ``learning_rate`` for all."""
+    """Learning rate of each step; by default ``learning_rate`` for all."""
     unbounded_weight: float = 0.3
 
     def __post_init__(self) -> None:
@@ -239,28 +312,56 @@ class SeparateRecipe(Learning):
         require(min(rates) > 0, "learning_rates", rates, "must be positive")
 
     @property
+    def learning(self) -> LearningSettings:
+        """See :attr:`TrainingRecipe.learning`."""
+        return self
+
+    @property
     def n_iterations(self) -> int:
-        """Of all steps together."""
+        """The sum over all steps."""
         return sum(self.iterations)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Lengths of the lists that have an entry for each step."""
-        names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down", "learning_rates")
-        return {name: len(getattr(self, name)) for name in names if getattr(self, name) is not None}
+    def learned_parameters(self) -> Sequence[str]:
+        """See :attr:`TrainingRecipe.learned_parameters`: none, since the steps share the schedule."""
+        return ()
 
     @property
-    def largest_crop(self) -> int:
-        """In pixels."""
-        return max(self.crop_sizes)
+    def starts_from(self) -> str:
+        """See :attr:`TrainingRecipe.starts_from`."""
+        return "prior"
+
+    @property
+    def counts_last_stage(self) -> bool:
+        """See :attr:`TrainingRecipe.counts_last_stage`."""
+        return False
+
+    @property
+    def plans(self) -> list[StepPlan]:
+        """The plan of each step."""
+        return [StepPlan(self, index) for index in range(len(self.iterations))]
+
+    def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
+        """See :meth:`TrainingRecipe.faults`."""
+        names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down", "learning_rates")
+        yield from _list_faults({name: getattr(self, name) for name in names}, schedule.n_steps)
+        yield from _crop_faults(self.crop_sizes, image_size)
 
     def shortened(self, n_iterations: int) -> SeparateRecipe:
-        """The same with so many iterations in all, in proportion."""
+        """See :meth:`TrainingRecipe.shortened`; the steps keep their shares."""
         share = n_iterations / self.n_iterations
         iterations, cool_down = (
             [max(1, round(share * count)) for count in counts] for counts in (self.iterations, self.cool_down)
         )
         return dataclasses.replace(self, iterations=iterations, cool_down=cool_down)
+
+    def default_workers(self, n_cores: int) -> int:
+        """See :meth:`TrainingRecipe.default_workers`: a core for each step that is trained."""
+        return n_cores
+
+    def train(self, modes: TrainingModes) -> None:
+        """See :meth:`TrainingRecipe.train`."""
+        modes.train_separately(self.plans)
 
 
 @dataclass(frozen=True)
@@ -271,37 +372,37 @@ class StepPlan:
     index: int
 
     @property
-    def learning(self) -> Learning:
-        """The recipe's."""
+    def learning(self) -> LearningSettings:
+        """See :attr:`TrainingPlan.learning`."""
         return self.recipe
 
     @property
     def n_iterations(self) -> int:
-        """Of this step."""
+        """Iterations of this step."""
         return self.recipe.iterations[self.index]
 
     @property
     def seeds(self) -> tuple[Any, int]:
-        """Of the data and of the noise."""
+        """See :attr:`TrainingPlan.seeds`."""
         seed = self.recipe.seed
         return [seed, self.index], int(np.random.default_rng([seed, self.index, 1]).integers(2**62))
 
     @property
     def all_batch_sizes(self) -> set[int]:
-        """Every size that a batch can have."""
+        """See :attr:`TrainingPlan.all_batch_sizes`."""
         return {size for _, size in self.recipe.batch_sizes[self.index]}
 
-    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> Choice:
-        """Always this step."""
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """See :meth:`TrainingPlan.choose`: always this step."""
         n = int(_at(self.recipe.batch_sizes[self.index], iteration))
-        return Choice(self.index, n, self.recipe.crop_sizes[self.index])
+        return IterationPlan(self.index, n, self.recipe.crop_sizes[self.index])
 
     def x_hat_weight_at(self, iteration: int) -> float:
-        """Weight of the error of x_hat at an iteration from 0 on."""
+        """See :meth:`TrainingPlan.x_hat_weight_at`."""
         return _at(self.recipe.x_hat_weights[self.index], iteration)
 
     def rate_at(self, iteration: int) -> float:
-        """Learning rate at an iteration from 0 on."""
+        """See :meth:`TrainingPlan.rate_at`: warm-up, constant, then a linear fall to 0."""
         left = (self.n_iterations - iteration) / max(1, self.recipe.cool_down[self.index])
         rates = self.recipe.learning_rates
         full = self.recipe.learning_rate if rates is None else rates[self.index]
@@ -311,6 +412,18 @@ class StepPlan:
 def _at(pairs: Sequence[Sequence[float]], iteration: int) -> float:
     """The value of the last pair that begins at or before the iteration."""
     return next(value for first, value in reversed(pairs) if first <= iteration)
+
+
+def _list_faults(lists: Mapping[str, Sequence[Any] | None], n_steps: int) -> Iterator[str]:
+    """Lists of a recipe, by name, that do not have an entry for each step; None where a list is not given."""
+    for name, values in lists.items():
+        if values is not None and len(values) != n_steps:
+            yield f"recipe.{name} needs {n_steps} entries, one for each step"
+
+
+def _crop_faults(crop_sizes: Sequence[int], image_size: int) -> Iterator[str]:
+    if max(crop_sizes) > image_size:
+        yield f"recipe: crops of {max(crop_sizes)} pixels do not fit images of {image_size}"
 
 
 def require(holds: bool, name: str, value: Any, remedy: str) -> None:

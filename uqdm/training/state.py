@@ -1,4 +1,4 @@
-"""Checkpoints: all that a training run needs to go on bit for bit, in one safetensors file with JSON in its header."""
+"""Checkpoints: all that a training run needs to resume bit for bit, in one safetensors file with JSON in its header."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = "uqdm-training-1"
 
 
 def save(training: Training, config: dict[str, Any], file: Path) -> None:
-    """Writes a checkpoint, in one move; ``config`` is what :func:`restore` compares."""
+    """Writes a checkpoint atomically; :func:`restore` compares ``config``."""
     tensors = {f"weights.{key}": value for key, value in training.objective.state_dict().items()}
     tensors |= {f"averages.{key}": value for key, value in training.averages.module.state_dict().items()}
     for name, parameter in training.objective.named_parameters():
@@ -48,25 +48,25 @@ def _random_states(training: Training) -> dict[str, torch.Tensor]:
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """What a checkpoint holds beside tensors; raises :class:`TrainingError` if it is none."""
+    """The JSON part of a checkpoint; raises :class:`TrainingError` if the file is not a checkpoint."""
     try:
         with safetensors.safe_open(file, framework="pt") as opened:
             state = json.loads((opened.metadata() or {})["state"])
     except (safetensors.SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise TrainingError(f"{file}: not a checkpoint ({error}); remove it to start anew") from error
+        raise TrainingError(f"{file}: not a checkpoint ({error}); remove it to start again") from error
     if state.get("format") != FORMAT:
         raise TrainingError(f"{file}: format {state.get('format')!r}; this version reads {FORMAT!r}")
     return state
 
 
 def restore(training: Training, config: dict[str, Any], file: Path) -> None:
-    """Puts a fresh run where the checkpoint was; raises :class:`TrainingError` if that was another configuration's."""
+    """Restores a new run from a checkpoint; raises :class:`TrainingError` if it is of another configuration."""
     state = read_state(file)
     differing = sorted(key for key in config.keys() | state["config"].keys() if _differ(key, config, state["config"]))
     if differing:
         raise TrainingError(
             f"{file}: the checkpoint is of another configuration ({', '.join(differing)} changed); "
-            "name another folder, or remove it to start anew"
+            "name another folder, or remove it to start again"
         )
     tensors = safetensors.torch.load_file(file)
     training.objective.load_state_dict(_below("weights.", tensors))
@@ -88,7 +88,7 @@ def restore(training: Training, config: dict[str, Any], file: Path) -> None:
 
 
 def trained_averages(file: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights of a checkpoint's denoiser, those that were trained."""
+    """The averages of those weights of the denoiser that the checkpoint's run has trained."""
     trained = read_state(file)["updates"]
     averages = _below("averages.", safetensors.torch.load_file(file))
     return _below("denoiser.", {name: averages[name] for name in trained})

@@ -1,4 +1,4 @@
-"""Typed dataclasses from the mappings that YAML gives, with errors that name the key."""
+"""Typed dataclasses from YAML mappings, with errors that name the key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def build(cls: type[T], data: Any, where: str) -> T:
     """Makes a dataclass of a mapping; ``where`` names the mapping in messages, as in ``file.yaml: recipe``.
 
     Keys must be fields, fields without a default must be there, and values must have the fields' types: numbers,
-    texts, lists, nested dataclasses. What a dataclass refuses itself (ValueError) is passed on with its place.
+    texts, lists, nested dataclasses. A ValueError of a dataclass is raised again with the key's path.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -81,7 +81,7 @@ def _convert(wanted: Any, value: Any, where: str) -> Any:
 
 
 def _fitting(kinds: list[Any], value: Any) -> Any:
-    """Of several dataclasses the first whose required fields are all there, else the first."""
+    """The first of several dataclasses whose required fields are all given, else the first."""
     given = set(value) if isinstance(value, dict) else set()
     fit = [kind for kind in kinds if is_dataclass(kind) and _required(kind) <= given]
     return fit[0] if fit else kinds[0]
@@ -110,7 +110,7 @@ def _scalar(wanted: Any, value: Any, where: str) -> Any:
         return float(value) if wanted is float else value
     hint = ""
     if wanted is float and isinstance(value, str) and _is_number(value):
-        hint = f"; YAML takes {value} for a text, write {float(value):.1e}"
+        hint = f"; YAML reads {value} as text, write {float(value):.1e}"
     raise TrainingConfigError(f"{where}: expected {_NAMES[wanted]}, got {_shown(value)}{hint}")
 
 

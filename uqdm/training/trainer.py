@@ -1,4 +1,4 @@
-"""One iteration after the other: draws a batch, lowers its rate, averages the weights, and stops when it must."""
+"""The iterations of training: each draws a batch, takes an optimizer step and updates the averaged weights."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
-from uqdm.training.data import Feed, Source, Tiles
-from uqdm.training.objective import Objective, Rates, Weights
-from uqdm.training.recipe import Plan, Recipe, SeparateRecipe
+from uqdm.training.data import Feed, Source
+from uqdm.training.objective import LossWeights, Objective, Rates
+from uqdm.training.recipe import TrainingPlan, TrainingRecipe
 
 AHEAD = 2  # batches of slow sources that are read while the network works
 MAX_GAMMA = 30.0
@@ -29,7 +29,7 @@ MIN_WIDTH = 2.0**-16
 
 
 class TrainingError(ValueError):
-    """Training cannot go on; the message says at which iteration and why."""
+    """Training cannot continue; the message says at which iteration and why."""
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Batch:
     images_uint8: np.ndarray
     n: int
     rows: slice
-    """Where the part lies in the whole."""
+    """Rows of the part in the whole batch."""
     steps: int | np.ndarray | None
-    """What is trained, of all n samples: see :meth:`uqdm.training.objective.Objective.forward`."""
+    """The steps that all n samples train: see :meth:`uqdm.training.objective.Objective.forward`."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What a callback sees. Rates are running means in bits per pixel (see ``Rates``); nan where not seen yet."""
+class TrainingProgress:
+    """A run after an iteration. Rates are running means in bits per pixel (see ``Rates``); nan before the first one."""
 
     iteration: int
     seconds: float
@@ -54,8 +54,8 @@ class Progress:
     grad_norm: float
     learning_rate: float
     schedule: Schedule
-    part: int | None = None
-    """The step that the run is about, where it is about one alone."""
+    only_step: int | None = None
+    """The step that is trained, where each step is trained by itself."""
 
     @property
     def step_bpp(self) -> list[float]:
@@ -64,41 +64,41 @@ class Progress:
 
     @property
     def total_bpp(self) -> float:
-        """All that is known of the rate of an image."""
+        """The sum of the rates that are known so far."""
         steps = [self.rates_bpp["steps"]] if "steps" in self.rates_bpp else self.step_bpp
         ends = [self.rates_bpp[name] for name in ("prior", "last_stage") if name in self.rates_bpp]
         return sum(rate for rate in (*steps, *ends) if not math.isnan(rate))
 
 
 class Training:
-    """A training run: all that a checkpoint holds, and how it advances by an iteration.
+    """The state of a training run, all of which a checkpoint holds; it advances by one iteration at a time.
 
     With several workers each has one of these, with the same random streams; each takes its part of every batch.
-    ``part`` is the step, where a run is about one alone. ``wrap`` makes the module that computes the loss of the
-    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for trials that
-    end by the clock.
+    ``only_step`` is the step, where each is trained by itself. ``wrap`` makes the module that computes the loss of the
+    objective, by default the objective itself. ``rate_factor`` multiplies the recipe's learning rate, for
+    experiments with a time limit.
     """
 
     @float32_arithmetic()
     def __init__(
         self,
         objective: Objective,
-        plan: Plan,
+        plan: TrainingPlan,
         source: Source,
         image_size: int,
         *,
         device: str = "cpu",
         worker: int = 0,
         n_workers: int = 1,
-        part: int | None = None,
+        only_step: int | None = None,
         wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
     ):
         self.objective = objective.to(device)
         self.plan, self.source, self.image_size, self.device = plan, source, image_size, torch.device(device)
         learning, (data_seed, noise_seed) = plan.learning, plan.seeds
-        self.worker, self.n_workers, self.part = worker, n_workers, part
+        self.worker, self.n_workers, self.only_step = worker, n_workers, only_step
         groups: list[dict[str, Any]] = [{"params": list(self.objective.denoiser.parameters())}]
-        if self.objective.schedule.is_learned:  # not decayed: its zero means nothing
+        if self.objective.schedule.is_learned:  # no weight decay: zero is no special value of them
             groups.append({"params": list(self.objective.schedule.parameters()), "weight_decay": 0.0})
         self.optimizer = torch.optim.AdamW(
             groups,
@@ -118,14 +118,14 @@ class Training:
         self._loss = wrap(self.objective)
 
     def start_feed(self, rng: np.random.Generator) -> None:
-        """Draws batches from the present iteration on with ``rng``."""
+        """Starts to draw batches with ``rng``, from the current iteration on."""
         self.feed = Feed(self._draw, rng, self.iteration, ahead=AHEAD if self.source.is_slow else 0)
 
     # ---- an iteration ---------------------------------------------------------------------------------------
 
     @float32_arithmetic()
-    def advance(self) -> Progress:
-        """Trains for one iteration. Raises :class:`TrainingError` where it cannot go on."""
+    def advance(self) -> TrainingProgress:
+        """Trains for one iteration. Raises :class:`TrainingError` where a loss, gradient or schedule is unusable."""
         began = time.monotonic()
         batch = self.feed.next()
         learning_rate = self.rate_factor * self.plan.rate_at(self.iteration)
@@ -147,13 +147,13 @@ class Training:
         self.seconds += time.monotonic() - began
         schedule = self.objective.schedule.fixed()
         means = dict(self.means)
-        return Progress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.part)
+        return TrainingProgress(self.iteration, self.seconds, means, grad_norm, learning_rate, schedule, self.only_step)
 
     def _draw(self, rng: np.random.Generator, iteration: int) -> Batch:
         choice = self.plan.choose(iteration, self.objective.schedule.n_steps, rng)
-        plan = self.source.plan(choice.n, choice.size or self.image_size, rng)
+        drawn = self.source.draw(choice.n, choice.size or self.image_size, rng)
         rows = slice(self.worker * choice.n // self.n_workers, (self.worker + 1) * choice.n // self.n_workers)
-        return Batch(self.source.load(plan[rows]), choice.n, rows, choice.steps)
+        return Batch(self.source.load(drawn[rows]), choice.n, rows, choice.steps)
 
     def _inputs(self, batch: Batch) -> tuple[Any, ...]:
         x = self.objective.levels.to_data(batch.images_uint8).to(self.device)
@@ -165,13 +165,13 @@ class Training:
         n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.objective.schedule.n_steps
         noise = self.objective.draw(blank, n_noises, self.noise)
         mine = noise if self.n_workers == 1 else noise.rows(batch.rows)
-        extra = Weights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
+        extra = LossWeights(self.plan.x_hat_weight_at(self.iteration), self.plan.learning.unbounded_at(self.iteration))
         if isinstance(batch.steps, np.ndarray):
             return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(self.device), extra
         return x, mine, batch.steps, extra
 
     def _of_all_workers(self, rates: Rates) -> dict[str, float]:
-        """Means over the workers; some may not have had samples of some steps."""
+        """Means over the workers that had samples of the step."""
         if self.n_workers == 1:
             return {name: float(rate) for name, rate in rates.items()}
         names = [
@@ -185,7 +185,7 @@ class Training:
         torch.distributed.all_reduce(sums)
         return {name: total / count for name, (total, count) in zip(names, sums.tolist(), strict=True) if count}
 
-    # ---- reasons to stop ------------------------------------------------------------------------------------
+    # ---- checks ------------------------------------------------------------------------------------------
 
     def _check_loss(self, loss: torch.Tensor, batch: Batch) -> None:
         if not torch.isfinite(loss):
@@ -205,7 +205,7 @@ _REMEDY = "lower the learning rate"
 
 
 def schedule_fault(schedule: Schedule) -> str | None:
-    """Why no file could be coded with a schedule, or None.
+    """The reason why no file can be coded with a schedule, or None.
 
     >>> schedule_fault(Schedule(-1.0, 6.0, 4))
     'slope -1 is not positive'
@@ -225,46 +225,22 @@ def _running(mean: float, value: float) -> float:
     return value if math.isnan(mean) else 0.99 * mean + 0.01 * value
 
 
-def train(
-    denoiser: Denoiser,
-    schedule: Schedule,
-    tiles_uint8: np.ndarray,
-    recipe: Recipe,
-    report: Callable[[Progress], Any] = lambda progress: None,
-    report_every: int = 500,
-    levels: Levels = IMAGE_LEVELS,
-) -> Denoiser:
-    """Trains ``denoiser`` in place on tiles uint8 [N, H, W, 3], and returns its moving average.
-
-    Raises :class:`TrainingError` when the loss is not finite.
-    """
-    training = Training(
-        make_objective(denoiser, schedule, recipe, levels=levels), recipe, Tiles(tiles_uint8), tiles_uint8.shape[1]
-    )
-    for _ in range(recipe.n_iterations):
-        progress = training.advance()
-        if progress.iteration % report_every == 0:
-            report(progress)
-    return training.averages.module.denoiser
-
-
 @float32_arithmetic()
 def make_objective(
     denoiser: Denoiser,
     schedule: Schedule,
-    recipe: Recipe | SeparateRecipe,
+    recipe: TrainingRecipe,
     *,
     process: str = "uniform",
     levels: Levels = IMAGE_LEVELS,
 ) -> Objective:
     """The objective that a recipe asks for."""
-    whole = recipe if isinstance(recipe, Recipe) else None
     return Objective(
         denoiser,
-        LearnedSchedule(schedule, whole.learned_schedule if whole else ()),
+        LearnedSchedule(schedule, recipe.learned_parameters),
         process=process,
         levels=levels,
-        start=whole.starts_from if whole else "prior",
-        last_stage=whole is not None and whole.counts_last_stage,
-        autocast=recipe.bfloat16,
+        start=recipe.starts_from,
+        last_stage=recipe.counts_last_stage,
+        autocast=recipe.learning.bfloat16,
     )

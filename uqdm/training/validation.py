@@ -1,4 +1,4 @@
-"""What is measured of a model while it trains: ideal rates, real files, and pictures."""
+"""Measurements of a model during training: ideal rates, files, and pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
-from uqdm.diffusion.process import Noise, Transmission, last_stage_bits
+from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits
 from uqdm.diffusion.window import Window
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
@@ -25,30 +25,30 @@ from uqdm.progressive import UQDM, tolerance
 from uqdm.training.data.swirl import swirl_points
 from uqdm.training.structure import TrainingConfigError
 
-POINTS_SEED = 2**31  # of points to validate on, which no recipe's seed draws
+POINTS_SEED = 2**31  # of validation points; beyond all seeds of recipes
 BATCH = 4
 
 
 class ValidationError(ValueError):
-    """A model under training does not do what it must; the message says what."""
+    """A model under training failed validation; the message says how."""
 
 
 @dataclass(frozen=True)
-class Validated:
+class ValidationResult:
     """Means over the images. Rates are in bits per pixel, for points per point."""
 
     step_bpp: list[float]
     """Ideal rate of each step."""
     last_stage_bpp: float
-    """Of x given z_0 alone, as the paper counts it."""
+    """Ideal rate of x given z_0, as in the paper."""
     step_psnr_db: list[float]
-    """Of the estimate of x at the beginning of each step; empty for points."""
+    """PSNR of the estimate of x at the beginning of each step; empty for points."""
     file_bpp: float | None
-    """Of the lossless files of the images that were coded; None if none were."""
+    """Mean rate of the lossless files; None if no image was coded."""
 
     @property
     def ideal_bpp(self) -> float:
-        """Of an image without loss."""
+        """Ideal rate of lossless coding."""
         return sum(self.step_bpp) + self.last_stage_bpp
 
 
@@ -56,7 +56,7 @@ class Validated:
 def validation_images(source: str, n: int, size: int) -> np.ndarray:
     """The first ``n`` images of a data set, uint8 [n, size, size, 3], or points of the ``swirl``, [n, 1, 1, 2].
 
-    Larger images give their middle square, box-resized. Raises ValueError where there are fewer or smaller ones.
+    Larger images are cropped to their middle square and box-resized. Raises ValueError for fewer or smaller images.
     """
     if source == "swirl":
         return swirl_points(n, np.random.default_rng(POINTS_SEED))[:, None, None, :]
@@ -78,14 +78,16 @@ def _middle(image_uint8: np.ndarray, size: int, name: str) -> np.ndarray:
     return np.asarray(Image.fromarray(image_uint8).resize((size, size), Image.Resampling.BOX, box=box))
 
 
-def validate(model: Model, images_uint8: np.ndarray, n_coded: int, *, device: str = "cpu", seed: int = 0) -> Validated:
+def validate(
+    model: Model, images_uint8: np.ndarray, n_coded: int, *, device: str = "cpu", seed: int = 0
+) -> ValidationResult:
     """Measures a model on images [n, S, S, C]; the first ``n_coded`` are coded to files and decoded.
 
-    Raises :class:`ValidationError` where a file does not give its image back.
+    Raises :class:`ValidationError` where a file does not decode to its image.
     """
     rows = evaluate(model.denoiser, model.schedule, images_uint8, seed, model=model, device=device)
     steps = rows[: model.schedule.n_steps]
-    return Validated(
+    return ValidationResult(
         step_bpp=[row["rate_bpp"] for row in steps],
         last_stage_bpp=rows[-1]["last_stage_bpp"],
         step_psnr_db=[row["x_hat_psnr_db"] for row in steps] if model.image_size > 1 else [],
@@ -105,7 +107,7 @@ def file_bpp(model: Model, images_uint8: np.ndarray) -> float:
 
 
 def with_tolerance(model: Model) -> Model:
-    """The model with its tolerances measured and noted, so that they are not kept on disk for each state of it."""
+    """The model with measured tolerances in its configuration, so that validation caches none on disk."""
     config = {**model.config, "tolerance": tolerance.to_data(tolerance.measure(model))}
     return Model(model.name, model.denoiser, model.schedule, model.image_size, config, model.sha256)
 
@@ -123,8 +125,8 @@ def evaluate(
 ) -> list[dict[str, float]]:
     """Ideal rate in bpp and PSNR in dB of x_hat at each step, means over images uint8 [N, H, W, C].
 
-    The last row, beyond the T steps, has ``last_stage_bpp``. ``model`` tells process and levels where they are not
-    those of images.
+    The last row, after those of the T steps, has ``last_stage_bpp``. ``model`` gives process and levels where they are
+    not those of images.
     """
     levels = IMAGE_LEVELS if model is None else levels_of(model.config)
     is_gaussian = model is not None and model.process == "gaussian"
@@ -147,7 +149,7 @@ def _added(means: list[dict[str, float]], rows: list[dict[str, float]], share: f
     return [{key: total[key] + row[key] for key in row} for total, row in zip(means, weighted, strict=True)]
 
 
-def _noise(generator: torch.Generator, device: str, *, is_gaussian: bool) -> Noise:
+def _noise(generator: torch.Generator, device: str, *, is_gaussian: bool) -> NoiseSource:
     def noise(index: int, shape: Iterable[int]) -> torch.Tensor:
         blank = torch.empty(list(shape))
         drawn = blank.normal_(generator=generator) if index == 0 or is_gaussian else blank.uniform_(generator=generator)
@@ -169,7 +171,7 @@ def _rows(sent: Iterator[Transmission], x: torch.Tensor, levels: Levels) -> list
 
 
 def _psnr_db(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Of each image, peak 255."""
+    """PSNR of each image, peak 255."""
     mse = ((x_hat.clamp(-1, 1) - x) * 127.5).square().flatten(1).mean(1)
     return 10 * torch.log10(255**2 / mse.clamp(min=1e-9))
 
@@ -179,7 +181,7 @@ def _psnr_db(x_hat: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 def pictures(model: Model, images_uint8: np.ndarray, *, device: str = "cpu", seed: int = 0) -> np.ndarray:
     """A sheet, uint8 [H, W, 3]: a row for each image with its estimate before each step, then itself; then samples.
 
-    Samples are drawn by the reverse process from z_T ~ N(0, 1), as many as a row has places.
+    Samples are drawn by the reverse process from z_T ~ N(0, 1), one for each column.
     """
     is_gaussian = model.process == "gaussian"
     noise = _noise(torch.Generator().manual_seed(seed), device, is_gaussian=is_gaussian)
@@ -210,6 +212,6 @@ def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.n
     return to_uint8(drawn)
 
 
-def is_finite(result: Validated) -> bool:
+def is_finite(result: ValidationResult) -> bool:
     """Whether every rate is a number."""
     return math.isfinite(result.ideal_bpp)

@@ -1,6 +1,6 @@
-# Measures every codec of a run on Ray. One job for each run: starting Ray costs seconds, and an added codec costs only its
-# own shards. Rows are written anew from stored shards within seconds. The stores (shards, streams, scores) are not declared
-# as outputs, since Snakemake removes the outputs of a job that is killed.
+# Measures every codec of a run on Ray. One job for each run: starting Ray costs seconds, and an added codec costs only
+# its own shards. Rows are written anew from stored shards within seconds. The stores (shards, streams, scores) are not
+# declared as outputs, since Snakemake removes the outputs of a job that is killed.
 # The job waits for the folder: if Snakemake alone was killed, its evaluation continues, and its results are used.
 
 

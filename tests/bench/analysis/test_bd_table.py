@@ -18,7 +18,9 @@ from uqdm.bench.analysis.bjontegaard import Points, bd_qualities, bd_quality, bd
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import SetMetric, all_metrics
-from uqdm.bench.run.reader import ResultsError, read_rows, read_summary
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import BD
 
 QUALITIES = (10, 30, 50, 70, 90)

@@ -21,9 +21,9 @@ from uqdm.bench.analysis.compare_runs import Comparison, compare_runs, parse_sel
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import declared
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import scores_path
 from uqdm.bench.run.provenance import read_provenance, with_provenance
-from uqdm.bench.run.reader import ResultsError
 from uqdm.bench.schema import COMPARISON
 from uqdm.codec import ParameterError
 

@@ -22,8 +22,9 @@ from uqdm.bench.analysis.short_table import short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import save_report
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import bd_path
-from uqdm.bench.run.reader import ResultsError, read_summary
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.cli.main import app
 
 pytestmark = pytest.mark.slow

@@ -14,12 +14,12 @@ from toy_codecs import RAISE
 from toy_images import MemoryImages
 from typer.testing import CliRunner
 
-from uqdm.bench.analysis.extract import Extracted, Wanted, extract
+from uqdm.bench.analysis.extract import Extracted, ExtractRequest, extract
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.kept_pictures import Keeper
 from uqdm.bench.run.layout import ShardFolder, shard_path
-from uqdm.bench.run.reader import ResultsError
 from uqdm.bench.run.stored_run import open_run
 from uqdm.cli.main import app
 from uqdm.codec import get_codec
@@ -69,14 +69,14 @@ def test_original_coded_files_and_pictures_come_out(run_dir: Path, tmp_path: Pat
 
 def test_an_image_is_named_by_its_id_too_and_parts_can_be_asked_for(run_dir: Path, tmp_path: Path) -> None:
     image_id = open_dataset("demo", 7).ids[6]
-    extracted = extract(run_dir, image_id, tmp_path, Wanted("toy-model", point="high", reconstruction="floor"))
+    extracted = extract(run_dir, image_id, tmp_path, ExtractRequest("toy-model", point="high", reconstruction="floor"))
     assert (extracted.image_index, extracted.image_id, extracted.lacking) == (6, image_id, [])
     assert names(extracted) == [
         "image6__toy-model__drop=0.raw",
         "image6__toy-model__drop=0__high__floor.png",
         "image6__original.png",
     ]
-    extracted = extract(run_dir, "0", tmp_path, Wanted("jpeg", "quality=90"))
+    extracted = extract(run_dir, "0", tmp_path, ExtractRequest("jpeg", "quality=90"))
     assert names(extracted)[0] == "image0__jpeg__quality=90.jpg"
 
 
@@ -93,16 +93,16 @@ def test_other_shards_are_not_read(run_dir: Path, tmp_path: Path) -> None:
 
 def test_what_the_run_does_not_have_is_said_with_what_it_has(run_dir: Path, tmp_path: Path) -> None:
     image_id = open_dataset("demo", 7).ids[0]
-    for asked, wanted, message in (
-        (image_id[:-1], Wanted(), f"has no image .*did you mean {image_id}.* an index from 0 to 6"),
-        ("7", Wanted(), "has no image '7'"),
-        ("0", Wanted("jpg"), r"no codec 'jpg' \(did you mean jpeg, png\?\); it has: jpeg, png, toy-model"),
-        ("0", Wanted("jpeg", "quality=55"), "no setting 'quality=55' here .*'quality=50', 'quality=90'"),
-        ("0", Wanted("toy-model", point="low"), "no point 'low' here.*'high', 'all'"),
-        ("0", Wanted("toy-model", reconstruction="mean"), "no reconstruction 'mean'"),
+    for asked, request, message in (
+        (image_id[:-1], ExtractRequest(), f"has no image .*did you mean {image_id}.* an index from 0 to 6"),
+        ("7", ExtractRequest(), "has no image '7'"),
+        ("0", ExtractRequest("jpg"), r"no codec 'jpg' \(did you mean jpeg, png\?\); it has: jpeg, png, toy-model"),
+        ("0", ExtractRequest("jpeg", "quality=55"), "no setting 'quality=55' here .*'quality=50', 'quality=90'"),
+        ("0", ExtractRequest("toy-model", point="low"), "no point 'low' here.*'high', 'all'"),
+        ("0", ExtractRequest("toy-model", reconstruction="mean"), "no reconstruction 'mean'"),
     ):
         with pytest.raises(ResultsError, match=message):
-            extract(run_dir, asked, tmp_path, wanted)
+            extract(run_dir, asked, tmp_path, request)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,6 +187,27 @@ def test_only_the_original_of_that_image_is_read_and_it_is_the_one_that_was_eval
     (images / "4.png").unlink()
     told = f"original: ResultsError: folder:{images} holds no image 4.png any more"
     assert original("4.png") == (None, [told])
+
+
+def test_the_command_reads_one_image_and_nothing_else(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    demo = open_dataset("demo", 7)
+    for index in range(7):
+        Image.fromarray(demo.load(index)).save(images / f"{index}.png")
+    run_dir = tmp_path / "run"
+    small_run.evaluate_here(run_dir, open_dataset(f"folder:{images}"), "png")
+    holding = {shard.key for codec in open_run(run_dir).codecs for shard in codec.shards if shard.start == 3}
+    others = [path for path in images.iterdir() if path.name != "3.png"]
+    for folder in ("shards", "streams"):
+        others += [path for path in (run_dir / folder).rglob("*.parquet") if path.stem not in holding]
+    for path in others:
+        path.write_bytes(b"unreadable")
+    command = ["bench", "extract", str(run_dir), "--image", "3", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert len(others) == 6 + 4
+    np.testing.assert_array_equal(read_picture(tmp_path / "out" / "image3__original.png"), demo.load(3))
 
 
 def test_the_command_lists_what_it_wrote(run_dir: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import yaml
 from uqdm.bench.analysis.published_curves import COLUMNS, FOLDER, published, published_names, relation
 from uqdm.bench.datasets import Origin
 from uqdm.bench.plots import _published, rate_distortion
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import SUMMARY
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from uqdm.bench.analysis.short_table import absences, closing_message, lines, short_table
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
 
 
 def cells(text: str, label: str) -> list[str]:

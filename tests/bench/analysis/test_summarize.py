@@ -17,8 +17,11 @@ from summaries import summarized
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import rows_schema, summary_schema
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.provenance import read_provenance
-from uqdm.bench.run.reader import ResultsError, read_summary
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.unscored import to_frame, unscored_text
+from uqdm.bench.schema import UNSCORED
 
 
 def make_row(image: int, psnr_db: float = 30.0, **changes: Any) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def skipped_row(**changes: Any) -> dict[str, Any]:
 
 
 def frame(*rows: dict[str, Any]) -> pd.DataFrame:
-    return pa.Table.from_pylist(list(rows), rows_schema()).to_pandas()
+    return to_frame(pa.Table.from_pylist(list(rows), rows_schema()))
 
 
 def summary_of(*rows: dict[str, Any]) -> dict[str, Any]:
@@ -234,12 +237,14 @@ def test_the_file_has_the_schema_the_protocol_and_the_provenance_of_the_rows(fin
 
 def test_csv_and_parquet_agree_to_the_last_bit(finished_run: Path) -> None:
     options = pyarrow.csv.ConvertOptions(
-        column_types=pa.schema([pa.field(field.name, field.type) for field in summary_schema()]),
+        column_types={field.name: field.type if field.type != UNSCORED else "string" for field in summary_schema()},
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,  # "" is an empty setting, nothing at all is null
     )
     table = pyarrow.csv.read_csv(finished_run / "summary.csv", convert_options=options)
-    assert table.to_pylist() == pq.read_table(finished_run / "summary.parquet").to_pylist()
+    rows = pq.read_table(finished_run / "summary.parquet").to_pylist()
+    reasons = read_summary(finished_run)["unscored"].map(unscored_text)
+    assert table.to_pylist() == [{**row, "unscored": text} for row, text in zip(rows, reasons, strict=True)]
     pandas = pd.read_csv(finished_run / "summary.csv")
     assert math.inf in list(pandas.psnr_db)
 

@@ -1,4 +1,4 @@
-"""What channel simulation costs: the target writes it, the wall and the flat line are there, stops are told."""
+"""Costs of channel simulation: files of the target, candidates by theory, and stopped messages."""
 
 import math
 import os
@@ -54,13 +54,13 @@ def table(folder: Path) -> pd.DataFrame:
 
 
 @pytest.mark.workflow
-def test_every_product_is_there(folder: Path) -> None:
+def test_all_files_are_written(folder: Path) -> None:
     for name in ("table.csv", "table.md", "cost.png", "cost.svg"):
         assert (folder / name).stat().st_size > 500
 
 
 @pytest.mark.workflow
-def test_poisson_samples_are_within_a_factor_of_2_of_the_exponential_wall(table: pd.DataFrame) -> None:
+def test_poisson_candidates_are_within_a_factor_of_2_of_w_max(table: pd.DataFrame) -> None:
     rows = table[table.method == "poisson"].set_index("kl_bits")
     for kl_bits in (1, 2, 4):
         nats = kl_bits * math.log(2)
@@ -87,7 +87,7 @@ def test_all_methods_are_measured_with_intervals(table: pd.DataFrame) -> None:
     np.testing.assert_allclose(known.excess_bits, known.code_bits - known.kl_bits, atol=1e-9)
 
 
-def test_stopped_messages_are_told_and_never_averaged_in() -> None:
+def test_stopped_messages_are_counted_and_give_no_mean() -> None:
     row = measure_point(PoissonFunctional, 4.0, ChannelCostOptions(kl_bits=(4.0,), repetitions=12, max_draws=50_000))
     assert 0 < row.stopped < row.n == 12
     assert all(map(math.isnan, (row.code_bits, row.excess_bits, row.draws, row.draws_low, row.shift_sd)))
@@ -98,19 +98,19 @@ def test_stopped_messages_are_told_and_never_averaged_in() -> None:
     assert f"{row.stopped} of 12\nstopped" in texts
 
 
-def test_the_number_of_messages_does_not_depend_on_how_they_go() -> None:
+def test_number_of_messages_does_not_depend_on_outcomes() -> None:
     options = ChannelCostOptions(kl_bits=(2.0,), repetitions=50, draws=40_000)
     seeded = [replace(options, seed=seed) for seed in range(3)]
     assert {measure_point(PoissonFunctional, 2.0, one).n for one in seeded} == {12}
 
 
-def test_the_caption_says_how_many_messages_and_which_methods_are_biased() -> None:
+def test_caption_has_number_of_messages_and_biased_methods() -> None:
     text = caption(measure(ChannelCostOptions(kl_bits=(1.0,), repetitions=3)))
-    assert "3 to 3 messages a point" in text
+    assert "3 to 3 messages per point" in text
     assert "Minimal random and ordered random coding are biased" in text
 
 
-def test_the_command_tells_each_point_and_refuses_what_it_cannot_do(tmp_path: Path) -> None:
+def test_command_prints_each_point_and_refuses_invalid_divergences(tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "out"), "--repetitions", "3"]
     done = CliRunner().invoke(app, ["bench", "channel", *out, "--kl-bits", "1"])
     assert done.exit_code == 0, done.output

@@ -1,57 +1,118 @@
-"""Groups of jobs: who shares workers, and that a group ends with its jobs, however many were expected."""
+"""Groups of jobs run on Ray, whatever the jobs do: here arithmetic on numbers."""
 
-import functools
+from __future__ import annotations
+
+import os
+import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
+import numpy as np
 import pytest
-from toy_images import MemoryImages, unmarked_images
+import ray
 
-from uqdm.bench.evaluation.measure_job import MeasureJob
-from uqdm.bench.evaluation.original_images import read_originals
-from uqdm.bench.execute.executor import Fanout
-from uqdm.bench.execute.job import Done
+from uqdm.bench.execute.executor import Executor
+from uqdm.bench.execute.job import Done, NotLoaded
+from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import ray_session
-from uqdm.bench.execute.scheduler import Group, sharing_workers
-from uqdm.bench.run.codec_settings import CodecSetting, parse_request, resolve
-from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.shards import KeepOptions, split
+from uqdm.bench.execute.scheduler import Group
+from uqdm.bench.execute.worker import Worker
+
+ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import this file
+
+CRASHES = 13
+HANGS = 17
 
 
-class Listener:
-    """Remembers what was done."""
+@dataclass(frozen=True)
+class SquareJob:
+    """Squares the numbers of a range; two of them crash the worker, or never end."""
+
+    inputs: range
+    loads: tuple[str, ...] = ("squares",)
+    item: str = "number"
+
+    @property
+    def label(self) -> str:
+        return f"squares of {self.inputs}"
+
+    @property
+    def n_items(self) -> int:
+        return len(self.inputs)
+
+    def prepared(self) -> Self:
+        return self
+
+    def run(self, worker: Worker, inputs: Sequence[np.ndarray]) -> list[int | str] | NotLoaded:
+        if self.loads == ("nothing",):
+            return NotLoaded("there is nothing to load")
+        if CRASHES in inputs:
+            os._exit(1)
+        while HANGS in inputs:
+            pass
+        return [int(number) ** 2 for number in inputs]
+
+    def split(self) -> list[Self]:
+        return [replace(self, inputs=range(index, index + 1)) for index in self.inputs]
+
+    def merge(self, results: Sequence[list[int | str]]) -> list[int | str]:
+        return [one for result in results for one in result]
+
+    def fail(self, inputs: Sequence[np.ndarray], reason: str) -> list[int | str]:
+        return [f"{int(number)}: {reason}" for number in inputs]
+
+
+class Results:
+    """Remembers the results of jobs, and the messages."""
 
     def __init__(self) -> None:
-        self.starts: list[int] = []
+        self.found: dict[int, Any] = {}
+        self.tries: dict[int, int] = {}
+        self.messages: list[str] = []
 
-    def done(self, job: MeasureJob, done: Done) -> None:
-        self.starts.append(job.shard.start)
+    def done(self, job: SquareJob, done: Done) -> None:
+        self.found[job.inputs.start] = done.result
+        self.tries[job.inputs.start] = done.tries
 
     def tick(self) -> None:
         pass
 
     def say(self, text: str) -> None:
-        raise AssertionError(text)
+        self.messages.append(text)
 
 
-def works(dataset: MemoryImages, starts: Sequence[int]) -> list[MeasureJob]:
-    (codec_setting,) = resolve([parse_request("toy-raw:drop=0")])["toy-raw"]
-    shards = split(dataset, codec_setting, 2, KeepOptions())
-    return [MeasureJob(shard, provenance()) for shard in shards if shard.start in starts]
+def run(*groups: Group, time_limit_s: float | None = None) -> Results:
+    results = Results()
+    with ray_session() as resources:
+        limits = WorkerLimits(time_limit_s=time_limit_s)
+        Executor(resources, lambda indices: [np.array(index) for index in indices], results, limits).run(groups)
+    return results
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 @pytest.mark.parametrize(("starts", "expected"), [([], 3), ([0, 4], 7), ([0, 2, 4], 1)])
-def test_a_group_ends_with_its_jobs_whatever_was_expected(starts: list[int], expected: int) -> None:
-    dataset, listener = MemoryImages(unmarked_images(6)), Listener()
-    load = functools.partial(read_originals, dataset)
-    with ray_session() as resources:
-        Fanout(resources, load, listener).run([Group(iter(works(dataset, starts)), expected)])
-    assert sorted(listener.starts) == starts
+def test_a_group_ends_with_its_jobs_whatever_number_was_expected(starts: list[int], expected: int) -> None:
+    results = run(Group((SquareJob(range(start, start + 2)) for start in starts), expected))
+    assert results.found == {start: [start**2, (start + 1) ** 2] for start in starts}
+    assert not results.messages
 
 
-def test_plain_codecs_share_workers_and_others_have_their_own() -> None:
-    jpeg, png = CodecSetting("jpeg"), CodecSetting("png")
-    model, on_gpu = CodecSetting("model", holds_model=True), CodecSetting("gpu", uses_gpu=True)
-    assert sharing_workers([model, jpeg, on_gpu, png]) == [[jpeg, png], [model], [on_gpu]]
-    assert sharing_workers([on_gpu]) == [[on_gpu]]
-    assert sharing_workers(list[CodecSetting]()) == []
+@pytest.mark.usefixtures("ray_on_two_cores")
+def test_items_that_crash_or_hang_cost_no_other() -> None:
+    jobs = [SquareJob(range(13, 14)), SquareJob(range(16, 18)), SquareJob(range(20, 22))]
+    results = run(Group(jobs, 3), time_limit_s=0.5)
+    (crashed,) = results.found[13]
+    assert crashed.startswith("13: worker lost 3 times on this number (crash, kill or out of memory): ")
+    assert results.found[16] == [256, "17: took more than the time limit of 0.5 s, 2 times"]
+    assert results.found[20] == [400, 441]
+    assert results.tries == {13: 4, 16: 3, 20: 1}
+
+
+@pytest.mark.usefixtures("ray_on_two_cores")
+def test_jobs_whose_needs_load_nowhere_fail_and_leave_the_others() -> None:
+    absent = [SquareJob(range(start, start + 1), ("nothing",)) for start in range(3)]
+    results = run(Group(absent, 3), Group([SquareJob(range(6, 7))], 1))
+    expected: dict[int, list[int | str]] = {start: [f"{start}: there is nothing to load"] for start in range(3)}
+    assert results.found == expected | {6: [36]}
+    assert 3 <= len(results.messages) <= 7  # the first that has three tries ends those of the others

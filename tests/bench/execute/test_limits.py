@@ -2,32 +2,32 @@
 
 import pytest
 
-from uqdm.bench.execute.limits import Post, WorkerLimits
+from uqdm.bench.execute.limits import ActorResources, WorkerLimits
 
 
 def test_only_codecs_that_compute_on_gpus_are_given_one_and_only_where_there_is_one() -> None:
     limits = WorkerLimits(gpus_per_actor=0.25, cpus_per_actor=2)
-    assert limits.post(4, uses_gpu=False) == Post(1, 0)
-    assert limits.post(4, uses_gpu=True) == Post(2, 0.25)
-    assert limits.post(0, uses_gpu=True) == Post(1, 0)
+    assert limits.actor_resources(4, uses_gpu=False) == ActorResources(1, 0)
+    assert limits.actor_resources(4, uses_gpu=True) == ActorResources(2, 0.25)
+    assert limits.actor_resources(0, uses_gpu=True) == ActorResources(1, 0)
 
 
 @pytest.mark.parametrize(
-    ("post", "node", "fit"),
+    ("resources", "node", "count"),
     [
-        (Post(1), {"CPU": 8, "GPU": 2}, 8),
-        (Post(3), {"CPU": 8}, 2),
-        (Post(1), {}, 0),
-        (Post(1, 1), {"CPU": 8, "GPU": 2}, 2),
-        (Post(1, 0.4), {"CPU": 8, "GPU": 2}, 4),  # twice on each, and not five times on two
-        (Post(1, 1 / 3), {"CPU": 8, "GPU": 1}, 3),
-        (Post(1, 2), {"CPU": 8, "GPU": 5}, 2),
-        (Post(4, 0.5), {"CPU": 6, "GPU": 2}, 1),  # cores run out first
-        (Post(1, 1), {"CPU": 8}, 0),
+        (ActorResources(1), {"CPU": 8, "GPU": 2}, 8),
+        (ActorResources(3), {"CPU": 8}, 2),
+        (ActorResources(1), {}, 0),
+        (ActorResources(1, 1), {"CPU": 8, "GPU": 2}, 2),
+        (ActorResources(1, 0.4), {"CPU": 8, "GPU": 2}, 4),  # twice on each, and not five times on two
+        (ActorResources(1, 1 / 3), {"CPU": 8, "GPU": 1}, 3),
+        (ActorResources(1, 2), {"CPU": 8, "GPU": 5}, 2),
+        (ActorResources(4, 0.5), {"CPU": 6, "GPU": 2}, 1),  # cores run out first
+        (ActorResources(1, 1), {"CPU": 8}, 0),
     ],
 )
-def test_posts_on_a_node(post: Post, node: dict[str, float], fit: int) -> None:
-    assert post.room(node) == fit
+def test_how_many_actors_fit_on_a_node(resources: ActorResources, node: dict[str, float], count: int) -> None:
+    assert resources.fit(node) == count
 
 
 @pytest.mark.parametrize(

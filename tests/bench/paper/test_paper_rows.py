@@ -19,13 +19,13 @@ from uqdm.bench.analysis.published_curves import Relation, published, published_
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.paper import protocol
-from uqdm.bench.paper.configuration import paper_options, paper_runs
+from uqdm.bench.paper.configuration import PublishedFigures
 from uqdm.bench.paper.judge import Estimate, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place
 from uqdm.bench.paper.rows import COLUMNS, Run, find_row, read_run, table
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
-from uqdm.bench.run.reader import ResultsError
 from uqdm.codec import codec_class
 
 SAME = Relation("same", "The images are the published ones.", 0.0)
@@ -92,13 +92,14 @@ def test_the_papers_settings_are_the_default_ones(codec: str) -> None:
 def test_the_configuration_becomes_a_run_and_options() -> None:
     models = {"tiny": "models/uqdm-tiny", "big": {"path": "models/uqdm-big", "published": True}}
     section = {"dataset": "imagenet64", "limit": 9, "models": models, "options": {"bpg": {"implementation": "libbpg"}}}
-    run = paper_runs({"imagenet64": section})["paper_imagenet64"]
-    assert (run["dataset"], run["limit"]) == ("imagenet64", 9)
-    assert run["codecs"]["uqdm"] == [{"model": models["tiny"], "seeds": 1}, {"model": "models/uqdm-big", "seeds": 1}]
-    assert {"quality": 40, "implementation": "libbpg"} in run["codecs"]["bpg"]
-    assert paper_options(section)[-1] == "--published-model=big"
+    figures = PublishedFigures.from_mapping(section, "paper: imagenet64")
+    assert (figures.dataset, figures.limit) == ("imagenet64", 9)
+    codecs = figures.codecs()
+    assert codecs["uqdm"] == [{"model": models["tiny"], "seeds": 1}, {"model": "models/uqdm-big", "seeds": 1}]
+    assert {"quality": 40, "implementation": "libbpg"} in codecs["bpg"]
+    assert figures.arguments()[-1] == "--published-model=big"
     with pytest.raises(ValueError, match=r"options for webp, which is no codec of the paper's rows: jpeg, jpeg2000"):
-        paper_runs({"cifar10": {"dataset": "cifar10", "options": {"webp": {}}}})
+        PublishedFigures("cifar10", options={"webp": {}}).codecs()
 
 
 @pytest.mark.parametrize("texts", [["a=x", "a=y"], ["=x"], ["a="]])
@@ -287,8 +288,8 @@ def test_other_images_are_never_judged(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "verdict"),
     [
-        ({"fid": math.nan, "unscored": "lpips: no weights"}, "not run: FID is not scored"),
-        ({"fid": math.nan, "unscored": "kid: few; fid: no weights"}, "not run: FID is not scored: no weights"),
+        ({"fid": math.nan, "unscored": {"lpips": "no weights"}}, "not run: FID is not scored"),
+        ({"fid": math.nan, "unscored": {"kid": "few", "fid": "no weights"}}, "not run: FID is not scored: no weights"),
         ({"fid_n": 64}, "not comparable: FID is over 64 images against 10,000; score all"),
     ],
 )

@@ -19,7 +19,7 @@ from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import distortion_perception, find_plot, save_plot
 from uqdm.bench.plots.distortion_perception import draw, mixtures
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
 
 
 @pytest.fixture(scope="module")

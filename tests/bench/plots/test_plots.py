@@ -22,7 +22,9 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.plots import all_plots, find_plot, progressive, rate_distortion, save_plot
 from uqdm.bench.plots._style import codec_style
-from uqdm.bench.run.reader import ResultsError, read_rows, read_summary
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import SUMMARY
 
 

@@ -28,8 +28,8 @@ from uqdm.bench.progress.progress import Progress
 from uqdm.bench.progress.show import show_progress
 from uqdm.bench.progress.slowest_shards import ShardTiming
 from uqdm.bench.progress.status import RunStatus, find_runs, run_status
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import lock_path, status_path
-from uqdm.bench.run.reader import ResultsError
 from uqdm.cli.main import app
 
 N_IMAGES = 30  # of 0.1 s each, on one core

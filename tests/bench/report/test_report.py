@@ -17,7 +17,8 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import render_report, save_report
-from uqdm.bench.run.reader import ResultsError, read_summary
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import SUMMARY
 
 

@@ -28,8 +28,9 @@ from uqdm.bench.report.pictures import PicturePool, data_uri
 from uqdm.bench.report.results_table import full_table
 from uqdm.bench.report.sets import ABSENT, caveats
 from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.pictures import RunPictures
-from uqdm.bench.run.reader import ResultsError, read_summary
+from uqdm.bench.run.summary_reader import read_summary
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from PIL import Image
 
 from uqdm.bench.report import save_report
 from uqdm.bench.run.pictures import RunPictures
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
 
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 ARGUMENTS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]

@@ -15,10 +15,10 @@ from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.kept_pictures import (
     Keeper,
-    has_reconstructions,
+    has_kept_pictures,
     merge,
     png_picture,
-    read_reconstructions,
+    read_kept_pictures,
 )
 from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.picture_hash import picture_sha256
@@ -77,13 +77,13 @@ def test_every_picture_is_kept_as_it_was_measured(codec: Codec, tmp_path: Path) 
     images = unmarked_images(5)
     rows, data = kept(codec, images, start=20)
     path = stored(tmp_path, data)
-    assert has_reconstructions(path)
+    assert has_kept_pictures(path)
     schema = pq.read_schema(path)
     assert schema.equals(RECONSTRUCTIONS)
     assert read_provenance(schema) == ORIGIN
     columns = ["point_index", "point", "reconstruction", "picture_sha256"]
     for index, image in enumerate(images):
-        found = read_reconstructions(path, 20 + index)
+        found = read_kept_pictures(path, 20 + index)
         assert {row["image_id"] for row in found} == {f"image-{index:03}"}
         expected = [row for row in rows if row["image_index"] == index]
         assert [[row[name] for name in columns] for row in found] == [
@@ -93,7 +93,7 @@ def test_every_picture_is_kept_as_it_was_measured(codec: Codec, tmp_path: Path) 
         np.testing.assert_array_equal(pictures["all", "decoded"], image)
         np.testing.assert_array_equal(pictures["high", "floor"], image >> 4 << 4)
         assert [picture_sha256(png_picture(row)) for row in found] == [row["picture_sha256"] for row in found]
-    assert read_reconstructions(path, 19) == []
+    assert read_kept_pictures(path, 19) == []
 
 
 def test_an_image_that_fails_after_all_has_no_pictures(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_an_image_that_fails_after_all_has_no_pictures(tmp_path: Path) -> None:
     rows, data = kept(FailsLate(), images)
     assert [row["status"] for row in rows if row["image_index"] == 1] == ["failed"]
     path = stored(tmp_path, data)
-    assert [len(read_reconstructions(path, index)) for index in range(3)] == [3, 0, 3]
+    assert [len(read_kept_pictures(path, index)) for index in range(3)] == [3, 0, 3]
 
 
 def test_a_shard_of_failures_has_a_file_without_pictures(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_a_shard_of_failures_has_a_file_without_pictures(tmp_path: Path) -> None
         image[0, 0, 0] = 201
     _, data = kept(Faulty(), images)
     path = stored(tmp_path, data)
-    assert has_reconstructions(path)
-    assert read_reconstructions(path, 0) == []
+    assert has_kept_pictures(path)
+    assert read_kept_pictures(path, 0) == []
 
 
 def test_one_image_is_read_without_the_others(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_one_image_is_read_without_the_others(tmp_path: Path) -> None:
     middle = last.data_page_offset + last.total_compressed_size // 2
     damaged[middle] ^= 255
     stored(tmp_path, bytes(damaged))
-    assert len(read_reconstructions(path, 0)) == 3
+    assert len(read_kept_pictures(path, 0)) == 3
     with pytest.raises(OSError, match=r"CRC|checksum"):
-        read_reconstructions(path, 5)
+        read_kept_pictures(path, 5)
 
 
 def test_files_of_single_images_merge_to_the_file_of_the_shard(tmp_path: Path) -> None:

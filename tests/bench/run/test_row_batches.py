@@ -18,7 +18,8 @@ from uqdm.bench.analysis import summarize
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import rows_schema
 from uqdm.bench.run import row_batches as row_batches
-from uqdm.bench.run.reader import ResultsError, read_rows
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.rows_reader import read_rows
 
 COLUMNS = ["codec", "setting", "image_index", "point", "bpp"]
 

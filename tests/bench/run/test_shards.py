@@ -13,6 +13,7 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.evaluation.measure_job import MeasureJob, finish
 from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
+from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions, Shard, split
 from uqdm.codec import get_codec
@@ -85,7 +86,7 @@ def test_a_stored_shard_is_found(shard: Shard, dataset: MemoryImages, tmp_path: 
 def test_a_damaged_shard_is_to_be_done_again(damage: str, shard: Shard, dataset: MemoryImages, tmp_path: Path) -> None:
     store = ShardStore(tmp_path)
     stored(shard, dataset, store)
-    rows, streams = store.rows_path(shard), store.streams_path(shard)
+    rows, streams = (store.files(shard).path(folder) for folder in (ShardFolder.ROWS, ShardFolder.STREAMS))
     data = rows.read_bytes()
     if damage == "truncate":
         rows.write_bytes(data[:-100])

@@ -14,8 +14,8 @@ from uqdm.bench.evaluation.finish import finish_codec, prune_others
 from uqdm.bench.evaluation.measure_job import MeasureJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.pictures import read_streams
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.reader import read_streams
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import small_run
@@ -15,8 +16,12 @@ from toy_images import MemoryImages, unmarked_images
 from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
-from uqdm.bench.metrics import METRICS
-from uqdm.bench.run.reader import read_rows, read_summary
+from uqdm.bench.metrics import METRICS, rows_schema
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.stored_run import open_run
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.unscored import reasons_by_row, unscored_text
 from uqdm.cli.main import app
 
 NAME = "largest_error"
@@ -97,7 +102,7 @@ def test_a_metric_that_is_installed_later_is_null_with_the_way_to_fill_it(
     rows = read_rows(run, [NAME, "unscored", "bpp"])
     assert rows[NAME].isna().all()
     remedy = f"not scored in this run, fill it with: uqdm bench score --run {run}"
-    assert rows.unscored.str.endswith(f"; {NAME}: {remedy}").all()
+    assert [reasons[NAME] for reasons in rows.unscored] == [remedy] * len(rows)
     check_commands(run, f"note: {NAME}: {remedy}")
     small_run.score_here(run, MemoryImages(unmarked_images(4)))  # the remedy
     assert read_rows(run, [NAME])[NAME].notna().all()
@@ -116,17 +121,47 @@ def test_a_metric_that_is_uninstalled_shuts_nothing(scored_run: Path, plugin, tm
     check_commands(run, None, "show", "compare", "summarize")
 
 
-def test_a_run_of_the_release_before_is_read_and_what_it_lacks_is_null(scored_run: Path, tmp_path: Path) -> None:
+def test_a_run_of_row_format_5_is_read_and_what_it_lacks_is_null(scored_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(scored_run, tmp_path / "run")
-    make_older(run)
+    make_format_6(run)
+    make_format_5(run)
     rows = read_rows(run, ["codec", "bpp", *OLDER])
     assert rows[[*OLDER]].isna().all(axis=None)
     assert rows.bpp.notna().all()
     check_commands(run, None, "show", "extract", "compare", "summarize", "bd")
 
 
-def make_older(run: Path) -> None:
-    """Takes away from a run what row format 6 added."""
+def test_a_run_of_row_format_6_is_read_and_its_shards_are_used_again(scored_run: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(scored_run, tmp_path / "run")
+    columns = rows_schema().names
+    expected, summary = read_rows(run, columns), read_summary(run)
+    make_format_6(run)
+    pd.testing.assert_frame_equal(read_rows(run, columns), expected)
+    pd.testing.assert_frame_equal(read_summary(run), summary)
+    check_commands(run, None, "show", "summarize")
+    pd.testing.assert_frame_equal(read_summary(run), summary)
+
+    dataset = MemoryImages(unmarked_images(4))
+    shards = [shard for codec in open_run(run, dataset).codecs for shard in codec.shards]
+    assert all(ShardStore(run).counts(shard) is not None for shard in shards)  # what an evaluation asks
+    small_run.score_here(run, dataset)
+    pd.testing.assert_frame_equal(read_rows(run, columns), expected)
+
+
+def make_format_6(run: Path) -> None:
+    """Makes text of the maps ``unscored`` of a run, its shards, its summary and its scores."""
+    for path in [*(run / "shards").rglob("*.parquet"), *(run / "per_image").iterdir(), run / "summary.parquet"]:
+        table = pq.read_table(path, partitioning=None)
+        texts = pa.array(map(unscored_text, reasons_by_row(table["unscored"])), pa.string())
+        place = table.column_names.index("unscored")
+        comment = table.schema.field(place).metadata
+        pq.write_table(table.set_column(place, pa.field("unscored", pa.string(), metadata=comment), texts), path)
+    for path in (run / "manifests").iterdir():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "row_format": 6}))
+
+
+def make_format_5(run: Path) -> None:
+    """Takes away from a run of row format 6 what that format added."""
     (run / "run.json").unlink()
     for path in run.rglob("*.parquet"):
         table = pq.read_table(path, partitioning=None)

@@ -28,15 +28,17 @@ from uqdm.bench.analysis.bjontegaard import (
 )
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.analysis.options import ANCHORS
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import image_rates
-from uqdm.bench.run.reader import ResultsError, read_rows, read_summary, records
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.files import replacing
 from uqdm.registry import suggest
 
-ANCHORS = ("jpeg", "jpeg-tuned")
-"""What curves are held against where nothing else is asked for: the first of these that has a curve."""
 MAX_UNDEFINED = 0.01
 """Share of resamples without a delta above which there is no interval: the others would not stand for all."""
 
@@ -62,9 +64,9 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
     """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
 
     ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
-    :data:`ANCHORS`, or where none has a curve the first label with enough points, of files if there are any. Ideal
-    rates count as they are, under labels that say so. Raises
-    :class:`~uqdm.bench.run.reader.ResultsError` for a name that is not in the summary.
+    :data:`~uqdm.bench.analysis.options.ANCHORS`, or where none has a curve the first label with enough points, of files
+    if there are any. Ideal rates count as they are, under labels that say so. Raises
+    :class:`~uqdm.bench.run.errors.ResultsError` for a name that is not in the summary.
     """
     lines: list[dict[str, Any]] = []
     for name, data in summary.groupby("dataset"):

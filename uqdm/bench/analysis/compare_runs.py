@@ -19,9 +19,11 @@ from uqdm.bench.analysis.curves import parameters_of, short_settings
 from uqdm.bench.analysis.paired import paired_figures
 from uqdm.bench.metrics import SetMetric, all_metrics, declared
 from uqdm.bench.run.codec_settings import parse_request
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.rates import image_rates, is_ideal
-from uqdm.bench.run.reader import ResultsError, read_rows, read_summary
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import COMPARISON, STATUS_OK
 from uqdm.registry import suggest
 
@@ -112,7 +114,7 @@ def compare_runs(
     Pictures are paired by codec, setting, point and reconstruction. Where no two agree in all of these, codecs must be
     chosen: one codec with a setting on either side (two models, say) is paired by point and reconstruction, others by
     rate, each picture of A with the one of B, of each kind of reconstruction, whose mean rate is nearest. Raises
-    :class:`~uqdm.bench.run.reader.ResultsError` where the runs were made on different images, or have nothing to pair.
+    :class:`~uqdm.bench.run.errors.ResultsError` where the runs were made on different images, or have nothing to pair.
     """
     sides = _read_both(run_a, run_b)
     chosen = [parse_selector(text) if text else None for text in (select_a or select_b, select_b or select_a)]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.csv
 
+from uqdm.bench.run.unscored import as_text, reasons_by_row, unscored_text
+from uqdm.bench.schema import UNSCORED
 from uqdm.text import csv_cell
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ def frame_for_people(frame: pd.DataFrame) -> pd.DataFrame:
     """A data frame whose cells of text are as :func:`uqdm.text.csv_cell` writes them; numbers stay numbers."""
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+    frame = as_text(frame)
     texts = [name for name in frame if not is_numeric_dtype(frame[name]) and not is_bool_dtype(frame[name])]
     return frame.assign(**{str(name): frame[name].map(_cell).astype(frame[name].dtype) for name in texts})
 
@@ -25,6 +28,10 @@ def frame_for_people(frame: pd.DataFrame) -> pd.DataFrame:
 def write_table(table: pa.Table, path: Path) -> None:
     """Writes a table as CSV for people."""
     for index, field in enumerate(table.schema):
+        if field.type == UNSCORED:
+            texts = pa.array(map(unscored_text, reasons_by_row(table[field.name])), pa.string())
+            table = table.set_column(index, field.name, texts)
+            field = table.schema.field(index)
         if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
             column = pa.array(map(_cell, table[field.name].to_pylist()), field.type)
             table = table.set_column(index, field, column)

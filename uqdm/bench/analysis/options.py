@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 from uqdm.option_fields import option
 
+ANCHORS = ("jpeg", "jpeg-tuned")
+"""Codecs that curves are compared with if no other is named: the first of these that has a curve."""
+
 
 @dataclass(frozen=True)
 class ComparisonOptions:
     """What BD-rates and BD-qualities of a run are measured against."""
 
     anchor: str = option(
-        "jpeg-tuned", "Codec that every curve of a run is held against; a run without it takes another of its own"
+        "jpeg-tuned", "Codec that every curve is compared with; a run without it takes another of its own"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ import numpy as np
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
 from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
-from uqdm.bench.run.reader import read_summary, records
-from uqdm.bench.run.unscored import unscored_reasons
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _notes(summary: pd.DataFrame) -> list[str]:
     """What FID and KID of one data set are of: their n, its warning, and the floor; or why there are none."""
     ok = summary[(summary.status == STATUS_OK) & summary.fid_n.notna()]
     if ok.empty:
-        told = (unscored_reasons(text).get("fid") for text in summary.unscored if isinstance(text, str))
+        told = (reasons.get("fid") for reasons in summary.unscored if isinstance(reasons, Mapping))
         return [_shortened(f"no FID and KID: {reason}") for reason in list(dict.fromkeys(filter(None, told)))[:1]]
     counts = sorted({int(n) for n in ok.fid_n})
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"

@@ -23,16 +23,17 @@ from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
+from uqdm.bench.run.errors import ResultsError, score_remedy
+from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
-from uqdm.bench.run.reader import ResultsError, read_scores, rows_files, rows_provenance, rows_with, score_remedy
 from uqdm.bench.run.row_batches import image_indices, row_batches
+from uqdm.bench.run.rows_reader import rows_files, rows_provenance, rows_with
 from uqdm.bench.run.run_id import read_run_id
-from uqdm.bench.run.unscored import unscored_reasons, unscored_text
+from uqdm.bench.run.unscored import is_not_scored, unscored_map
 from uqdm.bench.schema import (
     MACS_CONVENTION,
-    NOT_SCORED,
     PEAK_MEMORY_CONVENTION,
     STATUS_FAILED,
     STATUS_OK,
@@ -79,7 +80,7 @@ _SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 def summarize_run(run_dir: Path) -> pd.DataFrame:
     """Summarizes the rows of a run, writes ``summary.parquet`` and ``summary.csv``, and returns the summary.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows are missing or do not belong together.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows are missing or do not belong together.
     """
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     for path in rows_files(run_dir):
@@ -107,7 +108,7 @@ def summarize(batches: Sequence[Batch], sets: Sequence[Mapping[str, Any]], run_d
     """The columns of the summary; rows are read twice, a batch at a time.
 
     ``sets`` are the metrics of sets, as scoring stores them; ``run_dir`` is for messages. Raises
-    :class:`~uqdm.bench.run.reader.ResultsError` where rows do not belong together, or were not scored.
+    :class:`~uqdm.bench.run.errors.ResultsError` where rows do not belong together, or were not scored.
     """
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     images = _check_rows([partial(batch.read, _CHECKED) for batch in batches], run_dir)
@@ -132,7 +133,7 @@ def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Inde
         versions = versions or _different_versions(rows)
         for dataset, data in rows.groupby("dataset"):
             images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
-        unscored.update(rows.codec[(rows.status == STATUS_OK) & (rows.unscored == NOT_SCORED)])
+        unscored.update(rows.codec[(rows.status == STATUS_OK) & rows.unscored.map(is_not_scored).astype(bool)])
     if not contents:
         raise ResultsError("the files of the rows are empty; evaluate a codec first")
     _check_fingerprints(contents)
@@ -205,14 +206,18 @@ class _Summing:
 
 
 def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """``pictures`` with the columns of metrics of sets, and one text of what is not scored."""
+    """``pictures`` with the columns of metrics of sets; ``unscored`` names metrics of both kinds."""
     names = [name for metric in all_set_metrics() for name in columns_of(metric)]
     columns = [*_PICTURE, *names, *_SET_COLUMNS, "unscored"]
     found = pd.DataFrame([line for line in sets if line.get("status") != STATUS_REFERENCE]).reindex(columns=columns)
     merged = pictures.merge(found, on=_PICTURE, how="left", suffixes=("", "_sets")) if len(found) else pictures
     if len(found):
-        texts = zip(merged.pop("unscored"), merged.pop("unscored_sets"), strict=True)
-        merged["unscored"] = ["; ".join(text for text in pair if isinstance(text, str)) or None for pair in texts]
+        pairs = zip(merged.pop("unscored"), merged.pop("unscored_sets"), strict=True)
+        both = [
+            {name: reason for one in pair if isinstance(one, Mapping) for name, reason in one.items()} or None
+            for pair in pairs
+        ]
+        merged["unscored"] = pd.Series(both, index=merged.index, dtype=object)
     return merged
 
 
@@ -242,7 +247,8 @@ def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[st
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
     table["device"] = groups["device"].agg(_joined)
     table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
-    table["unscored"] = [_unscored(texts) for _, texts in groups["unscored"]] if len(table) else None
+    unscored = [_unscored(reasons) for _, reasons in groups["unscored"]] if len(table) else None
+    table["unscored"] = pd.Series(unscored, index=table.index, dtype=object)
     place = (images.get_indexer(pd.Index(ok.image_index)), groups.ngroup())
     values = {}
     for name in ["bpp", "ideal_bpp", *(metric.name for metric in all_metrics() if metric.name in ok)]:
@@ -275,20 +281,24 @@ def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
     return found
 
 
-def _unscored(texts: pd.Series) -> str | None:
+def _unscored(reasons_of_rows: pd.Series) -> dict[str, str] | None:
     """Which metrics some of these images lack, and the first reason of each."""
-    reasons: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    for text, times in texts.value_counts(sort=False).items():
-        for name, reason in unscored_reasons(str(text)).items():
-            reasons.setdefault(name, reason)
-            counts[name] = counts.get(name, 0) + int(times)
-    some = {name for name, count in counts.items() if count < len(texts)}
-    told = {
-        name: f"{counts[name]} of {len(texts)} images have none, the first: {reason}" if name in some else reason
-        for name, reason in reasons.items()
-    }
-    return unscored_text(told)
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    n_images = len(reasons_of_rows)
+    times = Counter(map(id, reasons_of_rows))  # rows of the same reasons share one dictionary
+    for reasons in {id(one): one for one in reasons_of_rows}.values():
+        if isinstance(reasons, Mapping):
+            counts.update(dict.fromkeys(reasons, times[id(reasons)]))
+            first = {**reasons, **first}
+    return unscored_map(
+        {
+            name: reason
+            if counts[name] == n_images
+            else f"{counts[name]} of {n_images} images have none, the first: {reason}"
+            for name, reason in first.items()
+        }
+    )
 
 
 def _joined(texts: pd.Series) -> Any:
@@ -328,8 +338,8 @@ def _check_pictures(ok: pd.DataFrame) -> None:
     for name in (*_PICTURE, "image_index", "bpp", "mse", "psnr_db"):
         if ok[name].isna().any():
             first = ok[ok[name].isna()].iloc[0]
-            told = first.unscored if isinstance(first.unscored, str) else None
-            reason = unscored_reasons(told).get(name, "evaluate it again")
+            reasons = first.unscored if isinstance(first.unscored, Mapping) else {}
+            reason = reasons.get(name, "evaluate it again")
             raise ResultsError(f"{first.codec} at {first.setting!r}: a row with status ok has no {name}: {reason}")
     twice = ok[ok.duplicated(["dataset", *_PICTURE, "image_index"])]
     if not twice.empty:

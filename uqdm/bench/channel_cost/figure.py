@@ -1,4 +1,4 @@
-"""Figure: code length minus the divergence, and samples drawn, against the divergence."""
+"""Code length beyond the divergence, and samples drawn, against the divergence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.plots._style import error_bars, write_caption
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ _BY_MEDIAN = "greedy rejection"
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """The figure with both panels."""
+    """Both panels of the measured costs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10.6, 5.8))
@@ -43,10 +43,10 @@ def draw(table: pd.DataFrame) -> Figure:
     _draw_wall(right, table)
     left.axhline(0, color="#888888", lw=0.8)
     left.set_title("Bits beyond the divergence", loc="left", weight="bold")
-    left.set_ylabel("code length minus KL, bits a message")
+    left.set_ylabel("code length minus KL, bits per message")
     right.set_yscale("log", base=10)
     right.set_title("Samples drawn", loc="left", weight="bold")
-    right.set_ylabel("candidates looked at, a dimension")
+    right.set_ylabel("candidates examined per dimension")
     for axes in (left, right):
         axes.set_xlabel("KL(q || p), bits")
     handles, labels = right.get_legend_handles_labels()
@@ -56,15 +56,15 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def caption(table: pd.DataFrame) -> str:
-    """The caption, with the numbers of messages."""
+    """Explanation of the figure, with the number of messages."""
     counts = table.n.min(), table.n.max()
     biased = " and ".join(table[table.bias != ""].method.unique())
     return (
-        f"One message a sample, whole bits; {counts[0]:,} to {counts[1]:,} messages a point; bars: {LEVEL_TEXT} "
-        "bootstrap intervals. Left: mean length minus KL; dotted: by the code's own model, as many messages coded "
-        "together would come to. Right: mean number of candidates; of greedy rejection the median, since its mean "
-        "comes of rare long searches. Arrows: messages were stopped there. Where any was stopped there is no mean. "
-        f"{biased.capitalize()} coding are biased: they look at 2^(KL + 4) candidates and no more."
+        f"One message per sample, in whole bits; {counts[0]:,} to {counts[1]:,} messages per point; bars: {LEVEL_TEXT} "
+        "bootstrap intervals. Left: mean length minus KL; dotted: ideal length by the code's model, approached by many "
+        "messages coded together. Right: mean number of candidates; for greedy rejection the median, since its mean is "
+        "dominated by rare long searches. Arrows: messages were stopped there, and no mean is given. "
+        f"{biased.capitalize()} coding are biased: they examine only 2^(KL + 4) candidates."
     )
 
 

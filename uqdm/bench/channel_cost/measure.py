@@ -1,4 +1,4 @@
-"""Sends many samples by each method at each divergence, and summarizes code lengths, draws and times."""
+"""Sends many samples by each method at each divergence, and summarizes bits, candidates and times."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ METHODS: tuple[type[Simulator], ...] = (
     MinimalRandom,
     OrderedRandom,
 )
-MIN_REPETITIONS = 8
+LEAST_REPETITIONS = 8
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method at one divergence. Means are NaN where a message was stopped: the others are the cheap ones."""
+    """One method at one divergence. Means are NaN where a message was stopped: cheap messages finish more often."""
 
     method: str
     source: str
     bias: str
-    """How the method's samples differ from q by design; empty for methods that are exact up to a truncation."""
+    """How the method's samples differ from q by design; empty for exact methods, whose q may be truncated."""
     kl_bits: float
     n: int
-    """Number of messages, stopped ones included."""
+    """Messages, including stopped ones."""
     stopped: int
-    """Number of messages whose search was stopped at ``max_draws`` candidates."""
+    """Messages stopped at ``max_draws`` candidates."""
     max_draws: int
     code_bits: float
-    """Mean length of the message, in whole bits."""
+    """Mean length of the real message, in whole bits."""
     code_bits_low: float
     code_bits_high: float
     ideal_bits: float
@@ -56,24 +56,24 @@ class Row:
     excess_bits_low: float
     excess_bits_high: float
     draws: float
-    """Mean number of candidates examined per dimension (there is one dimension)."""
+    """Mean number of candidates examined per dimension (there is one)."""
     draws_low: float
     draws_high: float
     draws_median: float
-    """NaN where half of the messages or more were stopped."""
+    """NaN if half of the messages or more were stopped."""
     draws_by_theory: float
     draws_ratio: float
-    """``draws`` over ``draws_by_theory``; NaN for greedy rejection, whose mean needs far more messages."""
+    """``draws`` over ``draws_by_theory``; NaN for greedy rejection, whose mean is dominated by rare long searches."""
     shift_sd: float
-    """Mean of the samples minus that of q, in standard deviations: negative where they are biased towards p."""
+    """Mean of the samples minus that of q, in deviations: negative for a bias towards p."""
     shift_sd_low: float
     shift_sd_high: float
     ms: float
-    """Mean time to encode, stopped messages included, in milliseconds."""
+    """Mean encoding time, including stopped messages, in milliseconds."""
 
 
 def measure(options: ChannelCostOptions, report: Callable[[Row], None] = lambda row: None) -> pd.DataFrame:
-    """All methods at all divergences, a row each; ``report`` is called with each row when it is measured.
+    """All methods at all divergences, one row each; ``report`` is called with each row when it is measured.
 
     >>> table = measure(ChannelCostOptions(kl_bits=(1.0,), repetitions=2, max_draws=1000))
     >>> table.draws[table.method == "universal quantization"].tolist()
@@ -96,9 +96,9 @@ def measure_point(method: type[Simulator], kl_bits: float, options: ChannelCostO
     """One method at one divergence. The number of messages does not depend on their outcomes."""
     coder = method(kl_bits, max_draws=options.max_draws)
     theory = draws_by_theory(coder)
-    # A typical search of greedy rejection coding is far shorter than the mean.
+    # Typical searches of greedy rejection coding are far shorter than the mean.
     each = theory if isinstance(coder, PoissonFunctional) else 2 ** (kl_bits + 6)
-    n = min(options.repetitions, max(MIN_REPETITIONS, int(options.draws / min(each, coder.max_draws))))
+    n = min(options.repetitions, max(LEAST_REPETITIONS, int(options.draws / min(each, coder.max_draws))))
     mean = uniform_mean_of_kl(kl_bits) if method is UniversalQuantization else mean_of_kl(kl_bits)
     begun = time.perf_counter()
     sent = [coder.encode(np.array([mean]), (options.seed << 32) + number) for number in range(n)]
@@ -107,10 +107,10 @@ def measure_point(method: type[Simulator], kl_bits: float, options: ChannelCostO
 
 
 def draws_by_theory(coder: Simulator) -> float:
-    """Candidates that a message should take on average.
+    """Expected number of candidates of a message.
 
-    w_max for the Poisson functional representation, and for greedy rejection coding, whose mean is dominated by rare
-    long searches; NaN for its split form, for which only the order of growth is known.
+    w_max for the Poisson functional representation and for greedy rejection coding, whose mean is dominated by rare
+    long searches; NaN for its split form, of which only the order is known.
     """
     if isinstance(coder, UniversalQuantization):
         return float(coder.n)

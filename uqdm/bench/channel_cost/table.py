@@ -24,18 +24,19 @@ _HEADINGS = (
 
 
 def notes(table: pd.DataFrame) -> list[str]:
-    """Notes that explain the figures."""
+    """Explanations of the figures."""
     return [
-        "Samples of q are sent to a receiver who knows p and the seed: one message a sample, whole bits, of which no "
-        "message begins another. q = N(mu, 1) and p = N(0, 1); for universal quantization q is uniform of unit "
+        "Samples of q are sent to a receiver who knows p and the seed: one message per sample, in whole bits of a "
+        "prefix code. q = N(mu, 1) and p = N(0, 1); for universal quantization q is uniform of unit "
         "variance, p a standard Gaussian convolved with it, and mu such that their KL divergence is the one stated.",
         "The density ratio of these Gaussians is unbounded. q is truncated at mu + 4 sd for the Poisson functional "
-        f"representation and greedy rejection coding, which leaves out {LOST_MASS:.1e} of its mass; the greatest ratio "
-        "is then w_max = exp(KL + 4 sqrt(2 KL)), KL in nats. The former looks at w_max candidates on average; so does "
-        "the latter, but by rare long searches: its median says more.",
-        f"Means have {LEVEL_TEXT} bootstrap intervals over messages. A message is stopped when the search has "
-        "looked at so many candidates as the table's file says (max_draws). Where one was stopped no mean is given, "
-        "since those that finish are the cheap ones.",
+        f"representation and greedy rejection coding, which removes {LOST_MASS:.1e} of its mass; the maximum of the "
+        "ratio is then w_max = exp(KL + 4 sqrt(2 KL)), KL in nats. The Poisson functional representation examines "
+        "w_max candidates on average. So does greedy rejection coding, but its mean is dominated by rare long "
+        "searches: see its median.",
+        f"Means have {LEVEL_TEXT} bootstrap intervals over messages. A message is stopped when its search has examined "
+        "max_draws candidates (a column of table.csv). Where a message was stopped no mean is given, since cheap "
+        "messages finish more often.",
         *(
             f"{str(method).capitalize()} is biased by design: its samples {rows.bias.iloc[0]}."
             for method, rows in table[table.bias != ""].groupby("method", sort=False)

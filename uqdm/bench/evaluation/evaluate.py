@@ -24,11 +24,12 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.evaluation.shard_job import shard_timing
-from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.evaluation.worker_sharing import sharing_workers
+from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources, ray_session
-from uqdm.bench.execute.scheduler import Group, sharing_workers
+from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.codec_settings import CodecSetting
@@ -135,7 +136,7 @@ def _measure(
     collector = _Collector(context, plans, progress)
     groups = [_group(context, group) for group in sharing_workers(plans)]
     load = functools.partial(read_originals, context.dataset)
-    Fanout(resources, load, collector, limits).run(groups)
+    Executor(resources, load, collector, limits).run(groups)
     return collector.outcomes
 
 

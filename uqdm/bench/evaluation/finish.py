@@ -19,12 +19,12 @@ from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.filled_rows import MissingScores, filled_rows, scored_origin
 from uqdm.bench.run.layout import evaluation_path, manifest_path, manifests_dir, rows_dir, rows_path
 from uqdm.bench.run.provenance import with_provenance
-from uqdm.bench.run.reader import with_columns
 from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.superseded import arrange, set_aside_others
+from uqdm.bench.run.tables import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 
 

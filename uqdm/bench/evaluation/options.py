@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from uqdm.bench.run.metric_choice import MetricChoice
-from uqdm.bench.run.stage_options import StageOptions
+from uqdm.bench.run.stage_options import StageOptions, metric_choice
 from uqdm.option_fields import check_bounds, option
+
+if TYPE_CHECKING:
+    from uqdm.bench.run.metric_choice import MetricChoice
 
 
 @dataclass(frozen=True)
 class EvaluationOptions(StageOptions):
     """How to evaluate. None of these changes a number; with another shard size, stored shards are not found again."""
 
-    shard_size: int = option(50, "Images in a shard, the unit of work and of what a resumed run finds done", minimum=1)
+    shard_size: int = option(50, "Images in a shard, the unit of work and of resuming", minimum=1)
     keep_streams: bool = option(True, "Keep the coded files after scoring", flag="--streams/--no-streams")
     keep_reconstructions: bool = option(
         False, "Keep every decoded picture, as a PNG", flag="--reconstructions/--no-reconstructions"
@@ -21,7 +24,7 @@ class EvaluationOptions(StageOptions):
     retry_failed: bool = option(False, "Measure shards with failed images again", flag="--retry-failed")
     metrics: tuple[str, ...] | None = option(
         None,
-        "Compute only this metric of single images, beside MSE and PSNR",
+        "Metrics of single images to compute, beside MSE and PSNR",
         flag="--metric",
         none="all",
         in_section=False,
@@ -36,9 +39,9 @@ class EvaluationOptions(StageOptions):
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        MetricChoice(self.metrics)
+        metric_choice(self.metrics)
 
     @property
     def choice(self) -> MetricChoice | None:
         """The metrics to compute; None for none, which leaves them to scoring."""
-        return MetricChoice(self.metrics) if self.score else None
+        return metric_choice(self.metrics) if self.score else None

@@ -15,6 +15,7 @@ class ShardJob:
     """A :class:`~uqdm.bench.execute.job.Job` on the images of a shard, whose codec a worker loads."""
 
     shard: Shard
+    item = "image"
 
     @property
     def loads(self) -> tuple[str, ...]:

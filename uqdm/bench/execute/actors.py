@@ -1,4 +1,4 @@
-"""A crew: Ray actors that do jobs, as many as the cluster has room for now, replaced as they are lost."""
+"""A pool of Ray actors that do jobs: as many as the cluster has room for, replaced when they are lost."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from uqdm.bench.execute.job import Done, Job
-from uqdm.bench.execute.limits import Post
+from uqdm.bench.execute.limits import ActorResources
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.execute.worker_loss import why_not_started
 
 QUEUE = 2
-"""Jobs of a member: one that is done, and the next, so that it need not wait for the driver."""
+"""Jobs of an actor: the one that it does, and the next, so that it need not wait for the driver."""
 
 _LOOK_SECONDS = 2.0
-"""Time between two looks at what the cluster has."""
+"""Time between two looks at the cluster's free resources."""
 _STARTS = 3
-"""How often in a row members may die before they are up, until the crew gives up."""
+"""How often in a row actors may die before they are up, until the pool gives up."""
 _PATIENCE_SECONDS = 600.0
-"""How long a crew waits for its first member."""
+"""How long a pool waits for its first actor."""
 
 
 class ActorProcess:
@@ -46,16 +46,20 @@ class ActorProcess:
         return Done(result, time.perf_counter() - began, platform.node())
 
 
-class CrewError(OSError):
-    """No member of a crew can be had. The message says why, and what to do."""
+class ActorPoolError(OSError):
+    """No actor could be started. The message says why, and what to do."""
 
 
 @dataclass(eq=False)
-class Member:
-    """One actor: its jobs in order, the first of which it is doing since ``began``, and where it is, once it is up."""
+class Actor:
+    """The driver's handle of an actor.
 
-    actor: Any
-    knock: ray.ObjectRef
+    ``jobs`` are results to come with the caller's tags, in order; the actor does the first since ``began``.
+    ``host`` is None until the actor is up.
+    """
+
+    handle: Any
+    ready_ref: ray.ObjectRef
     node: str
     host: str | None = None
     jobs: deque[tuple[ray.ObjectRef, Any]] = field(default_factory=deque)
@@ -63,102 +67,129 @@ class Member:
 
     @property
     def is_up(self) -> bool:
-        """Whether it has answered."""
+        """Whether its process runs."""
         return self.host is not None
 
+    @property
+    def next_ref(self) -> ray.ObjectRef | None:
+        """What comes next from it: that it is up, or the result of its first job; None if it is idle."""
+        if not self.is_up:
+            return self.ready_ref
+        return self.jobs[0][0] if self.jobs else None
 
-class Crew:
-    """Members of one kind of post, at most ``most`` of them, ``beside`` others whose posts have priority."""
 
-    def __init__(self, post: Post, most: int, beside: Post | None = None) -> None:
-        self.post, self.members = post, list[Member]()
-        self._most, self._beside = max(1, most), beside
-        self._unfit: set[str] = set()
-        self._looked, self._failures, self._last_up = 0.0, 0, time.monotonic()
+class ActorPool:
+    """Up to ``most`` identical actors.
+
+    Each takes ``resources`` of its node. As many resources as ``reserved`` actors could take stay free for another
+    pool.
+    """
+
+    def __init__(self, resources: ActorResources, most: int, reserved: ActorResources | None = None) -> None:
+        self.resources = resources
+        self.actors: list[Actor] = []
+        self._most = max(1, most)
+        self._reserved = reserved
+        self._avoided: set[str] = set()
+        self._looked = 0.0
+        self._failures = 0
+        self._last_up = time.monotonic()
         self._reason = "no node has room for it"
 
-    def staff(self) -> None:
-        """Starts members as far as there is room; raises :class:`CrewError` where none can be had for long."""
+    def start_missing(self) -> None:
+        """Starts actors where there is room; raises :class:`ActorPoolError` where there was none for long."""
+        self._check_patience()
         now = time.monotonic()
-        if any(member.is_up for member in self.members):
+        if len(self.actors) >= self._most or now - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = now
+        free = self._free_places()
+        while len(self.actors) < self._most and free and max(free.values()) > 0:
+            node = max(free, key=free.__getitem__)
+            free[node] -= 1
+            self.actors.append(self._start(node))
+
+    def _check_patience(self) -> None:
+        now = time.monotonic()
+        if any(actor.is_up for actor in self.actors):
             self._last_up = now
         elif now - self._last_up > _PATIENCE_SECONDS:
-            raise CrewError(
+            raise ActorPoolError(
                 f"no worker for {self._needs()} could be started in {_PATIENCE_SECONDS:.0f} s: {self._reason}. "
                 "What is done is kept; give the cluster such a node, and run again"
             )
-        if len(self.members) >= self._most or now - self._looked < _LOOK_SECONDS:
-            return
-        self._looked = now
-        free = Counter(places(self.post, self._beside))
-        self._unfit &= free.keys()
-        if self._unfit == free.keys():  # then any will have to do
-            self._unfit.clear()
-        for node in self._unfit:
+
+    def _free_places(self) -> Counter[str]:
+        free = Counter(places(self.resources, self._reserved))
+        self._avoided &= free.keys()
+        if self._avoided == free.keys():  # then any of them is better than none
+            self._avoided.clear()
+        for node in self._avoided:
             del free[node]
-        free.subtract(member.node for member in self.members if member.node in free)
-        while len(self.members) < self._most and free and max(free.values()) > 0:
-            node = max(free, key=free.__getitem__)
-            free[node] -= 1
-            self.members.append(self._start(node))
+        free.subtract(actor.node for actor in self.actors if actor.node in free)
+        return free
 
-    def _start(self, node: str) -> Member:
-        options = {"num_cpus": self.post.cpus, "num_gpus": self.post.gpus, "max_restarts": 0, "max_task_retries": 0}
-        cls: Any = ray.remote(ActorProcess)
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        actor = cls.options(**options, scheduling_strategy=there).remote(self.post.cpus, holds_gpu=self.post.gpus > 0)
-        return Member(actor, actor.hello.remote(), node)
+    def _start(self, node: str) -> Actor:
+        cls: Any = ray.remote(ActorProcess).options(
+            num_cpus=self.resources.cpus,
+            num_gpus=self.resources.gpus,
+            max_restarts=0,
+            max_task_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        )
+        handle = cls.remote(self.resources.cpus, holds_gpu=self.resources.gpus > 0)
+        return Actor(handle, handle.hello.remote(), node)
 
-    def answered(self, member: Member) -> None:
-        """Takes in that a member is up, or that it died before it was."""
+    def set_ready(self, actor: Actor) -> None:
+        """Notes that the actor's ``ready_ref`` is ready: it is up, or it died first."""
         try:
-            member.host = ray.get(member.knock)
+            actor.host = ray.get(actor.ready_ref)
             self._failures = 0
         except RayError as error:
-            self.dismiss(member)
+            self.stop(actor)
             self._failures += 1
-            self._looked, self._reason = 0.0, why_not_started(error)
-            if self._failures >= _STARTS and not any(other.is_up for other in self.members):
-                raise CrewError(f"workers for {self._needs()} die before they are up: {self._reason}") from error
+            self._reason = why_not_started(error)
+            if self._failures >= _STARTS and not any(other.is_up for other in self.actors):
+                raise ActorPoolError(f"workers for {self._needs()} die before they are up: {self._reason}") from error
 
-    def give(self, member: Member, job: Any, inputs: Any, tag: Any) -> None:
-        """Hands a job to a member; ``tag`` is what the caller knows it by."""
-        if not member.jobs:
-            member.began = time.monotonic()
-        member.jobs.append((member.actor.run.remote(job, inputs), tag))
+    def submit(self, actor: Actor, job: Job, inputs: Any, tag: Any) -> None:
+        """Sends a job to an actor; ``tag`` is what the caller identifies it by."""
+        if not actor.jobs:
+            actor.began = time.monotonic()
+        actor.jobs.append((actor.handle.run.remote(job, inputs), tag))
 
-    def finished(self, member: Member) -> Any:
-        """Takes the first job off a member, and returns its tag; the next begins."""
-        member.began = time.monotonic()
-        return member.jobs.popleft()[1]
+    def pop_finished(self, actor: Actor) -> Any:
+        """Removes the actor's first job, and returns its tag; the next begins."""
+        actor.began = time.monotonic()
+        return actor.jobs.popleft()[1]
 
-    def dismiss(self, member: Member) -> list[Any]:
-        """Ends a member, and returns the tags of the jobs that it had. Another is started when there is room."""
-        self.members.remove(member)
-        ray.kill(member.actor)
+    def stop(self, actor: Actor) -> list[Any]:
+        """Kills an actor, and returns the tags of its jobs. Another is started when there is room."""
+        self.actors.remove(actor)
+        ray.kill(actor.handle)
         self._looked = 0.0
-        return [tag for _, tag in member.jobs]
+        return [tag for _, tag in actor.jobs]
 
-    def leave_out(self, node: str) -> None:
-        """Has no new members on a node any more, as long as there are others."""
-        self._unfit.add(node)
+    def avoid_node(self, node: str) -> None:
+        """Starts no more actors on a node while there are others."""
+        self._avoided.add(node)
 
     def close(self) -> None:
-        """Ends all members, and frees their cores, GPUs and memory."""
-        for member in list(self.members):
-            self.dismiss(member)
+        """Kills all actors, and frees their cores, GPUs and memory."""
+        for actor in list(self.actors):
+            self.stop(actor)
 
     def _needs(self) -> str:
-        cores = f"{self.post.cpus} core{'s' if self.post.cpus > 1 else ''}"
-        return cores + (f" and {self.post.gpus:g} GPU" if self.post.gpus else "")
+        cores = f"{self.resources.cpus} core{'s' if self.resources.cpus > 1 else ''}"
+        return cores + (f" and {self.resources.gpus:g} GPU" if self.resources.gpus else "")
 
 
-def places(post: Post, beside: Post | None = None) -> dict[str, int]:
-    """How many members of a post each living node has room for, beside as many as fit of another post."""
+def places(resources: ActorResources, reserved: ActorResources | None = None) -> dict[str, int]:
+    """How many actors each living node has room for, when as many ``reserved`` ones as fit have theirs."""
     nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
-    found = {name: post.room(_left(node, beside) if beside else node) for name, node in nodes.items()}
+    found = {name: resources.fit(_without(node, reserved) if reserved else node) for name, node in nodes.items()}
     return {name: count for name, count in found.items() if count}
 
 
-def _left(node: dict[str, float], beside: Post) -> dict[str, float]:
-    return {**node, "CPU": node.get("CPU", 0) - beside.room(node) * beside.cpus}
+def _without(node: dict[str, float], reserved: ActorResources) -> dict[str, float]:
+    return {**node, "CPU": node.get("CPU", 0) - reserved.fit(node) * reserved.cpus}

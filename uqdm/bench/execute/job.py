@@ -28,6 +28,10 @@ class Job(Protocol):
         """How many items it works on. A job of one item is never split."""
 
     @property
+    def item(self) -> str:
+        """What one item is, in messages: ``image``."""
+
+    @property
     def inputs(self) -> range | None:
         """Indices of the inputs that are read ahead for it; None if it takes none."""
 

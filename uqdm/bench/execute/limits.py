@@ -8,16 +8,16 @@ from uqdm.option_fields import check_bounds, option
 
 
 @dataclass(frozen=True)
-class Post:
-    """What a member takes of its node: cores, which are its threads too, and a GPU or a part of one."""
+class ActorResources:
+    """What an actor takes of its node: cores, which are also its threads, and a GPU or a part of one."""
 
     cpus: int = 1
     gpus: float = 0.0
 
-    def room(self, node: dict[str, float]) -> int:
+    def fit(self, node: dict[str, float]) -> int:
         """How many fit on a node with these resources.
 
-        >>> Post(cpus=2, gpus=0.5).room({"CPU": 16, "GPU": 2})
+        >>> ActorResources(cpus=2, gpus=0.5).fit({"CPU": 16, "GPU": 2})
         4
         """
         by_cpus = int(node.get("CPU", 0) // self.cpus)
@@ -35,15 +35,15 @@ class WorkerLimits:
 
     time_limit_s: float | None = option(
         3600.0,
-        "Seconds that a shard may take, then an image of it alone",
+        "Time limit in seconds for a shard, then for each of its images alone",
         flag="--time-limit",
         none="no limit",
         above=0,
     )
     gpus_per_actor: float = option(
-        1.0, "GPUs of a worker whose codec computes on one; 0.5: two workers share one", minimum=0.01
+        1.0, "GPUs of a worker whose codec computes on one; 0.5 lets two workers share one", minimum=0.01
     )
-    cpus_per_actor: int = option(1, "Cores of a worker that has a GPU; other workers have one core", minimum=1)
+    cpus_per_actor: int = option(1, "Cores of a worker with a GPU; other workers have one core", minimum=1)
     readers: int = option(2, "Threads that read images ahead", minimum=1)
 
     def __post_init__(self) -> None:
@@ -51,8 +51,8 @@ class WorkerLimits:
             raise ValueError(f"gpus_per_actor={self.gpus_per_actor}: must be a part of one (0.5), or a whole number")
         check_bounds(self)
 
-    def post(self, n_gpus: float, *, uses_gpu: bool) -> Post:
-        """The post of a worker on a machine or cluster of ``n_gpus``: on a GPU only if its codec computes there."""
+    def actor_resources(self, n_gpus: float, *, uses_gpu: bool) -> ActorResources:
+        """What an actor takes on a machine or cluster of ``n_gpus``: a GPU only if its jobs use one."""
         if uses_gpu and n_gpus:
-            return Post(self.cpus_per_actor, self.gpus_per_actor)
-        return Post()
+            return ActorResources(self.cpus_per_actor, self.gpus_per_actor)
+        return ActorResources()

@@ -1,54 +1,71 @@
-"""The configuration's section ``paper`` as runs and as options of ``uqdm bench paper``."""
+"""A section of the configuration about published figures, as codecs to run and as options of ``uqdm bench paper``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from uqdm.bench.paper.protocol import Model, codecs
+from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 
 PUBLISHED_ON = ("cifar10", "imagenet64")
-"""The data sets of the published figures."""
+"""Kinds of data sets that the published figures are of."""
 
 
-def paper_runs(section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """A run for each data set of the section, as under ``runs`` in the configuration.
+@dataclass(frozen=True)
+class PublishedFigures:
+    """What to measure for the published figures of one data set."""
 
-    Raises ValueError for options of codecs that are not in the paper's rows.
+    dataset: str
+    """The images, as ``uqdm bench evaluate --dataset`` takes them."""
+    limit: int | None = None
+    """Only the first N images; all if None."""
+    models: tuple[Model, ...] = ()
+    """UQDM models for the published rows of UQDM."""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """More parameters of codecs, by name."""
+    set_metrics: SetMetricBounds | None = None
+    """Images and settings that set metrics are computed on; None for the usual ones."""
 
-    >>> list(paper_runs({"cifar10": {"dataset": "cifar10"}})["paper_cifar10"]["codecs"])
-    ['jpeg', 'jpeg2000', 'bpg']
-    """
-    return {
-        f"paper_{name}": {
-            "dataset": wanted["dataset"],
-            "limit": wanted.get("limit"),
-            "codecs": codecs(models(wanted), wanted.get("options")),
-            "set_metrics": wanted.get("set_metrics"),
-        }
-        for name, wanted in section.items()
-    }
-
-
-def models(wanted: Mapping[str, Any]) -> list[Model]:
-    """The UQDM models of one data set's section: a path, or a mapping with ``path`` and ``published``, by label."""
-    found = []
-    for label, value in (wanted.get("models") or {}).items():
-        path, is_published = (
-            (value, False) if isinstance(value, str) else (value["path"], value.get("published", False))
+    @classmethod
+    def from_mapping(cls, section: Mapping[str, Any], name: str) -> PublishedFigures:
+        """The section of one data set; ``name`` begins messages of ValueErrors."""
+        return cls(
+            section["dataset"],
+            section.get("limit"),
+            _models(section.get("models") or {}),
+            section.get("options") or {},
+            bounds_of_run(section.get("set_metrics"), name),
         )
-        found.append(Model(label, path, is_published))
-    return found
+
+    def codecs(self) -> dict[str, Any]:
+        """The codecs of the published rows, as under ``runs`` in the configuration.
+
+        Raises ValueError for options of a codec that is none of them.
+
+        >>> list(PublishedFigures("cifar10").codecs())
+        ['jpeg', 'jpeg2000', 'bpg']
+        """
+        return codecs(self.models, self.options)
+
+    def arguments(self) -> list[str]:
+        """The options of ``uqdm bench paper`` about models.
+
+        >>> PublishedFigures.from_mapping({"dataset": "demo", "models": {"tiny": "models/tiny"}}, "paper").arguments()
+        ['--model=tiny=models/tiny']
+        """
+        options = []
+        for model in self.models:
+            options.append(f"--model={model.label}={model.path}")
+            options += [f"--published-model={model.label}"] if model.is_published else []
+        return options
 
 
-def paper_options(wanted: Mapping[str, Any]) -> list[str]:
-    """The options of ``uqdm bench paper`` for one data set's section.
-
-    >>> paper_options({"models": {"tiny": "models/uqdm-tiny"}})
-    ['--model=tiny=models/uqdm-tiny']
-    """
-    options = []
-    for model in models(wanted):
-        options.append(f"--model={model.label}={model.path}")
-        options += [f"--published-model={model.label}"] if model.is_published else []
-    return options
+def _models(given: Mapping[str, Any]) -> tuple[Model, ...]:
+    """Models by label, each a path, or a mapping with ``path`` and ``published``."""
+    found = []
+    for label, value in given.items():
+        wanted: Mapping[str, Any] = {"path": value} if isinstance(value, str) else value
+        found.append(Model(label, wanted["path"], wanted.get("published", False)))
+    return tuple(found)

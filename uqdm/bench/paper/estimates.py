@@ -13,7 +13,7 @@ import numpy as np
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.paper.judge import Estimate
 from uqdm.bench.paper.protocol import Place
-from uqdm.bench.run.reader import read_rows
+from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from uqdm.bench.paper.cells import (
 from uqdm.bench.paper.costs import cost_rules
 from uqdm.bench.paper.head import Head
 from uqdm.bench.paper.judge import WORDS
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,7 +15,10 @@ from uqdm.bench.paper.estimates import Estimates
 from uqdm.bench.paper.judge import MIN_IMAGES, NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place, System
 from uqdm.bench.run.codec_settings import format_value, parse_request
-from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, records
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import read_origin
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.model.zoo import absolute_name
 
@@ -242,10 +245,9 @@ def _fid(run: Run, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | Non
     return Estimate(value), None
 
 
-def _unscored(text: Any, metric: str) -> list[str]:
+def _unscored(reasons: Any, metric: str) -> list[str]:
     """Why a metric has no value, out of a summary's column ``unscored``; nothing if that does not say."""
-    reasons = text.split("; ") if isinstance(text, str) else []
-    return [reason.removeprefix(f"{metric}: ") for reason in reasons if reason.startswith(f"{metric}: ")]
+    return [reasons[metric]] if isinstance(reasons, Mapping) and metric in reasons else []
 
 
 def find_row(summary: pd.DataFrame, place: Place) -> tuple[dict[str, Any] | None, str]:

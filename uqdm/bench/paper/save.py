@@ -24,7 +24,7 @@ def costs_path(run_dir: Path) -> Path:
 def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
     """Compares a summarized run with the published figures ``name``, writes tables and figures, and returns the files.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` if the run is incomplete.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if the run is incomplete.
     """
     from uqdm.bench.paper.costs import cost_table
     from uqdm.bench.paper.figures import save_figures

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uqdm.bench.analysis.picture_choice import varied_images
 from uqdm.bench.paper.protocol import UQDM, Model, Place
 from uqdm.bench.paper.rows import Run, find_row
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, message_figure, take_names_literally
 from uqdm.bench.plots.progressive import Strip, draw_strip, picture_of
-from uqdm.bench.run.pictures import RunPictures, varied_images
-from uqdm.bench.run.reader import StreamsNotKeptError, records
+from uqdm.bench.run.errors import StreamsNotKeptError
+from uqdm.bench.run.pictures import RunPictures
+from uqdm.bench.run.tables import records
 from uqdm.codec import CodecUnavailableError
 from uqdm.files import replacing
 

@@ -31,7 +31,7 @@ NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None
 class Plot:
     """A plot: how it is drawn from a run's folder, and what is said of it in reports.
 
-    ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.run.reader.ResultsError` where the
+    ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.run.errors.ResultsError` where the
     run lacks what every run has; what only some runs have is said in the picture.
     """
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.analysis.published_curves import N_IMAGES, Relation, published, published_name, relation
-from uqdm.bench.run.reader import read_origin, read_summary
+from uqdm.bench.run.json_files import read_origin
+from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:

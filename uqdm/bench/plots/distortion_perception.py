@@ -11,7 +11,8 @@ import numpy as np
 from uqdm.bench.metrics import SetMetric, all_set_metrics
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure, write_caption
-from uqdm.bench.run.reader import read_summary
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import STATUS_OK
 from uqdm.interpolate import lambda_of
 
@@ -88,9 +89,8 @@ def _metrics() -> list[SetMetric]:
 def _none(rows: pd.DataFrame) -> str:
     if len(rows):
         reasons = rows.unscored.dropna()
-        return "No distortion-perception curves: FID and KID are missing. " + (
-            str(reasons.iloc[0]) if len(reasons) else ""
-        )
+        text = unscored_text(reasons.iloc[0]) if len(reasons) else None
+        return f"No distortion-perception curves: FID and KID are missing. {text or ''}"
     return (
         "No distortion-perception curves: the run has no pictures between a faithful and a realistic one. The codec "
         '"interpolate" makes them; config/distortion_perception.yaml is an example.'

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uqdm.bench.analysis.picture_choice import progressive_settings, spread, varied_images
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure
-from uqdm.bench.run.pictures import RunPictures, progressive_settings, spread, varied_images
-from uqdm.bench.run.reader import StreamsNotKeptError, read_summary, records
+from uqdm.bench.run.errors import StreamsNotKeptError
+from uqdm.bench.run.pictures import RunPictures
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:
@@ -80,7 +83,7 @@ def caption(run_dir: Path) -> str:
 def read_strip(run_dir: Path) -> Strip | None:
     """Decodes stored streams of a run's progressive codec; None if no codec of the run is progressive.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` if a picture is not the one that its row was measured on.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if a picture is not the one that its row was measured on.
     """
     chosen = _progressive_setting(read_summary(run_dir))
     if chosen is None:

@@ -22,7 +22,8 @@ from uqdm.bench.plots._style import (
     write_caption,
 )
 from uqdm.bench.run.rates import NO_FILE, is_ideal, with_rates
-from uqdm.bench.run.reader import read_summary, records
+from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from uqdm.bench.progress.lock import Holder, holder
 from uqdm.bench.progress.progress import FINISHED, RUNNING, STOPPED
 from uqdm.bench.progress.rate_and_eta import counts_text, left_text, rate_text
 from uqdm.bench.progress.status_content import is_count, is_status
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import read_json
 from uqdm.bench.run.layout import evaluation_path, is_run, manifests_dir, scores_path, shard_files, status_path
-from uqdm.bench.run.reader import ResultsError, read_json
 from uqdm.text import printable
 
 DIED, UNFINISHED = "died", "unfinished"
@@ -101,7 +102,7 @@ class RunStatus:
 
 
 def run_status(run_dir: Path) -> RunStatus:
-    """What is known of the run in a folder; raises :class:`~uqdm.bench.run.reader.ResultsError` if there is none."""
+    """What is known of the run in a folder; raises :class:`~uqdm.bench.run.errors.ResultsError` if there is none."""
     if not is_run(run_dir):
         raise ResultsError(f"no run in {run_dir}; make one with: uqdm bench evaluate --out {run_dir}")
     content = _own_account(run_dir)
@@ -120,7 +121,7 @@ def run_status(run_dir: Path) -> RunStatus:
 def find_runs(folder: Path) -> list[Path]:
     """The folder itself if it holds a run, or those in it that do.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` if there are none.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if there are none.
     """
     if is_run(folder):
         return [folder]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import declared
 from uqdm.bench.report.results_table import Cell, Heading, Table
+from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import bd_path
-from uqdm.bench.run.reader import ResultsError, records
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import BD
 from uqdm.text import from_csv_cell
 
@@ -39,7 +40,7 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
     ``titles`` are shown in place of the labels of curves, by data set and label (see
     :func:`uqdm.bench.analysis.curves.titles`).
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where the file has other columns.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where the file has other columns.
     """
     path = bd_path(run_dir)
     frame = _read(path) if path.is_file() else None

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.analysis.curves import curves, short_settings
 from uqdm.bench.report.pictures import PicturePool, share_out
+from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import OpenRun, RunPictures
 from uqdm.bench.run.rates import NO_FILE
-from uqdm.bench.run.reader import StreamsNotKeptError, records
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 from uqdm.codec import CodecUnavailableError
 

@@ -15,7 +15,7 @@ from uqdm.bench.plots._published import MARKERS, STYLES
 from uqdm.bench.plots._style import IDEAL_LINE_STYLES, LineStyle, codec_style, curve_styles
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.run.rates import with_rates
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:

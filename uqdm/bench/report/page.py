@@ -27,9 +27,11 @@ from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.walk import walk_data
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import read_origin
 from uqdm.bench.run.layout import report_path
 from uqdm.bench.run.pictures import RunPictures
-from uqdm.bench.run.reader import ResultsError, read_origin, read_summary, summary_provenance
+from uqdm.bench.run.summary_reader import read_summary, summary_provenance
 from uqdm.files import write_bytes
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | No
 
 
 def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
-    """The page as HTML; raises :class:`~uqdm.bench.run.reader.ResultsError` if the summary or a plot is missing."""
+    """The page as HTML; raises :class:`~uqdm.bench.run.errors.ResultsError` if the summary or a plot is missing."""
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
     plots = [_embedded(plot, run_dir, plots_folder) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
     pool, library = PicturePool(), plotly_library()

@@ -13,7 +13,7 @@ from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import columns_of, declared, summary_schema
 from uqdm.bench.run.rates import is_ideal
-from uqdm.bench.run.reader import records
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.metrics import SetMetric, declared
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
-from uqdm.bench.run.reader import records
-from uqdm.bench.run.unscored import unscored_reasons
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:
@@ -71,8 +70,7 @@ def _unscored(ok: pd.DataFrame) -> list[str]:
     """Which metrics some or all points lack, with the first reason of each; those of one reason together."""
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
-    for text in ok.unscored.dropna() if "unscored" in ok else ():
-        reasons = unscored_reasons(text)
+    for reasons in ok.unscored.dropna() if "unscored" in ok else ():
         counts.update(list(reasons))
         first = reasons | first
     together: dict[tuple[str, int], list[str]] = {}

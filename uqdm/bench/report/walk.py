@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.analysis.curves import short_settings
+from uqdm.bench.analysis.picture_choice import progressive_settings, varied_images
 from uqdm.bench.report.pictures import PicturePool, share_out
-from uqdm.bench.run.pictures import OpenRun, RunPictures, progressive_settings, varied_images
+from uqdm.bench.run.errors import StreamsNotKeptError
+from uqdm.bench.run.pictures import OpenRun, RunPictures
 from uqdm.bench.run.rates import is_ideal
-from uqdm.bench.run.reader import StreamsNotKeptError, records
+from uqdm.bench.run.tables import records
 from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:

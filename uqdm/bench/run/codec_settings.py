@@ -1,4 +1,4 @@
-"""What to evaluate: codecs with their settings, read from text or configuration, checked before work starts."""
+"""Codecs and settings to evaluate, read from text or configuration and checked before work starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
 
 _OF_THE_SETTING = (ValueError, LookupError, OSError)
-"""What a codec raises where a parameter is wrong, or names a file that is absent or damaged; others are its faults."""
+"""What a codec raises for a wrong parameter, or a file that one names; other errors are faults of the codec."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A codec by name, at one setting; ``parameters`` is None where its class's ``sweep`` is wanted."""
+    """A codec by name, at one setting; ``parameters`` is None for all settings of its class's ``sweep``."""
 
     name: str
     parameters: Mapping[str, Any] | None = None
@@ -25,10 +25,11 @@ class Request:
 
 @dataclass(frozen=True)
 class CodecSetting:
-    """A codec at one setting, as it stands on this machine.
+    """A codec at one setting on this machine.
 
-    ``missing`` says why it cannot run; None if it can. It is ``broken`` if that is a fault of the codec, and nothing
-    that could be installed. A codec that runs has no ``version`` where it breaks the contract there; its images fail.
+    ``missing`` says why it cannot run here; None if it can. ``broken`` says that the reason is a fault of the codec,
+    which no installation would repair. ``version`` is None if the codec cannot run, or if it runs and its version
+    breaks the contract; its images then fail.
     """
 
     name: str
@@ -44,7 +45,7 @@ class CodecSetting:
 
 
 def parse_request(text: str) -> Request:
-    """Reads ``NAME`` or ``NAME:key=value,...``; a part without ``=`` goes on with the value before it.
+    """Reads ``NAME`` or ``NAME:key=value,...``; a part without ``=`` continues the value before it.
 
     >>> parse_request("jpeg2000:layers=20,10,5").parameters
     {'layers': '20,10,5'}
@@ -105,11 +106,11 @@ def format_value(value: Any) -> str:
 
 
 def resolve(requests: Iterable[Request]) -> dict[str, list[CodecSetting]]:
-    """Checks every request and returns the settings of each codec in the order asked for, without repeats.
+    """Checks every request and returns the settings of each codec in the order of the requests, without duplicates.
 
-    Raises :class:`~uqdm.codec.UnknownCodecError`, and what a codec raises of a setting that was asked for
+    Raises :class:`~uqdm.codec.UnknownCodecError`, and what a codec raises for a setting that was requested
     (:class:`~uqdm.codec.ParameterError`, or an error of a file that a parameter names). A codec that is known but
-    cannot run here is a codec_setting with ``missing`` set.
+    cannot run here gives settings with ``missing`` set.
     """
     resolved: dict[str, list[CodecSetting]] = {}
     for request in requests:
@@ -133,7 +134,10 @@ def _codec_settings(request: Request) -> list[CodecSetting]:
 
 
 def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool) -> CodecSetting:
-    """The codec made at one setting; a fault of its own leaves it out, one of the setting that was asked for raises."""
+    """A codec at one setting.
+
+    An error in a setting that was requested is raised; any other is why the setting is left out.
+    """
     try:
         with contained():
             made = codec(**parameters)

@@ -45,6 +45,12 @@ class StreamDecoder:
         self._measured_version = measured_version
 
     @classmethod
+    def of_setting(cls, manifest: Mapping[str, Any], setting: str) -> Self:
+        """The decoder of a codec at a setting, from the codec's manifest; raises as :meth:`make`."""
+        (listed,) = (one for one in manifest["settings"] if one["setting"] == setting)
+        return cls.make(manifest["codec"], listed["parameters"], listed["codec_version"])
+
+    @classmethod
     def make(cls, name: str, parameters: Mapping[str, Any], measured_version: str | None) -> Self:
         """The decoder of a codec; raises whatever the codec raises where it cannot be made here."""
         with contained():

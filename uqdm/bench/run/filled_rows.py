@@ -13,8 +13,8 @@ from uqdm.bench.metrics import Metric, all_metrics
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.score_store import Picture, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
-from uqdm.bench.run.unscored import unscored_text
-from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
+from uqdm.bench.run.unscored import unscored_map
+from uqdm.bench.schema import ALL_METRICS, NOT_SCORED, STATUS_FAILED, STATUS_OK
 
 FAULT = "score: "
 """Begins the error of a row that evaluation left as ok, and whose picture could not be scored."""
@@ -39,7 +39,7 @@ class MissingScores:
         return (
             self.picture.get((shard.key, picture, metric.name))
             or self.shard.get((shard.key, metric.name))
-            or self.metric.get(metric.name, NOT_SCORED)
+            or self.metric.get(metric.name, NOT_SCORED[ALL_METRICS])
         )
 
 
@@ -82,7 +82,7 @@ def _fill(
     values = {name: None if score is None else score.value for name, score in found.items()}
     reasons = {m.name: missing_scores.reason(shard, picture, m, side) for m in metrics if found[m.name] is None}
     sha256 = next((score.picture_sha256 for score in found.values() if score is not None), row["picture_sha256"])
-    return {**row, **values, "picture_sha256": sha256, "unscored": unscored_text(reasons)}
+    return {**row, **values, "picture_sha256": sha256, "unscored": unscored_map(reasons)}
 
 
 def picture_of(row: Mapping[str, Any]) -> Picture:

@@ -1,6 +1,6 @@
-"""Decoded pictures that a run keeps: ``reconstructions/<codec>/<key>.parquet``, a file a shard, a PNG a picture.
+"""Decoded pictures that a run keeps, as PNGs: one Parquet file for each shard, with a row group for each image.
 
-A file has a row group for each image, so that the pictures of one are read without those of the others.
+The pictures of one image can thus be read without those of the others.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from uqdm.bench.schema import RECONSTRUCTIONS
 if TYPE_CHECKING:
     from uqdm.bench.run.shards import Shard
 
-_UNPACKED = ["png"]  # a PNG is compressed already, and no two are equal
+_UNCOMPRESSED = ["png"]  # a PNG is compressed already, and no two are equal
 
 
 class Keeper:
-    """Takes the pictures of a shard while it is measured (see :func:`uqdm.bench.evaluation.measure.measure_images`).
+    """Writes the pictures of a shard while it is measured (see :func:`uqdm.bench.evaluation.measure.measure_images`).
 
-    Only their PNGs are held, in the file that they go to; an image's pictures enter it when the next image begins.
+    The file is built in memory. An image's pictures are written when those of the next image begin, so that they can
+    still be discarded if the image fails.
     """
 
     def __init__(self, shard: Shard, origin: Mapping[str, Any]) -> None:
@@ -41,7 +42,7 @@ class Keeper:
         self._rows: list[dict[str, Any]] = []
 
     def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
-        """Takes a picture of the image at ``offset`` in the shard."""
+        """Adds a picture of the image at ``offset`` in the shard."""
         if offset != self._offset:
             self._flush()
             self._offset = offset
@@ -49,12 +50,12 @@ class Keeper:
         self._rows.append({**self._place(offset), "point_index": point_index, **names, "png": png_bytes(image_uint8)})
 
     def discard(self, offset: int) -> None:
-        """Forgets the pictures of the image that was begun last, if it is the one at ``offset``."""
+        """Removes the pictures of the image at ``offset``, if it is the last one that pictures were added of."""
         if offset == self._offset:
             self._rows.clear()
 
     def finish(self) -> bytes:
-        """The whole Parquet file; nothing can be kept after that."""
+        """The whole Parquet file; no picture can be added afterwards."""
         self._flush()
         self._writer.close()
         return self._buffer.getvalue()
@@ -75,7 +76,7 @@ class Keeper:
 
 
 def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
-    """One file with the pictures of several, in their order: of a shard whose images were measured one by one.
+    """Joins the files of a shard whose images were measured one by one into one file, in their order.
 
     ``identity`` is that of the shard; that of the first file if None.
     """
@@ -89,8 +90,8 @@ def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
-    """Whether a file of pictures is there, whole, and the one of this identity (any, if None)."""
+def has_kept_pictures(path: Path, identity: Identity | None = None) -> bool:
+    """Whether a file of pictures is there, whole, and has this identity (any, if None)."""
     try:
         with open_parquet(path, identity) as file:
             for group in range(file.num_row_groups):
@@ -100,11 +101,10 @@ def has_reconstructions(path: Path, identity: Identity | None = None) -> bool:
         return False
 
 
-def read_reconstructions(path: Path, image_index: int, identity: Identity | None = None) -> list[dict[str, Any]]:
+def read_kept_pictures(path: Path, image_index: int, identity: Identity | None = None) -> list[dict[str, Any]]:
     """The pictures of one image as rows of ``RECONSTRUCTIONS``; other images' pictures are not read.
 
-    Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` if the file is not there, damaged, or not of this
-    ``identity``.
+    Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` if the file is absent, damaged, or of another ``identity``.
     """
     with open_parquet(path, identity) as file:
         column = file.schema_arrow.names.index("image_index")
@@ -119,14 +119,14 @@ def _may_hold(file: pq.ParquetFile, group: int, column: int, value: int) -> bool
 
 
 def _writer(buffer: io.BytesIO, schema: pa.Schema) -> pq.ParquetWriter:
-    plain = [name for name in schema.names if name not in _UNPACKED]
-    packed = {name: "none" if name in _UNPACKED else "zstd" for name in schema.names}
+    described = [name for name in schema.names if name not in _UNCOMPRESSED]
+    compression = {name: "none" if name in _UNCOMPRESSED else "zstd" for name in schema.names}
     return pq.ParquetWriter(
         buffer,
         schema,
-        compression=packed,
-        use_dictionary=plain,
-        write_statistics=plain,
+        compression=compression,
+        use_dictionary=described,
+        write_statistics=described,
         write_page_checksum=True,
     )
 
@@ -143,7 +143,7 @@ def png_bytes(image_uint8: np.ndarray) -> bytes:
 
 
 def png_picture(row: Mapping[str, Any]) -> np.ndarray:
-    """The picture of a row, uint8 [H, W, 3]; raises ValueError if it is not the one that its hash is of."""
+    """The picture of a row, uint8 [H, W, 3]; raises ValueError if its hash is another than the row's."""
     with Image.open(io.BytesIO(row["png"]), formats=["PNG"]) as image:
         picture = np.asarray(image.convert("RGB"))
     if picture_sha256(picture) != row["picture_sha256"]:

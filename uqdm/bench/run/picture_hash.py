@@ -1,4 +1,4 @@
-"""What names a picture: a hash of its pixels."""
+"""The hash of a picture's pixels, which identifies it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 
 def picture_sha256(image_uint8: np.ndarray) -> str:
-    """SHA-256 in hexadecimal of a picture, uint8 [H, W, 3]: two are equal exactly if this is.
+    """SHA-256 in hexadecimal of a picture, uint8 [H, W, 3].
 
-    What is hashed: height and width as little-endian 32-bit integers, then the pixels in rows, RGB.
+    Hashed are height and width as little-endian 32-bit integers, then the pixels row by row, RGB.
 
     >>> picture_sha256(np.zeros((2, 3, 3), np.uint8))[:16]
     '0ad243e60754f5a7'

@@ -1,23 +1,28 @@
-"""The pictures of a run: decoded from the streams that it kept, and held against what was measured on them."""
+"""The pictures of a run: decoded from the streams that it kept, and checked against what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
-from uqdm.bench.run.rates import image_rates, is_ideal
-from uqdm.bench.run.reader import ResultsError, read_manifest, read_rows, read_streams, records
+from uqdm.bench.run.errors import ResultsError, StreamsNotKeptError
+from uqdm.bench.run.json_files import listed_shards, read_manifest
+from uqdm.bench.run.rates import image_rates
+from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.shard_files import ShardFiles
+from uqdm.bench.run.stored_streams import StreamDamagedError
+from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import CodecUnavailableError, UnknownCodecError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
 _Pictures = Mapping[PictureName, np.ndarray | DecodeFault]
 
 COLUMNS = [
@@ -30,8 +35,6 @@ COLUMNS = [
     "reconstruction",
     "image_index",
     "image_id",
-]
-COLUMNS += [
     "height",
     "width",
     "rate_kind",
@@ -63,9 +66,9 @@ class RunPictures:
     def picture(self, row: Mapping[str, Any]) -> np.ndarray:
         """The picture of a row, uint8 [H, W, 3].
 
-        Raises :class:`~uqdm.bench.run.reader.StreamsNotKeptError` if its stream was not kept,
+        Raises :class:`~uqdm.bench.run.errors.StreamsNotKeptError` if its stream was not kept,
         :class:`~uqdm.codec.CodecUnavailableError` if it cannot be decoded here, and
-        :class:`~uqdm.bench.run.reader.ResultsError` if it is not the picture that was measured
+        :class:`~uqdm.bench.run.errors.ResultsError` if it is not the picture that was measured
         (:class:`~uqdm.bench.run.decoding.StreamDecoder`).
         """
         found = self._pictures(row)[row["point"], row["reconstruction"]]
@@ -110,10 +113,9 @@ class RunPictures:
 
     def _decoder(self, name: str, setting: str) -> StreamDecoder:
         if (name, setting) not in self._decoders:
-            listed = read_manifest(self._run_dir, name)["settings"]
-            (found,) = (one for one in listed if one["setting"] == setting)
+            manifest = read_manifest(self._run_dir, name)
             try:
-                decoder = StreamDecoder.make(name, found["parameters"], found["codec_version"])
+                decoder = StreamDecoder.of_setting(manifest, setting)
             except (CodecUnavailableError, UnknownCodecError):
                 raise
             except Exception as error:
@@ -133,34 +135,43 @@ def _error(row: Mapping[str, Any], fault: DecodeFault) -> CodecUnavailableError 
     )
 
 
+def read_streams(
+    run_dir: Path, codec: str, setting: str, measured_sha256: Mapping[int, str | None]
+) -> dict[int, bytes]:
+    """The coded files of some images by their index, each the one that was measured.
+
+    ``measured_sha256`` are the files' hashes in the rows, by index of the image; None where rows of an older release
+    have none. Raises :class:`~uqdm.bench.run.errors.StreamsNotKeptError` if one was not kept, and
+    :class:`~uqdm.bench.run.errors.ResultsError` if one is damaged.
+    """
+    streams: dict[int, bytes] = {}
+    for shard in listed_shards(read_manifest(run_dir, codec), setting):
+        of_shard = {index: sha256 for index, sha256 in measured_sha256.items() if shard.start <= index < shard.stop}
+        if of_shard:
+            streams |= _shard_streams(ShardFiles(run_dir, shard), of_shard)
+    absent = [index for index in measured_sha256 if index not in streams]
+    if absent:
+        raise StreamsNotKeptError(
+            f"the streams of {codec} at {setting!r} were not kept for images {absent}; evaluate again and keep them"
+        )
+    return {index: streams[index] for index in measured_sha256}
+
+
+def _shard_streams(files: ShardFiles, measured_sha256: Mapping[int, str | None]) -> dict[int, bytes]:
+    streams: dict[int, bytes] = {}
+    try:
+        found = files.streams(measured_sha256)
+        for index, stored in found.items():
+            if isinstance(stored, StreamDamagedError):
+                raise stored
+            streams[index] = stored.stream
+    except FileNotFoundError:
+        return {}
+    except DAMAGED as error:
+        codec = files.facts.codec
+        raise ResultsError(f"{codec} at {files.facts.setting!r}: {error}; evaluate {codec} again") from error
+    return streams
+
+
 OpenRun = Callable[[str], RunPictures]
 """Gives the pictures of a data set by its name, the same object each time."""
-
-
-def varied_images(rows: pd.DataFrame, count: int) -> list[int]:
-    """Indices of at most ``count`` images that lack no point, from low to high rate.
-
-    Images sorted by rate are cut into equal parts, and the first of the data set in each part is taken.
-    """
-    complete = rows.groupby("image_index")["point"].nunique()
-    whole = rows.groupby("image_index")["bpp"].max()[complete == complete.max()].sort_values(kind="stable")
-    parts = np.array_split(whole.index.to_numpy(int), min(count, len(whole)))
-    return [int(part.min()) for part in parts]
-
-
-def spread(items: Sequence[T], count: int) -> list[T]:
-    """At most ``count`` items, evenly spread, with the first and the last.
-
-    >>> spread("abcdefg", 3)
-    ['a', 'd', 'g']
-    """
-    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
-    return [items[place] for place in places]
-
-
-def progressive_settings(summary: pd.DataFrame, preferred: str = "uqdm") -> list[tuple[str, str, str]]:
-    """Data set, codec and setting of the files of several points; the preferred codec's first, then by name."""
-    ok = summary[(summary.status == STATUS_OK) & ~is_ideal(summary)]
-    counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
-    found = [(str(dataset), str(codec), str(setting)) for dataset, codec, setting in counts.index[counts > 1]]
-    return sorted(found, key=lambda key: (key[1] != preferred, key))

@@ -1,4 +1,4 @@
-"""Where results come from: project and package versions, git revision, machine, date. Kept in every result file."""
+"""The provenance of results: versions of project and packages, git revision, machine, date; in every result file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METADATA_KEY = b"provenance"
 
 
 def provenance() -> dict[str, Any]:
-    """Everything about this project, environment and machine that a result should carry."""
+    """The provenance of results that are made now, here."""
     return {
         "project": f"uqdm {importlib.metadata.version('uqdm')}",
         "git_revision": git_revision(),
@@ -46,7 +46,7 @@ def read_provenance(schema: pa.Schema) -> dict[str, Any]:
 
 
 def package_versions() -> dict[str, str | None]:
-    """Installed versions of what this project requires and can use (not to test it); None where not installed."""
+    """Installed versions of required and optional packages, except those for tests; None where not installed."""
     required = [text for text in importlib.metadata.requires("uqdm") or () if 'extra == "test"' not in text]
     names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in required]
     return {name: _version(name) for name in sorted(set(names))}
@@ -61,7 +61,7 @@ def _version(name: str) -> str | None:
 
 @functools.cache
 def git_revision() -> str | None:
-    """Commit of the checkout that this code runs from, with ``+dirty`` if tracked files differ; None outside one."""
+    """Commit of the git checkout that this code runs from, ``+dirty`` if tracked files changed; None outside one."""
     root = Path(__file__).resolve().parents[3]
     if not (root / ".git").exists() or shutil.which("git") is None:
         return None

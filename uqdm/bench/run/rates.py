@@ -1,6 +1,6 @@
-"""The rate that a row of the results is drawn and compared at: its files', or where there are none the ideal one.
+"""The rate at which a row of the results is plotted and compared: that of its files, or the ideal one without files.
 
-An ideal rate is never shown without :data:`NO_FILE` beside it: this is the one place where the two meet.
+Whatever shows an ideal rate shows :data:`NO_FILE` beside it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_FILE = "(ideal, no file)"
-"""Behind the name of whatever has ideal rates and no files."""
+"""Appended to the name of a codec that has ideal rates and no files."""
 ENDS = ("", "_low", "_high")
 
 
 def is_ideal(frame: pd.DataFrame) -> pd.Series:
-    """Which rows, of a summary or of single images, have ideal rates and no files."""
+    """Which rows of a summary, or of single images, have ideal rates and no files."""
     import pandas as pd
 
     if "rate_kind" not in frame:
@@ -53,7 +53,7 @@ def image_rates(rows: pd.DataFrame) -> pd.Series:
 
 
 def labelled(name: str, ideal: bool) -> str:
-    """A name, which says so if its rates are ideal.
+    """A codec's name, with :data:`NO_FILE` if its rates are ideal.
 
     >>> labelled("vdm", True), labelled("jpeg", False)
     ('vdm (ideal, no file)', 'jpeg')

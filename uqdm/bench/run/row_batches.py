@@ -1,4 +1,4 @@
-"""Reads a run's rows a batch at a time: whole settings, as many as fit, so that memory does not grow with the run."""
+"""Reads a run's rows in batches of whole settings, so that the memory needed does not grow with the run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from uqdm.bench.run.reader import rows_files, rows_with
+from uqdm.bench.run.rows_reader import rows_files, rows_with
+from uqdm.bench.run.unscored import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_ROWS = 2**18
-"""Rows of a batch, unless a single setting has more: 65 MB in the columns of a summary."""
+"""The most rows of a batch, unless a single setting has more: 65 MB in the columns of a summary."""
 
 Key = tuple[str, str]
 """A codec and a setting."""
@@ -25,7 +26,7 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True)
 class RowBatch:
-    """Some settings, each with all of its rows, and in which row groups of which files these are."""
+    """All rows of some settings; ``places`` are the files and row groups that hold them."""
 
     keys: frozenset[Key]
     places: Sequence[tuple[Path, int]]
@@ -38,8 +39,7 @@ class RowBatch:
             file = rows_with(path, named)
             groups = [group for place, group in self.places if place == path]
             tables += [self._own(file.read_row_group(group, named)) for group in groups]
-        frame: pd.DataFrame = pa.concat_tables(tables).select(list(columns)).to_pandas()
-        return frame
+        return to_frame(pa.concat_tables(tables).select(list(columns)))
 
     def _own(self, table: pa.Table) -> pa.Table:
         table = table.replace_schema_metadata()
@@ -50,9 +50,10 @@ class RowBatch:
 
 
 def row_batches(run_dir: Path, most_rows: int = MOST_ROWS) -> list[RowBatch]:
-    """The row_batches of a run's rows, settings in the order in which they first appear.
+    """The batches of a run's rows, with the settings in the order of their first rows.
 
-    Row groups belong to one setting each (see :mod:`uqdm.bench.run.rows_writer`); others are read more than once.
+    A row group holds rows of one setting (see :mod:`uqdm.bench.run.rows_writer`). If another program wrote one of
+    several settings, it may be read more than once.
     """
     counts: dict[Key, int] = {}
     places: dict[Key, list[tuple[Path, int]]] = {}
@@ -69,7 +70,7 @@ def row_batches(run_dir: Path, most_rows: int = MOST_ROWS) -> list[RowBatch]:
 
 
 def _filled(counts: dict[Key, int], most_rows: int) -> Iterator[list[Key]]:
-    """Settings in row_batches of at most so many rows; one that has more is a batch of its own."""
+    """Groups of settings with at most ``most_rows`` rows; a setting that has more is a group of its own."""
     keys: list[Key] = []
     held = 0
     for key, count in counts.items():
@@ -83,7 +84,7 @@ def _filled(counts: dict[Key, int], most_rows: int) -> Iterator[list[Key]]:
 
 
 def _keys(table: pa.Table) -> dict[Key, int]:
-    """The settings in a table, in the order of their first rows, and how many rows they have."""
+    """The number of rows of each setting in a table, in the order of their first rows."""
     grouped = table.select(["codec", "setting"]).group_by(["codec", "setting"], use_threads=False)
     found = grouped.aggregate([([], "count_all")]).to_pydict()
     return dict(zip(zip(found["codec"], found["setting"], strict=True), found["count_all"], strict=True))
@@ -103,5 +104,5 @@ def with_status(table: pa.Table, status: str) -> pa.Table:
 
 
 def image_indices(table: pd.DataFrame) -> np.ndarray:
-    """Indices of the images that have rows, each once, rising: int64."""
+    """Indices of the images that have rows, unique and sorted: int64."""
     return np.unique(table.image_index.dropna().to_numpy(np.int64))

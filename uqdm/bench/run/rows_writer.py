@@ -1,4 +1,4 @@
-"""Writes the rows of a codec: one Parquet file, in row groups that are neither small nor mixed."""
+"""Writes the rows of a codec to one Parquet file, in large row groups of one setting each."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import pyarrow.parquet as pq
 from uqdm.files import replacing
 
 GROUP_ROWS = 2**14
-"""Rows after which a row group is written. Each costs memory until the file is whole, and room in it."""
+"""The most rows of a row group. Each row group costs memory while the file is written, and space in it."""
 
 
 class RowsWriter:
-    """Takes the rows of shards in the order of settings; a row group has rows of one setting."""
+    """Writes the rows of shards, in the order of settings; a row group has rows of one setting."""
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
-        self._writer, self._schema = writer, schema
+        self._writer = writer
+        self._schema = schema
         self._held: list[pa.Table] = []
         self._setting: str | None = None
         self._n_rows = 0
 
     def write(self, rows: pa.Table) -> None:
-        """Takes some rows of one setting, in the columns of the file."""
+        """Adds rows of one setting, in the columns of the file."""
         if not len(rows):
             return
         setting = rows["setting"][0].as_py()
@@ -36,15 +37,16 @@ class RowsWriter:
         self._n_rows += len(rows)
 
     def flush(self) -> None:
-        """Writes what is held as a row group."""
+        """Writes the added rows as a row group."""
         if self._held:
             self._writer.write_table(pa.concat_tables(self._held), row_group_size=self._n_rows)
-        self._held, self._n_rows = [], 0
+        self._held = []
+        self._n_rows = 0
 
 
 @contextlib.contextmanager
 def writing_rows(path: Path, schema: pa.Schema) -> Iterator[RowsWriter]:
-    """A writer to ``path``, which is replaced when the block ends without an error."""
+    """A writer to ``path``; the file is replaced when the block ends without an error."""
     with (
         replacing(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as parquet,

@@ -1,4 +1,4 @@
-"""The name that a run's folder gives itself, so that files of other runs are not taken for its own."""
+"""A run's id: every file of the run carries it, so that files of other runs are not mistaken for its own."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import re
 from pathlib import Path
 
 from uqdm.bench.file_identity import DAMAGED, check_regular, write_stored
+from uqdm.bench.run.errors import EVALUATE_AGAIN, ResultsError
 from uqdm.bench.run.layout import manifests_dir, run_id_path
 
 _FORM = re.compile("[0-9a-f]{16}")
 
 
 def read_run_id(run_dir: Path) -> str | None:
-    """The run's id; None where it has none: an older release made it, or its rows alone were copied."""
+    """The run's id; None where the folder has none: an older release made it, or only its rows were copied."""
     return _read(run_id_path(run_dir))
 
 
 def _of_manifests(run_dir: Path) -> str | None:
-    """What the manifests say, where the file itself was lost."""
+    """The id in the manifests, for a run whose own file was lost."""
     paths = sorted(manifests_dir(run_dir).glob("[!.]*.json"))
     return next((found for path in paths if (found := _read(path)) is not None), None)
 
@@ -34,7 +35,7 @@ def _read(path: Path) -> str | None:
 
 
 def ensure_run_id(run_dir: Path) -> str:
-    """The run's id, which is made up where there is none yet.
+    """The run's id; a random one is made and stored where there is none yet.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -46,3 +47,13 @@ def ensure_run_id(run_dir: Path) -> str:
         found = _of_manifests(run_dir) or os.urandom(8).hex()
         write_stored(run_id_path(run_dir), (json.dumps({"run_id": found}) + "\n").encode())
     return found
+
+
+def check_run_id(path: Path, run_dir: Path, found: str | None, remedy: str = EVALUATE_AGAIN) -> None:
+    """Raises :class:`~uqdm.bench.run.errors.ResultsError` where a file in ``run_dir`` says that it is of another run.
+
+    ``found`` is the run's id in the file; None where it has none.
+    """
+    expected = read_run_id(run_dir)
+    if expected is not None and found is not None and found != expected:
+        raise ResultsError(f"{path}: of another run ({found}, this one is {expected}): it was copied here; {remedy}")

@@ -1,6 +1,6 @@
-"""The store of scores: a file for each shard and metric, named after all that its values depend on.
+"""The store of scores: a file for each shard and metric, whose name is a hash of all that its values depend on.
 
-A metric that is new, or of a new version, finds no file and is computed alone; what other metrics gave stays.
+A metric that is new, or has a new version, finds no file and is computed; the values of other metrics stay.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a row names; ``row_sha256`` is its hash when it was evaluated."""
+    """Identifies a picture of a shard; ``row_sha256`` is its hash when it was evaluated."""
 
     image_index: int
     point: str
@@ -54,9 +54,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Score:
-    """The value of a metric, and the hash of the picture that it is of.
+    """The value of a metric for a picture, and the picture's hash when it was scored.
 
-    That hash differs from the row's only for reconstructions that may vary between machines.
+    The hash differs from the row's only for reconstructions that may vary between machines.
     """
 
     picture_sha256: str
@@ -64,18 +64,18 @@ class Score:
 
 
 class ScoreStore:
-    """The scores below a run's folder: ``scores/<codec>/<key>.parquet``, and ``scores/sets/<key>.json``."""
+    """The scores below a run's folder (see :mod:`uqdm.bench.run.layout`)."""
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
 
     def path(self, shard: Shard, metric: Metric) -> Path:
-        """Where a metric's values on a shard are kept."""
+        """The file of a metric's values on a shard."""
         key = _hash(shard.key, metric.name, metric.version)
         return shard_scores_path(self._run_dir, shard.codec_setting.name, key)
 
     def read(self, shard: Shard, metric: Metric) -> dict[Picture, Score]:
-        """A metric's values on a shard; empty where there are none that read as they should."""
+        """A metric's values on a shard; empty where the file is absent, damaged, or another's."""
         try:
             file = open_parquet(self.path(shard, metric), _identity(shard, metric))
             table = file.read()
@@ -83,17 +83,17 @@ class ScoreStore:
             return {}
         if not table.schema.equals(_SCHEMA):
             return {}
-        columns = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-        return {Picture(*row[:4]): Score(*row[4:]) for row in columns}
+        rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
+        return {Picture(*row[:4]): Score(*row[4:]) for row in rows}
 
     def write(self, shard: Shard, metric: Metric, scores: Iterable[tuple[Picture, Score]]) -> None:
-        """Keeps a metric's values on a shard."""
+        """Stores a metric's values on a shard."""
         rows = [{**vars(picture), **vars(score)} for picture, score in scores]
         schema = with_identity(_SCHEMA, _identity(shard, metric))
         write_stored(self.path(shard, metric), to_parquet(pa.Table.from_pylist(rows, schema=schema)))
 
     def read_set(self, key: str) -> dict[str, float] | None:
-        """A set metric's columns under ``key``; None where they are not kept, or the file is another's."""
+        """A set metric's columns under ``key``; None where the file is absent, damaged, or another's."""
         path = set_scores_path(self._run_dir, key)
         try:
             check_regular(path)
@@ -104,7 +104,7 @@ class ScoreStore:
         return columns if columns is not None and content == _set_content(key, columns) else None
 
     def write_set(self, key: str, columns: Mapping[str, float]) -> None:
-        """Keeps a set metric's columns under ``key``."""
+        """Stores a set metric's columns under ``key``."""
         floats = {name: float(value) for name, value in columns.items()}
         write_stored(set_scores_path(self._run_dir, key), json.dumps(_set_content(key, floats)).encode())
 
@@ -116,12 +116,15 @@ def _identity(shard: Shard, metric: Metric) -> dict[str, Any]:
 
 
 def _set_content(key: str, columns: Any) -> dict[str, Any]:
-    """What a file of a set's scores holds: what it is, the columns, and a check of these."""
+    """The content of a file of a set's scores: its kind and key, the columns, and their checksum."""
     return {"kind": KIND_SET_SCORES, "key": key, "columns": columns, "check": _hash(key, columns)}
 
 
 def set_key(metric: SetMetric, extractor_sha256: str, originals: list[str], pictures: list[str]) -> str:
-    """Hash of all that a metric of two sets of pictures depends on: the pictures, by their hashes, in order."""
+    """Hash of all that a metric of two sets of pictures depends on.
+
+    ``originals`` and ``pictures`` are the pictures' hashes, in order.
+    """
     return _hash(metric.name, metric.version, extractor_sha256, originals, pictures)
 
 

@@ -1,7 +1,7 @@
-"""Shards: the unit of work and of what is stored. A shard is a range of images x one codec x one setting.
+"""Shards, the units of work and of storage. A shard is a range of images x one codec x one setting.
 
-A shard's file name is a hash of all that went in, and never of how many workers there were: results that exist are
-found again, and anything that would change a row changes the name.
+The name of a shard's files is a hash of all that its rows depend on; the number of workers is not part of it. Stored
+results are therefore found again, and whatever would change a row changes the name.
 """
 
 from __future__ import annotations
@@ -19,20 +19,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.datasets import Images
-from uqdm.bench.file_identity import (
-    shard_identity,
-)
+from uqdm.bench.file_identity import ShardFacts
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.schema import ROW_FORMAT, ROWS, STATUS_FAILED
+from uqdm.bench.schema import ROWS, SHARD_FORMAT, STATUS_FAILED
 
 
 @dataclass(frozen=True)
 class Shard:
-    """A range of images, from ``start``, that one codec at one setting is measured on.
+    """A range of images, from index ``start``, that one codec at one setting is measured on.
 
-    ``keep_streams`` says whether the coded files stay once they are scored, ``keep_reconstructions`` whether decoded
-    pictures are kept too; neither changes a row.
+    ``keep_streams`` says whether the coded files stay after scoring, ``keep_reconstructions`` whether decoded pictures
+    are kept; neither changes a row.
     """
 
     dataset: str
@@ -49,42 +47,45 @@ class Shard:
         return self.start + len(self.image_ids)
 
     def alone(self) -> list[Shard]:
-        """The same shard cut into its single images."""
+        """The shard split into its single images."""
         ids = enumerate(self.image_ids, start=self.start)
         return [replace(self, start=start, image_ids=(image_id,)) for start, image_id in ids]
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything that the rows depend on: 32 hexadecimal digits of a SHA-256."""
+        """Hash of all that the rows depend on: 32 hexadecimal digits of a SHA-256."""
         codec_setting = self.codec_setting
-        went_in = {
-            "row_format": ROW_FORMAT,
+        depends_on = {
+            "row_format": SHARD_FORMAT,
             "columns": ROWS.names,
             "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [codec_setting.name, codec_setting.version, codec_setting.setting, dict(codec_setting.parameters)],
         }
-        return hashlib.sha256(json.dumps(went_in, sort_keys=True).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:32]
 
-    def identity(self, kind: str) -> dict[str, Any]:
-        """What a file of this shard says of itself (see :mod:`uqdm.bench.file_identity`)."""
-        codec_setting = self.codec_setting
-        return shard_identity(
-            kind,
-            row_format=ROW_FORMAT,
+    @property
+    def facts(self) -> ShardFacts:
+        """What the files of this shard say of themselves."""
+        return ShardFacts(
+            row_format=SHARD_FORMAT,
             key=self.key,
             dataset=self.dataset,
             fingerprint=self.fingerprint,
             start=self.start,
             stop=self.stop,
-            codec=codec_setting.name,
-            codec_version=codec_setting.version,
-            setting=codec_setting.setting,
+            codec=self.codec_setting.name,
+            codec_version=self.codec_setting.version,
+            setting=self.codec_setting.setting,
         )
+
+    def identity(self, kind: str) -> dict[str, Any]:
+        """What the file of this shard of one kind says of itself (see :mod:`uqdm.bench.file_identity`)."""
+        return self.facts.identity(kind)
 
 
 @dataclass(frozen=True)
 class KeepOptions:
-    """What is kept of a shard beside its rows (see :class:`Shard`)."""
+    """What is kept of a shard in addition to its rows (see :class:`Shard`)."""
 
     streams: bool = True
     reconstructions: bool = False
@@ -114,7 +115,7 @@ def count_images(rows: pa.Table) -> Counter[str]:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file, pages with checksums."""
+    """A table as the bytes of a Parquet file whose pages have checksums."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.option_fields import option, option_group
+
+if TYPE_CHECKING:
+    from uqdm.bench.run.metric_choice import MetricChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,4 +20,14 @@ class StageOptions:
         None, "Cores for Ray; without effect where RAY_ADDRESS is set", none="all", minimum=1, in_section=False
     )
     wait: bool = option(False, "Wait while another process works in the folder", flag="--wait", in_section=False)
-    limits: WorkerLimits = option_group(WorkerLimits, "What workers are given", in_section=False)
+    limits: WorkerLimits = option_group(WorkerLimits, "Resources of the workers", in_section=False)
+
+
+def metric_choice(names: tuple[str, ...] | None) -> MetricChoice:
+    """The metrics of these names, all if None; raises ValueError for an unknown name.
+
+    Commands read their options without it: metrics, and Ray, which they are sent to workers by, take long to import.
+    """
+    from uqdm.bench.run.metric_choice import MetricChoice
+
+    return MetricChoice(names)

@@ -13,7 +13,9 @@ from uqdm.bench.datasets import DataSetError, Images, open_dataset
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.run.reader import ResultsError, read_manifest, rows_files
+from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.json_files import listed_shards, read_manifest
+from uqdm.bench.run.rows_reader import rows_files
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, codec_class
@@ -47,7 +49,7 @@ class StoredRun:
     codecs: tuple[StoredCodec, ...]
 
     def rows(self, shard: Shard) -> pa.Table:
-        """The rows of a shard; raises :class:`~uqdm.bench.run.reader.ResultsError` where they are gone or damaged."""
+        """The rows of a shard; raises :class:`~uqdm.bench.run.errors.ResultsError` where they are gone or damaged."""
         try:
             return self.store.read(shard)
         except DAMAGED as error:
@@ -55,9 +57,9 @@ class StoredRun:
 
 
 def open_run(run_dir: Path, dataset: Images | None = None) -> StoredRun:
-    """Reads a run's manifests, and opens its data set from the text that they hold if ``dataset`` is None.
+    """Reads a run's manifests, and opens its data set as they name it if ``dataset`` is None.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where something is missing, where codecs were evaluated on
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where something is missing, where codecs were evaluated on
     different images, and where the data set is no longer what was evaluated.
     """
     manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
@@ -68,7 +70,7 @@ def open_run(run_dir: Path, dataset: Images | None = None) -> StoredRun:
             f"data set {facts['name']!r} ({facts['spec']}) is not what was evaluated: its fingerprint is "
             f"{dataset.fingerprint}, and was {facts['fingerprint']}; restore its images, or evaluate again"
         )
-    codecs = tuple(_codec(dataset, name, manifest) for name, manifest in manifests.items())
+    codecs = tuple(_codec(dataset, manifest) for manifest in manifests.values())
     return StoredRun(dataset, ShardStore(run_dir), codecs)
 
 
@@ -94,22 +96,22 @@ def _open(facts: Mapping[str, Any]) -> Images:
         raise ResultsError(f"the originals are needed to score pictures: {error}") from error
 
 
-def _codec(dataset: Images, name: str, manifest: Mapping[str, Any]) -> StoredCodec:
-    ran = [one for one in manifest["settings"] if one["skipped"] is None]
-    shards = [shard for one in ran for shard in _shards(dataset, name, one, manifest)]
-    return StoredCodec(name, tuple(one["setting"] for one in ran), tuple(shards))
+def _codec(dataset: Images, manifest: Mapping[str, Any]) -> StoredCodec:
+    ran = [setting for setting in manifest["settings"] if setting["skipped"] is None]
+    shards = [shard for setting in ran for shard in _shards(dataset, manifest, setting)]
+    return StoredCodec(manifest["codec"], tuple(setting["setting"] for setting in ran), tuple(shards))
 
 
-def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Mapping[str, Any]) -> Sequence[Shard]:
+def _shards(dataset: Images, manifest: Mapping[str, Any], setting: Mapping[str, Any]) -> Sequence[Shard]:
+    name = manifest["codec"]
     codec_setting = CodecSetting(name, setting["parameters"], setting["setting"], setting["codec_version"])
     codec_setting = replace(codec_setting, **_needs(name))
     shards = []
-    for listed in setting["shards"]:
-        ids = IdRange(dataset.ids, listed["start"], listed["stop"])
+    for facts in listed_shards(manifest, setting["setting"]):
+        ids = IdRange(dataset.ids, facts.start, facts.stop)
         # By the name that it was measured under: a complete spec may give its images a longer one.
-        measured_as, keep_streams = manifest["dataset"]["name"], manifest["keep_streams"]
-        shard = Shard(measured_as, dataset.fingerprint, listed["start"], ids, codec_setting, keep_streams)
-        if shard.key != listed["key"]:
+        shard = Shard(facts.dataset, facts.fingerprint, facts.start, ids, codec_setting, manifest["keep_streams"])
+        if shard.key != facts.key:
             raise ResultsError(
                 f"the rows of {name} are not of this release, or its images have other names now; evaluate it again"
             )
@@ -118,7 +120,7 @@ def _shards(dataset: Images, name: str, setting: Mapping[str, Any], manifest: Ma
 
 
 def _needs(name: str) -> dict[str, Any]:
-    """What workers must know of a codec; of one that is gone they learn when they make it."""
+    """What workers must know of a codec before they make it; nothing of one that is not installed here."""
     try:
         codec = codec_class(name)
     except (CodecUnavailableError, UnknownCodecError):

@@ -1,6 +1,6 @@
-"""Coded files in the store: each has its length and its SHA-256 beside it, and is checked before it is decoded.
+"""Checks stored coded files by their length and SHA-256, before they are decoded.
 
-Most formats notice little of what happens to their files (see ``docs/robustness.md``); the store notices everything.
+Most image formats detect few changes of their files (see ``docs/robustness.md``); these checks detect every one.
 """
 
 from __future__ import annotations
@@ -8,9 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
-
-STREAM_COLUMNS = ["image_index", "stream", "n_bytes", "stream_sha256"]
-"""Columns of a file of streams that a check needs."""
 
 
 class StreamDamagedError(ValueError):
@@ -34,8 +31,8 @@ def check_columns(stream: bytes) -> dict[str, Any]:
 def checked_stream(row: Mapping[str, Any], measured_sha256: str | None = None) -> bytes:
     """The coded file in a row of ``STREAMS``; ``measured_sha256`` is its hash in the rows, None where they have none.
 
-    Raises :class:`StreamDamagedError` if it has another length or hash than when it was measured. Rows of older
-    releases, which have neither, are taken as they are.
+    Raises :class:`StreamDamagedError` if it has another length or hash than when it was measured. The files of older
+    releases have neither and are not checked.
 
     >>> checked_stream({"stream": b"ab", "n_bytes": 3, "stream_sha256": "12"})
     Traceback (most recent call last):
@@ -56,7 +53,7 @@ def checked_stream(row: Mapping[str, Any], measured_sha256: str | None = None) -
 
 
 def all_whole(rows: Iterable[Mapping[str, Any]], measured_sha256: Mapping[int, str]) -> bool:
-    """Whether rows of ``STREAMS`` hold each coded file that was measured, as it was, and no other.
+    """Whether rows of ``STREAMS`` hold exactly the coded files that were measured, unchanged.
 
     ``measured_sha256`` are the files' hashes in the rows, by index of their image.
     """

@@ -1,7 +1,8 @@
-"""Keeps what is to be read apart from what is not: ``streams/`` and ``reconstructions/`` hold the present rows' files.
+"""Moves the streams and pictures of shards that a run no longer has to ``superseded/``, and back.
 
-Files of settings, versions or images that a run no longer has go to ``superseded/``, in the same subfolders. They are
-found there, and come back, when such an evaluation is asked for again.
+``streams/`` and ``reconstructions/`` then hold the files of the present rows alone, so that users can read the whole
+folders. A shard that is evaluated again, after its settings, version or images were others for a while, gets its files
+back.
 """
 
 from __future__ import annotations
@@ -16,18 +17,13 @@ _READ_BY_USERS = (ShardFolder.STREAMS, ShardFolder.RECONSTRUCTIONS)
 
 
 def stored_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path:
-    """Where a shard's file is: in ``folder``, or else among the superseded ones; the first where it is in neither."""
+    """Where a shard's file is: in ``folder``, or else among the superseded ones; the former where it is in neither."""
     path = shard_path(run_dir, folder, codec, key)
     if not os.path.lexists(path):
-        aside = superseded_path(run_dir, folder, codec, key)
+        aside = shard_path(superseded_dir(run_dir), folder, codec, key)
         if os.path.lexists(aside):
             return aside
     return path
-
-
-def superseded_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path:
-    """Where a shard's file goes when the run no longer has the shard."""
-    return shard_path(superseded_dir(run_dir), folder, codec, key)
 
 
 def arrange(run_dir: Path, codec: str, keys: Collection[str]) -> None:
@@ -44,7 +40,7 @@ def arrange(run_dir: Path, codec: str, keys: Collection[str]) -> None:
 
 
 def set_aside_others(run_dir: Path, keep: Collection[str]) -> None:
-    """Moves the files of all codecs but ``keep``."""
+    """Moves the files of all codecs except ``keep``."""
     for folder in _READ_BY_USERS:
         for path in (run_dir / folder).glob("[!.]*/"):
             if path.is_dir() and path.name not in keep:
@@ -52,7 +48,7 @@ def set_aside_others(run_dir: Path, keep: Collection[str]) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    """The Parquet files in a folder that readers would take; a folder of such a name is no file of the store."""
+    """The Parquet files in a folder that readers would read; a folder of such a name is no file of the store."""
     return [path for path in folder.glob("[!.]*.parquet") if path.is_symlink() or not path.is_dir()]
 
 

@@ -1,6 +1,6 @@
 """Scoring: metrics of pictures that stored streams decode to. Nothing is encoded.
 
-``stored`` reads what an evaluation left; ``pictures`` decodes and scores pictures in workers, ``scores`` keeps what
-they find; ``extraction`` takes features of pictures in workers; ``selection`` says on which pictures metrics of sets
-are computed, ``sets`` computes them; ``fill`` writes the rows; ``run`` puts these together.
+``options`` holds what can be chosen; ``pictures`` decodes and scores pictures in workers; ``extraction`` computes
+features of pictures in workers; ``selection`` chooses the pictures of set metrics, ``sets`` computes these; ``fill``
+writes the rows; ``run`` is the whole stage.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +31,17 @@ _RANGE = 4096  # images that a job's may lie apart: their names go with it
 class Extractor(Protocol):
     """What scoring needs of :class:`uqdm.bench.features.extractor.Extractor`."""
 
-    sha256: str
-    resize: str
-    n_features: int
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+
+    @property
+    def resize(self) -> str:
+        """How pictures are brought to the extractor's size."""
+
+    @property
+    def n_features(self) -> int:
+        """Features of a picture."""
 
     def features(self, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
         """Features of uint8 images [H, W, 3]: float32 [n, n_features]."""
@@ -52,8 +59,9 @@ class Store(Protocol):
 
 def inception(weights: Path | None) -> Extractor:
     """FID's Inception network; raises ValueError with the remedy where its weights are not here."""
-    extractor: Extractor = importlib.import_module("uqdm.bench.features.extractor").Extractor.load(weights)
-    return extractor
+    from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
+
+    return InceptionExtractor.load(weights)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from uqdm.bench.metrics import rows_schema
 from uqdm.bench.run.filled_rows import MissingScores, filled_rows
 from uqdm.bench.run.layout import rows_path
 from uqdm.bench.run.provenance import with_provenance
-from uqdm.bench.run.reader import rows_provenance, with_columns
 from uqdm.bench.run.row_batches import with_status
+from uqdm.bench.run.rows_reader import rows_provenance
 from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun
+from uqdm.bench.run.tables import with_columns
 from uqdm.bench.schema import STATUS_SKIPPED
 
 

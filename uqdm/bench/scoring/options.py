@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from uqdm.bench.run.metric_choice import MetricChoice
-from uqdm.bench.run.stage_options import StageOptions
+from uqdm.bench.run.stage_options import StageOptions, metric_choice
 from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.option_fields import check_bounds, option, option_group
+
+if TYPE_CHECKING:
+    from uqdm.bench.run.metric_choice import MetricChoice
 
 
 @dataclass(frozen=True)
@@ -16,20 +19,27 @@ class ScoringOptions(StageOptions):
     """What to score and how. Only ``metrics`` and ``set_metrics`` change what is computed."""
 
     metrics: tuple[str, ...] | None = option(
-        None, "Compute only this metric, beside MSE and PSNR", flag="--metric", none="all"
+        None, "Metrics to compute, beside MSE and PSNR", flag="--metric", none="all"
     )
-    features: Path | None = option(None, "Folder that keeps features", none="features, beside the run", is_folder=True)
+    features: Path | None = option(
+        None, "Folder that keeps features of pictures", none="the folder features beside the run", is_folder=True
+    )
     inception_weights: Path | None = option(
-        None, "File of the Inception network's weights", flag="--inception", none="found or fetched"
+        None,
+        "File of the weights of FID's Inception network",
+        flag="--inception",
+        none="a search in the caches, then a download",
     )
     batch: int = option(32, "Pictures that go through the network at once", minimum=1, in_section=False)
-    set_metrics: SetMetricBounds = option_group(SetMetricBounds, "What metrics of sets (FID, KID) are computed on")
+    set_metrics: SetMetricBounds = option_group(
+        SetMetricBounds, "Images and settings that set metrics (FID, KID) are computed on"
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        MetricChoice(self.metrics)
+        metric_choice(self.metrics)
 
     @property
     def choice(self) -> MetricChoice:
         """The metrics to compute."""
-        return MetricChoice(self.metrics)
+        return metric_choice(self.metrics)

@@ -18,8 +18,10 @@ from uqdm.bench.metrics import Metric, is_of_another_package
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.score_store import Picture, Score
+from uqdm.bench.run.shard_files import StoredStream
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
+from uqdm.bench.run.stored_streams import StreamDamagedError
 from uqdm.text import error_line, one_line
 
 STREAMS_GONE = "streams were not kept; evaluate again with --streams (keep_streams: true) to score it"
@@ -47,8 +49,9 @@ class Streams:
         except DAMAGED as error:
             reason = f"its coded file cannot be read: {error_line(error)}; {_MEASURE_AGAIN}"
             return replace(self, faults=dict.fromkeys(image_indices, reason))
-        streams = {index: stream for index, stream in found.items() if isinstance(stream, bytes)}
-        faults = {index: f"{one}; {_MEASURE_AGAIN}" for index, one in found.items() if not isinstance(one, bytes)}
+        streams = {index: one.stream for index, one in found.items() if isinstance(one, StoredStream)}
+        damaged = {index: one for index, one in found.items() if isinstance(one, StreamDamagedError)}
+        faults = {index: f"{error}; {_MEASURE_AGAIN}" for index, error in damaged.items()}
         return replace(self, streams=streams, faults=faults)
 
 

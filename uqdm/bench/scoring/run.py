@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib
 import json
 import os
 import time
@@ -17,10 +16,11 @@ from typing import Any
 from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.shard_job import shard_timing
-from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.evaluation.worker_sharing import sharing_workers
+from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.ray_session import Resources, ray_session
-from uqdm.bench.execute.scheduler import Group, sharing_workers
+from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
@@ -28,12 +28,13 @@ from uqdm.bench.progress.progress import Progress
 from uqdm.bench.run.filled_rows import MissingScores, is_filled, ok_rows, picture_of, scored_origin
 from uqdm.bench.run.layout import features_dir, scores_path
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.reader import rows_files, rows_provenance
 from uqdm.bench.run.row_batches import row_groups, with_status
+from uqdm.bench.run.rows_reader import rows_files, rows_provenance
 from uqdm.bench.run.run_id import ensure_run_id
 from uqdm.bench.run.score_store import Picture, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
+from uqdm.bench.run.unscored import reasons_by_row
 from uqdm.bench.schema import STATUS_OK
 from uqdm.bench.scoring.extraction import Extractor, Recipe, Store, inception
 from uqdm.bench.scoring.fill import write_rows
@@ -45,8 +46,9 @@ from uqdm.files import sweep_temporaries
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
     """The store of features below ``folder``."""
-    store: Store = importlib.import_module("uqdm.bench.features.store").FeatureStore(folder, extractor.sha256)
-    return store
+    from uqdm.bench.features.store import FeatureStore
+
+    return FeatureStore(folder, extractor.sha256)
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def score_run(
         dataset: the originals; opened again as they were evaluated if None.
         features: where features for metrics of sets come from; FID's Inception network if None.
 
-    Raises :class:`~uqdm.bench.run.reader.ResultsError` where rows or originals are not what they were. A metric that
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
     becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
     ``run_dir``, unless it is to be waited for.
@@ -158,19 +160,19 @@ class PictureScoring:
         if not waiting:
             return
         load = functools.partial(read_originals, self._run.dataset)
-        fanout = Fanout(resources(), load, self, self._limits)
-        fanout.run([self._group(group, todo) for group in sharing_workers(waiting)])
+        executor = Executor(resources(), load, self, self._limits)
+        executor.run([self._group(group, todo) for group in sharing_workers(waiting)])
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
         shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
         return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
-        """See :class:`uqdm.bench.execute.executor.Listener`."""
+        """See :class:`~uqdm.bench.execute.scheduler.Listener`."""
         self._progress.tick()
 
     def say(self, text: str) -> None:
-        """See :class:`uqdm.bench.execute.executor.Listener`."""
+        """See :class:`~uqdm.bench.execute.scheduler.Listener`."""
         self._progress.say(text)
 
     def _announce(self, todo: dict[str, list[Shard]]) -> None:
@@ -265,15 +267,17 @@ def write_outcome(
     run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: ScoringOptions, seconds: float
 ) -> None:
     """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
-    reasons: Counter[str] = Counter()
+    unscored: dict[str, Counter[str]] = {}  # by metric and reason: rows
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
-        reasons.update(text for text in with_status(rows, STATUS_OK)["unscored"].to_pylist() if text is not None)
+        for reasons in reasons_by_row(with_status(rows, STATUS_OK)["unscored"]):
+            for name, reason in (reasons or {}).items():
+                unscored.setdefault(name, Counter())[reason] += 1
     content = {
         "run_id": ensure_run_id(run.store.run_dir),
         "dataset": {"name": run.dataset.name, "fingerprint": run.dataset.fingerprint},
         "metrics": {m.name: m.version for m in [*all_metrics(), *all_set_metrics()] if options.choice.asks_for(m.name)},
         "selection": asdict(options.set_metrics),
-        "unscored": dict(reasons.most_common()),
+        "unscored": {name: dict(counts.most_common()) for name, counts in unscored.items()},
         "faults": {"pictures": outcome.faults, "first": outcome.first_fault},
         "sets": outcome.sets,
         "seconds": round(seconds, 3),

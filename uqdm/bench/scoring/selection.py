@@ -1,27 +1,28 @@
-"""On which pictures metrics of sets are computed: their features cost a tenth of a second each without a GPU."""
+"""On which pictures set metrics are computed: their features cost a tenth of a second each without a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from uqdm.option_fields import check_bounds, option
+from uqdm.option_fields import check_bounds, from_section, option
 
 
 @dataclass(frozen=True)
 class SetMetricBounds:
-    """Bounds of what metrics of sets are computed on; of a chosen setting all points and reconstructions count."""
+    """Bounds of what set metrics are computed on; of a chosen setting all points and reconstructions count."""
 
     images: int | None = option(
         64,
-        "Images that metrics of sets (FID, KID) are computed on: spread evenly, the same for all codecs",
+        "Images for set metrics (FID, KID), spread evenly over the data set",
         flag="--set-images",
         none="all",
         minimum=2,
     )
     settings: int | None = option(
         5,
-        "Settings of each codec that metrics of sets are computed for: spread evenly over its sweep, ends included",
+        "Settings of each codec for set metrics, spread evenly over its sweep, ends included",
         flag="--set-settings",
         none="all",
         minimum=1,
@@ -37,6 +38,17 @@ class SetMetricBounds:
     def chosen_settings(self, sweep: Sequence[str]) -> set[str]:
         """The chosen settings of a codec, from all in the order of its sweep."""
         return {sweep[index] for index in evenly(len(sweep), self.settings)}
+
+
+def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds | None:
+    """Bounds of a single run, of which one that is left out is no bound; None for None.
+
+    ``name`` begins messages of ValueErrors.
+
+    >>> bounds_of_run({"images": 200}, "runs: demo")
+    SetMetricBounds(images=200, settings=None)
+    """
+    return None if given is None else from_section(SetMetricBounds, {"images": None, "settings": None, **given}, name)
 
 
 def evenly(count: int, wanted: int | None) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,12 @@ from ray.exceptions import RayError
 
 from uqdm.bench.checked_calls import MeasurementError, metric_value
 from uqdm.bench.evaluation.original_images import read_originals
-from uqdm.bench.execute.executor import Fanout
+from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Group
+from uqdm.bench.execute.waiting import completed
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.metrics import SetMetric, columns_of
@@ -33,7 +34,7 @@ from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredRun
-from uqdm.bench.run.unscored import unscored_text
+from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.scoring.extraction import (
     Extractor,
@@ -116,7 +117,7 @@ class SetLine:
             n, least = len(self.pictures), extractor.n_features
             warning = f"n={n:,} is under {least:,}: biased, singular covariance" if n < least else None
             scored = dict(zip(_FEATURE_COLUMNS, (n, extractor.sha256[:16], extractor.resize, warning), strict=True))
-        return {**self.names, **self.columns, **scored, "unscored": unscored_text(self.reasons)}
+        return {**self.names, **self.columns, **scored, "unscored": unscored_map(self.reasons)}
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
 
     taken = _Taken(store, task.progress)
     load = functools.partial(read_originals, task.run.dataset)
-    Fanout(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    Executor(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
     return taken.faults
 
 
@@ -285,7 +286,7 @@ class _Taken:
         self.faults: dict[str, str] = {}
 
     def done(self, job: FeatureJob, done: Done) -> None:
-        """See :class:`uqdm.bench.execute.executor.Listener`."""
+        """See :class:`~uqdm.bench.execute.scheduler.Listener`."""
         features: Mapping[str, np.ndarray | str] = done.result
         for key, value in features.items():
             if isinstance(value, str):
@@ -366,28 +367,24 @@ def _compute_from_features(
     by_key: dict[str, list[tuple[SetLine, SetMetric]]] = {}
     for line, metric in todo:
         by_key.setdefault(line.key(metric, extractor), []).append((line, metric))
-    waiting = list(by_key.items())
-    running: dict[ray.ObjectRef, tuple[str, list[tuple[SetLine, SetMetric]]]] = {}
     resources = task.resources()
     remote: Any = ray.remote(compute_set).options(num_cpus=1)
-    while waiting or running:
-        while waiting and len(running) < resources.cpus + 1:
-            key, alike = waiting.pop()
+
+    def start() -> Iterator[tuple[ray.ObjectRef, str]]:
+        for key, alike in by_key.items():
             line, metric = alike[0]
             sides = [_features(members, metric, store, faults) for members in (line.originals, line.pictures)]
             reason = next((side for side in sides if isinstance(side, str)), None)
             if reason is not None:
                 _settle(alike, reason)
             else:
-                running[remote.remote(metric, *sides)] = (key, alike)
-        finished, _ = ray.wait(list(running), timeout=1.0) if running else ([], [])
-        for ref in finished:
-            key, alike = running.pop(ref)
-            found = _answer(ref)
-            if not isinstance(found, str):
-                scores.write_set(key, found)
-            _settle(alike, found)
-        task.progress.tick()
+                yield remote.remote(metric, *sides), key
+
+    for ref, key in completed(start(), resources.cpus + 1, task.progress.tick):
+        found = _answer(ref)
+        if not isinstance(found, str):
+            scores.write_set(key, found)
+        _settle(by_key[key], found)
 
 
 def _answer(ref: ray.ObjectRef) -> dict[str, float] | str:

@@ -9,7 +9,7 @@ import typer
 
 def note_unfilled(*runs: Path) -> None:
     """Prints which metrics are null because the runs were scored without them, and the command that fills them."""
-    from uqdm.bench.run.reader import unfilled_metrics
+    from uqdm.bench.run.summary_reader import unfilled_metrics
 
     for run in dict.fromkeys(runs):
         by_remedy: dict[str, list[str]] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.bench.analysis.options import ANCHORS
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import RunFolder
 
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
 
 _READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 
+_BY_DEFAULT = f"the first of {', '.join(ANCHORS)} that the run has, or else one of its own"
+
 
 def bd(
     run: RunFolder,
     anchor: Annotated[
         str | None,
-        typer.Option(help="Codec, or curve such as 'uqdm flow', to compare the others with [jpeg if the run has it]"),
+        typer.Option(help=f"Codec, or curve such as 'uqdm flow', to compare the others with [{_BY_DEFAULT}]"),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
@@ -32,7 +35,7 @@ def bd(
     """Writes bd.csv of a summarized run: BD-rate and BD-quality of every curve by every metric; prints them."""
     from uqdm.bench.analysis.bd_table import make_bd_table
     from uqdm.bench.analysis.curves import titles
-    from uqdm.bench.run.reader import read_summary
+    from uqdm.bench.run.summary_reader import read_summary
     from uqdm.output import check_output, is_text
     from uqdm.registry import suggest
 
@@ -68,7 +71,7 @@ def _write(table: pd.DataFrame, run: Path, out: Path | None) -> None:
 
 
 def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
-    from uqdm.bench.run.reader import records
+    from uqdm.bench.run.tables import records
     from uqdm.cli.bench._table import print_table
 
     first = rows.iloc[0]

@@ -50,7 +50,7 @@ def compare(
 
 def _print(found: Comparison, a: Path, b: Path) -> None:
     from uqdm.bench.analysis.compare_runs import picture_labels
-    from uqdm.bench.run.reader import records
+    from uqdm.bench.run.tables import records
 
     lines = [f"A: {a}", f"B: {b}", f"on {found.dataset} (fingerprint {found.fingerprint})", *found.notes, ""]
     typer.echo("\n".join(lines))

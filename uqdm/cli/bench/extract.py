@@ -21,10 +21,10 @@ def extract(
     reconstruction: Annotated[str | None, typer.Option(help="Only this kind of picture, e.g. denoise")] = None,
 ) -> None:
     """Extracts one image's files from a run: the original, the coded files, and the decoded pictures as PNG."""
-    from uqdm.bench.analysis.extract import Wanted
+    from uqdm.bench.analysis.extract import ExtractRequest
     from uqdm.bench.analysis.extract import extract as extract_image
 
-    extracted = extract_image(run, image, out, Wanted(codec, setting, point, reconstruction))
+    extracted = extract_image(run, image, out, ExtractRequest(codec, setting, point, reconstruction))
     typer.echo(f"image {extracted.image_index}: {printable(extracted.image_id)}")
     for path in extracted.files:
         typer.echo(f"{shown(path)}  {path.stat().st_size:,} bytes")

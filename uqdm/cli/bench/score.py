@@ -41,14 +41,13 @@ def _failed_metrics(run: Path) -> list[str]:
     Missing metrics are reported before, and a picture that is too small for a metric is not a failure of it.
     """
     from uqdm.bench.metrics import all_metrics, lack_of
-    from uqdm.bench.run.reader import read_scores
-    from uqdm.bench.run.unscored import unscored_reasons
+    from uqdm.bench.run.json_files import read_scores
 
     able = {metric.name for metric in all_metrics() if lack_of(metric) is None}
     pictures = Counter[str]()
     reasons: dict[str, str] = {}
-    for text, n in read_scores(run)["unscored"].items():
-        for name, reason in unscored_reasons(text).items():
+    for name, counts in read_scores(run)["unscored"].items():
+        for reason, n in counts.items():
             if name in able and "smallest side" not in reason:
                 pictures[name] += n
                 reasons[name] = reason

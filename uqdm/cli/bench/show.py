@@ -91,7 +91,7 @@ def _finished_runs() -> list[Path]:
 def _print_short(folders: Sequence[Path]) -> None:
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.bench.run.layout import rows_dir
-    from uqdm.bench.run.reader import read_summary
+    from uqdm.bench.run.summary_reader import read_summary
 
     for folder in folders:
         read_summary(folder)  # raises an error with the remedy if there is none
@@ -105,7 +105,9 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
     import pandas as pd
 
     from uqdm.bench.metrics import rows_schema
-    from uqdm.bench.run.reader import read_rows, read_summary
+    from uqdm.bench.run.rows_reader import read_rows
+    from uqdm.bench.run.summary_reader import read_summary
+    from uqdm.bench.run.unscored import as_text
     from uqdm.cli.bench._row_filter import matching, ordered, parse_conditions, where
 
     parts = []
@@ -114,7 +116,7 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
         if len(folders) > 1 or "run" in asked.columns:
             part.insert(0, "run", str(folder))
         parts.append(part)
-    frame = pd.concat(parts, ignore_index=True)
+    frame = as_text(pd.concat(parts, ignore_index=True))
     frame = where(matching(frame, asked.patterns), [one for text in asked.where for one in parse_conditions(text)])
     return ordered(frame, asked.sort, descending=asked.descending)[: asked.limit]
 

@@ -11,25 +11,24 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.paths import expand_path
 from uqdm.training.config import Data
 from uqdm.training.data.arrays import Arrays, open_arrays
-from uqdm.training.data.base import Plan, Source, TrainingDataError, image_files, open_image
+from uqdm.training.data.base import DrawnBatch, Source, TrainingDataError, image_files, open_image
 from uqdm.training.data.boxes import Boxes
 from uqdm.training.data.feed import Feed
 from uqdm.training.data.swirl import Swirl
-from uqdm.training.data.tiles import Tiles, random_crops, random_tiles
+from uqdm.training.data.tiles import Tiles, random_tiles
 
 __all__ = [
+    "DrawnBatch",
     "Feed",
-    "Plan",
     "Source",
     "TrainingDataError",
     "open_source",
-    "random_crops",
     "random_tiles",
 ]
 
 
 def open_source(data: Data, size: int) -> Source:
-    """Opens what a configuration names, for a model of ``size`` pixels; raises :class:`TrainingDataError`."""
+    """Opens the source that a configuration names, for models of ``size`` pixels; raises :class:`TrainingDataError`."""
     kind, _, argument = (data.source or "").partition(":")
     if kind == "swirl":
         return Swirl()

@@ -1,4 +1,4 @@
-"""What a source of training data is, and the files that sources read."""
+"""The contract of a source of training data, and reading of image files for sources."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 
 from uqdm.images import ImageError, image_names, read_image
 
-Plan = Sequence[Any]
-"""A batch that is drawn but not read yet: one item a sample."""
+DrawnBatch = Sequence[Any]
+"""The random choices of a batch that is not read yet: one item for each sample. Parts of it give parts of the batch."""
 
 
 class TrainingDataError(ValueError):
@@ -20,23 +20,23 @@ class TrainingDataError(ValueError):
 
 
 class Source(Protocol):
-    """Where samples come from. All that is random happens in :meth:`plan`, so that workers can share the reading."""
+    """A source of samples. All randomness is in :meth:`draw`, so that workers can each read a part of a batch."""
 
     is_slow: bool
-    """Whether reading takes long enough to be done ahead, while the network works."""
+    """Whether batches should be read ahead, while the network computes."""
 
     def __len__(self) -> int:
         """Number of tiles, images or points to draw from; 0 where every draw is new."""
 
-    def plan(self, n: int, size: int, rng: np.random.Generator) -> Plan:
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> DrawnBatch:
         """Draws a batch of ``n`` samples of ``size`` pixels a side."""
 
-    def load(self, plan: Plan) -> np.ndarray:
-        """Reads samples of a plan, or of a part of one: uint8 [len(plan), size, size, C]."""
+    def load(self, drawn: DrawnBatch) -> np.ndarray:
+        """Reads a drawn batch or a part of one: uint8 [len(drawn), size, size, C]."""
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The files below a folder, in order: those that ``folder:PATH`` of the benchmark takes.
+    """The image files below a folder in order: the same as ``folder:PATH`` of the benchmark takes.
 
     Raises :class:`TrainingDataError` if there are none, or the folder cannot be listed.
     """

@@ -1,4 +1,4 @@
-"""Boxes of photographs read while training goes on, for sets that do not fit into memory."""
+"""Boxes of photographs that are read during training, for sets that do not fit into memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from uqdm.training.data.base import Plan, TrainingDataError
+from uqdm.training.data.base import DrawnBatch, TrainingDataError
 
 
 @dataclass(frozen=True)
-class Draw:
-    """One sample before its image is known: numbers in [0, 1) for the box's side and place, and for the crop's."""
+class BoxDraw:
+    """A sample before its image is read: numbers in [0, 1) for the box's side and position and the crop's position."""
 
     image: int
     size: int
@@ -28,8 +28,9 @@ class Draw:
 class Boxes:
     """A source that cuts a random square box of a random image for each sample, and box-resizes it.
 
-    Boxes are those of :func:`uqdm.training.data.tiles.random_tiles`, but new ones each time. ``read`` gives image
-    ``index`` as RGB. An image whose short side is below the tile's is refused when it is drawn.
+    Boxes have the distribution of :func:`uqdm.training.data.tiles.random_tiles`, but are drawn anew for each batch.
+    ``read`` returns image ``index`` as RGB. Loading an image whose short side is below the tile's raises
+    :class:`TrainingDataError`.
     """
 
     is_slow = True
@@ -50,19 +51,19 @@ class Boxes:
     def __len__(self) -> int:
         return self._n_images
 
-    def plan(self, n: int, size: int, rng: np.random.Generator) -> Plan:
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> DrawnBatch:
         """Draws ``n`` boxes, with crops of a size."""
         images, numbers = rng.integers(self._n_images, size=n), rng.random((n, 7))
         return [
-            Draw(int(image), size, row[0], row[1], (row[2], row[3]), (row[4], row[5]), self._flips and row[6] < 0.5)
+            BoxDraw(int(image), size, row[0], row[1], (row[2], row[3]), (row[4], row[5]), self._flips and row[6] < 0.5)
             for image, row in zip(images, numbers.tolist(), strict=True)
         ]
 
-    def load(self, plan: Plan) -> np.ndarray:
-        """Reads the planned boxes, several at once; uint8 [len(plan), size, size, 3]."""
-        return np.stack(list(self._pool.map(self._cut, plan)))
+    def load(self, drawn: DrawnBatch) -> np.ndarray:
+        """Reads the drawn boxes, several at once; uint8 [len(drawn), size, size, 3]."""
+        return np.stack(list(self._pool.map(self._cut, drawn)))
 
-    def _cut(self, draw: Draw) -> np.ndarray:
+    def _cut(self, draw: BoxDraw) -> np.ndarray:
         image, tile = self._read(draw.image), self._tile_size
         short = min(image.size)
         if short < tile:

@@ -1,4 +1,4 @@
-"""Batches in their order, drawn from one random stream, some of them ahead of their use."""
+"""Batches in order, drawn from one random stream; a thread can prepare them in advance."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 
 
 class Feed(Generic[T]):
-    """Calls ``draw(rng, number)`` for one number after the other; a thread keeps ``ahead`` results ready.
+    """Calls ``draw(rng, number)`` for successive numbers; a thread keeps ``ahead`` results ready.
 
-    ``state`` is the random state from which the next batch is drawn, whatever has been drawn ahead of it.
+    ``state`` is the random state from which the next batch is drawn, however many are prepared already.
 
     >>> feed = Feed(lambda rng, number: int(rng.integers(100)), np.random.default_rng(0), ahead=2)
     >>> first, state, second = feed.next(), feed.state, feed.next()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uqdm.training.data.base import Plan
+from uqdm.training.data.base import DrawnBatch
 
 
 def swirl_points(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -27,7 +27,7 @@ def swirl_points(n: int, rng: np.random.Generator) -> np.ndarray:
 class Swirl:
     """A source of fresh points, as images of one pixel with two channels: uint8 [n, 1, 1, 2].
 
-    Few fixed points would be learned by heart (training 5.34, fresh points 6.66 bits a dimension).
+    A small fixed set would be memorized (5.34 bits a dimension in training, 6.66 on fresh points).
     """
 
     is_slow = False
@@ -35,10 +35,10 @@ class Swirl:
     def __len__(self) -> int:
         return 0
 
-    def plan(self, n: int, size: int, rng: np.random.Generator) -> Plan:
-        """Draws ``n`` points; they are the plan."""
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> DrawnBatch:
+        """Draws ``n`` points; they need no reading."""
         return swirl_points(n, rng)[:, None, None, :]  # type: ignore[return-value]
 
-    def load(self, plan: Plan) -> np.ndarray:
+    def load(self, drawn: DrawnBatch) -> np.ndarray:
         """The points themselves."""
-        return np.asarray(plan)
+        return np.asarray(drawn)

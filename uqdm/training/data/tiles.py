@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from uqdm.training.data.arrays import Arrays
-from uqdm.training.data.base import Plan, TrainingDataError, image_files, open_image
+from uqdm.training.data.base import DrawnBatch, TrainingDataError, image_files, open_image
 
 
 def random_tiles(
@@ -20,7 +20,7 @@ def random_tiles(
     """Cuts square boxes from every image under ``folder`` and box-resizes them: uint8 [N, size, size, 3].
 
     A quarter of the boxes span the image's short side, the rest have a side drawn from ``smallest_box`` up to it.
-    Images with a short side below ``size`` are left out. The same folder and seed give the same tiles. Raises
+    Images with a short side below ``size`` are skipped. The same folder and seed give the same tiles. Raises
     :class:`uqdm.training.data.TrainingDataError`.
     """
     rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ class Tiles:
     def __len__(self) -> int:
         return len(self._tiles)
 
-    def plan(self, n: int, size: int, rng: np.random.Generator) -> Plan:
+    def draw(self, n: int, size: int, rng: np.random.Generator) -> DrawnBatch:
         """Draws ``n`` crops of a size."""
         height, width = self._tiles.shape[1:3]
         crops = []
@@ -74,17 +74,11 @@ class Tiles:
             crops.append(Crop(int(tile), int(top), int(left), size, bool(rng.random() < 0.5) and self._flips))
         return crops
 
-    def load(self, plan: Plan) -> np.ndarray:
-        """The planned crops, uint8 [len(plan), size, size, C]."""
-        return np.stack([self._cut(crop) for crop in plan])
+    def load(self, drawn: DrawnBatch) -> np.ndarray:
+        """The drawn crops, uint8 [len(drawn), size, size, C]."""
+        return np.stack([self._cut(crop) for crop in drawn])
 
     def _cut(self, crop: Crop) -> np.ndarray:
         rows, columns = slice(crop.top, crop.top + crop.size), slice(crop.left, crop.left + crop.size)
         piece = self._tiles[crop.tile, rows, columns]
         return piece[:, ::-1] if crop.mirrored else piece
-
-
-def random_crops(tiles_uint8: np.ndarray, batch: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Draws ``batch`` random crops [batch, size, size, C], half of them mirrored left to right."""
-    source = Tiles(tiles_uint8)
-    return source.load(source.plan(batch, size, rng))

@@ -1,0 +1,45 @@
+"""Chooses what is shown of a run: images of low to high rate, points of a stream, progressive codecs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from uqdm.bench.run.rates import is_ideal
+from uqdm.bench.schema import STATUS_OK
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+T = TypeVar("T")
+
+
+def varied_images(rows: pd.DataFrame, count: int) -> list[int]:
+    """Indices of at most ``count`` images that lack no point, from low to high rate.
+
+    Images sorted by rate are cut into equal parts, and the first of the data set in each part is taken.
+    """
+    complete = rows.groupby("image_index")["point"].nunique()
+    whole = rows.groupby("image_index")["bpp"].max()[complete == complete.max()].sort_values(kind="stable")
+    parts = np.array_split(whole.index.to_numpy(int), min(count, len(whole)))
+    return [int(part.min()) for part in parts]
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most ``count`` items, evenly spread, the first and the last included.
+
+    >>> spread("abcdefg", 3)
+    ['a', 'd', 'g']
+    """
+    places = np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int)
+    return [items[place] for place in places]
+
+
+def progressive_settings(summary: pd.DataFrame, preferred: str = "uqdm") -> list[tuple[str, str, str]]:
+    """Data set, codec and setting of the files of several points; the preferred codec's first, then by name."""
+    ok = summary[(summary.status == STATUS_OK) & ~is_ideal(summary)]
+    counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
+    found = [(str(dataset), str(codec), str(setting)) for dataset, codec, setting in counts.index[counts > 1]]
+    return sorted(found, key=lambda key: (key[1] != preferred, key))

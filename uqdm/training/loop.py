@@ -1,0 +1,114 @@
+"""The training loop of one process, with checkpoints, logs and validation on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from torch import nn
+
+from uqdm.model.arithmetic import float32_arithmetic
+from uqdm.model.checkpoint import Model
+from uqdm.training import state
+from uqdm.training.data import open_source
+from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
+from uqdm.training.logs import Logs
+from uqdm.training.objective import Objective
+from uqdm.training.recipe import TrainingPlan
+from uqdm.training.trainer import Training, TrainingError
+from uqdm.training.validation import is_finite, pictures, validate, validation_images
+
+CHECKPOINT = "checkpoint.safetensors"
+PICTURED = 4  # validation images on a sheet of pictures
+
+
+@float32_arithmetic()
+def train_together(
+    job: TrainingJob,
+    plan: TrainingPlan,
+    callbacks: TrainingCallbacks,
+    *,
+    worker: int = 0,
+    n_workers: int = 1,
+    wrap: Callable[[Objective], nn.Module] = lambda objective: objective,
+) -> None:
+    """Trains all steps of a model in this process and writes the model.
+
+    With several workers this process is number ``worker`` of them; the first one alone writes files and calls back.
+    ``wrap`` is that of :class:`uqdm.training.trainer.Training`.
+    """
+    file = job.out / CHECKPOINT
+    source = open_source(job.config.data, job.image_size)
+    validator = Validator(job, callbacks)
+    training = Training(
+        start_objective(job),
+        plan,
+        source,
+        job.image_size,
+        device=job.device,
+        worker=worker,
+        n_workers=n_workers,
+        wrap=wrap,
+    )
+    if file.is_file():
+        state.restore(training, job.identity, file)
+        callbacks.resumed(training.iteration, None)
+    if worker > 0:
+        while training.iteration < plan.n_iterations:
+            training.advance()
+        return
+    with Logs(job.out, training.objective.schedule.n_steps, training.iteration) as logs:
+        if training.iteration == 0:
+            validator.validate(averaged(job, training), 0, logs)
+        while training.iteration < plan.n_iterations:
+            progress = training.advance()
+            is_last = progress.iteration == plan.n_iterations
+            if progress.iteration % job.config.output.report_every == 0:
+                logs.progress(progress)
+                callbacks.progress(progress)
+            if is_last or validator.is_due(progress.iteration):
+                validator.validate(averaged(job, training), progress.iteration, logs)
+            if is_last or progress.iteration % job.config.output.pictures_every == 0:
+                validator.picture(averaged(job, training), progress.iteration, logs)
+            if is_last or progress.iteration % job.config.output.checkpoint_every == 0:
+                state.save(training, job.identity, file)
+    training.feed.close()
+    averages = training.averages.module
+    write_model(job, averages.denoiser, averages.schedule.fixed(), len(source))
+
+
+def averaged(job: TrainingJob, training: Training) -> Model:
+    """The averaged weights and schedule at the present iteration."""
+    averages = training.averages.module
+    return job.as_model(averages.denoiser, averages.schedule.fixed())
+
+
+class Validator:
+    """Measures models under training by the configuration's ``validation``; does nothing without one."""
+
+    def __init__(self, job: TrainingJob, callbacks: TrainingCallbacks):
+        self._job = job
+        self._callbacks = callbacks
+        self._settings = job.config.validation
+        self._images_uint8 = np.empty(0)
+        if self._settings is not None:
+            self._images_uint8 = validation_images(self._settings.source, self._settings.n, job.image_size)
+
+    def is_due(self, iteration: int) -> bool:
+        """Whether to validate after an iteration."""
+        return self._settings is not None and iteration % self._settings.every == 0
+
+    def validate(self, model: Model, iteration: int, logs: Logs) -> None:
+        """Measures rates and files. Raises ValueError where a rate is not a number or a file does not decode."""
+        if self._settings is None:
+            return
+        result = validate(model, self._images_uint8, self._settings.coded, device=self._job.device)
+        if not is_finite(result):
+            raise TrainingError(f"iteration {iteration}: the validation rate is {result.ideal_bpp}")
+        logs.validated(iteration, result)
+        self._callbacks.validated(iteration, result)
+
+    def picture(self, model: Model, iteration: int, logs: Logs) -> None:
+        """Draws a sheet of estimates and samples; none for points."""
+        if self._settings is not None and self._job.image_size > 1:
+            logs.picture(iteration, pictures(model, self._images_uint8[:PICTURED], device=self._job.device))
