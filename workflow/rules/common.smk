@@ -6,6 +6,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from uqdm.bench.run import layout
 from uqdm.configuration import Configuration
 
 CONFIGURATION = Configuration.from_mapping(config)
@@ -22,12 +23,20 @@ def plot_files():
     from uqdm.bench.plots import all_plots
 
     return [
-        f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats
+        str(layout.plots_dir(Path()) / f"{plot.name}.{suffix}")
+        for plot in all_plots()
+        for suffix in plot.formats
     ]
 
 
 PLOT_FILES = plot_files()
-PRODUCTS = ["summary.parquet", "summary.csv", "bd.csv", *PLOT_FILES, "report.html"]
+PRODUCTS = [
+    layout.summary_path(Path()),
+    layout.summary_path(Path(), ".csv"),
+    layout.bd_path(Path()),
+    *PLOT_FILES,
+    layout.report_path(Path()),
+]
 
 
 def all_cores():

@@ -20,7 +20,7 @@ from uqdm.bench.analysis.short_table import short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.scoring.feature_source import FeatureSource
@@ -84,7 +84,7 @@ def score(
     run_dir: Path, dataset: Any, options: ScoringOptions, features: FeatureSource | None = None
 ) -> dict[tuple[str, ...], Mapping[str, Any]]:
     """The rows of sets by what they are of; features are those of ``Means``, logged beside the run, unless given."""
-    outcome = score_run(run_dir, options, Progress(io.StringIO()), dataset, features or features_in(run_dir.parent))
+    outcome = score_run(run_dir, options, RunProgress(io.StringIO()), dataset, features or features_in(run_dir.parent))
     return {
         (line["codec"], line["setting"], line.get("point"), line.get("reconstruction")): line for line in outcome.sets
     }
@@ -199,7 +199,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
 def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
-    scored = score_run(run_dir, ScoringOptions(("psnr_db",)), Progress(io.StringIO()), dataset)
+    scored = score_run(run_dir, ScoringOptions(("psnr_db",)), RunProgress(io.StringIO()), dataset)
     assert scored.scored == 12
     (gone, *_) = sorted((run_dir / "streams" / "jpeg").iterdir())
     gone.unlink()

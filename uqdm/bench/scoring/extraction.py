@@ -17,7 +17,7 @@ from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Patches
 from uqdm.bench.run.picture_hash import picture_sha256
-from uqdm.bench.run.score_store import Picture
+from uqdm.bench.run.score_store import PictureKey
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.plugins import contained
@@ -92,7 +92,7 @@ Features = dict[str, np.ndarray | str]
 class Wanted:
     """A picture whose features are wanted, whole or by patches; ``sha256`` is its hash."""
 
-    picture: Picture
+    picture: PictureKey
     sha256: str
     size: tuple[int, int]
     patches: Patches | None = None
@@ -121,7 +121,7 @@ class FeatureJob(ShardJob):
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        by_picture: dict[Picture, list[Wanted]] = {}
+        by_picture: dict[PictureKey, list[Wanted]] = {}
         for one in self.wanted:
             by_picture.setdefault(one.picture, []).append(one)
         found, faults = [], Features()
