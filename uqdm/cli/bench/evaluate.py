@@ -51,9 +51,8 @@ def evaluate(
     with show_progress(log, status_path(out)) as progress:
         outcomes = run(images, codecs, out, options, progress)
         clean = _conclude(outcomes, out, progress.say)
-    refuse_only_failures(
-        sum(outcome.ok for outcome in outcomes), (outcome.reason for outcome in outcomes if outcome.failed)
-    )
+    n_ok = sum(outcome.ok for outcome in outcomes)
+    refuse_only_failures(n_ok, (outcome.reason for outcome in outcomes if outcome.failed))
     if strict and not clean:
         raise typer.Exit(1)
 
@@ -85,7 +84,8 @@ def _conclude(outcomes: list[CodecOutcome], out: Path, say: Callable[[str], None
     """Prints how many failed and were skipped, as the last line; True if none."""
     from uqdm.bench.run.layout import rows_dir
 
-    ok, failed = sum(outcome.ok for outcome in outcomes), sum(outcome.failed for outcome in outcomes)
+    ok = sum(outcome.ok for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
     skipped = sum(outcome.skipped_settings for outcome in outcomes)
     advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
     say(f"rows: {rows_dir(out)}")
