@@ -1,4 +1,4 @@
-"""What the metrics of sets (FID, KID) rest on in a run: said beside their plots, so that no number goes without it."""
+"""Conditions of the set metrics (FID, KID) of a run, which the page shows next to their plots."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ABSENT = "This run has no FID or KID."
 
 @dataclass(frozen=True)
 class Caveats:
-    """What is to be said of a run's metrics of sets: facts, and warnings."""
+    """Facts and warnings about a run's set metrics."""
 
     facts: list[str]
     warnings: list[str]
 
 
 def caveats(summary: pd.DataFrame) -> Caveats:
-    """Of each data set: images, extractor, resize, the floor of originals against originals, and warnings."""
+    """For each data set: images, extractor, resize, the floor of originals against originals, and warnings."""
     metrics = [metric for metric in plotted_metrics(summary) if isinstance(metric, SetMetric)]
     if not metrics:
         return Caveats([ABSENT, *_unscored(summary[summary.status == STATUS_OK])], [])
@@ -67,7 +67,7 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
 
 
 def _unscored(ok: pd.DataFrame) -> list[str]:
-    """Which metrics some or all points lack, with the first reason of each; those of one reason together."""
+    """The metrics that some or all points lack, with the first reason of each; equal reasons are joined."""
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for reasons in ok.unscored.dropna() if "unscored" in ok else ():
