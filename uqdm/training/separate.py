@@ -96,7 +96,7 @@ def _in_processes(job: TrainingJob, order: Sequence[StepPlan], n_processes: int,
     with ray_session(None if gpus else n_processes):
         messages = Queue(actor_options={"num_cpus": 0})
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_work)
-        tasks = ((task.remote(absolute(job), index, messages), index) for index in order)
+        tasks = ((task.remote(absolute(job), plan, messages), plan.index) for plan in order)
         with passing_on(messages, callbacks):
             try:
                 # No more at once: a task that waits for the queue seems idle to Ray, which starts another.

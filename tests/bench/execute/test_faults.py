@@ -1,4 +1,4 @@
-"""Faults on a real cluster of several nodes: whatever dies, the rows are those of an undisturbed run."""
+"""Faults on a real cluster of several nodes: after each, the rows are those of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster: object, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that all others have to equal."""
+    """The run that all others must equal."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     driver = drive(cluster, folder, images)
     assert "0 failed" in driver.finish()
@@ -91,7 +91,7 @@ def test_a_lost_node_costs_nothing(cluster: object, images: Path, undisturbed: P
     assert_undisturbed(tmp_path, undisturbed)
 
 
-def test_a_killed_driver_is_run_again_and_does_what_is_missing(
+def test_after_a_killed_driver_the_same_command_does_the_missing_shards(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     driver = drive(cluster, tmp_path, images)
@@ -157,7 +157,7 @@ def test_an_image_that_hangs_crashes_or_raises_costs_no_other(cluster: object, i
     assert "took more than the time limit of 2 s" in errors[1]
     assert "worker lost 3 times on this image" in errors[5]
     assert errors[10] == "encode: RuntimeError: cannot encode this"
-    # The nine others are what they are without such neighbours.
+    # The nine others are as in a run without these three.
     Driver(plain_dir, ["toy-raw:drop=0"], f"npz:{tmp_path / 'marked.npz'}", cluster.address).finish()
     plain = rows(plain_dir, "toy-raw").set_index("image_index").drop(index=errors.index)
     found = found.astype({"file_bits": float})  # a column with empty places is one of floats
@@ -167,7 +167,7 @@ def test_an_image_that_hangs_crashes_or_raises_costs_no_other(cluster: object, i
     assert not workers()  # the one that hung is gone
 
 
-def test_an_image_that_cannot_be_read_any_more_is_a_failed_row(
+def test_an_image_that_becomes_unreadable_is_a_failed_row(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     photographs = tmp_path / "photographs"
@@ -189,7 +189,7 @@ def test_an_image_that_cannot_be_read_any_more_is_a_failed_row(
         assert again.equals(expected)
 
 
-def test_a_full_disk_stops_the_run_with_a_clear_message_and_keeps_what_was_done(
+def test_a_full_disk_stops_the_run_with_a_clear_message_and_keeps_finished_shards(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     disk = tmp_path / "disk"
@@ -220,7 +220,7 @@ def mount(folder: Path, *options: str) -> None:
 
 
 def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_path: Path, toys: Path) -> None:
-    # The GPU is Ray's bookkeeping alone: what is looked at is which workers are given a part of it.
+    # The GPU exists only in Ray's bookkeeping: the test checks which workers get a part of it.
     cluster = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 3, "num_gpus": 1})
     try:
         driver = drive(cluster, tmp_path, images, "--gpus-per-actor=0.5", codecs=("toy-on-gpu", "toy-beside-gpu"))
@@ -233,7 +233,7 @@ def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_
     assert set(rows(tmp_path, "toy-beside-gpu")["device"]) == {"cpu"}
 
 
-def test_a_terminated_driver_leaves_what_was_done_and_no_process(images: Path, tmp_path: Path, toys: Path) -> None:
+def test_a_terminated_driver_leaves_finished_shards_and_no_process(images: Path, tmp_path: Path, toys: Path) -> None:
     driver = Driver(tmp_path, CODECS, f"folder:{images}", None, ("--cpus=2",))
     driver.wait_for_shards(2)
     os.kill(driver.process.pid, signal.SIGTERM)

@@ -1,11 +1,11 @@
-"""What workers are given: a core and no GPU, unless their codec computes on one and there is one."""
+"""Resources of workers: a core and no GPU, unless their codec computes on one and there is one."""
 
 import pytest
 
 from uqdm.bench.execute.limits import ActorResources, WorkerLimits
 
 
-def test_only_codecs_that_compute_on_gpus_are_given_one_and_only_where_there_is_one() -> None:
+def test_workers_have_a_gpu_only_for_codecs_that_use_one_where_there_is_one() -> None:
     limits = WorkerLimits(gpus_per_actor=0.25, cpus_per_actor=2)
     assert limits.actor_resources(4, uses_gpu=False) == ActorResources(1, 0)
     assert limits.actor_resources(4, uses_gpu=True) == ActorResources(2, 0.25)

@@ -23,7 +23,7 @@ with private_folder() as folder:
 """
 
 
-def test_a_long_or_missing_temporary_folder_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_or_missing_temporary_folder_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = tmp_path / ("long-" * 20)
     long.mkdir()
     for place in (str(long), "/proc/none"):
@@ -34,7 +34,7 @@ def test_a_long_or_missing_temporary_folder_is_passed_over(tmp_path: Path, monke
         assert not folder.exists()
 
 
-def test_where_no_folder_will_do_a_line_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_suitable_folder_a_message_says_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = tmp_path / ("long-" * 20)
     monkeypatch.setattr(module, "_candidates", lambda: [str(long), "/proc/none"])
     with (

@@ -1,4 +1,4 @@
-"""Guards where an evaluation runs: who can reach its Ray, what a dead cluster or a dead part of Ray leads to."""
+"""Where an evaluation runs, who can reach its Ray, and what happens when a part of Ray dies."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_local_session_has_the_cores_asked_for_and_is_shared() -> None:
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_a_local_session_listens_at_the_loopback_address_alone() -> None:
+def test_a_local_session_listens_only_at_the_loopback_address() -> None:
     own = psutil.Process()
     names = set()
     for process in [own, *own.children(recursive=True)]:
@@ -91,7 +91,7 @@ def ray_of(driver: Driver) -> list[psutil.Process]:
 
 @pytest.mark.cluster
 @pytest.mark.usefixtures("toys")
-def test_the_death_of_raylet_and_gcs_is_a_line_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_the_death_of_raylet_or_gcs_is_a_message_and_the_same_command_resumes(tmp_path: Path) -> None:
     kept: dict[str, int] = {}
     for name, role in {"raylet": "its raylet", "gcs_server": "its GCS"}.items():
         driver = Driver(tmp_path, ["toy-slow"], "demo", options=LIMITED)
@@ -103,7 +103,7 @@ def test_the_death_of_raylet_and_gcs_is_a_line_and_the_same_command_goes_on(tmp_
         errors = [line for line in printed.splitlines() if not line.startswith("evaluate demo")]
         assert len(errors) == 1
         assert errors[0].startswith(f"error: Ray ended while it was needed: {role}")
-        assert errors[0].endswith("what is finished is kept, and the same command goes on from there")
+        assert errors[0].endswith("what is finished is kept, and the same command resumes from there")
         assert not psutil.wait_procs(tree, timeout=5)[1]
         assert kept.items() <= stored(tmp_path).items()
         kept = stored(tmp_path)

@@ -1,4 +1,4 @@
-"""What workers are given, and how long a job may take."""
+"""Resources of workers, and limits of jobs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A private folder for the length of a session: a short path, mode 0700, gone at the end.
 
-Ray keeps Unix sockets below its folder, and the system bounds their paths (about a hundred bytes): a long ``TMPDIR``
-is passed over for ``/tmp``. A folder whose process was killed is removed by the next session of the same user.
+Ray keeps Unix sockets in its folder, and the system limits the length of their paths to about a hundred bytes: with a
+long ``TMPDIR`` the folder is in ``/tmp``. The next session of the same user removes folders of killed processes.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ MAX_PARENT_BYTES = _SOCKET_BYTES - len(_BELOW) - len(_NAME)
 
 
 class NoFolderError(OSError):
-    """No folder on this machine will do. The message says which were tried, why not, and what to set."""
+    """No folder on this machine is suitable. The message says which were tried, why not, and what to set."""
 
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
     """A new folder that only this user can enter, removed at the end.
 
-    It lies in the first of ``TMPDIR``, ``/tmp``, ``/var/tmp``, ``XDG_RUNTIME_DIR`` and ``/dev/shm`` that can be
-    written, has Unix sockets and a path of at most :data:`MAX_PARENT_BYTES` bytes. Raises :class:`NoFolderError` where
-    none has.
+    It is in the first of ``TMPDIR``, ``/tmp``, ``/var/tmp``, ``XDG_RUNTIME_DIR`` and ``/dev/shm`` that is writable,
+    supports Unix sockets and has a path of at most :data:`MAX_PARENT_BYTES` bytes. Raises :class:`NoFolderError` where
+    there is none.
 
     >>> with private_folder() as folder:
     ...     oct(folder.stat().st_mode & 0o777)
@@ -77,11 +77,11 @@ def _make(candidates: Sequence[str]) -> tuple[Path, int]:
 
 
 def _make_in(parent: Path) -> tuple[Path, int]:
-    """Locked under a hidden name first: a folder of our name without a lock is one whose process has ended."""
+    """Locked under a hidden name first: a folder of the final name without a lock belongs to a process that ended."""
     making = Path(tempfile.mkdtemp(prefix=_MAKING, dir=parent))
     try:
         lock = os.open(making, os.O_RDONLY | os.O_CLOEXEC)
-        with contextlib.suppress(OSError):  # a file system without locks: then nobody takes it for left
+        with contextlib.suppress(OSError):  # a file system without locks: then no session removes it
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _try_socket(making)
         folder = parent / f"{_PREFIX}{making.name.removeprefix(_MAKING)}"
@@ -104,11 +104,11 @@ def _sweep(parent: Path) -> None:
     for folder in parent.glob(f"{_PREFIX}" + "[a-z0-9_]" * 8):
         with contextlib.suppress(OSError):
             found = folder.lstat()
-            if found.st_uid == os.geteuid() and (folder / "token").is_file() and _is_left(folder):
+            if found.st_uid == os.geteuid() and (folder / "token").is_file() and _is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_left(folder: Path) -> bool:
+def _is_abandoned(folder: Path) -> bool:
     lock = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

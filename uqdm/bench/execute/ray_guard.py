@@ -1,4 +1,4 @@
-"""How a Ray that this process starts is kept from others: loopback addresses alone, a token, a private folder."""
+"""Keeps other users out of a Ray that this process starts: loopback addresses only, and a token."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MODE, _TOKEN, _TOKEN_PATH = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_
 
 @contextlib.contextmanager
 def own_token(folder: Path) -> Iterator[None]:
-    """While the block runs, a Ray that is started here asks for a token of its own, which lies in ``folder``.
+    """While the block runs, a Ray that is started here requires a token of its own, a file in ``folder``.
 
-    The file has mode 0600. Tokens and modes in the environment are for other clusters, and hold again afterwards.
+    The file has mode 0600. Tokens and modes in the environment are for other clusters; they are restored afterwards.
     """
     path = folder / "token"
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -31,14 +31,14 @@ def own_token(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def shared_token() -> Iterator[None]:
-    """The same with a token in the environment, which nodes that join are given; one that the user has set is kept."""
+    """The same with a token in the environment, from which nodes that join take it; a token of the user is kept."""
     with _environment({_MODE: "token", _TOKEN: os.environ.get(_TOKEN) or secrets.token_hex(32)}):
         yield
 
 
 @contextlib.contextmanager
 def loopback_only() -> Iterator[None]:
-    """A Ray that is started while the block runs listens at 127.0.0.1 alone, with all its processes."""
+    """While the block runs, a Ray that is started listens only at 127.0.0.1, with all its processes."""
     constants = ray._private.ray_constants
     before = constants.ENABLE_RAY_CLUSTER  # read from the environment when Ray was imported
     constants.ENABLE_RAY_CLUSTER = False
@@ -51,7 +51,7 @@ def loopback_only() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
-    """Environment variables that Ray's core in this process has read already."""
+    """Sets environment variables that Ray's core in this process has read already."""
     with _variables(values):
         _read_again()
         yield

@@ -19,13 +19,13 @@ from uqdm.bench.execute.ray_guard import loopback_only, own_token, shared_token
 from uqdm.bench.execute.ray_watch import OnLoss, Watch, watching
 from uqdm.machine import available_cores
 
-_KNOCK_SECONDS = 10
+_CONNECT_SECONDS = 10
 _STARTS = 3
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the session has in all; of the object store only the part on this node, where images are put."""
+    """All that the session has; of the object store only the part on this node, where inputs are put."""
 
     cpus: int
     gpus: int
@@ -37,10 +37,10 @@ class Resources:
 def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Iterator[Resources]:
     """Connects to ``RAY_ADDRESS`` if that is set, and starts nothing; else starts Ray here on ``cpus`` cores.
 
-    None means all cores that this process may use. A Ray that is started here listens at 127.0.0.1 alone and asks for a
+    None means all cores that this process may use. A Ray that is started here listens only at 127.0.0.1 and requires a
     token of its own. In a SLURM job of several nodes the others join with the cores and GPUs that the job has there,
-    and leave at the end (see :mod:`uqdm.bench.execute.slurm`); they ask for a token, too. A session that the caller has
-    already made is used and left running.
+    and leave at the end (see :mod:`uqdm.bench.execute.slurm`); they require a token, too. A session that the caller has
+    already started is used and left running.
 
     A process cannot outlive the Ray that it has connected to. Where Ray's raylet or GCS dies, ``on_loss`` is called
     with the reason, and the process ends with a line on stderr and exit status 1 (see
@@ -63,7 +63,7 @@ def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Itera
 
 
 def _own_object_store_bytes() -> int:
-    """Of this process' node: what it puts there for others lies there first."""
+    """Size of the object store on the node of this process, where its objects are put."""
     own = ray.get_runtime_context().get_node_id()
     found = [node["Resources"].get("object_store_memory", 0) for node in ray.nodes() if node["NodeID"] == own]
     return int(max(found, default=0)) or 2**30
@@ -99,7 +99,7 @@ def _shut_down(watch: Watch) -> None:
 
 def _connect(address: str) -> None:
     try:
-        _knock(address)
+        _check_listening(address)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:
         raise ConnectionError(
@@ -109,7 +109,7 @@ def _connect(address: str) -> None:
 
 
 def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
-    """Starts Ray on this machine. On a crowded one Ray's own limit of 30 s for that can run out: then once more."""
+    """Starts Ray on this machine. On a busy machine that may exceed Ray's limit of 30 s; then it is tried again."""
     store = slurm.object_store_bytes()
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
@@ -132,11 +132,11 @@ def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
     _stop_autoscaler()
 
 
-def _knock(address: str) -> None:
+def _check_listening(address: str) -> None:
     """Raises OSError if nothing listens at ``host:port``; Ray itself would try for two minutes."""
     host, _, port = address.rpartition(":")
     if port.isdigit() and "/" not in host:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 def _stop_autoscaler() -> None:

@@ -1,4 +1,4 @@
-"""The driver's side of :mod:`uqdm.bench.execute.ray_sentinel`: a process that cannot outlive its Ray ends in order."""
+"""The driver's side of :mod:`uqdm.bench.execute.ray_sentinel`: the driver ends with a message when its Ray dies."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ import ray._private.worker
 
 OnLoss = Callable[[BaseException], None]
 
-_LAST_WORDS_SECONDS = 5.0
+_CALLBACK_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 
 
 class RayLostError(RuntimeError):
-    """Ray died while it was needed. The message says which part of it, and that the same command goes on."""
+    """Ray died while it was needed. The message says which part of it, and that the same command resumes."""
 
 
 @contextlib.contextmanager
 def watching(on_loss: OnLoss | None = None, folder: Path | None = None) -> Iterator[Watch]:
     """Watches the Ray that is started or connected to while the block runs.
 
-    ``folder`` is that of a session of our own, of which nothing is left when it is lost; None is a cluster of others.
-    ``on_loss`` is told why just before this process ends, with a line on stderr and exit status 1.
+    ``folder`` is that of a session that is started here, and is removed when the session is lost; None for a cluster
+    of others. ``on_loss`` is called with the reason just before this process ends, with a line on stderr and exit
+    status 1.
     """
     command = [
         sys.executable,
@@ -44,10 +45,10 @@ def watching(on_loss: OnLoss | None = None, folder: Path | None = None) -> Itera
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,  # it outlives what ends this process
+        start_new_session=True,  # signals to this process do not reach it
     )
     watch = Watch(sentinel, on_loss)
-    with _without_words_of_ray():
+    with _without_output_of_ray():
         watch.start()
         try:
             yield watch
@@ -56,30 +57,30 @@ def watching(on_loss: OnLoss | None = None, folder: Path | None = None) -> Itera
 
 
 class Watch:
-    """Tells the sentinel where the session stands, and waits for what it has to say."""
+    """Sends the state of the session to the sentinel, and waits for its message."""
 
     def __init__(self, sentinel: subprocess.Popen[bytes], on_loss: OnLoss | None) -> None:
         self._sentinel, self._on_loss = sentinel, on_loss
         self._thread = threading.Thread(target=self._wait, name="ray-watch", daemon=True)
 
     def start(self) -> None:
-        """Begins to wait."""
+        """Starts the thread that waits."""
         self._thread.start()
 
     def connected(self) -> None:
-        """The session of our own is up: from now on the death of its processes is the end."""
+        """The session that was started here is up: from now on, the death of one of its processes ends it."""
         self._say("up")
 
     def connected_to(self, address: str) -> None:
-        """The session of others is up."""
+        """The session on a cluster of others is up."""
         raylet = _raylet_of_this_node()
         if raylet is not None:
             self._say(f"watch raylet {raylet}")
-        self._say(f"knock {address}")
+        self._say(f"connect {address}")
         self._say("up")
 
     def closing(self) -> None:
-        """The session ends: its processes may, too, but not for ever."""
+        """The session is about to end; its processes have limited time to end."""
         self._say("closing")
 
     def over(self) -> None:
@@ -96,31 +97,31 @@ class Watch:
         self._sentinel.stdout.close()  # type: ignore[union-attr]
 
     def _say(self, line: str) -> None:
-        with contextlib.suppress(OSError):  # it was killed: then nobody watches
+        with contextlib.suppress(OSError):  # the sentinel was killed
             self._sentinel.stdin.write(f"{line}\n".encode())  # type: ignore[union-attr]
             self._sentinel.stdin.flush()  # type: ignore[union-attr]
 
     def _wait(self) -> None:
-        """Returns when the session is over, and ends the process when it is lost."""
+        """Returns when the session is over, and ends this process when the session is lost."""
         lost = self._sentinel.stdout.readline()  # type: ignore[union-attr]
         if not lost:
             return
         error = RayLostError(lost.decode().strip())
-        # Who is told may wait for something that Ray will never give.
-        teller = threading.Thread(target=self._tell, args=(error,), daemon=True)
-        teller.start()
-        teller.join(_LAST_WORDS_SECONDS)
+        # The callback may wait for a result of Ray that never comes.
+        caller = threading.Thread(target=self._call_back, args=(error,), daemon=True)
+        caller.start()
+        caller.join(_CALLBACK_SECONDS)
         self._sentinel.stdout.read()  # type: ignore[union-attr]  # until it has cleaned up
         os._exit(1)
 
-    def _tell(self, error: RayLostError) -> None:
+    def _call_back(self, error: RayLostError) -> None:
         if self._on_loss is not None:
             with contextlib.suppress(Exception):
                 self._on_loss(error)
 
 
 def _raylet_of_this_node() -> int | None:
-    """The process at the other end of this one's socket to its raylet; None where the system does not tell."""
+    """The process at the other end of this one's socket to its raylet; None where the system does not know it."""
     node: Any = ray._private.worker.global_worker.node
     try:
         with socket.socket(socket.AF_UNIX) as end:
@@ -132,8 +133,8 @@ def _raylet_of_this_node() -> int | None:
 
 
 @contextlib.contextmanager
-def _without_words_of_ray() -> Iterator[None]:
-    """Ray prints its raylet's log to standard output when that dies, whatever it was told of logs."""
+def _without_output_of_ray() -> Iterator[None]:
+    """Ray prints its raylet's log to standard output when that dies, even with ``log_to_driver=False``."""
     worker: Any = ray._private.worker
     before = getattr(worker, "print_to_stdstream", None)
     worker.print_to_stdstream = lambda *_, **__: None

@@ -1,7 +1,7 @@
 """Ray on the nodes of a SLURM allocation: a head in this process, and a Ray node on every other node, by ``srun``.
 
-Each node is a job step of its own, so that one that is lost takes no other with it, and lives as long as its standard
-input, a pipe from this process: however this process ends, by SIGKILL too, the nodes end with it.
+Each node is a job step of its own, so that the loss of one does not end the others. It ends with its standard input, a
+pipe from this process: however this process ends, even by SIGKILL, the nodes end with it.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ SWITCH = "UQDM_SLURM"
 """The environment variable that, set to ``off``, keeps Ray on this machine within an allocation of several."""
 
 START_LIMIT_SECONDS = 180.0
-"""How long nodes may take to come up: a cold shared file system takes its time over importing Ray."""
+"""How long nodes may take to come up: importing Ray from a cold shared file system is slow."""
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 15.0
 _STORE_SHARE = 0.3  # as Ray's own of a machine's memory
 _LOG_LINES = 12
 _LOG_BYTES = 4000
-_TOLD_NODES = 3
+_DETAILED_NODES = 3
 _RESOURCE = "slurm:"
 _KEPT = {"SLURM_JOB_ID", "SLURM_JOBID", "SLURM_CLUSTER_NAME", "SLURM_CONF"}
 
@@ -53,9 +53,9 @@ class Allocation:
 
 
 def find_allocation() -> Allocation | None:
-    """The SLURM allocation around this process, if it has other nodes than this one; None if not, or if switched off.
+    """The SLURM allocation of this process, if it has other nodes than this one; None if not, or if switched off.
 
-    Raises ValueError where SLURM runs this command several times at once, or where the switch says neither on nor off.
+    Raises ValueError where SLURM runs this command several times at once, or where the switch is neither on nor off.
     """
     job, switch = os.environ.get("SLURM_JOB_ID"), os.environ.get(SWITCH, "on")
     if switch not in ("on", "off"):
@@ -76,7 +76,7 @@ def _nodes(job: str) -> tuple[str, ...]:
     """All nodes of a job. Inside a job step the environment may name those of the step alone, so SLURM is asked."""
     try:
         listed = _output("squeue", "--noheader", f"--jobs={job}", "--format=%N")
-    except (OSError, subprocess.SubprocessError):  # not on every machine's compute nodes
+    except (OSError, subprocess.SubprocessError):  # squeue is not on all compute nodes
         listed = os.environ.get("SLURM_JOB_NODELIST", "")
     if not listed:
         return ()
@@ -89,27 +89,27 @@ def _nodes(job: str) -> tuple[str, ...]:
 
 
 def object_store_bytes() -> int | None:
-    """What Ray's object store may take on this node: a share of the memory that SLURM bounds the job to.
+    """Size of Ray's object store on this node: a share of the memory that SLURM limits the job to.
 
-    None outside a job and where its memory has no bound: Ray then goes by the machine's, as it always would.
+    None outside a job and where its memory has no limit: then Ray takes a share of the machine's memory.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return None
     try:
-        told = _output("scontrol", "show", "job", job, "--oneliner")
+        described = _output("scontrol", "show", "job", job, "--oneliner")
     except (OSError, subprocess.SubprocessError):
         return None
-    return int(_STORE_SHARE * _memory_bytes(told, available_cores())) or None
+    return int(_STORE_SHARE * _memory_bytes(described, available_cores())) or None
 
 
-def _memory_bytes(told: str, cores: int) -> float:
-    """The memory of a job on a node with so many of its cores, as ``scontrol show job`` tells it; 0 if unbounded.
+def _memory_bytes(described: str, cores: int) -> float:
+    """The memory of a job on a node where it has so many cores, from ``scontrol show job``; 0 if unlimited.
 
     >>> _memory_bytes("JobId=7 MinMemoryCPU=500M Nice=0", 4) / 2**20
     2000.0
     """
-    found = re.search(r"MinMemory(Node|CPU)=([0-9.]+)([KMGT]?)", told)
+    found = re.search(r"MinMemory(Node|CPU)=([0-9.]+)([KMGT]?)", described)
     if not found:
         return 0.0
     amount = float(found[2]) * 1024 ** (1 + "KMGT".index(found[3] or "M"))
@@ -132,14 +132,14 @@ def address_towards(node: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Node:
-    """A Ray node that was started on another machine, by the process of its srun."""
+    """A Ray node that was started on another machine, and the process of its srun."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: BinaryIO
 
     def last_lines(self) -> str:
-        """What it wrote last. It writes to the same file, so that its place must not be moved."""
+        """The end of its output. It writes to the same open file, whose position must not change."""
         fd = self.log.fileno()
         text = os.pread(fd, _LOG_BYTES, max(0, os.fstat(fd).st_size - _LOG_BYTES)).decode(errors="replace")
         return " | ".join(text.splitlines()[-_LOG_LINES:]) or "it wrote nothing"
@@ -147,14 +147,14 @@ class _Node:
 
 @contextlib.contextmanager
 def joined(allocation: Allocation, address: str, limit_seconds: float = START_LIMIT_SECONDS) -> Iterator[None]:
-    """Has the other nodes of an allocation join the Ray head at ``address``, and stops them at the end.
+    """While the block runs, the other nodes of an allocation are part of the cluster of the Ray head at ``address``.
 
-    Raises ConnectionError, naming each node that did not come up within the limit with the last lines that it wrote.
+    Raises ConnectionError, naming each node that did not come up within the limit with its last lines of output.
     """
     nodes: list[_Node] = []
     try:
         for name in allocation.others:
-            nodes.append(_start(name, allocation.job, address))  # noqa: PERF401 (those there are stopped if one fails)
+            nodes.append(_start(name, allocation.job, address))  # noqa: PERF401 (if one fails, those before it are stopped)
         _wait(nodes, allocation.job, limit_seconds)
         yield
     finally:
@@ -173,7 +173,7 @@ def _start(name: str, job: str, address: str) -> _Node:
             stdout=log,
             stderr=subprocess.STDOUT,
             env=_environment(),
-            start_new_session=True,  # Ctrl-C is for us: srun would act on it too
+            start_new_session=True,  # srun must not react to Ctrl-C
         )
     except OSError as error:
         raise ConnectionError(
@@ -183,14 +183,14 @@ def _start(name: str, job: str, address: str) -> _Node:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of srun, without options of the step around us: the node has all that the job has there."""
+    """The environment of srun, without options of the present step: the node gets all that the job has there."""
     return {
         key: value for key, value in os.environ.items() if key in _KEPT or not re.match("SLURM_|SRUN_|SBATCH_", key)
     }
 
 
 def resource_of(name: str) -> str:
-    """The Ray resource by which a node of SLURM is known among those of Ray.
+    """The Ray resource that identifies a node of SLURM among those of Ray.
 
     >>> resource_of("gpu07")
     'slurm:gpu07'
@@ -208,21 +208,21 @@ def _wait(nodes: Sequence[_Node], job: str, limit_seconds: float) -> None:
         over = [node for node in absent if node.process.poll() is not None]
         if over or time.monotonic() > deadline:
             why = "ended" if over else f"did not come up within {limit_seconds:g} s"
-            told = "; ".join(_tell(node, place) for place, node in enumerate(over or absent))
+            output = "; ".join(_details(node, place) for place, node in enumerate(over or absent))
             raise ConnectionError(
-                f"SLURM job {job}: {len(over or absent)} of {len(nodes)} Ray nodes {why}: {told}. Is this environment "
-                f"({sys.prefix}) there on each node? {SWITCH}=off stays on this machine"
+                f"SLURM job {job}: {len(over or absent)} of {len(nodes)} Ray nodes {why}: {output}. Is this "
+                f"environment ({sys.prefix}) there on each node? {SWITCH}=off stays on this machine"
             )
         time.sleep(_POLL_SECONDS)
 
 
-def _tell(node: _Node, place: int) -> str:
-    """A node's name, and of the first few what they wrote: where many fail, they fail alike."""
-    return f"{node.name}: {node.last_lines()}" if place < _TOLD_NODES else node.name
+def _details(node: _Node, place: int) -> str:
+    """A node's name, with its output for the first few: where many fail, they fail for the same reason."""
+    return f"{node.name}: {node.last_lines()}" if place < _DETAILED_NODES else node.name
 
 
 def _stop(nodes: Sequence[_Node]) -> None:
-    """Ends the nodes: first by the end of their input, then by signals to srun, which passes them on."""
+    """Ends the nodes: first by closing their input, then by signals to srun, which passes them on."""
     for node in nodes:
         with contextlib.suppress(OSError):  # it has ended
             node.process.stdin.close()  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Why a worker was lost, in words for a row or a line."""
+"""Why a worker was lost, as text for rows and messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _IN_USE = re.compile(r"([\d.]+)\s?GB used / ([\d.]+)\s?GB limit")
 
 
 def why_lost(error: RayError) -> str:
-    """The reason, with the remedy where memory ran out: Ray kills workers before the system would.
+    """The reason, with the remedy where memory ran out: Ray kills workers before the system does.
 
     >>> why_lost(OutOfMemoryError("killed due to the node running low on memory: 7.04GB used / 23.54GB limit (0.3)"))
     'killed since memory ran low (7.04 of 23.54 GB in use): use fewer workers (--cpus), or give more memory'
@@ -28,7 +28,7 @@ def why_lost(error: RayError) -> str:
 
 
 def why_not_started(error: RayError) -> str:
-    """The same for a worker that never answered, with another possible cause."""
+    """The same for a worker that died before it was up, with another possible cause."""
     reason = why_lost(error)
     if reason.startswith("killed since"):
         return reason
