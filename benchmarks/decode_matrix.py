@@ -64,7 +64,7 @@ CUDA_CELLS = (Cell("GPU, batch 1", device="cuda"), Cell("GPU, batch 16", batch=1
 
 @dataclass(frozen=True)
 class Outcome:
-    """Pictures of one cell beside those of the process that made the files."""
+    """Compares the pictures of one cell with those of the process that made the files."""
 
     n_files: int
     n_pictures: int

@@ -1,4 +1,4 @@
-"""DiffC with files beside UQDM on the same weights: true bits, ideal bits, and time.
+"""DiffC with files and UQDM on the same weights: real bits, ideal bits, and time.
 
     python benchmarks/diffc.py [--dataset demo] [--images 16] [--size 16] [--model uqdm-demo]
     python benchmarks/diffc.py --model PATH --steps 100 --deviation posterior     # VDM, steps merged

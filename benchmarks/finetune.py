@@ -1,4 +1,4 @@
-"""Whether fine-tuning of a published model goes on where its training ended: the validation rate must not jump.
+"""Whether fine-tuning continues a published model's training: the validation rate must not jump.
 
     python benchmarks/finetune.py MODEL --images npz:imagenet64-sample.npz#train --eval npz:imagenet64-sample.npz#eval \
         [--iterations 200] [--n 16] [--every 50] [--config config/train/finetune.yaml]

@@ -1,4 +1,4 @@
-"""What Snakemake and Ray cost beside the codecs: 1,000 images, three codecs, the real workflow.
+"""The cost of Snakemake and Ray in addition to the codecs: 1,000 images, three codecs, the real workflow.
 
     python benchmarks/overhead.py [--images 1000] [--cores 2]
 

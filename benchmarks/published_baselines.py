@@ -1,9 +1,9 @@
-"""Holds the paper's baselines, measured here, beside the paper's own rows on CIFAR-10.
+"""Compares the paper's baselines, measured here, with the paper's own rows on CIFAR-10.
 
     python benchmarks/published_baselines.py cifar10-part.npz#test
 
 The images are the first of the CIFAR-10 test set (1,017 of them here; the paper's rows are of all 10,000, so its
-rows differ from these by sampling too: the 95 % bootstrap interval of the mean stands beside each figure, and with
+rows differ from these by sampling too: the 95 % bootstrap interval of the mean is printed with each figure, and with
 --limit the differences grow to its width). Rate:
 mean over images of whole-file bits per pixel. PSNR: mean over the images that are not exact. Exits 1 if a row is out.
 """
@@ -78,7 +78,7 @@ def measure(name: str, settings: dict[str, Any], images: Sequence[np.ndarray]) -
 
 
 def rows_of(system: str, settings: Sequence[dict[str, Any]], images: Sequence[np.ndarray]) -> Iterator[Row]:
-    """The published points of a system, each beside the codec of that name at the setting of the same position."""
+    """The published points of a system, each with the codec of that name at the setting of the same position."""
     paper = published("cifar10").query("system == @system")
     if len(paper) != len(settings):
         raise SystemExit(f"{system}: {len(settings)} settings for {len(paper)} published points")
@@ -167,7 +167,7 @@ def main() -> None:
         out += report(get_codec("bpg").version, rows, judge_bpg)
     else:
         print("\nbpg: no codec of that name works here; its rows are left out")
-    print(f"\n{'every row agrees, or differs for the reason beside it' if not out else f'{out} row(s) out'}")
+    print(f"\n{'every row agrees, or differs for the stated reason' if not out else f'{out} row(s) out'}")
     sys.exit(1 if out else 0)
 
 

@@ -108,7 +108,7 @@ def outcomes(codec: str, expected: Sequence[np.ndarray], todo: Sequence[Damage],
 
 
 def store_detects(streams: Sequence[bytes], damage: Damage) -> bool:
-    """Whether the length and hash beside the stored file tell."""
+    """Whether the stored length and hash detect the damage."""
     _, index, stream = damage
     try:
         checked_stream({"stream": stream, **check_columns(streams[index])})
@@ -118,7 +118,7 @@ def store_detects(streams: Sequence[bytes], damage: Damage) -> bool:
 
 
 def measure(codec: str, images: Sequence[np.ndarray], count: int, limit_s: float = 20) -> dict[str, Counter[str]]:
-    """For each kind of damage how many files came to what, and how many the store noticed."""
+    """For each kind of damage the number of files by outcome, and the number that the store detects."""
     coder = made(codec)
     streams = [stream for image in images for stream in coder.encode([image])]
     expected = [picture for stream in streams for picture in coder.decode([stream])]

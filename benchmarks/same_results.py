@@ -96,7 +96,7 @@ def bd(run_dir: Path) -> pd.DataFrame:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """A Parquet file; whole numbers stay whole beside nulls."""
+    """A Parquet file; nullable integers stay integers."""
     return pq.read_table(path).to_pandas(integer_object_nulls=True)
 
 

@@ -1,4 +1,4 @@
-"""A run that is killed three times at random ends as the one that nobody disturbed.
+"""A run that is killed three times at random ends like an undisturbed one.
 
     python benchmarks/survival.py [--source SPEC] [--images 10000] [--codec NAME:key=value ...] [--seed 0]
 

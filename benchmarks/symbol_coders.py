@@ -255,7 +255,7 @@ LABELS = (_OWN, _TABLES, TABLES_ALONE, *_OTHERS)
 
 @dataclass(frozen=True)
 class Comparison:
-    """A coder beside the codec's own: medians over images and rounds, and of the ratios within each."""
+    """A coder compared with the codec's own: medians over images and rounds, and of the ratios within each."""
 
     label: str
     encode_ms: float

@@ -13,7 +13,7 @@ from uqdm.bench.evaluation.measure_job import MeasureJob
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.worker import Worker
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.filled_rows import scored_origin
 from uqdm.bench.run.metric_choice import MetricChoice
@@ -39,7 +39,7 @@ def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = 
     """Scores pictures one by one; metrics of sets are left out."""
     run, options, origin = open_run(run_dir, dataset), options or ScoringOptions(), provenance()
     scored = scored_origin(origin, options.choice)
-    scoring = PictureScoring(run, options, Progress(io.StringIO()))
+    scoring = PictureScoring(run, options, RunProgress(io.StringIO()))
     plan, worker = scoring.plan(), Worker()
     for codec in run.codecs:
         for job in scoring.jobs(plan[codec.name]):

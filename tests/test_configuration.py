@@ -240,3 +240,9 @@ def test_the_common_limit_and_the_bounds_of_single_runs_take_the_place_of_others
     small, whole = (found.score_arguments(found.all_runs()[name]) for name in ("small", "whole"))
     assert small[-2:] == ["--set-images=8", "--set-settings=0"]
     assert whole == arguments(ScoringOptions())
+
+
+def test_metrics_of_scoring_are_those_of_evaluation_too() -> None:
+    found = Configuration.from_mapping({"runs": RUNS, "score": {"metrics": ["ssim", "fid"]}})
+    assert found.metric_arguments() == ["--metric=ssim", "--metric=fid"]
+    assert Configuration.from_mapping({"runs": RUNS}).metric_arguments() == []

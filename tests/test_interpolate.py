@@ -1,4 +1,4 @@
-"""Guards the pictures between a faithful and a realistic one: their names, pixels, and the codec's own points."""
+"""Interpolations of a faithful and a realistic picture: names, pixels, and what is unchanged from the inner codec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uqdm.interpolate import Interpolated, interpolate, lambda_of, mix
 
 
 class Ways(Codec):
-    """Bytes as they are; the first point has three reconstructions, in an unusual order."""
+    """A codec that stores raw bytes; its first point has three reconstructions, in another order."""
 
     name = "ways"
     version = "1"

@@ -16,7 +16,7 @@ from uqdm.bench.datasets import DataSetError, broken_datasets, open_dataset
 from uqdm.bench.datasets._registry import DATA_SETS
 from uqdm.bench.plots import all_plots, broken_plots, find_plot
 from uqdm.bench.run.codec_settings import Request, resolve
-from uqdm.bench.run.score_store import Picture
+from uqdm.bench.run.score_store import PictureKey
 from uqdm.bench.scoring.pictures import Scored, ScoreJob
 from uqdm.cli.main import app
 from uqdm.codec import CodecUnavailableError, UnknownCodecError, broken_codecs, codec_class, codec_names
@@ -161,7 +161,7 @@ def test_a_broken_metric_is_left_out_and_the_others_stay(plugins: Path) -> None:
 
 
 def test_a_metric_of_another_package_is_computed_separately(plugins: Path) -> None:
-    picture = Picture(0, "full", "decoded", "00")
+    picture = PictureKey(0, "full", "decoded", "00")
     shard: Any = None
     job = ScoreJob(shard, shard, (picture,), metrics.all_metrics())
     own, other = job.apart()

@@ -1,4 +1,4 @@
-"""Universally quantized diffusion models as an image codec, and a benchmark that holds it beside others."""
+"""Universally quantized diffusion models as an image codec, and a benchmark that compares it with others."""
 
 from __future__ import annotations
 

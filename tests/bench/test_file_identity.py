@@ -24,14 +24,14 @@ from uqdm.bench.evaluation.measure_job import MeasureJob, finish
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import Request, parse_request, resolve
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_manifest, read_scores
-from uqdm.bench.run.kept_pictures import Keeper
+from uqdm.bench.run.kept_pictures import KeptPictureWriter
 from uqdm.bench.run.layout import ShardFolder, set_scores_path
 from uqdm.bench.run.rows_reader import read_rows
-from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import KeepOptions, Shard, split
 from uqdm.bench.run.summary_reader import read_summary
@@ -130,7 +130,7 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 
 
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
-    codec, keeper = get_codec("toy-raw", drop=2), Keeper(shard, {})
+    codec, keeper = get_codec("toy-raw", drop=2), KeptPictureWriter(shard, {})
     measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
     finished = finish(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
@@ -200,7 +200,7 @@ def test_scores_and_features_of_others_are_not_used(
     name: str, dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
     metric, scores, features = all_metrics()[0], ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32)
-    pictures = [Picture(shard.start, "full", "decoded", "ab") for shard in shards]
+    pictures = [PictureKey(shard.start, "full", "decoded", "ab") for shard in shards]
     vectors = [np.full(2048, number, np.float32) for number in range(2)]
     keys = ["ab" * 32, "cd" * 32]
     for number, shard in enumerate(shards):
@@ -259,7 +259,7 @@ def test_an_evaluation_mends_what_was_done_to_its_folder(tmp_path: Path) -> None
     said = io.StringIO()
 
     def rows() -> pd.DataFrame:
-        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), Progress(said))
+        evaluate(dataset, codecs, tmp_path, EvaluationOptions(shard_size=2, score=False), RunProgress(said))
         return pd.read_parquet(tmp_path / "per_image").drop(columns=[*MEASURED])
 
     before = rows()

@@ -1,6 +1,6 @@
-"""``python reference_rates.py MODEL WEIGHTS IMAGES COUNT OUT``: bits per dimension of each step, by the authors' noise.
+"""``python reference_rates.py MODEL WEIGHTS IMAGES COUNT OUT``: bits per dimension per step, with the authors' noise.
 
-A process of its own, since torch chooses its instructions once, when it is first used.
+It is a separate process, since torch chooses its instruction set once, at first use.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What is drawn at the end of the reverse process has the probabilities that coding counts with."""
+"""Samples of the last stage have the probabilities of its ideal bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What latents leave of x, and densities that are cut off there."""
+"""Windows of possible x given the latents, and densities bounded by them."""
 
 import numpy as np
 import pytest

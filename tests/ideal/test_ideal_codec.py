@@ -1,4 +1,4 @@
-"""Guards the Gaussian twin as a codec: its rates are the bound's terms, its pictures come again, and it has no file."""
+"""The Gaussian twin as an ideal codec: rates are terms of the bound, pictures are reproducible, and it has no files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Guards what results say of an ideal codec: it is nowhere taken for a codec of files."""
+"""Results of ideal codecs are always labelled as ideal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model is the same, and codes the same bytes, whatever torch's settings are where it is called."""
+"""Models and files do not depend on the caller's torch settings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEWER = hasattr(torch.backends.cuda.matmul, "fp32_precision")
 
 
 def settings() -> dict[str, Any]:
-    """What the caller has, as far as torch tells."""
+    """The caller's torch settings."""
     return {
         "dtype": torch.get_default_dtype(),
         "device": torch.get_default_device().type,
@@ -110,7 +110,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def everything(small: Path, image: np.ndarray) -> list[str]:
-    """Digests of identities, files, pictures and ideal bits of all codecs of a model, made from scratch."""
+    """Digests of identities, files, pictures and ideal bits of all codecs of a newly loaded model."""
     clear_kept_models()
     model = uqdm.load_model(small)
     files = model.compress([image])

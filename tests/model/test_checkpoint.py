@@ -1,4 +1,4 @@
-"""Loading of models: the right weights, and nothing unpickled."""
+"""Loading of models: correct weights, and no unrestricted unpickling."""
 
 import json
 import os

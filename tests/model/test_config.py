@@ -1,4 +1,4 @@
-"""Configurations that describe no model: one error that names the file and the key, whatever is wrong."""
+"""Invalid configurations: one error that names the file and the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The published layout: written so that it reads back, and key by key as the authors' own checkpoint is."""
+"""The published layout: exports round-trip, and have the keys of the published checkpoint."""
 
 import json
 

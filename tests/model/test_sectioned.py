@@ -1,4 +1,4 @@
-"""Sections: what each may look at, and that all at once is the same as one after the other."""
+"""Sections: their dependencies, and equal results at once and in turn."""
 
 import pytest
 import torch

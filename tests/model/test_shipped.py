@@ -1,4 +1,4 @@
-"""The models in the package are what their cards say."""
+"""The models in the package agree with their model cards."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Weights that are no numbers, or not the network's, are refused with the name of the tensor."""
+"""Weights with NaN or infinity, or of another network, are refused with the name of the tensor."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def source(tmp_path):
 
 @pytest.fixture(autouse=True)
 def known(source, tmp_path, monkeypatch):
-    """One published model, of which the folder above is the real one."""
+    """One published model, with the files of the folder above."""
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "cache"))
     hashes = {file.name: (hashlib.sha256(file.read_bytes()).hexdigest(),) for file in source.iterdir()}
     downloads = tuple(zoo.Download(name, f"file://{source}/{name}", hashes[name]) for name in sorted(hashes))

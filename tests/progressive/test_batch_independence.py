@@ -1,6 +1,6 @@
-"""What a file holds, and what it ideally would, does not depend on the images that are encoded with it: not by a bit.
+"""Files and ideal bits do not depend on the other images of a batch.
 
-Shards of other sizes make other batches, and the last one of a data set is smaller: rows must not tell.
+Other shard sizes make other batches, and the last batch of a data set is smaller: rows must be the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=[1, 2])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Threads of torch: libraries divide sums among them in ways of their own."""
+    """Threads of torch: libraries split sums among them."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield request.param
@@ -29,7 +29,7 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def check(codec: UQDM, images: list[np.ndarray]) -> None:
-    """Alone, and in batches small, full and left over, files and ideal bits are the same."""
+    """Files and ideal bits are the same alone, and in small, full and incomplete batches."""
     alone = [codec.compress_detailed([image])[0] for image in images]
     for begin, end in ((1, 4), (0, 17)):  # the latter a full one, and one with a single image
         assert codec.compress_detailed(images[begin:end]) == alone[begin:end]
@@ -53,7 +53,7 @@ def test_files_of_several_tiles_and_sections(photographs_uint8: list[np.ndarray]
 def test_files_where_the_network_takes_several_tiles(
     tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As on a GPU: the last lot of a batch is filled up, and what fills it is in no file."""
+    """As on a GPU: the last network batch is padded, and padding does not affect files."""
     monkeypatch.setitem(device._ENCODED_AT_ONCE, "cpu", 16)
     codec, shapes = small_codec(tmp_path / "small", CODED_SLOPE), set()
     begin = codec.predictor().denoiser.begin
@@ -73,7 +73,7 @@ def test_files_of_the_authors_checkpoint(shared: Path, photographs_uint8: list[n
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU is here that torch can use")
 def test_files_made_on_a_gpu(photographs_uint8: list[np.ndarray]) -> None:
-    """A tile's place in its lot must not matter either."""
+    """Files do not depend on a tile's position in the network batch either."""
     images = tiles_of(photographs_uint8, 47)
     model = uqdm.load_model("uqdm-demo", device="cuda")
     check(model, images)

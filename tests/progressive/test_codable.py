@@ -1,4 +1,4 @@
-"""Models that are no codecs are refused with the reason."""
+"""Models that cannot code files are refused with the reason."""
 
 import numpy as np
 import pytest

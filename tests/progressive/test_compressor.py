@@ -1,4 +1,4 @@
-"""Files of the shipped model: exact, alone, progressive, golden, and refused where they are not whole."""
+"""Files of the shipped model: lossless, self-contained, progressive, golden, and refused if damaged."""
 
 import hashlib
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def test_a_cut_file_decodes_to_its_whole_steps(model, files):
 
 @dataclass(frozen=True)
 class Golden:
-    """A stored file with the beginnings of the digests of its model, of itself and of all its pictures."""
+    """A stored file with the first digits of the digests of its model, of itself and of all its pictures."""
 
     file: str
     model: str

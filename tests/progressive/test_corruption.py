@@ -1,4 +1,4 @@
-"""Damaged, cut, spliced and forged files: an error or the picture of the whole steps; no crash, no hang, no hunger.
+"""Damaged, cut, spliced and forged files: an error or the picture of the whole steps; no crash or hang, bounded memory.
 
 Most cases use models of 8x8 tiles, whose files take milliseconds to decode; the code is that of any other model.
 A lossless picture is guarded by a check value of 32 bits, that of a cut file by one of 16 bits for each whole step:
@@ -44,7 +44,7 @@ def sample(codec, image, **options):
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory, photographs_uint8):
-    """Files of one tile, of several with seeds of their own, of two chunks, with a last stage, and of sections."""
+    """Files of one tile, of several tiles with their own seeds, of two chunks, with a last stage, and of sections."""
     free = small_codec(tmp_path_factory.mktemp("model") / "free", FREE_SLOPE)
     coded = small_codec(tmp_path_factory.mktemp("model") / "coded", CODED_SLOPE)
     photograph = photographs_uint8[0]
@@ -127,7 +127,7 @@ def delete(data, rng, _):
 
 
 def cut_and_flip(data, rng, _):
-    """Cut after the first, second, ... stage, and a bit flipped; half of the time at the end, where offsets stand."""
+    """Cut after the first, second, ... stage, and a bit flipped; half of the time at the end, where offsets are."""
     stages = parse(data)
     end = stages.stage_end(int(rng.integers(1, stages.header.n_stages)))
     last = 8 * min(end, 10) if rng.integers(2) else 8 * end
@@ -155,7 +155,7 @@ def outcome(sample, data):
 
 
 def outcomes(samples, ways, n_each, seed):
-    """How often each outcome came of ``n_each`` cases of each way and sample."""
+    """Number of each outcome in ``n_each`` cases of each kind of damage and sample."""
     rng = np.random.default_rng(seed)
     found = dict.fromkeys(("refused", "right", "wrong"), 0)
     for (index, item), way in itertools.product(enumerate(samples), ways):
@@ -250,7 +250,7 @@ HOSTILE = {
 
 
 class Forged(Header):
-    """A header that says what our writer would refuse to say."""
+    """A header that the writer refuses to make."""
 
     def check(self):
         pass
@@ -267,7 +267,7 @@ def pack_as(item, **fields):
 
 
 def forged_headers(item):
-    """Files that say something else of themselves in one or two fields, or in one of the bytes 6 to 8."""
+    """Files with one or two wrong fields in the header, or with one of the bytes 6 to 8 changed."""
     singles = [{name: value} for name, values in HOSTILE.items() for value in values]
     pairs = [{**a, **b} for a, b in itertools.combinations(singles, 2) if a.keys() != b.keys()]
     yield from (pack_as(item, **fields) for fields in [*singles, *pairs])
@@ -280,7 +280,7 @@ def forged_headers(item):
 
 @contextlib.contextmanager
 def memory_below(traced, resident):
-    """Bounds what is allocated inside, in bytes, and by how much the process may grow."""
+    """Bounds the allocations inside, in bytes, and the growth of the process."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     tracemalloc.start()
     try:

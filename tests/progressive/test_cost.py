@@ -1,4 +1,4 @@
-"""Guards the cost columns of UQDM: calls that are made are those that are told, and MACs those of a hand count."""
+"""The cost columns of UQDM: reported calls are the actual ones, and MACs agree with a manual count."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uqdm.progressive.cost import StepMacs
 
 
 class CallCounter:
-    """Counts which steps are opened, and how many of each one's sections are predicted."""
+    """Counts the steps that are opened, and the predicted sections of each."""
 
     def __init__(self, model: uqdm.UQDM, patch: pytest.MonkeyPatch) -> None:
         self.opened: list[int] = []
@@ -56,7 +56,7 @@ class CallCounter:
 
 @pytest.mark.parametrize("kind", ["free", "coded", "sections", "bounded"])
 def test_reported_calls_equal_actual_calls(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every picture on its own. Files of version 1 look at the next step's only section, where nothing is computed."""
+    """Each picture by itself. Files of version 1 predict the next step's only section, at no cost."""
     if kind in ("free", "coded"):
         model = small_codec(tmp_path, FREE_SLOPE if kind == "free" else CODED_SLOPE)
     else:
@@ -79,7 +79,7 @@ def test_reported_calls_equal_actual_calls(kind: str, tmp_path: Path, monkeypatc
 
 
 def model_of(folder: Path, **denoiser: Any) -> Model:
-    """A model of 8x8 tiles with fresh weights."""
+    """A model of 8x8 tiles with new weights."""
     config = {
         "image_size": 8,
         "schedule": {"slope": FREE_SLOPE, "gamma_max": 6.0, "n_steps": 4},
@@ -110,7 +110,7 @@ def test_macs_include_section_heads() -> None:
 
 
 def test_macs_of_the_shipped_model_equal_those_of_its_grouped_heads() -> None:
-    """Section by section, a head looks at the sections before it alone: half of the grouped convolution's inputs."""
+    """Section by section, a head's inputs are the sections before it: half of the grouped convolution's inputs."""
     model = uqdm.load_model("uqdm-demo").model
     if not hasattr(model.denoiser.networks[0], "heads"):
         pytest.skip("the shipped model has no sections")
@@ -135,7 +135,7 @@ def test_macs_include_attention_and_linear_layers(tmp_path: Path) -> None:
 
 @pytest.mark.shared
 def test_macs_of_the_published_small_network(shared: Path) -> None:
-    """387k a pixel and call, 68 % of them attention (the reference material's own count)."""
+    """387k a pixel and call, 68 % of them attention (by a separate count)."""
     model = uqdm.load_model(shared / "checkpoints" / "uqdm-tiny").model
     pixels = 64 * 64
     assert [step.opening / pixels for step in cost.step_macs(model)] == [386_986] * 4

@@ -1,4 +1,4 @@
-"""A file decodes to the same pixels wherever and however the network is run, as long as its tolerance is kept."""
+"""A file decodes to the same pixels with any configuration of the network whose errors are within its tolerance."""
 
 import importlib.util
 import sys

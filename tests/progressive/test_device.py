@@ -1,4 +1,4 @@
-"""What a device is given at once; the paths of a GPU, as far as they run without one."""
+"""Batch sizes and threads by device; the GPU code, as far as it runs without a GPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CPU, GPU = torch.device("cpu"), torch.device("cuda")
 def test_a_gpu_has_more_batches_at_work(
     monkeypatch: pytest.MonkeyPatch, threads: int, on_cpu: int, on_gpu: int
 ) -> None:
-    """A thread that waits for the GPU takes no core, so that even a worker of one core codes beside the network."""
+    """A thread that waits for the GPU needs no core, so even a worker with one core codes while the network runs."""
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert (device.at_work(CPU), device.at_work(GPU)) == (on_cpu, on_gpu)
     assert device.images_at_once(GPU) >= on_gpu * device.encoded_at_once(GPU)
@@ -39,7 +39,7 @@ def test_encoder_batch_size_does_not_depend_on_free_memory(monkeypatch: pytest.M
 
 @pytest.mark.parametrize(("free_bytes", "tiles"), [(0, 16), (2**30, 16), (2**31, 32), (2**32, 64), (2**40, 64)])
 def test_decoder_batch_size_follows_free_memory(monkeypatch: pytest.MonkeyPatch, free_bytes: int, tiles: int) -> None:
-    """Half of what is free, at 32 MiB a tile, in whole chunks."""
+    """Half of the free memory, at 32 MiB per tile, in whole chunks."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free_bytes, 2**40))
     assert device.decoded_at_once(GPU, lambda: 2**25) == tiles
     assert device.decoded_at_once(CPU, lambda: pytest.fail("nothing is measured on a processor")) == CHUNK_TILES

@@ -1,4 +1,4 @@
-"""Files of points: exact, within a hundredth of their ideal bits, cut and damaged ones refused."""
+"""Files of points: lossless, within 1 % of their ideal bits; damaged ones are refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ N_POINTS = 1024
 
 
 def quickly_trained(kind: str = "learned", n_steps: int = 5, n_iterations: int = 150) -> Model:
-    """A model that has begun to learn: some 10 bits a dimension."""
+    """A model after short training: about 10 bits per dimension."""
     config = {"image_size": 1, **model_config(kind, n_steps)}
     torch.manual_seed(0)
     denoiser, schedule = build(config)
@@ -57,7 +57,7 @@ def test_file_is_within_1_percent_of_its_ideal_bits(codec: PointsCodec, points: 
     assert len(theirs) == len(coded) == len(codec.steps) + 1
     assert theirs[:-1] == coded[:-1]
     assert 8 * len(file) == pytest.approx(sum(coded), rel=0.01)
-    assert 8 * len(file) < 1.01 * sum(theirs)  # the paper's accounting knows nothing of the noise's hard ends
+    assert 8 * len(file) < 1.01 * sum(theirs)  # the paper's accounting does not use the bounds of the noise
 
 
 def test_ideal_bits_equal_those_of_the_process(codec: PointsCodec, points: np.ndarray) -> None:

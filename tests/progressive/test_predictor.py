@@ -1,4 +1,4 @@
-"""Running the network leaves the process's switches as they were, whatever threads do."""
+"""Running the network restores torch settings of the process, also with several threads."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Models of several sections a step, or of bounded densities: exact, and the same in every way to run them."""
+"""Models of several sections per step, or of bounded densities: lossless, and independent of how they are run."""
 
 import hashlib
 from dataclasses import replace
@@ -96,7 +96,7 @@ def test_errors_far_beyond_the_tolerance_raise_stream_error(codec, images, monke
 
 
 def make_noisy(codec, monkeypatch, share, seed):
-    """Adds errors of exactly ``share`` of the tolerance, up or down at random, to all that the network gives."""
+    """Adds errors of exactly ``share`` of the tolerance, up or down at random, to all outputs of the network."""
     predictor, tolerances, rng = codec.predictor(), codec.tolerances(), np.random.default_rng(seed)
     predict, open_step = predictor.predict, predictor.open
 
@@ -181,7 +181,7 @@ def test_bounds_save_bits_and_change_nothing_else(images):
 
 @pytest.fixture(scope="module")
 def sectioned():
-    """The project's own denoiser of sections, with random weights, for tiles of 16x16."""
+    """The sectioned denoiser with random weights, for tiles of 16x16."""
     torch.manual_seed(0)
     networks = [{"width": 4, "dilations": [1], "hidden": 4, "inner": inner} for inner in ([], [1], [])]
     schedule = Schedule(FREE_SLOPE, 6.0, 4)

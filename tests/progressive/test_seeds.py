@@ -1,4 +1,4 @@
-"""Which of several seeds a tile takes: the best for its first step, or for the whole file."""
+"""The choice among several seeds of a tile: the best for its first step, or for the whole file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cutting into tiles and joining them gives the image back, whatever its size."""
+"""Cutting images of any size into tiles, and joining tiles."""
 
 import numpy as np
 import pytest

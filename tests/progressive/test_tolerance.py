@@ -1,4 +1,4 @@
-"""Tolerances are measured once, kept, and cover what a batch changes."""
+"""Tolerances are measured once, cached, and cover the differences between batch sizes."""
 
 import json
 

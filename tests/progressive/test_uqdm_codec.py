@@ -1,4 +1,4 @@
-"""UQDM under the contract that every codec meets."""
+"""UQDM as a codec of the benchmark."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Intervals and verdicts on made-up measurements whose right answers are known."""
+"""Intervals and verdicts on synthetic measurements with known answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RATES = {
 SAMPLES = {("vdm", 5): 0.2, ("vdm", 100): 0.01, ("learned", 3): 0.03, ("learned", 30): 0.04}
 
 
-class MadeUp(SwirlResults):
+class Synthetic(SwirlResults):
     """Three seeds and 400 points with noise of a given deviation over the seeds, the same for all systems of a seed."""
 
     def __init__(self, rates, seed_deviation=0.01, samples=SAMPLES):
@@ -39,29 +39,29 @@ def words(measured):
 
 
 def test_true_claims_hold():
-    assert words(MadeUp(RATES)) == [HOLDS] * 8 + [FAILS]  # the last: UQDM's samples get worse here
+    assert words(Synthetic(RATES)) == [HOLDS] * 8 + [FAILS]  # the last: UQDM's samples get worse here
 
 
 def test_false_claims_fail():
     rates = {**RATES, ("vdm", 1000): 7.0, ("learned", 3): 7.0, ("learned", 10): 9.9, ("vdm-weights", 4): 13.0}
-    assert words(MadeUp(rates)) == [FAILS, FAILS, HOLDS, FAILS, FAILS, FAILS, FAILS, HOLDS, FAILS]
+    assert words(Synthetic(rates)) == [FAILS, FAILS, HOLDS, FAILS, FAILS, FAILS, FAILS, HOLDS, FAILS]
 
 
 def test_ties_are_undecided_and_named():
-    measured = MadeUp({**RATES, ("learned", 4): 8.0})
+    measured = Synthetic({**RATES, ("learned", 4): 8.0})
     verdict = next(one for one in judge(measured) if "lowest at T = 5" in one.claim)
     assert verdict.word == UNDECIDED
     assert "Tied with 5: 4." in verdict.evidence
 
 
 def test_seeds_that_differ_widely_leave_claims_undecided():
-    found = words(MadeUp(RATES, seed_deviation=5.0))
+    found = words(Synthetic(RATES, seed_deviation=5.0))
     assert HOLDS not in found[1:3]  # the rates themselves
     assert UNDECIDED in found[3:7]
 
 
 def test_differences_are_paired():
-    measured = MadeUp(RATES, seed_deviation=0.001)
+    measured = Synthetic(RATES, seed_deviation=0.001)
     alone, difference = measured.rate(("learned", 5)), measured.difference(("learned", 3), ("learned", 5))
     assert difference.mean == pytest.approx(0.4, abs=0.05)
     # Points differ by 0.3, on both sides alike; what is left is 0.04 a point.
@@ -76,7 +76,7 @@ def test_intervals_and_ranges_contain_the_mean(values):
 
 
 def covered(n_seeds, n_points, *, seed_deviation):
-    """Share of intervals that hold the true mean, 0, of 1,000 made-up measurements."""
+    """Share of intervals that hold the true mean, 0, of 1,000 synthetic measurements."""
     rng = np.random.default_rng(1)
     hits = 0
     for _ in range(1000):

@@ -61,7 +61,7 @@ def test_fitted_factor_corrects_the_deviation_of_an_untrained_network() -> None:
     factors = fitted_factors(system, seed=0)
     scaled = SwirlSystem("scaled", ScaledDenoiser(system.denoiser, factors), system.schedule, system.levels)
     plain, fitted = (nelbo_bits(one, POINTS, seed=0)[:, 1].mean() for one in (system, scaled))
-    assert max(factors) > 1  # it knows nothing, and errs by more than the noise
+    assert max(factors) > 1  # untrained, its error is larger than the noise
     assert fitted < plain
 
 

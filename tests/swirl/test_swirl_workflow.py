@@ -1,4 +1,4 @@
-"""The quick form of `snakemake paper_swirl`, made smaller still: every product, and nothing to do a second time."""
+"""`snakemake paper_swirl` with settings smaller than `quick`: all outputs, and nothing to do in a second run."""
 
 from __future__ import annotations
 

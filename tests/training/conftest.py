@@ -1,4 +1,4 @@
-"""Training in tests runs on one thread: sums of another number of threads differ in their last digits."""
+"""Training in tests runs on one thread: the number of threads changes the last digits of sums."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Fine-tuning of the authors' smallest model goes on where its training ended (the benchmark has 200 iterations)."""
+"""Fine-tuning of the published tiny model continues from its trained state (the benchmark has 200 iterations)."""
 
 import importlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Models whose steps are trained each by itself: the rate of every step falls, and the parts make one model."""
+"""Separate training: the rate of every step falls, and the steps make one model."""
 
 import dataclasses
 

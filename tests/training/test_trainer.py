@@ -1,4 +1,4 @@
-"""The trainer lowers the rate, repeats itself, and stops when it must."""
+"""The trainer lowers the rate, is deterministic, and stops at unusable losses, gradients and schedules."""
 
 import dataclasses
 import math

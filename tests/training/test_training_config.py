@@ -1,4 +1,4 @@
-"""Configurations: those that are shipped are valid and of the paper's sizes; what is wrong in one is named."""
+"""Configurations: shipped ones are valid and have the paper's sizes; errors name the wrong key."""
 
 from pathlib import Path
 

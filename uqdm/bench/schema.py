@@ -4,7 +4,8 @@
 and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
 ``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves,
 ``RECONSTRUCTIONS`` the pictures that were decoded from them.
-:mod:`uqdm.bench.metrics` appends the columns of metrics that are not named here.
+:mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and those that say what metrics of sets
+were computed on.
 """
 
 from __future__ import annotations
@@ -228,10 +229,6 @@ SUMMARY = pa.schema(
         _field("psnr_db_low", pa.float64(), "lower end of the 95 % bootstrap interval of psnr_db"),
         _field("psnr_db_high", pa.float64(), "upper end of the 95 % bootstrap interval of psnr_db"),
         _field("mse", pa.float64(), "mean over all images of the image's MSE, exact ones included"),
-        _field("fid_n", pa.int64(), "images that the metrics of sets (fid, kid, ...) were computed on"),
-        _field("fid_extractor", pa.string(), "first 16 digits of the SHA-256 of the feature extractor's weights"),
-        _field("fid_resize", pa.string(), "how pictures are brought to the extractor's size"),
-        _field("fid_warning", pa.string(), "why fid is not to be trusted at this fid_n; null if it is"),
         _field("unscored", UNSCORED, "which metrics are null, and why, by name; null if none is"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),

@@ -148,8 +148,8 @@ def estimate(values: np.ndarray) -> MeanWithInterval:
 
     Its variance is the sum of that of the seeds' means divided by their number, and that of the points' means divided
     by their number. The interval is Student's, with the degrees of freedom of such a sum (Satterthwaite, Biometrics
-    Bulletin 2, 1946). So the interval is not too narrow if few seeds agree by chance. With one seed it is that over
-    points.
+    Bulletin 2, 1946). So few seeds that agree by chance do not narrow the interval. With one seed it is that
+    over points.
 
     >>> found = estimate(np.array([[1.0, 3.0], [1.0, 3.0]]))  # two points that differ by 2, two equal seeds
     >>> round(found.mean, 9), round((found.high - found.low) / 2, 2)  # the quantile for one degree of freedom is 12.7

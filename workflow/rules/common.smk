@@ -6,15 +6,16 @@ import shlex
 import sys
 from pathlib import Path
 
+from uqdm.bench.run import layout
 from uqdm.configuration import Configuration
 
 CONFIGURATION = Configuration.from_mapping(config)
 RUNS = CONFIGURATION.all_runs()
 RESULTS = str(CONFIGURATION.results)
 
-# Metrics are computed during evaluation, but are no parameter of that rule: a metric that is added later is computed by
-# scoring, from the stored streams.
-METRIC_OPTIONS = CONFIGURATION.metric_arguments()
+# Metrics are computed during evaluation, but are not a parameter of that rule, since a change of a parameter triggers it: a
+# metric that is added later is computed by scoring, from the stored streams. They are passed as a resource instead.
+METRIC_OPTIONS = " ".join(CONFIGURATION.metric_arguments())
 
 
 def plot_files():
@@ -22,12 +23,20 @@ def plot_files():
     from uqdm.bench.plots import all_plots
 
     return [
-        f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats
+        str(layout.plots_dir(Path()) / f"{plot.name}.{suffix}")
+        for plot in all_plots()
+        for suffix in plot.formats
     ]
 
 
 PLOT_FILES = plot_files()
-PRODUCTS = ["summary.parquet", "summary.csv", "bd.csv", *PLOT_FILES, "report.html"]
+PRODUCTS = [
+    layout.summary_path(Path()),
+    layout.summary_path(Path(), ".csv"),
+    layout.bd_path(Path()),
+    *PLOT_FILES,
+    layout.report_path(Path()),
+]
 
 
 def all_cores():

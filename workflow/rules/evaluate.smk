@@ -17,10 +17,12 @@ rule evaluate:
     conda:
         "../envs/uqdm.yaml"
     threads: all_cores()
+    resources:
+        metrics=METRIC_OPTIONS,
     params:
         out=subpath(output[0], parent=True),
         options=lambda wildcards: CONFIGURATION.evaluate_arguments(RUNS[wildcards.run]),
         identities=lambda wildcards: codec_identities(wildcards.run),
         workers=CONFIGURATION.worker_arguments(),
     shell:
-        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {METRIC_OPTIONS:q}"
+        "uqdm bench evaluate --out={params.out:q} --cpus {threads} --prune --wait --log={log:q} {params.workers:q} {params.options:q} {resources.metrics}"

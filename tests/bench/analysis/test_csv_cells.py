@@ -14,7 +14,7 @@ from PIL import Image
 
 from uqdm.bench.analysis.csv_cells import frame_for_people, write_table
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.schema import ROWS
 from uqdm.cli.bench._table import print_csv, print_table
 from uqdm.text import csv_cell, from_csv_cell, one_line, printable
@@ -49,7 +49,7 @@ def test_control_characters_are_written_out_wherever_they_enter(
     dataset = open_dataset(f"folder:{folder}")
     assert (dataset.name, list(dataset.ids)) == (r"set\x1b[2J", [r"=a\x1b[31m\u202e\n.png"])
     assert dataset.load(0)[0, 0, 0] == 7
-    Progress().say(f"evaluate {UNSAFE}")
+    RunProgress().say(f"evaluate {UNSAFE}")
     rows = pd.DataFrame({"image_id": ["=a\x1b[31m"], "height": [2.0], "psnr_db": [-1.5]})
     print_csv(rows, ROWS)
     print_table("set\x1b[2J", ["image_id"], [["=a\x1b[31m"]], texts=["image_id"])

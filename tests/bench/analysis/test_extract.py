@@ -1,4 +1,4 @@
-"""Guards that one image's files come out of a run as they were measured, and that nothing else is read for it."""
+"""Guards that one image's files are extracted as they were measured, and that nothing else is read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uqdm.bench.analysis.extract import Extracted, ExtractRequest, extract
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.errors import ResultsError
-from uqdm.bench.run.kept_pictures import Keeper
+from uqdm.bench.run.kept_pictures import KeptPictureWriter
 from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.stored_run import open_run
 from uqdm.cli.main import app
@@ -42,7 +42,7 @@ def names(extracted: Extracted) -> list[str]:
     return [path.name for path in extracted.files]
 
 
-def test_original_coded_files_and_pictures_come_out(run_dir: Path, tmp_path: Path) -> None:
+def test_original_coded_files_and_pictures_are_written(run_dir: Path, tmp_path: Path) -> None:
     extracted = extract(run_dir, "4", tmp_path)
     assert sorted(names(extracted)) == sorted(path.name for path in tmp_path.iterdir())
     assert sorted(names(extracted)) == [
@@ -67,7 +67,7 @@ def test_original_coded_files_and_pictures_come_out(run_dir: Path, tmp_path: Pat
     np.testing.assert_array_equal(decoded, read_picture(tmp_path / "image4__jpeg__quality=50.jpg"))
 
 
-def test_an_image_is_named_by_its_id_too_and_parts_can_be_asked_for(run_dir: Path, tmp_path: Path) -> None:
+def test_an_image_is_selected_by_id_or_index_and_its_files_by_the_request(run_dir: Path, tmp_path: Path) -> None:
     image_id = open_dataset("demo", 7).ids[6]
     extracted = extract(run_dir, image_id, tmp_path, ExtractRequest("toy-model", point="high", reconstruction="floor"))
     assert (extracted.image_index, extracted.image_id, extracted.lacking) == (6, image_id, [])
@@ -91,7 +91,7 @@ def test_other_shards_are_not_read(run_dir: Path, tmp_path: Path) -> None:
     assert len(extract(copy, "4", tmp_path / "out").files) == 11
 
 
-def test_what_the_run_does_not_have_is_said_with_what_it_has(run_dir: Path, tmp_path: Path) -> None:
+def test_a_request_for_what_the_run_lacks_names_what_it_has(run_dir: Path, tmp_path: Path) -> None:
     image_id = open_dataset("demo", 7).ids[0]
     for asked, request, message in (
         (image_id[:-1], ExtractRequest(), f"has no image .*did you mean {image_id}.* an index from 0 to 6"),
@@ -106,7 +106,7 @@ def test_what_the_run_does_not_have_is_said_with_what_it_has(run_dir: Path, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_kept_pictures_stand_in_for_coded_files_that_are_gone(run_dir: Path, tmp_path: Path) -> None:
+def test_kept_pictures_are_written_where_coded_files_are_gone(run_dir: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run_dir, tmp_path / "run")
     shutil.rmtree(copy / "streams")
     with pytest.raises(
@@ -116,7 +116,7 @@ def test_kept_pictures_stand_in_for_coded_files_that_are_gone(run_dir: Path, tmp
     run = open_run(run_dir)
     (codec,) = (codec for codec in run.codecs if codec.name == "toy-model")
     shard = codec.shards[0]
-    keeper = Keeper(shard, {})
+    keeper = KeptPictureWriter(shard, {})
     model = get_codec("toy-model")
     measure_images(model, model, [run.dataset.load(index) for index in range(3)], [keeper])
     path = shard_path(copy, ShardFolder.RECONSTRUCTIONS, "toy-model", shard.key)
@@ -132,7 +132,7 @@ def test_kept_pictures_stand_in_for_coded_files_that_are_gone(run_dir: Path, tmp
     assert len(extracted.lacking) == 3  # jpeg at two qualities, png
 
 
-def test_a_stream_that_decodes_to_another_picture_is_refused(toys: Path, tmp_path: Path) -> None:
+def test_a_picture_other_than_the_measured_one_is_not_written(toys: Path, tmp_path: Path) -> None:
     demo = open_dataset("demo", 2)
     small_run.evaluate_here(tmp_path / "run", demo, "toy-raw:drop=0")
     (path,) = (tmp_path / "run" / "shards" / "toy-raw").iterdir()
@@ -149,7 +149,7 @@ def test_a_stream_that_decodes_to_another_picture_is_refused(toys: Path, tmp_pat
     assert "decodes to another picture" in extracted.lacking[0]
 
 
-def test_a_failed_image_and_a_data_set_that_is_gone_are_told(toys: Path, tmp_path: Path) -> None:
+def test_failed_images_and_an_absent_data_set_are_reported(toys: Path, tmp_path: Path) -> None:
     images = [open_dataset("demo", 3).load(index).copy() for index in range(3)]
     for index, image in enumerate(images):
         image[0, 0, 0] = RAISE if index == 1 else 0
@@ -160,7 +160,7 @@ def test_a_failed_image_and_a_data_set_that_is_gone_are_told(toys: Path, tmp_pat
     assert extracted.lacking[1].startswith("original: UnknownDataSetError: no data set 'memory'")
 
 
-def test_only_the_original_of_that_image_is_read_and_it_is_the_one_that_was_evaluated(tmp_path: Path) -> None:
+def test_only_this_original_is_read_and_it_must_be_the_evaluated_one(tmp_path: Path) -> None:
     images, demo = tmp_path / "images", open_dataset("demo", 5)
     images.mkdir()
     for index in range(5):
@@ -172,7 +172,7 @@ def test_only_the_original_of_that_image_is_read_and_it_is_the_one_that_was_eval
         found = [read_picture(path) for path in extracted.files if path.name.endswith("__original.png")]
         return (found[0] if found else None), extracted.lacking
 
-    for other in ("1.png", "3.png", "5.png"):  # whoever reads them fails
+    for other in ("1.png", "3.png", "5.png"):  # reading them fails
         (images / other).write_bytes(b"unreadable")
     np.testing.assert_array_equal(original("2.png")[0], demo.load(1))
     np.testing.assert_array_equal(original("3")[0], demo.load(3))

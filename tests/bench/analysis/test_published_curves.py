@@ -14,9 +14,9 @@ import yaml
 
 from uqdm.bench.analysis.published_curves import COLUMNS, FOLDER, published, published_names, relation
 from uqdm.bench.datasets import Origin
+from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import _published, rate_distortion
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.schema import SUMMARY
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -87,7 +87,7 @@ def test_the_results_folder_leads_to_the_same_files() -> None:
 def _run_on(dataset: str, finished_run: Path, folder: Path) -> Path:
     folder.mkdir()
     summary = read_summary(finished_run).assign(dataset=dataset)
-    pq.write_table(pa.Table.from_pandas(summary, SUMMARY, preserve_index=False), folder / "summary.parquet")
+    pq.write_table(pa.Table.from_pandas(summary, summary_schema(), preserve_index=False), folder / "summary.parquet")
     return folder
 
 

@@ -17,7 +17,7 @@ from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.finish import CodecOutcome
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.metrics import rows_schema
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.kept_pictures import png_picture
 from uqdm.bench.run.provenance import read_provenance
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
 def run(dataset: MemoryImages, codecs: Sequence[str], folder: Path, **options: object) -> list[CodecOutcome]:
     resolved = resolve(parse_request(codec) for codec in codecs)
     settings = EvaluationOptions(**{"shard_size": 4, "score": False, **options})  # type: ignore[arg-type]
-    return evaluate(dataset, resolved, folder, settings, Progress(io.StringIO()))
+    return evaluate(dataset, resolved, folder, settings, RunProgress(io.StringIO()))
 
 
 def rows_of(folder: Path, codec: str) -> pd.DataFrame:

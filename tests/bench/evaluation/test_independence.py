@@ -25,7 +25,7 @@ from pathlib import Path
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.options import EvaluationOptions
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 
 pytestmark = pytest.mark.cluster
@@ -41,7 +41,7 @@ if int(nodes) > 1:
     os.environ["RAY_ADDRESS"] = cluster.address
 options = EvaluationOptions(cpus=int(cpus), shard_size=int(shard_size), score=False)
 wanted = resolve([parse_request(codec) for codec in codecs])
-evaluate(open_dataset("demo", int(limit)), wanted, Path(folder), options, Progress(sys.stderr))
+evaluate(open_dataset("demo", int(limit)), wanted, Path(folder), options, RunProgress(sys.stderr))
 if cluster is not None:
     cluster.shutdown()
 """

@@ -16,7 +16,7 @@ from toy_images import MemoryImages, unmarked_images
 import uqdm.progressive.codec
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.options import EvaluationOptions
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.schema import MEASURED
 from uqdm.progressive import tolerance
@@ -28,7 +28,7 @@ def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4
     """The rows that an evaluation into ``folder`` leaves there."""
     uqdm.progressive.codec._load.cache_clear()  # as in a process of its own
     codecs = resolve([parse_request(codec)])
-    evaluate(dataset, codecs, folder, EvaluationOptions(shard_size=shard_size, score=False), Progress(io.StringIO()))
+    evaluate(dataset, codecs, folder, EvaluationOptions(shard_size=shard_size, score=False), RunProgress(io.StringIO()))
     rows = pd.read_parquet(folder / "per_image").drop(columns=[*MEASURED])
     assert (rows["status"] == "ok").all()
     (name,) = codecs

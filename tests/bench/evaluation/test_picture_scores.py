@@ -17,7 +17,7 @@ from uqdm.bench.checked_calls import score
 from uqdm.bench.evaluation.metric_process import MetricProcess
 from uqdm.bench.evaluation.picture_scores import PictureScores
 from uqdm.bench.metrics import all_metrics
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.rows_reader import read_rows, rows_files
 from uqdm.bench.run.unscored import is_not_scored
@@ -57,7 +57,7 @@ def test_metrics_of_evaluation_are_those_of_scoring_and_rows_are_written_once(
     evaluate_here(tmp_path / "at_once", dataset, *CODECS, metrics=MetricChoice(PICTURES_ONLY))
     assert str(rows(tmp_path / "at_once")) == str(rows(tmp_path / "later"))  # as text, where NaN equals NaN
     written = {path: path.stat().st_mtime_ns for path in rows_files(tmp_path / "at_once")}
-    outcome = score_run(tmp_path / "at_once", options, Progress(io.StringIO()), dataset)
+    outcome = score_run(tmp_path / "at_once", options, RunProgress(io.StringIO()), dataset)
     assert (outcome.scored, outcome.faults) == (0, 0)
     assert {path: path.stat().st_mtime_ns for path in rows_files(tmp_path / "at_once")} == written
 

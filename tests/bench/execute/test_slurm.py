@@ -53,7 +53,7 @@ from pathlib import Path
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.options import EvaluationOptions
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.run.codec_settings import parse_request, resolve
 
@@ -67,7 +67,7 @@ with ray_session() as resources:
     places = ray.get([place.remote(n) for n in range(8)])
     codecs = resolve([parse_request("jpeg:quality=50"), parse_request("png")])
     options = EvaluationOptions(shard_size=1, score=False)
-    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), options, Progress(io.StringIO()))
+    evaluate(open_dataset("demo", 6), codecs, Path(sys.argv[1]), options, RunProgress(io.StringIO()))
     stores = [int(node["Resources"]["object_store_memory"]) for node in ray.nodes()]
 found = {"nodes": resources.nodes, "cpus": resources.cpus, "store": resources.object_store_bytes, "stores": stores}
 print(json.dumps({**found, "places": sorted(set(places))}))

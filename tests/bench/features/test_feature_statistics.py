@@ -8,8 +8,9 @@ import torch
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
 
-from uqdm.bench.features import statistics
-from uqdm.bench.features.statistics import Gaussian, frechet_distance, kernel_distance
+from uqdm.bench.features.statistics import Gaussian, frechet_distance
+from uqdm.bench.metrics import kid
+from uqdm.bench.metrics.kid import kernel_distance
 
 RNG = np.random.default_rng(0)
 
@@ -51,7 +52,7 @@ def test_frechet_distance_is_a_distance(n: int) -> None:
 @pytest.mark.parametrize("kept", [4096, 10])
 def test_kernel_distance_is_torch_fidelitys(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     """Same subsets, same numbers; whether all pairs' kernels are kept or each subset's are computed."""
-    monkeypatch.setattr(statistics, "MAX_KERNEL_SIDE", kept)
+    monkeypatch.setattr(kid, "MAX_KERNEL_SIDE", kept)
     one, other = features(61, 48), features(80, 48, 1.5)
     reference = kid_features_to_metric(
         torch.from_numpy(one),

@@ -72,7 +72,8 @@ def as_published(run: Run, models: list[Model], **changes: Any) -> Run:
             summary.loc[at, "fid"] = point.fid
     # By jctvc, as published; else only rates at equal PSNR would be judged.
     summary.loc[summary.codec == "bpg", "codec_version"] = "libbpg 0.9.8, encoder jctvc"
-    return replace(run, n_images=10_000, relation=SAME, summary=summary.assign(**changes))
+    changed = summary.assign(**{name: [value] * len(summary) for name, value in changes.items()})
+    return replace(run, n_images=10_000, relation=SAME, summary=changed)
 
 
 # ---- the protocol -------------------------------------------------------------------------------------------

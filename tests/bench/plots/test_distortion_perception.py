@@ -65,7 +65,7 @@ def test_marks_and_guide_are_where_the_summary_says(scored_run: Path) -> None:
         assert guides(axes) == pytest.approx([rows.psnr_db.iloc[0] - 10 * np.log10(2)])
         assert curve.get_label() == f"high, {rows.bpp.iloc[0]:.2f} bpp"
     assert [axes.get_ylabel() for axes in figure.axes] == ["FID", "KID"]
-    assert "4 for PSNR, 4 for FID and KID; FID of so few is biased" in texts(figure)
+    assert "4 for PSNR, 4 for FID and KID; under 2,048 FID is biased" in texts(figure)
     assert figure.axes[0].get_title("left") == "memory: distortion and realism of toy-model"
     for path in save_plot(find_plot("distortion_perception"), scored_run):
         assert path.stat().st_size > 10_000

@@ -20,12 +20,12 @@ from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, find_plot, progressive, rate_distortion, save_plot
 from uqdm.bench.plots._style import codec_style
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.schema import SUMMARY
 
 
 def svg_texts(path: Path) -> list[str]:
@@ -35,7 +35,7 @@ def svg_texts(path: Path) -> list[str]:
 
 def write_summary(run_dir: Path, summary: pd.DataFrame) -> Path:
     run_dir.mkdir(exist_ok=True)
-    pq.write_table(pa.Table.from_pandas(summary, SUMMARY, preserve_index=False), run_dir / "summary.parquet")
+    pq.write_table(pa.Table.from_pandas(summary, summary_schema(), preserve_index=False), run_dir / "summary.parquet")
     return run_dir
 
 

@@ -1,4 +1,4 @@
-"""Guards the lock of a run's folder: it holds, tells who has it, goes with its holder, and fails with a remedy."""
+"""Guards the lock of a run's folder: it is exclusive, names its holder, ends with it, and errors name a remedy."""
 
 from __future__ import annotations
 
@@ -60,30 +60,41 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def test_a_second_run_is_told_who_is_there_and_what_to_do(other: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_the_error_of_a_second_run_names_the_holder_and_the_remedies(
+    other: subprocess.Popen[str], tmp_path: Path
+) -> None:
     found = holder(tmp_path)
     assert found is not None
     assert (found.host, found.pid, found.what) == (socket.gethostname(), other.pid, "evaluate demo")
     with pytest.raises(FolderBusyError) as caught, locked(tmp_path, "score demo"):
         pass
     text = str(caught.value)
-    told = [str(tmp_path), socket.gethostname(), f"process {other.pid}", "evaluate demo", f"kill {other.pid}", "--wait"]
-    assert [part for part in told if part not in text] == []
+    expected = [
+        str(tmp_path),
+        socket.gethostname(),
+        f"process {other.pid}",
+        "evaluate demo",
+        f"kill {other.pid}",
+        "--wait",
+    ]
+    assert [part for part in expected if part not in text] == []
     assert str(found.since).replace("T", " ") in text
 
 
-def test_a_killed_holder_frees_the_folder_though_its_child_lives(other: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_killed_holder_releases_the_folder_while_its_child_lives(
+    other: subprocess.Popen[str], tmp_path: Path
+) -> None:
     other.kill()
     other.wait()
     assert holder(tmp_path) is None
     with locked(tmp_path, "score demo"):
         found = holder(tmp_path)
         assert found is not None
-        assert found.pid == os.getpid()  # not that of the dead, whose name the file still held
+        assert found.pid == os.getpid()  # not the dead one, which the file named until now
     assert holder(tmp_path) is None
 
 
-def test_who_waits_says_so_once_and_goes_on_when_the_folder_is_free(
+def test_a_waiting_run_says_so_once_and_starts_when_the_folder_is_free(
     other: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     said: list[str] = []
@@ -94,25 +105,25 @@ def test_who_waits_says_so_once_and_goes_on_when_the_folder_is_free(
     assert f"waiting for process {other.pid}" in said[0]
 
 
-def test_looking_turns_no_run_away(tmp_path: Path) -> None:
+def test_reading_the_holder_does_not_refuse_a_run(tmp_path: Path) -> None:
     with locked(tmp_path, "evaluate demo"):
         pass
     look = os.open(lock_path(tmp_path), os.O_RDONLY)
-    fcntl.flock(look, fcntl.LOCK_SH)  # what a look does, and longer than one takes
+    fcntl.flock(look, fcntl.LOCK_SH)  # as `holder` does, but for longer
     threading.Timer(0.1, os.close, [look]).start()
     with locked(tmp_path, "evaluate demo"):
         pass
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"pid": "x", "host": 5, "what": "score"}'])
-def test_a_name_that_is_half_written_is_read_as_far_as_it_goes(content: bytes, tmp_path: Path) -> None:
+def test_a_malformed_lock_file_still_locks(content: bytes, tmp_path: Path) -> None:
     with locked(tmp_path, "evaluate demo"):
         lock_path(tmp_path).write_bytes(content)
         with pytest.raises(FolderBusyError, match="in use by process"), locked(tmp_path, "score demo"):
             pass
 
 
-def test_a_file_system_without_locks_is_told_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(file: int, operation: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -126,7 +137,7 @@ def test_a_file_system_without_locks_is_told_and_used(tmp_path: Path, monkeypatc
         holder(tmp_path)
 
 
-def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
     for folder in (file, file / "below"):
@@ -135,9 +146,9 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
         assert str(folder) in str(caught.value)
 
 
-def test_a_folder_of_somebody_else_is_named(tmp_path: Path) -> None:
+def test_a_folder_of_another_user_is_named(tmp_path: Path) -> None:
     if os.geteuid() != 0:
-        pytest.skip("needs to be root, to become somebody else")
+        pytest.skip("needs root, to become another user")
     tmp_path.chmod(0o755)
     command = [sys.executable, "-c", WRITE_AS_NOBODY]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -160,16 +171,14 @@ def mounted(folder: Path, *arguments: str) -> Iterator[None]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_file_system_that_is_read_only_is_named(tmp_path: Path) -> None:
+def test_a_read_only_file_system_is_named(tmp_path: Path) -> None:
     with mounted(tmp_path, "-t", "tmpfs", "-o", "ro,size=1m", "tmpfs"):
         for folder in (tmp_path, tmp_path / "below"):
             with pytest.raises(FolderError, match=rf"{folder}: .*Read-only file system.*choose another"):
                 lock.check_writable(folder)
 
 
-def test_a_finished_run_that_became_read_only_is_named_by_who_would_write_and_read_by_who_reads(
-    measured_run: Path, tmp_path: Path
-) -> None:
+def test_a_read_only_run_can_be_read_and_writing_to_it_is_an_error(measured_run: Path, tmp_path: Path) -> None:
     def bench(*arguments: str) -> Result:
         return CliRunner().invoke(app, ["bench", *arguments])
 

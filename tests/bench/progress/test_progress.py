@@ -1,4 +1,4 @@
-"""Guards what a user sees while an evaluation runs."""
+"""Guards the progress that a user sees while an evaluation runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.console import Console
 from uqdm.bench.progress import progress
 from uqdm.bench.progress.live_table import chosen, table
 from uqdm.bench.progress.lock import FolderError
-from uqdm.bench.progress.progress import Progress
-from uqdm.bench.progress.rate_and_eta import Part
+from uqdm.bench.progress.progress import RunProgress
+from uqdm.bench.progress.rate_and_eta import CodecProgress
 from uqdm.bench.progress.show import show_progress
 from uqdm.bench.progress.slowest_shards import KEPT, ShardTiming
 
@@ -24,9 +24,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_a_line_says_what_how_far_how_fast_and_how_long(clock: list[float]) -> None:
+def test_a_line_has_title_counts_rate_and_time_left(clock: list[float]) -> None:
     stream = io.StringIO()
-    shown = Progress(stream)
+    shown = RunProgress(stream)
     shown.plan("evaluate demo")
     shown.add("png", "png (1 setting)", total=100, stored=100)
     shown.add("avif", "avif (8 settings)", total=1200, stored=200)
@@ -39,8 +39,8 @@ def test_a_line_says_what_how_far_how_fast_and_how_long(clock: list[float]) -> N
     )
 
 
-def test_a_slow_codec_is_timed_by_itself(clock: list[float]) -> None:
-    shown = Progress(io.StringIO())
+def test_the_time_left_is_that_of_the_slowest_codec(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")
     shown.add("fast", "fast", total=1000, stored=0)
     shown.add("slow", "slow", total=100, stored=0)
@@ -51,12 +51,12 @@ def test_a_slow_codec_is_timed_by_itself(clock: list[float]) -> None:
     clock[0] += 10
     shown.advance("slow", 10)
     assert "now slow 10/100, 1.0/s, 90 s left" in shown.line()
-    assert "1,010/1,100 images x settings, 91.8/s, 90 s left" in shown.line()  # of the whole: that of the slow one
+    assert "1,010/1,100 images x settings, 91.8/s, 90 s left" in shown.line()  # in total: that of the slow codec
 
 
-def test_lines_come_at_most_every_few_seconds_and_also_while_nothing_finishes(clock: list[float]) -> None:
+def test_lines_are_printed_every_few_seconds_also_while_nothing_finishes(clock: list[float]) -> None:
     stream = io.StringIO()
-    shown = Progress(stream)
+    shown = RunProgress(stream)
     shown.plan("evaluate demo")
     shown.add("slow", "slow", total=10, stored=0)
     shown.begin("slow")
@@ -64,7 +64,7 @@ def test_lines_come_at_most_every_few_seconds_and_also_while_nothing_finishes(cl
         clock[0] += 1
         shown.tick()
     assert len(stream.getvalue().splitlines()) == 20 // progress.LINE_SECONDS
-    assert "?/s, ? left" in stream.getvalue()  # nothing is known yet, and that is said
+    assert "?/s, ? left" in stream.getvalue()  # nothing is known yet
 
 
 def test_the_log_has_the_lines_of_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +74,7 @@ def test_the_log_has_the_lines_of_the_terminal(tmp_path: Path, capsys: pytest.Ca
     assert log.read_text() == capsys.readouterr().err == "codec x: SKIPPED\n"
 
 
-def test_the_log_begins_anew_with_the_work_and_not_before(tmp_path: Path) -> None:
+def test_the_log_is_emptied_when_work_begins_and_not_before(tmp_path: Path) -> None:
     log = tmp_path / "evaluate.log"
     log.write_text("the lines of a run that is under way\n")
     with show_progress(log) as shown:
@@ -86,7 +86,7 @@ def test_the_log_begins_anew_with_the_work_and_not_before(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("device", ["/dev/null", "/dev/stderr"])
-def test_a_log_may_be_no_file(device: str) -> None:
+def test_a_log_may_be_a_device(device: str) -> None:
     with show_progress(Path(device)) as shown:
         shown.plan("evaluate demo")
         shown.say("begun")
@@ -99,12 +99,12 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_several_codecs_are_under_way_at_once_each_with_its_own_rate(clock: list[float]) -> None:
-    shown = Progress(io.StringIO())
+def test_concurrent_codecs_have_their_own_rates(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")
     for name in ("cpu", "gpu", "later"):
         shown.add(name, name, total=1000, stored=0)
-    shown.advance("cpu", 10)  # the first shard tells that it is under way, not how fast
+    shown.advance("cpu", 10)  # the first shard starts the clock and gives no rate
     shown.advance("gpu", 50)
     assert "cpu 10/1,000, ?/s, ? left and 1 more" in shown.line()
     clock[0] += 10
@@ -114,17 +114,17 @@ def test_several_codecs_are_under_way_at_once_each_with_its_own_rate(clock: list
     assert cpu == "cpu 110/1,000, 10.0/s, 89 s left"
     assert gpu == "gpu 100/1,000, 5.0/s, 3 min left"
     assert later == "later 0/1,000, ?/s, ? left"
-    assert shown.whole().seconds_left(clock[0]) is None  # the one that has not begun may be the slowest
+    assert shown.total().seconds_left(clock[0]) is None  # the codec that has not begun may be the slowest
     shown.begin("later")
     clock[0] += 10
     shown.advance("later", 500)
-    assert shown.whole().seconds_left(clock[0]) == pytest.approx(360)  # the longest of those side by side: gpu at 2.5/s
+    assert shown.total().seconds_left(clock[0]) == pytest.approx(360)  # of gpu, at 2.5/s
     shown.advance("cpu", 890)
     assert "cpu" not in shown.line()
 
 
-def test_stored_measurements_do_not_count_for_the_speed(clock: list[float]) -> None:
-    shown = Progress(io.StringIO())
+def test_stored_measurements_do_not_count_in_the_rate(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")
     shown.add("jpeg", "jpeg", total=1000, stored=600)
     shown.begin("jpeg")
@@ -135,8 +135,8 @@ def test_stored_measurements_do_not_count_for_the_speed(clock: list[float]) -> N
     assert part.found == 600
 
 
-def test_a_shard_that_took_long_counts_from_its_beginning(clock: list[float]) -> None:
-    shown = Progress(io.StringIO())
+def test_the_rate_counts_from_the_start_of_the_first_shard(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")
     shown.add("slow", "slow", total=100, stored=0)
     clock[0] += 25
@@ -145,9 +145,9 @@ def test_a_shard_that_took_long_counts_from_its_beginning(clock: list[float]) ->
     assert shown.parts()[0].line(clock[0]) == "slow 50/100, 2.0/s, 25 s left"
 
 
-def test_lines_of_each_codec_come_every_minute_and_when_one_ends(clock: list[float]) -> None:
+def test_codecs_are_listed_every_minute_and_when_one_ends(clock: list[float]) -> None:
     stream = io.StringIO()
-    shown = Progress(stream)
+    shown = RunProgress(stream)
     shown.plan("evaluate demo")
     for name in ("a", "b"):
         shown.add(name, name, total=100, stored=0)
@@ -165,9 +165,9 @@ def test_lines_of_each_codec_come_every_minute_and_when_one_ends(clock: list[flo
     assert "evaluate demo: a 100/100, 2 failed, 1.4/s, took 70 s" in stream.getvalue()
 
 
-def test_a_long_run_does_not_flood_its_log(clock: list[float]) -> None:
+def test_a_long_run_prints_about_a_line_a_minute(clock: list[float]) -> None:
     stream = io.StringIO()
-    shown = Progress(stream)
+    shown = RunProgress(stream)
     shown.plan("evaluate demo")
     shown.add("a", "a", total=100, stored=0)
     for _ in range(24 * 3600 // 10):
@@ -180,9 +180,9 @@ def timing(seconds: float, codec: str = "jpeg", start: int = 0) -> ShardTiming:
     return ShardTiming(codec, "quality=50", start, start + 50, seconds, "node1")
 
 
-def test_the_slowest_shards_are_kept_and_told_when_a_run_took_its_time(clock: list[float]) -> None:
+def test_a_long_run_prints_its_slowest_shards(clock: list[float]) -> None:
     stream = io.StringIO()
-    shown = Progress(stream)
+    shown = RunProgress(stream)
     shown.plan("evaluate demo")
     for number in range(1000):
         shown.shard(timing(seconds=(number * 37) % 1000 / 100, start=50 * number))
@@ -199,8 +199,8 @@ def test_the_slowest_shards_are_kept_and_told_when_a_run_took_its_time(clock: li
     assert len(others) == 4
 
 
-def test_the_terminal_shows_the_whole_and_each_codec_in_80_and_in_120_columns(clock: list[float]) -> None:
-    shown = Progress(io.StringIO())
+def test_the_table_has_the_total_and_each_codec_in_80_and_120_columns(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
     shown.plan("evaluate imagenet64")
     shown.add("jpeg", "jpeg (12 settings)", total=120_000, stored=2000)
     shown.add("uqdm", "uqdm (2 settings)", total=20_000, stored=0)
@@ -215,23 +215,23 @@ def test_the_terminal_shows_the_whole_and_each_codec_in_80_and_in_120_columns(cl
         assert all(
             text in jpeg for text in ("jpeg (12 settings)", "62,000/120,000", "3 failed", "200.0/s", "5 min left")
         )
-        assert all(text in uqdm for text in ("uqdm (2 settings)", "0/20,000", "waits"))
+        assert all(text in uqdm for text in ("uqdm (2 settings)", "0/20,000", "waiting"))
 
 
-def test_with_many_codecs_those_under_way_are_shown() -> None:
-    parts = [Part(f"codec {number}", total=10, done=0, found=0) for number in range(40)]
+def test_of_many_codecs_those_under_way_are_shown() -> None:
+    parts = [CodecProgress(f"codec {number}", total=10, done=0, found=0) for number in range(40)]
     for part in parts[:30]:
         part.begin(float(0))
     for number, part in enumerate(parts[:25]):
         part.done, part.ended = 10, float(number)
     shown = [part.title for part in chosen(parts)]
-    assert shown == [f"codec {number}" for number in range(25, 37)]  # five under way, then those that wait
+    assert shown == [f"codec {number}" for number in range(25, 37)]  # five under way, then the waiting ones
     assert [part.title for part in chosen(parts[:26], 4)] == [f"codec {number}" for number in (22, 23, 24, 25)]
 
 
-def test_who_looks_on_may_go_away() -> None:
+def test_a_broken_pipe_is_ignored() -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
 
-    Progress(Gone()).say("nobody reads this")
+    RunProgress(Gone()).say("nobody reads this")

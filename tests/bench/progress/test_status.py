@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from uqdm.bench.progress import progress, status
 from uqdm.bench.progress.lock import FolderBusyError, locked
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.progress.show import show_progress
 from uqdm.bench.progress.slowest_shards import ShardTiming
 from uqdm.bench.progress.status import RunStatus, find_runs, run_status
@@ -44,9 +44,9 @@ def account(run_dir: Path) -> dict[str, Any]:
     return content
 
 
-def begun(run_dir: Path) -> Progress:
+def begun(run_dir: Path) -> RunProgress:
     """A run that has done 450 of 1,000."""
-    shown = Progress(io.StringIO(), status_path=status_path(run_dir))
+    shown = RunProgress(io.StringIO(), status_path=status_path(run_dir))
     shown.plan("evaluate demo")
     shown.add("jpeg", "jpeg (8 settings)", total=800, stored=50)
     shown.add("png", "png (1 setting)", total=200, stored=200)
@@ -58,7 +58,7 @@ def begun(run_dir: Path) -> Progress:
 
 
 @pytest.mark.cluster
-def test_a_run_that_is_killed_is_seen_alive_and_then_dead(toys: Path, tmp_path: Path) -> None:
+def test_a_killed_run_is_running_and_then_died(toys: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     evaluate = [
         sys.executable,
@@ -89,8 +89,8 @@ def test_a_run_that_is_killed_is_seen_alive_and_then_dead(toys: Path, tmp_path: 
     assert dead.state == "died"
     assert 0 < dead.content["done"] < N_IMAGES
     text = command(run_dir).stdout
-    assert f"evaluate demo, died: last heard {status._moment(dead.content['updated'])}; " in text
-    assert f"{dead.content['done']} of {N_IMAGES} done are kept; run the same command again to go on" in text
+    assert f"evaluate demo, died: last update at {status._moment(dead.content['updated'])}; " in text
+    assert f"{dead.content['done']} of {N_IMAGES} done are kept; run the same command again to resume" in text
     kept = list((run_dir / "shards").rglob("*.parquet"))
     assert 2 * len(kept) >= dead.content["done"]
 
@@ -103,12 +103,12 @@ def seen(look: Callable[[], RunStatus | None]) -> RunStatus:
     return found
 
 
-def test_counts_of_each_codec_the_slowest_shards_and_what_was_said_are_told(tmp_path: Path) -> None:
+def test_the_status_has_counts_slowest_shards_and_messages(tmp_path: Path) -> None:
     with locked(tmp_path, "evaluate demo"):
         begun(tmp_path)
-        told = run_status(tmp_path)
-    assert told.state == "running"
-    lines = told.lines()
+        found = run_status(tmp_path)
+    assert found.state == "running"
+    lines = found.lines()
     assert lines[0].startswith(f"{tmp_path}: evaluate demo, running: 450/1,000 images x settings, 3 failed, ")
     assert lines[1].startswith("  jpeg (8 settings)  250/800, 3 failed, ")
     assert lines[2] == "  png (1 setting)    200/200"
@@ -137,8 +137,8 @@ def test_counts_of_each_codec_the_slowest_shards_and_what_was_said_are_told(tmp_
         (ValueError("x" * 10_000), "ValueError: " + "x" * 488),
     ],
 )
-def test_a_run_that_stops_says_why(error: BaseException, reason: str, tmp_path: Path) -> None:
-    def run(shown: Progress) -> None:
+def test_a_stopped_run_has_the_reason(error: BaseException, reason: str, tmp_path: Path) -> None:
+    def run(shown: RunProgress) -> None:
         shown.plan("evaluate demo")
         shown.add("jpeg", "jpeg", total=1000, stored=10)
         raise error
@@ -147,11 +147,11 @@ def test_a_run_that_stops_says_why(error: BaseException, reason: str, tmp_path: 
         run(shown)
     stopped = run_status(tmp_path)
     assert (stopped.state, stopped.reason) == ("stopped", reason)
-    assert stopped.headline().endswith(f": {reason}; 10 of 1,000 done are kept; run the same command again to go on")
+    assert stopped.headline().endswith(f": {reason}; 10 of 1,000 done are kept; run the same command again to resume")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_asks_a_process_to_end_is_a_reason(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_termination_signal_is_the_reason(number: signal.Signals, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom uqdm.bench.progress.show import show_progress\n"
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # nohup, or whoever runs the tests, may have it ignored
@@ -165,7 +165,7 @@ def test_a_signal_that_asks_a_process_to_end_is_a_reason(number: signal.Signals,
     assert run_status(tmp_path).reason == f"ended by {number.name}"
 
 
-def test_nothing_is_written_before_the_folder_is_ours(tmp_path: Path) -> None:
+def test_nothing_is_written_before_the_folder_is_locked(tmp_path: Path) -> None:
     begun(tmp_path)
     before = status_path(tmp_path).read_bytes()
     with pytest.raises(FolderBusyError), show_progress(status_path=status_path(tmp_path)):
@@ -173,7 +173,9 @@ def test_nothing_is_written_before_the_folder_is_ours(tmp_path: Path) -> None:
     assert status_path(tmp_path).read_bytes() == before
 
 
-def test_a_full_disk_stops_no_run_for_want_of_its_status_and_is_told_as_the_reason(tmp_path: Path) -> None:
+def test_a_full_disk_does_not_stop_the_progress_and_is_the_reason_of_the_end(
+    tmp_path: Path,
+) -> None:
     try:
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], capture_output=True)
     except FileNotFoundError:
@@ -206,12 +208,12 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return written
 
 
-def test_it_is_written_every_two_seconds_and_when_the_state_changes(
+def test_the_status_is_written_every_two_seconds_and_when_the_state_changes(
     writes: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    shown = Progress(io.StringIO(), status_path=tmp_path / "status.json")
+    shown = RunProgress(io.StringIO(), status_path=tmp_path / "status.json")
     assert len(writes) == 0
     shown.plan("evaluate demo")
     shown.add("jpeg", "jpeg", total=1000, stored=0)
@@ -232,12 +234,12 @@ def silent(run_dir: Path, **changes: Any) -> None:
     status_path(run_dir).write_text(json.dumps(content))
 
 
-def test_who_lives_and_who_is_dead(tmp_path: Path) -> None:
+def test_a_run_without_lock_is_alive_or_died_by_its_host_process_and_last_update(tmp_path: Path) -> None:
     begun(tmp_path)
     now = account(tmp_path)["updated"]
-    assert run_status(tmp_path).state == "running"  # this process lives, and was heard just now
+    assert run_status(tmp_path).state == "running"  # this process exists, and the update is recent
     silent(tmp_path)
-    assert run_status(tmp_path).state == "died"  # nobody holds the lock: its number is another process's by now
+    assert run_status(tmp_path).state == "died"  # the lock is free: the process id belongs to another process by now
     silent(tmp_path, host="elsewhere", updated=now)
     assert run_status(tmp_path).state == "running"
     silent(tmp_path, host="elsewhere")
@@ -248,7 +250,7 @@ def test_who_lives_and_who_is_dead(tmp_path: Path) -> None:
     assert run_status(tmp_path).state == "died"
 
 
-def test_without_locks_a_living_process_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_locks_a_run_whose_process_exists_is_running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(run_dir: Path) -> None:
         raise OSError(37, "No locks available")
 
@@ -258,16 +260,16 @@ def test_without_locks_a_living_process_counts(tmp_path: Path, monkeypatch: pyte
     assert run_status(tmp_path).state == "running"
 
 
-def test_another_process_in_the_folder_is_what_is_under_way(tmp_path: Path) -> None:
+def test_the_process_that_holds_the_lock_is_the_running_one(tmp_path: Path) -> None:
     begun(tmp_path)
     silent(tmp_path, pid=1, state="stopped", reason="disk full")
     with locked(tmp_path, "score demo"):
-        told = run_status(tmp_path)
-    assert (told.state, told.reason) == ("running", None)
-    assert f"score demo, running: 0 shards are kept; process {os.getpid()}" in told.headline()
+        found = run_status(tmp_path)
+    assert (found.state, found.reason) == ("running", None)
+    assert f"score demo, running: 0 shards are kept; process {os.getpid()}" in found.headline()
 
 
-def test_folders_of_runs_that_left_no_account(toys: Path, tmp_path: Path) -> None:
+def test_a_run_without_a_status_file_has_the_state_of_its_other_files(toys: Path, tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     evaluate_here(run_dir, MemoryImages(unmarked_images(7)), "toy-raw")
     unfinished = run_status(run_dir)
@@ -282,7 +284,7 @@ def test_folders_of_runs_that_left_no_account(toys: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"state": "running"}'])
-def test_an_account_that_does_not_read_is_none(content: str, tmp_path: Path) -> None:
+def test_a_status_file_that_does_not_read_counts_as_absent(content: str, tmp_path: Path) -> None:
     status_path(tmp_path).write_text(content)
     assert run_status(tmp_path).state == "unfinished"
 
@@ -303,7 +305,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("other", [None, [], {}, {"png": None}, -5, "\x1b[31m"], ids=repr)
-def test_a_status_of_other_types_is_none_and_never_a_traceback(other: Any, tmp_path: Path) -> None:
+def test_a_status_file_with_other_types_counts_as_absent(other: Any, tmp_path: Path) -> None:
     status_path(tmp_path).write_text(json.dumps(WHOLE))
     assert run_status(tmp_path).state == "finished"
     for key in WHOLE:
@@ -317,7 +319,7 @@ def test_a_status_of_other_types_is_none_and_never_a_traceback(other: Any, tmp_p
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"codecs": []}', '{"codec": 1, "ok": "2"}', "[" * 100_000])
-def test_evaluations_and_manifests_that_do_not_read_are_named(content: str, tmp_path: Path) -> None:
+def test_evaluation_files_and_manifests_that_do_not_read_are_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "png.json").write_text(content)
     (tmp_path / "evaluation.json").write_text(content)
@@ -328,13 +330,13 @@ def test_evaluations_and_manifests_that_do_not_read_are_named(content: str, tmp_
     assert "png.json: not what an evaluation writes" in result.output
 
 
-def test_a_fifo_in_the_place_of_a_status_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_fifo_in_the_place_of_a_status_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(status_path(tmp_path))
     os.mkfifo(tmp_path / "evaluation.json")
     assert run_status(tmp_path).state == "unfinished"
 
 
-def test_a_folder_of_runs_gives_a_line_for_each_and_json(tmp_path: Path) -> None:
+def test_a_folder_of_runs_gives_a_line_for_each_run_and_json(tmp_path: Path) -> None:
     for name in ("b", "a"):
         (tmp_path / name).mkdir()
         begun(tmp_path / name).end()
@@ -342,18 +344,18 @@ def test_a_folder_of_runs_gives_a_line_for_each_and_json(tmp_path: Path) -> None
     assert find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b"]
     lines = command(tmp_path).stdout.splitlines()
     assert [line.partition(":")[0] for line in lines] == [str(tmp_path / "a"), str(tmp_path / "b")]
-    told = json.loads(command(tmp_path, "--json", "--watch").stdout)  # nothing is under way: it looks once
-    assert [run["state"] for run in told] == ["finished", "finished"]
-    assert told[0]["done"] == 450
-    assert told[0]["codecs"]["jpeg"]["failed"] == 3
+    found = json.loads(command(tmp_path, "--json", "--watch").stdout)  # no run is under way: printed once
+    assert [run["state"] for run in found] == ["finished", "finished"]
+    assert found[0]["done"] == 450
+    assert found[0]["codecs"]["jpeg"]["failed"] == 3
 
 
-def test_watching_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watching_stops_when_the_run_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = begun(tmp_path)
     monkeypatch.setattr("uqdm.cli.bench.status._WATCH_SECONDS", 0)
     monkeypatch.setattr("uqdm.cli.bench.status.time.sleep", lambda seconds: shown.end())
-    told = [line for line in command(tmp_path, "--watch").stdout.splitlines() if line.startswith(str(tmp_path))]
-    assert [line.partition("evaluate demo, ")[2].split()[0].strip(":") for line in told] == ["running", "finished"]
+    found = [line for line in command(tmp_path, "--watch").stdout.splitlines() if line.startswith(str(tmp_path))]
+    assert [line.partition("evaluate demo, ")[2].split()[0].strip(":") for line in found] == ["running", "finished"]
 
 
 def test_no_run_is_an_error_with_a_remedy(tmp_path: Path) -> None:
@@ -364,7 +366,7 @@ def test_no_run_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     assert f"no run in {tmp_path}" in str(failed.exception)
 
 
-def test_looking_leaves_no_trace(tmp_path: Path) -> None:
+def test_reading_the_status_writes_nothing(tmp_path: Path) -> None:
     begun(tmp_path)
     command(tmp_path)
     assert not lock_path(tmp_path).exists()

@@ -15,11 +15,11 @@ from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import render_report, save_report
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.schema import SUMMARY
 
 
 class Page(HTMLParser):
@@ -96,7 +96,7 @@ def test_what_comes_from_elsewhere_is_escaped(finished_run: Path, tmp_path: Path
     run_dir = shutil.copytree(finished_run, tmp_path / "run")
     summary = read_summary(run_dir)
     summary["error"] = summary.error.where(summary.error.isna(), "<script>alert(1)</script> & more")
-    pq.write_table(pa.Table.from_pandas(summary, SUMMARY, preserve_index=False), run_dir / "summary.parquet")
+    pq.write_table(pa.Table.from_pandas(summary, summary_schema(), preserve_index=False), run_dir / "summary.parquet")
     html = render_report(run_dir)
     assert "<script>alert" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; more" in html

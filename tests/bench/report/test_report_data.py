@@ -26,7 +26,7 @@ from uqdm.bench.report.library import csp_hash, plotly_library
 from uqdm.bench.report.page import embed_json, render_report
 from uqdm.bench.report.pictures import PicturePool, data_uri
 from uqdm.bench.report.results_table import full_table
-from uqdm.bench.report.sets import ABSENT, caveats
+from uqdm.bench.report.sets import absent, caveats
 from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.pictures import RunPictures
@@ -98,7 +98,7 @@ def test_the_caveats_name_images_extractor_floor_and_warning(summary: pd.DataFra
     assert "Floor: originals, first half against second half (3 images): FID 123.4, KID 0.01230." in text
     assert "No MS-SSIM" in text
     assert "64 px is under its smallest side of 161 px" in text
-    assert caveats(summary.assign(fid=np.nan, kid=np.nan)).facts[0] == ABSENT
+    assert caveats(summary.assign(fid=np.nan, kid=np.nan)).facts[0] == absent() == "This run has no FID or KID."
 
 
 def test_pictures_are_lossless_cut_to_their_centre_and_held_once() -> None:

@@ -50,20 +50,22 @@ def test_unknown_codec_and_bad_parameter_stop_before_work() -> None:
         resolve([Request("toy-raw", {"drop": 8})])
 
 
-def test_a_candidate_says_what_a_worker_needs_to_know() -> None:
-    """Codecs that run a network in torch compute on a GPU; classic ones are never given any."""
+def test_a_setting_says_whether_its_codec_holds_a_model_and_uses_a_gpu() -> None:
+    """Codecs that run a network in torch use a GPU; classic ones do not."""
     found = {name: resolve([Request(name)])[name][0] for name in ("uqdm", "vdm", "interpolate", "diffc", "jpeg")}
     assert [name for name, one in found.items() if one.holds_model] == ["uqdm", "vdm", "interpolate", "diffc"]
     assert [name for name, one in found.items() if one.uses_gpu] == ["uqdm", "vdm", "interpolate"]
 
 
-def test_an_absent_codec_is_a_candidate_with_reason_and_remedy() -> None:
+def test_an_absent_codec_has_a_setting_with_reason_and_remedy() -> None:
     found = resolve([Request("toy-absent")])["toy-absent"]
     assert [one.setting for one in found] == ["drop=0", "drop=4"]
     assert all("libtoy is not installed; install it" in (one.missing or "") for one in found)
 
 
-def test_a_codec_that_does_not_import_is_a_candidate_too(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codec_that_does_not_import_has_a_setting_with_the_reason(
+    toys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("toy_codecs.Raw", None)
     import uqdm.codec
 
@@ -76,7 +78,7 @@ def test_a_codec_that_does_not_import_is_a_candidate_too(toys: Path, monkeypatch
     assert "libtoy" in (found.missing or "")
 
 
-def test_a_damaged_file_that_a_setting_names_ends_the_command(tmp_path: Path) -> None:
+def test_a_damaged_file_that_a_setting_names_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     for model in (tmp_path, tmp_path / "absent"):
         with pytest.raises((ValueError, LookupError, OSError), match=re.escape(str(model))):

@@ -1,4 +1,4 @@
-"""Guards the pictures that a run keeps: the very ones that were measured, each image readable by itself."""
+"""Guards the pictures that a run keeps: they are those that were measured, and each image is readable by itself."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.kept_pictures import (
-    Keeper,
+    KeptPictureWriter,
     has_kept_pictures,
-    merge,
+    merge_kept_pictures,
     png_picture,
     read_kept_pictures,
 )
@@ -57,7 +57,7 @@ def shard_of(images: list[np.ndarray], start: int = 0) -> Shard:
 
 
 def kept(codec: Codec, images: list[np.ndarray], start: int = 0) -> tuple[list[dict], bytes]:
-    keeper = Keeper(shard_of(images, start), ORIGIN)
+    keeper = KeptPictureWriter(shard_of(images, start), ORIGIN)
     measured = measure_images(codec, codec, images, [keeper])
     assert [row["status"] for row in measure_images(codec, codec, images).rows] == [
         row["status"] for row in measured.rows
@@ -96,7 +96,7 @@ def test_every_picture_is_kept_as_it_was_measured(codec: Codec, tmp_path: Path) 
     assert read_kept_pictures(path, 19) == []
 
 
-def test_an_image_that_fails_after_all_has_no_pictures(tmp_path: Path) -> None:
+def test_an_image_that_fails_late_has_no_pictures(tmp_path: Path) -> None:
     images = [image + np.uint8(16) * (index != 1) for index, image in enumerate(unmarked_images(3))]
     rows, data = kept(FailsLate(), images)
     assert [row["status"] for row in rows if row["image_index"] == 1] == ["failed"]
@@ -135,17 +135,17 @@ def test_files_of_single_images_merge_to_the_file_of_the_shard(tmp_path: Path) -
     shard = shard_of(images)
     parts = []
     for alone in shard.alone():
-        keeper = Keeper(alone, ORIGIN)
+        keeper = KeptPictureWriter(alone, ORIGIN)
         measure_images(Model(), Model(), [images[alone.start]], [keeper])
         parts.append(keeper.finish())
-    merged = merge(parts)
+    merged = merge_kept_pictures(parts)
     whole, joined = (pq.ParquetFile(stored(tmp_path / name, file)) for name, file in (("a", data), ("b", merged)))
     assert joined.read().equals(whole.read())
     assert joined.num_row_groups == whole.num_row_groups == 3
 
 
-def test_a_picture_that_is_not_the_measured_one_is_refused() -> None:
-    keeper = Keeper(shard_of(unmarked_images(1)), ORIGIN)
+def test_a_stored_picture_with_another_hash_is_an_error() -> None:
+    keeper = KeptPictureWriter(shard_of(unmarked_images(1)), ORIGIN)
     picture = np.zeros((2, 3, 3), np.uint8)
     keeper.keep(0, 0, {"point": "all", "reconstruction": "decoded", "picture_sha256": "0" * 64}, picture)
     (row,) = pq.read_table(pa.BufferReader(keeper.finish())).to_pylist()

@@ -1,4 +1,4 @@
-"""Guards reading rows in batches: every row once, settings in one piece, and a summary that no cut changes by a bit."""
+"""Guards reading rows in batches: every row once, whole settings, and the same summary whatever the batches."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from summaries import summarized
 from uqdm.bench.analysis import summarize
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import rows_schema
-from uqdm.bench.run import row_batches as row_batches
+from uqdm.bench.run import row_batches
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rows_reader import read_rows
 
@@ -59,7 +59,7 @@ def write(run_dir: Path, name: str, tables: Sequence[pa.Table]) -> None:
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
-    """Three settings of one codec in shards, and one of another in a row group that it shares with a stranger."""
+    """Three settings of one codec in shards, and one of another whose row group has rows of both."""
     shards = [made_up(9, setting, start=start) for setting in ("q=1", "q=2", "q=3") for start in (0, 9)]
     write(tmp_path, "c", shards)
     write(tmp_path, "d", [pa.concat_tables([made_up(9, "", "d"), made_up(9, "q=3", "c", start=18)])])
@@ -68,7 +68,7 @@ def run_dir(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("most_rows", [1, 40, 60, 10**6])
-def test_every_row_is_in_one_lot_with_all_of_its_setting(run_dir: Path, most_rows: int) -> None:
+def test_every_row_is_in_one_batch_with_all_of_its_setting(run_dir: Path, most_rows: int) -> None:
     frames = [batch.read(COLUMNS) for batch in row_batches.row_batches(run_dir, most_rows)]
     everything = read_rows(run_dir, COLUMNS)
     assert sum(map(len, frames)) == len(everything)
@@ -83,9 +83,7 @@ def test_every_row_is_in_one_lot_with_all_of_its_setting(run_dir: Path, most_row
 
 
 @pytest.mark.parametrize("most_rows", [1, 60])
-def test_how_rows_are_cut_changes_no_bit_of_the_summary(
-    run_dir: Path, most_rows: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_change_no_bit_of_the_summary(run_dir: Path, most_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = [*summarize._COLUMNS, *(metric.name for metric in summarize.all_metrics())]
     whole = summarized(read_rows(run_dir, columns))
     monkeypatch.setattr(summarize, "row_batches", lambda folder: row_batches.row_batches(folder, most_rows))
@@ -123,8 +121,8 @@ def test_memory_does_not_grow_with_the_number_of_settings(tmp_path: Path) -> Non
         run.mkdir()
         write(run, "c", [made_up(5000, f"q={setting}") for setting in range(n_settings)])
         (run / "scores.json").write_text('{"sets": []}')
-        told = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)
-        assert told.returncode == 0, told.stderr
-        taken.append(int(told.stdout))
+        done = subprocess.run([sys.executable, "-c", code, str(run)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        taken.append(int(done.stdout))
     # 300,000 rows more would take 75 MB in a data frame of these columns.
     assert taken[1] - taken[0] < 25e6, taken

@@ -49,7 +49,7 @@ def test_shards_cover_every_image_once(dataset: MemoryImages, codec_setting: Cod
     assert [image_id for shard in shards for image_id in shard.image_ids] == dataset.ids
 
 
-def test_the_name_changes_with_all_that_went_in(shard: Shard) -> None:
+def test_the_key_depends_on_all_inputs(shard: Shard) -> None:
     codec_setting = shard.codec_setting
     others = [
         replace(shard, dataset="other"),
@@ -63,11 +63,11 @@ def test_the_name_changes_with_all_that_went_in(shard: Shard) -> None:
     assert len({shard.key, *(other.key for other in others)}) == len(others) + 1
 
 
-def test_the_name_does_not_hang_on_whether_streams_stay(shard: Shard) -> None:
+def test_the_key_does_not_depend_on_whether_streams_are_kept(shard: Shard) -> None:
     assert replace(shard, keep_streams=False).key == shard.key
 
 
-def test_the_name_hangs_on_values_not_on_objects(shard: Shard) -> None:
+def test_the_key_depends_on_values_not_on_objects(shard: Shard) -> None:
     assert (
         replace(shard, codec_setting=replace(shard.codec_setting, parameters=dict(shard.codec_setting.parameters))).key
         == shard.key
@@ -83,7 +83,7 @@ def test_a_stored_shard_is_found(shard: Shard, dataset: MemoryImages, tmp_path: 
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "other columns", "no streams", "half streams"])
-def test_a_damaged_shard_is_to_be_done_again(damage: str, shard: Shard, dataset: MemoryImages, tmp_path: Path) -> None:
+def test_a_damaged_shard_counts_as_missing(damage: str, shard: Shard, dataset: MemoryImages, tmp_path: Path) -> None:
     store = ShardStore(tmp_path)
     stored(shard, dataset, store)
     rows, streams = (store.files(shard).path(folder) for folder in (ShardFolder.ROWS, ShardFolder.STREAMS))
@@ -103,7 +103,7 @@ def test_a_damaged_shard_is_to_be_done_again(damage: str, shard: Shard, dataset:
     assert store.counts(shard) is None
 
 
-def test_a_file_is_not_there_until_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "file"
     with contextlib.suppress(KeyboardInterrupt), replacing(path) as temporary:
         temporary.write_bytes(b"half")
@@ -114,7 +114,7 @@ def test_a_file_is_not_there_until_it_is_whole(tmp_path: Path) -> None:
     assert path.read_bytes() == b"whole"
 
 
-def test_leftovers_of_dead_writers_go_and_live_ones_stay(tmp_path: Path) -> None:
+def test_temporary_files_of_dead_writers_are_removed(tmp_path: Path) -> None:
     child = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(child, 0)
     with replacing(tmp_path / "file") as alive:

@@ -53,7 +53,7 @@ def check_current(run: Path, codec: str, n_images: int, *settings: str) -> None:
     assert names(pd.read_parquet(run / "per_image" / f"{codec}.parquet")) == expected
 
 
-def test_a_folder_that_users_read_holds_the_files_of_the_present_rows(tmp_path: Path) -> None:
+def test_streams_and_reconstructions_have_the_files_of_the_present_rows_alone(tmp_path: Path) -> None:
     assert evaluated(tmp_path, 4, "toy-raw:drop=2") == 2
     check_current(tmp_path, "toy-raw", 4, "drop=2")
     assert evaluated(tmp_path, 3, "toy-raw:drop=3") == 2  # other setting, other images
@@ -67,7 +67,7 @@ def test_a_folder_that_users_read_holds_the_files_of_the_present_rows(tmp_path: 
     check_current(tmp_path, "toy-raw", 4, "drop=2", "drop=3")
 
 
-def test_a_codec_that_is_dropped_or_cannot_run_leaves_no_files_to_read(tmp_path: Path) -> None:
+def test_files_of_a_codec_that_is_dropped_or_cannot_run_are_moved(tmp_path: Path) -> None:
     evaluated(tmp_path, 2, "toy-raw:drop=2", "toy-once")
     prune_others(tmp_path, keep=["toy-raw"])
     assert set(pd.read_parquet(tmp_path / "streams").codec) == {"toy-raw"}
@@ -76,7 +76,7 @@ def test_a_codec_that_is_dropped_or_cannot_run_leaves_no_files_to_read(tmp_path:
     assert set(pd.read_parquet(tmp_path / "streams").codec) == {"toy-raw", "toy-once"}
 
 
-def test_superseded_files_are_found_before_they_come_back(tmp_path: Path) -> None:
+def test_superseded_files_are_found_before_they_are_moved_back(tmp_path: Path) -> None:
     """A run that was killed between moving files and writing the manifest: readers find them in either place."""
     evaluated(tmp_path, 2, "toy-raw:drop=2")
     streams = read_streams(tmp_path, "toy-raw", "drop=2", {0: None, 1: None})
@@ -89,7 +89,7 @@ def test_superseded_files_are_found_before_they_come_back(tmp_path: Path) -> Non
     assert path.is_file()
 
 
-def test_a_file_that_is_not_of_the_run_is_set_aside_and_kept(tmp_path: Path) -> None:
+def test_a_file_that_is_not_of_the_run_is_moved_and_kept(tmp_path: Path) -> None:
     evaluated(tmp_path, 2, "toy-raw:drop=2")
     (path,) = (tmp_path / "streams" / "toy-raw").iterdir()
     path.with_name("a copy.parquet").write_bytes(path.read_bytes())

@@ -27,7 +27,7 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.metrics import METRICS, declared, rows_schema
 from uqdm.bench.metrics.mse import mse
 from uqdm.bench.metrics.ssim import ssim
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import lock_path
@@ -48,12 +48,12 @@ PICTURE = ["codec", "setting", "image_index", "point", "reconstruction"]
 def evaluated(dataset: Images, codecs: Sequence[str], folder: Path, **options: object) -> None:
     resolved = resolve(parse_request(codec) for codec in codecs)
     settings = EvaluationOptions(**{"shard_size": 4, "score": False, **options})  # type: ignore[arg-type]
-    evaluate(dataset, resolved, folder, settings, Progress(io.StringIO()))
+    evaluate(dataset, resolved, folder, settings, RunProgress(io.StringIO()))
 
 
 def scored(folder: Path, dataset: Images, *metrics: str, cpus: int | None = None) -> Outcome:
     options = ScoringOptions(metrics or PICTURES_ONLY, cpus=cpus)
-    return score_run(folder, options, Progress(io.StringIO()), dataset)
+    return score_run(folder, options, RunProgress(io.StringIO()), dataset)
 
 
 def rows_of(folder: Path) -> pd.DataFrame:
@@ -277,13 +277,13 @@ def test_other_originals_are_refused(tmp_path: Path) -> None:
 
 def test_originals_are_opened_again_from_what_the_run_says(tmp_path: Path) -> None:
     evaluated(open_dataset("demo", limit=3), ["png"], tmp_path)
-    assert score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO())).scored == 3
+    assert score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO())).scored == 3
     manifest = tmp_path / "manifests" / "png.json"
     facts = json.loads(manifest.read_text())
     facts["dataset"]["spec"] = "folder:/nowhere"
     manifest.write_text(json.dumps(facts))
     with pytest.raises(ResultsError, match=r"the originals are needed to score pictures: .*nowhere"):
-        score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO()))
+        score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO()))
 
 
 def test_an_unknown_metric_is_answered_with_names() -> None:
@@ -308,7 +308,7 @@ def test_a_killed_scoring_goes_on_where_it_was(tmp_path: Path) -> None:
     before = times(tmp_path, "scores")
     assert len(before) >= 12
     assert not (tmp_path / "scores.json").exists(), "scoring was over before it could be killed"
-    outcome = score_run(tmp_path, ScoringOptions(PICTURES_ONLY), Progress(io.StringIO()))
+    outcome = score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO()))
     assert 0 < outcome.scored <= 24 - len(before) // 3 + 1  # three metrics a shard; one shard may be cut in the middle
     assert {path: time for path, time in times(tmp_path, "scores").items() if path in before}.keys() == before.keys()
     assert rows_of(tmp_path)[["mse", "psnr_db", "ssim"]].notna().all(axis=None)

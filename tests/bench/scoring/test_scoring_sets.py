@@ -20,12 +20,12 @@ from uqdm.bench.analysis.short_table import short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.scoring import run as scoring_run
+from uqdm.bench.scoring.feature_source import FeatureSource
 from uqdm.bench.scoring.options import ScoringOptions
-from uqdm.bench.scoring.run import FeatureSource, score_run
+from uqdm.bench.scoring.run import score_run
 from uqdm.bench.scoring.selection import SetMetricBounds
 from uqdm.codec import get_codec
 
@@ -84,7 +84,7 @@ def score(
     run_dir: Path, dataset: Any, options: ScoringOptions, features: FeatureSource | None = None
 ) -> dict[tuple[str, ...], Mapping[str, Any]]:
     """The rows of sets by what they are of; features are those of ``Means``, logged beside the run, unless given."""
-    outcome = score_run(run_dir, options, Progress(io.StringIO()), dataset, features or features_in(run_dir.parent))
+    outcome = score_run(run_dir, options, RunProgress(io.StringIO()), dataset, features or features_in(run_dir.parent))
     return {
         (line["codec"], line["setting"], line.get("point"), line.get("reconstruction")): line for line in outcome.sets
     }
@@ -199,7 +199,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
 def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
-    scored = score_run(run_dir, ScoringOptions(("psnr_db",)), Progress(io.StringIO()), dataset)
+    scored = score_run(run_dir, ScoringOptions(("psnr_db",)), RunProgress(io.StringIO()), dataset)
     assert scored.scored == 12
     (gone, *_) = sorted((run_dir / "streams" / "jpeg").iterdir())
     gone.unlink()
@@ -228,9 +228,8 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     assert not any(line.startswith("originals") for line in text.splitlines())
 
 
-def test_the_store_is_beside_the_runs_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_beside_the_runs_by_default(tmp_path: Path) -> None:
     opened: list[Path] = []
-    monkeypatch.setattr(scoring_run, "open_features", lambda path, extractor: opened.append(path))
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
     evaluate_here(run_dir, dataset, "png")
     features = FeatureSource(features_in(tmp_path).load, lambda path, extractor: opened.append(path) or Folder(path))

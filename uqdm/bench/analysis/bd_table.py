@@ -1,7 +1,7 @@
 """The table of Bjøntegaard deltas of a run: every curve against an anchor, by every metric that there is data for.
 
 Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are made anew from
-the same resample. A metric of whole sets, such as FID, has no value for an image, and so its deltas have no interval.
+the same resample. A metric of whole sets has no value for an image, and so its deltas have no interval.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from uqdm.bench.analysis.bjontegaard import (
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
 from uqdm.bench.analysis.options import ANCHORS
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared, set_basis
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
@@ -267,7 +267,8 @@ def _by_sets(metric: SetMetric, base: Curve, curve: Curve) -> dict[str, Any]:
     """Of a metric that exists for whole sets alone: no interval, and nothing where the sets differ in size."""
     names = _names(metric, curve, base.label)
     both = [one.points[np.isfinite(one.points[metric.name].astype(float))] for one in (base, curve)]
-    sizes = pd.concat([one["fid_n" if "fid_n" in one else "n"] for one in both]).unique()
+    n_images = set_basis().n
+    sizes = pd.concat([one[n_images if n_images in one else "n"] for one in both]).unique()
     if len(sizes) > 1:
         listed = " and ".join(f"{size:g}" for size in sorted(sizes))
         return {**names, "reason": f"{metric.label} of {listed} images: such figures are not comparable"}

@@ -2,7 +2,7 @@
 
 BD-rate is the mean over the common interval of quality of the difference in log rate, as a percentage: negative where
 the curve needs fewer bits than the anchor. BD-quality is the mean over the common interval of log10 rate of the
-difference in quality, curve minus anchor, in the metric's own unit: of PSNR positive is better, of FID negative.
+difference in quality, curve minus anchor, in the metric's own unit: of PSNR positive is better, of a distance negative.
 Curves run through their points by PCHIP, and integrals are exact (Bjøntegaard, VCEG-M33, 2001; why PCHIP: Herglotz et
 al., The Bjøntegaard Bible, IEEE Transactions on Image Processing 33, 2024).
 
@@ -92,7 +92,7 @@ def bd_rate(anchor: Points, curve: Points, direction: Direction = "higher") -> D
 
 
 def bd_quality(anchor: Points, curve: Points) -> Delta:
-    """BD-quality of ``curve`` against ``anchor``, in the metric's unit: +1 dB of PSNR is better, +1 of FID worse.
+    """BD-quality of ``curve`` against ``anchor``, in the metric's unit: +1 dB of PSNR is better, a distance +1 worse.
 
     Raises ValueError where the images differ.
 

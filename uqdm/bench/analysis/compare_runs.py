@@ -17,7 +17,7 @@ import pandas as pd
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.curves import parameters_of, short_settings
 from uqdm.bench.analysis.paired import paired_figures
-from uqdm.bench.metrics import SetMetric, all_metrics, declared
+from uqdm.bench.metrics import SetMetric, all_metrics, declared, set_basis
 from uqdm.bench.run.codec_settings import parse_request
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import summary_path
@@ -363,7 +363,8 @@ def _of_sets(name: str, sides: Sequence[_Side], pair: tuple[Key, Key]) -> dict[s
     rows = [row for side, key in zip(sides, pair, strict=True) if (row := side.summarized(key)) is not None]
     if len(rows) < 2 or any(pd.isna(row[name]) for row in rows):
         return None
-    (a, size_a), (b, size_b) = ((float(row[name]), int(row["fid_n"])) for row in rows)
+    n_images = set_basis().n
+    (a, size_a), (b, size_b) = ((float(row[name]), int(row[n_images])) for row in rows)
     figures = {"n": min(size_a, size_b), "mean_a": a, "mean_b": b}
     if size_a != size_b:
         return {**figures, "reason": f"of {size_a} and {size_b} images: such figures are not comparable"}

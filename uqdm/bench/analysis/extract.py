@@ -63,10 +63,10 @@ class Extracted:
 def extract(run_dir: Path, image: str, out: Path, asked: ExtractRequest | None = None) -> Extracted:
     """Writes the files of one image, named by its id or by its index in the data set, into the folder ``out``.
 
-    Every picture is checked against the hash in its row: it is the one that was measured. Pictures come from those
-    that the run keeps, otherwise from decoding the coded file. Raises
-    :class:`~uqdm.bench.run.errors.ResultsError`, with suggestions, where the run does not have what is asked for, and
-    where it kept nothing of it.
+    Every picture is checked against the hash in its row: it is the one that was measured. Pictures
+    come from those that the run keeps, otherwise from decoding the coded file. Raises
+    :class:`~uqdm.bench.run.errors.ResultsError`, with suggestions, where the run does not have what
+    is asked for, and where it kept nothing of it.
     """
     asked = asked or ExtractRequest()
     manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
@@ -110,7 +110,11 @@ def _shards(manifests: Mapping[str, Any], index: int, asked: ExtractRequest) -> 
             f"the run has no codec {asked.codec!r}{suggest(asked.codec, manifests)}; it has: {', '.join(manifests)}"
         )
     chosen = [manifest for name, manifest in manifests.items() if asked.codec in (None, name)]
-    _check_one("setting", asked.setting, [one["setting"] for manifest in chosen for one in manifest["settings"]])
+    _check_one(
+        "setting",
+        asked.setting,
+        [one["setting"] for manifest in chosen for one in manifest["settings"]],
+    )
     for manifest in chosen:
         for facts in listed_shards(manifest, asked.setting):
             if facts.start <= index < facts.stop:
@@ -212,7 +216,11 @@ def _kept(shard: ShardFiles, index: int) -> dict[tuple[str, str, str], bytes]:
 
 
 def _decode(
-    parts: tuple[str, str], manifest: Mapping[str, Any], stream: bytes, rows: list[Row], write: _Writer
+    parts: tuple[str, str],
+    manifest: Mapping[str, Any],
+    stream: bytes,
+    rows: list[Row],
+    write: _Writer,
 ) -> None:
     """Writes the pictures of ``rows``; what a codec's decoder raised is noted once, not for each picture."""
     if not rows:

@@ -17,9 +17,10 @@ def read_original(
 ) -> np.ndarray:
     """The image, uint8 [H, W, 3]; ``dataset`` is what a manifest says of the data set.
 
-    ``measured_sha256`` is the image's hash in the rows. Where these have none, an older release wrote them, and all
-    images of the data set are read to compare its fingerprint. Raises :class:`~uqdm.bench.run.errors.ResultsError` for
-    another image than the evaluated one, and OSError, ValueError or LookupError where the data set does not open.
+    ``measured_sha256`` is the image's hash in the rows. Where these have none, an older release
+    wrote them, and all images of the data set are read to compare its fingerprint. Raises
+    :class:`~uqdm.bench.run.errors.ResultsError` for another image than the evaluated one, and
+    OSError, ValueError or LookupError where the data set does not open.
     """
     spec = dataset["spec"]
     if measured_sha256:

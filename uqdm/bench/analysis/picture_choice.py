@@ -19,7 +19,8 @@ T = TypeVar("T")
 def varied_images(rows: pd.DataFrame, count: int) -> list[int]:
     """Indices of at most ``count`` images that lack no point, from low to high rate.
 
-    Images sorted by rate are cut into equal parts, and the first of the data set in each part is taken.
+    Images sorted by rate are cut into equal parts, and the first of the data set in each part is
+    taken.
     """
     complete = rows.groupby("image_index")["point"].nunique()
     whole = rows.groupby("image_index")["bpp"].max()[complete == complete.max()].sort_values(kind="stable")

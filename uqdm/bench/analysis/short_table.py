@@ -6,11 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
+from uqdm.bench.metrics import headline_set_metrics, labels_of, set_basis
 from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
 from uqdm.bench.run.summary_reader import read_summary
@@ -27,23 +28,25 @@ ROUGH_DB = 5
 """Points further apart than this make what is interpolated between them doubtful."""
 
 _LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
-_NOTES = 4  # lines of notes on FID and KID
+_NOTES = 4  # lines of notes on metrics of sets
 _ERROR_LENGTH = 160  # characters of a reason
 
 
 @dataclass(frozen=True)
 class Near:
-    """A measured point near a rate that codecs are compared at; FID and KID are None where they were not computed."""
+    """A measured point near a rate that codecs are compared at.
+
+    ``of_sets`` are the metrics of sets of the short table, in their order; None where one was not computed.
+    """
 
     bpp: float
     psnr_db: float
-    fid: float | None
-    kid: float | None
+    of_sets: tuple[float | None, ...]
 
     def cells(self) -> list[str]:
         """The point as text."""
         psnr = EXACT if math.isinf(self.psnr_db) else f"{self.psnr_db:.1f}"
-        return [f"{self.bpp:.2f}", psnr, *_realism(self.fid, self.kid)]
+        return [f"{self.bpp:.2f}", psnr, *_set_cells(self.of_sets)]
 
 
 @dataclass(frozen=True)
@@ -70,16 +73,23 @@ class Line:
         return f"{self.label} ({self.settings})" if self.settings else self.label
 
     def cells(self) -> list[str]:
-        """The line as text, as under :data:`HEADINGS`."""
+        """The line as text, as under :func:`headings`."""
         marks = ["~" if rough else "" for rough in (*self.rough, False)]
         rates = (*self.bpp_at, self.lossless_bpp)
         texts = [NONE if rate is None else f"{mark}{rate:.3f}" for rate, mark in zip(rates, marks, strict=True)]
-        near = self.near.cells() if self.near else [NONE] * len(NEAR_HEADINGS)
+        near = self.near.cells() if self.near else [NONE] * len(near_headings())
         return [self.label, *texts, *near, str(self.n), str(self.failed)]
 
 
-NEAR_HEADINGS = ("bpp", "PSNR", "FID", "KID")
-HEADINGS = ("codec", *(f"{level} dB" for level in PSNR_LEVELS_DB), "lossless", *NEAR_HEADINGS, "images", "failed")
+def near_headings() -> tuple[str, ...]:
+    """Headings of the cells of :class:`Near`."""
+    return ("bpp", "PSNR", *(metric.label for metric in headline_set_metrics()))
+
+
+def headings() -> tuple[str, ...]:
+    """Headings of the cells of :class:`Line`."""
+    levels = (f"{level} dB" for level in PSNR_LEVELS_DB)
+    return ("codec", *levels, "lossless", *near_headings(), "images", "failed")
 
 
 def lines(summary: pd.DataFrame) -> list[Line]:
@@ -106,8 +116,8 @@ def absences(summary: pd.DataFrame) -> list[str]:
 
 
 def short_table(summary: pd.DataFrame) -> str:
-    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR, FID and KID
-    at the measured point that is nearest to one rate.
+    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR and metrics
+    of sets at the measured point that is nearest to one rate.
 
     Rates between the measured points are interpolated (see :meth:`uqdm.bench.analysis.curves.Curve.bpp_at`).
     """
@@ -119,9 +129,9 @@ def short_table(summary: pd.DataFrame) -> str:
     for name, data in parts.items():
         text.append(
             f"{name}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
-            f"PSNR, FID, KID at the point {_where(common_rate(data))}"
+            f"{', '.join(near_headings()[1:])} at the point {_where(common_rate(data))}"
         )
-        text += _aligned([list(HEADINGS), *(line.cells() for line in kept if line.dataset == name)])
+        text += _aligned([list(headings()), *(line.cells() for line in kept if line.dataset == name)])
     if len(kept) < len(found):
         text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
     text += _settings(kept)[: max(_LINES - len(notes) - len(text), 0)]
@@ -163,11 +173,12 @@ def closing_message(run_dir: Path) -> str:
 def common_rate(summary: pd.DataFrame) -> float:
     """The rate of one data set at which codecs are compared: the median over curves of the rate in their middle.
 
-    Only points whose FID is known count, where there are any, and only rates of files, where there are any.
+    Only points that have the first metric of sets count, where there are any, and only rates of files, where there are
+    any.
     """
     drawn = curves(summary)
     drawn = [curve for curve in drawn if not curve.ideal] or drawn
-    middles = [float(np.median(_with_fid(curve.points).rate_bpp)) for curve in drawn]
+    middles = [float(np.median(_with_sets(curve.points).rate_bpp)) for curve in drawn]
     return float(np.median(middles)) if middles else math.nan
 
 
@@ -180,42 +191,56 @@ def _where(rate_bpp: float) -> str:
     return "of lowest rate" if math.isnan(rate_bpp) else f"nearest {rate_bpp:.2g} bpp"
 
 
-def _with_fid(points: pd.DataFrame) -> pd.DataFrame:
-    known = points[points.fid.notna()]
-    return known if len(known) else points
+def _with_sets(points: pd.DataFrame) -> pd.DataFrame:
+    """The points that have the first metric of sets, or all if none has it."""
+    known = [points[points[metric.name].notna()] for metric in headline_set_metrics()[:1]]
+    return known[0] if known and len(known[0]) else points
 
 
 def _near(points: pd.DataFrame, bpp: float) -> Near | None:
     """The point of the rate nearest to ``bpp``, by ratio."""
-    points = _with_fid(points[(points.status == STATUS_OK) & (points.rate_bpp > 0)])
+    points = _with_sets(points[(points.status == STATUS_OK) & (points.rate_bpp > 0)])
     if points.empty:
         return None
     ratios = np.abs(np.log(points.rate_bpp / bpp)) if bpp > 0 else points.rate_bpp
     row = records(points)[int(np.argmin(ratios))]
-    return Near(row["rate_bpp"], row["psnr_db"], _known(row["fid"]), _known(row["kid"]))
+    return Near(row["rate_bpp"], row["psnr_db"], _of_sets(row))
 
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _realism(fid: float | None, kid: float | None) -> list[str]:
-    return [NONE if fid is None else f"{fid:.1f}", NONE if kid is None else f"{kid:.4f}"]
+def _of_sets(row: Mapping[str, Any]) -> tuple[float | None, ...]:
+    return tuple(_known(row[metric.name]) for metric in headline_set_metrics())
+
+
+def _set_cells(values: Sequence[float | None]) -> list[str]:
+    """Values of the metrics of sets as text, each with its decimals."""
+    pairs = zip(values, headline_set_metrics(), strict=True)
+    return [NONE if value is None else f"{value:.{metric.short_decimals}f}" for value, metric in pairs]
 
 
 def _notes(summary: pd.DataFrame) -> list[str]:
-    """What FID and KID of one data set are of: their n, its warning, and the floor; or why there are none."""
-    ok = summary[(summary.status == STATUS_OK) & summary.fid_n.notna()]
+    """What the metrics of sets of one data set are of: their n, its warning, and the floor; or why there are none."""
+    metrics = headline_set_metrics()
+    if not metrics:
+        return []
+    basis = set_basis()
+    first = metrics[0].name
+    ok = summary[(summary.status == STATUS_OK) & summary[basis.n].notna()]
     if ok.empty:
-        told = (reasons.get("fid") for reasons in summary.unscored if isinstance(reasons, Mapping))
-        return [_shortened(f"no FID and KID: {reason}") for reason in list(dict.fromkeys(filter(None, told)))[:1]]
-    counts = sorted({int(n) for n in ok.fid_n})
+        told = (reasons.get(first) for reasons in summary.unscored if isinstance(reasons, Mapping))
+        reasons = list(dict.fromkeys(filter(None, told)))
+        return [_shortened(f"no {labels_of(metrics)}: {reason}") for reason in reasons[:1]]
+    counts = sorted({int(n) for n in ok[basis.n]})
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    flagged = "; under 2,048 FID is biased: compare at this n only" if ok.fid_warning.notna().any() else ""
-    notes = [f"FID, KID: n={images} images{flagged}"]
-    for floor in records(summary[(summary.status == STATUS_REFERENCE) & summary.fid.notna()]):
-        fid, kid = _realism(floor["fid"], _known(floor["kid"]))
-        notes.append(f"floor: originals, {floor['setting']} (n={floor['fid_n']:.0f}): FID {fid}, KID {kid}")
+    flagged = f"; {basis.caution}: compare at this n only" if ok[basis.warning].notna().any() else ""
+    notes = [f"{', '.join(near_headings()[2:])}: n={images} images{flagged}"]
+    for floor in records(summary[(summary.status == STATUS_REFERENCE) & summary[first].notna()]):
+        cells = zip(near_headings()[2:], _set_cells(_of_sets(floor)), strict=True)
+        values = ", ".join(f"{label} {cell}" for label, cell in cells)
+        notes.append(f"floor: originals, {floor['setting']} (n={floor[basis.n]:.0f}): {values}")
     return notes
 
 

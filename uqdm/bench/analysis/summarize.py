@@ -22,7 +22,15 @@ import pyarrow.parquet as pq
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.file_identity import clear_way
-from uqdm.bench.metrics import all_metrics, all_set_metrics, columns_of, summary_schema
+from uqdm.bench.metrics import (
+    all_metrics,
+    all_set_metrics,
+    columns_of,
+    headline_set_metrics,
+    labels_of,
+    set_basis,
+    summary_schema,
+)
 from uqdm.bench.run.errors import ResultsError, score_remedy
 from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.layout import summary_path
@@ -42,30 +50,6 @@ from uqdm.bench.schema import (
 )
 from uqdm.files import replacing
 
-PROTOCOL = {
-    "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
-    "ideal rate": (
-        "mean over images of a model's own bits / (height x width), without coder, header or padding; where there is "
-        "no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no file has it"
-    ),
-    "PSNR": "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out",
-    "MSE, SSIM, other metrics, times and other costs": (
-        "means over all images that succeeded, null where an image has no value; of memory, the largest"
-    ),
-    "FID and KID": (
-        "Inception features of pictures against those of the same originals, on the images and settings chosen for "
-        "metrics of sets; fid_n says how many images, and under 2,048 of them FID is biased"
-    ),
-    "multiply-accumulates per pixel": MACS_CONVENTION,
-    "peak memory": PEAK_MEMORY_CONVENTION,
-    "intervals": (
-        f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
-        f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and are "
-        "too narrow where several images come from one photograph"
-    ),
-}
-"""How the numbers of a summary are made; part of its provenance."""
-
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
 _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
@@ -74,7 +58,36 @@ _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
 _MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
-_SET_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
+
+
+def protocol() -> dict[str, str]:
+    """How the numbers of a summary are made; part of its provenance."""
+    basis = set_basis()
+    caution = f", and {basis.caution}" if basis.caution else ""
+    return {
+        "rate": "mean over images of 8 x bytes of the file / (height x width), in bits per pixel; headers count",
+        "ideal rate": (
+            "mean over images of a model's own bits / (height x width), without coder, header or padding; where there "
+            "is no file (rate_kind 'ideal') it is what ideal channel simulation would cost, and no file has it"
+        ),
+        "PSNR": (
+            "mean over images of 10 log10(255^2 / MSE) in dB, MSE over pixels and channels; exact images are left out"
+        ),
+        "MSE, SSIM, other metrics, times and other costs": (
+            "means over all images that succeeded, null where an image has no value; of memory, the largest"
+        ),
+        labels_of(headline_set_metrics()): (
+            "Inception features of pictures against those of the same originals, on the images and settings chosen for "
+            f"metrics of sets; {basis.n} says how many images{caution}"
+        ),
+        "multiply-accumulates per pixel": MACS_CONVENTION,
+        "peak memory": PEAK_MEMORY_CONVENTION,
+        "intervals": (
+            f"{bootstrap.LEVEL_TEXT} percentile bootstrap over images, {bootstrap.N_RESAMPLES:,} resamples, seed "
+            f"{bootstrap.SEED}, the same resamples for every codec; they describe the spread over these images, and "
+            "are too narrow where several images come from one photograph"
+        ),
+    }
 
 
 def summarize_run(run_dir: Path) -> pd.DataFrame:
@@ -86,7 +99,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     for path in rows_files(run_dir):
         rows_with(path, columns)  # raises where one is lacking
     summary = summarize(row_batches(run_dir), read_scores(run_dir).get("sets", ()), run_dir)
-    origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": PROTOCOL, "rows": rows_provenance(run_dir)}
+    origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": protocol(), "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
     clear_way(summary_path(run_dir))
@@ -159,7 +172,9 @@ def _summarize(
     lowest = with_rates(summary).groupby(["dataset", *_SETTING])["rate_bpp"].transform("min")
     order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
     summary = summary.assign(lowest=lowest).sort_values(order)
-    return summary.reindex(columns=summary_schema().names).reset_index(drop=True)
+    summary = summary.reindex(columns=summary_schema().names).reset_index(drop=True)
+    reasons = [found if isinstance(found, Mapping) else None for found in summary.unscored]
+    return summary.assign(unscored=pd.Series(reasons, dtype=object))
 
 
 class _Summing:
@@ -208,7 +223,7 @@ class _Summing:
 def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """``pictures`` with the columns of metrics of sets; ``unscored`` names metrics of both kinds."""
     names = [name for metric in all_set_metrics() for name in columns_of(metric)]
-    columns = [*_PICTURE, *names, *_SET_COLUMNS, "unscored"]
+    columns = [*_PICTURE, *names, *set_basis().names, "unscored"]
     found = pd.DataFrame([line for line in sets if line.get("status") != STATUS_REFERENCE]).reindex(columns=columns)
     merged = pictures.merge(found, on=_PICTURE, how="left", suffixes=("", "_sets")) if len(found) else pictures
     if len(found):
@@ -223,7 +238,7 @@ def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.
 
 def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the summary for originals held against originals; no codec had a part in it."""
-    return {**line, "n": line.get("fid_n") or 0, "failed": 0, "exact": 0}
+    return {**line, "n": line.get(set_basis().n) or 0, "failed": 0, "exact": 0}
 
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,1 +1,1 @@
-"""What channel simulation costs: code length beyond the KL divergence, and samples drawn, method by method."""
+"""Costs of channel simulation for each method: code length beyond the KL divergence, and samples drawn."""

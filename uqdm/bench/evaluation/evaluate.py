@@ -31,7 +31,7 @@ from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.progress.lock import locked
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
@@ -45,7 +45,7 @@ def evaluate(
     codecs: Mapping[str, Sequence[CodecSetting]],
     run_dir: Path,
     options: EvaluationOptions | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
 ) -> list[CodecOutcome]:
     """Measures every codec on every image, and returns what was found for each codec.
 
@@ -61,7 +61,7 @@ def evaluate(
     :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be
     waited for.
     """
-    options, progress = options or EvaluationOptions(), progress or Progress()
+    options, progress = options or EvaluationOptions(), progress or RunProgress()
     with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
         return _evaluate(dataset, codecs, run_dir, options, progress)
 
@@ -71,7 +71,7 @@ def _evaluate(
     codecs: Mapping[str, Sequence[CodecSetting]],
     run_dir: Path,
     options: EvaluationOptions,
-    progress: Progress,
+    progress: RunProgress,
 ) -> list[CodecOutcome]:
     stopwatch = _Stopwatch()
     progress.plan(f"evaluate {dataset.name}")
@@ -113,7 +113,7 @@ class _Stopwatch:
         self.seconds[phase], self._last = round(now - self._last, 3), now
 
 
-def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -> None:
+def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: RunProgress) -> None:
     totals = Counter[str]()
     for plan in plans:
         stored = plan.totals().total()
@@ -131,7 +131,7 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: Progress) -
 
 
 def _measure(
-    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: Progress
+    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: RunProgress
 ) -> list[CodecOutcome]:
     collector = _Collector(context, plans, progress)
     groups = [_group(context, group) for group in sharing_workers(plans)]
@@ -151,7 +151,7 @@ def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
 class _Collector:
     """Stores shards as they come in, and finishes a codec with its last one."""
 
-    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: Progress) -> None:
+    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: RunProgress) -> None:
         self._context = context
         self._scores = ScoreStore(context.store.run_dir)
         self._plans = {plan.name: plan for plan in plans}
@@ -174,7 +174,7 @@ class _Collector:
             self.outcomes.append(_finish(self._context, plan, self._progress))
 
 
-def _finish(context: Context, plan: CodecPlan, progress: Progress) -> CodecOutcome:
+def _finish(context: Context, plan: CodecPlan, progress: RunProgress) -> CodecOutcome:
     outcome = finish_codec(context, plan)
     if plan.n_shards:  # that a codec was skipped has been said at the start
         progress.say(f"evaluate {context.dataset.name}: {outcome}")

@@ -23,7 +23,7 @@ from uqdm.bench.execute.job import NotLoaded
 from uqdm.bench.execute.worker import Worker, limit_threads
 from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, Identity, with_identity
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.run.kept_pictures import Keeper, merge
+from uqdm.bench.run.kept_pictures import KeptPictureWriter, merge_kept_pictures
 from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.shards import Shard, count_images, to_parquet
 from uqdm.bench.run.stored_streams import check_columns
@@ -87,7 +87,7 @@ class MeasureJob(ShardJob):
             _concatenate([part.rows for part in results], self.shard.identity(KIND_ROWS)),
             _concatenate([part.streams for part in results], self.shard.identity(KIND_STREAMS)),
             counts,
-            merge(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
+            merge_kept_pictures(kept, self.shard.identity(KIND_RECONSTRUCTIONS)) if kept else None,
             merged_scores([part.scores for part in results]),
         )
 
@@ -158,7 +158,7 @@ def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Mea
     return Measured(sorted(rows, key=lambda row: row["image_index"]), streams)
 
 
-class _Placed(Keeper):
+class _Placed(KeptPictureWriter):
     """Keeps pictures of the images at ``places`` of a shard: of those that could be read."""
 
     def __init__(self, job: MeasureJob, places: Sequence[int]) -> None:
@@ -172,7 +172,7 @@ class _Placed(Keeper):
         super().discard(self._places[offset])
 
 
-def _keeper(job: MeasureJob, places: Sequence[int]) -> Keeper | None:
+def _keeper(job: MeasureJob, places: Sequence[int]) -> KeptPictureWriter | None:
     return _Placed(job, places) if job.shard.keep_reconstructions else None
 
 
@@ -185,7 +185,7 @@ def _scores(job: MeasureJob, worker: Worker, readable: Mapping[int, np.ndarray])
     return PictureScores(process, indices, list(readable.values()))
 
 
-def finish(job: MeasureJob, measured: Measured, keeper: Keeper | None = None) -> Finished:
+def finish(job: MeasureJob, measured: Measured, keeper: KeptPictureWriter | None = None) -> Finished:
     """Turns measurements into the files of their shard."""
     shard, codec_setting = job.shard, job.shard.codec_setting
     shared = {

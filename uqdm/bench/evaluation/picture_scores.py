@@ -9,10 +9,10 @@ import numpy as np
 
 from uqdm.bench.evaluation.metric_process import MetricProcess
 from uqdm.bench.metrics import all_metrics
-from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
 
-Scores = dict[str, list[tuple[Picture, Score]]]
+Scores = dict[str, list[tuple[PictureKey, Score]]]
 """By name of the metric, the value of each picture."""
 
 
@@ -32,7 +32,7 @@ class PictureScores:
     def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
         """Scores a picture of the image at ``offset``."""
         sha256 = row["picture_sha256"]
-        picture = Picture(self._indices[offset], row["point"], row["reconstruction"], sha256)
+        picture = PictureKey(self._indices[offset], row["point"], row["reconstruction"], sha256)
         for name, value in self._process.scores(self._originals[offset], image_uint8).items():
             self.found.setdefault(name, []).append((picture, Score(sha256, value)))
 

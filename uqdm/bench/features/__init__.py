@@ -1,1 +1,1 @@
-"""Features of pictures for FID and KID: weights, the network, a store of what it gave, and distances of sets."""
+"""Features of pictures for metrics of sets: weights, the network, a store of features, and Frechet's distance."""

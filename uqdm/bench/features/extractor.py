@@ -21,7 +21,7 @@ MAX_BATCH_PIXELS = 2**23
 
 
 class Extractor:
-    """FID's network on a device, ready to run. Made inside the process (a Ray actor, say) that it is to run in."""
+    """The Inception network on a device, ready to run. It is made inside the process (a Ray actor) that runs it."""
 
     n_features: ClassVar[int] = N_FEATURES
     resize: ClassVar[str] = RESIZE

@@ -1,4 +1,4 @@
-"""The Inception network of FID: torch-fidelity's, with its batch normalizations folded into the convolutions."""
+"""The Inception network of the features: torch-fidelity's, its batch normalizations folded into the convolutions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExt
 
 N_FEATURES = 2048
 RESIZE = "299x299, bilinear as in TensorFlow 1 (corners not aligned, no antialiasing)"
-"""How pictures are brought to the network's size; a part of the definition of FID."""
+"""How pictures are brought to the network's size; a part of the definition of its features."""
 
 PARTS = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
 """Tensors of a layer, by torch-fidelity's names."""

@@ -1,4 +1,4 @@
-"""Where the weights of FID's network come from: the Inception network that TensorFlow released on 2015-12-05.
+"""Where the weights of the network come from: the Inception network that TensorFlow released on 2015-12-05.
 
 Every file is known by its SHA-256 before it is read, and converted once to a safetensors file in the cache. Whatever
 the file, the tensors are the same: those of the TensorFlow graph, in torch-fidelity's order and names.
@@ -85,7 +85,7 @@ def load_weights(path: str | Path | None = None) -> Weights:
         except (OSError, HTTPException, WeightsError) as error:
             reasons.append(f"{name}: {error}")
     listed = "\n".join(f"  {reason}" for reason in reasons)
-    raise WeightsError(f"FID's Inception weights are not here, and could not be fetched:\n{listed}\n{remedy()}")
+    raise WeightsError(f"the Inception weights are not here, and could not be fetched:\n{listed}\n{remedy()}")
 
 
 def find_weights(path: str | Path | None = None) -> Weights | None:

@@ -77,6 +77,52 @@ class Patches:
     """From a picture, uint8 [H, W, 3], to its patches; images of equal size give patches of equal number."""
 
 
+def _trusts_any_number(n_images: int, n_features: int) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetBasis:
+    """What the metrics of sets were computed on, as columns of the summary; one metric declares it for all of them."""
+
+    n: str = "set_n"
+    """Name of the column: how many images."""
+    extractor: str = "set_extractor"
+    """Name of the column: which feature extractor."""
+    resize: str = "set_resize"
+    """Name of the column: how pictures are brought to the extractor's size."""
+    warning: str = "set_warning"
+    """Name of the column: why a value is not to be trusted at this number of images."""
+    warn: Callable[[int, int], str | None] = _trusts_any_number
+    """That reason, by the number of images and of features of an item; None if there is none."""
+    caution: str = ""
+    """The rule of the warning in a few words, for notes below tables and plots."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in their order."""
+        return (self.n, self.extractor, self.resize, self.warning)
+
+    def values(self, n_images: int, extractor_sha256: str, resize: str, n_features: int) -> dict[str, int | str | None]:
+        """The columns of one row of the summary."""
+        known = (n_images, extractor_sha256[:16], resize, self.warn(n_images, n_features))
+        return dict(zip(self.names, known, strict=True))
+
+    def fields(self) -> list[pa.Field]:
+        """The columns with their types and comments."""
+        comments = {
+            self.n: "images that the metrics of sets were computed on",
+            self.extractor: "first 16 digits of the SHA-256 of the feature extractor's weights",
+            self.resize: "how pictures are brought to the extractor's size",
+            self.warning: f"why a metric of sets is not to be trusted at this {self.n}; null if it is",
+        }
+        kinds = (pa.int64(), pa.string(), pa.string(), pa.string())
+        return [
+            pa.field(name, kind, metadata={"comment": comment})
+            for (name, comment), kind in zip(comments.items(), kinds, strict=True)
+        ]
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetMetric(_Declaration):
     """A figure for the pictures of a whole data set, held against the originals.
@@ -89,7 +135,13 @@ class SetMetric(_Declaration):
 
     compute: Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Further columns beside ``name``, each with its comment: ``{"kid_sd": "standard deviation of kid ..."}``."""
+    """Further columns beside ``name``, each with its comment: ``{"name_sd": "standard deviation of name ..."}``."""
+    spread: str | None = None
+    """Which of ``columns`` is the standard deviation of the value, for error bars; None if none is."""
+    short_decimals: int | None = None
+    """Decimals in the short table and the report's comparison; None leaves the metric out of these."""
+    basis: SetBasis | None = None
+    """Columns that say what metrics of sets were computed on, from the one metric that declares them."""
     takes: Literal["features", "points"] = "features"
     patches: Patches | None = None
     smallest_set: int = 2
@@ -129,6 +181,7 @@ def _check_columns(plugin: Plugin[Metric | SetMetric], accepted: Sequence[Plugin
 def _all_columns(metric: Metric | SetMetric) -> set[str]:
     """The columns that a metric fills, in the rows and in the summary."""
     names = set(columns_of(metric))
+    names |= set(metric.basis.names) if isinstance(metric, SetMetric) and metric.basis is not None else set()
     return names | {f"{name}{end}" for name in names for end in ("_low", "_high") if isinstance(metric, Metric)}
 
 
@@ -209,6 +262,32 @@ def all_set_metrics() -> tuple[SetMetric, ...]:
     return tuple(metric for metric in declared() if isinstance(metric, SetMetric))
 
 
+def headline_set_metrics() -> tuple[SetMetric, ...]:
+    """The metrics of sets that stand in the short table and the report's comparison, sorted by name."""
+    return tuple(metric for metric in all_set_metrics() if metric.short_decimals is not None)
+
+
+def basis_metric() -> SetMetric | None:
+    """The metric that declares the columns of :func:`set_basis`; None if none does."""
+    return next((metric for metric in all_set_metrics() if metric.basis is not None), None)
+
+
+def set_basis() -> SetBasis:
+    """The columns that say what metrics of sets were computed on."""
+    metric = basis_metric()
+    return SetBasis() if metric is None or metric.basis is None else metric.basis
+
+
+def labels_of(metrics: Iterable[Metric | SetMetric], word: str = "and") -> str:
+    """The labels of metrics in a sentence, ``word`` before the last.
+
+    >>> labels_of(metric for metric in all_metrics() if metric.name in {"mse", "ssim"})
+    'MSE and SSIM'
+    """
+    labels = [metric.label for metric in metrics]
+    return f" {word} ".join(filter(None, [", ".join(labels[:-1]), *labels[-1:]]))
+
+
 def check_names(names: Iterable[str]) -> None:
     """Raises ValueError, with near names and all that are known, for a name that no metric has.
 
@@ -227,7 +306,14 @@ def rows_schema() -> pa.Schema:
 
 
 def summary_schema() -> pa.Schema:
-    """The schema of the summary: ``SUMMARY``, and the columns of each metric that it does not name."""
+    """The schema of the summary: ``SUMMARY``, what metrics of sets rest on, and the columns of each metric.
+
+    Columns that ``SUMMARY`` names itself stay as they are there.
+    """
+    base = SUMMARY
+    place = base.names.index("unscored")
+    for number, field_of_basis in enumerate(set_basis().fields()):
+        base = base.insert(place + number, field_of_basis)
     columns: dict[str, str] = {}
     for metric in all_metrics():
         columns[metric.name] = f"mean over images: {metric.comment}"
@@ -236,7 +322,7 @@ def summary_schema() -> pa.Schema:
     for set_metric in all_set_metrics():
         if set_metric.takes == "features":
             columns |= columns_of(set_metric)
-    return _with_columns(SUMMARY, columns)
+    return _with_columns(base, columns)
 
 
 def _with_columns(schema: pa.Schema, columns: Mapping[str, str]) -> pa.Schema:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from uqdm.bench.metrics import SetMetric
+from uqdm.bench.metrics import SetBasis, SetMetric
 
 
 def fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
@@ -23,6 +23,17 @@ def fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
     return {"fid": frechet_distance(Gaussian.of(originals), Gaussian.of(pictures))}
 
 
+def too_few(n_images: int, n_features: int) -> str | None:
+    """Why FID of so few images is not to be trusted; None from as many images as features on.
+
+    >>> too_few(64, 2048), too_few(2048, 2048)
+    ('n=64 is under 2,048: biased, singular covariance', None)
+    """
+    if n_images >= n_features:
+        return None
+    return f"n={n_images:,} is under {n_features:,}: biased, singular covariance"
+
+
 METRIC = SetMetric(
     name="fid",
     label="FID",
@@ -32,4 +43,13 @@ METRIC = SetMetric(
     source="Heusel et al., NeurIPS 2017, eq. 6; as torch-fidelity computes it",
     comment="Frechet distance of Inception features (2048, network of 2015-12-05); biased for few images, see fid_n",
     compute=fid,
+    short_decimals=1,
+    basis=SetBasis(
+        n="fid_n",
+        extractor="fid_extractor",
+        resize="fid_resize",
+        warning="fid_warning",
+        warn=too_few,
+        caution="under 2,048 FID is biased",
+    ),
 )

@@ -1,6 +1,6 @@
-"""The paper's figures beside what a run measured: row by row, with a verdict.
+"""The figures of the paper compared with those of a run, row by row, with a verdict for each.
 
-``protocol`` says how the published figures were made, ``judge`` when a measured one agrees, ``rows`` puts both side by
-side, ``networks`` and ``costs`` do so for its Appendix C, ``head`` says what the images allow, ``markdown``, ``latex``,
-``figures`` and ``strips`` show it, and ``save`` writes it all.
+``protocol`` has the settings of the published figures, ``judge`` the rule of agreement, ``rows`` the comparison,
+``networks`` and ``costs`` that of Appendix C, ``head`` the text above the tables. ``markdown``, ``latex``, ``figures``
+and ``strips`` are the forms of output, and ``save`` writes them.
 """

@@ -1,4 +1,4 @@
-"""What stands in the cells of the table, as text: the same for Markdown and LaTeX."""
+"""The cells of the tables as text, for Markdown and LaTeX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADINGS = ("setting", "quantity", "published", "here", "difference", "95 % inte
 REFERENCE_HEADINGS = ("system", "point", "kind of rate", "rate, bpp", "PSNR, dB", "FID", "verdict")
 COST_HEADINGS = ("of", "quantity", "published", "here", "difference", "95 % interval", "verdict")
 DOUBTFUL = "?"
-"""Behind a published figure that is doubtful."""
+"""Mark after a published figure that is doubtful."""
 
 _DECIMALS = {"bpp": 4, "bpp_at_psnr": 4, "file_bpp": 4, "psnr_db": 3, "fid": 3}
 _DECIMALS |= {"file_overhead": 2, "encode_seconds": 3, "decode_seconds": 3}
@@ -36,7 +36,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def reference_cells(row: Mapping[str, Any]) -> list[str]:
-    """A published point that nothing was run for, as under :data:`REFERENCE_HEADINGS`."""
+    """A published point without a run, as under :data:`REFERENCE_HEADINGS`."""
     return [
         row["system"],
         str(row["point"]),

@@ -1,6 +1,7 @@
-"""Appendix C of the paper beside what is here: networks, files, times and network calls, each row with a verdict.
+"""Appendix C of the paper compared with this project: networks, files, times and network calls, with verdicts.
 
-What a configuration comes to is counted (:mod:`uqdm.bench.paper.networks`); what coding costs is that of the run.
+Figures of networks are counted from their configurations (:mod:`uqdm.bench.paper.networks`); costs of coding are
+measured in the run.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from uqdm.bench.paper.columns import COMPARED, IMAGES, QUANTITY, compared
 from uqdm.bench.paper.judge import (
     MIN_IMAGES,
     NOT_COMPARABLE,
@@ -26,25 +28,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = {
-    "source": "where the published figure stands",
+    "source": "where the figure was published",
     "system": "published network, or label of the UQDM model that was run",
-    "quantity": "one of QUANTITIES",
-    "unit": "of the quantity",
-    "setting": "point and picture that a call count is of, where it is of one",
-    "published": "the published figure; empty where there is none",
-    "ours": "the figure counted or measured here; empty where there is none",
-    "difference": "ours less published",
-    "low": "lower end of the 95 % bootstrap interval of ours over images",
-    "high": "upper end of it",
-    "agrees_from": "published figures from here on agree",
-    "agrees_to": "published figures up to here agree",
-    "verdict": "'agrees', 'differs', 'not comparable' or 'not run'",
-    "reason": "why",
+    **QUANTITY,
+    "setting": "point and picture that a number of calls belongs to; empty for other quantities",
+    **COMPARED,
     "codec_version": "model and its hash; empty for counts",
-    "device": "what coded; empty for counts",
-    "images": "data set of the run; empty for counts",
-    "fingerprint": "count and content hash of its images",
-    "n": "images of the run",
+    "device": "device that coded; empty for counts",
+    **IMAGES,
 }
 """The columns of the table."""
 
@@ -63,9 +54,9 @@ QUANTITIES = {
 APPENDIX = "Appendix C"
 CODE = "the published code"
 MAX_OVERHEAD_PERCENT = 3.0
-"""Published: files are at most so much larger than the model's own rate."""
+"""Published upper bound of the size of a file over the model's own rate."""
 COUNTING_SHARE = 0.01
-"""How far counts of multiply-accumulates may be off: what else is counted differs between counters."""
+"""Tolerance of counts of multiply-accumulates: counters differ in which other operations they count."""
 
 _NO_MODEL = "no UQDM model is named in the configuration"
 _KEPT_CALL = "one call less: the first depends on the seed alone, and is kept for all images"
@@ -75,8 +66,8 @@ _WAYS = ("denoise", "ancestral", "flow")
 
 
 def cost_table(run: Run, models: Sequence[Model]) -> pd.DataFrame:
-    """The rows of Appendix C, with the columns of ``COLUMNS``: networks where they are of the run's kind of images,
-    then each model of the run.
+    """The rows of Appendix C, with the columns ``COLUMNS``: the networks, if the run is on their kind of images, then
+    each model of the run.
     """
     import pandas as pd
 
@@ -92,7 +83,7 @@ def cost_table(run: Run, models: Sequence[Model]) -> pd.DataFrame:
 
 
 def cost_rules() -> list[str]:
-    """When a row of the table agrees."""
+    """Rules that the verdicts follow, as sentences."""
     return [
         "Counts need no images and no weights: they are judged in every run. They are of the published configurations: "
         "parameters without the schedule's slope, and multiply-accumulates of convolutions, linear layers and "
@@ -145,13 +136,13 @@ def _channels(network: Network, stated: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Measured:
-    """What coding with one model took."""
+    """The costs of coding with one model."""
 
     run: Run
     model: Model
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """A row for each quantity; of calls to decode one for each picture."""
+        """A row for each quantity, and for calls to decode one for each picture."""
         lossless, lacking = find_row(self.run.summary, self._place(*_LOSSLESS))
         if lossless is None:
             yield from (_absent(quantity, self.model.label, lacking) for quantity in _RUN_QUANTITIES)
@@ -195,13 +186,13 @@ class _Measured:
         estimate = self.run.estimates.overhead_percent(row["setting"], self._place(*_LOSSLESS))
         head = self._head("file_overhead", row, APPENDIX)
         judged = _judged(estimate, MAX_OVERHEAD_PERCENT, (estimate.low, math.inf), "files here are larger")
-        reason = self._hindrance(row)
+        reason = self._why_not_comparable(row)
         if reason:
             verdict = {"verdict": NOT_COMPARABLE, "reason": reason}
             judged = {**judged, "agrees_from": math.nan, "agrees_to": math.nan, **verdict}
         return {**head, **judged}
 
-    def _hindrance(self, row: Mapping[str, Any]) -> str:
+    def _why_not_comparable(self, row: Mapping[str, Any]) -> str:
         """Why the overhead cannot be compared; empty if it can."""
         reasons = {
             "other images": self.run.relation.kind == "other",
@@ -236,7 +227,7 @@ def published_calls(n_steps: int, step: int, reconstruction: str) -> int:
     return min(step + 1, n_steps) if reconstruction == "denoise" else n_steps
 
 
-# ---- both ----------------------------------------------------------------------------------------------------
+# ---- shared ----------------------------------------------------------------------------------------------------
 
 _RUN_QUANTITIES = ("file_overhead", "encode_seconds", "decode_seconds", "encode_calls", "decode_calls")
 
@@ -252,18 +243,8 @@ def _absent(quantity: str, system: str, reason: str) -> dict[str, Any]:
 
 
 def _judged(estimate: Estimate, published: float, bounds: tuple[float, float], difference: str) -> dict[str, Any]:
-    """The columns that hold a figure beside the published one; ``difference`` is the reason where they differ."""
+    """The columns that compare a figure with the published one; ``difference`` is the reason if they differ."""
     verdict = judge(published, bounds, difference)
     if math.isnan(estimate.value):
         verdict = Verdict(NOT_RUN, "the run has no figure for it")
-    return {
-        "published": published,
-        "ours": estimate.value,
-        "difference": estimate.value - published,
-        "low": estimate.low,
-        "high": estimate.high,
-        "agrees_from": bounds[0],
-        "agrees_to": bounds[1],
-        "verdict": verdict.word,
-        "reason": verdict.reason,
-    }
+    return compared(estimate, published, bounds, verdict)

@@ -1,4 +1,4 @@
-"""Means that a summary does not hold, with intervals over images: ideal rates, and rates at equal PSNR."""
+"""Means that are not in the summary, with intervals over images: ideal rates, and rates at equal PSNR."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Estimates:
         return Estimate(float(mean), float(low), float(high))
 
     def overhead_percent(self, setting: str, place: Place) -> Estimate:
-        """How much larger files are than the model's ideal rate: of the mean rates, in percent."""
+        """Mean rate of the files over the mean ideal rate, minus one, in percent."""
         rows = self._rows(setting, place)
         both = np.stack([rows.bpp, rows.ideal_bits / (rows.height * rows.width)], axis=1)
         file_bpp, ideal_bpp = bootstrap.column_means(both)
@@ -49,11 +49,11 @@ class Estimates:
         return Estimate(value, *bootstrap.interval_around(value, 100 * (resampled[:, 0] / resampled[:, 1] - 1)))
 
     def rate_at_psnr(self, settings: Sequence[str], place: Place, psnr_db: float) -> Estimate:
-        """Rate of the curve through the means of some settings, at a PSNR; NaN where the curve does not reach it.
+        """Rate at a PSNR on the curve through the means of some settings; NaN where the curve does not reach it.
 
-        ``place`` is one of the curve's: the others differ from it in the setting only.
-        Linear in dB and log rate between neighbours. The interval is that of the rates that resampled images give;
-        a resample whose curve does not reach the PSNR is passed over.
+        ``place`` is a point of the curve; the others differ from it in the setting only. Between neighbours the curve
+        is linear in dB and log rate. The interval is that of the rates of resampled images; resamples whose curve does
+        not reach the PSNR are skipped.
         """
         key = (place.codec, *settings)
         if key not in self._resampled:

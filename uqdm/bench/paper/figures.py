@@ -1,4 +1,4 @@
-"""The paper's two figures with what was measured: PSNR against rate, and FID against rate."""
+"""The paper's two figures with the measured curves: PSNR against rate, and FID against rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "svg")
 _GREY = "#9a9a9a"
-_OTHERS = ("s", "^", "D", "v", "<", ">", "p", "h", "P", "X")  # of the systems that nothing here runs
+_OTHERS = ("s", "^", "D", "v", "<", ">", "p", "h", "P", "X")  # of systems that do not run here
 _WAYS = {"uqdm-d": "o", "uqdm-a": "^", "uqdm-f": "v"}
 _LABELS = {"psnr_db": "PSNR, dB", "fid": "FID"}
 _TITLES = {"psnr_db": "rate and distortion", "fid": "rate and realism"}
@@ -33,8 +33,8 @@ _WIDTH_IN, _PLOT_HEIGHT_IN = 8.6, 5.0
 
 
 @dataclass(frozen=True)
-class Line:
-    """A curve: its label, look, and points as ``x``, ``y`` and their intervals (NaN where there are none)."""
+class PlottedCurve:
+    """A curve: its label, style, and points as ``x``, ``y`` and their intervals (NaN where there are none)."""
 
     label: str
     look: dict[str, Any]
@@ -85,8 +85,8 @@ def draw(run: Run, table: pd.DataFrame, quantity: str) -> Figure:
     return figure
 
 
-def _published(table: pd.DataFrame, quantity: str) -> Iterator[Line]:
-    """The published curves: in colour of systems that run here, the others grey; doubtful ones are left out."""
+def _published(table: pd.DataFrame, quantity: str) -> Iterator[PlottedCurve]:
+    """The published curves: coloured if the system runs here, else grey; doubtful ones are left out."""
     others = iter(_OTHERS)
     rows = table.drop_duplicates(["system", "point", "quantity"])  # one for all models
     for system in rows.system.unique():
@@ -98,10 +98,10 @@ def _published(table: pd.DataFrame, quantity: str) -> Iterator[Line]:
             look = {"color": _GREY, "marker": next(others, "H"), "alpha": 0.9, "zorder": 0.9}
         points = _paired(of_system, quantity, "published")
         if len(points) and not (quantity == "fid" and (of_system.doubt != "").any()):
-            yield Line(system, {**look, "ls": "--", "lw": 0.8, "mfc": "none", "ms": 4.5, "mew": 0.8}, points)
+            yield PlottedCurve(system, {**look, "ls": "--", "lw": 0.8, "mfc": "none", "ms": 4.5, "mew": 0.8}, points)
 
 
-def _measured(table: pd.DataFrame, quantity: str) -> Iterator[Line]:
+def _measured(table: pd.DataFrame, quantity: str) -> Iterator[PlottedCurve]:
     """The curves measured here: solid, filled."""
     run_here = table[table.codec.notna()]
     for system, model in run_here[["system", "model"]].drop_duplicates().itertuples(index=False):
@@ -109,11 +109,11 @@ def _measured(table: pd.DataFrame, quantity: str) -> Iterator[Line]:
         points = _paired(rows, quantity, "ours")
         if len(points):
             look = {**_own_look(system), "ls": "-", "lw": 1.6, "ms": 4.5, "zorder": 3}
-            yield Line(f"{system}, {model}" if model else system, look, points)
+            yield PlottedCurve(f"{system}, {model}" if model else system, look, points)
 
 
 def _own_look(system: str) -> dict[str, Any]:
-    """Colour and marker of a system that something here runs: those of its codec in all plots."""
+    """Colour and marker of a system that runs here: those of its codec in all plots."""
     colour, marker = codec_style(protocol.UQDM if system in _WAYS else system)
     return {"color": colour, "marker": _WAYS.get(system, marker)}
 
@@ -135,7 +135,7 @@ def _paired(rows: pd.DataFrame, quantity: str, column: str) -> pd.DataFrame:
     return found[np.isfinite(found.x) & np.isfinite(found.y)]
 
 
-def _draw_line(axes: Axes, line: Line) -> None:
+def _draw_line(axes: Axes, line: PlottedCurve) -> None:
     points = line.points
     axes.plot(points.x, points.y, label=line.label, **line.look)
     known = points.dropna()
@@ -152,8 +152,8 @@ def _draw_line(axes: Axes, line: Line) -> None:
         )
 
 
-def _legends(axes: Axes, run: Run, published: list[Line], measured: list[Line]) -> None:
-    """One legend for what was measured, one for what was published, beside the plot."""
+def _legends(axes: Axes, run: Run, published: list[PlottedCurve], measured: list[PlottedCurve]) -> None:
+    """Legends beside the plot: one of the measured curves, one of the published ones."""
     handles, _ = axes.get_legend_handles_labels()
     style: dict[str, Any] = {"loc": "upper left", "frameon": False, "alignment": "left", "fontsize": 7.5}
     height = 1.0
@@ -165,7 +165,7 @@ def _legends(axes: Axes, run: Run, published: list[Line], measured: list[Line]) 
             handles=lines, title=title, title_fontsize=8, bbox_to_anchor=(1.01, height), handlelength=2.6, **style
         )
         if number < len(groups):
-            axes.add_artist(legend)  # or the next one would take its place
+            axes.add_artist(legend)  # a second legend would replace the first
         height -= 0.115 + 0.037 * len(lines)
 
 

@@ -1,4 +1,4 @@
-"""What stands above the table: the images on both sides, which rows can agree given them, and when they do."""
+"""The text above the table: published and measured images, which rows can agree, and the rule of agreement."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
 
 
 def counts(table: pd.DataFrame, costs: pd.DataFrame) -> list[tuple[str, dict[str, int]]]:
-    """How many rows got which verdict: of each system that runs here, in the order of the table, and of ``costs``."""
+    """Numbers of rows by verdict, for each system that runs here, in the order of the table, and for ``costs``."""
     found = []
     for title, rows in [*by_system(table), (COSTS_TITLE, costs)]:
         tally = rows.verdict.value_counts()
@@ -53,7 +53,7 @@ def counts(table: pd.DataFrame, costs: pd.DataFrame) -> list[tuple[str, dict[str
 
 
 def by_system(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each system that was to be run, under its title."""
+    """The rows of each system that runs here, with its title."""
     run_here = table[table.codec.notna()]
     names = run_here[["system", "model"]].drop_duplicates().itertuples(index=False, name=None)
     return [
@@ -63,7 +63,7 @@ def by_system(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def references(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that nothing was to be run for, one for each published point."""
+    """The published points of systems that do not run here, a row each."""
     keys = ["system", "point", "rate_kind", "verdict", "reason"]
     rows = table[table.codec.isna()]
     wide = rows.pivot_table(index=keys, columns="quantity", values="published", sort=False).reset_index()

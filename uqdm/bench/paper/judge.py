@@ -1,4 +1,4 @@
-"""When a measured figure agrees with a published one, and what else can be said of the two."""
+"""Verdicts: whether a measured figure agrees with a published one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ AGREES, DIFFERS, NOT_COMPARABLE, NOT_RUN = "agrees", "differs", "not comparable"
 WORDS = (AGREES, DIFFERS, NOT_COMPARABLE, NOT_RUN)
 
 ROUNDING = 0.5e-4
-"""Published figures have four digits behind the point."""
+"""Published figures have four decimals."""
 
 MIN_IMAGES = 30
-"""Under so many images a bootstrap interval is markedly too narrow (Hesterberg, The American Statistician 2015), and
-would call differences that are none."""
+"""With fewer images a bootstrap interval is clearly too narrow (Hesterberg, The American Statistician 2015), and would
+report differences that are only sampling error."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of :data:`WORDS`, and the reason where there is one to give."""
+    """One of :data:`WORDS`, and a reason if there is one."""
 
     word: str
     reason: str = ""
@@ -56,7 +56,7 @@ def accepted(estimate: Estimate, sampling: float, tolerance: float) -> tuple[flo
 
 
 def judge(published: float, bounds: tuple[float, float], known_difference: str = "") -> Verdict:
-    """Agreement, or difference for the reason that is known for it.
+    """Agreement, or a difference with its known reason.
 
     >>> str(judge(1.9, (1.75, 2.25))), str(judge(math.inf, (math.inf, math.inf)))
     ('agrees', 'agrees')

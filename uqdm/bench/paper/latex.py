@@ -64,7 +64,7 @@ def latex(head: Head, table: pd.DataFrame, costs: pd.DataFrame) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Text in which nothing is a command; what is not ASCII stays, for a document in UTF-8.
+    r"""Text with LaTeX's special characters escaped; other characters stay, for a document in UTF-8.
 
     >>> escape("95 % of a_b & c")
     '95 \\% of a\\_b \\& c'
@@ -77,12 +77,12 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def _setting(text: str) -> str:
-    """Text that may be broken behind a comma, as lists of layers must be."""
+    """Text with line breaks allowed after commas, for long lists of layers."""
     return escape(text).replace(",", r",\allowbreak{}")
 
 
 def longtable(caption: str, columns: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with text cells; ``columns`` are LaTeX's."""
+    """A table of text cells; ``columns`` is LaTeX's column specification."""
     lines = [" & ".join([_setting(row[0]), *map(escape, row[1:])]) + r" \\" for row in rows]
     top = " & ".join(map(escape, headings)) + r" \\"
     return "\n".join(

@@ -58,7 +58,7 @@ def _list(texts: Sequence[str]) -> str:
 
 
 def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int]) -> str:
-    """A table whose columns are of equal width in the text too."""
+    """A table whose columns are aligned in the source text, too."""
     escaped = [[escape(cell) for cell in row] for row in [headings, *rows]]
     widths = [max(3, *map(len, column)) for column in zip(*escaped, strict=True)]
     right = set(numeric)
@@ -71,7 +71,7 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]], numer
 
 
 def escape(text: str) -> str:
-    r"""Text in which nothing is markup.
+    r"""Text with Markdown's special characters escaped.
 
     >>> escape("a|b_c")
     'a\\|b\\_c'

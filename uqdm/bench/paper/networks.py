@@ -1,8 +1,8 @@
-"""The paper's four ImageNet64 networks: what Appendix C states of them, and what their configurations come to.
+"""The paper's four ImageNet64 networks: the figures of Appendix C, and counts from their configurations.
 
 ``appendix_c.csv`` has the sizes of the published configurations (``embedding_dim``, ``n_blocks``, ``norm_groups``),
-and as published: channels where the text states them, parameters and "FLOPs" per pixel, each with the place value of
-the last digit that is printed. Counts are made from the configuration: no weights are needed.
+and the published figures: channels where the text states them, parameters and "FLOPs" per pixel, each with the place
+value of its last printed digit. Counts need the configuration alone, no weights.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 IMAGE_SIZE = 64
-"""Side in pixels of the images that the published networks are for."""
+"""Side in pixels of the images of the published networks."""
 
 _SIZES = ("embedding_dim", "n_blocks", "norm_groups")
 
 
 @dataclass(frozen=True)
 class Stated:
-    """A figure as it is printed, and the place value of its last digit."""
+    """A printed figure, and the place value of its last digit."""
 
     value: float
     digit: float
@@ -29,26 +29,26 @@ class Stated:
 
 @dataclass(frozen=True)
 class Network:
-    """A published network: its name, the sizes of its configuration, and what Appendix C states of it."""
+    """A published network: its name, the sizes in its configuration, and its figures in Appendix C."""
 
     name: str
     embedding_dim: int
     n_blocks: int
     norm_groups: int
     channels: int | None
-    """As the text states them; None where it does not."""
+    """As stated in the text; None where it does not say."""
     parameters: Stated
     flops_per_pixel: Stated
 
     @property
     def counts(self) -> Counts:
-        """What the configuration comes to."""
+        """Counts of a network of this configuration."""
         return count(self.embedding_dim, self.n_blocks, self.norm_groups)
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Parameters of a network (without the schedule's slope), and multiply-accumulates of one call for each pixel."""
+    """Parameters of a network (without the schedule's slope), and multiply-accumulates per pixel of one call."""
 
     parameters: int
     macs_per_pixel: float
@@ -78,7 +78,7 @@ def _network(row: dict[str, str]) -> Network:
 
 
 def network_of(path: str) -> Network | None:
-    """The published network that a model has, by its configuration; None for another, or where it cannot be read.
+    """The published network with the configuration of a model; None for others, or if the configuration is unreadable.
 
     ``path`` is a model's folder, in the project's layout or the published one, or the name of a shipped model.
 
@@ -98,7 +98,7 @@ def network_of(path: str) -> Network | None:
 
 @functools.cache
 def count(embedding_dim: int, n_blocks: int, norm_groups: int) -> Counts:
-    """Counts a network of the published kind, of shapes alone: nothing is allocated or computed.
+    """Counts of a network of the published kind, from shapes alone: nothing is allocated or computed.
 
     >>> count(32, 1, 8).parameters
     167494

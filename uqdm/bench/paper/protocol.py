@@ -1,8 +1,8 @@
-"""How the published figures were made: which setting of which codec stands for each point; and how libraries differ.
+"""The settings of the published figures: a codec and setting for each point, and known differences of libraries.
 
 Yang, Will & Mandt, ICLR 2025, Figures 3 (CIFAR-10) and 4 (ImageNet64). The settings of the classic codecs are in the
-protocol column of the published figures; what other libraries change was measured on the first 1,017 CIFAR-10 test
-images.
+protocol column of the published figures. The effects of other libraries were measured on the first 1,017 CIFAR-10
+test images.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ UQDM = "uqdm"
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a run the twin of a published point is: at a codec's setting, a point of its stream, one of its
-    pictures."""
+    """The counterpart of a published point in a run: a codec, its setting, a point of the stream, and a picture."""
 
     codec: str
     parameters: Mapping[str, Any]
@@ -33,7 +32,7 @@ class Place:
 
     @property
     def label(self) -> str:
-        """What tells it from the others of its system."""
+        """The text that distinguishes the points of a system."""
         if self.codec == UQDM:
             return self.point
         return " ".join(key if value is True else f"{key} {value}" for key, value in self.parameters.items())
@@ -41,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far another library, or another seed, may move a mean: a share of the rate, bits per pixel, and dB."""
+    """Allowed effect of another library or seed on a mean: a share of the rate, bits per pixel, and dB."""
 
     rate_share: float = 0.0
     rate_bpp: float = 0.0
@@ -60,7 +59,7 @@ class System:
 
 @dataclass(frozen=True)
 class Model:
-    """A UQDM model to hold beside the published rows; ``is_published`` says that it is the very model of those rows."""
+    """A UQDM model to compare with the published rows; ``is_published`` says that it is the model of those rows."""
 
     label: str
     path: str
@@ -68,7 +67,7 @@ class Model:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """Its setting: like the paper one seed for all, and not the best of several."""
+        """Its setting: one seed for all tiles, as in the paper, not the best of several."""
         return {"model": self.path, "seeds": 1}
 
 
@@ -98,9 +97,9 @@ _UQDM_TOLERANCE = Tolerance(
 )
 
 EQUAL_PSNR_SHARE = 0.025
-"""Of the rate at equal PSNR, for BPG by another HEVC encoder than the published one."""
+"""Tolerance of the rate at equal PSNR, for BPG by an HEVC encoder other than the published one."""
 FID_SHARE, FID_ABSOLUTE = 0.02, 0.05
-"""How far FID may be off: it has no interval over images, and follows the pictures of another library."""
+"""Tolerance of FID, which has no interval over images: other libraries give other pictures."""
 
 _LIBJPEG = "libjpeg-turbo; the paper's IJG libjpeg 9 scales chroma in the DCT"
 _X265 = "libx265 in place of the paper's jctvc"
@@ -148,7 +147,7 @@ def known_difference(place: Place, codec_version: str) -> str:
 
 
 def another_encoder(place: Place, codec_version: str) -> bool:
-    """True if the rate at this setting says nothing, since another encoder counts quality differently."""
+    """True if the rates at this setting are not comparable, because the encoders' quality scales differ."""
     return place.codec == "bpg" and "x265" in codec_version
 
 

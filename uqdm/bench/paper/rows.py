@@ -1,4 +1,4 @@
-"""The published figures and a run's, side by side: a row for each point and quantity, with its verdict."""
+"""The published figures compared with those of a run: a row for each point and quantity, with a verdict."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.analysis.published_curves import N_IMAGES, Relation, published, relation
 from uqdm.bench.paper import protocol
+from uqdm.bench.paper.columns import COMPARED, IMAGES, QUANTITY, compared
 from uqdm.bench.paper.estimates import Estimates
 from uqdm.bench.paper.judge import MIN_IMAGES, NOT_COMPARABLE, NOT_RUN, Estimate, Verdict, accepted, judge
 from uqdm.bench.paper.protocol import Model, Place, System
@@ -30,24 +31,13 @@ COLUMNS = {
     "model": "label of the UQDM model that was run for it, if any",
     "point": "position on the published curve, from 0",
     "setting": "what was run for the point",
-    "quantity": "one of QUANTITIES",
-    "unit": "of the quantity",
+    **QUANTITY,
     "rate_kind": "what the published rate is: 'file', 'ideal' or 'unstated'",
-    "published": "the published figure; empty where there is none",
-    "ours": "the figure of the run; empty where it would not be comparable, or there is none",
-    "difference": "ours less published",
-    "low": "lower end of the 95 % bootstrap interval of ours over images",
-    "high": "upper end of it",
-    "agrees_from": "published figures from here on agree",
-    "agrees_to": "published figures up to here agree",
-    "verdict": "'agrees', 'differs', 'not comparable' or 'not run'",
-    "reason": "why",
-    "doubt": "what is doubtful about the published figure",
+    **COMPARED,
+    "doubt": "why the published figure is doubtful",
     "codec": "codec of the run",
     "codec_version": "library and version, or model and its hash",
-    "images": "data set of the run",
-    "fingerprint": "count and content hash of its images",
-    "n": "images of the run",
+    **IMAGES,
     "n_published": "images of the published figure",
 }
 """The columns of the table."""
@@ -70,7 +60,7 @@ _REASONS = {"uqdm": _NO_MODEL, "vdm": _NO_VDM}
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured, and on which images."""
+    """The results of a run and the images that they are of."""
 
     name: str
     dataset: str
@@ -93,7 +83,7 @@ class Run:
 
 
 def read_run(run_dir: Path, name: str) -> Run:
-    """A summarized run, to be held beside the figures ``name``; raises ResultsError for one of several data sets."""
+    """Reads a summarized run, to compare with the figures ``name``; raises ResultsError for several data sets."""
     summary = read_summary(run_dir)
     contents = summary[["dataset", "fingerprint"]].drop_duplicates()
     if len(contents) != 1:
@@ -105,7 +95,7 @@ def read_run(run_dir: Path, name: str) -> Run:
 
 
 def table(run: Run, models: Sequence[Model]) -> pd.DataFrame:
-    """The rows of the table, with the columns of ``COLUMNS``: first what runs, then what is published only."""
+    """The table with the columns ``COLUMNS``: first the systems that run here, then those that are only published."""
     import pandas as pd
 
     figures = published(run.name)
@@ -147,7 +137,9 @@ def _figure(point: Mapping[str, Any], quantity: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A published point and its place in a run; ``other_model`` names the model if it is not the published one."""
+    """A published point and its counterpart in a run; ``other_model`` is the model's label if it is not the published
+    one.
+    """
 
     run: Run
     system: System
@@ -180,31 +172,22 @@ class _Pair:
         return quantities
 
     def _by_psnr(self, measured: Mapping[str, Any]) -> bool:
-        """Whether the rate is compared at equal PSNR, since the two encoders count quality differently."""
+        """Whether rates are compared at equal PSNR, because the quality scales of the two encoders differ."""
         return protocol.another_encoder(self.place, measured["codec_version"]) and math.isfinite(self.point["psnr_db"])
 
     def _compare(self, quantity: str, figure: float, measured: Mapping[str, Any]) -> dict[str, Any]:
-        """The columns that tell of the run's figure, and what is to be said of the two."""
+        """The columns of the run's figure and of its comparison with the published one."""
         estimate, verdict = self._estimate(quantity, measured)
-        verdict = verdict or self._hindrance(quantity, measured)
+        verdict = verdict or self._not_comparable(quantity, measured)
         bounds = (math.nan, math.nan)
         if verdict is None:
             sampling = 0.0 if quantity == "fid" else self.run.relation.sampling
             bounds = accepted(estimate, sampling, self._tolerance(quantity, figure))
             verdict = judge(figure, bounds, protocol.known_difference(self.place, measured["codec_version"]))
-        return {
-            "ours": estimate.value,
-            "difference": 0.0 if estimate.value == figure else estimate.value - figure,
-            "low": estimate.low,
-            "high": estimate.high,
-            "agrees_from": bounds[0],
-            "agrees_to": bounds[1],
-            "verdict": verdict.word,
-            "reason": verdict.reason,
-        }
+        return compared(estimate, figure, bounds, verdict)
 
     def _estimate(self, quantity: str, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | None]:
-        """The figure of the run, and what is said instead where there is none to compare."""
+        """The figure of the run; with a verdict if there is none to compare."""
         if quantity == "fid":
             return _fid(self.run, measured)
         if quantity == "bpp_at_psnr":
@@ -218,7 +201,7 @@ class _Pair:
 
     @property
     def _lossy_settings(self) -> list[str]:
-        """The settings of this system's points that are not exact, which make its curve."""
+        """The settings of this system's points that are not exact: the points of its curve."""
         found = [find_row(self.run.summary, place)[0] for place in self.system.places]
         return [row["setting"] for row in found if row is not None and math.isfinite(row["psnr_db"])]
 
@@ -226,8 +209,8 @@ class _Pair:
     def _too_few(self) -> bool:
         return self.run.relation.sampling != 0 and self.run.n_images < MIN_IMAGES
 
-    def _hindrance(self, quantity: str, measured: Mapping[str, Any]) -> Verdict | None:
-        """Why a figure that is there cannot be compared; None if it can."""
+    def _not_comparable(self, quantity: str, measured: Mapping[str, Any]) -> Verdict | None:
+        """Why a measured figure cannot be compared; None if it can."""
         reasons = {
             "other images": self.run.relation.kind == "other",
             f"another model, {self.other_model}": bool(self.other_model),
@@ -249,9 +232,9 @@ class _Pair:
 
 
 def _fid(run: Run, measured: Mapping[str, Any]) -> tuple[Estimate, Verdict | None]:
-    """The FID of a row where it can stand beside the published one; else what is said instead."""
+    """The FID of a row if it is comparable with the published one; else a verdict that says why not."""
     value, n_scored = (measured.get(name, math.nan) for name in ("fid", "fid_n"))
-    if run.n_images != N_IMAGES:  # FID falls with the number of images: not even its size would mean anything here
+    if run.n_images != N_IMAGES:  # FID falls with the number of images, so the values are not comparable
         return Estimate(math.nan), Verdict(NOT_COMPARABLE, f"n={run.n_images:,} against {N_IMAGES:,}")
     if value == value and n_scored != N_IMAGES:
         reason = f"FID is over {n_scored:,.0f} images against {N_IMAGES:,}; score all"
@@ -287,12 +270,12 @@ def find_row(summary: pd.DataFrame, place: Place) -> tuple[dict[str, Any] | None
 
 
 def _is_at(codec: str, setting: str, parameters: Mapping[str, Any]) -> bool:
-    """Whether the text of a setting holds these parameters; one that is lossless only if that was asked for."""
+    """Whether a setting has these parameters; a lossless setting matches only if ``lossless`` is among them."""
     held = parse_request(f"{codec}:{setting}").parameters or {}
     wanted = {"lossless": False, **parameters} if "lossless" in held else parameters
     return all(_is_same(name, held.get(name), format_value(value)) for name, value in wanted.items())
 
 
 def _is_same(name: str, held: str | None, wanted: str) -> bool:
-    """Whether two texts of a parameter mean one value; rows of earlier versions hold paths as they were written."""
+    """Whether two texts of a parameter have the same value; earlier versions stored paths as users wrote them."""
     return held == wanted or (name == "model" and held is not None and absolute_name(held) == absolute_name(wanted))

@@ -1,4 +1,4 @@
-"""Writes a run beside the paper's figures: ``table.csv``, ``.md``, ``.tex``, ``costs.csv`` and the figures."""
+"""Writes the comparison of a run with the paper: ``table.csv``, ``.md``, ``.tex``, ``costs.csv`` and the figures."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def costs_path(run_dir: Path) -> Path:
 
 
 def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
-    """Puts a summarized run beside the published figures ``name`` and writes table and figures; returns the files.
+    """Compares a summarized run with the published figures ``name``, writes tables and figures, and returns the files.
 
-    Raises :class:`~uqdm.bench.run.errors.ResultsError` where the run lacks what is needed.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if the run is incomplete.
     """
     from uqdm.bench.paper.costs import cost_table
     from uqdm.bench.paper.figures import save_figures
@@ -49,7 +49,7 @@ def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
 
 
 def closing_line(run_dir: Path) -> str:
-    """A line that tells how many figures got which verdict, and where the table is; empty if there is none."""
+    """A line with the numbers of figures by verdict and the path of the table; empty if there is none."""
     import pandas as pd
 
     path = table_path(run_dir, ".csv")

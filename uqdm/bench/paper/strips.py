@@ -1,4 +1,4 @@
-"""A UQDM file of each of a few images, step by step, by every way of making pictures: as in Figures 5 and 8 (left)."""
+"""The UQDM files of a few images, step by step, with every kind of reconstruction: as in Figures 5 and 8 (left)."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def save_strips(run_dir: Path, run: Run, models: Sequence[Model]) -> list[Path]:
 
 
 def draw(run_dir: Path, run: Run, models: Sequence[Model]) -> Figure:
-    """For each of a few images a row for each of ``WAYS``: the pictures after each step; or why there are none.
+    """The pictures after each step, a row for each image and each of ``WAYS``; or the reason why there are none.
 
-    All pictures of an image are of one file. The model is the published one if the run has it, else the first.
+    All pictures of an image come from one file. The model is the published one if the run has it, else the first.
     """
     if not models:
         return message_figure(NO_MODEL)
@@ -72,6 +72,6 @@ def read_strips(run_dir: Path, run: Run, setting: str) -> Strip:
 
 
 def _by_way(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The rows of each way of making pictures, in the order of ``WAYS``."""
+    """The rows of each kind of reconstruction, in the order of ``WAYS``."""
     parts = [(way, rows[rows.reconstruction == way]) for way in WAYS]
     return [(way, part) for way, part in parts if len(part)]

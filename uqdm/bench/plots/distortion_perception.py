@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.metrics import SetMetric, all_set_metrics
+from uqdm.bench.metrics import SetMetric, headline_set_metrics, labels_of, set_basis
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._style import message_figure, write_caption
 from uqdm.bench.run.summary_reader import read_summary
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-METRICS = ("fid", "kid")
 GUIDE = 2.0
 """Times the least squared error: what a picture of perfect realism costs at most."""
 GUIDE_DB = 10 * math.log10(GUIDE)
@@ -62,16 +61,19 @@ def caption(run_dir: Path) -> str:
     rows = mixtures(read_summary(run_dir))
     if not len(rows) or not any(rows[metric.name].notna().any() for metric in _metrics()):
         return _none(rows)
-    scored = rows[rows.fid_n.notna()]
-    numbers = sorted({f"{n:,.0f}" for n in scored.fid_n})
+    basis = set_basis()
+    scored = rows[rows[basis.n].notna()]
+    numbers = sorted({f"{n:,.0f}" for n in scored[basis.n]})
+    with_bars = [metric for metric in _metrics() if metric.spread is not None]
+    bars = f"Bars: standard deviation of {labels_of(with_bars)} over its subsets. " if with_bars else ""
     return (
         "Each curve is one point of a stream: pictures (1 - lambda) x_mmse + lambda x_realistic, from lambda 0 (the "
         "faithful picture, filled) to the largest (the realistic one, hollow). Down is more realistic, right is nearer "
         f"to the original; a curve that rises towards its hollow end gains no realism. Upright stroke: {GUIDE:g} times "
         f"the MSE of lambda 0, {GUIDE_DB:.2f} dB below it; a picture drawn at random from all that the bytes may stand "
-        "for costs just this. Bars: standard deviation of KID over its subsets. "
-        f"Images: {rows.n.max():,} for PSNR, {' or '.join(numbers)} for FID and KID"
-        + ("; FID of so few is biased upwards." if scored.fid_warning.notna().any() else ".")
+        f"for costs just this. {bars}"
+        f"Images: {rows.n.max():,} for PSNR, {' or '.join(numbers)} for {labels_of(_metrics())}"
+        + (f"; {basis.caution}." if scored[basis.warning].notna().any() else ".")
     )
 
 
@@ -83,14 +85,14 @@ def mixtures(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _metrics() -> list[SetMetric]:
-    return [metric for metric in all_set_metrics() if metric.name in METRICS]
+    return list(headline_set_metrics())
 
 
 def _none(rows: pd.DataFrame) -> str:
     if len(rows):
         reasons = rows.unscored.dropna()
         text = unscored_text(reasons.iloc[0]) if len(reasons) else None
-        return f"No distortion-perception curves: FID and KID are missing. {text or ''}"
+        return f"No distortion-perception curves: {labels_of(_metrics())} are missing. {text or ''}"
     return (
         "No distortion-perception curves: the run has no pictures between a faithful and a realistic one. The codec "
         '"interpolate" makes them; config/distortion_perception.yaml is an example.'
@@ -128,10 +130,9 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, metric: SetMetric, colour: str,
     axes.plot(known.psnr_db, values, "-o", color=colour, lw=1.6, ms=4, label=label)
     if known.lam.iloc[-1] > 0:
         axes.plot(known.psnr_db.iloc[-1], values.iloc[-1], "o", color=colour, mfc="white", ms=5, zorder=3)
-    deviation = f"{metric.name}_sd"
-    if deviation in metric.columns:
+    if metric.spread is not None:
         axes.errorbar(
-            known.psnr_db, values, yerr=known[deviation], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6
+            known.psnr_db, values, yerr=known[metric.spread], fmt="none", ecolor=colour, elinewidth=0.8, alpha=0.6
         )
     if known.lam.iloc[0] == 0:
         axes.plot(known.psnr_db.iloc[0] - GUIDE_DB, values.iloc[-1], color=colour, label="_guide", **_GUIDE_STYLE)
@@ -146,7 +147,7 @@ PLOT = Plot(
     order=20,
     caption_drawn=True,
     about=(
-        "FID and KID against PSNR, along the pictures between the faithful and the realistic reconstruction of each "
-        "point of a stream. Runs without the codec ``interpolate`` have none, and the picture says so."
+        "Metrics of realism against PSNR, along the pictures between the faithful and the realistic reconstruction of "
+        "each point of a stream. Runs without the codec ``interpolate`` have none, and the picture says so."
     ),
 )

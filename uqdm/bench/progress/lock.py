@@ -1,7 +1,7 @@
-"""One writer at a time in a run's folder: an advisory lock that the kernel frees when its holder dies.
+"""One writer at a time in a run's folder: an advisory lock that the kernel releases when its holder dies.
 
-The lock guards work against being done twice. Results need no guard: every file is named by a hash of what went in, or
-made anew from those that are, and renamed into place whole. So where a file system has no locks, work goes on without.
+The lock prevents duplicate work. Results need no protection: files are named by a hash of their inputs, or derived from
+such files, and each is replaced in one step. On a file system without locks, work therefore continues without one.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pathlib import Path
 from uqdm.bench.run.layout import lock_path
 
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-_KNOCK_SECONDS = 0.3  # :func:`holder` takes the lock for an instant: that is no reason to turn a run away
+_RETRY_SECONDS = 0.3  # :func:`holder` takes the lock for an instant, which must not refuse a run
 _POLL_SECONDS = 0.5
 
 
 class FolderBusyError(BlockingIOError):
-    """Another process works in this folder. The message says which, on what, since when, and the remedy."""
+    """Another process works in this folder. The message says which, what it does, since when, and the remedy."""
 
 
 class FolderError(OSError):
@@ -36,7 +36,7 @@ class FolderError(OSError):
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a folder: ``since`` is local time with its offset, ISO 8601. Unknown parts are None."""
+    """The process that holds a folder; ``since`` is local time with offset, ISO 8601. Unknown parts are None."""
 
     host: str | None = None
     pid: int | None = None
@@ -52,13 +52,13 @@ class Holder:
 
 @contextlib.contextmanager
 def locked(run_dir: Path, what: str, *, wait: bool = False, say: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Holds ``run_dir``, which is made if it is not there, while the block runs.
+    """Holds the lock of ``run_dir`` while the block runs; a folder that is absent is made.
 
     Args:
         run_dir: the folder.
-        what: what the block does, for others to read: "evaluate demo".
+        what: what the block does, shown to other processes: "evaluate demo".
         wait: wait until the folder is free.
-        say: told, in a line, who is waited for or that the file system has no locks; nobody if None.
+        say: called with a line that names the holder while waiting, or says that the file system has no locks.
 
     Raises :class:`FolderBusyError` if another holds it and ``wait`` is False, and :class:`FolderError` if the folder
     cannot be made or written to.
@@ -80,14 +80,14 @@ def locked(run_dir: Path, what: str, *, wait: bool = False, say: Callable[[str],
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):  # a full disk, say: the lock goes all the same
+            with contextlib.suppress(OSError):  # a full disk, for example; the lock is released anyway
                 os.ftruncate(file, 0)
 
 
 def holder(run_dir: Path) -> Holder | None:
-    """Who holds the folder now; None if nobody does.
+    """The process that holds the folder now; None if there is none.
 
-    Raises OSError where that cannot be told: no permission to look, or a file system without locks.
+    Raises OSError where that is unknown: no permission to read the lock, or a file system without locks.
     """
     try:
         file = os.open(lock_path(run_dir), os.O_RDONLY | os.O_CLOEXEC)
@@ -122,7 +122,7 @@ def _folder_error(folder: Path, error: OSError) -> FolderError:
 @contextlib.contextmanager
 def _file(run_dir: Path) -> Iterator[int]:
     try:
-        # Close on exec: a daemon that this process starts must not hold the lock after it.
+        # Close on exec: a daemon that this process starts must not keep the lock.
         file = os.open(lock_path(run_dir), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise _folder_error(run_dir, error) from error
@@ -133,15 +133,15 @@ def _file(run_dir: Path) -> Iterator[int]:
 
 
 def _acquire(run_dir: Path, file: int, wait: bool, say: Callable[[str], None]) -> None:
-    patience = time.monotonic() + _KNOCK_SECONDS
+    retry_until = time.monotonic() + _RETRY_SECONDS
     said = False
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         except BlockingIOError:
-            if time.monotonic() < patience:
-                time.sleep(_KNOCK_SECONDS / 10)
+            if time.monotonic() < retry_until:
+                time.sleep(_RETRY_SECONDS / 10)
                 continue
             other = _read(file)
         if not wait:
@@ -158,13 +158,13 @@ def _busy(run_dir: Path, other: Holder) -> str:
 
 
 def _write(file: int, own: Holder) -> None:
-    with contextlib.suppress(OSError):  # a full disk: the lock holds without a name on it
+    with contextlib.suppress(OSError):  # on a full disk the lock has no holder's name
         os.ftruncate(file, 0)
         os.pwrite(file, json.dumps(asdict(own)).encode(), 0)
 
 
 def _read(file: int) -> Holder:
-    """Who wrote the file last; what is not there yet, or is not understood, is unknown."""
+    """The holder that the file names; parts that are absent or malformed are None."""
     try:
         found = json.loads(os.pread(file, 4096, 0))
     except (OSError, ValueError):

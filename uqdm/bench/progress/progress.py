@@ -1,7 +1,7 @@
-"""Progress of an evaluation or a scoring: of the whole, and of each codec.
+"""Progress of an evaluation or a scoring, in total and of each codec.
 
 It goes to a terminal (a live table), to a log file (plain lines) and to ``status.json`` in the run's folder, which
-:mod:`uqdm.bench.progress.status` reads, from anywhere, while the run is under way or after it died.
+:mod:`uqdm.bench.progress.status` reads in other processes, also after the run died.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from uqdm.bench.progress.rate_and_eta import Part, Whole, duration, rate_text, speed
-from uqdm.bench.progress.slowest_shards import ShardTiming, Slowest
+from uqdm.bench.progress.rate_and_eta import CodecProgress, TotalProgress, duration, rate_text, speed
+from uqdm.bench.progress.slowest_shards import ShardTiming, SlowestShards
 from uqdm.files import write_bytes
 from uqdm.text import printable
 
 LINE_SECONDS = 4.0
-"""Least time between two progress lines. In long runs they come more rarely."""
+"""Minimum time between two progress lines; it is longer in long runs."""
 
 PARTS_SECONDS = 60.0
-"""Least time between two looks at every codec under way."""
+"""Minimum time between two listings of all codecs under way."""
 
 STATUS_SECONDS = 2.0
-"""Least time between two writings of the status file, but for changes of state."""
+"""Minimum time between two updates of the status file, except when the state changes."""
 
 SLOW_RUN_SECONDS = 60.0
-"""From this on a run tells its slowest shards."""
+"""Runs that take longer list their slowest shards."""
 
 STATUS_FORMAT = 1
 RUNNING, FINISHED, STOPPED = "running", "finished", "stopped"
@@ -42,17 +42,17 @@ _REASON_LENGTH = 500
 
 
 class Display(Protocol):
-    """A live display on a terminal."""
+    """What shows progress live on a terminal."""
 
     def print(self, text: str) -> None:
-        """Prints a line above what is displayed."""
+        """Prints a line above the live display."""
 
 
-class Progress:
-    """Counts measurements (image x setting), codec by codec, and shows them; ``log`` gets the plain lines too.
+class RunProgress:
+    """Counts the measurements (image x setting) of each codec and reports them; ``log`` gets all lines as well.
 
-    Any number of codecs may be under way at once. Nothing is written to ``status_path`` before :meth:`plan`: until
-    then the run's folder may be another process's.
+    Any number of codecs may be under way at once. Nothing is written to ``status_path`` before :meth:`plan`, since
+    another process may hold the run's folder until then.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class Progress:
         self.plan("")
 
     def plan(self, title: str) -> None:
-        """Begins an evaluation of that title; the log begins anew, now that the folder is ours."""
+        """Begins an evaluation or scoring of this title, in a folder that is locked by now; the log is emptied."""
         self.title = title
-        self._parts: dict[str, Part] = {}
-        self.slowest = Slowest()
+        self._parts: dict[str, CodecProgress] = {}
+        self.slowest = SlowestShards()
         self._planned = self._shown = self._shown_parts = time.monotonic()
         self._stated = -STATUS_SECONDS
         self._started = _now()
@@ -83,43 +83,44 @@ class Progress:
 
     def _begin_log(self) -> None:
         if self._log is not None:
-            with contextlib.suppress(OSError):  # a terminal, say, or a pipe
+            with contextlib.suppress(OSError):  # a terminal or a pipe
                 self._log.seek(0)
                 self._log.truncate()
 
     def add(self, name: str, title: str, total: int, stored: int) -> None:
-        """Announces a codec: ``total`` measurements, of which ``stored`` were found done."""
-        self._parts[name] = Part(title, total, stored, stored)
+        """Adds a codec with ``total`` measurements, of which ``stored`` were found stored."""
+        self._parts[name] = CodecProgress(title, total, stored, stored)
 
     def begin(self, name: str) -> None:
-        """Says that work on codec ``name`` starts now; without, it starts with its first shard."""
+        """Notes that work on codec ``name`` starts now; without this call, it starts with the first shard."""
         self._parts[name].begin(time.monotonic())
 
     def shard(self, timing: ShardTiming) -> None:
-        """Takes note of how long a finished shard took, before :meth:`advance` counts it."""
+        """Notes the time of a finished shard, before :meth:`advance` counts it."""
         self.slowest.add(timing)
         if timing.codec in self._parts:
             self._parts[timing.codec].begin(time.monotonic() - timing.seconds)
 
     def advance(self, name: str, count: int, failed: int = 0) -> None:
-        """Says that ``count`` measurements of codec ``name`` are done, of which ``failed`` failed."""
-        part, now = self._parts[name], time.monotonic()
+        """Counts ``count`` more measurements of codec ``name`` as done, of which ``failed`` failed."""
+        part = self._parts[name]
+        now = time.monotonic()
         part.done += count
         part.failed += failed
-        part.begin(now)  # if it had not: this one tells when, the next ones how fast
+        part.begin(now)  # without an earlier start, the first count gives the start, the next ones the rate
         if part.done >= part.total and part.ended is None:
             part.ended = now
-            self._tell_end(part)
+            self._report_end(part)
         self.tick()
 
-    def _tell_end(self, part: Part) -> None:
+    def _report_end(self, part: CodecProgress) -> None:
         if part.seconds(part.ended or 0.0) >= LINE_SECONDS:
             speed = rate_text(part.rate(part.ended or 0.0))
             took = duration(part.seconds(part.ended or 0.0))
             self._print(f"{self.title}: {part.title} {part.counts()}, {speed}, took {took}", shown=True)
 
     def tick(self) -> None:
-        """Shows where things stand, if it is time to."""
+        """Prints a progress line and writes the status file, if each is due."""
         now = time.monotonic()
         if now - self._shown >= min(max(LINE_SECONDS, (now - self._planned) / 50), PARTS_SECONDS):
             self._shown = now
@@ -132,35 +133,35 @@ class Progress:
 
     def _show_parts(self, now: float) -> None:
         under_way = [part for part in self.parts() if part.under_way]
-        for part in under_way if len(under_way) > 1 else ():  # of a single one the line of the whole has told
+        for part in under_way if len(under_way) > 1 else ():  # a single one is in the line of the total
             self._print(f"  {part.line(now)}", shown=True)
 
     def line(self) -> str:
-        """Where things stand, in one line: the whole, and what is under way."""
+        """The progress in one line: the total, and a codec under way."""
         now = time.monotonic()
-        whole = f"{self.title}: {self.whole().line(now)}"
+        total = f"{self.title}: {self.total().line(now)}"
         under_way = [part for part in self.parts() if part.under_way]
         if not under_way:
-            return whole
+            return total
         more = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
-        return f"{whole}; now {under_way[0].line(now) if len(self._parts) > 1 else under_way[0].title}{more}"
+        return f"{total}; now {under_way[0].line(now) if len(self._parts) > 1 else under_way[0].title}{more}"
 
-    def parts(self) -> list[Part]:
-        """The codecs in the order in which they were announced."""
+    def parts(self) -> list[CodecProgress]:
+        """The codecs in the order in which they were added."""
         return list(self._parts.values())
 
-    def whole(self) -> Whole:
+    def total(self) -> TotalProgress:
         """All codecs together."""
-        return Whole(self.parts(), self._planned)
+        return TotalProgress(self.parts(), self._planned)
 
     def say(self, text: str) -> None:
-        """Prints a line of its own."""
+        """Prints a message."""
         text = printable(text)
         self._messages.append(text)
         self._print(text, shown=False)
 
     def say_slowest(self, count: int = 5) -> None:
-        """Prints the slowest shards of a run that took its time."""
+        """Prints the slowest shards, if the run took long."""
         lines = self.slowest.lines(count)
         if lines and time.monotonic() - self._planned >= SLOW_RUN_SECONDS:
             self.say(f"{self.title}: the slowest shards:")
@@ -168,19 +169,19 @@ class Progress:
                 self.say(f"  {line}")
 
     def end(self, error: BaseException | None = None) -> None:
-        """Writes down that the run is over: finished, or stopped by ``error``."""
+        """Writes into the status file that the run finished, or was stopped by ``error``."""
         if self.title:
             self._state(FINISHED if error is None else STOPPED, None if error is None else _reason(error))
 
     def _print(self, text: str, *, shown: bool) -> None:
-        """Writes a line; ``shown`` says that a live display shows the same."""
+        """Prints a line; ``shown`` says that a live display shows its content anyway."""
         if self._log is not None:
             print(text, file=self._log, flush=True)
         if self._display is not None:
             if not shown:
                 self._display.print(text)
             return
-        with contextlib.suppress(BrokenPipeError):  # who looked on has gone: no reason to stop
+        with contextlib.suppress(BrokenPipeError):  # whoever read the output has gone, which is no reason to stop
             print(text, file=self._stream, flush=True)
 
     def _state(self, state: str, reason: str | None = None) -> None:
@@ -190,12 +191,13 @@ class Progress:
         content = self._content(state, reason)
         try:
             write_bytes(self._status_path, (json.dumps(content, indent=1) + "\n").encode())
-        except OSError:  # a full disk, say, which is no reason to stop; but that it is full is worth telling
+        except OSError:  # a full disk, for example, does not stop the run; the final state is written all the same
             if state != RUNNING:
                 _overwrite(self._status_path, {**content, "slowest_shards": [], "messages": []})
 
     def _content(self, state: str, reason: str | None) -> dict[str, Any]:
-        now, whole = time.monotonic(), self.whole()
+        now = time.monotonic()
+        total = self.total()
         return {
             "format": STATUS_FORMAT,
             "what": self.title,
@@ -205,11 +207,11 @@ class Progress:
             "pid": os.getpid(),
             "started": self._started,
             "updated": _now(),
-            "total": whole.total,
-            "done": whole.done,
-            "found": whole.found,
-            "failed": whole.failed,
-            **speed(whole.rate(now), whole.seconds_left(now)),
+            "total": total.total,
+            "done": total.done,
+            "found": total.found,
+            "failed": total.failed,
+            **speed(total.rate(now), total.seconds_left(now)),
             "codecs": {name: part.to_json(now) for name, part in self._parts.items()},
             "slowest_shards": self.slowest.to_json(),
             "messages": list(self._messages),
@@ -217,7 +219,7 @@ class Progress:
 
 
 def _overwrite(path: Path, content: dict[str, Any]) -> None:
-    """Writes into the space that a file has already, if that is enough; else leaves it as it is."""
+    """Overwrites a file in place if the content fits into its size; otherwise leaves it as it is."""
     data = json.dumps(content).encode()
     with contextlib.suppress(OSError):
         if path.stat().st_size >= len(data):
@@ -229,7 +231,7 @@ def _overwrite(path: Path, content: dict[str, Any]) -> None:
 def _reason(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted (Ctrl-C)"
-    if isinstance(error, SystemExit):  # by our own handler or by Ray's, which sets another
+    if isinstance(error, SystemExit):  # from the handler of this process or from that of Ray
         return str(error.args[0]) if error.args and isinstance(error.args[0], str) else "ended by SIGTERM"
     text = " ".join(str(error).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:_REASON_LENGTH]

@@ -1,4 +1,4 @@
-"""How far codecs are, how fast, and how long yet: of each and of all together, and the words for it."""
+"""Progress counts, rates and time left, of each codec and of all together, and their text."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 @dataclass
-class Part:
-    """Measurements of one codec: in all, done (of which found done), failed; and when work on it began and ended.
+class CodecProgress:
+    """Counts of one codec's measurements: total, done, of which found stored, and failed; times of ``monotonic()``.
 
-    ``base`` is what was done already when its clock began.
+    ``base`` is the number that was done when work on the codec began.
     """
 
     title: str
@@ -24,72 +24,75 @@ class Part:
 
     @property
     def under_way(self) -> bool:
-        """Whether work on it has begun and is not over."""
+        """Whether work on the codec has begun and has not ended."""
         return self.started is not None and self.ended is None
 
     def begin(self, moment: float) -> None:
-        """Starts its clock; only the first time counts."""
+        """Notes the start of work; only the first call counts."""
         if self.started is None:
-            self.started, self.base = moment, self.done
+            self.started = moment
+            self.base = self.done
 
     def seconds(self, now: float) -> float:
-        """How long work on it has taken."""
+        """How long the work has taken, or took."""
         return 0.0 if self.started is None else (now if self.ended is None else self.ended) - self.started
 
     def rate(self, now: float) -> float | None:
-        """Measurements a second; None while unknown."""
+        """Measurements per second; None while unknown."""
         seconds = self.seconds(now)
         return (self.done - self.base) / seconds if seconds > 0 and self.done > self.base else None
 
     def seconds_left(self, now: float) -> float | None:
-        """Time to its end at its own rate; None while unknown."""
+        """Time left at the codec's own rate; None while unknown."""
         if self.done >= self.total:
             return 0.0
         rate = self.rate(now)
         return None if rate is None else (self.total - self.done) / rate
 
     def line(self, now: float) -> str:
-        """Where it stands, in one line."""
+        """Counts, rate and time left, in one line."""
         return f"{self.title} {self.counts()}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
 
     def counts(self) -> str:
-        """Done of how many, and failed."""
+        """Done of total, and failed."""
         return counts_text(self.done, self.total, self.failed)
 
     def to_json(self, now: float) -> dict[str, Any]:
-        """As it stands in the status file."""
+        """The codec's entry in the status file."""
         counts = {"title": self.title, "total": self.total, "done": self.done, "found": self.found}
         return {**counts, "failed": self.failed, **speed(self.rate(now), self.seconds_left(now))}
 
 
-class Whole:
-    """All codecs of a run together."""
+class TotalProgress:
+    """Counts of all codecs of a run together."""
 
-    def __init__(self, parts: list[Part], planned: float) -> None:
+    def __init__(self, parts: list[CodecProgress], planned: float) -> None:
         self._parts = parts
-        self.total, self.done = sum(part.total for part in parts), sum(part.done for part in parts)
-        self.found, self.failed = sum(part.found for part in parts), sum(part.failed for part in parts)
+        self.total = sum(part.total for part in parts)
+        self.done = sum(part.done for part in parts)
+        self.found = sum(part.found for part in parts)
+        self.failed = sum(part.failed for part in parts)
         self._started = min((part.started for part in parts if part.started is not None), default=planned)
         self._base = sum(part.base if part.started is not None else part.done for part in parts)
 
     def rate(self, now: float) -> float | None:
-        """Measurements a second since the first began; None while unknown."""
+        """Measurements per second since work on the first codec began; None while unknown."""
         seconds = now - self._started
         return (self.done - self._base) / seconds if seconds > 0 and self.done > self._base else None
 
     def seconds_left(self, now: float) -> float | None:
-        """Time until the last codec ends; None as long as one of them has no rate: it may be the slowest by far."""
+        """Time until the last codec ends; None while one of them has no rate, since it may be the slowest."""
         left = [part.seconds_left(now) for part in self._parts]
         return None if None in left else max((seconds for seconds in left if seconds is not None), default=0.0)
 
     def line(self, now: float) -> str:
-        """Where things stand, in one line."""
+        """Counts, rate and time left, in one line."""
         counts = counts_text(self.done, self.total, self.failed, " images x settings")
         return f"{counts}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
 
 
 def counts_text(done: int, total: int, failed: int, unit: str = "") -> str:
-    """Done of how many, and failed.
+    """Done of total, and failed.
 
     >>> counts_text(1250, 4000, 3)
     '1,250/4,000, 3 failed'
@@ -98,7 +101,7 @@ def counts_text(done: int, total: int, failed: int, unit: str = "") -> str:
 
 
 def rate_text(rate: float | None) -> str:
-    """Measurements a second.
+    """Measurements per second.
 
     >>> rate_text(0.042), rate_text(1234.5), rate_text(None)
     ('0.042/s', '1,234.5/s', '?/s')
@@ -116,7 +119,7 @@ def left_text(seconds: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration as a person says it.
+    """A duration in the units that suit it.
 
     >>> duration(42), duration(3700), duration(200_000)
     ('42 s', '1 h 02 min', '2 d 7 h')
@@ -131,7 +134,7 @@ def duration(seconds: float) -> str:
 
 
 def speed(rate: float | None, seconds_left: float | None) -> dict[str, float | None]:
-    """Measurements a second and seconds left as they stand in the status file; None while unknown."""
+    """Measurements per second and seconds left, rounded for the status file; None while unknown."""
     return {
         "rate_per_s": None if rate is None else round(rate, 4),
         "seconds_left": None if seconds_left is None else round(seconds_left, 1),

@@ -13,22 +13,22 @@ from typing import TextIO
 
 from uqdm.bench.progress.live_table import LiveTable
 from uqdm.bench.progress.lock import FolderError
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.output import OutputError, check_output, is_text
 
 
 @contextlib.contextmanager
-def show_progress(log_path: Path | None = None, status_path: Path | None = None) -> Iterator[Progress]:
-    """A :class:`Progress` on stderr: live if that is a terminal, lines if not.
+def show_progress(log_path: Path | None = None, status_path: Path | None = None) -> Iterator[RunProgress]:
+    """A :class:`~uqdm.bench.progress.progress.RunProgress` on stderr: a live table on a terminal, else lines.
 
-    ``log_path`` is written anew once work begins. ``status_path`` is told how the block ends: by an exception, or by a
-    signal that asks the process to end, the run has stopped. Raises :class:`~uqdm.bench.progress.lock.FolderError`
-    where the log cannot be written.
+    The log is emptied once work begins. The status file says at the end whether the run finished, or stopped by an
+    exception or by a signal that asks the process to end. Raises
+    :class:`~uqdm.bench.progress.lock.FolderError` where the log cannot be written.
     """
     with contextlib.ExitStack() as stack:
         log = None if log_path is None else stack.enter_context(_open_log(log_path))
         display = stack.enter_context(LiveTable()) if sys.stderr.isatty() else None
-        progress = Progress(log=log, display=display, status_path=status_path)
+        progress = RunProgress(log=log, display=display, status_path=status_path)
         if display is not None:
             display.show(progress)
         stack.enter_context(_signals_as_exceptions())
@@ -48,7 +48,7 @@ def _open_log(path: Path) -> TextIO:
         raise FolderError(str(error)) from error
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")  # what another process writes to it stays, until work begins
+        return path.open("a", encoding="utf-8")  # until work begins, another process may write to it
     except OSError as error:
         reason = error.strerror or str(error)
         raise FolderError(
@@ -58,17 +58,17 @@ def _open_log(path: Path) -> TextIO:
 
 @contextlib.contextmanager
 def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the process by an exception, so that what is under way is closed; Ray does the same."""
+    """SIGTERM and SIGHUP raise an exception, so that everything is closed properly; Ray does the same."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
-    for one in ours:
+    unhandled = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
+    for one in unhandled:
         signal.signal(one, _exit)
     try:
         yield
     finally:
-        for one in ours:
+        for one in unhandled:
             signal.signal(one, signal.SIG_DFL)
 
 

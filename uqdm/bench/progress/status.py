@@ -1,7 +1,7 @@
-"""What a run's folder tells of the run: under way, finished, stopped, or dead, and how far it came.
+"""The state of a run by its folder: running, finished, stopped or died, and its progress.
 
-A run writes ``status.json`` while it is under way. A process that is killed cannot write that it died: the lock of
-its folder, which the kernel frees, tells it.
+A run writes ``status.json`` while it is under way. A process that was killed cannot write that it died; it shows in
+the lock of the folder, which the kernel releases.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from uqdm.text import printable
 DIED, UNFINISHED = "died", "unfinished"
 
 SILENT_SECONDS = 60.0
-"""A run that cannot be seen otherwise, on another host say, is taken for dead when it has not been heard of so long."""
+"""A run on another host, whose process cannot be observed, counts as dead this long after its last update."""
 
 _PIDS = 2**31  # no system has process ids from here on
-_AGAIN = "run the same command again to go on"
+_AGAIN = "run the same command again to resume"
 _STATES = (RUNNING, FINISHED, STOPPED, DIED, UNFINISHED)
 
 
 @dataclass(frozen=True)
 class RunStatus:
-    """What is known of a run.
+    """The state of a run.
 
     ``state`` is one of "running", "finished", "stopped" (``reason`` says why), "died" (it was killed), and
-    "unfinished" (it is not under way, and nothing tells more). ``content`` is the run's own account, or, where it left
-    none, what its files tell, with the same keys.
+    "unfinished" (not running, and nothing more is known). ``content`` is the content of the run's status file or,
+    where there is none, what its other files say, under the same keys.
     """
 
     folder: str
@@ -50,21 +50,21 @@ class RunStatus:
 
     @property
     def under_way(self) -> bool:
-        """Whether somebody works in the folder."""
+        """Whether a process works in the folder."""
         return self.state == RUNNING
 
     def to_json(self) -> dict[str, Any]:
-        """As ``uqdm bench status --json`` prints it."""
+        """The object that ``uqdm bench status --json`` prints."""
         held = None if self.holder is None else asdict(self.holder)
         return {**self.content, "folder": self.folder, "state": self.state, "reason": self.reason, "holder": held}
 
     def headline(self) -> str:
-        """State and how far, in one line."""
+        """State and progress, in one line."""
         what = self.content.get("what") or (self.holder.what if self.holder else None) or "a run"
         return f"{self.folder}: {what}, {self._state_text()}"
 
     def lines(self) -> list[str]:
-        """All that is known, for a person."""
+        """Everything that is known, as lines of text."""
         codecs: Mapping[str, Mapping[str, Any]] = self.content.get("codecs", {})
         width = max((len(codec["title"]) for codec in codecs.values()), default=0)
         found = [self.headline()]
@@ -85,8 +85,8 @@ class RunStatus:
         if self.state == STOPPED:
             return f"stopped at {_moment(content.get('updated'))}: {self.reason}; {kept}; {_AGAIN}"
         if self.state == DIED:
-            return f"died: last heard {_moment(content.get('updated'))}; {kept}; {_AGAIN}"
-        return f"unfinished, and nobody works on it: {kept}; {_AGAIN}"
+            return f"died: last update at {_moment(content.get('updated'))}; {kept}; {_AGAIN}"
+        return f"unfinished, no process works on it: {kept}; {_AGAIN}"
 
     def _counts(self) -> str:
         content = self.content
@@ -102,18 +102,18 @@ class RunStatus:
 
 
 def run_status(run_dir: Path) -> RunStatus:
-    """What is known of the run in a folder; raises :class:`~uqdm.bench.run.errors.ResultsError` if there is none."""
+    """The state of the run in a folder; raises :class:`~uqdm.bench.run.errors.ResultsError` if there is none."""
     if not is_run(run_dir):
         raise ResultsError(f"no run in {run_dir}; make one with: uqdm bench evaluate --out {run_dir}")
-    content = _own_account(run_dir)
-    held, locks = _holder(run_dir)
+    content = _status_content(run_dir)
+    held, is_known = _holder(run_dir)
     if content is None:
         return RunStatus(str(run_dir), _state_of_files(run_dir, held), holder=held, content=_files(run_dir))
     state, reason = content["state"], content.get("reason")
     if held is not None:
-        state, reason = RUNNING, None  # it may be another than the one that wrote last
+        state, reason = RUNNING, None  # perhaps another process than the one that wrote last
         content = content if content["state"] == RUNNING and _same(held, content) else {**_files(run_dir)}
-    elif state == RUNNING and not _alive(content, locks):
+    elif state == RUNNING and not _alive(content, is_known):
         state = DIED
     return RunStatus(str(run_dir), state, reason, held, content)
 
@@ -132,13 +132,13 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def report(runs: Sequence[RunStatus]) -> list[str]:
-    """For a person: all that is known of one run, or a line for each of several."""
+    """Lines of text: everything that is known of one run, or a line for each of several."""
     lines = runs[0].lines() if len(runs) == 1 else [run.headline() for run in runs]
     return [printable(line) for line in lines]
 
 
-def _own_account(run_dir: Path) -> dict[str, Any] | None:
-    """What the run wrote; None where it wrote nothing that can be read."""
+def _status_content(run_dir: Path) -> dict[str, Any] | None:
+    """The content of the status file; None where there is none that reads."""
     try:
         content = read_json(status_path(run_dir))
     except (OSError, ResultsError):
@@ -147,7 +147,7 @@ def _own_account(run_dir: Path) -> dict[str, Any] | None:
 
 
 def _holder(run_dir: Path) -> tuple[Holder | None, bool]:
-    """Who holds the folder, and whether that could be told."""
+    """The process that holds the folder, and whether that is known."""
     try:
         return holder(run_dir), True
     except OSError:
@@ -158,16 +158,19 @@ def _same(held: Holder, content: Mapping[str, Any]) -> bool:
     return held.pid is None or (held.pid, held.host) == (content.get("pid"), content.get("host"))
 
 
-def _alive(content: Mapping[str, Any], locks: bool) -> bool:
-    """Whether a run that nobody holds the lock of may live: it ends just now, or its lock cannot be seen from here."""
-    heard = _seconds_ago(content.get("updated")) < SILENT_SECONDS
+def _alive(content: Mapping[str, Any], is_known: bool) -> bool:
+    """Whether a run whose lock no process seems to hold is alive: it is about to end, or its lock is not visible here.
+
+    ``is_known`` says that the holder of the lock is known.
+    """
+    is_recent = _seconds_ago(content.get("updated")) < SILENT_SECONDS
     if content.get("host") != socket.gethostname():
-        return heard
-    alive = _process_lives(content.get("pid"))
-    return alive if not locks else alive and heard
+        return is_recent
+    alive = _process_exists(content.get("pid"))
+    return alive if not is_known else alive and is_recent
 
 
-def _process_lives(pid: Any) -> bool:
+def _process_exists(pid: Any) -> bool:
     if not is_count(pid) or not 0 < pid < _PIDS:
         return False
     try:
@@ -194,7 +197,7 @@ def _state_of_files(run_dir: Path, held: Holder | None) -> str:
 
 
 def _files(run_dir: Path) -> dict[str, Any]:
-    """What the files of a run tell, where the run itself does not; those that do not read are named."""
+    """The progress by the other files of a run, where it has no status file; files that do not read are named."""
     evaluation = _evaluation(run_dir)
     if evaluation is None:
         return _unfinished_files(run_dir)
@@ -205,7 +208,7 @@ def _files(run_dir: Path) -> dict[str, Any]:
 
 
 def _evaluation(run_dir: Path) -> dict[str, Any] | None:
-    """The codecs and the data set's name that a finished evaluation wrote down; None if nothing reads so."""
+    """The codecs and the data set's name by ``evaluation.json``; None where it is absent or does not read."""
     try:
         content = read_json(evaluation_path(run_dir))
         codecs = {str(name): _of_outcome(outcome) for name, outcome in content["codecs"].items()}
@@ -229,7 +232,7 @@ def _unfinished_files(run_dir: Path) -> dict[str, Any]:
 
 
 def _of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """Title and counts of a codec; raises KeyError or TypeError where this is no codec's outcome."""
+    """Title and counts of a codec; raises KeyError or TypeError if ``outcome`` is not a codec's outcome."""
     title = outcome["codec"]
     ok = outcome["ok"]
     failed = outcome["failed"]
@@ -251,7 +254,7 @@ def _slow_text(shard: Mapping[str, Any]) -> str:
 
 
 def _moment(text: Any) -> str:
-    """The time of today, or the date as well.
+    """The time if it was today, otherwise date and time.
 
     >>> _moment("2020-02-03T04:05:06+00:00")[:10], _moment(None)
     ('2020-02-03', '?')

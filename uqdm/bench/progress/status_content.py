@@ -1,4 +1,4 @@
-"""Checks what ``status.json`` holds, so that a file that is damaged or of another program counts as none."""
+"""Checks the content of ``status.json``: a file that is damaged or of another program counts as absent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LARGEST = 2**63 - 1
 
 
 def is_status(content: Any) -> bool:
-    """Whether this is the content of a status file: every key that is read later has the type that is needed.
+    """Whether this is the content of a status file: every key that is read later has the expected type.
 
     >>> is_status({"what": "score demo", "state": "running", "done": 1, "total": 2, "codecs": {}})
     True

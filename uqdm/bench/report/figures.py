@@ -10,7 +10,7 @@ import numpy as np
 
 from uqdm.bench.analysis.curves import Curve, curves, lossless, short_settings
 from uqdm.bench.analysis.published_curves import IMAGES, published, published_name, published_names, relation
-from uqdm.bench.metrics import Metric, SetMetric, declared
+from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
 from uqdm.bench.plots._published import MARKERS, STYLES
 from uqdm.bench.plots._style import IDEAL_LINE_STYLES, LineStyle, codec_style, curve_styles
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
@@ -73,6 +73,7 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
         "unit": metric.unit,
         "direction": metric.direction,
         "of_sets": isinstance(metric, SetMetric),
+        "has_plot": isinstance(metric, SetMetric) and metric.short_decimals is not None,
         "comment": metric.comment,
         "source": metric.source,
     }
@@ -146,11 +147,14 @@ def _floor(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, A
 
 def _of_sets(row: Mapping[str, Any]) -> dict[str, Any]:
     """What belongs to a figure over a set: how many images, and a warning."""
-    count, warning = row.get("fid_n"), row.get("fid_warning")
+    basis = set_basis()
+    count = row.get(basis.n)
+    warning = row.get(basis.warning)
+    spreads = {metric.name: metric.spread for metric in all_set_metrics() if metric.spread is not None}
     return {
         "set_n": None if count is None or math.isnan(count) else int(count),
         "warning": warning if isinstance(warning, str) else None,
-        "kid_sd": _number(row.get("kid_sd")),
+        "spreads": {name: _number(row.get(column)) for name, column in spreads.items()},
     }
 
 
@@ -177,8 +181,7 @@ def _systems(name: str) -> list[dict[str, Any]]:
             "points": [
                 {
                     "bpp": _number(point["bpp"]),
-                    "psnr_db": _number(point["psnr_db"]),
-                    "fid": _number(point["fid"]),
+                    **{metric.name: _number(point[metric.name]) for metric in declared() if metric.name in point},
                     "suspect": point["suspect_reason"],
                 }
                 for point in records(points)

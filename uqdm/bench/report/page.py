@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from uqdm.bench.analysis.curves import titles
-from uqdm.bench.analysis.short_table import HEADINGS, ROUGH_DB, absences, common_rate, lines
+from uqdm.bench.analysis.short_table import ROUGH_DB, absences, common_rate, headings, lines
+from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
@@ -98,7 +99,10 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "title": content.title(summary),
         "lead": content.lead(summary, origin),
         "rough_db": ROUGH_DB,
-        "comparison_headings": HEADINGS,
+        "comparison_headings": headings(),
+        "comparison_metrics": ", ".join(["PSNR", labels_of(headline_set_metrics())]),
+        "set_metrics": labels_of(headline_set_metrics()),
+        "warned_metric": labels_of(filter(None, [basis_metric()])),
         "comparison": {
             name: [[line.title, *line.cells()[1:]] for line in compared if line.dataset == name]
             for name in summary.dataset.unique()

@@ -108,7 +108,8 @@ function hoverText(point, label, metric, isIdeal) {
   lines.push(isIdeal ? `ideal rate ${number(point.ideal_bpp)} bpp` : `${kind} ${withInterval(point.rate_bpp)} bpp`);
   const value = point.values[metric.name];
   if (value && value[0] !== null) {
-    const spread = metric.name === "kid" && point.kid_sd !== null ? ` ± ${number(point.kid_sd)}` : "";
+    const deviation = point.spreads[metric.name] ?? null;
+    const spread = deviation === null ? "" : ` ± ${number(deviation)}`;
     lines.push(`${plain(metric.label)} ${withInterval(value)}${spread} ${plain(metric.unit)}`.trimEnd());
   }
   const images = metric.of_sets ? (point.set_n ?? point.n) : point.n;
@@ -325,7 +326,7 @@ class Plots {
     byId("metric").append(...metrics.map((metric) => element("option", { value: metric.name }, titled(metric))));
     byId("published").append(element("option", { value: "" }, "none"));
     byId("published").append(...Object.keys(published).map((name) => element("option", { value: name }, `of ${name}`)));
-    this.setMetrics = metrics.filter((metric) => ["fid", "kid"].includes(metric.name));
+    this.setMetrics = metrics.filter((metric) => metric.has_plot);
     for (const metric of this.setMetrics) byId("set-plots").append(this.figure(metric));
     byId("dataset").addEventListener("input", () => this.choose());
     byId("published").addEventListener("input", () => this.fillSystems());

@@ -11,7 +11,7 @@ import numpy as np
 
 from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.short_table import NONE
-from uqdm.bench.metrics import columns_of, declared, summary_schema
+from uqdm.bench.metrics import columns_of, declared, set_basis, summary_schema
 from uqdm.bench.run.rates import is_ideal
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
@@ -113,7 +113,6 @@ _FIRST = (
     _Column("mse", "MSE", "rate", _decimals(2)),
 )
 _LAST = (
-    _Column("fid_n", "images of sets", "quality", _decimals(0)),
     _Column("encode_ms", "encode, ms", "cost", _decimals(2)),
     _Column("decode_ms", "decode, ms", "cost", _decimals(2)),
     _Column("batch_size", "batch", "cost", with_prefix),
@@ -146,14 +145,15 @@ def _shortened(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _columns() -> list[_Column]:
     """The named columns, and between them those of the metrics that have no place of their own."""
-    named = {column.name for column in (*_FIRST, *_LAST)}
+    basis = _Column(set_basis().n, "images of sets", "quality", _decimals(0))
+    named = {column.name for column in (*_FIRST, basis, *_LAST)}
     metrics = [
         _Column(name, _metric_heading(metric.label, metric.unit, metric.name, name), "quality", significant)
         for metric in declared()
         for name in columns_of(metric)
         if name not in named
     ]
-    return [*_FIRST, *metrics, *_LAST]
+    return [*_FIRST, *metrics, basis, *_LAST]
 
 
 def _metric_heading(label: str, unit: str, metric: str, column: str) -> str:

@@ -1,4 +1,4 @@
-"""What the metrics of sets (FID, KID) rest on in a run: said beside their plots, so that no number goes without it."""
+"""What the metrics of sets of a run were computed on: shown beside their plots, so that no number stands alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.metrics import SetMetric, declared
+from uqdm.bench.metrics import SetMetric, declared, headline_set_metrics, labels_of, set_basis
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
 from uqdm.bench.run.tables import records
@@ -16,8 +16,6 @@ from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ABSENT = "This run has no FID or KID."
 
 
 @dataclass(frozen=True)
@@ -28,11 +26,16 @@ class Caveats:
     warnings: list[str]
 
 
+def absent() -> str:
+    """What is said of a run without metrics of sets."""
+    return f"This run has no {labels_of(headline_set_metrics(), 'or')}."
+
+
 def caveats(summary: pd.DataFrame) -> Caveats:
     """Of each data set: images, extractor, resize, the floor of originals against originals, and warnings."""
     metrics = [metric for metric in plotted_metrics(summary) if isinstance(metric, SetMetric)]
     if not metrics:
-        return Caveats([ABSENT, *_unscored(summary[summary.status == STATUS_OK])], [])
+        return Caveats([absent(), *_unscored(summary[summary.status == STATUS_OK])], [])
     facts: list[str] = []
     warnings: list[str] = []
     for dataset, rows in summary.groupby("dataset"):
@@ -40,17 +43,19 @@ def caveats(summary: pd.DataFrame) -> Caveats:
         ok = rows[rows.status == STATUS_OK]
         floor = records(rows[rows.status == STATUS_REFERENCE])
         facts += [prefix + text for text in (_basis(ok), *(_floor(row, metrics) for row in floor), *_unscored(ok))]
-        warnings += [prefix + text for text in _texts(ok, "fid_warning")]
+        warnings += [prefix + text for text in _texts(ok, set_basis().warning)]
     return Caveats(facts, warnings)
 
 
 def _basis(ok: pd.DataFrame) -> str:
-    counts = ", ".join(f"{int(count):,}" for count in sorted(ok.fid_n.dropna().unique())) if "fid_n" in ok else ""
+    basis = set_basis()
+    numbers = sorted(ok[basis.n].dropna().unique()) if basis.n in ok else []
+    counts = ", ".join(f"{int(count):,}" for count in numbers)
     parts = [f"Sets of {counts or 'an unstated number of'} pictures against as many originals"]
     parts += [
-        f"features by the network with weights {', '.join(found)}" for found in [_texts(ok, "fid_extractor")] if found
+        f"features by the network with weights {', '.join(found)}" for found in [_texts(ok, basis.extractor)] if found
     ]
-    parts += [f"resized: {', '.join(found)}" for found in [_texts(ok, "fid_resize")] if found]
+    parts += [f"resized: {', '.join(found)}" for found in [_texts(ok, basis.resize)] if found]
     return "; ".join(parts) + "."
 
 
@@ -58,8 +63,8 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
     values = [
         f"{metric.label} {significant(row[metric.name])}" for metric in metrics if not _absent(row.get(metric.name))
     ]
-    count = row.get("fid_n")
-    images = "" if _absent(count) else f" ({int(row['fid_n']):,} images)"
+    count = row.get(set_basis().n)
+    images = "" if count is None or _absent(count) else f" ({int(count):,} images)"
     return (
         f"Floor: {row['codec']}, {row['setting']}{images}: {', '.join(values) or 'none'}. It shows what so few images "
         "give without any coding; the curves compare equal images, so they can lie below it."

@@ -22,7 +22,8 @@ PictureName = tuple[str, str]
 class DecodeFault:
     """Why a stream did not give the picture that was measured.
 
-    ``is_other`` says that it decodes here, to another picture; ``error`` is what the codec raised, if it raised.
+    ``is_other`` says that it decodes here, to another picture; ``error`` is what the codec raised,
+    if it raised.
     """
 
     reason: str
@@ -36,8 +37,8 @@ NO_SUCH_PICTURE = DecodeFault("decoding its stream gave no such picture here")
 class StreamDecoder:
     """A codec at one setting that decodes stored streams to the pictures that were measured.
 
-    Another picture than the measured one is taken only where the codec says that this kind of reconstruction varies by
-    rounding between machines, and its version is the one that measured.
+    Another picture than the measured one is taken only where the codec says that this kind of
+    reconstruction varies by rounding between machines, and its version is the one that measured.
     """
 
     def __init__(self, codec: Codec, measured_version: str | None) -> None:

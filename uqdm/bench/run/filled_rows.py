@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from uqdm.bench.metrics import Metric, all_metrics
 from uqdm.bench.run.metric_choice import MetricChoice
-from uqdm.bench.run.score_store import Picture, Score, ScoreStore
+from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import ALL_METRICS, NOT_SCORED, STATUS_FAILED, STATUS_OK
@@ -27,12 +27,12 @@ class MissingScores:
     metric: dict[str, str] = field(default_factory=dict)
     shard: dict[tuple[str, str], str] = field(default_factory=dict)
     """By key of the shard and name of the metric."""
-    picture: dict[tuple[str, Picture, str], str] = field(default_factory=dict)
+    picture: dict[tuple[str, PictureKey, str], str] = field(default_factory=dict)
     """By key of the shard, picture and name of the metric."""
-    faults: dict[tuple[str, Picture], str] = field(default_factory=dict)
+    faults: dict[tuple[str, PictureKey], str] = field(default_factory=dict)
     """What is wrong with a picture, by key of the shard."""
 
-    def reason(self, shard: Shard, picture: Picture, metric: Metric, smaller_side: int) -> str:
+    def reason(self, shard: Shard, picture: PictureKey, metric: Metric, smaller_side: int) -> str:
         """Why a metric has no value for a picture."""
         if smaller_side < metric.smallest_side:
             return f"{smaller_side} px is under its smallest side of {metric.smallest_side} px"
@@ -68,7 +68,7 @@ def _fill(
     row: dict[str, Any],
     shard: Shard,
     metrics: Iterable[Metric],
-    stored: Mapping[str, Mapping[Picture, Score]],
+    stored: Mapping[str, Mapping[PictureKey, Score]],
     missing_scores: MissingScores,
 ) -> dict[str, Any]:
     if row["status"] != STATUS_OK:
@@ -85,9 +85,9 @@ def _fill(
     return {**row, **values, "picture_sha256": sha256, "unscored": unscored_map(reasons)}
 
 
-def picture_of(row: Mapping[str, Any]) -> Picture:
+def picture_of(row: Mapping[str, Any]) -> PictureKey:
     """The picture of a row."""
-    return Picture(row["image_index"], row["point"], row["reconstruction"], row["picture_sha256"])
+    return PictureKey(row["image_index"], row["point"], row["reconstruction"], row["picture_sha256"])
 
 
 def ok_rows(rows: pa.Table) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _UNCOMPRESSED = ["png"]  # a PNG is compressed already, and no two are equal
 
 
-class Keeper:
+class KeptPictureWriter:
     """Writes the pictures of a shard while it is measured (see :func:`uqdm.bench.evaluation.measure.measure_images`).
 
     The file is built in memory. An image's pictures are written when those of the next image begin, so that they can
@@ -75,7 +75,7 @@ class Keeper:
             self._rows.clear()
 
 
-def merge(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
+def merge_kept_pictures(files: Sequence[bytes], identity: Identity | None = None) -> bytes:
     """Joins the files of a shard whose images were measured one by one into one file, in their order.
 
     ``identity`` is that of the shard; that of the first file if None.

@@ -12,7 +12,8 @@
 ``manifests/CODEC.json``        what a finished codec writes last
 ``evaluation.json``             what a finished evaluation writes last
 ``scores.json``                 what a finished scoring writes last
-``summary.parquet``, ``.csv``   means over the images of each setting
+``summary.parquet``             means over the images of each setting
+``summary.csv``                 the same
 ``bd.csv``                      Bjøntegaard deltas
 ``plots/``, ``report.html``     figures and report
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
@@ -36,10 +37,6 @@ class ShardFolder(enum.StrEnum):
     STREAMS = "streams"
     RECONSTRUCTIONS = "reconstructions"
 
-
-LOGS = "logs"
-BENCHMARKS = "benchmarks"
-"""The folders that only the workflow writes."""
 
 _SUPERSEDED = "superseded"
 _ROWS = "per_image"

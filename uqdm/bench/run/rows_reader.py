@@ -24,7 +24,16 @@ from uqdm.bench.run.unscored import to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-_ESSENTIAL = ("dataset", "fingerprint", "codec", "setting", "image_index", "point", "reconstruction", "status")
+_ESSENTIAL = (
+    "dataset",
+    "fingerprint",
+    "codec",
+    "setting",
+    "image_index",
+    "point",
+    "reconstruction",
+    "status",
+)
 """Columns of the rows that every release has written."""
 
 
@@ -97,7 +106,8 @@ class RowsFile:
 def rows_with(path: Path, columns: Sequence[str]) -> RowsFile:
     """The rows of a codec, opened; raises :class:`~uqdm.bench.run.errors.ResultsError` for a file of something else.
 
-    Columns that it lacks are null, except those that tell rows apart: a file without them holds no rows.
+    Columns that it lacks are null, except those that tell rows apart: a file without them holds no
+    rows.
     """
     file = RowsFile(path)
     absent = [name for name in _ESSENTIAL if name not in file.schema.names]

@@ -43,7 +43,7 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureKey:
     """Identifies a picture of a shard; ``row_sha256`` is its hash when it was evaluated."""
 
     image_index: int
@@ -74,7 +74,7 @@ class ScoreStore:
         key = _hash(shard.key, metric.name, metric.version)
         return shard_scores_path(self._run_dir, shard.codec_setting.name, key)
 
-    def read(self, shard: Shard, metric: Metric) -> dict[Picture, Score]:
+    def read(self, shard: Shard, metric: Metric) -> dict[PictureKey, Score]:
         """A metric's values on a shard; empty where the file is absent, damaged, or another's."""
         try:
             file = open_parquet(self.path(shard, metric), _identity(shard, metric))
@@ -84,9 +84,9 @@ class ScoreStore:
         if not table.schema.equals(_SCHEMA):
             return {}
         rows = zip(*(table[name].to_pylist() for name in _SCHEMA.names), strict=True)
-        return {Picture(*row[:4]): Score(*row[4:]) for row in rows}
+        return {PictureKey(*row[:4]): Score(*row[4:]) for row in rows}
 
-    def write(self, shard: Shard, metric: Metric, scores: Iterable[tuple[Picture, Score]]) -> None:
+    def write(self, shard: Shard, metric: Metric, scores: Iterable[tuple[PictureKey, Score]]) -> None:
         """Stores a metric's values on a shard."""
         rows = [{**vars(picture), **vars(score)} for picture, score in scores]
         schema = with_identity(_SCHEMA, _identity(shard, metric))

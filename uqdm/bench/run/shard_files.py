@@ -10,7 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, ShardFacts, open_parquet
+from uqdm.bench.file_identity import (
+    KIND_RECONSTRUCTIONS,
+    KIND_ROWS,
+    KIND_STREAMS,
+    ShardFacts,
+    open_parquet,
+)
 from uqdm.bench.run.kept_pictures import has_kept_pictures, read_kept_pictures
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
@@ -38,8 +44,8 @@ class StoredStream:
 class ShardFiles:
     """The files of one shard in a run's folder, for readers that need neither its data set nor its codec.
 
-    Its methods raise one of :data:`~uqdm.bench.file_identity.DAMAGED` where a file is absent, damaged, or not what its
-    name says.
+    Its methods raise one of :data:`~uqdm.bench.file_identity.DAMAGED` where a file is absent,
+    damaged, or not what its name says.
     """
 
     run_dir: Path
@@ -64,8 +70,8 @@ class ShardFiles:
     def streams(self, measured_sha256: Mapping[int, str | None]) -> dict[int, StoredStream | StreamDamagedError]:
         """The coded files of some images, as far as they are stored, or how each is damaged.
 
-        ``measured_sha256`` are their hashes in the rows, by index of the image; None where rows of an older release
-        have none.
+        ``measured_sha256`` are their hashes in the rows, by index of the image; None where rows of
+        an older release have none.
         """
         found: dict[int, StoredStream | StreamDamagedError] = {}
         for row in self.stream_rows(measured_sha256):

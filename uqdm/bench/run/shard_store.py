@@ -66,7 +66,8 @@ class ShardStore:
     ) -> dict[int, StoredStream | StreamDamagedError]:
         """The coded files of some of a stored shard's images, as far as they are stored, or how each is damaged.
 
-        Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` where the file that holds them does not read.
+        Raises one of :data:`~uqdm.bench.file_identity.DAMAGED` where the file that holds them does
+        not read.
         """
         files = self.files(shard)
         measured = measured_sha256(files.rows(["stream_sha256"]))

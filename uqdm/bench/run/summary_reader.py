@@ -9,7 +9,12 @@ import pyarrow as pa
 
 from uqdm.bench.file_identity import DAMAGED, open_parquet
 from uqdm.bench.metrics import rows_schema, summary_schema
-from uqdm.bench.run.absent_columns import absent_columns, rows_remedies, summary_remedies, with_unscored
+from uqdm.bench.run.absent_columns import (
+    absent_columns,
+    rows_remedies,
+    summary_remedies,
+    with_unscored,
+)
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import read_provenance
@@ -21,7 +26,17 @@ from uqdm.bench.run.unscored import to_frame
 if TYPE_CHECKING:
     import pandas as pd
 
-_ESSENTIAL = ("dataset", "fingerprint", "codec", "setting", "point", "reconstruction", "n", "bpp", "status")
+_ESSENTIAL = (
+    "dataset",
+    "fingerprint",
+    "codec",
+    "setting",
+    "point",
+    "reconstruction",
+    "n",
+    "bpp",
+    "status",
+)
 """Columns of the summary that every release has written."""
 
 

@@ -17,7 +17,7 @@ from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Patches
 from uqdm.bench.run.picture_hash import picture_sha256
-from uqdm.bench.run.score_store import Picture
+from uqdm.bench.run.score_store import PictureKey
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.plugins import contained
@@ -29,7 +29,7 @@ _RANGE = 4096  # images that a job's may lie apart: their names go with it
 
 
 class Extractor(Protocol):
-    """What scoring needs of :class:`uqdm.bench.features.extractor.Extractor`."""
+    """What scoring needs of :class:`~uqdm.bench.features.extractor.Extractor`."""
 
     @property
     def sha256(self) -> str:
@@ -57,20 +57,14 @@ class Store(Protocol):
         """Keeps features."""
 
 
-def inception(weights: Path | None) -> Extractor:
-    """FID's Inception network; raises ValueError with the remedy where its weights are not here."""
-    from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
-
-    return InceptionExtractor.load(weights)
-
-
 @dataclass(frozen=True)
-class Recipe:
+class ExtractorSpec:
     """How features are made: which extractor, with which weights and batch."""
 
-    load: Callable[[Path | None], Extractor] = inception
-    weights: Path | None = None
-    batch: int = 32
+    load: Callable[[Path | None], Extractor]
+    weights: Path | None
+    batch: int
+    """Pictures that go through the network at once."""
 
     def extractor(self, worker: Worker) -> Extractor:
         """The extractor, loaded once in a worker."""
@@ -98,7 +92,7 @@ Features = dict[str, np.ndarray | str]
 class Wanted:
     """A picture whose features are wanted, whole or by patches; ``sha256`` is its hash."""
 
-    picture: Picture
+    picture: PictureKey
     sha256: str
     size: tuple[int, int]
     patches: Patches | None = None
@@ -115,7 +109,7 @@ class FeatureJob(ShardJob):
 
     source: Streams
     wanted: tuple[Wanted, ...]
-    recipe: Recipe
+    extractor_spec: ExtractorSpec
 
     @property
     def inputs(self) -> None:
@@ -127,7 +121,7 @@ class FeatureJob(ShardJob):
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        by_picture: dict[Picture, list[Wanted]] = {}
+        by_picture: dict[PictureKey, list[Wanted]] = {}
         for one in self.wanted:
             by_picture.setdefault(one.picture, []).append(one)
         found, faults = [], Features()
@@ -139,7 +133,7 @@ class FeatureJob(ShardJob):
                     faults |= dict.fromkeys(one.keys, "decoded differently by another worker; score on one machine")
                 else:
                     found.append((one, decoded))
-        return faults | extract(worker, self.recipe, found)
+        return faults | extract(worker, self.extractor_spec, found)
 
     def on(self, shard: Shard) -> Self:
         """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
@@ -170,10 +164,10 @@ class OriginalsJob(FeatureJob):
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return extract(worker, self.recipe, list(zip(self.wanted, self.originals, strict=True)))
+        return extract(worker, self.extractor_spec, list(zip(self.wanted, self.originals, strict=True)))
 
 
-def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.ndarray]]) -> Features:
+def extract(worker: Worker, extractor_spec: ExtractorSpec, found: Sequence[tuple[Wanted, np.ndarray]]) -> Features:
     """Features of pictures that are there, whole or by patches, by their names in the store."""
     named: list[tuple[str, np.ndarray]] = []
     faults = Features()
@@ -183,15 +177,15 @@ def extract(worker: Worker, recipe: Recipe, found: Sequence[tuple[Wanted, np.nda
                 named += _parts(one, picture)
         except Exception as error:  # a metric's cut into patches
             faults |= dict.fromkeys(one.keys, f"its patches: {error_line(error)}")
-    return faults | _features(worker, recipe, named)
+    return faults | _features(worker, extractor_spec, named)
 
 
-def _features(worker: Worker, recipe: Recipe, named: Sequence[tuple[str, np.ndarray]]) -> Features:
+def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tuple[str, np.ndarray]]) -> Features:
     if not named:
         return {}
     keys, parts = zip(*named, strict=True)
     try:
-        features = recipe.extractor(worker).features(parts, recipe.batch)
+        features = extractor_spec.extractor(worker).features(parts, extractor_spec.batch)
     except Exception as error:  # too little memory, say; the rest of the scores must not suffer
         return dict.fromkeys(keys, f"features: {error_line(error)}")
     return dict(zip(keys, features, strict=True))

@@ -17,7 +17,7 @@ from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.metrics import Metric, is_of_another_package
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.picture_hash import picture_sha256
-from uqdm.bench.run.score_store import Picture, Score
+from uqdm.bench.run.score_store import PictureKey, Score
 from uqdm.bench.run.shard_files import StoredStream
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
@@ -62,7 +62,7 @@ class Scored:
     A picture with a ``fault`` could not be decoded here, or to other pixels than when it was evaluated.
     """
 
-    picture: Picture
+    picture: PictureKey
     scores: Mapping[str, Score] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     fault: str | None = None
@@ -76,7 +76,7 @@ class ScoreJob(ShardJob):
     """
 
     source: Streams
-    pictures: tuple[Picture, ...]
+    pictures: tuple[PictureKey, ...]
     metrics: tuple[Metric, ...]
     is_first: bool = True
 
@@ -101,7 +101,7 @@ class ScoreJob(ShardJob):
                 scored.append(self._score(picture, inputs[picture.image_index - self.shard.start], decoded))
         return scored
 
-    def _score(self, picture: Picture, original: OriginalImage, decoded: np.ndarray) -> Scored:
+    def _score(self, picture: PictureKey, original: OriginalImage, decoded: np.ndarray) -> Scored:
         if isinstance(original, Unreadable):
             return Scored(picture, reasons={metric.name: f"its original {original.reason}" for metric in self.metrics})
         scores: dict[str, Score] = {}
@@ -136,8 +136,8 @@ class ScoreJob(ShardJob):
 
 
 def decoded_pictures(
-    worker: Worker, source: Streams, pictures: Sequence[Picture]
-) -> Iterator[tuple[Picture, np.ndarray | str]]:
+    worker: Worker, source: Streams, pictures: Sequence[PictureKey]
+) -> Iterator[tuple[PictureKey, np.ndarray | str]]:
     """Each of ``pictures`` decoded from its stream, uint8 [H, W, 3], or the reason why it could not be.
 
     A picture is the one that was evaluated, by its hash (see :class:`~uqdm.bench.run.decoding.StreamDecoder`).
@@ -153,7 +153,7 @@ def decoded_pictures(
         reason = decode_fault(error).reason
         yield from ((picture, reason) for picture in pictures)
         return
-    by_image: dict[int, dict[PictureName, Picture]] = {}
+    by_image: dict[int, dict[PictureName, PictureKey]] = {}
     for picture in pictures:
         by_image.setdefault(picture.image_index, {})[picture.point, picture.reconstruction] = picture
     for index, wanted in by_image.items():
@@ -161,8 +161,8 @@ def decoded_pictures(
 
 
 def _decode_image(
-    decoder: StreamDecoder, source: Streams, image_index: int, wanted: Mapping[PictureName, Picture]
-) -> Iterator[tuple[Picture, np.ndarray | str]]:
+    decoder: StreamDecoder, source: Streams, image_index: int, wanted: Mapping[PictureName, PictureKey]
+) -> Iterator[tuple[PictureKey, np.ndarray | str]]:
     stream = source.streams.get(image_index)
     if stream is None:
         reason = source.faults.get(image_index, STREAMS_GONE)

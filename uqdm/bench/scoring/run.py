@@ -24,39 +24,25 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.filled_rows import MissingScores, is_filled, ok_rows, picture_of, scored_origin
 from uqdm.bench.run.layout import features_dir, scores_path
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.rows_reader import rows_files, rows_provenance
 from uqdm.bench.run.run_id import ensure_run_id
-from uqdm.bench.run.score_store import Picture, ScoreStore
+from uqdm.bench.run.score_store import PictureKey, ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun, open_run
 from uqdm.bench.run.unscored import reasons_by_row
 from uqdm.bench.schema import STATUS_OK
-from uqdm.bench.scoring.extraction import Extractor, Recipe, Store, inception
+from uqdm.bench.scoring.extraction import ExtractorSpec
+from uqdm.bench.scoring.feature_source import FeatureSource
 from uqdm.bench.scoring.fill import write_rows
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.files import sweep_temporaries
-
-
-def open_features(folder: Path, extractor: Extractor) -> Store:
-    """The store of features below ``folder``."""
-    from uqdm.bench.features.store import FeatureStore
-
-    return FeatureStore(folder, extractor.sha256)
-
-
-@dataclass(frozen=True)
-class FeatureSource:
-    """Where features of pictures come from: the extractor, loaded from a file of weights, and the store of features."""
-
-    load: Callable[[Path | None], Extractor] = inception
-    open_store: Callable[[Path, Extractor], Store] = open_features
 
 
 @dataclass(frozen=True)
@@ -72,7 +58,7 @@ class Outcome:
 def score_run(
     run_dir: Path,
     options: ScoringOptions | None = None,
-    progress: Progress | None = None,
+    progress: RunProgress | None = None,
     dataset: Images | None = None,
     features: FeatureSource | None = None,
 ) -> Outcome:
@@ -90,14 +76,14 @@ def score_run(
     becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
     ``run_dir``, unless it is to be waited for.
     """
-    options, progress = options or ScoringOptions(), progress or Progress()
+    options, progress = options or ScoringOptions(), progress or RunProgress()
     if not run_dir.is_dir():
         rows_files(run_dir)  # raises, and makes no folder
     with locked(run_dir, f"score {run_dir.name}", wait=options.wait, say=progress.say):
         return _score(open_run(run_dir, dataset), options, progress, features or FeatureSource())
 
 
-def _score(run: StoredRun, options: ScoringOptions, progress: Progress, features: FeatureSource) -> Outcome:
+def _score(run: StoredRun, options: ScoringOptions, progress: RunProgress, features: FeatureSource) -> Outcome:
     started = time.perf_counter()
     run_dir = run.store.run_dir
     sweep_temporaries(run_dir)
@@ -129,7 +115,7 @@ def _write_rows(run: StoredRun, pictures: PictureScoring, options: ScoringOption
 class PictureScoring:
     """Metrics of single pictures: the plan, and what comes of it."""
 
-    def __init__(self, run: StoredRun, options: ScoringOptions, progress: Progress) -> None:
+    def __init__(self, run: StoredRun, options: ScoringOptions, progress: RunProgress) -> None:
         self._run, self._progress = run, progress
         self._store = ScoreStore(run.store.run_dir)
         self._limits = options.limits
@@ -201,7 +187,7 @@ class PictureScoring:
         pictures = tuple(picture for picture, side in sides.items() if side >= least)
         return ScoreJob(shard, Streams(self._run.store, shard), pictures, tuple(lacking))
 
-    def _lacks(self, shard: Shard, metric: Metric, sides: dict[Picture, int]) -> bool:
+    def _lacks(self, shard: Shard, metric: Metric, sides: dict[PictureKey, int]) -> bool:
         wanted = {picture for picture, side in sides.items() if side >= metric.smallest_side}
         return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
 
@@ -228,7 +214,7 @@ class PictureScoring:
 def _score_sets(
     run: StoredRun,
     options: ScoringOptions,
-    progress: Progress,
+    progress: RunProgress,
     resources: Callable[[], Resources],
     features: FeatureSource,
 ) -> list[dict[str, Any]]:
@@ -239,7 +225,7 @@ def _score_sets(
         run,
         [metric for metric in of_images if metric.name not in reasons],
         options.set_metrics,
-        Recipe(features.load, options.inception_weights, options.batch),
+        ExtractorSpec(features.load, options.inception_weights, options.batch),
         options.limits,
         lambda extractor: features.open_store(folder, extractor),
         resources,
@@ -248,7 +234,7 @@ def _score_sets(
     return score_sets(task, reasons)
 
 
-def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: Progress) -> None:
+def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: RunProgress) -> None:
     """Removes scored streams that are not to be kept; those with a fault stay, to be looked into."""
     at_fault = {key for key, _ in missing_scores.faults}
     gone = [

@@ -26,21 +26,21 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.execute.waiting import completed
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.lazy_ids import IdRange
-from uqdm.bench.metrics import SetMetric, columns_of
-from uqdm.bench.progress.progress import Progress
+from uqdm.bench.metrics import SetMetric, columns_of, set_basis
+from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
-from uqdm.bench.run.score_store import Picture, ScoreStore, set_key
+from uqdm.bench.run.score_store import PictureKey, ScoreStore, set_key
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stored_run import StoredRun
 from uqdm.bench.run.unscored import unscored_map
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 from uqdm.bench.scoring.extraction import (
     Extractor,
+    ExtractorSpec,
     FeatureJob,
     OriginalsJob,
-    Recipe,
     Store,
     Wanted,
     feature_keys,
@@ -60,7 +60,6 @@ HALVES = "first half against second half"
 _FEATURES = "features"  # part of the progress
 _LINE = ["codec", "setting", "point_index", "point", "reconstruction"]
 _COLUMNS = [*_LINE, "image_index", "height", "width", "picture_sha256", "status"]
-_FEATURE_COLUMNS = ("fid_n", "fid_extractor", "fid_resize", "fid_warning")
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class Member:
 
     def wanted(self, metric: SetMetric) -> Wanted:
         """This picture's features, as ``metric`` takes them."""
-        picture = Picture(self.image_index, self.point, self.reconstruction, self.sha256)
+        picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
         return Wanted(picture, self.sha256, self.size, metric.patches)
 
     def keys(self, metric: SetMetric) -> list[str]:
@@ -112,12 +111,11 @@ class SetLine:
 
     def row(self, extractor: Extractor | None) -> dict[str, Any]:
         """The line as ``scores.json`` keeps it."""
-        scored = dict.fromkeys(_FEATURE_COLUMNS)
+        basis = set_basis()
+        said: dict[str, Any] = dict.fromkeys(basis.names)
         if self.columns and extractor is not None:
-            n, least = len(self.pictures), extractor.n_features
-            warning = f"n={n:,} is under {least:,}: biased, singular covariance" if n < least else None
-            scored = dict(zip(_FEATURE_COLUMNS, (n, extractor.sha256[:16], extractor.resize, warning), strict=True))
-        return {**self.names, **self.columns, **scored, "unscored": unscored_map(self.reasons)}
+            said = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
+        return {**self.names, **self.columns, **said, "unscored": unscored_map(self.reasons)}
 
 
 @dataclass(frozen=True)
@@ -127,11 +125,11 @@ class Task:
     run: StoredRun
     metrics: Sequence[SetMetric]
     set_metrics: SetMetricBounds
-    recipe: Recipe
+    extractor_spec: ExtractorSpec
     limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
-    progress: Progress
+    progress: RunProgress
 
 
 def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -153,7 +151,7 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
 def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
     """The extractor; where it cannot be had, its reason is that of every line."""
     try:
-        return task.recipe.load(task.recipe.weights)
+        return task.extractor_spec.load(task.extractor_spec.weights)
     except Exception as error:  # a missing file, package or too little memory: the run goes on without these metrics
         text = " ".join(str(error).split()) or type(error).__name__
         task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
@@ -280,7 +278,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
 class _Taken:
     """Stores features as they come in, and remembers why some could not be had."""
 
-    def __init__(self, store: Store, progress: Progress) -> None:
+    def __init__(self, store: Store, progress: RunProgress) -> None:
         self._store, self._progress = store, progress
         self.tick, self.say = progress.tick, progress.say
         self.faults: dict[str, str] = {}
@@ -328,9 +326,9 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
                 True,
             )
             source = Streams(task.run.store, whole)
-            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.recipe, dataset))
+            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.extractor_spec, dataset))
         else:
-            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.recipe))
+            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.extractor_spec))
     return jobs
 
 

@@ -71,11 +71,10 @@ def show(
     if not (rows or as_csv or asked.anything()):
         _print_short(folders)
         return
-    from uqdm.bench.metrics import rows_schema
+    from uqdm.bench.metrics import rows_schema, summary_schema
     from uqdm.bench.run.layout import rows_dir
-    from uqdm.bench.schema import SUMMARY
 
-    _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else SUMMARY, as_csv=as_csv)
+    _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else summary_schema(), as_csv=as_csv)
     note_unfilled(*(folder for folder in folders if rows_dir(folder).is_dir()))
 
 
