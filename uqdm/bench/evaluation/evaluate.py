@@ -144,7 +144,8 @@ def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
     shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
     n_jobs = sum(plan.n_missing for plan in plans)
     metrics = () if context.metrics is None else context.metrics.own()
-    return Group((MeasureJob(shard, context.origin, metrics) for shard in shards), n_jobs, plans[0].uses_gpu)
+    jobs = (MeasureJob(shard, context.origin, metrics) for shard in shards)
+    return Group(MeasureJob, jobs, n_jobs, plans[0].uses_gpu)
 
 
 class _Collector:

@@ -151,7 +151,7 @@ class PictureScoring:
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
         shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
-        return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
+        return Group(ScoreJob, self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
         """See :class:`~uqdm.bench.execute.scheduler.Listener`."""

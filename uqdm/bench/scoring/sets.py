@@ -271,7 +271,7 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
 
     taken = _Taken(store, task.progress)
     load = functools.partial(read_originals, task.run.dataset)
-    Executor(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    Executor(task.resources(), load, taken, task.limits).run([Group(FeatureJob, jobs, len(jobs), uses_gpu=True)])
     return taken.faults
 
 
