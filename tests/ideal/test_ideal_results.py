@@ -33,6 +33,8 @@ from uqdm.cli.main import app
 from uqdm.codec import Codec, Encoded, check_parameters, codec_class, get_codec
 from uqdm.model.zoo import KNOWN, shipped_names
 
+pytestmark = pytest.mark.slow
+
 EMPTY = ["file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"]
 
 

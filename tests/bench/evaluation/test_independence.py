@@ -15,6 +15,8 @@ from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.shards import split
 from uqdm.bench.run.stage_options import KeepOptions
 
+pytestmark = pytest.mark.cluster
+
 N_IMAGES = 18  # more than a batch of the model, so that shards cut batches, and the last is not full
 CODECS = ("jpeg:quality=50", "bpg:quality=30", "uqdm:reconstruct=denoise")
 
@@ -28,8 +30,6 @@ from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import parse_request, resolve
-
-pytestmark = pytest.mark.cluster
 
 folder, limit, shard_size, cpus, nodes, *codecs = sys.argv[1:]
 cluster = None

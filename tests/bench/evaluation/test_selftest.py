@@ -69,7 +69,12 @@ def _scaled(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
     return np.clip(np.round(image * gain + offset), 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("name", [name for name in codec_names() if name != "program"])
+SLOW = {"diffc": pytest.mark.slow}  # seconds for an image
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=SLOW.get(name, ())) for name in codec_names() if name != "program"]
+)
 def test_every_registered_codec_passes_or_says_how_to_get_it(name: str) -> None:
     codec_settings = resolve([Request(name)])[name]
     if codec_settings[0].missing is not None:

@@ -90,6 +90,7 @@ def check_commands(run: Path, note: str | None, *names: str) -> None:
         assert note in told if note and command[0] != "extract" else NAME not in told, (command, told)
 
 
+@pytest.mark.slow
 def test_a_metric_that_is_installed_later_is_null_with_the_way_to_fill_it(
     scored_run: Path, plugin, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the metrics of sets of a run were computed on: shown beside their plots, so that no number stands alone."""
+"""The sets that the set metrics of a run were computed on, which the page shows next to their plots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Caveats:
 
 
 def absent() -> str:
-    """What is said of a run without metrics of sets."""
+    """The text for a run without set metrics."""
     return f"This run has no {labels_of(headline_set_metrics(), 'or')}."
 
 
