@@ -33,7 +33,8 @@ from uqdm.bench.run.layout import ShardFolder, set_scores_path
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.shards import Shard, split
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import MEASURED
 from uqdm.codec import get_codec

@@ -15,7 +15,8 @@ from uqdm.bench.evaluation.measure_job import MeasureJob, measured_shard
 from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.shards import Shard, split
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.codec import get_codec
 from uqdm.files import replacing, sweep_temporaries, write_bytes
 

@@ -1,7 +1,7 @@
-"""The table of Bjøntegaard deltas of a run: every curve against an anchor, by every metric that there is data for.
+"""The table of Bjøntegaard deltas of a run: every curve against an anchor, for every metric with data.
 
-Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are made anew from
-the same resample. A metric of whole sets has no value for an image, and so its deltas have no interval.
+Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are computed again
+from the same resample. A set metric has no value for an image, so its deltas have no interval.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from uqdm.files import replacing
 from uqdm.registry import suggest
 
 MAX_UNDEFINED = 0.01
-"""Share of resamples without a delta above which there is no interval: the others would not stand for all."""
+"""Largest share of resamples without a delta. Above it there is no interval: the others do not represent all."""
 
 _PICTURE = ["codec", "setting", "point", "reconstruction"]
 
@@ -106,7 +106,7 @@ def _has_data(summary: pd.DataFrame, name: str) -> bool:
 
 
 def _names(metric: Metric | SetMetric, curve: Curve, anchor: str) -> dict[str, Any]:
-    """The columns that say what a row is about."""
+    """The columns that identify a row."""
     first = curve.points.iloc[0]
     return {
         "dataset": first.dataset,
@@ -131,8 +131,8 @@ def _without_anchor(metric: Metric | SetMetric, curve: Curve, anchor: str) -> di
 class _PerImage:
     """Rates and values of one metric [images, pictures].
 
-    Both are NaN where an image has no row or no value, and the value alone where it is infinite: an exact image takes
-    part, but has no PSNR.
+    Both are NaN where an image has no row or no value. The value alone is NaN where it is infinite: an exact image has
+    a rate, but no PSNR.
     """
 
     def __init__(self, ok: pd.DataFrame, metric: str) -> None:
@@ -147,7 +147,7 @@ class _PerImage:
         self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
 
     def columns(self, curve: Curve) -> list[int]:
-        """Where the pictures of a curve's points are, in order of their rate; without those that have no value."""
+        """The columns of a curve's points in order of their rate, without points that have no value."""
         found = [self._column[tuple(row[name] for name in _PICTURE)] for row in records(curve.points)]
         return [column for column in found if np.isfinite(self.quality[:, column]).any()]
 
@@ -167,7 +167,7 @@ class _Means:
 
 
 def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _PerImage) -> list[dict[str, Any]]:
-    """Curves that have the same images in common with the anchor share its resamples, which are drawn once."""
+    """Deltas of all curves. Curves that share the same images with the anchor share its resamples, drawn once."""
     anchor_columns = values.columns(base)
     groups: dict[bytes, list[tuple[Curve, list[int]]]] = {}
     for curve in others:
@@ -200,7 +200,7 @@ def _figures(
     anchor: tuple[np.ndarray, np.ndarray],
     curve: tuple[np.ndarray, np.ndarray],
 ) -> dict[str, Any]:
-    """Deltas with intervals: of curves given as rates and values [1 + R, K], the first row that of all images."""
+    """Deltas with intervals. Curves are rates and values [1 + R, K]: all images in the first row, then resamples."""
     anchor, curve = _usable(anchor), _usable(curve)
     pair = Points(anchor[0][0], anchor[1][0], anchor_name), Points(curve[0][0], curve[1][0], name)
     resampled = [values[1:] for values in (*anchor, *curve)]
@@ -243,7 +243,7 @@ def _overlap(delta: Delta, prefix: str) -> dict[str, float]:
 
 
 def _joined(reasons: dict[str, str | None]) -> str | None:
-    """One text of the reasons, each behind what it concerns; behind nothing if it concerns both deltas."""
+    """The reasons as one text, each after the delta that it concerns; without a name if it concerns both."""
     rate, quality = reasons["BD-rate"], reasons["BD-quality"]
     if rate is not None and rate == quality:
         return rate
@@ -251,7 +251,7 @@ def _joined(reasons: dict[str, str | None]) -> str | None:
 
 
 def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | None]:
-    """Ends of the interval of a delta by those [R] of resamples; NaN, and why, where too many resamples have none."""
+    """Ends of the interval of a delta from those of resamples [R]; NaN and a reason if too many resamples have none."""
     if not len(deltas):
         return np.nan, np.nan, None
     undefined = float(np.isnan(deltas).mean())
@@ -264,7 +264,7 @@ def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | Non
 
 
 def _by_sets(metric: SetMetric, base: Curve, curve: Curve) -> dict[str, Any]:
-    """Of a metric that exists for whole sets alone: no interval, and nothing where the sets differ in size."""
+    """Deltas of a set metric: no interval, and no delta if the sets differ in size."""
     names = _names(metric, curve, base.label)
     both = [one.points[np.isfinite(one.points[metric.name].astype(float))] for one in (base, curve)]
     n_images = set_basis().n

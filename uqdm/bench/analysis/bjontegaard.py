@@ -6,7 +6,7 @@ difference in quality, curve minus anchor, in the metric's own unit: of PSNR pos
 Curves run through their points by PCHIP, and integrals are exact (Bjøntegaard, VCEG-M33, 2001; why PCHIP: Herglotz et
 al., The Bjøntegaard Bible, IEEE Transactions on Image Processing 33, 2024).
 
-Where a delta would mislead there is none, and a reason.
+Where a delta would mislead, it is NaN, with a reason.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Direction = Literal["lower", "higher"]
 class Points:
     """The points of a curve: rates in bpp and a metric's values, both [K] (in any order), means over the same images.
 
-    ``fingerprint`` is that of the images, where known. ``name`` stands in reasons.
+    ``fingerprint`` identifies the images, if known. ``name`` is used in reasons.
     """
 
     rate_bpp: np.ndarray
@@ -41,7 +41,7 @@ class Points:
     fingerprint: str | None = None
 
     def usable(self) -> Points:
-        """Those with a positive rate and a finite quality, in order of their rate: an exact point has no PSNR."""
+        """The points with a positive rate and a finite quality, in order of their rate; exact points have no PSNR."""
         rate_bpp, quality = np.asarray(self.rate_bpp, float), np.asarray(self.quality, float)
         if rate_bpp.ndim != 1 or rate_bpp.shape != quality.shape:
             raise ValueError(f"{self.name}: expected as many rates as values, got {rate_bpp.shape} and {quality.shape}")
@@ -111,9 +111,9 @@ def bd_quality(anchor: Points, curve: Points) -> Delta:
 def bd_rates(
     anchor_bpp: np.ndarray, anchor_quality: np.ndarray, bpp: np.ndarray, quality: np.ndarray, *, direction: Direction
 ) -> np.ndarray:
-    """BD-rates in percent [R] of many pairs of curves, a row a pair: the anchor's [R, K_a] and the curve's [R, K].
+    """BD-rates in percent [R] of many pairs of curves, one in each row: anchors [R, K_a] and curves [R, K].
 
-    Points are in order of their rate. NaN where :func:`bd_rate` would give a reason, but for the number of points.
+    Points are in order of their rate. NaN where :func:`bd_rate` gives a reason; the number of points is not checked.
     """
     sign = _sign(direction)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -141,7 +141,7 @@ def _sign(direction: Direction) -> int:
 
 
 def _prepared(anchor: Points, curve: Points) -> tuple[Points, Points] | Delta:
-    """Both curves' usable points, or why that is not enough."""
+    """The usable points of both curves, or a delta with the reason why they are too few."""
     if anchor.fingerprint != curve.fingerprint:
         raise ValueError(
             f"{anchor.name} and {curve.name} were measured on different images (fingerprints {anchor.fingerprint} and "
@@ -168,7 +168,7 @@ def _equal_rates(points: Points) -> str | None:
 
 
 def _not_improving(points: Points, direction: Direction) -> str | None:
-    """Quality must improve with each point: else there is no rate that belongs to it."""
+    """Quality must improve with each point: otherwise a quality has no unique rate."""
     worse = np.flatnonzero(_sign(direction) * np.diff(points.quality) <= 0)
     if not worse.size:
         return None
@@ -181,7 +181,7 @@ def _left_out(given: tuple[Points, Points], ready: tuple[Points, Points]) -> int
 
 
 def _delta(axes: list[tuple[np.ndarray, np.ndarray]], values: list[np.ndarray]) -> Delta:
-    """The mean difference of two curves (x, y), anchor first; ``values`` are x as the interval is to be told."""
+    """The mean difference of two curves (x, y), anchor first; ``values`` are x in the unit of the reported interval."""
     (x_a, _), (x, _) = axes
     low, high = max(x_a[0], x[0]), min(x_a[-1], x[-1])
     if not low < high:

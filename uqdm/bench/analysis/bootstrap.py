@@ -1,6 +1,6 @@
 """Means over images and their percentile bootstrap intervals (Efron & Tibshirani 1993, ch. 13), by columns.
 
-Every mean that is shown with an interval comes from here together with it: an interval contains its mean.
+Every mean with an interval is computed here together with it, so that the interval contains its mean.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ class MeanIntervals(NamedTuple):
 def mean_intervals(
     values: np.ndarray, *, level: float = LEVEL, n_resamples: int = N_RESAMPLES, seed: int = SEED
 ) -> MeanIntervals:
-    """The column means of ``values`` [N, K], a row an image, with the ends of their intervals.
+    """Column means of ``values`` [N, K], one image in each row, with the ends of their intervals.
 
-    Images are drawn jointly: a resample holds the same images in every column, so columns can be compared. NaN marks
-    an image that a column leaves out; a resample then takes the mean over those of its images that are there, and one
-    that has none is passed over. A column with fewer than two images has no interval: NaN. Raises ValueError for
-    infinite values.
+    Images are drawn jointly: a resample has the same images in every column, so that columns can be compared. NaN marks
+    an image that a column lacks; the mean of a resample is over the images that the column has, and a resample with
+    none of them is skipped. A column with fewer than two images has the interval NaN. Raises ValueError for infinite
+    values.
 
     >>> mean, low, high = mean_intervals(np.array([[1.0, 5.0], [2.0, np.nan], [3.0, np.nan]]))
     >>> mean.tolist(), bool(1 <= low[0] < 2 < high[0] <= 3), low[1]
@@ -57,7 +57,7 @@ def mean_intervals(
 
 
 def column_means(values: np.ndarray) -> np.ndarray:
-    """Means [K] of the columns of ``values`` [N, K], NaN passed over; NaN for a column that has nothing else.
+    """Means [K] of the columns of ``values`` [N, K], NaN skipped; NaN for a column of nothing else.
 
     The mean of equal values is that value, to the last bit. Raises ValueError for infinite values.
 
@@ -84,7 +84,7 @@ def mean_of(values: np.ndarray) -> float:
 def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed: int = SEED) -> np.ndarray:
     """Column means [n_resamples, K] of resamples of ``values`` [N, K], drawn and taken as in :func:`mean_intervals`.
 
-    Calls with as many images draw the same resamples. NaN where a resample has no image that the column holds.
+    Calls with equal numbers of images draw the same resamples. NaN where a resample has no image of the column.
 
     >>> resampled_means(np.array([[1.0], [1.0]]), n_resamples=3).tolist()
     [[1.0], [1.0], [1.0]]
@@ -95,7 +95,7 @@ def resampled_means(values: np.ndarray, *, n_resamples: int = N_RESAMPLES, seed:
     scaled = values * scale
     present = ~np.isnan(scaled)
     centre = np.where(present.any(axis=0), _scaled_means(scaled), 0)
-    deviations = np.where(present, scaled - centre, 0)  # about the mean, so that little is lost to rounding
+    deviations = np.where(present, scaled - centre, 0)  # from the mean, to reduce rounding errors
     means = _resampled_means(deviations, present, n_resamples, seed) + centre
     return _unscaled(np.clip(means, *_range(scaled)), scale, values)
 
@@ -111,7 +111,7 @@ def interval_around(value: float, resampled: np.ndarray, level: float = LEVEL) -
 
 
 def resample_counts(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each resample draws each image: arrays [some resamples, n_images], ``n_resamples`` rows in all.
+    """How often each resample draws each image: arrays [some resamples, n_images], ``n_resamples`` rows in total.
 
     >>> sum(int(counts.sum()) for counts in resample_counts(5, 3, seed=0))
     15
@@ -131,7 +131,7 @@ def _check(values: np.ndarray) -> None:
 
 
 def _scales(values: np.ndarray) -> np.ndarray:
-    """Powers of two [K] by which columns are multiplied before anything is added up."""
+    """Powers of two [K] that columns are multiplied by before sums are taken."""
     largest = np.fmax.reduce(np.abs(values), axis=0, initial=0)
     return np.where(largest > _LARGE, _SCALE, 1.0)
 
@@ -142,7 +142,7 @@ def _unscaled(means: np.ndarray, scale: np.ndarray, values: np.ndarray) -> np.nd
 
 
 def _scaled_means(values: np.ndarray) -> np.ndarray:
-    """Means of columns that are small enough to be added up, within the range of their values."""
+    """Means of columns whose sums do not overflow, within the range of their values."""
     present = ~np.isnan(values)
     first = values[present.argmax(axis=0), np.arange(values.shape[1])]
     deviations = np.where(present, values - first, 0)  # all zero where values are equal
@@ -151,12 +151,12 @@ def _scaled_means(values: np.ndarray) -> np.ndarray:
 
 
 def _range(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest value of each column, NaN passed over."""
+    """Least and greatest value of each column, NaN skipped."""
     return np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
 
 
 def _resampled_means(values: np.ndarray, present: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
-    """Means [n_resamples, K]; NaN where a resample has no image that the column holds."""
+    """Means [n_resamples, K]; NaN where a resample has no image of the column."""
     complete = bool(present.all())
     chunks = []
     for counts in resample_counts(len(values), n_resamples, seed):
@@ -168,7 +168,7 @@ def _resampled_means(values: np.ndarray, present: np.ndarray, n_resamples: int, 
 
 
 def quantiles(means: np.ndarray, level: float = LEVEL) -> np.ndarray:
-    """Both ends [2, K] of the central interval of each column of resampled figures [R, K], NaN passed over.
+    """Both ends [2, K] of the central interval of each column of resampled figures [R, K], NaN skipped.
 
     >>> quantiles(np.arange(5.0)[:, None], 0.5).tolist()
     [[1.0], [3.0]]

@@ -1,6 +1,6 @@
-"""Two runs side by side, image by image: paired differences with bootstrap intervals and a signed-rank test.
+"""Compares two runs image by image: paired differences with bootstrap intervals and a signed-rank test.
 
-Only pictures of the same images can be paired: the fingerprints of the data sets must agree.
+Pictures are paired on the same images only: the fingerprints of the data sets must be equal.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ _PICTURE = ["codec", "setting", "point", "reconstruction"]
 _COLUMNS = ["dataset", "fingerprint", "image_index", "codec_version", "status", "bpp", "picture_sha256", *_PICTURE]
 _COLUMNS += ["rate_kind", "ideal_bits", "height", "width"]
 IDEAL_RATE = "ideal_bpp"
-"""The column of ideal rates, apart from that of files: no file's rate is compared with one of these."""
+"""The column of ideal rates, separate from rates of files: the two are never compared."""
 _RATES = ("bpp", IDEAL_RATE)
-_UNSAID = ("", "full", "decoded", "exact")  # points and reconstructions that need not be named
+_NOT_NAMED = ("", "full", "decoded", "exact")  # points and reconstructions that labels leave out
 
 Key = tuple[str, str, str, str]
 """Codec, setting, point and reconstruction of a picture."""
@@ -44,7 +44,7 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True)
 class Selector:
-    """Pictures of one codec: with these parameters, and at a point and in a reconstruction that match a pattern."""
+    """Selects pictures of one codec: by parameters, and by patterns of points and reconstructions."""
 
     codec: str
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class Selector:
     reconstruction: str = "*"
 
     def picks(self, key: Key) -> bool:
-        """Whether a picture is one of those."""
+        """Whether a picture is selected."""
         codec, setting, point, reconstruction = key
         found = parameters_of(setting)
         return (
@@ -64,7 +64,7 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """Reads ``CODEC[:key=value,...][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` stand for anything behind the ``@``.
+    """Reads ``CODEC[:key=value,...][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` are wildcards after the ``@``.
 
     >>> parse_selector("uqdm@step 2/denoise")
     Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
@@ -80,10 +80,10 @@ def parse_selector(text: str) -> Selector:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What comparing two runs gave: a table with the columns of ``COMPARISON``, and what is to be known beside it.
+    """The comparison of two runs: a table with the columns of ``COMPARISON``, and notes.
 
-    ``only_a`` and ``only_b`` are the pictures that found no partner; ``notes`` say how pictures were
-    paired, where the versions of a codec differ, and which columns that were asked for no pair has.
+    ``only_a`` and ``only_b`` are the pictures without a partner. ``notes`` say how pictures were paired, which codecs
+    differ in their versions, and which requested columns have no values.
     """
 
     dataset: str
@@ -121,7 +121,7 @@ def compare_runs(
     keys = [side.keys(selector) for side, selector in zip(sides, chosen, strict=True)]
     pairs, how = _pair(sides, keys)
     wanted = {name: list(_compared(name, sides, pairs)) for name in _wanted(sides, columns)}
-    if not columns:  # nobody asked for the rates of files that are not there
+    if not columns:  # rates without values are left out unless requested
         wanted |= {name: [line for line in wanted[name] if line["n"]] for name in _RATES if name in wanted}
     lines = [{**sides[0].data, **line} for found in wanted.values() for line in found]
     table = pd.DataFrame(lines, columns=COMPARISON.names)
@@ -133,7 +133,7 @@ def compare_runs(
 
 
 def picture_labels(keys: Sequence[Key]) -> dict[Key, str]:
-    """Short names of pictures: the parameters in which settings of a codec differ, point and way where they tell.
+    """Short names of pictures: the parameters in which settings of a codec differ, point and reconstruction if needed.
 
     >>> keys = [("c", "q=5,fast=true", "full", "decoded"), ("c", "q=9,fast=true", "scan 2", "decoded")]
     >>> list(picture_labels(keys).values())
@@ -144,16 +144,17 @@ def picture_labels(keys: Sequence[Key]) -> dict[Key, str]:
         settings.setdefault(codec, {})[setting] = None
     short = {codec: short_settings(found) for codec, found in settings.items()}
     return {
-        key: " ".join(part for part in (key[0], short[key[0]][key[1]], *key[2:]) if part not in _UNSAID) for key in keys
+        key: " ".join(part for part in (key[0], short[key[0]][key[1]], *key[2:]) if part not in _NOT_NAMED)
+        for key in keys
     }
 
 
-# ---- what either run holds -----------------------------------------------------------------------------------
+# ---- the two runs -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Side:
-    """One run on the data set that both hold: its rows that are ok by picture, and its summary if it has one."""
+    """One run on the common data set: its rows with status ok by picture, and its summary if there is one."""
 
     name: str
     run_dir: Path
@@ -162,7 +163,7 @@ class _Side:
     summary: pd.DataFrame | None
 
     def keys(self, selector: Selector | None) -> list[Key]:
-        """Its pictures, or those that a selector picks; raises ResultsError if that is none."""
+        """Its pictures, or those that a selector picks; raises ResultsError if there are none."""
         picked = [key for key in self.rows if selector is None or selector.picks(key)]
         if not picked:
             raise ResultsError(f"{self.name} ({self.run_dir}): {self._nothing(selector)}")
@@ -178,7 +179,7 @@ class _Side:
         return f"no picture of {selector.codec} is what was chosen; it has: {', '.join(labels)}"
 
     def ideal(self, keys: Iterable[Sequence[Key]]) -> bool:
-        """Whether any of these pictures that it holds has an ideal rate, and no file."""
+        """Whether any of these pictures has an ideal rate instead of a file."""
         return any(is_ideal(self.rows[key]).any() for found in keys for key in found if key in self.rows)
 
     def has(self, name: str) -> bool:
@@ -215,7 +216,7 @@ def _read_both(run_a: Path, run_b: Path) -> list[_Side]:
 
 
 def _same_images(runs: Sequence[Path], both: Sequence[pd.DataFrame]) -> tuple[str, str]:
-    """Name (in A) and fingerprint of the data set that both runs hold."""
+    """Name (in A) and fingerprint of the data set of both runs."""
     held = [dict(zip(rows.fingerprint, rows.dataset, strict=True)) for rows in both]
     common = [fingerprint for fingerprint in held[0] if fingerprint in held[1]]
     if len(common) == 1:
@@ -231,7 +232,7 @@ def _same_images(runs: Sequence[Path], both: Sequence[pd.DataFrame]) -> tuple[st
     )
 
 
-# ---- which pictures belong together --------------------------------------------------------------------------
+# ---- pairs of pictures --------------------------------------------------------------------------
 
 
 def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[tuple[Key, Key]], list[str]]:
@@ -258,7 +259,7 @@ def _pair(sides: Sequence[_Side], keys: Sequence[Sequence[Key]]) -> tuple[list[t
 
 
 def _only_settings(pairs: Sequence[tuple[Key, Key]]) -> list[str]:
-    """The setting of a side that has one: names of its pictures leave out what they share."""
+    """The setting of a side with a single one, which the names of its pictures leave out."""
     settings = [{(key[0], key[1]) for key in side} for side in zip(*pairs, strict=True)]
     return [f"{side} is {' at '.join(*found)}" for side, found in zip("AB", settings, strict=True) if len(found) == 1]
 
@@ -291,7 +292,7 @@ def _versions(sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]]) -> list[
 
 
 def _wanted(sides: Sequence[_Side], columns: Sequence[str]) -> list[str]:
-    """Names of what is to be compared: those asked for, or bpp and every metric that both sides have values of."""
+    """The columns to compare: the requested ones, or bpp and every metric with values on both sides."""
     metrics = [metric.name for metric in declared()]
     known = ["bpp", IDEAL_RATE, *metrics, *COSTS]
     for name in columns:
@@ -304,7 +305,7 @@ def _wanted(sides: Sequence[_Side], columns: Sequence[str]) -> list[str]:
 
 
 def _compared(name: str, sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]]) -> Iterator[dict[str, Any]]:
-    """The lines of one metric, pair by pair; a pair that has no value of a metric of sets has none."""
+    """The lines of one metric, pair by pair, without pairs that lack a value of a set metric."""
     metric = next((one for one in declared() if one.name == name), None)
     direction = metric.direction if metric is not None else "lower"
     found: Sequence[dict[str, Any] | None]
@@ -359,7 +360,7 @@ def _of_images(
 
 
 def _of_sets(name: str, sides: Sequence[_Side], pair: tuple[Key, Key]) -> dict[str, Any] | None:
-    """Of a metric that exists for whole sets alone: both values, without interval and test."""
+    """Both values of a set metric, without interval and test."""
     rows = [row for side, key in zip(sides, pair, strict=True) if (row := side.summarized(key)) is not None]
     if len(rows) < 2 or any(pd.isna(row[name]) for row in rows):
         return None

@@ -1,4 +1,4 @@
-"""Rate-distortion curves out of a summary: which of its rows belong on one line, and what that line is called."""
+"""Rate-distortion curves of a summary: which rows belong to one curve, and the labels of curves."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
 
 PSNR_LEVELS_DB = (30, 35, 40)
-"""Levels at which codecs are compared."""
+"""PSNR levels at which codecs are compared."""
 
 _LONGEST_VALUE = 24
-"""Characters of a value that a title says; longer ones are commands and paths."""
+"""Longest value in a title, in characters; longer ones are commands and paths."""
 _OF_PICTURES = ("reconstruct", "points")
-"""Parameters that say which pictures of a stream are shown, and change nothing else."""
+"""Parameters that choose which pictures of a stream are made, and change nothing else."""
 _ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
 """Reconstructions of ideal Gaussian diffusion, by the names of Theis et al. 2022."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows of a summary in order of their rate: one codec on one data set, one way to make pictures.
+    """Rows of a summary in order of their rate: one codec on one data set, one kind of reconstruction.
 
     The points of a progressive stream are a curve; other settings are joined where they differ in one parameter.
-    Points at which every image is exact have no PSNR, and are in no curve (see :func:`lossless`). ``settings`` says the
-    parameters that the points share, and where others switch (see :func:`described`).
+    Points at which every image is exact have no PSNR and are in no curve (see :func:`lossless`). ``settings`` describes
+    the parameters that the points share, and where others switch (see :func:`described`).
 
     ``points`` has the rates in ``rate_bpp``, ``rate_bpp_low`` and ``rate_bpp_high``: of files or, where the curve is
     ``ideal`` and its label says so, ideal ones. ``reconstruction`` is how its pictures are made.
@@ -49,7 +49,7 @@ class Curve:
 
     @property
     def title(self) -> str:
-        """The label, and behind it the settings: what a reader is shown.
+        """The label followed by the settings, as plots and tables show it.
 
         >>> import pandas as pd
         >>> Curve("avif", "avif", pd.DataFrame(), settings="speed=4").title
@@ -70,7 +70,7 @@ class Curve:
         return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
 
     def gap_db(self, psnr_db: float) -> float:
-        """How far apart in dB the measured points are that :meth:`bpp_at` goes between; NaN outside the curve."""
+        """Distance in dB of the two points that :meth:`bpp_at` interpolates between; NaN outside the curve."""
         left = self._left_of(psnr_db)
         return float("nan") if left is None else float(abs(self._psnr_db[left + 1] - self._psnr_db[left]))
 
@@ -79,16 +79,16 @@ class Curve:
         return self.points["psnr_db"].to_numpy()
 
     def _left_of(self, psnr_db: float) -> int | None:
-        """The first point from which on the curve crosses the level before the next one."""
+        """The first point between which and the next one the curve crosses the level."""
         first, second = self._psnr_db[:-1], self._psnr_db[1:]
         crossing = (np.minimum(first, second) <= psnr_db) & (psnr_db <= np.maximum(first, second))
         return int(np.argmax(crossing)) if crossing.any() else None
 
 
 def curves(summary: pd.DataFrame) -> list[Curve]:
-    """The curves of a summary of one data set, that of the lowest rate at equal PSNR first.
+    """The curves of a summary of one data set, the one with the lowest rate at equal PSNR first.
 
-    Raises ValueError for rows of different images: curves of different fingerprints are never side by side unsaid.
+    Raises ValueError for rows of different images: curves of different fingerprints are not comparable.
     """
     contents = summary.fingerprint.unique()
     if len(contents) > 1:
@@ -107,9 +107,9 @@ def titles(summary: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def lossless(summary: pd.DataFrame) -> pd.DataFrame:
-    """Of each codec in a summary of one data set the row of lowest rate at which every image is exact.
+    """For each codec the row of lowest rate at which every image is exact, from a summary of one data set.
 
-    Rates are in ``rate_bpp``, as in curves, and ``label`` is the codec's name, which says so where they are ideal.
+    Rates are in ``rate_bpp``, as in curves. ``label`` is the codec's name, marked where rates are ideal.
     """
     exact = with_rates(summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)])
     exact = exact.assign(label=[labelled(*row) for row in zip(exact.codec, is_ideal(exact), strict=True)])
@@ -117,13 +117,13 @@ def lossless(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def families(settings: Iterable[str]) -> dict[str, str]:
-    """For each setting the parameters in which it differs from others, but the swept one (it takes most values).
+    """For each setting the parameters in which it differs from others, except the swept one (with the most values).
 
     >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
     {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
 
-    Settings of one sweep that switches at some value are one family: each value of the swept parameter, a number,
-    is there once, and each value of another parameter holds from one of them to another.
+    A sweep in which other parameters switch at some value is one family: each number of the swept parameter occurs
+    once, and each value of another parameter holds over one range of these numbers.
 
     >>> families(["quality=1,full=false", "quality=2,full=false", "quality=3,full=true"]).values()
     dict_values(['', '', ''])
@@ -139,12 +139,11 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     }
 
 
-def described(settings: Iterable[str], told: Collection[str] = ()) -> str:
+def described(settings: Iterable[str], omitted: Collection[str] = ()) -> str:
     """The parameters of the settings of one curve: shared values, and where others switch.
 
-    The swept parameter is left out, and those that are ``told`` elsewhere.
-
-    Switches that are off and values that are empty or too long to read say nothing and are left out.
+    The swept parameter and those in ``omitted`` are left out, and so are switches that are off, empty values and values
+    too long to read.
 
     >>> described(["quality=1,full=false,fast=true", "quality=2,full=false,fast=true"])
     'fast'
@@ -155,15 +154,15 @@ def described(settings: Iterable[str], told: Collection[str] = ()) -> str:
     swept = _swept(parsed) if len(parsed) > 1 else None
     if swept and _is_numeric(parsed, swept):
         parsed = sorted(parsed, key=lambda each: float(each[swept]))
-    texts = [_described(name, parsed, swept) for name in _values(parsed) if name not in (swept, *told)]
+    texts = [_described(name, parsed, swept) for name in _values(parsed) if name not in (swept, *omitted)]
     return "; ".join(text for text in texts if text)
 
 
 def _described(name: str, parsed: Sequence[Mapping[str, str]], swept: str | None) -> str:
-    """A parameter's part of :func:`described`; the settings are in order of the swept parameter."""
+    """The text of one parameter for :func:`described`; settings are in order of the swept parameter."""
     values = [each.get(name, "") for each in parsed]
     if len(set(values)) == 1:
-        return _said(name, values[0])
+        return _constant(name, values[0])
     if swept is None or max(map(len, values)) > _LONGEST_VALUE:
         return ""
     switches = [
@@ -174,7 +173,8 @@ def _described(name: str, parsed: Sequence[Mapping[str, str]], swept: str | None
     return ", ".join([f"{name}={values[0]}", *switches])
 
 
-def _said(name: str, value: str) -> str:
+def _constant(name: str, value: str) -> str:
+    """The text of a parameter that all settings share."""
     if value == "true":
         return name
     return "" if value in ("", "false", "None") or len(value) > _LONGEST_VALUE else f"{name}={value}"
@@ -187,7 +187,7 @@ def _values(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
 
 
 def _swept(parsed: Iterable[Mapping[str, str]]) -> str | None:
-    """The parameter that takes most values, the first of several."""
+    """The parameter with the most values; the first one of several."""
     values = _values(parsed)
     return max(values, key=lambda name: len(values[name]), default=None)
 
@@ -200,7 +200,7 @@ def _is_numeric(parsed: Sequence[Mapping[str, str]], name: str) -> bool:
 
 
 def _switches(parsed: Sequence[Mapping[str, str]], swept: str | None, varied: Sequence[str]) -> bool:
-    """True if each number of the swept parameter is there once, and other values hold from one number to another."""
+    """True if each number of the swept parameter occurs once, and other values hold over one range of it each."""
     if swept is None or not varied or not _is_numeric(parsed, swept):
         return False
     numbers = [float(each[swept]) for each in parsed]
@@ -237,13 +237,13 @@ def shared_parameters(settings: Iterable[str]) -> str:
 
 
 def _rank(curve: Curve) -> list[float]:
-    """Rates at the middle level, then at the others; a level that is not reached comes last."""
+    """Rates at the middle level, then at the others; infinite at levels that the curve does not reach."""
     levels = sorted(PSNR_LEVELS_DB, key=lambda level: abs(level - np.median(PSNR_LEVELS_DB)))
     return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
 
 
 def parameters_of(setting: str) -> dict[str, str]:
-    """The parameters of a setting's text; a part without ``=`` goes on with the value before it.
+    """The parameters in the text of a setting; a part without ``=`` continues the value before it.
 
     >>> parameters_of("layers=20,10,mct=0")
     {'layers': '20,10', 'mct': '0'}
@@ -259,7 +259,7 @@ def parameters_of(setting: str) -> dict[str, str]:
 
 
 def _stream_names(settings: Iterable[str]) -> dict[str, str]:
-    """As :func:`short_settings`, without what only says which pictures are shown, if the rest tells settings apart.
+    """As :func:`short_settings`, without ``_OF_PICTURES`` if the other parameters distinguish the settings.
 
     >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
     {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
@@ -273,7 +273,7 @@ def _stream_names(settings: Iterable[str]) -> dict[str, str]:
 
 
 def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
-    """A curve for each stream of several points, and for each family of settings of one; by reconstruction."""
+    """A curve for each progressive stream and for each family of other settings, by reconstruction."""
     layered = rows.groupby("setting")["point"].transform("nunique") > 1
     family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
     streams = _stream_names(rows.loc[layered, "setting"].unique())

@@ -13,7 +13,7 @@ NOTHING_FINITE = "no image has a finite value in both"
 
 
 def paired_figures(a: np.ndarray, b: np.ndarray, *, higher_is_better: bool) -> dict[str, Any]:
-    """What the values ``a`` and ``b`` [images] come to, by the names of ``COMPARISON``; NaN where an image has none.
+    """Figures of the values ``a`` and ``b`` [images], by the names of ``COMPARISON``; NaN where an image has none.
 
     Infinite values (the PSNR of exact images) count as better, worse or equal, and are left out of means and test.
 
@@ -43,7 +43,7 @@ def signed_rank(differences: np.ndarray) -> dict[str, float | str]:
     """Wilcoxon's signed-rank test of differences [n]: ``wilcoxon_p`` (two-sided) and ``effect``, or a ``reason``.
 
     Differences of zero are left out (Wilcoxon 1945). The effect is the matched-pairs rank-biserial correlation (Kerby
-    2014): the sum of ranks of positive differences less that of negative ones, over the sum of all.
+    2014): the sum of ranks of positive differences minus that of negative ones, over the sum of all.
 
     >>> signed_rank(np.array([1.0, 2.0, 3.0, 0.0]))
     {'wilcoxon_p': 0.25, 'effect': 1.0}

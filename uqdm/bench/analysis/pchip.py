@@ -11,10 +11,10 @@ import numpy as np
 
 
 def integrals(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Integrals [R] from ``low`` [R] to ``high`` [R] of the interpolants through ``x``, ``y`` [R, K], a row a curve.
+    """Integrals [R] from ``low`` [R] to ``high`` [R] of the interpolants through ``x``, ``y`` [R, K], a curve per row.
 
-    ``x`` rises strictly in each row, K is at least 2, and the bounds lie within a row's ``x``; a row of which that is
-    not so, or that holds NaN, gives a value without meaning.
+    ``x`` increases strictly in each row, K is at least 2, and the bounds lie within a row's ``x``. The value of a row
+    that breaks this, or has NaN, is meaningless.
 
     >>> x = np.array([[0.0, 1.0, 2.0, 3.0]])
     >>> float(integrals(x, 2 * x, np.array([1.0]), np.array([3.0]))[0])
@@ -44,7 +44,7 @@ def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _end_slope(h_0: np.ndarray, h_1: np.ndarray, secant_0: np.ndarray, secant_1: np.ndarray) -> np.ndarray:
-    """Slope [R] at an end, of the parabola through three points, held back so that no piece overshoots."""
+    """Slope [R] at an end, of the parabola through three points, limited so that no piece overshoots."""
     slope = ((2 * h_0 + h_1) * secant_0 - h_0 * secant_1) / (h_0 + h_1)
     turns = (np.sign(secant_0) != np.sign(secant_1)) & (np.abs(slope) > 3 * np.abs(secant_0))
     return np.where(np.sign(slope) != np.sign(secant_0), 0.0, np.where(turns, 3 * secant_0, slope))

@@ -1,4 +1,4 @@
-"""The curves that the authors of UQDM published, as data: for looking at beside one's own, never mixed with them."""
+"""The curves that the authors of UQDM published, as data, to show next to measured ones; the two are never mixed."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ COLUMNS = {
 """The columns of those files."""
 
 N_IMAGES = 10_000
-"""Every published figure is one over so many images."""
+"""Number of images of every published figure."""
 
 
 @dataclass(frozen=True)
 class PublishedImages:
-    """The images that the figures for a data set are of: in words, and the release that they are of or out of."""
+    """The images of the figures for a data set: a description, and the release that they come from."""
 
     text: str
     release: str
     whole: bool
-    """True if they are all of the release, False if it isn't known which of it they are."""
+    """True if they are the whole release; False if it is not known which part of it they are."""
 
 
 IMAGES = {
@@ -60,11 +60,11 @@ IMAGES = {
 
 @dataclass(frozen=True)
 class Relation:
-    """How the images of a run stand to those that published figures are of.
+    """The relation of the images of a run to those of the published figures.
 
-    ``kind`` is "same" (the very images), "part" (of them), "sample" (of what they were taken from), "named" (only the
-    name says so) or "other". ``sampling`` times the sampling error of a run's mean is that of its difference from the
-    published mean; NaN where the two means are not of one kind of images.
+    ``kind`` is "same" (the same images), "part" (some of them), "sample" (from the same release), "named" (only the
+    name agrees) or "other". ``sampling`` times the sampling error of a run's mean is the error of its difference from
+    the published mean; NaN if the images are of different kinds.
     """
 
     kind: str
@@ -73,7 +73,7 @@ class Relation:
 
     @property
     def published_images(self) -> str:
-        """The published images in a few words, for the legend of a plot that shows measured curves too."""
+        """The published images in a few words, for the legend of a plot."""
         beside = {"same": "the same", "part": "these among them", "other": "none of these"}
         return f"{N_IMAGES:,} images, {beside.get(self.kind, 'perhaps none of these')}"
 
@@ -88,9 +88,9 @@ def published_names() -> list[str]:
 
 
 def published_name(dataset: str) -> str | None:
-    """The data set that a name of a run's data set stands for; None if there are no figures for it.
+    """The published data set that a run's data set belongs to, by its name; None if there are no figures for it.
 
-    Names are what there is to go by: the first word counts, so a part of the images goes by the name of the whole.
+    The first word of the name counts, so that a part of a data set is recognized.
 
     >>> published_name("cifar10-part-test"), published_name("CIFAR10"), published_name("demo")
     ('cifar10', 'cifar10', None)
@@ -100,7 +100,7 @@ def published_name(dataset: str) -> str | None:
 
 
 def relation(name: str, dataset: str, n_images: int, origin: Origin | None = None) -> Relation:
-    """How ``n_images`` images of the data set ``dataset`` stand to those of the figures ``name``.
+    """The relation of ``n_images`` images of the data set ``dataset`` to those of the figures ``name``.
 
     The mean over n of the N published images differs from the mean over all N by sqrt(1 - n/N) of its own sampling
     error; two means over independent samples of n and N images by sqrt(1 + n/N) of that of the first (Cochran,

@@ -1,4 +1,4 @@
-"""The short table of a run: what each codec needs for equal quality, and its quality at equal rate, in a few lines."""
+"""The short table of a run: rates of codecs at equal quality and qualities at equal rate, in a few lines."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 NONE = "-"
 EXACT = "exact"
-"""In place of an infinite PSNR."""
+"""Text of an infinite PSNR."""
 ROUGH_DB = 5
-"""Points further apart than this make what is interpolated between them doubtful."""
+"""Interpolation between points further apart than this is marked as doubtful."""
 
 _LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
 _NOTES = 4  # lines of notes on metrics of sets
@@ -51,9 +51,9 @@ class Near:
 
 @dataclass(frozen=True)
 class Line:
-    """One codec on one data set, one way to make pictures; the label says where rates are ideal.
+    """One codec on one data set with one kind of reconstruction; the label says where rates are ideal.
 
-    A rate that is not reached is None; ``rough`` says which rates lie between points over ``ROUGH_DB`` apart.
+    A rate is None if the curve does not reach the level; ``rough`` marks rates between points over ``ROUGH_DB`` apart.
     """
 
     dataset: str
@@ -93,12 +93,12 @@ def headings() -> tuple[str, ...]:
 
 
 def lines(summary: pd.DataFrame) -> list[Line]:
-    """A line for each curve and each codec that has none but ran, lowest rate first."""
+    """A line for each curve, and for each codec that ran but has no curve, lowest rate first."""
     return [line for _, data in summary.groupby(["dataset", "fingerprint"]) for line in _dataset_lines(data)]
 
 
 def absences(summary: pd.DataFrame) -> list[str]:
-    """What is not in the curves, and why: skipped codecs, and images that failed; one text each.
+    """What the curves lack, and why: skipped codecs and failed images, one text each.
 
     The full reasons are in the summary's column ``error``.
     """
@@ -141,13 +141,13 @@ def short_table(summary: pd.DataFrame) -> str:
 
 
 def _settings(kept: Sequence[Line]) -> list[str]:
-    """The settings of the lines that have some, each once."""
+    """The settings of the lines, each once."""
     texts = dict.fromkeys(f"{line.label}: {line.settings}" for line in kept if line.settings)
     return [_shortened(text) for text in texts]
 
 
 def _fitting(found: list[Line], room: int) -> list[Line]:
-    """At most ``room`` of the lines; a codec's second and further ones go first, the last of them before others."""
+    """At most ``room`` lines. A codec's second and further lines are dropped first, from the end."""
     kept = list(found)
     firsts = {(line.dataset, line.codec): line for line in reversed(found)}
     for line in reversed(found):
@@ -157,7 +157,7 @@ def _fitting(found: list[Line], room: int) -> list[Line]:
 
 
 def closing_message(run_dir: Path) -> str:
-    """What a run ends with: its short table, and where its report, plots, summary and rows are, if they are there."""
+    """The message at the end of a run: its short table, and the paths of report, plots, summary and rows that exist."""
     places = {
         "report": report_path(run_dir),
         "plots": plots_dir(run_dir),
@@ -171,10 +171,9 @@ def closing_message(run_dir: Path) -> str:
 
 
 def common_rate(summary: pd.DataFrame) -> float:
-    """The rate of one data set at which codecs are compared: the median over curves of the rate in their middle.
+    """The rate at which the codecs of one data set are compared: the median over curves of their median rate.
 
-    Only points that have the first metric of sets count, where there are any, and only rates of files, where there are
-    any.
+    If any points have the first set metric, only these count; if there are any rates of files, only these count.
     """
     drawn = curves(summary)
     drawn = [curve for curve in drawn if not curve.ideal] or drawn
@@ -183,7 +182,7 @@ def common_rate(summary: pd.DataFrame) -> float:
 
 
 def _where(rate_bpp: float) -> str:
-    """Which point of a codec is shown beside others; without curves there is no rate to compare at.
+    """Which point of a codec is shown; without curves there is no rate to compare at.
 
     >>> _where(1.25), _where(math.nan)
     ('nearest 1.2 bpp', 'of lowest rate')
@@ -222,7 +221,7 @@ def _set_cells(values: Sequence[float | None]) -> list[str]:
 
 
 def _notes(summary: pd.DataFrame) -> list[str]:
-    """What the metrics of sets of one data set are of: their n, its warning, and the floor; or why there are none."""
+    """Notes on the set metrics of one data set: number of images, warning, and floor; or why there are none."""
     metrics = headline_set_metrics()
     if not metrics:
         return []

@@ -1,4 +1,4 @@
-"""From rows to the summary: a row for each setting, point and reconstruction of each codec on each data set.
+"""The summary of rows: one row for each setting, point and reconstruction of each codec on each data set.
 
 Rates are means over images of whole-file bits per pixel. PSNR is the mean over images of the image's PSNR; images
 that are reproduced exactly have none, are left out of that mean and counted. Intervals are percentile bootstrap
@@ -57,11 +57,11 @@ _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
 _COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
-_MOST_BYTES = 2**26  # of metrics' values that wait for their intervals, which take four times as much
+_MOST_BYTES = 2**26  # of metrics' values held at once; their intervals take four times as much
 
 
 def protocol() -> dict[str, str]:
-    """How the numbers of a summary are made; part of its provenance."""
+    """How the numbers of a summary are computed; part of its provenance."""
     basis = set_basis()
     caution = f", and {basis.caution}" if basis.caution else ""
     return {
@@ -98,7 +98,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     for path in rows_files(run_dir):
         rows_with(path, columns)  # raises where one is lacking
-    summary = summarize(row_batches(run_dir), read_scores(run_dir).get("sets", ()), run_dir)
+    summary = summarize(row_batches(run_dir), lambda: read_scores(run_dir).get("sets", ()), run_dir)
     origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": protocol(), "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
@@ -117,15 +117,18 @@ class Batch(Protocol):
         """These columns of the rows."""
 
 
-def summarize(batches: Sequence[Batch], sets: Sequence[Mapping[str, Any]], run_dir: Path | str) -> pd.DataFrame:
+def summarize(
+    batches: Sequence[Batch], read_sets: Callable[[], Sequence[Mapping[str, Any]]], run_dir: Path | str
+) -> pd.DataFrame:
     """The columns of the summary; rows are read twice, a batch at a time.
 
-    ``sets`` are the metrics of sets, as scoring stores them; ``run_dir`` is for messages. Raises
+    ``read_sets`` gives the metrics of sets as scoring stores them, and is called after the rows were checked: rows that
+    are not scored are reported first. ``run_dir`` is for messages. Raises
     :class:`~uqdm.bench.run.errors.ResultsError` where rows do not belong together, or were not scored.
     """
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     images = _check_rows([partial(batch.read, _CHECKED) for batch in batches], run_dir)
-    return _summarize([partial(batch.read, columns) for batch in batches], images, sets)
+    return _summarize([partial(batch.read, columns) for batch in batches], images, read_sets())
 
 
 Part = Callable[[], pd.DataFrame]
@@ -146,7 +149,8 @@ def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Inde
         versions = versions or _different_versions(rows)
         for dataset, data in rows.groupby("dataset"):
             images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
-        unscored.update(rows.codec[(rows.status == STATUS_OK) & rows.unscored.map(is_not_scored).astype(bool)])
+        incomplete = rows[(rows.status == STATUS_OK) & rows.unscored.notna()]
+        unscored.update(incomplete.codec[incomplete.unscored.map(is_not_scored).astype(bool)])
     if not contents:
         raise ResultsError("the files of the rows are empty; evaluate a codec first")
     _check_fingerprints(contents)
@@ -161,13 +165,13 @@ def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Inde
 def _summarize(
     parts: Sequence[Part], images: Mapping[str, pd.Index], sets: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """The summary of rows that were looked over."""
-    datasets: dict[str, _Summing] = {}
+    """The summary of checked rows."""
+    datasets: dict[str, _DataSetSummary] = {}
     for part in parts:
         rows = part()
         _check_pictures(rows[rows.status == STATUS_OK])
         for dataset, data in rows.groupby("dataset"):
-            datasets.setdefault(str(dataset), _Summing(images[str(dataset)])).add(data)
+            datasets.setdefault(str(dataset), _DataSetSummary(images[str(dataset)])).add(data)
     summary = pd.concat([datasets[dataset].summary(sets) for dataset in sorted(datasets)])
     lowest = with_rates(summary).groupby(["dataset", *_SETTING])["rate_bpp"].transform("min")
     order = ["dataset", "codec", "lowest", "setting", "point_index", "reconstruction"]
@@ -177,8 +181,8 @@ def _summarize(
     return summary.assign(unscored=pd.Series(reasons, dtype=object))
 
 
-class _Summing:
-    """The summary of one data set, of which some settings come at a time: ``images`` are the indices of its images."""
+class _DataSetSummary:
+    """Builds the summary of one data set, some settings at a time; ``images`` are the indices of its images."""
 
     def __init__(self, images: pd.Index) -> None:
         self._images = images
@@ -188,7 +192,7 @@ class _Summing:
         self._waiting: list[tuple[pd.DataFrame, dict[str, np.ndarray]]] = []
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Takes all rows of some settings."""
+        """Adds all rows of some settings."""
         self._named = {"dataset": rows.dataset.iloc[0], "fingerprint": rows.fingerprint.iloc[0]}
         self._settings.append(_settings(rows))
         table, values = _pictures(rows[rows.status == STATUS_OK], self._images)
@@ -198,7 +202,7 @@ class _Summing:
         self._waiting.append((table, values))
 
     def _finish_pictures(self) -> None:
-        """Means and intervals of the pictures so far: resamples are drawn once for all of them, which takes time."""
+        """Means and intervals of the pictures so far, with the same resamples, because drawing them takes time."""
         if self._waiting:
             table = pd.concat([table for table, _ in self._waiting])
             names = list(dict.fromkeys(name for _, values in self._waiting for name in values))
@@ -237,7 +241,7 @@ def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.
 
 
 def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the summary for originals held against originals; no codec had a part in it."""
+    """A row of the summary that compares originals with originals; no codec takes part."""
     return {**line, "n": line.get(set_basis().n) or 0, "failed": 0, "exact": 0}
 
 
@@ -297,7 +301,7 @@ def _means(metrics: Sequence[np.ndarray], n: np.ndarray) -> np.ndarray:
 
 
 def _unscored(reasons_of_rows: pd.Series) -> dict[str, str] | None:
-    """Which metrics some of these images lack, and the first reason of each."""
+    """The metrics that some of these images lack, each with its first reason."""
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
     n_images = len(reasons_of_rows)

@@ -36,7 +36,7 @@ from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.files import sweep_temporaries
 
 

@@ -1,4 +1,4 @@
-"""The report of a run: one page that holds its tables, plots and provenance, and needs nothing else."""
+"""The report of a run: one self-contained page with tables, plots and provenance."""
 
 from uqdm.bench.report.page import render_report, save_report
 

@@ -1,4 +1,4 @@
-"""The table of Bjøntegaard deltas of a run, where they were computed."""
+"""The table of Bjøntegaard deltas of a run, if they were computed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeltaTable:
-    """The table, how its figures were made, and what it can be narrowed to."""
+    """The table, the method of its figures, and the choices that filter it."""
 
     table: Table
     method: str
     metrics: dict[str, str]
-    """Names of metrics, each with its label; the one that is shown at first comes first."""
+    """Names and labels of metrics; the one shown at first comes first."""
     anchors: list[str]
     keys: list[tuple[str, str]]
     """Metric and anchor of each row."""
@@ -78,7 +78,7 @@ def _comment(name: str) -> str:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Texts are texts, empty where there is none; numbers are floats."""
+    """Reads texts, empty where a cell is, and numbers as floats."""
     import pandas as pd
 
     texts = [field.name for field in BD if str(field.type) == "string"]

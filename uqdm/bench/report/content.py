@@ -1,4 +1,4 @@
-"""What the report says of the run as text: title, lead, protocol and provenance."""
+"""Texts of the report: title, lead, protocol and provenance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def title(summary: pd.DataFrame) -> str:
 
 
 def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
-    """One sentence on what was run, on what, and by what."""
+    """What was run, on which images, and by which version."""
     ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
     settings = len(ran.drop_duplicates(["dataset", "codec", "setting"]))
     images = "; ".join(
@@ -36,7 +36,7 @@ def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
 
 
 def _images(rows: pd.DataFrame) -> str:
-    """How many images were measured; a run that skipped every setting measured none and does not know the number."""
+    """Number of measured images; none for a run that skipped every setting."""
     measured = int((rows.n + rows.failed).max())
     return _counted(measured, "image") if measured else "no image"
 
@@ -51,13 +51,13 @@ def _counted(number: int, noun: str) -> str:
 
 
 def protocol(origin: Mapping[str, Any]) -> list[str]:
-    """How the numbers were made, as the summary's provenance has it."""
+    """How the numbers were computed, from the summary's provenance."""
     made = origin.get("protocol", {})
     return [f"{name}: {text}" for name, text in made.items()]
 
 
 def codec_table(summary: pd.DataFrame, origin: Mapping[str, Any]) -> Table:
-    """Of each codec: version, settings, and when and where its rows were measured."""
+    """For each codec its version, settings, and the date and machine of its rows."""
     headings = ["codec", "version", "settings", "measured", "by", "on", "parameters of all settings"]
     return Table(
         [Heading(heading) for heading in headings],

@@ -1,4 +1,4 @@
-"""The images that each codec serves best and worst: by PSNR, at the middle one of its measured points."""
+"""The images with the best and worst PSNR of each codec, at the middle one of its measured points."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 N_PICTURES = 3
-"""So many at either end."""
+"""Number of best images, and of worst ones."""
 BUDGET_PIXELS = 500_000
-PLAIN = ("full", "decoded")  # not worth saying: the whole file, decoded
+PLAIN = ("full", "decoded")  # of a whole file, decoded: left out of titles
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One image: its name, its numbers, and the places of original and picture in the pool."""
+class ShownImage:
+    """One image: its name, its figures, and the places of original and picture in the pool."""
 
     image_id: str
     bpp: float
@@ -54,14 +54,14 @@ class Extremes:
     dataset: str
     codec: str
     where: str = ""
-    best: list[Shown] = field(default_factory=list)
-    worst: list[Shown] = field(default_factory=list)
+    best: list[ShownImage] = field(default_factory=list)
+    worst: list[ShownImage] = field(default_factory=list)
     absent: str = ""
 
 
 @dataclass(frozen=True)
-class Room:
-    """Where pictures go, how many at either end, and how large."""
+class PictureBudget:
+    """The pool of pictures, how many best and worst images are shown, and their largest side."""
 
     pool: PicturePool
     count: int
@@ -76,15 +76,15 @@ def extremes(open_run: OpenRun, summary: pd.DataFrame, pool: PicturePool) -> lis
         codecs = list(dict.fromkeys([*(curve.codec for curve in curves(rows)), *rows.codec]))
         size = (int(run.rows.height.median()), int(run.rows.width.median()))
         count, side = share_out(BUDGET_PIXELS, 4 * len(codecs), N_PICTURES, *size)
-        room = Room(pool, count, side)
-        found += [_of_codec(run, str(dataset), codec, middle_row(rows, codec), room) for codec in codecs]
+        budget = PictureBudget(pool, count, side)
+        found += [_of_codec(run, str(dataset), codec, middle_row(rows, codec), budget) for codec in codecs]
     return found
 
 
 def middle_row(rows: pd.DataFrame, codec: str) -> dict[str, Any] | None:
     """The row of the summary in the middle of a codec's first curve; None if it has no curve, being always exact.
 
-    Of curves of several kinds of pictures the denoised one's is taken.
+    If there are curves of several reconstructions, the denoised one is used.
     """
     found = sorted(
         (curve for curve in curves(rows) if curve.codec == codec), key=lambda curve: curve.reconstruction != "denoise"
@@ -92,19 +92,21 @@ def middle_row(rows: pd.DataFrame, codec: str) -> dict[str, Any] | None:
     return records(found[0].points)[len(found[0].points) // 2] if found else None
 
 
-def _of_codec(run: RunPictures, dataset: str, codec: str, middle: dict[str, Any] | None, room: Room) -> Extremes:
+def _of_codec(
+    run: RunPictures, dataset: str, codec: str, middle: dict[str, Any] | None, budget: PictureBudget
+) -> Extremes:
     if middle is None:
         return Extremes(dataset, codec, absent="Every picture is exact: none is better or worse than another.")
     rows = run.rows[run.rows.codec == codec]
     for name in ("setting", "point", "reconstruction"):
         rows = rows[rows[name] == middle[name]]
     rows = rows.sort_values(["psnr_db", "image_index"], ascending=[False, True], kind="stable")
-    count = min(room.count, len(rows) // 2)
+    count = min(budget.count, len(rows) // 2)
     parts = (short_settings(run.rows.setting[run.rows.codec == codec].unique())[middle["setting"]],)
     parts += tuple(part for part in (middle["point"], middle["reconstruction"]) if part not in PLAIN)
     try:
-        best = [_shown(run, row, room) for row in records(rows.head(count))]
-        worst = [_shown(run, row, room) for row in reversed(records(rows.tail(count)))]
+        best = [_shown(run, row, budget) for row in records(rows.head(count))]
+        worst = [_shown(run, row, budget) for row in reversed(records(rows.tail(count)))]
     except (CodecUnavailableError, StreamsNotKeptError) as error:
         return Extremes(dataset, codec, absent=f"No pictures: {error}.")
     if not count:
@@ -112,14 +114,14 @@ def _of_codec(run: RunPictures, dataset: str, codec: str, middle: dict[str, Any]
     return Extremes(dataset, codec, ", ".join(filter(None, parts)), best, worst)
 
 
-def _shown(run: RunPictures, row: Mapping[str, Any], room: Room) -> Shown:
+def _shown(run: RunPictures, row: Mapping[str, Any], budget: PictureBudget) -> ShownImage:
     picture = run.picture(row)
     original = run.original(row["image_index"])
-    return Shown(
+    return ShownImage(
         image_id=row["image_id"],
         bpp=row["rate_bpp"],
         ideal=row["rate_kind"] == RATE_IDEAL,
         psnr_db=row["psnr_db"],
-        original=None if original is None else room.pool.add(original, room.side),
-        picture=room.pool.add(picture, room.side),
+        original=None if original is None else budget.pool.add(original, budget.side),
+        picture=budget.pool.add(picture, budget.side),
     )

@@ -1,4 +1,4 @@
-"""What the interactive plots show, as plain data; ``plots.js`` draws it."""
+"""The data of the interactive plots, which ``plots.js`` draws."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from uqdm.bench.datasets import Origin
 
-# What Plotly calls the line styles and markers of the other plots.
+# Plotly's names of the line styles and markers of the other plots.
 _DASHES: dict[LineStyle, str] = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
 _DASHES |= dict(zip(IDEAL_LINE_STYLES, ("dash", "longdash", "4px,3px"), strict=True))
 _SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "<": "triangle-left"}
@@ -34,9 +34,9 @@ _DIGITS = 7  # significant, of numbers in the page
 
 
 def figure_data(summary: pd.DataFrame, origin: Origin | None = None) -> dict[str, Any]:
-    """Metrics, the curves of each data set, and the published ones; only what JSON can hold.
+    """Metrics, the curves of each data set, and the published ones, as values for JSON.
 
-    ``origin`` tells what is known of the images, for the note beside published curves.
+    ``origin`` is the known origin of the images, for the note on published curves.
     """
     metrics = plotted_metrics(summary)
     data = [rows for _, rows in summary.groupby("dataset")]
@@ -48,14 +48,14 @@ def figure_data(summary: pd.DataFrame, origin: Origin | None = None) -> dict[str
 
 
 def plotted_metrics(summary: pd.DataFrame) -> list[Metric | SetMetric]:
-    """The metrics that the summary has numbers of: PSNR first, single pictures' before those of sets."""
+    """The metrics with numbers in the summary: PSNR first, metrics of images before set metrics."""
     ok = summary[summary.status == STATUS_OK]
     found = [metric for metric in declared() if metric.name in ok and np.isfinite(ok[metric.name]).any()]
     return sorted(found, key=lambda metric: (metric.name != "psnr_db", isinstance(metric, SetMetric), metric.name))
 
 
 def published_note(rows: pd.DataFrame, name: str, origin: Origin | None) -> str:
-    """What the published curves ``name`` are of, and how the images of the rows of one data set stand to those."""
+    """The images of the published curves ``name``, and their relation to the images of one data set."""
     dataset, fingerprint = str(rows.dataset.iloc[0]), rows.fingerprint.iloc[0]
     n_images = int(rows.n.max())
     beside = relation(name, dataset, n_images, origin)
@@ -133,7 +133,7 @@ def _point(row: Mapping[str, Any], shorts: Mapping[str, str], metrics: list[Metr
 
 
 def _floor(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, Any] | None:
-    """What the metrics of sets give for originals against originals, if the summary says."""
+    """The set metrics of originals against originals, if the summary has them."""
     found = records(rows[rows.status == STATUS_REFERENCE])
     if not found:
         return None
@@ -146,7 +146,7 @@ def _floor(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, A
 
 
 def _of_sets(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What belongs to a figure over a set: how many images, and a warning."""
+    """Number of images of a set metric, its warning and its spread."""
     basis = set_basis()
     count = row.get(basis.n)
     warning = row.get(basis.warning)
@@ -159,7 +159,7 @@ def _of_sets(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _interval(row: Mapping[str, Any], name: str) -> list[float | None]:
-    """Value, lower and upper end; None for what there is not."""
+    """Value, lower and upper end; None where there is none."""
     return [_number(row.get(key)) for key in (name, f"{name}_low", f"{name}_high")]
 
 
@@ -168,7 +168,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _systems(name: str) -> list[dict[str, Any]]:
-    """Published systems, each with a marker of its own, and a line that says what its rates are."""
+    """Published systems, each with its own marker, and a line style by its kind of rate."""
     found = published(name)
     systems = found[found.bpp > 0].groupby("system", sort=False)
     return [

@@ -1,4 +1,4 @@
-"""The library that draws the interactive plots, as it goes into the page."""
+"""The plotting library that is embedded in the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plotly.offline import get_plotlyjs
 
 @dataclass(frozen=True)
 class Library:
-    """Plotly's script: what is embedded (gzip in base64), the hash that a page may name it by, and a credit."""
+    """Plotly's script: the embedded text (gzip in base64), its hash for the page's policy, and a credit."""
 
     embedded: str
     csp_hash: str
@@ -35,7 +35,7 @@ def plotly_library() -> Library:
 
 
 def csp_hash(script: bytes) -> str:
-    """A script as a Content-Security-Policy names it.
+    """The hash of a script, as a Content-Security-Policy contains it.
 
     >>> csp_hash(b"")
     "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"

@@ -1,6 +1,6 @@
-"""Puts the page together; ``page.html`` says how it looks, the modules beside this one what stands in it.
+"""Builds the page from the template ``page.html`` and the content that the other modules make.
 
-The page is one file that loads nothing: its policy forbids every request and every script but the two that are in it.
+The page is one file that loads nothing: its policy forbids every request, and every script except the two in it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
 
 
 def embed_json(data: Mapping[str, Any]) -> str:
-    """Data as JSON that can stand in a script element, whatever text it holds.
+    """Data as JSON that is safe in a script element, whatever text it has.
 
     >>> embed_json({"id": "</script><!--"})
     '{"id":"\\\\u003c/script\\\\u003e\\\\u003c!--"}'
@@ -92,7 +92,7 @@ def embed_json(data: Mapping[str, Any]) -> str:
 
 
 def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands in the page as text and tables."""
+    """The texts and tables of the page."""
     compared = lines(summary)
     table = full_table(summary)
     return {
@@ -123,7 +123,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
 
 
 def _rates(summary: pd.DataFrame) -> list[str]:
-    """The rate that the codecs of each data set are compared at."""
+    """The rates at which the codecs of each data set are compared."""
     rates = {str(name): common_rate(rows) for name, rows in summary.groupby("dataset")}
     return [f"{rate:.2g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
 
@@ -143,7 +143,7 @@ def _file(name: str) -> str:
 
 
 def _policy(script: str, library: Library) -> str:
-    """Nothing is loaded, and only the page's own script and the library run. Plots and pictures are data."""
+    """The page's policy: it loads nothing and runs only its own script and the library; pictures are data URIs."""
     return (
         f"default-src 'none'; script-src {csp_hash(script.encode())} {library.csp_hash}; style-src 'unsafe-inline'; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -161,7 +161,7 @@ def _size(library: Library, pool: PicturePool, plots: Sequence[Mapping[str, Any]
 
 
 def _embedded(plot: Plot, run_dir: Path, folder: Path | None) -> dict[str, Any]:
-    """A plot as the page needs it: title, caption, and its picture as a data URI (the SVG if there is one)."""
+    """A plot for the template: title, caption, and its picture as a data URI (the SVG if there is one)."""
     files = plot.files(run_dir, folder)
     path = next((path for path in files if path.suffix == ".svg"), files[0])
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Pictures inside the page: lossless, each held once, and bounded in number and size."""
+"""Pictures in the page: lossless, stored once each, limited in number and size."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from PIL import Image
 
 MAX_SIDE = 256
-"""Larger pictures are cut to their centre."""
+"""Largest side in pixels; larger pictures are cropped to their centre."""
 _MIN_SIDE = 64
 
 
 class PicturePool:
-    """Pictures as data URIs, known by their place in :attr:`uris`; equal ones share a place."""
+    """Pictures as data URIs, identified by their index in :attr:`uris`; equal ones share an index."""
 
     def __init__(self) -> None:
         self.uris: list[str] = []
         self._places: dict[bytes, int] = {}
 
     def add(self, image_uint8: np.ndarray, side: int = MAX_SIDE) -> int:
-        """Keeps the centre of a picture, at most ``side`` pixels high and wide, and returns its place."""
+        """Keeps the centre of a picture, at most ``side`` pixels high and wide, and returns its index."""
         shown = centre(image_uint8, side)
         key = np.array(shown.shape).tobytes() + shown.tobytes()
         if key not in self._places:
@@ -31,7 +31,7 @@ class PicturePool:
 
     @property
     def n_bytes(self) -> int:
-        """What the pictures take in the page."""
+        """Size of the pictures in the page."""
         return sum(map(len, self.uris))
 
 

@@ -1,4 +1,4 @@
-"""The table of all results: which columns the summary gives it, and how their numbers are written."""
+"""The table of all results: its columns and the format of their numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell with its interval, if it has one, the value that it is sorted by, and what it is short for."""
+    """A cell: text, sort value, interval if there is one, and the full text where ``text`` is shortened."""
 
     text: str
     value: float | str
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Heading:
-    """Text of a heading, what the column is, and the group of columns that it is shown with (empty: always)."""
+    """A heading: text, explanation of the column, and the group that shows it (empty: always shown)."""
 
     text: str
     explanation: str = ""
@@ -49,12 +49,12 @@ class Table:
 
 
 GROUPS = {"rate": "rate and distortion", "quality": "other metrics", "cost": "cost"}
-"""Groups of columns, each with its name; the others are always there."""
+"""Groups of columns with their names; columns without a group are always shown."""
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the summary. ``write`` makes text of a number; a column without it holds text."""
+    """A column of the summary. ``write`` formats a number; a column without it has text."""
 
     name: str
     heading: str
@@ -126,9 +126,9 @@ _LAST = (
 
 
 def full_table(summary: pd.DataFrame) -> Table:
-    """Every row of the summary that has pictures or is a reference; a column that says nothing is left out."""
+    """The rows of the summary that have pictures or are references, without columns that carry no information."""
     shown = summary[summary.status.isin([STATUS_OK, STATUS_REFERENCE])]
-    columns = [column for column in _columns() if not _silent(shown, column.name)]
+    columns = [column for column in _columns() if not _uninformative(shown, column.name)]
     headings = [
         Heading(column.heading, _explanation(column.name), column.group, column.write is not None) for column in columns
     ]
@@ -137,14 +137,14 @@ def full_table(summary: pd.DataFrame) -> Table:
 
 
 def _shortened(rows: pd.DataFrame) -> pd.DataFrame:
-    """With a column ``short``: of each setting what differs from the codec's others."""
+    """Adds a column ``short``: the parameters in which a setting differs from the codec's others."""
     shorts = {codec: short_settings(found.unique()) for codec, found in rows.groupby("codec")["setting"]}
     short = [shorts[codec][setting] for codec, setting in zip(rows.codec, rows.setting, strict=True)]
     return rows.assign(short=np.where(rows.status == STATUS_REFERENCE, rows.setting, short))
 
 
 def _columns() -> list[_Column]:
-    """The named columns, and between them those of the metrics that have no place of their own."""
+    """The named columns, and between them the other metrics."""
     basis = _Column(set_basis().n, "images of sets", "quality", _decimals(0))
     named = {column.name for column in (*_FIRST, basis, *_LAST)}
     metrics = [
@@ -161,8 +161,8 @@ def _metric_heading(label: str, unit: str, metric: str, column: str) -> str:
     return f"{heading}, {unit}" if unit else heading
 
 
-def _silent(rows: pd.DataFrame, name: str) -> bool:
-    """True for a column that is empty, or names the one data set, kind of picture or kind of rate that there is."""
+def _uninformative(rows: pd.DataFrame, name: str) -> bool:
+    """True for a column that is empty, or has a single data set, point, reconstruction or kind of rate."""
     if name not in rows:
         return True
     constant = name in ("dataset", "point", "reconstruction") and rows[name].nunique() <= 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Caveats:
-    """What is to be said of a run's metrics of sets: facts, and warnings."""
+    """Facts and warnings about a run's set metrics."""
 
     facts: list[str]
     warnings: list[str]
@@ -32,7 +32,7 @@ def absent() -> str:
 
 
 def caveats(summary: pd.DataFrame) -> Caveats:
-    """Of each data set: images, extractor, resize, the floor of originals against originals, and warnings."""
+    """For each data set: images, extractor, resize, the floor of originals against originals, and warnings."""
     metrics = [metric for metric in plotted_metrics(summary) if isinstance(metric, SetMetric)]
     if not metrics:
         return Caveats([absent(), *_unscored(summary[summary.status == STATUS_OK])], [])
@@ -72,7 +72,7 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
 
 
 def _unscored(ok: pd.DataFrame) -> list[str]:
-    """Which metrics some or all points lack, with the first reason of each; those of one reason together."""
+    """The metrics that some or all points lack, with the first reason of each; equal reasons are joined."""
     first: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for reasons in ok.unscored.dropna() if "unscored" in ok else ():

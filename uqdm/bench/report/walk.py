@@ -1,4 +1,4 @@
-"""What the slider walks through: progressive streams of a few images, point by point, beside other codecs."""
+"""Data of the slider: progressive streams of a few images, point by point, next to other codecs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ N_IMAGES = 6
 N_STREAMS = 3
 BUDGET_PIXELS = 1_600_000
 COMPANIONS = ("jpeg", "bpg")
-"""What stands beside the stream at first, where the run has it."""
+"""Codecs shown next to the stream at first, if the run has them."""
 
 NO_STREAM = (
     "No file to walk through: no codec of this run has streams with more than one point. Add a progressive codec, "
@@ -46,11 +46,11 @@ def walk_data(open_run: OpenRun, summary: pd.DataFrame, pool: PicturePool) -> di
 
 
 class _Walk:
-    """Gathers the pictures of one data set."""
+    """Collects the pictures of one data set."""
 
     def __init__(self, run: RunPictures, streams: Sequence[tuple[str, str]], pool: PicturePool) -> None:
         self._run, self._streams, self._pool = run, streams, pool
-        self._unreadable: dict[str, str] = {}  # companions whose pictures cannot be had, and why
+        self._unreadable: dict[str, str] = {}  # companions whose pictures cannot be decoded, and why
         rows = run.rows[~is_ideal(run.rows)]
         self._rows = rows
         self._shorts = {
@@ -88,7 +88,7 @@ class _Walk:
         }
 
     def _steps(self, rows: pd.DataFrame, codec: str, setting: str) -> list[dict[str, Any]]:
-        """Of each point of a stream its bytes, its pictures, and each other codec at the nearest rate."""
+        """For each point of a stream its bytes, its pictures, and the other codecs at the nearest rate."""
         own = rows[(rows.codec == codec) & (rows.setting == setting)]
         others = rows[rows.codec != codec]
         return [
@@ -124,14 +124,14 @@ class _Walk:
 
 
 def nearest(rows: pd.DataFrame, bpp: float) -> dict[str, Any]:
-    """The row whose rate is nearest to ``bpp`` in ratio; of several pictures of it that of the highest PSNR."""
+    """The row whose rate is nearest to ``bpp`` in ratio; of several pictures the one with the highest PSNR."""
     distance = np.abs(np.log(rows.bpp / bpp))
     best: dict[str, Any] = records(rows[distance == distance.min()].sort_values("psnr_db", ascending=False))[0]
     return best
 
 
 def _denoised_first(pictures: pd.DataFrame) -> list[dict[str, Any]]:
-    """The pictures of a point, the denoised one first: it is what a mean squared error is best with."""
+    """The pictures of a point, the denoised one first: it has the lowest mean squared error."""
     return sorted(records(pictures), key=lambda row: (row["reconstruction"] != "denoise", row["reconstruction"]))
 
 
