@@ -149,10 +149,10 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
 
 
 def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
-    """The extractor; where it cannot be had, its reason is that of every line."""
+    """The extractor; None where it does not load, and then every line gets the reason."""
     try:
         return task.extractor_spec.load(task.extractor_spec.weights)
-    except Exception as error:  # a missing file, package or too little memory: the run goes on without these metrics
+    except Exception as error:  # a missing file, package or too little memory: these metrics are left out
         text = " ".join(str(error).split()) or type(error).__name__
         task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
         for line in lines:
