@@ -18,7 +18,7 @@ import uqdm.codec as registry
 from uqdm.bench import checked_calls as answers
 from uqdm.bench.checked_calls import MeasurementError
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Metric
 from uqdm.bench.run.codec_settings import Request, resolve
@@ -184,7 +184,7 @@ def _worker_rows(name: str) -> list[dict[str, Any]]:
     assert codec_setting.missing is None
     shard = shard_at(MemoryImages(unmarked_images(2)), codec_setting, 0, 2, KeepOptions())
     finished = MeasureJob(shard, provenance()).run(Worker(), unmarked_images(2))
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, MeasuredShard)
     return pq.read_table(io.BytesIO(finished.rows)).to_pylist()
 
 

@@ -20,7 +20,7 @@ from uqdm.bench.analysis.extract import ExtractRequest, extract
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.evaluation.measure_job import MeasureJob, finish
+from uqdm.bench.evaluation.measure_job import MeasureJob, measured_shard
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
@@ -133,7 +133,7 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec, keeper = get_codec("toy-raw", drop=2), KeptPictureWriter(shard, {})
     measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
-    finished = finish(MeasureJob(shard, {}), measured, keeper)
+    finished = measured_shard(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
     store.write(shard, finished.rows, finished.streams, finished.reconstructions)
 

@@ -19,7 +19,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
-from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
@@ -163,7 +163,7 @@ class _Collector:
     def done(self, work: MeasureJob, done: Done) -> None:
         """Stores one shard."""
         plan = self._plans[work.shard.codec_setting.name]
-        finished: Finished = done.result
+        finished: MeasuredShard = done.result
         write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)
