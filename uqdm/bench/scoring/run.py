@@ -69,7 +69,7 @@ def score_run(
         options: what to score and how; everything by default.
         progress: told what happens; lines on stderr if None.
         dataset: the originals; opened again as they were evaluated if None.
-        features: where features for metrics of sets come from; FID's Inception network if None.
+        features: where features for metrics of sets come from; the Inception network if None.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
