@@ -173,7 +173,7 @@ def test_a_program_that_is_not_installed_is_skipped_with_the_reason() -> None:
     codec_settings = resolve(requests_from_mapping({"program": [missing]}))["program"]
     assert "no program 'no-such-program' on PATH" in str(codec_settings[0].missing)
     unset = resolve(requests_from_mapping({"program": None}))["program"]
-    assert "told no program; set encode and decode" in str(unset[0].missing)
+    assert "has no program; set encode and decode" in str(unset[0].missing)
     with pytest.raises(CodecUnavailableError, match="told no program"):
         get_codec("program").encode([np.zeros((1, 1, 3), np.uint8)])
 
