@@ -65,7 +65,7 @@ def above(run: Run, rows: pd.DataFrame) -> Head:
 # ---- the head -----------------------------------------------------------------------------------------------
 
 
-def test_the_head_tells_the_images_and_what_can_agree(above: Head, run: Run) -> None:
+def test_the_head_describes_the_images_and_the_rows_that_can_agree(above: Head, run: Run) -> None:
     images, can = " ".join(above.images), " ".join(above.can_agree)
     assert "Figure 3" in images
     assert "10,000 test images of CIFAR-10" in images
