@@ -29,6 +29,8 @@ from uqdm.bench.paper.protocol import Model
 from uqdm.bench.paper.rows import COLUMNS, Run, read_run, table
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 MODELS = [Model("tiny_50%", "uqdm-demo")]  # a label full of what LaTeX and Markdown take for markup
 
 

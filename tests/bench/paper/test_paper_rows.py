@@ -28,6 +28,8 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
 from uqdm.codec import codec_class
 
+pytestmark = pytest.mark.slow
+
 SAME = Relation("same", "The images are the published ones.", 0.0)
 OTHER = Relation("other", "The images are others.", math.nan)
 DEMO = Model("demo", "uqdm-demo")
