@@ -23,4 +23,4 @@ class Rows:
 
 def summarized(rows: pd.DataFrame, sets: Sequence[Mapping[str, Any]] = (), run_dir: str = "RUN") -> pd.DataFrame:
     """The summary of all rows of a run."""
-    return summarize([] if rows.empty else [Rows(rows)], sets, run_dir)
+    return summarize([] if rows.empty else [Rows(rows)], lambda: sets, run_dir)

@@ -18,13 +18,14 @@ import uqdm.codec as registry
 from uqdm.bench import checked_calls as answers
 from uqdm.bench.checked_calls import MeasurementError
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.metrics import Metric
 from uqdm.bench.run.codec_settings import Request, resolve
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.provenance import provenance
-from uqdm.bench.run.shards import KeepOptions, shard_at
+from uqdm.bench.run.shards import shard_at
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.scoring.sets import compute_set
 from uqdm.codec import Codec, Encoded, ParameterError, Point, Reconstruction, register_codec
 from uqdm.text import error_line
@@ -183,7 +184,7 @@ def _worker_rows(name: str) -> list[dict[str, Any]]:
     assert codec_setting.missing is None
     shard = shard_at(MemoryImages(unmarked_images(2)), codec_setting, 0, 2, KeepOptions())
     finished = MeasureJob(shard, provenance()).run(Worker(), unmarked_images(2))
-    assert isinstance(finished, Finished)
+    assert isinstance(finished, MeasuredShard)
     return pq.read_table(io.BytesIO(finished.rows)).to_pylist()
 
 

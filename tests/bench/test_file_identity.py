@@ -20,7 +20,7 @@ from uqdm.bench.analysis.extract import ExtractRequest, extract
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.evaluation.evaluate import evaluate
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.evaluation.measure_job import MeasureJob, finish
+from uqdm.bench.evaluation.measure_job import MeasureJob, measured_shard
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.features.store import FeatureStore
 from uqdm.bench.metrics import all_metrics
@@ -33,7 +33,8 @@ from uqdm.bench.run.layout import ShardFolder, set_scores_path
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.shards import Shard, split
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import MEASURED
 from uqdm.codec import get_codec
@@ -132,7 +133,7 @@ def shards(dataset: MemoryImages) -> list[Shard]:
 def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec, keeper = get_codec("toy-raw", drop=2), KeptPictureWriter(shard, {})
     measured = measure_images(codec, codec, dataset.images[shard.start : shard.stop], [keeper])
-    finished = finish(MeasureJob(shard, {}), measured, keeper)
+    finished = measured_shard(MeasureJob(shard, {}), measured, keeper)
     assert finished.reconstructions is not None
     store.write(shard, finished.rows, finished.streams, finished.reconstructions)
 

@@ -47,10 +47,10 @@ def test_a_malformed_codecs_file_is_reported(text: str, message: str, tmp_path: 
 
 def test_the_last_line_counts_failures_and_skipped_settings() -> None:
     lines: list[str] = []
-    findings = [CodecOutcome("a", 10, 0, 0), CodecOutcome("b", 7, 3, 0, "x"), CodecOutcome("c", 0, 0, 2, "y")]
-    assert not _conclude(findings, Path("run"), lines.append)
+    outcomes = [CodecOutcome("a", 10, 0, 0), CodecOutcome("b", 7, 3, 0, "x"), CodecOutcome("c", 0, 0, 2, "y")]
+    assert not _conclude(outcomes, Path("run"), lines.append)
     assert lines[-1].startswith("evaluated: 17 images x settings ok, 3 failed, 2 settings skipped")
-    assert _conclude(findings[:1], Path("run"), lines.append)
+    assert _conclude(outcomes[:1], Path("run"), lines.append)
 
 
 @pytest.mark.cluster

@@ -62,12 +62,12 @@ def added_plot(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 def test_a_new_plot_is_drawn_and_stands_in_the_report(photograph_run: Path, tmp_path: Path) -> None:
     bench("summarize", "--run", photograph_run)
     drawn = bench("plot", "--run", photograph_run, "--out", tmp_path).stdout.split()
-    assert str(tmp_path / "zzplot.svg") in drawn
+    assert str(tmp_path / "rates.png") in drawn
     made = bench("report", "--run", photograph_run, "--plots", tmp_path, "--out", tmp_path / "page.html")
     assert made.exit_code == 0, made.output
     page = (tmp_path / "page.html").read_text()
-    assert '<h3 id="zzplot">A new plot</h3>' in page
-    assert "<figcaption>caption of run</figcaption>" in page
+    assert '<h3 id="rates">Rates</h3>' in page
+    assert "<figcaption>A mark is a file.</figcaption>" in page
 
 
 def test_only_one_plot(photograph_run: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.model_options import Force
+from uqdm.swirl.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -54,8 +55,8 @@ def measure(
     models: Models,
     out: Annotated[Path, typer.Option(help="Folder for the measurements", file_okay=False)],
     vdm_steps: Annotated[list[int], typer.Option(help="Numbers of steps T that the VDM is measured at", min=1)],
-    points: Annotated[int, typer.Option(help="Held-out points that rates are measured on", min=2)] = 4096,
-    sampled_points: Annotated[int, typer.Option(help="Points in each set of samples", min=2)] = 1024,
+    points: Annotated[int, typer.Option(help="Held-out points that rates are measured on", min=2)] = Settings.points,
+    sampled_points: Annotated[int, typer.Option(help="Points in each set of samples", min=2)] = Settings.sampled_points,
 ) -> None:
     """Measures the models of a seed, which must all exist, on held-out points."""
     import torch

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -127,18 +126,12 @@ class FileChunk:
     def open(self, n_stages: int) -> ChunkStream:
         """Opens the stream up to ``n_stages`` stages, and reads the seeds. Raises StreamError if it is damaged."""
         bits = self.container.header.seed_bits
-        with self.damage_at(1):
+        try:
             reader = Reader(self.container.stream(self.number, n_stages))
             seeds = [seed + (reader.raw(bits) if bits else 0) for seed in self.first_seeds]
-        return ChunkStream(self, reader, seeds)
-
-    @contextmanager
-    def damage_at(self, stage: int) -> Iterator[None]:
-        """Raises StreamError, naming the stage, where what is read inside is damaged."""
-        try:
-            yield
         except DamagedStreamError as error:
-            raise self.damaged(stage, error) from error
+            raise self.damaged(1, error) from error
+        return ChunkStream(self, reader, seeds)
 
     def damaged(self, stage: int, reason: object) -> StreamError:
         """The error of a damaged stage, counted from 1."""
@@ -169,22 +162,28 @@ class ChunkStream:
 
     def read_grids(self, stage: int) -> list[Grid]:
         """Reads how the outputs of a step are rounded, by tile; ``stage`` holds them."""
-        with self.chunk.damage_at(stage):
+        try:
             return [grids.read(self.reader, self.chunk.predictor.n_coordinates) for _ in self.seeds]
+        except DamagedStreamError as error:
+            raise self.chunk.damaged(stage, error) from error
 
     def read_preview(self, x_hat: np.ndarray, known: Latents) -> np.ndarray:
         """Reads how x_hat, float64 [B, D], is rounded for the picture of a step: its levels, uint8 [B, D]."""
-        with self.chunk.damage_at(known.n_steps):
+        try:
             shown = np.stack([previews.read(self.reader, row) for row in x_hat])
+        except DamagedStreamError as error:
+            raise self.chunk.damaged(known.n_steps, error) from error
         return np.clip(shown, *known.window)
 
     def read_symbols(self, stage: int, locations: np.ndarray, scales: np.ndarray, bounds: Bounds | None) -> np.ndarray:
         """Reads the symbols [B, N] of a section."""
-        with self.chunk.damage_at(stage):
+        try:
             if bounds is None:
                 symbols = self.reader.symbols(locations.ravel(), scales.ravel())
             else:
                 symbols = self.reader.bounded(locations.ravel(), scales.ravel(), bounds.flat)
+        except DamagedStreamError as error:
+            raise self.chunk.damaged(stage, error) from error
         return symbols.reshape(locations.shape)
 
     def read_pixels(self, known: Latents) -> np.ndarray:
@@ -192,10 +191,12 @@ class ChunkStream:
         chunk = self.chunk
         first, last = known.window
         levels = first
-        with chunk.damage_at(chunk.n_stages):
+        try:
             if not chunk.predictor.lattice[-1].window_is_free:
                 levels = first + self.reader.choices((last - first + 1).ravel()).reshape(first.shape)
             stated = self.reader.check()
+        except DamagedStreamError as error:
+            raise chunk.damaged(chunk.n_stages, error) from error
         if stated != levels_check(levels, known.check):
             raise chunk.damaged(chunk.n_stages, "its check value differs")
         chunk.observer.last_stage(chunk.predictor, levels, known.n_t)
@@ -222,7 +223,7 @@ class StepDecoder:
         self._is_bounded = predictor.bounded
         self._narrows = predictor.bounded or index + 1 == len(predictor.steps)
         first, last = known.window
-        self._window = (first.copy(), last.copy()) if self._narrows else known.window
+        self._window = (np.empty_like(first), np.empty_like(last)) if self._narrows else known.window
         self.n_s = np.zeros_like(known.n_t)
         """Latents of the sections that are decoded so far, int64 [B, D]."""
 
@@ -233,7 +234,7 @@ class StepDecoder:
         places = self._sections.places(number)
         n_t = self._known.n_t[:, places]
         j = self._dither[:, places]
-        first, last = self._window
+        first, last = self._known.window
         left = first[:, places], last[:, places]
         known = self._lattice.known_location(n_t, j)
         bounds = self._lattice.bounds(n_t, *left, j) if self._is_bounded else None
@@ -244,7 +245,9 @@ class StepDecoder:
             raise chunk.damaged(stage, "a latent is out of range")
         self.n_s[:, places] = latents
         if self._narrows:
-            first[:, places], last[:, places] = self._lattice.narrow(n_t, symbols, j, *left)
+            narrowed = self._lattice.narrow(n_t, symbols, j, *left)
+            for bound, values in zip(self._window, narrowed, strict=True):
+                bound[:, places] = values
 
     def finish(self) -> Latents:
         """The latents after the step, once all sections are read."""

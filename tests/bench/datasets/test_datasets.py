@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uqdm.bench import datasets
 from uqdm.bench.datasets import DataSetError, UnknownDataSetError, content_fingerprint, dataset_kinds, open_dataset
+from uqdm.bench.datasets._registry import DATA_SETS
 
 OTHER_PACKAGE = """
 import numpy as np
@@ -81,6 +83,18 @@ def test_the_fingerprint_tells_pixels_shapes_and_order_apart() -> None:
     changed[3, 5, 2] ^= 1
     sets = [[image], [changed], [image.reshape(6, 4, 3)], [image, changed], [changed, image], [image, image]]
     assert len({content_fingerprint(images) for images in sets}) == len(sets)
+
+
+def test_a_new_file_is_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "grey.py").write_text(OTHER_PACKAGE)
+    monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path)])
+    DATA_SETS.forget()
+    try:
+        assert "grey" in dataset_kinds()
+        assert open_dataset("grey:7").load(0).sum() == 5 * 4 * 3 * 7
+    finally:
+        DATA_SETS.forget()
+        sys.modules.pop(f"{datasets.__name__}.grey", None)
 
 
 def test_another_package_adds_a_kind_by_entry_point(tmp_path: Path) -> None:

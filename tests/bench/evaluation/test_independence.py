@@ -12,7 +12,8 @@ import pytest
 
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.run.codec_settings import parse_request, resolve
-from uqdm.bench.run.shards import KeepOptions, split
+from uqdm.bench.run.shards import split
+from uqdm.bench.run.stage_options import KeepOptions
 
 pytestmark = pytest.mark.cluster
 

@@ -93,7 +93,7 @@ def run(*groups: Group, time_limit_s: float | None = None) -> Results:
 @pytest.mark.usefixtures("ray_on_two_cores")
 @pytest.mark.parametrize(("starts", "expected"), [([], 3), ([0, 4], 7), ([0, 2, 4], 1)])
 def test_a_group_ends_with_its_jobs_whatever_number_was_expected(starts: list[int], expected: int) -> None:
-    results = run(Group((SquareJob(range(start, start + 2)) for start in starts), expected))
+    results = run(Group(SquareJob, (SquareJob(range(start, start + 2)) for start in starts), expected))
     assert results.found == {start: [start**2, (start + 1) ** 2] for start in starts}
     assert not results.messages
 
@@ -101,7 +101,7 @@ def test_a_group_ends_with_its_jobs_whatever_number_was_expected(starts: list[in
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_items_that_crash_or_hang_cost_no_other() -> None:
     jobs = [SquareJob(range(13, 14)), SquareJob(range(16, 18)), SquareJob(range(20, 22))]
-    results = run(Group(jobs, 3), time_limit_s=0.5)
+    results = run(Group(SquareJob, jobs, 3), time_limit_s=0.5)
     (crashed,) = results.found[13]
     assert crashed.startswith("13: worker lost 3 times on this number (crash, kill or out of memory): ")
     assert results.found[16] == [256, "17: took more than the time limit of 0.5 s, 2 times"]
@@ -112,7 +112,7 @@ def test_items_that_crash_or_hang_cost_no_other() -> None:
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_jobs_whose_needs_load_nowhere_fail_and_leave_the_others() -> None:
     absent = [SquareJob(range(start, start + 1), ("nothing",)) for start in range(3)]
-    results = run(Group(absent, 3), Group([SquareJob(range(6, 7))], 1))
+    results = run(Group(SquareJob, absent, 3), Group(SquareJob, [SquareJob(range(6, 7))], 1))
     expected: dict[int, list[int | str]] = {start: [f"{start}: there is nothing to load"] for start in range(3)}
     assert results.found == expected | {6: [36]}
     assert 3 <= len(results.messages) <= 7  # the first that has three tries ends those of the others

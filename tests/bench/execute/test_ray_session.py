@@ -17,7 +17,7 @@ ASK = "from ray._raylet import GcsClient; print(GcsClient(address={!r}).internal
 
 
 def test_a_cluster_that_does_not_answer_is_named_at_once() -> None:
-    with socket.socket() as closed:  # bound but not listening: nobody answers there
+    with socket.socket() as closed:  # bound but not listening: connections are refused
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         code = "from uqdm.bench.execute.ray_session import ray_session\nwith ray_session(1): pass"

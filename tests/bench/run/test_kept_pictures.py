@@ -23,7 +23,8 @@ from uqdm.bench.run.kept_pictures import (
 from uqdm.bench.run.layout import ShardFolder, shard_path
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.provenance import read_provenance
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.shards import Shard, split
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.schema import RECONSTRUCTIONS
 from uqdm.codec import Codec, Reconstruction
 

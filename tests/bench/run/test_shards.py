@@ -11,11 +11,12 @@ import pytest
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.evaluation.measure import measure_images
-from uqdm.bench.evaluation.measure_job import MeasureJob, finish
+from uqdm.bench.evaluation.measure_job import MeasureJob, measured_shard
 from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions, Shard, split
+from uqdm.bench.run.shards import Shard, split
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.codec import get_codec
 from uqdm.files import replacing, sweep_temporaries, write_bytes
 
@@ -39,7 +40,9 @@ def shard(dataset: MemoryImages, codec_setting: CodecSetting) -> Shard:
 
 def stored(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
     codec = get_codec("toy-raw", drop=2)
-    finished = finish(MeasureJob(shard, {}), measure_images(codec, codec, dataset.images[shard.start : shard.stop]))
+    finished = measured_shard(
+        MeasureJob(shard, {}), measure_images(codec, codec, dataset.images[shard.start : shard.stop])
+    )
     store.write(shard, finished.rows, finished.streams)
 
 

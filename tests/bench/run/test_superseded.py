@@ -17,7 +17,7 @@ from uqdm.bench.run.codec_settings import parse_request, resolve
 from uqdm.bench.run.pictures import read_streams
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions
+from uqdm.bench.run.stage_options import KeepOptions
 
 pytestmark = pytest.mark.usefixtures("toys")
 SHARD_SIZE = 2

@@ -98,7 +98,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     for path in rows_files(run_dir):
         rows_with(path, columns)  # raises where one is lacking
-    summary = summarize(row_batches(run_dir), read_scores(run_dir).get("sets", ()), run_dir)
+    summary = summarize(row_batches(run_dir), lambda: read_scores(run_dir).get("sets", ()), run_dir)
     origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": protocol(), "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
@@ -117,15 +117,18 @@ class Batch(Protocol):
         """These columns of the rows."""
 
 
-def summarize(batches: Sequence[Batch], sets: Sequence[Mapping[str, Any]], run_dir: Path | str) -> pd.DataFrame:
+def summarize(
+    batches: Sequence[Batch], read_sets: Callable[[], Sequence[Mapping[str, Any]]], run_dir: Path | str
+) -> pd.DataFrame:
     """The columns of the summary; rows are read twice, a batch at a time.
 
-    ``sets`` are the metrics of sets, as scoring stores them; ``run_dir`` is for messages. Raises
+    ``read_sets`` gives the metrics of sets as scoring stores them, and is called after the rows were checked: rows that
+    are not scored are reported first. ``run_dir`` is for messages. Raises
     :class:`~uqdm.bench.run.errors.ResultsError` where rows do not belong together, or were not scored.
     """
     columns = [*_COLUMNS, *(metric.name for metric in all_metrics())]
     images = _check_rows([partial(batch.read, _CHECKED) for batch in batches], run_dir)
-    return _summarize([partial(batch.read, columns) for batch in batches], images, sets)
+    return _summarize([partial(batch.read, columns) for batch in batches], images, read_sets())
 
 
 Part = Callable[[], pd.DataFrame]
@@ -146,7 +149,8 @@ def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Inde
         versions = versions or _different_versions(rows)
         for dataset, data in rows.groupby("dataset"):
             images[str(dataset)] = np.union1d(images.get(str(dataset), np.empty(0, np.int64)), image_indices(data))
-        unscored.update(rows.codec[(rows.status == STATUS_OK) & rows.unscored.map(is_not_scored).astype(bool)])
+        incomplete = rows[(rows.status == STATUS_OK) & rows.unscored.notna()]
+        unscored.update(incomplete.codec[incomplete.unscored.map(is_not_scored).astype(bool)])
     if not contents:
         raise ResultsError("the files of the rows are empty; evaluate a codec first")
     _check_fingerprints(contents)

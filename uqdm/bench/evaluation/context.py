@@ -9,7 +9,7 @@ from typing import Any
 from uqdm.bench.datasets import Images
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions
+from uqdm.bench.run.stage_options import KeepOptions
 
 
 @dataclass(frozen=True)

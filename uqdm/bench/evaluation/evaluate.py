@@ -19,7 +19,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
-from uqdm.bench.evaluation.measure_job import Finished, MeasureJob
+from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
@@ -36,7 +36,7 @@ from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
-from uqdm.bench.run.shards import KeepOptions
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.files import sweep_temporaries
 
 
@@ -144,7 +144,8 @@ def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
     shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
     n_jobs = sum(plan.n_missing for plan in plans)
     metrics = () if context.metrics is None else context.metrics.own()
-    return Group((MeasureJob(shard, context.origin, metrics) for shard in shards), n_jobs, plans[0].uses_gpu)
+    jobs = (MeasureJob(shard, context.origin, metrics) for shard in shards)
+    return Group(MeasureJob, jobs, n_jobs, plans[0].uses_gpu)
 
 
 class _Collector:
@@ -162,7 +163,7 @@ class _Collector:
     def done(self, work: MeasureJob, done: Done) -> None:
         """Stores one shard."""
         plan = self._plans[work.shard.codec_setting.name]
-        finished: Finished = done.result
+        finished: MeasuredShard = done.result
         write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
         plan.settle(work.shard, finished.counts)

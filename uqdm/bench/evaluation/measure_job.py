@@ -35,7 +35,7 @@ from uqdm.text import error_line
 
 
 @dataclass(frozen=True)
-class Finished:
+class MeasuredShard:
     """A measured shard: the Parquet files' bytes and images by status."""
 
     rows: bytes
@@ -55,18 +55,18 @@ class MeasureJob(ShardJob):
     origin: Mapping[str, Any]
     metrics: tuple[str, ...] = ()
 
-    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Finished | NotLoaded:
+    def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> MeasuredShard | NotLoaded:
         """Measures every image of the shard; one that could not be read has failed."""
-        # Copies: what lies in Ray's object store is shared memory, which is no part of the peak.
+        # Copies: arrays in Ray's object store are shared memory, which peak_memory_bytes leaves out.
         readable = {offset: image.copy() for offset, image in enumerate(inputs) if isinstance(image, np.ndarray)}
         if not readable:
-            return finish(self, failed(inputs))
+            return measured_shard(self, failed(inputs))
         resource_use.begin_peak()
         try:
             with contained():
                 encoder, decoder = _warm_codec(worker, self.shard.codec_setting, next(iter(readable.values())))
-        except MeasurementError as error:  # wherever it is made, it breaks its contract
-            return finish(self, failed(inputs, error_line(error)))
+        except MeasurementError as error:  # it would break its contract in any worker
+            return measured_shard(self, failed(inputs, error_line(error)))
         except Exception as error:
             return NotLoaded(error_line(error))
         keeper = _keeper(self, list(readable))
@@ -76,14 +76,14 @@ class MeasureJob(ShardJob):
         taken = {"threads": resource_use.threads(), "peak_memory_bytes": resource_use.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
-        finished = finish(self, _with_unreadable(measured, inputs), keeper)
+        finished = measured_shard(self, _with_unreadable(measured, inputs), keeper)
         return finished if scores is None else replace(finished, scores=scores.found)
 
-    def merge(self, results: Sequence[Finished]) -> Finished:
+    def merge(self, results: Sequence[MeasuredShard]) -> MeasuredShard:
         """See :class:`~uqdm.bench.execute.job.Job`."""
         counts = sum((part.counts for part in results), Counter[str]())
         kept = [part.reconstructions for part in results if part.reconstructions is not None]
-        return Finished(
+        return MeasuredShard(
             _concatenate([part.rows for part in results], self.shard.identity(KIND_ROWS)),
             _concatenate([part.streams for part in results], self.shard.identity(KIND_STREAMS)),
             counts,
@@ -91,9 +91,9 @@ class MeasureJob(ShardJob):
             merged_scores([part.scores for part in results]),
         )
 
-    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Finished:
+    def fail(self, inputs: Sequence[OriginalImage], reason: str) -> MeasuredShard:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return finish(self, failed(inputs, reason))
+        return measured_shard(self, failed(inputs, reason))
 
 
 def _concatenate(files: list[bytes], identity: Identity) -> bytes:
@@ -134,7 +134,7 @@ def _make(codec_setting: CodecSetting) -> Codec:
 
 
 def failed(images: Sequence[OriginalImage], reason: str = "") -> Measured:
-    """A failed row for each image, and no streams; an image that could not be read has that for its reason."""
+    """A failed row for each image, without streams; the reason of an unreadable image is that of its reading."""
     rows = [{"image_index": index, **_failure(image, reason)} for index, image in enumerate(images)]
     return Measured(rows, [None] * len(images))
 
@@ -146,7 +146,7 @@ def _failure(image: OriginalImage, reason: str) -> dict[str, Any]:
 
 
 def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Measured:
-    """Measurements of the images that could be read, with the others in their places."""
+    """Measurements of the readable images, with failed rows for the others, in the order of the images."""
     places = [index for index, image in enumerate(images) if isinstance(image, np.ndarray)]
     streams: list[bytes | None] = [None] * len(images)
     for place, stream in zip(places, measured.streams, strict=True):
@@ -158,8 +158,8 @@ def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Mea
     return Measured(sorted(rows, key=lambda row: row["image_index"]), streams)
 
 
-class _Placed(KeptPictureWriter):
-    """Keeps pictures of the images at ``places`` of a shard: of those that could be read."""
+class _PlacedWriter(KeptPictureWriter):
+    """Keeps pictures of the readable images, which are at ``places`` of the shard."""
 
     def __init__(self, job: MeasureJob, places: Sequence[int]) -> None:
         super().__init__(job.shard, {**job.origin, "machine": machine()})
@@ -173,11 +173,11 @@ class _Placed(KeptPictureWriter):
 
 
 def _keeper(job: MeasureJob, places: Sequence[int]) -> KeptPictureWriter | None:
-    return _Placed(job, places) if job.shard.keep_reconstructions else None
+    return _PlacedWriter(job, places) if job.shard.keep_reconstructions else None
 
 
 def _scores(job: MeasureJob, worker: Worker, readable: Mapping[int, np.ndarray]) -> PictureScores | None:
-    """Has the metrics of pictures computed while these are there; None where none are asked for."""
+    """Computes metrics of pictures when they are decoded; None if no metrics are asked for."""
     if not job.metrics:
         return None
     process = worker.keep(("metrics", job.metrics), lambda: MetricProcess(job.metrics))
@@ -185,8 +185,8 @@ def _scores(job: MeasureJob, worker: Worker, readable: Mapping[int, np.ndarray])
     return PictureScores(process, indices, list(readable.values()))
 
 
-def finish(job: MeasureJob, measured: Measured, keeper: KeptPictureWriter | None = None) -> Finished:
-    """Turns measurements into the files of their shard."""
+def measured_shard(job: MeasureJob, measured: Measured, keeper: KeptPictureWriter | None = None) -> MeasuredShard:
+    """The files of a shard, from its measurements."""
     shard, codec_setting = job.shard, job.shard.codec_setting
     shared = {
         "dataset": shard.dataset,
@@ -203,7 +203,7 @@ def finish(job: MeasureJob, measured: Measured, keeper: KeptPictureWriter | None
     streams = to_parquet(_streams(shard, measured, origin))
     if keeper is None:
         keeper = _keeper(job, [])
-    return Finished(to_parquet(table), streams, count_images(table), None if keeper is None else keeper.finish())
+    return MeasuredShard(to_parquet(table), streams, count_images(table), None if keeper is None else keeper.finish())
 
 
 def _place(shard: Shard, offset: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uqdm.bench.run.stage_options import StageOptions, metric_choice
+from uqdm.bench.run.stage_options import KeepOptions, StageOptions, metric_choice
 from uqdm.option_fields import check_bounds, option
 
 if TYPE_CHECKING:
@@ -17,9 +17,13 @@ class EvaluationOptions(StageOptions):
     """How to evaluate. None of these changes a number; with another shard size, stored shards are not found again."""
 
     shard_size: int = option(50, "Images in a shard, the unit of work and of resuming", minimum=1)
-    keep_streams: bool = option(True, "Keep the coded files after scoring", flag="--streams/--no-streams")
+    keep_streams: bool = option(
+        KeepOptions.streams, "Keep the coded files after scoring", flag="--streams/--no-streams"
+    )
     keep_reconstructions: bool = option(
-        False, "Keep every decoded picture, as a PNG", flag="--reconstructions/--no-reconstructions"
+        KeepOptions.reconstructions,
+        "Keep every decoded picture, as a PNG",
+        flag="--reconstructions/--no-reconstructions",
     )
     retry_failed: bool = option(False, "Measure shards with failed images again", flag="--retry-failed")
     metrics: tuple[str, ...] | None = option(

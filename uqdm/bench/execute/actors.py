@@ -35,8 +35,11 @@ class ActorProcess:
     def __init__(self, threads: int, *, holds_gpu: bool) -> None:
         self._worker = Worker(threads, holds_gpu=holds_gpu)
 
-    def hello(self) -> str:
-        """The machine's name, once the process is up."""
+    def hello(self, job_class: type) -> str:
+        """The machine's name, once the process is up and has imported the modules of ``job_class``.
+
+        So the time limit of the first job does not include these imports.
+        """
         return platform.node()
 
     def run(self, job: Job, inputs: Sequence[Any]) -> Done:
@@ -81,13 +84,16 @@ class Actor:
 class ActorPool:
     """Up to ``most`` identical actors.
 
-    Each takes ``resources`` of its node. As many resources as ``reserved`` actors could take stay free for another
-    pool.
+    They do jobs of ``job_class``. Each takes ``resources`` of its node. As many resources as ``reserved`` actors could
+    take stay free for another pool.
     """
 
-    def __init__(self, resources: ActorResources, most: int, reserved: ActorResources | None = None) -> None:
+    def __init__(
+        self, job_class: type, resources: ActorResources, most: int, reserved: ActorResources | None = None
+    ) -> None:
         self.resources = resources
         self.actors: list[Actor] = []
+        self._job_class = job_class
         self._most = max(1, most)
         self._reserved = reserved
         self._avoided: set[str] = set()
@@ -138,7 +144,7 @@ class ActorPool:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
         )
         handle = cls.remote(self.resources.cpus, holds_gpu=self.resources.gpus > 0)
-        return Actor(handle, handle.hello.remote(), node)
+        return Actor(handle, handle.hello.remote(self._job_class), node)
 
     def set_ready(self, actor: Actor) -> None:
         """Notes that the actor's ``ready_ref`` is ready: it is up, or it died first."""

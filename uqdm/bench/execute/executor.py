@@ -85,7 +85,7 @@ class Executor:
         if group is None:
             return None
         resources = self._limits.actor_resources(self._resources.gpus, uses_gpu=group.uses_gpu)
-        pool = ActorPool(resources, group.n_jobs, lane.reserved)
+        pool = ActorPool(group.job_class, resources, group.n_jobs, lane.reserved)
         return Scheduler(group, pool, self._prefetcher, self._disk, self._listener, self._limits)
 
     def _turn(self, live: Sequence[Scheduler]) -> None:

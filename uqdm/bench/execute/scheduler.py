@@ -23,8 +23,9 @@ from uqdm.bench.execute.worker_loss import why_lost
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs for one pool of actors, about ``n_jobs`` of them; they are made as they are needed."""
+    """Jobs of one class for one pool of actors, about ``n_jobs`` of them; they are made as they are needed."""
 
+    job_class: type[Job]
     jobs: Iterable[Job]
     n_jobs: int
     uses_gpu: bool = False

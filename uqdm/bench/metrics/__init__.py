@@ -3,7 +3,7 @@
 A new metric is one new file here. ``METRIC = Metric(...)`` is a figure for one picture and a column of the rows;
 ``METRIC = SetMetric(...)`` is a figure for all pictures of a data set at one setting and a column of the summary.
 Another package names its ``METRIC`` in an entry point of the group ``uqdm.metrics``; one that does not load, breaks
-the contract or fills a column that is taken is left out (:func:`broken_metrics`), and costs no other.
+the contract or fills a column that is taken is left out (:func:`broken_metrics`); the others work.
 Modules import their libraries inside ``compute``: whoever lists metrics must not pay for them.
 """
 

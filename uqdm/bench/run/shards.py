@@ -22,6 +22,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.file_identity import ShardFacts
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.schema import ROWS, SHARD_FORMAT, STATUS_FAILED
 
 
@@ -81,14 +82,6 @@ class Shard:
     def identity(self, kind: str) -> dict[str, Any]:
         """What the file of this shard of one kind says of itself (see :mod:`uqdm.bench.file_identity`)."""
         return self.facts.identity(kind)
-
-
-@dataclass(frozen=True)
-class KeepOptions:
-    """What is kept of a shard in addition to its rows (see :class:`Shard`)."""
-
-    streams: bool = True
-    reconstructions: bool = False
 
 
 def shard_at(dataset: Images, codec_setting: CodecSetting, start: int, shard_size: int, kept: KeepOptions) -> Shard:

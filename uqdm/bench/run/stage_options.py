@@ -1,4 +1,4 @@
-"""Options that evaluation and scoring have in common."""
+"""Options that evaluation and scoring have in common, and what is kept of a run."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ class StageOptions:
     )
     wait: bool = option(False, "Wait while another process works in the folder", flag="--wait", in_section=False)
     limits: WorkerLimits = option_group(WorkerLimits, "Resources of the workers", in_section=False)
+
+
+@dataclass(frozen=True)
+class KeepOptions:
+    """What is kept of a shard in addition to its rows (see :class:`~uqdm.bench.run.shards.Shard`)."""
+
+    streams: bool = True
+    reconstructions: bool = False
 
 
 def metric_choice(names: tuple[str, ...] | None) -> MetricChoice:

@@ -24,8 +24,8 @@ from uqdm.plugins import contained
 from uqdm.text import error_line
 
 PICTURES_AT_ONCE = 32
-"""Pictures of one job: what is lost by a kill, and what a worker holds in memory."""
-_RANGE = 4096  # images that a job's may lie apart: their names go with it
+"""Pictures of one job: as many are repeated after a loss, and held in memory by a worker."""
+_RANGE = 4096  # most images between the first and the last of a job: it carries the names of all
 
 
 class Extractor(Protocol):
@@ -89,8 +89,8 @@ Features = dict[str, np.ndarray | str]
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A picture whose features are wanted, whole or by patches; ``sha256`` is its hash."""
+class FeatureRequest:
+    """A picture whose features are to be computed, whole or by patches; ``sha256`` is its hash."""
 
     picture: PictureKey
     sha256: str
@@ -108,7 +108,7 @@ class FeatureJob(ShardJob):
     """Decodes pictures of a shard and takes their features."""
 
     source: Streams
-    wanted: tuple[Wanted, ...]
+    requests: tuple[FeatureRequest, ...]
     extractor_spec: ExtractorSpec
 
     @property
@@ -117,12 +117,12 @@ class FeatureJob(ShardJob):
 
     def prepared(self) -> Self:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return replace(self, source=self.source.read({one.picture.image_index for one in self.wanted}))
+        return replace(self, source=self.source.read({one.picture.image_index for one in self.requests}))
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        by_picture: dict[PictureKey, list[Wanted]] = {}
-        for one in self.wanted:
+        by_picture: dict[PictureKey, list[FeatureRequest]] = {}
+        for one in self.requests:
             by_picture.setdefault(one.picture, []).append(one)
         found, faults = [], Features()
         for picture, decoded in decoded_pictures(worker, self.source, list(by_picture)):
@@ -137,8 +137,8 @@ class FeatureJob(ShardJob):
 
     def on(self, shard: Shard) -> Self:
         """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
-        wanted = tuple(one for one in self.wanted if shard.start <= one.picture.image_index < shard.stop)
-        return replace(self, shard=shard, wanted=wanted)
+        requests = tuple(one for one in self.requests if shard.start <= one.picture.image_index < shard.stop)
+        return replace(self, shard=shard, requests=requests)
 
     def merge(self, results: Sequence[Features]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
@@ -146,7 +146,7 @@ class FeatureJob(ShardJob):
 
     def fail(self, inputs: Sequence[OriginalImage], reason: str) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return {key: reason for one in self.wanted for key in one.keys}
+        return {key: reason for one in self.requests for key in one.keys}
 
 
 @dataclass(frozen=True)
@@ -159,16 +159,18 @@ class OriginalsJob(FeatureJob):
     def prepared(self) -> Self:
         """See :class:`~uqdm.bench.execute.job.Job`."""
         assert self.dataset is not None
-        indices = [one.picture.image_index for one in self.wanted]
+        indices = [one.picture.image_index for one in self.requests]
         return replace(self, dataset=None, originals=tuple(map(self.dataset.load, indices)))
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return extract(worker, self.extractor_spec, list(zip(self.wanted, self.originals, strict=True)))
+        return extract(worker, self.extractor_spec, list(zip(self.requests, self.originals, strict=True)))
 
 
-def extract(worker: Worker, extractor_spec: ExtractorSpec, found: Sequence[tuple[Wanted, np.ndarray]]) -> Features:
-    """Features of pictures that are there, whole or by patches, by their names in the store."""
+def extract(
+    worker: Worker, extractor_spec: ExtractorSpec, found: Sequence[tuple[FeatureRequest, np.ndarray]]
+) -> Features:
+    """Features of decoded pictures, whole or by patches, by their names in the store."""
     named: list[tuple[str, np.ndarray]] = []
     faults = Features()
     for one, picture in found:
@@ -186,31 +188,31 @@ def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tup
     keys, parts = zip(*named, strict=True)
     try:
         features = extractor_spec.extractor(worker).features(parts, extractor_spec.batch)
-    except Exception as error:  # too little memory, say; the rest of the scores must not suffer
+    except Exception as error:  # such as too little memory; other scores must not fail with it
         return dict.fromkeys(keys, f"features: {error_line(error)}")
     return dict(zip(keys, features, strict=True))
 
 
-def _parts(one: Wanted, picture: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def _parts(one: FeatureRequest, picture: np.ndarray) -> list[tuple[str, np.ndarray]]:
     parts: Sequence[np.ndarray] = [picture] if one.patches is None else one.patches.cut(picture.copy())
     return list(zip(one.keys, parts, strict=True))
 
 
 def split_jobs(job: Any) -> list[Any]:
     """A :class:`FeatureJob` as several, each of images nearby with at most about ``PICTURES_AT_ONCE`` pictures."""
-    by_image: dict[int, list[Wanted]] = {}
-    for one in job.wanted:
+    by_image: dict[int, list[FeatureRequest]] = {}
+    for one in job.requests:
         by_image.setdefault(one.picture.image_index, []).append(one)
-    groups: list[list[Wanted]] = [[]]
+    groups: list[list[FeatureRequest]] = [[]]
     for index in sorted(by_image):
         full = len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE
         if groups[-1] and (full or index - groups[-1][0].picture.image_index >= _RANGE):
             groups.append([])
         groups[-1] += by_image[index]
-    return [replace(job, shard=_range(job.shard, group), wanted=tuple(group)) for group in groups if group]
+    return [replace(job, shard=_range(job.shard, group), requests=tuple(group)) for group in groups if group]
 
 
-def _range(shard: Shard, group: Sequence[Wanted]) -> Shard:
+def _range(shard: Shard, group: Sequence[FeatureRequest]) -> Shard:
     first, last = (edge(one.picture.image_index for one in group) for edge in (min, max))
     ids = shard.image_ids[first - shard.start : last + 1 - shard.start]
     return replace(shard, start=first, image_ids=ids)

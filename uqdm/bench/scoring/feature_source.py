@@ -10,7 +10,7 @@ from uqdm.bench.scoring.extraction import Extractor, Store
 
 
 def load_inception(weights: Path | None) -> Extractor:
-    """FID's Inception network; raises ValueError with the remedy if its weights are missing."""
+    """The Inception network; raises ValueError with the remedy if its weights are missing."""
     from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
 
     return InceptionExtractor.load(weights)

@@ -26,14 +26,12 @@ class ScoringOptions(StageOptions):
     )
     inception_weights: Path | None = option(
         None,
-        "File of the weights of FID's Inception network",
+        "File of the weights of the Inception network",
         flag="--inception",
         none="a search in the caches, then a download",
     )
     batch: int = option(32, "Pictures that go through the network at once", minimum=1, in_section=False)
-    set_metrics: SetMetricBounds = option_group(
-        SetMetricBounds, "Images and settings that set metrics (FID, KID) are computed on"
-    )
+    set_metrics: SetMetricBounds = option_group(SetMetricBounds, "Images and settings that set metrics are computed on")
 
     def __post_init__(self) -> None:
         check_bounds(self)

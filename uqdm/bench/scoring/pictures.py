@@ -30,7 +30,7 @@ _MEASURE_AGAIN = "evaluate again, which measures its shard anew, then score"
 
 @dataclass(frozen=True)
 class Streams:
-    """Where a shard's coded files are, and those of them that a job needs, once they are read and checked.
+    """A shard's coded files: where they are stored, and, once :meth:`read`, those that a job needs.
 
     ``faults`` says, by index of the image, what is wrong with those that cannot be decoded.
     """

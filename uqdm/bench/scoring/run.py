@@ -69,7 +69,7 @@ def score_run(
         options: what to score and how; everything by default.
         progress: told what happens; lines on stderr if None.
         dataset: the originals; opened again as they were evaluated if None.
-        features: where features for metrics of sets come from; FID's Inception network if None.
+        features: where features for metrics of sets come from; the Inception network if None.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows or originals are not what they were. A metric that
     cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
@@ -151,7 +151,7 @@ class PictureScoring:
 
     def _group(self, codecs: Sequence[StoredCodec], todo: dict[str, list[Shard]]) -> Group:
         shards = sorted((shard for codec in codecs for shard in todo[codec.name]), key=lambda shard: shard.start)
-        return Group(self.jobs(shards), len(shards), codecs[0].uses_gpu)
+        return Group(ScoreJob, self.jobs(shards), len(shards), codecs[0].uses_gpu)
 
     def tick(self) -> None:
         """See :class:`~uqdm.bench.execute.scheduler.Listener`."""

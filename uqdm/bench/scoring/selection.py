@@ -15,7 +15,7 @@ class SetMetricBounds:
 
     images: int | None = option(
         64,
-        "Images for set metrics (FID, KID), spread evenly over the data set",
+        "Images for set metrics, spread evenly over the data set",
         flag="--set-images",
         none="all",
         minimum=2,

@@ -40,9 +40,9 @@ from uqdm.bench.scoring.extraction import (
     Extractor,
     ExtractorSpec,
     FeatureJob,
+    FeatureRequest,
     OriginalsJob,
     Store,
-    Wanted,
     feature_keys,
     split_jobs,
 )
@@ -63,7 +63,7 @@ _COLUMNS = [*_LINE, "image_index", "height", "width", "picture_sha256", "status"
 
 
 @dataclass(frozen=True)
-class Member:
+class SetPicture:
     """A picture of a set: where it is decoded from (None: it is an original), its hash and size."""
 
     shard: Shard | None
@@ -73,10 +73,10 @@ class Member:
     point: str = ""
     reconstruction: str = ""
 
-    def wanted(self, metric: SetMetric) -> Wanted:
+    def request(self, metric: SetMetric) -> FeatureRequest:
         """This picture's features, as ``metric`` takes them."""
         picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
-        return Wanted(picture, self.sha256, self.size, metric.patches)
+        return FeatureRequest(picture, self.sha256, self.size, metric.patches)
 
     def keys(self, metric: SetMetric) -> list[str]:
         """Names of the features that ``metric`` takes of this picture."""
@@ -88,8 +88,8 @@ class SetLine:
     """One row of the summary: its names, its set of pictures and that of the originals, and what came out."""
 
     names: dict[str, Any]
-    originals: list[Member]
-    pictures: list[Member]
+    originals: list[SetPicture]
+    pictures: list[SetPicture]
     chosen: bool = True
     columns: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -149,10 +149,10 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
 
 
 def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
-    """The extractor; where it cannot be had, its reason is that of every line."""
+    """The extractor; None where it does not load, and then every line gets the reason."""
     try:
         return task.extractor_spec.load(task.extractor_spec.weights)
-    except Exception as error:  # a missing file, package or too little memory: the run goes on without these metrics
+    except Exception as error:  # a missing file, package or too little memory: these metrics are left out
         text = " ".join(str(error).split()) or type(error).__name__
         task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
         for line in lines:
@@ -195,7 +195,7 @@ def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine
         line.chosen = line.names["setting"] in chosen[line.names["codec"]]
         if line.chosen and task.metrics:
             found = group[group.image_index.isin(indices)].sort_values("image_index")
-            line.pictures = [_member(shards, row) for row in found.to_dict("records")]
+            line.pictures = [_set_picture(shards, row) for row in found.to_dict("records")]
             line.originals = [originals[member.image_index] for member in line.pictures]
         else:
             counts = f"{len(chosen[line.names['codec']])} of {len(codecs[line.names['codec']].settings)}"
@@ -204,13 +204,13 @@ def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine
     return [*lines, _floor(list(originals.values()))] if task.metrics else lines
 
 
-def _original(image: np.ndarray, index: int) -> Member:
-    return Member(None, index, picture_sha256(image), (image.shape[0], image.shape[1]))
+def _original(image: np.ndarray, index: int) -> SetPicture:
+    return SetPicture(None, index, picture_sha256(image), (image.shape[0], image.shape[1]))
 
 
-def _member(shards: Mapping[tuple[str, str, int], Shard], row: Mapping[Any, Any]) -> Member:
+def _set_picture(shards: Mapping[tuple[str, str, int], Shard], row: Mapping[Any, Any]) -> SetPicture:
     index = int(row["image_index"])
-    return Member(
+    return SetPicture(
         shards[row["codec"], row["setting"], index],
         index,
         row["picture_sha256"],
@@ -220,7 +220,7 @@ def _member(shards: Mapping[tuple[str, str, int], Shard], row: Mapping[Any, Any]
     )
 
 
-def _floor(originals: Sequence[Member]) -> SetLine:
+def _floor(originals: Sequence[SetPicture]) -> SetLine:
     """What no codec can be expected to beat: one half of the same images against the other."""
     half = len(originals) // 2
     names = {"codec": ORIGINALS, "setting": HALVES, "status": STATUS_REFERENCE}
@@ -261,22 +261,22 @@ def _lack(line: SetLine, metric: SetMetric) -> str | None:
 
 
 def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
-    """Takes the features that are not stored yet, each once; returns why some could not be had."""
+    """Takes the features that are not stored yet, each once; returns the reasons of those that failed."""
     jobs = _jobs(task, _absent(todo, store))
     if not jobs:
         return {}
-    total = sum(len(job.wanted) for job in jobs)
+    total = sum(len(job.requests) for job in jobs)
     task.progress.add(_FEATURES, "features of pictures", total, stored=0)
     task.progress.begin(_FEATURES)
 
     taken = _Taken(store, task.progress)
     load = functools.partial(read_originals, task.run.dataset)
-    Executor(task.resources(), load, taken, task.limits).run([Group(jobs, len(jobs), uses_gpu=True)])
+    Executor(task.resources(), load, taken, task.limits).run([Group(FeatureJob, jobs, len(jobs), uses_gpu=True)])
     return taken.faults
 
 
 class _Taken:
-    """Stores features as they come in, and remembers why some could not be had."""
+    """Stores features as they come in, and collects the reasons of those that failed."""
 
     def __init__(self, store: Store, progress: RunProgress) -> None:
         self._store, self._progress = store, progress
@@ -291,12 +291,12 @@ class _Taken:
                 self.faults[key] = value
             else:
                 self._store.put(key, value)
-        self._progress.advance(_FEATURES, len(job.wanted))
+        self._progress.advance(_FEATURES, len(job.requests))
 
 
-def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[Member, SetMetric]]:
+def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[SetPicture, SetMetric]]:
     """Pictures whose features are not stored, by the first name of these; originals come before what equals them."""
-    wanted: dict[str, tuple[Member, SetMetric]] = {}
+    wanted: dict[str, tuple[SetPicture, SetMetric]] = {}
     seen: set[str] = set()
     for side in ("originals", "pictures"):
         for line, metric in todo:
@@ -309,13 +309,13 @@ def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str
     return wanted
 
 
-def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[FeatureJob]:
-    by_shard: dict[str | None, tuple[Shard | None, list[Wanted]]] = {}
+def _jobs(task: Task, absent: Mapping[str, tuple[SetPicture, SetMetric]]) -> list[FeatureJob]:
+    by_shard: dict[str | None, tuple[Shard | None, list[FeatureRequest]]] = {}
     for member, metric in absent.values():
         key = member.shard.key if member.shard else None
-        by_shard.setdefault(key, (member.shard, []))[1].append(member.wanted(metric))
+        by_shard.setdefault(key, (member.shard, []))[1].append(member.request(metric))
     dataset, jobs = task.run.dataset, []
-    for shard, wanted in by_shard.values():
+    for shard, requests in by_shard.values():
         if shard is None:
             whole = Shard(
                 dataset.name,
@@ -326,9 +326,9 @@ def _jobs(task: Task, absent: Mapping[str, tuple[Member, SetMetric]]) -> list[Fe
                 True,
             )
             source = Streams(task.run.store, whole)
-            jobs += split_jobs(OriginalsJob(whole, source, tuple(wanted), task.extractor_spec, dataset))
+            jobs += split_jobs(OriginalsJob(whole, source, tuple(requests), task.extractor_spec, dataset))
         else:
-            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(wanted), task.extractor_spec))
+            jobs += split_jobs(FeatureJob(shard, Streams(task.run.store, shard), tuple(requests), task.extractor_spec))
     return jobs
 
 
@@ -403,7 +403,7 @@ def _settle(alike: Sequence[tuple[SetLine, SetMetric]], found: Mapping[str, floa
 
 
 def _features(
-    members: Sequence[Member], metric: SetMetric, store: Store, faults: Mapping[str, str]
+    members: Sequence[SetPicture], metric: SetMetric, store: Store, faults: Mapping[str, str]
 ) -> np.ndarray | str:
     """Features [n, d] of a set, or why there are none."""
     found = []

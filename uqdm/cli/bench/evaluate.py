@@ -49,9 +49,10 @@ def evaluate(
     images = open_dataset(dataset, limit)
     check_writable(out)
     with show_progress(log, status_path(out)) as progress:
-        findings = run(images, codecs, out, options, progress)
-        clean = _conclude(findings, out, progress.say)
-    refuse_only_failures(sum(found.ok for found in findings), (found.reason for found in findings if found.failed))
+        outcomes = run(images, codecs, out, options, progress)
+        clean = _conclude(outcomes, out, progress.say)
+    n_ok = sum(outcome.ok for outcome in outcomes)
+    refuse_only_failures(n_ok, (outcome.reason for outcome in outcomes if outcome.failed))
     if strict and not clean:
         raise typer.Exit(1)
 
@@ -79,12 +80,13 @@ def _read_mapping(path: Path) -> dict[str, object]:
     return content
 
 
-def _conclude(findings: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
+def _conclude(outcomes: list[CodecOutcome], out: Path, say: Callable[[str], None]) -> bool:
     """Prints how many failed and were skipped, as the last line; True if none."""
     from uqdm.bench.run.layout import rows_dir
 
-    ok, failed = sum(found.ok for found in findings), sum(found.failed for found in findings)
-    skipped = sum(found.skipped_settings for found in findings)
+    ok = sum(outcome.ok for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    skipped = sum(outcome.skipped_settings for outcome in outcomes)
     advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
     say(f"rows: {rows_dir(out)}")
     say(f"evaluated: {ok:,} images x settings ok, {failed:,} failed, {skipped} settings skipped{advice}")

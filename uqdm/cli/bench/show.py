@@ -21,13 +21,13 @@ _STATE = ("status", "error")
 _SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "rate_kind", "bpp")
 _ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "rate_kind", "bpp")
 _PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}, "rate_kind": {"file"}}
-"""Not worth a column."""
+"""A column that has only these values is not shown."""
 _IDEAL_RATES = ("ideal_bpp", "ideal_bits")  # shown if some rows have no other rate
 _LAST_COLUMNS = ("encode_ms", "decode_ms")
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Query:
     """The requested part of the results, and its form."""
 
     patterns: dict[str, Sequence[str]]
@@ -66,15 +66,15 @@ def show(
     """Prints finished runs: the short table and its files; or, with any option, their means or single rows."""
     patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
     named = [name.strip() for name in columns.split(",")] if columns else []
-    asked = _Asked({k: v or () for k, v in patterns.items()}, where or (), named, sort, descending, limit)
+    query = _Query({k: v or () for k, v in patterns.items()}, where or (), named, sort, descending, limit)
     folders = run or _finished_runs()
-    if not (rows or as_csv or asked.anything()):
+    if not (rows or as_csv or query.anything()):
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema, summary_schema
     from uqdm.bench.run.layout import rows_dir
 
-    _print(_chosen(folders, asked, rows=rows), asked, rows_schema() if rows else summary_schema(), as_csv=as_csv)
+    _print(_chosen(folders, query, rows=rows), query, rows_schema() if rows else summary_schema(), as_csv=as_csv)
     note_unfilled(*(folder for folder in folders if rows_dir(folder).is_dir()))
 
 
@@ -99,7 +99,7 @@ def _print_short(folders: Sequence[Path]) -> None:
             note_unfilled(folder)
 
 
-def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFrame:
+def _chosen(folders: Sequence[Path], query: _Query, *, rows: bool) -> pd.DataFrame:
     """The requested results, with all of their columns."""
     import pandas as pd
 
@@ -112,23 +112,23 @@ def _chosen(folders: Sequence[Path], asked: _Asked, *, rows: bool) -> pd.DataFra
     parts = []
     for folder in folders:
         part = read_rows(folder, rows_schema().names) if rows else read_summary(folder)
-        if len(folders) > 1 or "run" in asked.columns:
+        if len(folders) > 1 or "run" in query.columns:
             part.insert(0, "run", str(folder))
         parts.append(part)
     frame = as_text(pd.concat(parts, ignore_index=True))
-    frame = where(matching(frame, asked.patterns), [one for text in asked.where for one in parse_conditions(text)])
-    return ordered(frame, asked.sort, descending=asked.descending)[: asked.limit]
+    frame = where(matching(frame, query.patterns), [one for text in query.where for one in parse_conditions(text)])
+    return ordered(frame, query.sort, descending=query.descending)[: query.limit]
 
 
-def _print(frame: pd.DataFrame, asked: _Asked, schema: pa.Schema, *, as_csv: bool) -> None:
+def _print(frame: pd.DataFrame, query: _Query, schema: pa.Schema, *, as_csv: bool) -> None:
     from uqdm.bench.analysis.short_table import EXACT
     from uqdm.cli.bench._row_filter import choose
     from uqdm.cli.bench._table import cell, print_csv, print_table
 
     if as_csv:
-        print_csv(choose(frame, asked.columns) if asked.columns else frame, schema)
+        print_csv(choose(frame, query.columns) if query.columns else frame, schema)
         return
-    shown, everywhere = (choose(frame, asked.columns), []) if asked.columns else _shortened(frame)
+    shown, everywhere = (choose(frame, query.columns), []) if query.columns else _shortened(frame)
     texts = {"psnr_db": EXACT}
     columns = ([cell(value, texts.get(name, "infinite")) for value in shown[name]] for name in shown.columns)
     cells = zip(*columns, strict=True)
