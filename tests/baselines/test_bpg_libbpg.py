@@ -117,6 +117,7 @@ def _check_files(parameters: dict[str, Any], kind: tuple[PixelFormat, ColourSpac
             assert np.abs(decoded.astype(int) - picture).mean() < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("parameters", "kind"), SETTINGS)
 def test_a_stub_of_bpgenc_accepts_every_setting(
     parameters: dict[str, Any],

@@ -91,6 +91,7 @@ def test_an_empty_folder_names_the_command_that_fills_it(command: str, remedy: s
     assert f"make it with: {remedy}" in str(done.exception)
 
 
+@pytest.mark.slow
 def test_summarizing_and_reporting_start_without_heavy_libraries(photograph_run: Path) -> None:
     """Each is a job of the workflow: importing Ray, torch or matplotlib would cost it seconds."""
     code = (

@@ -38,7 +38,7 @@ def known(source, tmp_path, monkeypatch):
     monkeypatch.setenv("UQDM_CACHE", str(tmp_path / "cache"))
     hashes = {file.name: (hashlib.sha256(file.read_bytes()).hexdigest(),) for file in source.iterdir()}
     downloads = tuple(zoo.ModelFile(name, f"file://{source}/{name}", hashes[name]) for name in sorted(hashes))
-    model = zoo.Known("uqdm-small-one", "a test's", "https://example.org", "none", downloads)
+    model = zoo.PublishedModel("uqdm-small-one", "a test's", "https://example.org", "none", downloads)
     monkeypatch.setattr(zoo, "KNOWN", {model.name: model})
     return model
 

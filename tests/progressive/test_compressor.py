@@ -49,6 +49,7 @@ def test_file_bits_are_just_above_ideal_bits(model, images):
         assert file_bits < ideal_bits
 
 
+@pytest.mark.slow
 def test_pictures_get_better_with_each_step(model, images, files):
     for image, file in zip(images, files, strict=True):
         pictures = list(model.pictures(file))
@@ -114,6 +115,7 @@ def test_a_stored_file_decodes_to_the_pictures_it_was_made_with(golden):
     assert hashlib.sha256(pictures).hexdigest().startswith(golden.pictures_sha256)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (70, 130), (33, 1000)])
 def test_images_of_any_size_round_trip(model, height, width):
     rng = np.random.default_rng(height)

@@ -9,6 +9,8 @@ from uqdm.model.checkpoint import load
 from uqdm.training.config import Validation
 from uqdm.training.validation import validate, validation_images
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -203,6 +203,7 @@ def test_points_are_trained_and_validated_in_a_gaussian_process(write, tmp_path)
     assert model.image_size == 1
 
 
+@pytest.mark.slow
 def test_divergence_ends_the_command_with_a_reason(write, tmp_path):
     file = write(recipe={**RECIPE, "learning_rate": 1000.0})
     command = [sys.executable, "-m", "uqdm.cli.main", "train", str(file), "--out", str(tmp_path / "out")]

@@ -148,7 +148,7 @@ def images_of(
     return bpp, PSNR_DB - busy + 0.3 * generator.normal(size=(n, 5))
 
 
-def test_the_interval_covers_what_is_true_of_all_images() -> None:
+def test_the_interval_covers_the_delta_of_all_images() -> None:
     """Both curves of fresh images, 200 times; the truth is that of the expectations.
 
     A 95 % interval over 60 images covers in some 94 % of trials; of 200 that has a deviation of 1.7 %.
@@ -222,7 +222,7 @@ def test_one_image_has_deltas_without_intervals() -> None:
     assert found["reason"] is None
 
 
-def test_resamples_that_are_not_monotonic_are_told() -> None:
+def test_resamples_that_are_not_monotonic_are_reported() -> None:
     """The means rise by a hair between two points; in many resamples they fall."""
     generator = np.random.default_rng(5)
     codecs = {name: images_of(generator, 20) for name in ("jpeg", "webp")}
@@ -236,7 +236,7 @@ def test_resamples_that_are_not_monotonic_are_told() -> None:
     assert np.isfinite(found["bd_quality_low"])
 
 
-def test_reasons_say_what_they_concern() -> None:
+def test_reasons_name_the_delta_that_they_concern() -> None:
     generator = np.random.default_rng(6)
     bpp, psnr_db = images_of(generator, 20)
     table = bd_table(*make({"jpeg": (bpp, psnr_db), "webp": (100 * bpp, psnr_db), "avif": (100 * bpp, psnr_db + 100)}))

@@ -116,7 +116,7 @@ def test_many_pairs_at_once_are_those_one_by_one() -> None:
         assert qualities[row] == bd_quality(*pair).value
 
 
-def test_the_interval_and_its_share_of_each_curve_are_told() -> None:
+def test_the_common_interval_and_its_share_of_each_curve_are_reported() -> None:
     delta = bd_rate(JPEG, Points(BPP[1:] * 2, PSNR_DB[1:] + 1))
     assert (delta.low, delta.high) == (32, 46)
     assert (delta.share, delta.anchor_share) == (pytest.approx(14 / 15), pytest.approx(14 / 18))

@@ -64,7 +64,7 @@ def test_an_interval_contains_its_mean_and_stays_among_the_values(values: np.nda
             assert there.min() <= low <= mean <= high <= there.max()
 
 
-def test_a_tiny_value_beside_a_huge_one_stays_within_the_range() -> None:
+def test_a_tiny_and_a_huge_value_have_a_mean_within_their_range() -> None:
     """Columns with huge values are scaled down before they are added up: there the tiny value underflows to zero."""
     values = np.array([[1e300], [1.2e-307]])
     (mean,), (low,), (high,) = mean_intervals(values, n_resamples=20)
@@ -125,7 +125,7 @@ def test_a_single_image_has_no_interval() -> None:
         assert np.isnan([found.low, found.high]).all()
 
 
-def test_nothing_to_resample_is_no_error() -> None:
+def test_no_values_are_no_error() -> None:
     assert [one.shape for one in mean_intervals(np.empty((0, 3)))] == [(3,)] * 3
     assert [one.shape for one in mean_intervals(np.empty((3, 0)))] == [(0,)] * 3
 

@@ -115,12 +115,12 @@ def test_one_setting_a_side_is_paired_by_point(runs: tuple[Path, Path]) -> None:
     assert line(found, metric="mse")["worse"] == N
 
 
-def test_what_is_chosen_for_one_side_counts_for_both(runs: tuple[Path, Path]) -> None:
+def test_a_choice_for_one_side_applies_to_both(runs: tuple[Path, Path]) -> None:
     assert {pair[0] for pair in pairs(compare_runs(*runs, select_b="jpeg"))} == {"jpeg"}
     assert {pair[4] for pair in pairs(compare_runs(*runs, select_a="jpeg"))} == {"jpeg"}
 
 
-def test_what_cannot_be_chosen_is_answered_with_names(runs: tuple[Path, Path]) -> None:
+def test_an_unknown_choice_is_answered_with_names(runs: tuple[Path, Path]) -> None:
     with pytest.raises(ResultsError, match=r"B \(.*b\): no codec 'wepb' \(did you mean webp.*jpeg, png, webp"):
         compare_runs(*runs, "jpeg", "wepb")
     with pytest.raises(ResultsError, match=r"no picture of jpeg is what was chosen; it has: jpeg quality=20, jpeg"):
@@ -129,7 +129,7 @@ def test_what_cannot_be_chosen_is_answered_with_names(runs: tuple[Path, Path]) -
         compare_runs(*runs, ":quality=2")
 
 
-def test_runs_with_nothing_in_common_ask_for_a_choice(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_runs_without_common_pictures_ask_for_a_choice(runs: tuple[Path, Path], tmp_path: Path) -> None:
     other = measure_run(tmp_path / "other", open_dataset("demo", limit=N), "webp:quality=90", "jpeg2000:layers=20")
     with pytest.raises(ResultsError, match=r"choose a codec of each with --codec-a and --codec-b"):
         compare_runs(runs[0], other)
@@ -196,7 +196,7 @@ def test_costs_are_compared_when_asked_for(runs: tuple[Path, Path]) -> None:
     assert set(found.table.direction) == {"lower"}
 
 
-def test_what_no_pair_has_is_said(runs: tuple[Path, Path]) -> None:
+def test_columns_without_values_are_noted(runs: tuple[Path, Path]) -> None:
     found = compare_runs(*runs, columns=["fid"])
     assert found.table.empty
     assert found.notes[-1] == "fid: no pair has a value on both sides"
@@ -208,7 +208,7 @@ def test_an_unknown_metric_is_answered_with_names(runs: tuple[Path, Path]) -> No
         compare_runs(*runs, columns=["psnr"])
 
 
-def test_metrics_of_sets_stand_side_by_side_without_a_test(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_set_metrics_are_compared_without_a_test(runs: tuple[Path, Path], tmp_path: Path) -> None:
     """FID as a scoring would have written it."""
     both = [Path(shutil.copytree(run, tmp_path / run.name)) for run in runs]
     for number, run in enumerate(both):
@@ -249,7 +249,7 @@ def test_one_fingerprint_is_enough_whatever_the_name(toys: Path, tmp_path: Path)
     assert (found.table.equal == 2).all()
 
 
-def test_versions_that_differ_are_told(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_different_versions_are_noted(runs: tuple[Path, Path], tmp_path: Path) -> None:
     other = Path(shutil.copytree(runs[1], tmp_path / "b"))
     path = other / "per_image" / "jpeg.parquet"
     table = pq.read_table(path)

@@ -36,7 +36,7 @@ def test_a_lossless_switch_makes_no_other_curve() -> None:
     assert list(lossless(summary(*rows)).bpp) == [9.0]
 
 
-def test_a_sweep_that_switches_is_one_curve_whose_title_says_where() -> None:
+def test_a_sweep_that_switches_is_one_curve_with_the_switch_in_its_title() -> None:
     settings = [f"q={q},chroma=4:{'2:0' if q < 85 else '4:4'},speed=4,fast=true,slow=false" for q in (90, 5, 80, 85)]
     rows = [{"setting": setting, "bpp": float(place)} for place, setting in enumerate(settings, 1)]
     (curve,) = curves(summary(*rows))
@@ -57,7 +57,7 @@ def test_settings_without_a_single_switch_are_curves_of_their_own(settings: list
     assert sorted(curve.label for curve in curves(summary(*rows))) == ["c chroma=a", "c chroma=b"]
 
 
-def test_a_title_says_what_the_label_does_not() -> None:
+def test_a_title_has_the_parameters_that_the_label_lacks() -> None:
     command = "a command that is far too long to be read"
     rows = [{"setting": f"q={q},mct={mct},run={command},of=", "bpp": 1.0 + q} for q in (1, 2) for mct in (0, 1)]
     assert [curve.title for curve in curves(summary(*rows))] == ["c mct=0", "c mct=1"]

@@ -46,7 +46,7 @@ def test_infinite_values_are_counted_and_left_out_of_means() -> None:
     assert (found["better"], found["worse"], found["equal"]) == (2, 1, 1)
 
 
-def test_nothing_but_infinite_values_is_said() -> None:
+def test_infinite_values_alone_give_a_reason() -> None:
     found = paired_figures(np.full(3, np.inf), np.full(3, np.inf), higher_is_better=True)
     assert (found["equal"], found["reason"]) == (3, NOTHING_FINITE)
     assert "difference" not in found

@@ -128,7 +128,7 @@ OLDER = Origin("imagenet64-val-older", "the validation images of the older relea
         ("imagenet64", "imagenet64-older", 10_000, OLDER, "other", None),
     ],
 )
-def test_how_images_stand_to_the_published_ones(
+def test_the_relation_of_images_to_the_published_ones(
     name: str, dataset: str, n_images: int, origin: Origin | None, kind: str, sampling: float | None
 ) -> None:
     found = relation(name, dataset, n_images, origin)
@@ -143,7 +143,7 @@ def test_the_very_images_are_said_to_be_so(finished_run: Path, tmp_path: Path) -
     assert "The images are the first 7 of the published ones (MD5)." in rate_distortion.caption(run_dir)
 
 
-def test_published_curves_leave_the_axes_to_what_was_measured(finished_run: Path, tmp_path: Path) -> None:
+def test_published_curves_do_not_set_the_axes(finished_run: Path, tmp_path: Path) -> None:
     limits = []
     for name in ("cifar10", "other"):
         axes = rate_distortion.draw(_run_on(name, finished_run, tmp_path / name)).axes[1]

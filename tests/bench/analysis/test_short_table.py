@@ -39,7 +39,7 @@ def test_a_rate_between_distant_points_is_marked(finished_run: Path) -> None:
     assert cells(short_table(pd.concat([low, near, high])), "toy-raw")[:3] == ["1.414", "3.364", "-"]
 
 
-def test_the_settings_of_a_curve_stand_below_its_line(finished_run: Path) -> None:
+def test_the_settings_of_a_curve_are_listed_below_the_table(finished_run: Path) -> None:
     summary = read_summary(finished_run)
     template = summary[(summary.codec == "toy-raw") & (summary.setting == "drop=4")]
     settings = ("drop=4,chroma=full,fast=true", "drop=6,chroma=half,fast=true")
@@ -75,7 +75,7 @@ def test_data_sets_have_tables_of_their_own(finished_run: Path) -> None:
     assert any(text.startswith("toy-absent on other skipped") for text in absences(both))
 
 
-def test_the_closing_message_names_what_is_there(finished_run: Path, tmp_path: Path) -> None:
+def test_the_closing_message_lists_the_existing_products(finished_run: Path, tmp_path: Path) -> None:
     message = closing_message(finished_run)
     for product in ("report.html", "plots", "summary.parquet", "summary.csv", "per_image"):
         assert f" {finished_run / product}\n" in message + "\n"

@@ -139,13 +139,13 @@ def test_costs_are_means_memory_the_largest_and_devices_are_joined() -> None:
     assert (line["peak_memory_bytes"], line["device"]) == (30, "cpu; cuda:GPU")
 
 
-def test_costs_that_are_not_told_are_null() -> None:
+def test_unknown_costs_are_null() -> None:
     line = summary_of(make_row(0, encode_calls=None, macs_per_pixel=None), make_row(1, encode_calls=None))
     assert math.isnan(line["encode_calls"])
     assert line["macs_per_pixel"] == 0  # a mean over those that tell
 
 
-def test_failed_images_are_counted_beside_those_that_succeeded() -> None:
+def test_failed_and_successful_images_are_counted() -> None:
     line = summary_of(make_row(0), failed_row(1), failed_row(2))
     assert (line["n"], line["failed"], line["status"], line["error"]) == (1, 2, "ok", "fault 1")
 

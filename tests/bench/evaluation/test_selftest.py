@@ -69,7 +69,7 @@ def _scaled(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
     return np.clip(np.round(image * gain + offset), 0, 255).astype(np.uint8)
 
 
-SLOW = {"diffc": pytest.mark.slow}  # seconds for an image
+SLOW = dict.fromkeys(("diffc", "interpolate", "uqdm"), pytest.mark.slow)
 
 
 @pytest.mark.parametrize(

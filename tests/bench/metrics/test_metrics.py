@@ -138,6 +138,7 @@ def test_lpips_says_which_file_goes_where(tmp_path: Path, monkeypatch: pytest.Mo
     assert "is damaged" in str(lpips.missing())
 
 
+@pytest.mark.slow
 def test_lpips_is_that_of_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a backbone of random weights, the published ones being no part of a test: what is guarded is the loading."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))

@@ -111,7 +111,7 @@ def test_published_counts_are_judged(run: Run) -> None:
     }
 
 
-def test_networks_are_not_held_against_runs_on_other_kinds_of_images(run: Run) -> None:
+def test_networks_are_not_compared_with_runs_on_other_kinds_of_images(run: Run) -> None:
     assert "parameters" not in set(cost_table(replace(run, name="cifar10"), [])["quantity"])
 
 

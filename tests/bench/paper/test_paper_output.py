@@ -29,6 +29,8 @@ from uqdm.bench.paper.protocol import Model
 from uqdm.bench.paper.rows import COLUMNS, Run, read_run, table
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 MODELS = [Model("tiny_50%", "uqdm-demo")]  # a label full of what LaTeX and Markdown take for markup
 
 
@@ -65,7 +67,7 @@ def above(run: Run, rows: pd.DataFrame) -> Head:
 # ---- the head -----------------------------------------------------------------------------------------------
 
 
-def test_the_head_tells_the_images_and_what_can_agree(above: Head, run: Run) -> None:
+def test_the_head_describes_the_images_and_the_rows_that_can_agree(above: Head, run: Run) -> None:
     images, can = " ".join(above.images), " ".join(above.can_agree)
     assert "Figure 3" in images
     assert "10,000 test images of CIFAR-10" in images

@@ -28,6 +28,8 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
 from uqdm.codec import codec_class
 
+pytestmark = pytest.mark.slow
+
 SAME = Relation("same", "The images are the published ones.", 0.0)
 OTHER = Relation("other", "The images are others.", math.nan)
 DEMO = Model("demo", "uqdm-demo")
@@ -80,7 +82,7 @@ def as_published(run: Run, models: list[Model], **changes: Any) -> Run:
 
 
 @pytest.mark.parametrize("name", published_names())
-def test_every_published_point_of_what_runs_has_its_place(name: str) -> None:
+def test_every_published_point_of_a_system_that_runs_has_a_place(name: str) -> None:
     for (system, _), found in protocol.systems([DEMO]).items():
         assert len(found.places) == len(published(name).query("system == @system")), system
 
@@ -174,7 +176,7 @@ def test_the_figures_are_those_of_the_summary(run: Run, rows: pd.DataFrame) -> N
     assert one.loc["bpp", "difference"] == pytest.approx(one.loc["bpp", "ours"] - 3.9558, abs=1e-12)
 
 
-def test_ideal_rates_are_those_of_the_summary_and_files_stand_beside(run: Run, rows: pd.DataFrame) -> None:
+def test_ideal_rates_are_those_of_the_summary_with_rates_of_files_as_rows(run: Run, rows: pd.DataFrame) -> None:
     summary = run.summary.query("codec == 'uqdm' and reconstruction == 'flow'").set_index("point")
     ours = rows.query("system == 'uqdm-f'").pivot(index="setting", columns="quantity", values="ours")
     assert ours.bpp.to_dict() == pytest.approx(summary.ideal_bpp.to_dict(), rel=1e-12)
@@ -211,7 +213,7 @@ def test_another_model_is_shown_but_not_judged(rows: pd.DataFrame) -> None:
     assert uqdm.ours.notna().all()
 
 
-def test_systems_that_nothing_runs_are_references(rows: pd.DataFrame, run: Run) -> None:
+def test_systems_that_do_not_run_here_are_references(rows: pd.DataFrame, run: Run) -> None:
     others = rows[rows.codec.isna()]
     assert set(others.system) == {"vdm-d", "vdm-a", "vdm-f", "vdm-1000d", "vae-b", "vae-m"}
     ideal = others.system.str.startswith("vdm")
@@ -314,7 +316,7 @@ def test_failed_images_are_no_basis_for_a_verdict(run: Run) -> None:
         ({"point": "half"}, "no full by decoded in its files"),
     ],
 )
-def test_what_was_not_measured_is_not_run_for_its_reason(run: Run, change: dict[str, Any], reason: str) -> None:
+def test_points_that_were_not_measured_have_a_reason(run: Run, change: dict[str, Any], reason: str) -> None:
     jpeg = run.summary.codec == "jpeg"
     changed = run.summary[jpeg].assign(**change)
     found = table(replace(run, summary=pd.concat([run.summary[~jpeg], changed])), [])

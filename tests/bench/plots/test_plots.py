@@ -44,6 +44,7 @@ def copied_run(finished_run: Path, tmp_path: Path) -> Iterator[Path]:
     return shutil.copytree(finished_run, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_every_plot_is_written_in_each_format(finished_run: Path) -> None:
     for plot in all_plots():
         for path in plot.files(finished_run):

@@ -51,7 +51,7 @@ def page(finished_run: Path) -> Page:
     return Page((finished_run / "report.html").read_text(encoding="utf-8"))
 
 
-def test_nothing_is_loaded_from_elsewhere(page: Page, finished_run: Path) -> None:
+def test_the_page_loads_no_other_file(page: Page, finished_run: Path) -> None:
     assert len(page.loaded) == len(all_plots())
     assert all(address.startswith("data:image/") for address in page.loaded)
     assert all(address.startswith("#") for address in page.links)
@@ -92,7 +92,7 @@ def test_absent_codecs_protocol_and_provenance_are_in_the_page(page: Page) -> No
     assert re.search(r"Packages: .*numpy \d", page.text)
 
 
-def test_what_comes_from_elsewhere_is_escaped(finished_run: Path, tmp_path: Path) -> None:
+def test_foreign_text_is_escaped(finished_run: Path, tmp_path: Path) -> None:
     run_dir = shutil.copytree(finished_run, tmp_path / "run")
     summary = read_summary(run_dir)
     summary["error"] = summary.error.where(summary.error.isna(), "<script>alert(1)</script> & more")

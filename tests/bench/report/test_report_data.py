@@ -79,7 +79,7 @@ def test_metrics_without_numbers_are_not_offered(summary: pd.DataFrame) -> None:
     assert not {"fid", "kid"} & {metric["name"] for metric in figure_data(without)["metrics"]}
 
 
-def test_published_curves_say_how_their_images_stand_to_those_of_the_run(summary: pd.DataFrame) -> None:
+def test_notes_on_published_curves_state_the_relation_of_the_images(summary: pd.DataFrame) -> None:
     ok = summary[summary.status == "ok"]
     by_name = published_note(ok, "cifar10", None)
     assert "not measured here, on the 10,000 test images of CIFAR-10. This run: 6 images of cifar10-like" in by_name

@@ -195,7 +195,7 @@ def test_codecs_switch_off_in_every_plot(open_page: Open) -> None:
     assert names(page) == {*curves, "png", "toy-model"}
 
 
-def test_published_curves_switch_and_say_what_they_are_of(open_page: Open) -> None:
+def test_published_curves_can_be_switched_and_have_a_note(open_page: Open) -> None:
     page = open_page()
     note = page.locator("#published-note")
     assert page.input_value("#published") == "cifar10"  # by the name of the data set
