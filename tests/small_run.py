@@ -61,5 +61,5 @@ def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricC
             finished = MeasureJob(shard, context.origin, own).run(worker, images)
             write_scores(ScoreStore(run_dir), shard, finished.scores)
             context.store.write(shard, finished.rows, finished.streams)
-            plan.settle(shard, finished.counts)
+            plan.mark_stored(shard, finished.counts)
         finish_codec(context, plan)

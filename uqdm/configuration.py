@@ -134,7 +134,7 @@ class Configuration:
         return [f"--dataset={run.dataset}", *codecs, *arguments(run), *arguments(self.evaluate)]
 
     def metric_arguments(self) -> list[str]:
-        """Options of ``uqdm bench evaluate`` that name the metrics to compute while the pictures are there."""
+        """Options of ``uqdm bench evaluate`` that name the metrics to compute during evaluation."""
         return [f"--metric={name}" for name in self.score.metrics or ()]
 
     def worker_arguments(self) -> list[str]:

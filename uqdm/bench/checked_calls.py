@@ -1,7 +1,7 @@
-"""Calls codecs and metrics, also those of other packages: they get copies, and what they return is checked here.
+"""Calls codecs and metrics, also those of other packages: passes copies to them, and checks what they return.
 
-Everything that leaves this module is of the types that the results can hold. What breaks the contract, and whatever a
-plug-in raises, comes out as an Exception; none of it reaches other codecs, metrics or pictures.
+All values that this module returns have types that the results can hold. A violation of the contract, and any error
+that a plug-in raises, is raised as an Exception; it does not affect other codecs, metrics or pictures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from uqdm.bench.metrics import Metric
 
 MOST_POINTS = 10_000
-"""Points of a stream, at most."""
+"""The maximum number of points of a stream."""
 _LONGEST_NAME = 200  # characters of a point's or a reconstruction's name
 _LONGEST_VERSION = 2000
 _INT32 = 2**31 - 1
@@ -35,7 +35,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9._-]{1,32}")
 
 
 class MeasurementError(RuntimeError):
-    """A codec or metric broke its contract: wrong shape, wrong points, wrong type. The message says how."""
+    """A codec or metric violated its contract, by a wrong shape, point or type. The message says how."""
 
 
 # ---- codecs ---------------------------------------------------------------------------------------------------
@@ -43,28 +43,28 @@ class MeasurementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Facts:
-    """What a codec says of itself: images that it is handed at once, and where it computes."""
+    """Properties of a codec: the number of images per call, and the device that it computes on."""
 
     batch_size: int
     device: str
 
 
 def facts_of(codec: Codec) -> Facts:
-    """Reads and checks a codec's batch size and device; raises :class:`MeasurementError` where they are wrong."""
+    """Reads and checks a codec's batch size and device; raises :class:`MeasurementError` if one is invalid."""
     with contained():
         batch_size, device = codec.batch_size, codec.device
     return Facts(_whole("batch_size", batch_size, 1, _INT32), _text("device", device, _LONGEST_NAME))
 
 
 def version_of(codec: Codec) -> str:
-    """A codec's version on one line; raises :class:`MeasurementError` where it is no text."""
+    """A codec's version on one line; raises :class:`MeasurementError` if it is not text."""
     with contained():
         version = codec.version
     return _text("version", version, _LONGEST_VERSION)
 
 
 def setting_of(codec: Codec) -> tuple[str, dict[str, Any], str]:
-    """A codec's setting, its parameters and the suffix of its streams, all of them such that they can be stored."""
+    """A codec's setting, its parameters and the suffix of its streams, checked so that they can be stored."""
     with contained():
         setting, values, suffix = codec.setting, dict(codec.values), codec.suffix
     if not isinstance(setting, str):
@@ -75,7 +75,7 @@ def setting_of(codec: Codec) -> tuple[str, dict[str, Any], str]:
 
 
 def _plain(key: str, value: Any) -> Any:
-    """A parameter's value, as JSON and a key of a shard hold it."""
+    """A parameter's value as a type that JSON and the key of a shard can hold."""
     value = value.item() if isinstance(value, np.generic) else value
     if value is not None and type(value) not in (bool, int, float, str):
         raise MeasurementError(f"parameter {key} is {type(value).__name__}, not text, a number or a truth value")
@@ -83,7 +83,7 @@ def _plain(key: str, value: Any) -> Any:
 
 
 def encode(codec: Codec, images: Sequence[np.ndarray]) -> tuple[list[Encoded], float]:
-    """Encodes copies of images, uint8 [H, W, 3]; what came of each, and the milliseconds that the codec took in all."""
+    """Encodes copies of images, uint8 [H, W, 3]; returns the results and the codec's total time in milliseconds."""
     copies = [image.copy() for image in images]
     with contained():
         started = time.perf_counter()
@@ -144,10 +144,10 @@ def _point(one: Any) -> Point:
 def pictures(
     codec: Codec, stream: bytes, shape: tuple[int, ...] | None = None
 ) -> Iterator[tuple[Reconstruction, float]]:
-    """Decodes a stream: each reconstruction, with a picture of its own, and the decoder's time up to it in ms.
+    """Decodes a stream: yields each reconstruction, with a copy of its picture, and the decoder's time up to it in ms.
 
-    The time leaves out what happens between two pictures; a codec that makes several kinds in one go says itself what
-    each took. Raises :class:`MeasurementError` for a picture that is not uint8 [H, W, 3], or not of ``shape``.
+    The time excludes what the caller does between two pictures. A codec that makes several pictures at once reports the
+    time of each itself. Raises :class:`MeasurementError` for a picture that is not uint8 [H, W, 3] or not of ``shape``.
     """
     spent_ms = 0.0
     end = object()
@@ -181,7 +181,7 @@ def _reconstruction(one: Any, shape: tuple[int, ...] | None) -> Reconstruction:
 
 
 def _picture(decoded: Any, shape: tuple[int, ...] | None) -> np.ndarray:
-    """A copy: the array belongs to the codec, which may use it again."""
+    """A copy of the picture: the array belongs to the codec, which may reuse it."""
     good = isinstance(decoded, np.ndarray) and decoded.dtype == np.uint8 and decoded.ndim == 3
     if not good or decoded.shape[2] != 3 or 0 in decoded.shape or decoded.shape != (shape or decoded.shape):
         is_array = isinstance(decoded, np.ndarray)
@@ -195,7 +195,7 @@ def _picture(decoded: Any, shape: tuple[int, ...] | None) -> np.ndarray:
 
 
 def score(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float:
-    """A metric of copies of two pictures; raises an Exception where it gives no number of its range."""
+    """Computes a metric on copies of two pictures; raises an Exception if the value is not a number in its range."""
     pair = (original.copy(), decoded.copy())
     with contained():
         value = metric.compute(*pair)
@@ -209,19 +209,19 @@ def score(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float:
 
 
 def _less(bound: float) -> float:
-    """A bound that lets values pass which rounding, in float32, say, brought a little below it."""
+    """A slightly smaller bound, which accepts values that are below ``bound`` by a rounding error of float32."""
     return bound - 1e-4 * max(1.0, abs(bound)) if math.isfinite(bound) else bound
 
 
 def metric_value(value: Any) -> float:
-    """What a metric gave, as a float; a NaN is none.
+    """The value of a metric as a float; raises :class:`MeasurementError` for NaN and values that are not numbers.
 
     >>> metric_value(np.float32(0.5)), metric_value(np.array(2))
     (0.5, 2.0)
     """
     plain = value
     if not isinstance(value, numbers.Real) and hasattr(value, "item") and not np.ma.is_masked(value):
-        plain = value.item()  # of an array or tensor that has one element
+        plain = value.item()  # an array or tensor with one element
     if not isinstance(plain, numbers.Real) or isinstance(plain, bool):
         raise MeasurementError(f"gave {type(value).__name__}, not a number")
     number = float(plain)

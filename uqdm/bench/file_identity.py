@@ -1,8 +1,8 @@
-"""What a stored file is, said in its own metadata: none that was copied, renamed or replaced is taken for another.
+"""The identity of a stored file, in its own metadata: a file that was copied, renamed or replaced is detected.
 
-A name alone proves nothing: files are copied over one another, restored from the wrong backup, replaced by folders or
-links. So each file of the store carries its *identity*, a mapping that holds the ``kind`` of the file and the ``key``
-in its name, and whoever opens it compares that with what is expected.
+A name is not enough: files are copied over one another, restored from the wrong backup, or replaced by folders or
+links. So each file of the store has an *identity* in its metadata, a mapping with the ``kind`` of the file and the
+``key`` in its name. It is compared with the expected one when the file is opened.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ METADATA_KEY = b"identity"
 KIND_ROWS = "rows of a shard"
 KIND_STREAMS = "streams of a shard"
 KIND_RECONSTRUCTIONS = "reconstructions of a shard"
-"""What a shard's files say that they are."""
+"""Kinds of a shard's files."""
 KIND_SCORES = "scores of a shard"
 KIND_SET_SCORES = "scores of a set"
 KIND_FEATURES = "features of a picture"
-"""What files of the other stores say that they are."""
+"""Kinds of files in the other stores."""
 
 DAMAGED = (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError)
-"""What reading a stored file raises where it is absent, damaged, or not what its name says."""
+"""Errors of reading a stored file that is absent, damaged, or not the file that its name says."""
 
 Identity = Mapping[str, Any]
 
@@ -42,12 +42,12 @@ _NAMED = ("kind", "codec", "setting", "start", "stop", "dataset", "metric", "key
 
 
 class WrongFileError(OSError):
-    """A stored file is not what its name says. The message says what was expected, and what it is."""
+    """A stored file is not the one that its name says. The message has the expected and the actual identity."""
 
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What tells a shard from all others: images ``start`` to ``stop`` of a data set, by one codec at one setting.
+    """The facts that identify a shard: images ``start`` to ``stop`` of a data set, by one codec at one setting.
 
     ``key`` is the name of the shard's files; ``row_format`` is the format that they were written in.
     """
@@ -63,7 +63,7 @@ class ShardFacts:
     setting: str
 
     def identity(self, kind: str) -> dict[str, Any]:
-        """What the shard's file of this kind says of itself."""
+        """The identity of the shard's file of this kind."""
         return {"kind": kind, **asdict(self)}
 
 
@@ -77,7 +77,7 @@ def with_identity(schema: pa.Schema, identity: Identity) -> pa.Schema:
 
 
 def read_identity(schema: pa.Schema) -> dict[str, Any]:
-    """The identity in a schema's metadata; empty where there is none that can be read."""
+    """The identity in a schema's metadata; empty if there is none, or if it is not valid JSON."""
     try:
         found = json.loads((schema.metadata or {}).get(METADATA_KEY, b"{}"))
     except (ValueError, RecursionError):
@@ -86,7 +86,7 @@ def read_identity(schema: pa.Schema) -> dict[str, Any]:
 
 
 def check_identity(path: Path, schema: pa.Schema, expected: Identity) -> None:
-    """Raises :class:`WrongFileError` unless ``schema`` carries the identity ``expected``."""
+    """Raises :class:`WrongFileError` unless ``schema`` has the identity ``expected``."""
     found = read_identity(schema)
     if found != json.loads(json.dumps(expected)):
         is_now = f"it is {_words(found, expected)}" if found else "it does not say what it is"
@@ -94,9 +94,9 @@ def check_identity(path: Path, schema: pa.Schema, expected: Identity) -> None:
 
 
 def open_parquet(path: Path, expected: Identity | None = None) -> pq.ParquetFile:
-    """Opens a Parquet file, whose pages are checked as they are read; with ``expected``, its identity too.
+    """Opens a Parquet file; the checksums of its pages are verified, and with ``expected`` its identity.
 
-    Raises one of :data:`DAMAGED`. Only regular files, and links to them, are opened: a FIFO would wait for ever.
+    Raises one of :data:`DAMAGED`. Only regular files, and links to them, are opened: opening a FIFO would block.
     """
     check_regular(path)
     file = pq.ParquetFile(path, page_checksum_verification=True)
@@ -106,7 +106,7 @@ def open_parquet(path: Path, expected: Identity | None = None) -> pq.ParquetFile
 
 
 def check_regular(path: Path) -> None:
-    """Raises FileNotFoundError, IsADirectoryError or :class:`WrongFileError` unless a regular file is there."""
+    """Raises FileNotFoundError, IsADirectoryError or :class:`WrongFileError` if ``path`` is no regular file."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "a folder is in the place of a file", str(path))
@@ -115,16 +115,16 @@ def check_regular(path: Path) -> None:
 
 
 def write_stored(path: Path, data: bytes) -> None:
-    """Writes a file of the store in one step, in the place of whatever is there (see :func:`clear_way`)."""
+    """Writes a file of the store in one step, and replaces what has this name (see :func:`clear_way`)."""
     clear_way(path)
     write_bytes(path, data)
 
 
 def clear_way(path: Path) -> None:
-    """Makes room for a file of the store where something is that is no regular file.
+    """Moves away what has the name of a file of the store and is not a regular file.
 
-    A link is removed, never what it points to: that may be another shard's file. A folder is renamed and stays, under
-    a hidden name, since nobody knows what is in it; so is whatever else is there.
+    A link is removed, but never its target, which may be another shard's file. A folder, or anything else, is kept
+    under a hidden name, since its content is unknown.
     """
     if path.is_symlink():
         path.unlink()
@@ -133,7 +133,7 @@ def clear_way(path: Path) -> None:
 
 
 def _words(identity: Identity, other: Identity) -> str:
-    """The parts of an identity in which it differs from another, in words."""
+    """The parts of an identity that differ from another, as text."""
     parts = [name for name in identity if identity[name] != other.get(name)]
     named = [name for name in _NAMED if name in parts and (name != "key" or len(parts) == 1)]
     return ", ".join(f"{name} {str(identity[name])[:60]!r}" for name in named or parts)

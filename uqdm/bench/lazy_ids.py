@@ -1,4 +1,4 @@
-"""Names of images that are made when they are looked at, since a million of them take 100 MB."""
+"""Lazily generated names of images: a list of a million names would take 100 MB."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import overload
 import numpy as np
 
 
-class MadeIds(Sequence[str], ABC):
-    """Names that are made when they are looked at. They equal any sequence of the same names."""
+class LazyIds(Sequence[str], ABC):
+    """Lazily generated names. They equal any sequence of the same names."""
 
     @abstractmethod
     def _at(self, index: int) -> str:
-        """The name at ``index``, which may count from the end."""
+        """The name at ``index``; a negative index counts from the end."""
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -33,8 +33,8 @@ class MadeIds(Sequence[str], ABC):
     __hash__ = None  # type: ignore[assignment]
 
 
-class NumberedIds(MadeIds):
-    """Numbers as five digits or more. ``numbers`` are rising, or simply how many, from 0.
+class NumberedIds(LazyIds):
+    """Numbers with at least five digits. ``numbers`` is an increasing array, or a count of numbers from 0.
 
     >>> ids = NumberedIds(1_000_000)
     >>> ids[7], ids[-1], ids[2:4]
@@ -46,7 +46,7 @@ class NumberedIds(MadeIds):
     def __init__(self, numbers: int | np.ndarray) -> None:
         self._numbers: range | np.ndarray = range(numbers) if isinstance(numbers, int) else numbers
         if not isinstance(numbers, int) and (np.diff(numbers) <= 0).any():
-            raise ValueError("numbers of images must rise")
+            raise ValueError("numbers of images must increase")
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -55,8 +55,8 @@ class NumberedIds(MadeIds):
         return f"{self._numbers[index]:05d}"
 
 
-class IdRange(MadeIds):
-    """Names of a range of images, looked up in those of their data set; what is sent to a worker are the names.
+class IdRange(LazyIds):
+    """Names of a range of images, looked up in the names of their data set. A pickle holds the names themselves.
 
     >>> IdRange(NumberedIds(10), 8, 12)[:]
     ('00008', '00009')
@@ -76,5 +76,5 @@ class IdRange(MadeIds):
 
 
 def has_repeats(ids: Sequence[str]) -> bool:
-    """Whether two images have one name; numbers rise, and need no look."""
+    """Whether two images have the same name; numbers increase, and need no check."""
     return not isinstance(ids, NumberedIds) and len(set(ids)) < len(ids)

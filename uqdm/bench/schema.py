@@ -1,11 +1,11 @@
-"""The columns of a benchmark's results: the one place where they are defined, but for what a metric declares itself.
+"""The columns of a benchmark's results. Only metrics define further columns, their own.
 
-``ROWS`` is a row for each image, setting, point and reconstruction. ``SUMMARY`` is a row for each setting, point
-and reconstruction over a data set. ``BD`` is a row for each curve and metric of a run, held against an anchor.
-``COMPARISON`` is a row for each pair of pictures and metric of two runs. ``STREAMS`` keeps the coded files themselves,
+``ROWS`` has a row for each image, setting, point and reconstruction. ``SUMMARY`` has a row for each setting, point
+and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor.
+``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``STREAMS`` has the coded files themselves,
 ``RECONSTRUCTIONS`` the pictures that were decoded from them.
-:mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and those that say what metrics of sets
-were computed on.
+:mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and the columns that describe the
+pictures of set metrics.
 """
 
 from __future__ import annotations
@@ -13,50 +13,50 @@ from __future__ import annotations
 import pyarrow as pa
 
 ROW_FORMAT = 7
-"""Version of the rows and of the files beside them: raise it when any of these changes. Rows of older formats can be
-read: what they lack is null, and ``unscored``, which was text before format 7, becomes a map."""
+"""Version of the rows and of the other files of a run: raise it when any of these changes. Rows of older formats can be
+read: missing columns are null, and ``unscored``, which was text before format 7, becomes a map."""
 
 SHARD_FORMAT = 6
-"""Version of how images are measured, and of the columns that hold it: the row format since which stored shards are
-used again. It is part of a shard's name: raise it, to ROW_FORMAT, when rows of the same images would change."""
+"""Version of the measurement of images and of its columns: the first row format whose stored shards are still used.
+It is part of a shard's name: set it to ROW_FORMAT when rows of the same images would change."""
 
 FIRST_WITH_IDENTITY = 6
-"""The format since which files say what they are (:mod:`uqdm.bench.file_identity`) and streams are kept with a hash."""
+"""The first format whose files have an identity (:mod:`uqdm.bench.file_identity`) and whose streams have a hash."""
 
 MACS_CONVENTION = (
     "multiply-accumulates of the convolutions, linear layers and attention products in the decode_calls network calls, "
-    "all tiles together, divided by height x width; 0 without a network, null where the codec does not tell"
+    "all tiles together, divided by height x width; 0 without a network, null if the codec does not report it"
 )
 PEAK_MEMORY_CONVENTION = (
-    "high-water mark of the worker's resident memory, without what it shares with others, plus that of the GPU memory "
-    "it allocated, while it measured the shard of this image (where the system cannot reset the mark: since the worker "
-    "began); programs that a codec starts are not in it"
+    "high-water mark of the worker's resident memory, without shared memory, plus that of the GPU memory that it "
+    "allocated, while it measured the shard of this image (since the start of the worker, if the system cannot reset "
+    "the mark); programs that a codec starts are not included"
 )
 _CALLS = (
-    "tiles of one image side by side count once, and what depends on a seed alone is kept and not counted; 0 without a "
-    "network, null where the codec does not tell"
+    "a batch of tiles of one image counts once, and results that depend only on a seed are stored and not counted; 0 "
+    "without a network, null if the codec does not report it"
 )
 
 MEASURED = ("encode_ms", "decode_ms", "peak_memory_bytes")
-"""Columns of the rows in which two runs of the same differ, on one machine."""
+"""Columns in which the rows of two identical runs on one machine differ."""
 
 STATUS_OK = "ok"
-STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` says how
-STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` says why and how to get it; no image columns
-STATUS_REFERENCE = "reference"  # a row of the summary that no codec made: what a metric gives for originals alone
+STATUS_FAILED = "failed"  # the codec raised, or the round trip was wrong; `error` has the reason
+STATUS_SKIPPED = "skipped"  # the codec cannot run here; `error` has reason and remedy; no image columns
+STATUS_REFERENCE = "reference"  # a row of the summary without a codec: a metric of originals alone
 
 RATE_FILE = "file"
 RATE_IDEAL = "ideal"
-"""What ``rate_kind`` says."""
+"""Values of the column ``rate_kind``."""
 
 UNSCORED = pa.map_(pa.string(), pa.string())
-"""Type of the column ``unscored``: the name of a metric, and why the row lacks it."""
+"""Type of the column ``unscored``: from the name of a metric to the reason why the row lacks it."""
 
 ALL_METRICS = "*"
-"""What stands for the name of a metric where a reason holds for all."""
+"""The key in ``unscored`` of a reason that applies to all metrics."""
 
 NOT_SCORED = {ALL_METRICS: "not scored yet"}
-"""What ``unscored`` says in a row that an evaluation left and no scoring has filled."""
+"""The value of ``unscored`` in a row that has been evaluated and not scored yet."""
 
 
 def _field(name: str, kind: pa.DataType, comment: str, *, nullable: bool = True) -> pa.Field:
@@ -73,38 +73,44 @@ ROWS = pa.schema(
         _field("image_id", pa.string(), "name of the image inside its data set"),
         _field("height", pa.int32(), "pixels"),
         _field("width", pa.int32(), "pixels"),
-        _field("original_sha256", pa.string(), "SHA-256 of the image itself, as of a picture; null if it was not read"),
+        _field("original_sha256", pa.string(), "SHA-256 of the original, as of a picture; null if it was not read"),
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
-        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or no text"),
+        _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or invalid"),
         _field(
             "setting", pa.string(), "canonical text of the codec's parameters; empty if it has none", nullable=False
         ),
-        _field("point", pa.string(), "where the stream is cut: 'full', or a step of a progressive stream"),
+        _field("point", pa.string(), "the place where the stream is cut: 'full', or a step of a progressive stream"),
         _field("point_index", pa.int32(), "position of the point in its stream, from 0"),
-        _field("reconstruction", pa.string(), "how the picture is made from the bytes: 'decoded', 'denoise', ..."),
-        _field("seed", pa.int64(), "seed of the stream's randomness; null where there is none"),
+        _field("reconstruction", pa.string(), "how the picture is decoded from the bytes: 'decoded', 'denoise', ..."),
+        _field("seed", pa.int64(), "seed of the stream's randomness; null if there is none"),
         _field(
             "rate_kind",
             pa.string(),
-            "what the rate is: 'file', or 'ideal' for an ideal codec, which makes no file: file_bits, container_bits, "
+            "kind of the rate: 'file', or 'ideal' for an ideal codec, which makes no file: file_bits, container_bits, "
             "bpp, encode_ms, decode_ms and roundtrip_checked are then null; null if skipped",
         ),
         _field("file_bits", pa.int64(), "8 x bytes of the shortest prefix of the file that decodes to the point"),
-        _field("container_bits", pa.int64(), "bits of the file of one black pixel at this setting; null if untold"),
-        _field(
-            "ideal_bits", pa.float64(), "information content up to the point, by the model; null where there is none"
-        ),
+        _field("container_bits", pa.int64(), "bits of the file of one black pixel at this setting; null if unknown"),
+        _field("ideal_bits", pa.float64(), "information content up to the point, by the model; null if there is none"),
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),
         _field("psnr_db", pa.float64(), "10 log10(255^2 / mse), dB; +inf where the picture is exact"),
-        _field("unscored", UNSCORED, "which metrics are null, and why, by name; '*' is all of them; null if none is"),
-        _field("picture_sha256", pa.string(), "SHA-256 of the picture: height, width, pixels; what was scored"),
+        _field(
+            "unscored",
+            UNSCORED,
+            "reasons for null metrics, by name of the metric; '*' is all metrics; null if none is null",
+        ),
+        _field(
+            "picture_sha256", pa.string(), "SHA-256 of the picture that metrics are computed on: height, width, pixels"
+        ),
         _field("stream_sha256", pa.string(), "SHA-256 of the whole coded file, or record; null if there is none"),
-        _field("encode_ms", pa.float64(), "time to encode the whole stream, warm, an image's share of its batch"),
-        _field("decode_ms", pa.float64(), "time from the stream to this picture, warm, one image alone, milliseconds"),
-        _field("batch_size", pa.int32(), "images that the codec is handed at once; fewer where there are no more"),
-        _field("device", pa.string(), "where encoder and decoder ran: 'cpu', or 'cuda:' with the name of the GPU"),
-        _field("threads", pa.int32(), "threads that the worker allowed torch or OpenMP"),
+        _field(
+            "encode_ms", pa.float64(), "milliseconds to encode the whole stream, warm; the image's share of its batch"
+        ),
+        _field("decode_ms", pa.float64(), "milliseconds from the stream to this picture, warm; one image alone"),
+        _field("batch_size", pa.int32(), "images in one call of the codec; the last call may have fewer"),
+        _field("device", pa.string(), "device of encoder and decoder: 'cpu', or 'cuda:' with the name of the GPU"),
+        _field("threads", pa.int32(), "maximum number of threads of torch or OpenMP in the worker"),
         _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
         _field("decode_calls", pa.int32(), f"network calls from the stream to this picture; {_CALLS}"),
         _field("macs_per_pixel", pa.float64(), MACS_CONVENTION),
@@ -122,7 +128,9 @@ STREAMS = pa.schema(
         _field("codec", pa.string(), "as in the rows", nullable=False),
         _field("setting", pa.string(), "as in the rows", nullable=False),
         _field("suffix", pa.string(), "file name suffix of such a stream, '.jpg'; '.ideal-record'", nullable=False),
-        _field("stream", pa.binary(), "the whole file; of an ideal codec its record, which is no file", nullable=False),
+        _field(
+            "stream", pa.binary(), "the whole file; for an ideal codec its record, which is not a file", nullable=False
+        ),
         _field("n_bytes", pa.int64(), "length of the stream when it was measured", nullable=False),
         _field("stream_sha256", pa.string(), "SHA-256 of the stream, as in the rows", nullable=False),
     ]
@@ -146,9 +154,9 @@ BD = pa.schema(
     [
         _field("dataset", pa.string(), "name of the data set", nullable=False),
         _field("fingerprint", pa.string(), "count and content hash of the data set", nullable=False),
-        _field("metric", pa.string(), "column of the rows or the summary that is the quality", nullable=False),
+        _field("metric", pa.string(), "column of the rows or the summary that measures quality", nullable=False),
         _field("direction", pa.string(), "which values of the metric are better: 'higher' or 'lower'", nullable=False),
-        _field("anchor", pa.string(), "label of the curve that the other is held against", nullable=False),
+        _field("anchor", pa.string(), "label of the curve that the other is compared with", nullable=False),
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("curve", pa.string(), "label of its curve", nullable=False),
         _field("bd_rate_percent", pa.float64(), "mean difference in rate at equal quality; negative: fewer bits"),
@@ -161,19 +169,23 @@ BD = pa.schema(
         _field("bd_quality", pa.float64(), "mean difference at equal rate, curve minus anchor, in the metric's unit"),
         _field("bd_quality_low", pa.float64(), "lower end of its 95 % bootstrap interval; null for metrics of sets"),
         _field("bd_quality_high", pa.float64(), "upper end of that interval"),
-        _field("overlap_low", pa.float64(), "lower end of the interval of the metric that bd_rate is a mean over"),
+        _field("overlap_low", pa.float64(), "lower end of the metric's interval that bd_rate is a mean over"),
         _field("overlap_high", pa.float64(), "upper end of that interval"),
-        _field("overlap_share", pa.float64(), "share of the codec's curve that it covers"),
-        _field("anchor_overlap_share", pa.float64(), "share of the anchor's curve that it covers"),
-        _field("rate_overlap_low", pa.float64(), "lower end of the interval of bpp that bd_quality is a mean over"),
+        _field("overlap_share", pa.float64(), "share of the codec's curve that this interval covers"),
+        _field("anchor_overlap_share", pa.float64(), "share of the anchor's curve that this interval covers"),
+        _field("rate_overlap_low", pa.float64(), "lower end of the bpp interval that bd_quality is a mean over"),
         _field("rate_overlap_high", pa.float64(), "upper end of that interval, bpp"),
-        _field("rate_overlap_share", pa.float64(), "share of the codec's curve that it covers, in log rate"),
-        _field("anchor_rate_overlap_share", pa.float64(), "share of the anchor's curve that it covers, in log rate"),
+        _field("rate_overlap_share", pa.float64(), "share of the codec's curve that this interval covers, in log rate"),
+        _field(
+            "anchor_rate_overlap_share",
+            pa.float64(),
+            "share of the anchor's curve that this interval covers, in log rate",
+        ),
         _field("points", pa.int32(), "points of the codec's curve that have a finite value of the metric"),
-        _field("anchor_points", pa.int32(), "points of the anchor's curve that have one"),
+        _field("anchor_points", pa.int32(), "points of the anchor's curve that have a finite value of the metric"),
         _field("n", pa.int64(), "images that both curves are means over"),
         _field("method", pa.string(), "interpolation of the curves", nullable=False),
-        _field("reason", pa.string(), "why a figure or its interval is null"),
+        _field("reason", pa.string(), "reason why a figure or its interval is null"),
     ]
 )
 
@@ -182,7 +194,7 @@ COMPARISON = pa.schema(
         _field("dataset", pa.string(), "name of the data set in A", nullable=False),
         _field("fingerprint", pa.string(), "count and content hash of the data set, the same in both", nullable=False),
         _field("metric", pa.string(), "column of the rows, or of the summary for metrics of sets", nullable=False),
-        _field("direction", pa.string(), "which values of it are better: 'higher' or 'lower'", nullable=False),
+        _field("direction", pa.string(), "which values of the metric are better: 'higher' or 'lower'", nullable=False),
         *(
             _field(f"{name}_{side}", pa.string(), f"as in the rows of {side.upper()}", nullable=False)
             for side in ("a", "b")
@@ -195,13 +207,13 @@ COMPARISON = pa.schema(
         _field("difference", pa.float64(), "mean over these images of B minus A"),
         _field("difference_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
         _field("difference_high", pa.float64(), "upper end of its 95 % bootstrap interval"),
-        _field("wilcoxon_p", pa.float64(), "two-sided p of Wilcoxon's signed-rank test; null where no image differs"),
-        _field("effect", pa.float64(), "matched-pairs rank-biserial correlation, -1 to 1; positive where B is higher"),
+        _field("wilcoxon_p", pa.float64(), "two-sided p of Wilcoxon's signed-rank test; null if no image differs"),
+        _field("effect", pa.float64(), "matched-pairs rank-biserial correlation, -1 to 1; positive if B is higher"),
         _field("better", pa.int64(), "images on which B is better, infinite values included"),
         _field("worse", pa.int64(), "images on which B is worse"),
         _field("equal", pa.int64(), "images on which both are equal to the last bit"),
         _field("same_pictures", pa.int64(), "images whose two pictures are equal in every pixel"),
-        _field("reason", pa.string(), "why a figure is null"),
+        _field("reason", pa.string(), "reason why a figure is null"),
     ]
 )
 
@@ -212,9 +224,9 @@ SUMMARY = pa.schema(
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("codec_version", pa.string(), "library and version, or model and its hash"),
         _field("setting", pa.string(), "canonical text of the codec's parameters", nullable=False),
-        _field("point", pa.string(), "where the stream is cut"),
+        _field("point", pa.string(), "the place where the stream is cut"),
         _field("point_index", pa.int32(), "position of the point in its stream"),
-        _field("reconstruction", pa.string(), "how the picture is made from the bytes"),
+        _field("reconstruction", pa.string(), "how the picture is decoded from the bytes"),
         _field("n", pa.int64(), "images with status ok", nullable=False),
         _field("failed", pa.int64(), "images with status failed", nullable=False),
         _field("exact", pa.int64(), "images reproduced exactly (mse 0), left out of psnr_db", nullable=False),
@@ -222,19 +234,19 @@ SUMMARY = pa.schema(
         _field("bpp", pa.float64(), "mean over images of bits per pixel of the file; null if there is none"),
         _field("bpp_low", pa.float64(), "lower end of the 95 % bootstrap interval of bpp"),
         _field("bpp_high", pa.float64(), "upper end of the 95 % bootstrap interval of bpp"),
-        _field("ideal_bpp", pa.float64(), "mean over images of ideal bits per pixel; null where there is none"),
+        _field("ideal_bpp", pa.float64(), "mean over images of ideal bits per pixel; null if there is none"),
         _field("ideal_bpp_low", pa.float64(), "lower end of the 95 % bootstrap interval of ideal_bpp"),
         _field("ideal_bpp_high", pa.float64(), "upper end of the 95 % bootstrap interval of ideal_bpp"),
         _field("psnr_db", pa.float64(), "mean over inexact images of the image's PSNR, dB; +inf if all are exact"),
         _field("psnr_db_low", pa.float64(), "lower end of the 95 % bootstrap interval of psnr_db"),
         _field("psnr_db_high", pa.float64(), "upper end of the 95 % bootstrap interval of psnr_db"),
         _field("mse", pa.float64(), "mean over all images of the image's MSE, exact ones included"),
-        _field("unscored", UNSCORED, "which metrics are null, and why, by name; null if none is"),
+        _field("unscored", UNSCORED, "reasons for null metrics, by name of the metric; null if none is null"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
-        _field("batch_size", pa.float64(), "mean over images of how many the codec is handed at once"),
-        _field("device", pa.string(), "where encoder and decoder ran; several joined by '; '"),
-        _field("threads", pa.float64(), "mean over images of the threads that the worker allowed"),
+        _field("batch_size", pa.float64(), "mean over images of the images in one call of the codec"),
+        _field("device", pa.string(), "devices of encoder and decoder; several joined by '; '"),
+        _field("threads", pa.float64(), "mean over images of the maximum number of threads in the worker"),
         _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),
         _field("decode_calls", pa.float64(), "mean over images of network calls from the stream to the picture"),
         _field("macs_per_pixel", pa.float64(), f"mean over images of {MACS_CONVENTION}"),
@@ -245,6 +257,6 @@ SUMMARY = pa.schema(
             "'ok', 'failed' (every image failed), 'skipped', or 'reference' (originals alone)",
             nullable=False,
         ),
-        _field("error", pa.string(), "first reason among failed images, or why the codec was skipped"),
+        _field("error", pa.string(), "first reason among failed images, or the reason why the codec was skipped"),
     ]
 )

@@ -8,34 +8,34 @@ import sys
 import numpy as np
 import pytest
 
-from uqdm.bench.evaluation import resource_use as footprint
+from uqdm.bench.evaluation import resource_use
 
 SIZE = 200 * 2**20  # bytes; far above what anything else here takes
 
 
 def test_the_peak_is_that_of_what_was_held_in_between() -> None:
-    footprint.begin_peak()
-    before = footprint.peak_memory_bytes()
+    resource_use.reset_peak()
+    before = resource_use.peak_memory_bytes()
     np.ones(SIZE, np.uint8)
-    peak = footprint.peak_memory_bytes()
+    peak = resource_use.peak_memory_bytes()
     assert SIZE * 0.95 < peak - before < SIZE * 1.1  # freed memory of the allocator may be taken again
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the mark")
 def test_what_was_freed_before_is_not_in_the_peak() -> None:
     np.ones(SIZE, np.uint8)
-    high = footprint.peak_memory_bytes()
-    footprint.begin_peak()
-    assert footprint.peak_memory_bytes() < high - 0.9 * SIZE
+    high = resource_use.peak_memory_bytes()
+    resource_use.reset_peak()
+    assert resource_use.peak_memory_bytes() < high - 0.9 * SIZE
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells shared memory")
 def test_memory_that_is_shared_is_not_in_the_peak() -> None:
     shared = mmap.mmap(-1, SIZE)  # anonymous and shared, as Ray's object store is
-    before = footprint.peak_memory_bytes()
+    before = resource_use.peak_memory_bytes()
     np.frombuffer(shared, np.uint8)[:] = 1
-    footprint.begin_peak()
-    assert footprint.peak_memory_bytes() < before + 0.1 * SIZE
+    resource_use.reset_peak()
+    assert resource_use.peak_memory_bytes() < before + 0.1 * SIZE
 
 
 def test_threads_are_those_of_torch_or_else_of_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,11 +44,11 @@ def test_threads_are_those_of_torch_or_else_of_openmp(monkeypatch: pytest.Monkey
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        assert footprint.threads() == 3
+        assert resource_use.threads() == 3
     finally:
         torch.set_num_threads(before)
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
-    assert footprint.threads() == 5
+    assert resource_use.threads() == 5
     monkeypatch.delenv("OMP_NUM_THREADS")
-    assert footprint.threads() == footprint.available_cores()
+    assert resource_use.threads() == resource_use.available_cores()

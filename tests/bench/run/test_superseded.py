@@ -30,12 +30,12 @@ def evaluated(run: Path, n_images: int, *codecs: str, shard_size: int = SHARD_SI
     measured = 0
     for name, codec_settings in resolve([parse_request(text) for text in codecs]).items():
         plan = CodecPlan(context, name, codec_settings)
-        plan.look()
+        plan.find_stored()
         for shard in list(plan.missing()):
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
             finished = MeasureJob(shard, context.origin).run(Worker(), images)
             context.store.write(shard, finished.rows, finished.streams, finished.reconstructions)
-            plan.settle(shard, finished.counts)
+            plan.mark_stored(shard, finished.counts)
             measured += 1
         finish_codec(context, plan)
     return measured

@@ -1,4 +1,4 @@
-"""What an evaluation has to do: each codec's shards, made when they are looked at, and what is known of each."""
+"""The plan of an evaluation: the lazily generated shards of each codec, and which of them are stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNKNOWN = -1
 
 
 class CodecPlan:
-    """The shards of one codec. Two numbers a shard are kept of them: images that are ok, and that failed."""
+    """The shards of one codec. Of each shard, two numbers are in memory: images that are ok, and that failed."""
 
     def __init__(self, context: Context, name: str, codec_settings: Sequence[CodecSetting]) -> None:
         self.name, self.codec_settings = name, codec_settings
@@ -24,14 +24,14 @@ class CodecPlan:
         self._n_ranges = -(-len(context.dataset) // context.shard_size)
         self._known = np.full((len(self._runnable), self._n_ranges, 2), _UNKNOWN, np.int32)
 
-    def look(self, *, retry_failed: bool = False) -> None:
-        """Looks up what is stored already; with ``retry_failed`` a shard with failed images counts as not done."""
+    def find_stored(self, *, retry_failed: bool = False) -> None:
+        """Finds the stored shards; with ``retry_failed``, a shard with failed images counts as missing."""
         for shard in self.shards():
             counts = self._context.store.counts(shard)
             if counts is not None and not (retry_failed and counts["failed"]):
-                self.settle(shard, counts)
+                self.mark_stored(shard, counts)
 
-    def settle(self, shard: Shard, counts: Counter[str]) -> None:
+    def mark_stored(self, shard: Shard, counts: Counter[str]) -> None:
         """Notes that a shard is stored."""
         self._known[self._place(shard)] = counts["ok"], counts["failed"]
 
@@ -43,7 +43,7 @@ class CodecPlan:
                 yield from split(context.dataset, one, context.shard_size, context.kept)
 
     def missing(self) -> Iterator[Shard]:
-        """Shards to do: range by range, so that images are read once; by setting where a setting is a model."""
+        """Shards to measure: by range of images, so that images are read once; for models, by setting."""
         todo = np.argwhere(self._known[..., 0] == _UNKNOWN)  # settings first
         if not self.holds_model:
             todo = todo[np.argsort(todo[:, 1], kind="stable")]
@@ -56,26 +56,26 @@ class CodecPlan:
 
     @property
     def n_shards(self) -> int:
-        """How many shards there are."""
+        """The number of shards."""
         return self._known.shape[0] * self._known.shape[1]
 
     @property
     def n_missing(self) -> int:
-        """How many shards are to be done."""
+        """The number of shards to measure."""
         return int((self._known[..., 0] == _UNKNOWN).sum())
 
     @property
     def n_images(self) -> int:
-        """Images x settings."""
+        """The number of images x settings."""
         return len(self._runnable) * len(self._context.dataset)
 
     def counts(self, shard: Shard) -> Counter[str] | None:
-        """Images of a shard by status; None where it is still to be done."""
+        """Images of a shard by status; None if the shard is missing."""
         ok, failed = self._known[self._place(shard)].tolist()
         return None if ok == _UNKNOWN else Counter(ok=ok, failed=failed)
 
     def totals(self) -> Counter[str]:
-        """Images x settings that are done, by status."""
+        """Images x settings in stored shards, by status."""
         ok, failed = np.maximum(self._known, 0).sum((0, 1), np.int64).tolist()
         return Counter(ok=ok, failed=failed)
 
@@ -85,7 +85,7 @@ class CodecPlan:
 
     @property
     def title(self) -> str:
-        """The codec's name, and how many settings it has."""
+        """The codec's name, and the number of its settings."""
         return f"{self.name} ({len(self.codec_settings)} setting{'s' if len(self.codec_settings) != 1 else ''})"
 
     @property

@@ -1,4 +1,4 @@
-"""What all codecs of an evaluation share."""
+"""Data set, store and options that all codecs of an evaluation share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uqdm.bench.run.stage_options import KeepOptions
 
 @dataclass(frozen=True)
 class Context:
-    """What all codecs of an evaluation share."""
+    """Data set, store and options that all codecs of an evaluation share."""
 
     dataset: Images
     store: ShardStore
@@ -22,4 +22,4 @@ class Context:
     shard_size: int
     kept: KeepOptions = field(default_factory=KeepOptions)
     metrics: MetricChoice | None = None
-    """Metrics of single images to compute while the pictures are there; none if None."""
+    """Metrics of single images to compute as soon as a picture is decoded; no metrics if None."""

@@ -1,9 +1,9 @@
-"""Evaluates codecs on a data set: plans shards, measures those that are missing, gathers each codec's rows.
+"""Evaluates codecs on a data set: plans shards, measures the missing ones, and gathers each codec's rows.
 
-Rates and times are measured here, and metrics of single images computed while the pictures are there. Metrics that are
-added later are computed from the streams (see :mod:`uqdm.bench.scoring`).
+Rates and times are measured here, and metrics of single images are computed as soon as a picture is decoded. Metrics
+that are added later are computed from the streams (see :mod:`uqdm.bench.scoring`).
 
-What an evaluation leaves in the run's folder stands in :mod:`uqdm.bench.run.layout`.
+:mod:`uqdm.bench.run.layout` describes the files that an evaluation writes into the run's folder.
 """
 
 from __future__ import annotations
@@ -47,19 +47,19 @@ def evaluate(
     options: EvaluationOptions | None = None,
     progress: RunProgress | None = None,
 ) -> list[CodecOutcome]:
-    """Measures every codec on every image, and returns what was found for each codec.
+    """Measures every codec on every image, and returns the outcome of each codec.
 
     Args:
         dataset: the images.
         codecs: the settings of each codec, from :func:`uqdm.bench.run.codec_settings.resolve`.
-        run_dir: the run's folder; what it holds already is used, not done again.
-        options: cores, shard size, what to keep; the defaults if None.
-        progress: told what happens; lines on stderr if None.
+        run_dir: the run's folder; shards that it has already are not measured again.
+        options: cores, shard size and files to keep; the defaults if None.
+        progress: shows the progress; lines on stderr if None.
 
     A codec that fails on an image, kills its worker or takes too long gives a failed row; a codec that cannot run here
     gives a skipped row for each setting. Neither stops the others. Raises
-    :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in ``run_dir``, unless it is to be
-    waited for.
+    :class:`~uqdm.bench.progress.lock.FolderBusyError` if another process works in ``run_dir`` and ``options.wait`` is
+    False.
     """
     options, progress = options or EvaluationOptions(), progress or RunProgress()
     with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
@@ -81,7 +81,7 @@ def _evaluate(
     context = Context(dataset, store, provenance(), options.shard_size, kept, options.choice)
     plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
     for plan in plans:
-        plan.look(retry_failed=options.retry_failed)
+        plan.find_stored(retry_failed=options.retry_failed)
     _announce(plans, dataset, progress)
     outcomes = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
     waiting = [plan for plan in plans if plan.n_missing]
@@ -102,7 +102,7 @@ def _evaluate(
 
 
 class _Stopwatch:
-    """Wall seconds of each phase, so that fixed cost and work can be told apart."""
+    """Wall seconds of each phase, which separate fixed costs from work."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -166,7 +166,7 @@ class _Collector:
         finished: MeasuredShard = done.result
         write_scores(self._scores, work.shard, finished.scores)
         self._context.store.write(work.shard, finished.rows, finished.streams, finished.reconstructions)
-        plan.settle(work.shard, finished.counts)
+        plan.mark_stored(work.shard, finished.counts)
         self._progress.shard(shard_timing(work.shard, done))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
@@ -176,6 +176,6 @@ class _Collector:
 
 def _finish(context: Context, plan: CodecPlan, progress: RunProgress) -> CodecOutcome:
     outcome = finish_codec(context, plan)
-    if plan.n_shards:  # that a codec was skipped has been said at the start
+    if plan.n_shards:  # skipped codecs were listed at the start
         progress.say(f"evaluate {context.dataset.name}: {outcome}")
     return outcome

@@ -1,4 +1,4 @@
-"""Gathers a finished codec's shards into ``per_image/<codec>.parquet``, and writes down what was done."""
+"""Gathers a finished codec's shards into ``per_image/<codec>.parquet``, and writes manifests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 
 @dataclass(frozen=True)
 class CodecOutcome:
-    """What came of one codec: images x settings that are ok and failed, settings that were skipped, and why."""
+    """Outcome of one codec: images x settings that are ok and failed, skipped settings, and the first reason."""
 
     codec: str
     ok: int
@@ -72,7 +72,7 @@ def finish_codec(context: Context, plan: CodecPlan) -> CodecOutcome:
 
 
 def _rows_to_write(context: Context, shard: Shard, rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The rows of a shard, with the metrics that are stored, where any are asked for."""
+    """The rows of a shard, with their stored metrics if metrics are requested."""
     if context.metrics is None:
         return with_columns(rows, schema)
     missing_scores = MissingScores(context.metrics.lacks(all_metrics()))
@@ -80,7 +80,7 @@ def _rows_to_write(context: Context, shard: Shard, rows: pa.Table, schema: pa.Sc
 
 
 def rows_origin(origin: Mapping[str, Any], run_dir: Path, codec: str) -> dict[str, Any]:
-    """The provenance of the rows of a codec, with what tells them from those of others and of other runs."""
+    """The provenance of the rows of a codec, with the identifiers of run and codec."""
     return {**origin, "run_id": ensure_run_id(run_dir), "codec": codec}
 
 
@@ -134,7 +134,7 @@ def _run_facts(context: Context) -> dict[str, Any]:
 
 
 def _origin(dataset: Images) -> dict[str, str] | None:
-    """Which release the images are of, from data sets that know."""
+    """The release that the images come from; None if the data set does not know it."""
     origin: Origin | None = getattr(dataset, "origin", None)
     return None if origin is None else asdict(origin)
 
@@ -145,14 +145,14 @@ def finish_run(
     seconds: Mapping[str, float],
     slowest_shards: Sequence[Mapping[str, Any]] = (),
 ) -> None:
-    """Writes ``evaluation.json``: what this evaluation found, codec by codec, its phases' wall seconds, slow shards."""
+    """Writes ``evaluation.json``: the outcome of each codec, wall seconds of the phases, and the slowest shards."""
     codecs = {outcome.codec: asdict(outcome) for outcome in outcomes}
     times = {"seconds": dict(seconds), "slowest_shards": list(slowest_shards)}
     _write_json(evaluation_path(context.store.run_dir), {"codecs": codecs, **times, **_run_facts(context)})
 
 
 def prune_others(run_dir: Path, keep: Sequence[str]) -> None:
-    """Removes the gathered rows and manifests of codecs other than ``keep``; their shards stay, streams go aside."""
+    """Removes the gathered rows and manifests of codecs other than ``keep``; shards stay, streams are moved aside."""
     for folder, suffix in ((rows_dir(run_dir), ".parquet"), (manifests_dir(run_dir), ".json")):
         for path in folder.glob(f"*{suffix}"):
             if path.stem not in keep:

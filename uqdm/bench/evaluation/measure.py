@@ -1,6 +1,6 @@
-"""Measures one codec on images: encodes, decodes what was stored, and makes the rows. Knows nothing of Ray.
+"""Measures one codec on images: encodes, decodes the streams, and makes the rows. It does not import Ray.
 
-Metrics are no part of it: observers are given each picture once it is decoded.
+Metrics are computed elsewhere: observers receive each picture once it is decoded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from uqdm.bench import checked_calls as answers
+from uqdm.bench import checked_calls
 from uqdm.bench.checked_calls import Facts, MeasurementError
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.stored_streams import stream_sha256
@@ -28,28 +28,28 @@ Row = dict[str, Any]
 _Keep = Callable[[int, Row, np.ndarray], None]
 
 _NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
-"""What a row of an ideal codec leaves empty: its record is no file, and no coder's time was taken."""
+"""Columns that are null in rows of an ideal codec: its record is not a file, and no coder is timed."""
 
 
 @dataclass
 class Measured:
-    """What measuring a codec on some images gave: rows, and the stream of each image (None where encoding failed)."""
+    """Measurements of a codec on some images: rows, and the stream of each image (None if encoding failed)."""
 
     rows: list[Row] = field(default_factory=list)
     streams: list[bytes | None] = field(default_factory=list)
 
 
 class PictureObserver(Protocol):
-    """Takes the decoded pictures, to keep or to score them; no timed section includes it."""
+    """Receives the decoded pictures, to keep or to score them; its time is excluded from timings."""
 
     def keep(self, offset: int, point_index: int, row: Row, image_uint8: np.ndarray) -> None:
-        """Takes a picture of image ``offset``; ``row`` has its point, reconstruction and hash. Pictures come in order.
+        """Receives the pictures of image ``offset`` in order; ``row`` has the point, reconstruction and hash of each.
 
-        The array belongs to the codec: it must be copied or coded before this returns.
+        The array belongs to the codec: it must be copied or coded before this method returns.
         """
 
     def discard(self, offset: int) -> None:
-        """Forgets the pictures of an image that failed after all."""
+        """Discards the pictures of an image that failed later."""
 
 
 def measure_images(
@@ -58,12 +58,12 @@ def measure_images(
     """Rows for uint8 images [H, W, 3], with ``image_index`` counted from 0 in ``images``.
 
     An image on which the codec raises, or breaks its contract, gives a single row with status failed and the reason.
-    ``decoder`` may be ``encoder``; where construction is cheap another instance guards against remembered state.
-    ``observers`` are given every picture of the images that do not fail.
+    ``decoder`` may be ``encoder``; a second instance, where construction is cheap, excludes that the decoder uses state
+    of the encoder. ``observers`` receive every picture of the images that do not fail.
     """
     measured = Measured()
     try:
-        facts = answers.facts_of(encoder)
+        facts = checked_calls.facts_of(encoder)
     except Exception as error:
         return _all_failed(images, f"codec: {error_line(error)}")
     for start in range(0, len(images), facts.batch_size):
@@ -88,7 +88,7 @@ def _all_failed(images: Sequence[np.ndarray], reason: str) -> Measured:
 
 
 def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
-    """Encodes a batch of a corner of ``image`` and decodes it, so that first-use set-up is in nobody's time."""
+    """Encodes a batch of a corner of ``image`` and decodes it, so that set-up at first use is excluded from timings."""
     corner = np.ascontiguousarray(image[:64, :64])
     try:
         with contained():
@@ -96,31 +96,31 @@ def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
             encoded = encoder.encode_detailed([corner.copy() for _ in range(count)])
             for _ in decoder.reconstructions(encoded[0].stream):
                 pass
-    except Exception:  # the codec's faults are recorded where they are measured
+    except Exception:  # errors of the codec are recorded when it is measured
         return
 
 
 def _encode(codec: Codec, batch: Sequence[np.ndarray], facts: Facts) -> list[tuple[Encoded, Row] | Exception]:
-    """Encodes a batch: for each image the stream with the columns of its encoding, or what the codec raised."""
+    """Encodes a batch: for each image the stream with the columns of its encoding, or the codec's error."""
     try:
-        encoded, spent_ms = answers.encode(codec, batch)
+        encoded, spent_ms = checked_calls.encode(codec, batch)
     except Exception as error:
         if len(batch) == 1:
             return [error]
-        return [_encode(codec, [image], facts)[0] for image in batch]  # finds the image that is at fault
+        return [_encode(codec, [image], facts)[0] for image in batch]  # finds the image that fails
     shared = {"encode_ms": spent_ms / len(batch), "batch_size": facts.batch_size, "device": facts.device}
-    return [(one, {**shared, "encode_calls": _told(codec, one.calls)}) for one in encoded]
+    return [(one, {**shared, "encode_calls": _count_column(codec, one.calls)}) for one in encoded]
 
 
-def _told(codec: Codec, count: int | None) -> int | None:
-    """A count as a column has it: a codec without a model that says nothing calls no network."""
+def _count_column(codec: Codec, count: int | None) -> int | None:
+    """The value of a column of counts: 0 if a codec without a model reports none."""
     return 0 if count is None and not codec.holds_model else count
 
 
 def _measure_image(
     codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: Sequence[_Keep]
 ) -> tuple[list[Row], bytes | None]:
-    """The rows of one image (all of its pictures, or one that says what failed) and its stream."""
+    """The rows of one image (one for each picture, or a single failed row) and its stream."""
     size = image_columns(image)
     if isinstance(outcome, Exception):
         return [{**size, **failure(f"encode: {error_line(outcome)}")}], None
@@ -128,7 +128,7 @@ def _measure_image(
     size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
         pictures = list(_decode(codec, image, encoded, keep))
-        container_bits = answers.container_bits(codec)
+        container_bits = checked_calls.container_bits(codec)
     except Exception as error:
         return [{**size, **failure(f"decode: {error_line(error)}")}], encoded.stream
     pixels = image.shape[0] * image.shape[1]
@@ -139,7 +139,7 @@ def _measure_image(
 
 
 def image_columns(image: np.ndarray) -> Row:
-    """The columns of every row of an image, uint8 [H, W, 3], whatever a codec does with it."""
+    """The columns of an image, uint8 [H, W, 3], which do not depend on the codec."""
     return {"height": image.shape[0], "width": image.shape[1], "original_sha256": picture_sha256(image)}
 
 
@@ -149,13 +149,13 @@ def failure(reason: str) -> Row:
 
 
 def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_Keep]) -> Iterator[Row]:
-    """Decodes a stream, and yields the columns of each picture; raises MeasurementError where one is missing."""
-    stream = bytes(bytearray(encoded.stream))  # another object: nothing may hang on the encoder's own
+    """Decodes a stream, and yields the columns of each picture; raises MeasurementError if one is missing."""
+    stream = bytes(bytearray(encoded.stream))  # a copy: decoding must not depend on the encoder's object
     points = _checked_points(codec, stream)
     if codec.ideal:
         _check_ideal(points, encoded)
     expected = {(point.name, name) for point in points for name in point.reconstructions}
-    for picture, decode_ms in answers.pictures(codec, stream, image.shape):
+    for picture, decode_ms in checked_calls.pictures(codec, stream, image.shape):
         key = (picture.point.name, picture.name)
         if key not in expected:
             raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
@@ -170,7 +170,7 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_K
 
 
 def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
-    points = answers.points(codec, stream)
+    points = checked_calls.points(codec, stream)
     sizes = [point.n_bytes for point in points]
     names = [point.name for point in points]
     if not points or sizes[-1] != len(stream):
@@ -183,7 +183,7 @@ def _checked_points(codec: Codec, stream: bytes) -> list[Point]:
 
 
 def _check_ideal(points: Sequence[Point], encoded: Encoded) -> None:
-    """Ideal rates are all that an ideal codec has: every point must have one, and none may be below the one before."""
+    """Checks ideal rates: every point must have one, and they must not decrease from point to point."""
     bits = [encoded.ideal_bits.get(point.name, math.nan) for point in points]
     if not all(map(math.isfinite, bits)) or bits != sorted(bits) or bits[0] < 0:
         named = ", ".join(f"{point.name}: {found:g}" for point, found in zip(points, bits, strict=True))
@@ -202,6 +202,6 @@ def _picture_columns(encoded: Encoded, point: Point, picture: Reconstruction) ->
 
 
 def _cost_columns(codec: Codec, picture: Reconstruction, image: np.ndarray) -> Row:
-    macs = _told(codec, picture.macs)
+    macs = _count_column(codec, picture.macs)
     per_pixel = None if macs is None else macs / (image.shape[0] * image.shape[1])
-    return {"decode_calls": _told(codec, picture.calls), "macs_per_pixel": per_pixel}
+    return {"decode_calls": _count_column(codec, picture.calls), "macs_per_pixel": per_pixel}

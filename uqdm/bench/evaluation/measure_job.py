@@ -36,7 +36,7 @@ from uqdm.text import error_line
 
 @dataclass(frozen=True)
 class MeasuredShard:
-    """A measured shard: the Parquet files' bytes and images by status."""
+    """A measured shard: the bytes of its Parquet files, images by status, and scores."""
 
     rows: bytes
     streams: bytes
@@ -47,25 +47,25 @@ class MeasuredShard:
 
 @dataclass(frozen=True)
 class MeasureJob(ShardJob):
-    """Measures a shard; ``origin`` is the provenance that its files are to carry.
+    """Measures a shard; ``origin`` is the provenance that is stored in its files.
 
-    ``metrics`` are those of single images, of this package, that are computed while the pictures are there.
+    ``metrics`` are this package's metrics of single images, computed as soon as a picture is decoded.
     """
 
     origin: Mapping[str, Any]
     metrics: tuple[str, ...] = ()
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> MeasuredShard | NotLoaded:
-        """Measures every image of the shard; one that could not be read has failed."""
+        """Measures every image of the shard; an unreadable image gets a failed row."""
         # Copies: arrays in Ray's object store are shared memory, which peak_memory_bytes leaves out.
         readable = {offset: image.copy() for offset, image in enumerate(inputs) if isinstance(image, np.ndarray)}
         if not readable:
             return measured_shard(self, failed(inputs))
-        resource_use.begin_peak()
+        resource_use.reset_peak()
         try:
             with contained():
                 encoder, decoder = _warm_codec(worker, self.shard.codec_setting, next(iter(readable.values())))
-        except MeasurementError as error:  # it would break its contract in any worker
+        except MeasurementError as error:  # the codec violates its contract in every worker
             return measured_shard(self, failed(inputs, error_line(error)))
         except Exception as error:
             return NotLoaded(error_line(error))
@@ -102,7 +102,7 @@ def _concatenate(files: list[bytes], identity: Identity) -> bytes:
 
 
 def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) -> tuple[Codec, Codec]:
-    """An encoder and a decoder, warm; the same object where construction is costly."""
+    """An encoder and a decoder after warm-up; one object for both if construction is slow."""
 
     def make_both() -> tuple[Codec, Codec]:
         encoder = _make(codec_setting)
@@ -117,10 +117,10 @@ def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) 
 
 
 def _check_device(worker: Worker, codec: Codec) -> None:
-    """Raises RuntimeError where Ray gave a GPU that the codec does not use: the run would be slow without a reason."""
+    """Raises RuntimeError if the codec does not use the GPU that Ray assigned: the run would be slow without notice."""
     if worker.holds_gpu and codec.device == "cpu":
         raise RuntimeError(
-            f"{platform.node()} has a GPU for Ray, but {codec.name} computes on its CPU: mend its driver or its "
+            f"{platform.node()} has a GPU for Ray, but {codec.name} computes on its CPU: repair its driver or its "
             "PyTorch (python -c 'import torch; print(torch.cuda.is_available())'), or start Ray with --num-gpus=0"
         )
 
@@ -128,13 +128,13 @@ def _check_device(worker: Worker, codec: Codec) -> None:
 def _make(codec_setting: CodecSetting) -> Codec:
     codec = get_codec(codec_setting.name, **codec_setting.parameters)
     version = version_of(codec)
-    if version != codec_setting.version:  # another library on another node of a cluster
+    if version != codec_setting.version:  # a different library on this node of a cluster
         raise RuntimeError(f"this worker has {version}, not {codec_setting.version}; install the same on every node")
     return codec
 
 
 def failed(images: Sequence[OriginalImage], reason: str = "") -> Measured:
-    """A failed row for each image, without streams; the reason of an unreadable image is that of its reading."""
+    """A failed row for each image, without streams; the reason of an unreadable image is its read error."""
     rows = [{"image_index": index, **_failure(image, reason)} for index, image in enumerate(images)]
     return Measured(rows, [None] * len(images))
 
@@ -146,7 +146,7 @@ def _failure(image: OriginalImage, reason: str) -> dict[str, Any]:
 
 
 def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Measured:
-    """Measurements of the readable images, with failed rows for the others, in the order of the images."""
+    """Measurements of the readable images, and failed rows for the others, in the order of the images."""
     places = [index for index, image in enumerate(images) if isinstance(image, np.ndarray)]
     streams: list[bytes | None] = [None] * len(images)
     for place, stream in zip(places, measured.streams, strict=True):
@@ -159,7 +159,7 @@ def _with_unreadable(measured: Measured, images: Sequence[OriginalImage]) -> Mea
 
 
 class _PlacedWriter(KeptPictureWriter):
-    """Keeps pictures of the readable images, which are at ``places`` of the shard."""
+    """Keeps pictures of the readable images; ``places`` are the positions of these in the shard."""
 
     def __init__(self, job: MeasureJob, places: Sequence[int]) -> None:
         super().__init__(job.shard, {**job.origin, "machine": machine()})
@@ -177,7 +177,7 @@ def _keeper(job: MeasureJob, places: Sequence[int]) -> KeptPictureWriter | None:
 
 
 def _scores(job: MeasureJob, worker: Worker, readable: Mapping[int, np.ndarray]) -> PictureScores | None:
-    """Computes metrics of pictures when they are decoded; None if no metrics are asked for."""
+    """Computes metrics of pictures when they are decoded; None if no metrics are requested."""
     if not job.metrics:
         return None
     process = worker.keep(("metrics", job.metrics), lambda: MetricProcess(job.metrics))

@@ -1,7 +1,7 @@
-"""A process beside a worker that computes metrics, so that they add nothing to the time and memory of a codec.
+"""A child process of a worker that computes metrics, so that they add nothing to the time and memory of a codec.
 
 ``python -m uqdm.bench.evaluation.metric_process`` reads requests from standard input and writes answers to standard
-output, each a pickle between this process and the worker that started it. It ends when its standard input does.
+output, both as pickles. The worker that started it is the other side. It ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class MetricProcess:
     def scores(self, original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
         """The metrics of a decoded picture, both uint8 [H, W, 3].
 
-        A metric that fails, or is not defined for so small an image, is left out; where the process was lost all are.
+        A metric that fails, or is not defined for such a small image, is left out; if the process dies, all are.
         """
         try:
             process = self._process or self._start()
@@ -43,7 +43,7 @@ class MetricProcess:
             process.stdin.flush()
             found: dict[str, float] = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
-            self.close()  # the next picture starts another
+            self.close()  # the next picture starts a new process
             return {}
         return found
 
@@ -59,7 +59,7 @@ class MetricProcess:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", __name__]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # a worker has one core, and waits meanwhile
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # the worker has one core, and waits meanwhile
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         return self._process
 
@@ -70,7 +70,7 @@ def _answer(names: Sequence[str], original: np.ndarray, decoded: np.ndarray) -> 
         if metric.name in names and min(original.shape[:2]) >= metric.smallest_side:
             try:
                 found[metric.name] = score(metric, original, decoded)
-            except Exception as error:  # scoring computes it again, and gives the reason to the rows
+            except Exception as error:  # scoring computes it again, and writes the reason into the rows
                 print(f"metric {metric.name}: {error_line(error)}", file=sys.stderr)
     return found
 
@@ -87,5 +87,5 @@ def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 if __name__ == "__main__":
     with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as channel:
-        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a metric prints is no answer
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that output of a metric does not mix with the answers
         _serve(sys.stdin.buffer, channel)

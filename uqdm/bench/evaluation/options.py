@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationOptions(StageOptions):
-    """How to evaluate. None of these changes a number; with another shard size, stored shards are not found again."""
+    """Options of an evaluation. None changes a number; with another shard size, stored shards are not reused."""
 
     shard_size: int = option(50, "Images in a shard, the unit of work and of resuming", minimum=1)
     keep_streams: bool = option(
@@ -28,18 +28,18 @@ class EvaluationOptions(StageOptions):
     retry_failed: bool = option(False, "Measure shards with failed images again", flag="--retry-failed")
     metrics: tuple[str, ...] | None = option(
         None,
-        "Metrics of single images to compute, beside MSE and PSNR",
+        "Metrics of single images to compute, in addition to MSE and PSNR",
         flag="--metric",
         none="all",
         in_section=False,
     )
     score: bool = option(
         True,
-        "Compute metrics of single images while the pictures are there",
+        "Compute metrics of single images as soon as a picture is decoded",
         flag="--score/--no-score",
         in_section=False,
     )
-    prune: bool = option(False, "Drop the rows of codecs that are not named here", flag="--prune", in_section=False)
+    prune: bool = option(False, "Remove the rows of codecs that are not named here", flag="--prune", in_section=False)
 
     def __post_init__(self) -> None:
         check_bounds(self)
@@ -47,5 +47,5 @@ class EvaluationOptions(StageOptions):
 
     @property
     def choice(self) -> MetricChoice | None:
-        """The metrics to compute; None for none, which leaves them to scoring."""
+        """The metrics to compute; None if scoring computes them later."""
         return metric_choice(self.metrics) if self.score else None

@@ -1,4 +1,4 @@
-"""Reads the original images of a data set: what fails is tried again, and stays a fault of that image alone."""
+"""Reads the original images of a data set. A failed read is tried again; a read error affects only its image."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from uqdm.codec import check_images
 from uqdm.text import error_line
 
 _TRIES = 3
-"""How often an image is read that gives an error: a file server may be away for a moment."""
+"""How often a failing image is read: a file server may be unavailable for a moment."""
 _PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Stands for an image that could not be read, with the reason."""
+    """An image that could not be read, with the reason."""
 
     reason: str
     nbytes = 0
 
 
 OriginalImage = np.ndarray | Unreadable
-"""An image, uint8 [H, W, 3], or why it could not be read."""
+"""An image, uint8 [H, W, 3], or the reason why it could not be read."""
 
 
 def read_originals(dataset: Images, indices: range) -> list[OriginalImage]:
-    """The images of these indices; one that cannot be read is :class:`Unreadable`, and the others are read."""
+    """The images of these indices; :class:`Unreadable` for each that cannot be read."""
     return [_read(dataset, index) for index in indices]
 
 

@@ -1,4 +1,4 @@
-"""Metrics of the pictures of a shard, computed while these are there: see :class:`PictureScores`."""
+"""Metrics of the pictures of a shard, computed as soon as each is decoded: see :class:`PictureScores`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
 
 Scores = dict[str, list[tuple[PictureKey, Score]]]
-"""By name of the metric, the value of each picture."""
+"""The value of each picture, by name of the metric."""
 
 
 class PictureScores:
-    """Takes the decoded pictures of a shard while it is measured, and has their metrics computed.
+    """Receives the decoded pictures of a shard while it is measured, and computes their metrics in ``process``.
 
-    ``indices`` are those of the ``originals``, uint8 [H, W, 3], in the data set. A picture without a value of a metric
-    is left to scoring, which decodes it again.
+    ``indices`` are those of the ``originals``, uint8 [H, W, 3], in the data set. Where a value is missing, scoring
+    decodes the picture again and computes it.
     """
 
     def __init__(self, process: MetricProcess, indices: Sequence[int], originals: Sequence[np.ndarray]) -> None:
@@ -37,14 +37,14 @@ class PictureScores:
             self.found.setdefault(name, []).append((picture, Score(sha256, value)))
 
     def discard(self, offset: int) -> None:
-        """Forgets the pictures of an image that failed after all."""
+        """Discards the scores of an image that failed later."""
         index = self._indices[offset]
         for name, scores in self.found.items():
             self.found[name] = [one for one in scores if one[0].image_index != index]
 
 
 def write_scores(store: ScoreStore, shard: Shard, scores: Scores) -> None:
-    """Stores what was computed on a shard; before its rows, which say that the shard is finished."""
+    """Stores the scores of a shard. Call it before the rows are stored: stored rows mark the shard as finished."""
     for metric in all_metrics():
         if scores.get(metric.name):
             store.write(shard, metric, scores[metric.name])

@@ -1,4 +1,4 @@
-"""What a worker takes of its machine: threads and memory."""
+"""Threads and memory that a worker uses."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def threads() -> int:
     return int(asked) if asked.isdigit() and int(asked) else available_cores()
 
 
-def begin_peak() -> None:
-    """Lets :func:`peak_memory_bytes` count from here on: what ran in this process before is not this codec's need.
+def reset_peak() -> None:
+    """Resets the high-water mark of :func:`peak_memory_bytes`, so that it excludes earlier work of this process.
 
-    Where the system has no such switch (it is Linux's), the mark stays that of the whole process.
+    Only Linux can reset the mark of resident memory; elsewhere it stays that of the whole process.
     """
     with contextlib.suppress(OSError):
         (_PROC / "clear_refs").write_text("5")
@@ -41,14 +41,14 @@ def begin_peak() -> None:
 def peak_memory_bytes() -> int:
     """High-water mark of this process's own resident memory, plus that of the GPU memory that torch had allocated.
 
-    Memory that it shares with others is left out; it must not grow between :func:`begin_peak` and here.
+    Memory that is shared with other processes is excluded; it must not grow after :func:`reset_peak`.
     """
     cuda = _cuda()
     return _peak_resident_bytes() + (int(cuda.max_memory_allocated()) if cuda is not None else 0)
 
 
 def _peak_resident_bytes() -> int:
-    """The high-water mark less what is shared now: Ray's object store, of which all that was ever touched stays."""
+    """The high-water mark minus shared memory: pages of Ray's object store stay resident once they were read."""
     with contextlib.suppress(OSError):
         status = (_PROC / "status").read_text()
         peak, shared = _kilobytes(status, "VmHWM"), _kilobytes(status, "RssShmem")
@@ -66,6 +66,6 @@ def _kilobytes(status: str, name: str) -> int | None:
 
 
 def _cuda():  # type: ignore[no-untyped-def]
-    """torch's module of that name if it is at work in this process."""
+    """``torch.cuda`` if it is initialized in this process, else None."""
     torch = sys.modules.get("torch")
     return torch.cuda if torch is not None and torch.cuda.is_initialized() else None

@@ -1,8 +1,8 @@
-"""Does a codec give back the pictures that it was given? The checks behind ``uqdm doctor``.
+"""Checks that a codec reproduces pictures: the checks of ``uqdm doctor``.
 
-Every setting of a codec must bring a photograph through a round trip that keeps the contract. The best of its lossy
-settings, and one of those that gave it back exactly, are then asked for more: that other pictures come back within a
-stated error, or exactly; that black stays black and white white; and that nothing is moved by a part of a pixel.
+At every setting, the round trip of a photograph must fulfil the contract. The best lossy setting and one lossless
+setting are then checked further: other pictures must be reproduced within a stated error, or exactly; black and white
+must keep their values; and the picture must not be shifted by a part of a pixel.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import Codec, get_codec
 
-# The least that a codec's best setting must reach. A codec in order is far above; swapped channels, a wrong matrix
-# or a lost plane are far below. Noise is grey, as many formats store colour at half resolution.
+# The minimum that a codec's best setting must reach. A correct codec is far above; swapped channels, a wrong matrix
+# or a lost plane are far below. Noise is grey, since many formats store colour at half resolution.
 MIN_PSNR_DB: Mapping[str, float] = {"gradient": 38.0, "noise": 20.0, "photograph": 30.0}
 MAX_LEVEL_ERROR = 2.0
-"""Of the mean of a flat picture, in grey levels; video range taken for full range is 16 off."""
+"""Maximum error of the mean of a flat picture, in grey levels; video range read as full range is 16 off."""
 MAX_SLOPE_ERROR = 0.03
-"""Of decoded against original values over a gradient; video range taken for full range is 0.14 off."""
+"""Maximum error of the slope of decoded against original values; video range read as full range is 0.14 off."""
 MAX_SHIFT_PX = {"brightness": 0.1, "colour": 0.25}
-"""Half a pixel of brightness, or of colour at half resolution misplaced by half a sample, is 0.5."""
+"""Maximum shift in pixels. A shift by half a pixel, or by half a sample of colour at half resolution, is 0.5."""
 FLAT_LEVELS = (0, 16, 128, 235, 255)
 
 _SIDE = 64  # pixels
@@ -35,7 +35,7 @@ _SIDE = 64  # pixels
 
 @dataclass(frozen=True)
 class Check:
-    """What was asked of a codec, whether it holds, and the figures."""
+    """A check of a codec, whether it passed, and the figures."""
 
     name: str
     ok: bool
@@ -43,7 +43,7 @@ class Check:
 
 
 def self_test(codec_settings: Sequence[CodecSetting]) -> list[Check]:
-    """Runs all checks on one codec, given at its settings; none of them may be missing on this machine.
+    """Runs all checks on the settings of one codec, which must be available on this machine.
 
     >>> all(check.ok for check in self_test([CodecSetting("png")]))
     True
@@ -69,7 +69,7 @@ def self_test(codec_settings: Sequence[CodecSetting]) -> list[Check]:
 
 
 def _check_ideal(codecs: Sequence[Codec], photograph: np.ndarray) -> Iterator[Check]:
-    """Of codecs without files: rates at every point, and pictures that come out the better the more is known."""
+    """Checks codecs without files: rates at every point, and pictures that improve from point to point."""
     for codec in codecs:
         measured = measure_images(codec, codec, [photograph])
         failed = [row["error"] for row in measured.rows if row["status"] != STATUS_OK]
@@ -87,7 +87,7 @@ def _check_ideal(codecs: Sequence[Codec], photograph: np.ndarray) -> Iterator[Ch
 
 
 def _best(errors: Sequence[tuple[float, Codec]]) -> Iterator[tuple[Codec, bool]]:
-    """One codec that must be exact, as it was or says so, and the best of those that need not be."""
+    """The worst codec that must be exact (it was, or claims to be lossless), and the best of the others."""
     must = [(error, codec) for error, codec in errors if error == 0 or codec.values.get("lossless") is True]
     for exact, group in ((True, must), (False, [pair for pair in errors if pair not in must])):
         if group:
@@ -122,14 +122,14 @@ def _identity(
 
 
 def _slope(gradient: np.ndarray, returned: np.ndarray) -> Check:
-    """Contrast: the slope of decoded against original values, in each channel."""
+    """Checks the contrast: the slope of decoded against original values, in each channel."""
     slopes = [np.polyfit(gradient[..., c].ravel(), returned[..., c].ravel().astype(float), 1)[0] for c in range(3)]
     worst = max(slopes, key=lambda slope: abs(slope - 1))
     return Check("contrast", bool(abs(worst - 1) <= MAX_SLOPE_ERROR), f"{worst:.4f} of the original")
 
 
 def _levels(flats: Sequence[np.ndarray]) -> Check:
-    """Range: the mean of each channel of flat greys."""
+    """Checks the range: the mean of each channel of flat greys."""
     pairs = zip(flats, FLAT_LEVELS, strict=True)
     worst = max((np.abs(flat.mean((0, 1)) - level).max(), level) for flat, level in pairs)
     return Check("range", bool(worst[0] <= MAX_LEVEL_ERROR), f"at most {worst[0]:.2f} levels off, at {worst[1]}")
@@ -144,9 +144,9 @@ def _shifts(photograph: np.ndarray, returned: np.ndarray) -> Iterator[Check]:
 
 
 def shift_of(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
-    """How far a plane [H, W] came back moved down and right, in pixels, by least squares on its slopes.
+    """The shift of a decoded plane [H, W] down and right, in pixels, by least squares on the slopes of the original.
 
-    Exact for small shifts of smooth pictures; large shifts come out too small, but not near zero. Blur does not show.
+    Exact for small shifts of smooth pictures; large shifts are underestimated, but not near zero. Blur has no effect.
 
     >>> plane = np.add.outer(np.arange(9.0) ** 2, np.arange(9.0) ** 2)
     >>> moved = np.add.outer((np.arange(9) - 0.5) ** 2, np.arange(9.0) ** 2)
@@ -155,7 +155,7 @@ def shift_of(original: np.ndarray, decoded: np.ndarray) -> tuple[float, float]:
     """
     centre = slice(1, -1)
     down, right = (slope[centre, centre].ravel() for slope in np.gradient(original))
-    # original and constant take up a change of contrast or brightness, which is another check's matter
+    # The columns of the original and of ones fit a change of contrast or brightness, which other checks cover.
     columns = np.stack([-down, -right, original[centre, centre].ravel(), np.ones(down.size)], axis=1)
     solved = np.linalg.lstsq(columns, (decoded - original)[centre, centre].ravel(), rcond=None)[0]
     return float(solved[0]), float(solved[1])
@@ -175,6 +175,6 @@ def _gradient() -> np.ndarray:
 
 
 def _noise() -> np.ndarray:
-    """Grey noise, all levels alike."""
+    """Grey noise, uniform over all levels."""
     plane = np.random.default_rng(0).integers(0, 256, (_SIDE, _SIDE, 1), dtype=np.uint8)
     return np.repeat(plane, 3, axis=2)

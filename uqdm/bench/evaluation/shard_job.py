@@ -1,4 +1,4 @@
-"""What all jobs on a shard have in common: what they load, their label, their images, and how long they took."""
+"""The base class of all jobs on a shard: the codec that they load, their label and images, and their time."""
 
 from __future__ import annotations
 

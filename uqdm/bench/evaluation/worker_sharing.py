@@ -9,7 +9,7 @@ C = TypeVar("C", bound="CodecNeeds")
 
 
 class CodecNeeds(Protocol):
-    """What decides with which others a codec may share workers."""
+    """The properties of a codec that decide whether it shares workers with others."""
 
     @property
     def holds_model(self) -> bool:
@@ -17,14 +17,14 @@ class CodecNeeds(Protocol):
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether it computes on a GPU where there is one."""
+        """Whether it computes on a GPU if there is one."""
 
 
 def sharing_workers(codecs: Iterable[C]) -> list[list[C]]:
     """Codecs in groups of shared workers.
 
-    Plain codecs share workers, so that no core waits for the end of each; a codec with a model or on a GPU has workers
-    of its own.
+    Plain codecs share workers, so that no core is idle at the end of each codec; a codec with a model or on a GPU has
+    workers of its own.
     """
     plain: list[C] = []
     others: list[list[C]] = []

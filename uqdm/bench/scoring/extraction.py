@@ -1,4 +1,4 @@
-"""Features of pictures for metrics of sets: jobs for workers that decode pictures and run the extractor on them."""
+"""Features of pictures for set metrics: jobs that decode pictures in workers and run the extractor on them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from uqdm.plugins import contained
 from uqdm.text import error_line
 
 PICTURES_AT_ONCE = 32
-"""Pictures of one job: as many are repeated after a loss, and held in memory by a worker."""
-_RANGE = 4096  # most images between the first and the last of a job: it carries the names of all
+"""Pictures of one job: the number that a lost worker repeats, and that a worker has in memory."""
+_RANGE = 4096  # maximum distance between a job's first and last image: the job has the names of all between
 
 
 class Extractor(Protocol):
-    """What scoring needs of :class:`~uqdm.bench.features.extractor.Extractor`."""
+    """The part of :class:`~uqdm.bench.features.extractor.Extractor` that scoring uses."""
 
     @property
     def sha256(self) -> str:
@@ -37,34 +37,34 @@ class Extractor(Protocol):
 
     @property
     def resize(self) -> str:
-        """How pictures are brought to the extractor's size."""
+        """The method that resizes pictures to the extractor's size."""
 
     @property
     def n_features(self) -> int:
-        """Features of a picture."""
+        """The number of features of a picture."""
 
     def features(self, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
         """Features of uint8 images [H, W, 3]: float32 [n, n_features]."""
 
 
 class Store(Protocol):
-    """What scoring needs of :class:`uqdm.bench.features.store.FeatureStore`."""
+    """The part of :class:`uqdm.bench.features.store.FeatureStore` that scoring uses."""
 
     def get(self, key: str) -> np.ndarray | None:
         """The features under ``key``; None if there are none."""
 
     def put(self, key: str, features: np.ndarray) -> None:
-        """Keeps features."""
+        """Stores features under ``key``."""
 
 
 @dataclass(frozen=True)
 class ExtractorSpec:
-    """How features are made: which extractor, with which weights and batch."""
+    """How features are computed: extractor, weights and batch size."""
 
     load: Callable[[Path | None], Extractor]
     weights: Path | None
     batch: int
-    """Pictures that go through the network at once."""
+    """Pictures in one batch of the network."""
 
     def extractor(self, worker: Worker) -> Extractor:
         """The extractor, loaded once in a worker."""
@@ -72,7 +72,7 @@ class ExtractorSpec:
 
 
 def feature_keys(sha256: str, size: tuple[int, int], patches: Patches | None) -> list[str]:
-    """The names of a picture's features in the store: one for the whole picture, or one for each of its patches."""
+    """The keys of a picture's features in the store: one for the whole picture, or one for each of its patches."""
     if patches is None:
         return [sha256]
     count = _n_patches(patches, *size)
@@ -85,7 +85,7 @@ def _n_patches(patches: Patches, height: int, width: int) -> int:
 
 
 Features = dict[str, np.ndarray | str]
-"""Features by their names in the store, or the reason why they could not be made."""
+"""Features by their keys in the store, or the reason why they could not be computed."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,13 @@ class FeatureRequest:
 
     @property
     def keys(self) -> list[str]:
-        """The names of its features in the store."""
+        """The keys of its features in the store."""
         return feature_keys(self.sha256, self.size, self.patches)
 
 
 @dataclass(frozen=True)
 class FeatureJob(ShardJob):
-    """Decodes pictures of a shard and takes their features."""
+    """Decodes pictures of a shard and computes their features."""
 
     source: Streams
     requests: tuple[FeatureRequest, ...]
@@ -113,7 +113,7 @@ class FeatureJob(ShardJob):
 
     @property
     def inputs(self) -> None:
-        """No originals: the pictures are decoded from streams."""
+        """None: the pictures are decoded from streams, and originals are not read."""
 
     def prepared(self) -> Self:
         """See :class:`~uqdm.bench.execute.job.Job`."""
@@ -151,7 +151,7 @@ class FeatureJob(ShardJob):
 
 @dataclass(frozen=True)
 class OriginalsJob(FeatureJob):
-    """Takes features of originals; these come from the data set, and nothing is decoded."""
+    """Computes features of originals, which are read from the data set; nothing is decoded."""
 
     dataset: Images | None = None
     originals: tuple[np.ndarray, ...] = ()
@@ -170,14 +170,14 @@ class OriginalsJob(FeatureJob):
 def extract(
     worker: Worker, extractor_spec: ExtractorSpec, found: Sequence[tuple[FeatureRequest, np.ndarray]]
 ) -> Features:
-    """Features of decoded pictures, whole or by patches, by their names in the store."""
+    """Features of decoded pictures, whole or by patches, by their keys in the store."""
     named: list[tuple[str, np.ndarray]] = []
     faults = Features()
     for one, picture in found:
         try:
             with contained():
                 named += _parts(one, picture)
-        except Exception as error:  # a metric's cut into patches
+        except Exception as error:  # raised by a metric's function that cuts patches
             faults |= dict.fromkeys(one.keys, f"its patches: {error_line(error)}")
     return faults | _features(worker, extractor_spec, named)
 
@@ -188,7 +188,7 @@ def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tup
     keys, parts = zip(*named, strict=True)
     try:
         features = extractor_spec.extractor(worker).features(parts, extractor_spec.batch)
-    except Exception as error:  # such as too little memory; other scores must not fail with it
+    except Exception as error:  # such as too little memory; it must not affect other scores
         return dict.fromkeys(keys, f"features: {error_line(error)}")
     return dict(zip(keys, features, strict=True))
 
@@ -199,7 +199,7 @@ def _parts(one: FeatureRequest, picture: np.ndarray) -> list[tuple[str, np.ndarr
 
 
 def split_jobs(job: Any) -> list[Any]:
-    """A :class:`FeatureJob` as several, each of images nearby with at most about ``PICTURES_AT_ONCE`` pictures."""
+    """Splits a :class:`FeatureJob` into jobs of neighbouring images, each of about ``PICTURES_AT_ONCE`` pictures."""
     by_image: dict[int, list[FeatureRequest]] = {}
     for one in job.requests:
         by_image.setdefault(one.picture.image_index, []).append(one)

@@ -1,4 +1,4 @@
-"""Where features of pictures come from: the extractor and the store of features."""
+"""The source of features of pictures: the extractor and the store of features."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def open_features(folder: Path, extractor: Extractor) -> Store:
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Loads the extractor from a file of weights (None: the usual one), and opens the store of its features."""
+    """Loads the extractor from a file of weights (None: the default file), and opens the store of its features."""
 
     load: Callable[[Path | None], Extractor] = load_inception
     open_store: Callable[[Path, Extractor], Store] = open_features

@@ -1,4 +1,4 @@
-"""Writes the rows of scored codecs: what their shards hold, with the metrics' columns filled."""
+"""Writes the rows of scored codecs: the rows of their shards, with the columns of metrics filled."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def write_rows(
     missing_scores: MissingScores,
     origin: Mapping[str, Any],
 ) -> None:
-    """Writes ``per_image/<codec>.parquet`` anew, from the shards and the stored scores.
+    """Rewrites ``per_image/<codec>.parquet`` from the shards and the stored scores.
 
     ``origin`` is the provenance of the metrics (see :func:`uqdm.bench.run.filled_rows.scored_origin`).
     """
     path = rows_path(run.store.run_dir, codec.name)
-    written = rows_provenance(run.store.run_dir)[codec.name]  # raises where the file is another's
+    written = rows_provenance(run.store.run_dir)[codec.name]  # raises if the file is not of this run and codec
     schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
     scores = ScoreStore(run.store.run_dir)
     skipped = _skipped(path, schema)

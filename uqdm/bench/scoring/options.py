@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoringOptions(StageOptions):
-    """What to score and how. Only ``metrics`` and ``set_metrics`` change what is computed."""
+    """Options of a scoring. Only ``metrics`` and ``set_metrics`` change which values are computed."""
 
     metrics: tuple[str, ...] | None = option(
-        None, "Metrics to compute, beside MSE and PSNR", flag="--metric", none="all"
+        None, "Metrics to compute, in addition to MSE and PSNR", flag="--metric", none="all"
     )
     features: Path | None = option(
-        None, "Folder that keeps features of pictures", none="the folder features beside the run", is_folder=True
+        None, "Folder that keeps features of pictures", none="the folder features next to the run", is_folder=True
     )
     inception_weights: Path | None = option(
         None,
@@ -30,7 +30,7 @@ class ScoringOptions(StageOptions):
         flag="--inception",
         none="a search in the caches, then a download",
     )
-    batch: int = option(32, "Pictures that go through the network at once", minimum=1, in_section=False)
+    batch: int = option(32, "Pictures in one batch of the network", minimum=1, in_section=False)
     set_metrics: SetMetricBounds = option_group(SetMetricBounds, "Images and settings that set metrics are computed on")
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from uqdm.bench import checked_calls as answers
+from uqdm.bench import checked_calls
 from uqdm.bench.checked_calls import MeasurementError
 from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
 from uqdm.bench.evaluation.shard_job import ShardJob
@@ -30,9 +30,9 @@ _MEASURE_AGAIN = "evaluate again, which measures its shard anew, then score"
 
 @dataclass(frozen=True)
 class Streams:
-    """A shard's coded files: where they are stored, and, once :meth:`read`, those that a job needs.
+    """A shard's coded files: their store and, after :meth:`read`, the files that a job needs.
 
-    ``faults`` says, by index of the image, what is wrong with those that cannot be decoded.
+    ``faults`` has the reasons for files that cannot be decoded, by index of the image.
     """
 
     store: ShardStore
@@ -41,7 +41,7 @@ class Streams:
     faults: Mapping[int, str] = field(default_factory=dict)
 
     def read(self, image_indices: set[int]) -> Self:
-        """With the files of these images, as far as they are stored."""
+        """A copy with the stored files of these images."""
         try:
             found = self.store.read_streams(self.shard, image_indices)
         except FileNotFoundError:
@@ -57,9 +57,9 @@ class Streams:
 
 @dataclass(frozen=True)
 class Scored:
-    """What scoring found of a picture: its scores by metric, why there is none of a metric, or what is wrong with it.
+    """Result of scoring a picture: scores by metric, and the reasons for missing scores.
 
-    A picture with a ``fault`` could not be decoded here, or to other pixels than when it was evaluated.
+    ``fault`` says that the picture could not be decoded here, or has other pixels than when it was evaluated.
     """
 
     picture: PictureKey
@@ -70,7 +70,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class ScoreJob(ShardJob):
-    """Scores ``pictures`` of a shard's images by ``metrics``, as far as the images are large enough for them.
+    """Computes ``metrics`` of ``pictures`` of a shard, where the images are large enough for them.
 
     ``is_first`` says that no other job scores pictures of the same shard before it.
     """
@@ -81,7 +81,7 @@ class ScoreJob(ShardJob):
     is_first: bool = True
 
     def apart(self) -> Iterator[Self]:
-        """The same as several jobs: a metric of another package, which may crash or hang, has one of its own."""
+        """Splits the job: each metric of another package has its own job, since it may crash or hang."""
         own = tuple(metric for metric in self.metrics if not is_of_another_package(metric))
         others = [(metric,) for metric in self.metrics if is_of_another_package(metric)]
         for number, metrics in enumerate([own, *others] if own else others):
@@ -111,10 +111,10 @@ class ScoreJob(ShardJob):
             if min(original.shape[:2]) < metric.smallest_side:
                 continue
             try:
-                scores[metric.name] = Score(sha256, answers.score(metric, original, decoded))
+                scores[metric.name] = Score(sha256, checked_calls.score(metric, original, decoded))
             except MeasurementError as error:
                 reasons[metric.name] = one_line(str(error))
-            except Exception as error:  # a metric's fault must not cost the others
+            except Exception as error:  # an error of one metric must not affect the others
                 reasons[metric.name] = f"failed with {error_line(error)}"
         return Scored(picture, scores, reasons)
 
@@ -140,7 +140,7 @@ def decoded_pictures(
 ) -> Iterator[tuple[PictureKey, np.ndarray | str]]:
     """Each of ``pictures`` decoded from its stream, uint8 [H, W, 3], or the reason why it could not be.
 
-    A picture is the one that was evaluated, by its hash (see :class:`~uqdm.bench.run.decoding.StreamDecoder`).
+    The hash of a picture must be that of the evaluated one (see :class:`~uqdm.bench.run.decoding.StreamDecoder`).
     """
     codec = source.shard.codec_setting
     try:

@@ -47,7 +47,7 @@ from uqdm.files import sweep_temporaries
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scoring came to: pictures scored now, pictures that could not be decoded as they were, rows of sets."""
+    """Outcome of a scoring: pictures scored now, pictures with a decoding fault, and rows of set metrics."""
 
     scored: int
     faults: int
@@ -62,19 +62,19 @@ def score_run(
     dataset: Images | None = None,
     features: FeatureSource | None = None,
 ) -> Outcome:
-    """Computes what metrics are missing of an evaluated run, and fills its rows.
+    """Computes the missing metrics of an evaluated run, and fills its rows.
 
     Args:
         run_dir: the run's folder.
-        options: what to score and how; everything by default.
-        progress: told what happens; lines on stderr if None.
-        dataset: the originals; opened again as they were evaluated if None.
-        features: where features for metrics of sets come from; the Inception network if None.
+        options: metrics and resources; all metrics by default.
+        progress: shows the progress; lines on stderr if None.
+        dataset: the originals; the data set of the evaluation is opened again if None.
+        features: the source of features for set metrics; the Inception network if None.
 
-    Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows or originals are not what they were. A metric that
-    cannot run here is left out and said so in the column ``unscored``; a picture that its stream no longer decodes to
-    becomes a failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` where another process works in
-    ``run_dir``, unless it is to be waited for.
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if rows or originals have changed. A metric that cannot run here
+    is left out, with the reason in the column ``unscored``; a picture that its stream no longer decodes to becomes a
+    failed row. Raises :class:`~uqdm.bench.progress.lock.FolderBusyError` if another process works in ``run_dir`` and
+    ``options.wait`` is False.
     """
     options, progress = options or ScoringOptions(), progress or RunProgress()
     if not run_dir.is_dir():
@@ -87,7 +87,7 @@ def _score(run: StoredRun, options: ScoringOptions, progress: RunProgress, featu
     started = time.perf_counter()
     run_dir = run.store.run_dir
     sweep_temporaries(run_dir)
-    scores_path(run_dir).unlink(missing_ok=True)  # it says that the rows are scored
+    scores_path(run_dir).unlink(missing_ok=True)  # its presence means that the rows are scored
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
     with contextlib.ExitStack() as stack:
@@ -104,7 +104,7 @@ def _score(run: StoredRun, options: ScoringOptions, progress: RunProgress, featu
 
 
 def _write_rows(run: StoredRun, pictures: PictureScoring, options: ScoringOptions, origin: dict[str, Any]) -> None:
-    """Writes the rows of the codecs that scoring has something to add to; those of others are complete."""
+    """Writes the rows of codecs with new or differently chosen scores; the rows of the others are complete."""
     written = rows_provenance(run.store.run_dir)
     scored = scored_origin(origin, options.choice)
     for codec in run.codecs:
@@ -113,7 +113,7 @@ def _write_rows(run: StoredRun, pictures: PictureScoring, options: ScoringOption
 
 
 class PictureScoring:
-    """Metrics of single pictures: the plan, and what comes of it."""
+    """Plans and runs the scoring of single pictures, and collects its results."""
 
     def __init__(self, run: StoredRun, options: ScoringOptions, progress: RunProgress) -> None:
         self._run, self._progress = run, progress
@@ -122,25 +122,25 @@ class PictureScoring:
         self.missing_scores = MissingScores()
         self.scored = 0
         self.changed: set[str] = set()
-        """Codecs of which scores were missing: their rows are written again."""
+        """Codecs with missing scores, whose rows are written again."""
         self.missing_scores.metric = options.choice.lacks(all_metrics())
         self._metrics = [metric for metric in all_metrics() if metric.name not in self.missing_scores.metric]
 
     def plan(self) -> dict[str, list[Shard]]:
-        """The shards of each codec that lack scores; says so. Of the pictures in them nothing is kept."""
+        """The shards of each codec that lack scores; also announces them. Their pictures are not kept in memory."""
         todo = {codec.name: [one for one in codec.shards if self._job(one) is not None] for codec in self._run.codecs}
         self._announce(todo)
         return todo
 
     def jobs(self, shards: Iterable[Shard]) -> Iterator[ScoreJob]:
-        """What is to be done on shards, made as it is needed."""
+        """The jobs for shards, lazily generated."""
         for shard in shards:
             job = self._job(shard)
             if job is not None:
                 yield from job.apart()
 
     def run(self, resources: Callable[[], Resources]) -> None:
-        """Does all jobs on Ray."""
+        """Runs all jobs on Ray."""
         todo = self.plan()
         waiting = [codec for codec in self._run.codecs if todo[codec.name]]
         if not waiting:
@@ -192,7 +192,7 @@ class PictureScoring:
         return bool(wanted) and not wanted <= self._store.read(shard, metric).keys()
 
     def done(self, job: ScoreJob, done: Done) -> None:
-        """Keeps what a job found."""
+        """Stores the results of a job."""
         found: list[Scored] = done.result
         for metric in job.metrics:
             scores = [(one.picture, one.scores[metric.name]) for one in found if metric.name in one.scores]
@@ -235,7 +235,7 @@ def _score_sets(
 
 
 def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: RunProgress) -> None:
-    """Removes scored streams that are not to be kept; those with a fault stay, to be looked into."""
+    """Removes scored streams that are not to be kept; shards with a fault keep theirs for inspection."""
     at_fault = {key for key, _ in missing_scores.faults}
     gone = [
         shard
@@ -252,7 +252,7 @@ def _drop_streams(run: StoredRun, missing_scores: MissingScores, progress: RunPr
 def write_outcome(
     run: StoredRun, outcome: Outcome, origin: dict[str, Any], options: ScoringOptions, seconds: float
 ) -> None:
-    """Writes ``scores.json``: what was asked for, what could not be scored, and the metrics of sets."""
+    """Writes ``scores.json``: the requested metrics, reasons for missing scores, and set metrics."""
     unscored: dict[str, Counter[str]] = {}  # by metric and reason: rows
     for rows in row_groups(run.store.run_dir, ["status", "unscored"]):
         for reasons in reasons_by_row(with_status(rows, STATUS_OK)["unscored"]):

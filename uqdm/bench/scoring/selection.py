@@ -1,4 +1,4 @@
-"""On which pictures set metrics are computed: their features cost a tenth of a second each without a GPU."""
+"""Selects the pictures for set metrics: without a GPU, features take a tenth of a second per picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from uqdm.option_fields import check_bounds, from_section, option
 
 @dataclass(frozen=True)
 class SetMetricBounds:
-    """Bounds of what set metrics are computed on; of a chosen setting all points and reconstructions count."""
+    """Bounds on images and settings for set metrics; of a chosen setting, all points and reconstructions are used."""
 
     images: int | None = option(
         64,
@@ -41,9 +41,9 @@ class SetMetricBounds:
 
 
 def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds | None:
-    """Bounds of a single run, of which one that is left out is no bound; None for None.
+    """Bounds of a single run; a bound that is left out is unlimited; None for None.
 
-    ``name`` begins messages of ValueErrors.
+    Messages of ValueErrors begin with ``name``.
 
     >>> bounds_of_run({"images": 200}, "runs: demo")
     SetMetricBounds(images=200, settings=None)
@@ -52,7 +52,7 @@ def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds
 
 
 def evenly(count: int, wanted: int | None) -> list[int]:
-    """At most ``wanted`` of the indices 0 to ``count`` - 1, evenly spread, both ends included (one: the middle).
+    """At most ``wanted`` of the indices 0 to ``count`` - 1, evenly spread, both ends included (for one: the middle).
 
     >>> evenly(9, 3), evenly(4, 10), evenly(9, 1), evenly(3, None)
     ([0, 4, 8], [0, 1, 2, 3], [4], [0, 1, 2])

@@ -1,4 +1,4 @@
-"""Metrics of sets: for each setting, point and reconstruction its pictures against the originals, by their features."""
+"""Set metrics: compare the pictures of each setting, point and reconstruction with the originals, by features."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORIGINALS = "originals"
-"""Codec of the row that holds one half of the originals against the other."""
+"""Name in place of a codec in the row that compares one half of the originals with the other."""
 HALVES = "first half against second half"
-_FEATURES = "features"  # part of the progress
+_FEATURES = "features"  # name in the progress
 _LINE = ["codec", "setting", "point_index", "point", "reconstruction"]
 _COLUMNS = [*_LINE, "image_index", "height", "width", "picture_sha256", "status"]
 
 
 @dataclass(frozen=True)
 class SetPicture:
-    """A picture of a set: where it is decoded from (None: it is an original), its hash and size."""
+    """A picture of a set: the shard that it is decoded from (None for an original), its hash and size."""
 
     shard: Shard | None
     image_index: int
@@ -74,18 +74,18 @@ class SetPicture:
     reconstruction: str = ""
 
     def request(self, metric: SetMetric) -> FeatureRequest:
-        """This picture's features, as ``metric`` takes them."""
+        """The request for this picture's features for ``metric``."""
         picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
         return FeatureRequest(picture, self.sha256, self.size, metric.patches)
 
     def keys(self, metric: SetMetric) -> list[str]:
-        """Names of the features that ``metric`` takes of this picture."""
+        """Keys of this picture's features for ``metric``."""
         return feature_keys(self.sha256, self.size, metric.patches)
 
 
 @dataclass
 class SetLine:
-    """One row of the summary: its names, its set of pictures and that of the originals, and what came out."""
+    """One row of the summary: its names, its set of pictures with their originals, and the values."""
 
     names: dict[str, Any]
     originals: list[SetPicture]
@@ -95,12 +95,12 @@ class SetLine:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def key(self, metric: SetMetric, extractor: Extractor) -> str:
-        """Name of what ``metric`` gives, in the store of scores."""
+        """Key of the values of ``metric`` in the store of scores."""
         sides = ([member.sha256 for member in side] for side in (self.originals, self.pictures))
         return set_key(metric, extractor.sha256, *sides)
 
-    def lack(self, metric: SetMetric) -> str | None:
-        """Why ``metric`` is not defined for these pictures; None if it is."""
+    def undefined_reason(self, metric: SetMetric) -> str | None:
+        """The reason why ``metric`` is not defined for these pictures; None if it is."""
         side = min((min(member.size) for member in self.originals), default=0)
         if self.originals and side < metric.smallest_side:
             return f"{side} px is under its smallest side of {metric.smallest_side} px"
@@ -110,17 +110,17 @@ class SetLine:
         return None
 
     def row(self, extractor: Extractor | None) -> dict[str, Any]:
-        """The line as ``scores.json`` keeps it."""
+        """The row as ``scores.json`` has it."""
         basis = set_basis()
-        said: dict[str, Any] = dict.fromkeys(basis.names)
+        basis_columns: dict[str, Any] = dict.fromkeys(basis.names)
         if self.columns and extractor is not None:
-            said = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
-        return {**self.names, **self.columns, **said, "unscored": unscored_map(self.reasons)}
+            basis_columns = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
+        return {**self.names, **self.columns, **basis_columns, "unscored": unscored_map(self.reasons)}
 
 
 @dataclass(frozen=True)
 class Task:
-    """What metrics of sets are to be computed on, and with what."""
+    """The set metrics to compute, their run and bounds, and the resources to compute them with."""
 
     run: StoredRun
     metrics: Sequence[SetMetric]
@@ -132,16 +132,16 @@ class Task:
     progress: RunProgress
 
 
-def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A row for each setting, point and reconstruction among the scored rows, and the one of the originals alone.
+def score_sets(task: Task, not_requested: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row for each setting, point and reconstruction among the scored rows, and one for the originals alone.
 
-    A metric that cannot be computed is left out of its row, whose ``unscored`` says why; ``not_asked`` holds such
-    reasons from elsewhere.
+    A metric that cannot be computed is left out of its row, and ``unscored`` has the reason; ``not_requested`` has the
+    reasons for metrics that are not requested or cannot run.
     """
     indices = task.set_metrics.image_indices(len(task.run.dataset))
     lines = _lines(task, indices, _chosen_rows(task.run.store.run_dir, indices))
     for line in lines:
-        line.reasons |= not_asked
+        line.reasons |= not_requested
     extractor = _extractor(task, lines) if task.metrics else None
     if extractor is not None:
         _compute(task, [line for line in lines if line.chosen], extractor)
@@ -149,10 +149,10 @@ def score_sets(task: Task, not_asked: Mapping[str, str]) -> list[dict[str, Any]]
 
 
 def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
-    """The extractor; None where it does not load, and then every line gets the reason."""
+    """The extractor; None if it does not load, in which case every line gets the reason."""
     try:
         return task.extractor_spec.load(task.extractor_spec.weights)
-    except Exception as error:  # a missing file, package or too little memory: these metrics are left out
+    except Exception as error:  # a missing file or package, or too little memory
         text = " ".join(str(error).split()) or type(error).__name__
         task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
         for line in lines:
@@ -161,7 +161,7 @@ def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
 
 
 def _chosen_rows(run_dir: Path, indices: Sequence[int]) -> pd.DataFrame:
-    """The rows with status ok of the chosen images, and of each line one at least, in the order of the files."""
+    """The rows with status ok of the chosen images, and at least one of each line, in the order of the files."""
     seen: set[tuple[Any, ...]] = set()
     chosen = pa.array(indices, pa.int32())
     tables = []
@@ -177,7 +177,7 @@ def _chosen_rows(run_dir: Path, indices: Sequence[int]) -> pd.DataFrame:
 
 
 def _lines(task: Task, indices: Sequence[int], ok: pd.DataFrame) -> list[SetLine]:
-    """All lines of the summary that have pictures; those that are not chosen have no members, but a reason."""
+    """All lines of the summary that have pictures; lines that are not chosen have a reason in place of pictures."""
     dataset, selection = task.run.dataset, task.set_metrics
     originals = {index: _original(dataset.load(index), index) for index in indices} if task.metrics else {}
     codecs = {codec.name: codec for codec in task.run.codecs}
@@ -221,22 +221,22 @@ def _set_picture(shards: Mapping[tuple[str, str, int], Shard], row: Mapping[Any,
 
 
 def _floor(originals: Sequence[SetPicture]) -> SetLine:
-    """What no codec can be expected to beat: one half of the same images against the other."""
+    """The floor, a bound that codecs cannot be expected to fall below: one half of the originals against the other."""
     half = len(originals) // 2
     names = {"codec": ORIGINALS, "setting": HALVES, "status": STATUS_REFERENCE}
     return SetLine(names, list(originals[:half]), list(originals[half : 2 * half]))
 
 
 def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None:
-    """Fills the lines: from the store of scores, or else from features, of which those that are missing are taken."""
+    """Fills the lines from the store of scores, or else from features; missing features are computed."""
     scores = ScoreStore(task.run.store.run_dir)
     todo: list[tuple[SetLine, SetMetric]] = []
     for line in lines:
         for metric in task.metrics:
             known = scores.read_set(line.key(metric, extractor))
-            lack = _lack(line, metric)
-            if lack is not None:
-                line.reasons[metric.name] = lack
+            reason = _undefined_reason(line, metric)
+            if reason is not None:
+                line.reasons[metric.name] = reason
             elif known is not None:
                 line.columns |= known
             else:
@@ -244,15 +244,15 @@ def _compute(task: Task, lines: Sequence[SetLine], extractor: Extractor) -> None
     if not todo:
         return
     store = task.open_store(extractor)
-    faults = _take_features(task, todo, store)
+    faults = _compute_features(task, todo, store)
     _compute_from_features(task, todo, store, faults, extractor)
 
 
-def _lack(line: SetLine, metric: SetMetric) -> str | None:
-    """Why a metric has no value for a line, or cannot cut its pictures into patches; None if it can."""
+def _undefined_reason(line: SetLine, metric: SetMetric) -> str | None:
+    """The reason why a metric is not defined for a line, or cannot cut its pictures; None if it can be computed."""
     try:
         with contained():
-            return line.lack(metric)
+            return line.undefined_reason(metric)
     except Exception as error:
         return f"its patches: {error_line(error)}"
 
@@ -260,8 +260,8 @@ def _lack(line: SetLine, metric: SetMetric) -> str | None:
 # ---- features -------------------------------------------------------------------------------------------------
 
 
-def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
-    """Takes the features that are not stored yet, each once; returns the reasons of those that failed."""
+def _compute_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, str]:
+    """Computes the features that are not stored yet, each once; returns the reasons for those that failed."""
     jobs = _jobs(task, _absent(todo, store))
     if not jobs:
         return {}
@@ -269,14 +269,14 @@ def _take_features(task: Task, todo: Iterable[tuple[SetLine, SetMetric]], store:
     task.progress.add(_FEATURES, "features of pictures", total, stored=0)
     task.progress.begin(_FEATURES)
 
-    taken = _Taken(store, task.progress)
+    collector = _FeatureCollector(store, task.progress)
     load = functools.partial(read_originals, task.run.dataset)
-    Executor(task.resources(), load, taken, task.limits).run([Group(FeatureJob, jobs, len(jobs), uses_gpu=True)])
-    return taken.faults
+    Executor(task.resources(), load, collector, task.limits).run([Group(FeatureJob, jobs, len(jobs), uses_gpu=True)])
+    return collector.faults
 
 
-class _Taken:
-    """Stores features as they come in, and collects the reasons of those that failed."""
+class _FeatureCollector:
+    """Stores features as they arrive, and collects the reasons for those that failed."""
 
     def __init__(self, store: Store, progress: RunProgress) -> None:
         self._store, self._progress = store, progress
@@ -295,7 +295,7 @@ class _Taken:
 
 
 def _absent(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> dict[str, tuple[SetPicture, SetMetric]]:
-    """Pictures whose features are not stored, by the first name of these; originals come before what equals them."""
+    """Pictures whose features are not stored, by their first key; an original comes before equal pictures."""
     wanted: dict[str, tuple[SetPicture, SetMetric]] = {}
     seen: set[str] = set()
     for side in ("originals", "pictures"):
@@ -336,7 +336,7 @@ def _jobs(task: Task, absent: Mapping[str, tuple[SetPicture, SetMetric]]) -> lis
 
 
 def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) -> dict[str, float] | str:
-    """The columns of ``metric`` for features [n, d] of originals and pictures, or why there are none."""
+    """The columns of ``metric`` for features [n, d] of originals and pictures, or the reason why there are none."""
     limit_threads()
     try:
         with contained():
@@ -348,7 +348,7 @@ def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) 
         columns = {name: metric_value(value) for name, value in found.items()}
     except MeasurementError as error:
         return one_line(str(error))
-    except Exception as error:  # a metric's fault must not cost the others
+    except Exception as error:  # an error of one metric must not affect the others
         return f"failed with {error_line(error)}"
     return columns if all(map(math.isfinite, columns.values())) else "gave no finite number"
 
@@ -386,7 +386,7 @@ def _compute_from_features(
 
 
 def _answer(ref: ray.ObjectRef) -> dict[str, float] | str:
-    """What a metric gave in its task; a metric that takes its process with it has failed, too."""
+    """The result of a metric's task; a metric that crashes its process has failed, too."""
     try:
         found: dict[str, float] | str = ray.get(ref)
     except RayError as error:
@@ -405,7 +405,7 @@ def _settle(alike: Sequence[tuple[SetLine, SetMetric]], found: Mapping[str, floa
 def _features(
     members: Sequence[SetPicture], metric: SetMetric, store: Store, faults: Mapping[str, str]
 ) -> np.ndarray | str:
-    """Features [n, d] of a set, or why there are none."""
+    """Features [n, d] of a set, or the reason why there are none."""
     found = []
     for key in (key for member in members for key in member.keys(metric)):
         features = store.get(key)
