@@ -1,4 +1,4 @@
-"""A deadline for code that must not hang. It is far above what the code takes: it asserts no speed."""
+"""A deadline for code that must not hang. It is far above the normal time, so it does not test speed."""
 
 from __future__ import annotations
 

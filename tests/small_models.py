@@ -40,7 +40,7 @@ def small_codec(folder: Path, slope: float) -> UQDM:
 class SmallSections(Denoiser):
     """A denoiser of several sections a step, of convolutions with fixed weights; it was never trained.
 
-    Sections are strips along diagonals, shifted by channel. Pictures are made from another estimate than coding.
+    Sections are strips along diagonals, shifted by channel. The estimates for pictures and for coding differ.
     """
 
     def __init__(self, n_sections: Sequence[int], *, bounded: bool = False):

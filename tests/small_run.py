@@ -50,7 +50,7 @@ def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = 
 
 
 def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricChoice | None = None) -> None:
-    """Measures codecs, and computes ``metrics``; without, their rows are not scored yet."""
+    """Measures codecs, and computes ``metrics``; if None, their rows are not scored yet."""
     context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, metrics=metrics)
     own = () if metrics is None else metrics.own()
     worker = Worker()

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def benchmark(monkeypatch):
-    """Imports one of the scripts, which find each other in their own folder."""
+    """Imports one of the scripts, which import each other from their own folder."""
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
     return importlib.import_module
 
@@ -30,7 +30,7 @@ def test_overhead_over_the_ideal_bits_is_itemized_and_small(benchmark, photograp
     rows = overhead_bits.measure_all(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8))
     bits = overhead_bits.mean(rows)
     parts = {field.name: getattr(bits, field.name) for field in fields(bits)}
-    # The file is the sum of its parts by construction of the coder's share: it is that share which must be plausible.
+    # The file is the sum of its parts by construction of the coder's share: the test checks that share.
     # 32 bits are the check that the state starts from, 0 to 16 the state's last word; floors of frequencies cost < 2.
     assert 32 <= bits.coder < 50, parts
     # On 200 ImageNet tiles 467 bits, which hardly depend on the image.
@@ -72,7 +72,7 @@ def test_the_network_in_use_is_within_half_the_tolerance(benchmark, photographs_
     errors = network.errors(model, network.latents(model, np.stack(photographs_uint8[:3])))
     assert max(error for variant, error in errors.items() if variant.taken) < 0.5
     assert max(error for variant, error in errors.items() if variant.dtype == torch.float64) < 1e-6
-    assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is no choice
+    assert max(error for variant, error in errors.items() if variant.autocast) > 100  # bfloat16 is not accurate enough
 
 
 def test_diffc_and_uqdm_are_measured_on_the_same_patches(benchmark, photographs_uint8):
@@ -86,7 +86,7 @@ def test_diffc_and_uqdm_are_measured_on_the_same_patches(benchmark, photographs_
     assert all(cost.mse < 1 for cost in [*sent, *beside])
 
 
-def test_a_dry_run_of_the_gpus_benchmark_accounts_for_all_time(benchmark, tmp_path, monkeypatch):
+def test_a_dry_run_of_the_gpu_benchmark_accounts_for_all_time(benchmark, tmp_path, monkeypatch):
     """Random weights are coded and decoded exactly; the time is reported by activity."""
     monkeypatch.setattr(compressor, "DEFAULT_SEEDS", 1)  # 16 first steps in float64 take their time
     gpu = benchmark("gpu")

@@ -64,7 +64,7 @@ def value_schema(field: OptionField) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """A value as YAML has it."""
+    """A value with the types of YAML."""
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Path) else value
@@ -119,7 +119,7 @@ def test_the_shipped_configuration_shows_every_option(section: str) -> None:
     assert set(shown) == names
 
 
-def test_what_the_schema_fills_in_are_the_defaults() -> None:
+def test_the_schema_fills_in_the_defaults() -> None:
     filled = {"runs": RUNS}
     validate(filled, str(SCHEMA_FILE))
     assert len(filled) > 1
@@ -163,7 +163,7 @@ def test_a_command_reads_the_options_that_the_configuration_gives(of: type) -> N
 
 
 @pytest.mark.parametrize("of", SECTIONS.values(), ids=SECTIONS)
-def test_a_command_reads_none_where_the_configuration_says_null(of: type) -> None:
+def test_a_command_reads_none_for_null_in_the_configuration(of: type) -> None:
     for group in (of, *(group.of for group in option_groups(of) if group.in_section)):
         nulls = {field.name: None for field in option_fields(group) if field.in_section and field.allows_none}
         given = from_section(group, nulls, "section")
@@ -211,7 +211,7 @@ def test_the_help_text_of_a_command_needs_no_heavy_library() -> None:
         ({"runs": {"small": {**RUNS["small"], "set_metrics": {"images": 1}}}}, "^runs: small: images=1: must be"),
     ],
 )
-def test_a_mistake_is_named_with_its_key(change: dict[str, Any], message: str) -> None:
+def test_an_invalid_value_is_reported_with_its_key(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Configuration.from_mapping({"runs": RUNS, **change})
 
@@ -221,7 +221,7 @@ def test_an_integer_written_as_a_float_is_an_integer() -> None:
     assert (found, type(found)) == (9, int)
 
 
-def test_an_anchor_that_is_no_codec_is_answered_with_suggestions() -> None:
+def test_an_anchor_that_is_not_a_codec_is_an_error_with_suggestions() -> None:
     found = Configuration.from_mapping({"runs": RUNS, "compare": {"anchor": "jpgg"}})
     with pytest.raises(LookupError, match="did you mean jpeg"):
         found.compare_arguments(found.runs["small"])
@@ -233,7 +233,7 @@ def test_an_anchor_that_the_run_lacks_is_left_to_the_command() -> None:
     assert found.compare_arguments(RunOptions("demo", {"jpeg": None})) == ["--anchor=jpeg"]
 
 
-def test_the_common_limit_and_the_bounds_of_single_runs_take_the_place_of_others() -> None:
+def test_the_common_limit_and_the_bounds_of_single_runs_replace_others() -> None:
     runs = {"small": {**RUNS["small"], "limit": 9, "set_metrics": {"images": 8}}, "whole": RUNS["small"]}
     found = Configuration.from_mapping({"runs": runs, "limit": 5})
     assert {run.limit for run in found.all_runs().values()} == {5}

@@ -1,4 +1,4 @@
-"""Guards the places of files between runs: without a home, with one that is read-only, with another user's folder."""
+"""Guards the folders of caches: without a home, with a read-only home, and with a folder of another user."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES = 4
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
-PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so not by way of the code that wrote the rows
+PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so independently of the code that wrote the rows
 PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv", "report.html")
 PRODUCTS += tuple(f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats)
 
@@ -50,7 +50,7 @@ def snakemake(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def quiet_environment() -> dict[str, str]:
-    """One thread a process, and no cluster of the person who runs the tests."""
+    """One thread a process, and no cluster of the user who runs the tests."""
     return {**{k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}, "OMP_NUM_THREADS": "1"}
 
 
@@ -64,7 +64,7 @@ def configure(
     limit: int = N_IMAGES,
 ) -> None:
     run = {"dataset": dataset, "limit": limit, "codecs": dict(codecs)}
-    score = {"metrics": list(metrics)}  # not all: FID's network may not be here, and takes its time
+    score = {"metrics": list(metrics)}  # not all: FID's network may be absent, and is slow
     config = {"evaluate": {"shard_size": shard_size}, "score": score, "runs": {"small": run}}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
@@ -173,12 +173,12 @@ def test_psnr_equals_that_of_pictures_decoded_anew_from_the_streams(
     rows: pd.DataFrame, streams: pd.DataFrame, images_uint8: list[np.ndarray]
 ) -> None:
     checked = rows[~rows["codec"].isin(PILLOW_READS) & (rows["status"] == "ok") & (rows["image_index"] < 2)]
-    checked = checked[checked["rate_kind"] == "file"]  # records of ideal codecs are no streams
+    checked = checked[checked["rate_kind"] == "file"]  # records of ideal codecs are not streams
     pictures = checked.set_index(["codec", "setting", "image_index", "point", "reconstruction"])
     assert len(checked)
     stored = streams[streams["codec"].isin(set(checked["codec"])) & (streams["image_index"] < 2)]
     for stream in stored.itertuples():
-        codec = get_codec(stream.codec)  # decoding needs none of the encoder's settings, or this fails
+        codec = get_codec(stream.codec)  # decoding must not need the encoder's settings
         for picture in codec.reconstructions(stream.stream):
             key = (stream.codec, stream.setting, stream.image_index, picture.point.name, picture.name)
             check_scores(pictures.loc[key], images_uint8[stream.image_index], picture.image_uint8)
@@ -186,7 +186,7 @@ def test_psnr_equals_that_of_pictures_decoded_anew_from_the_streams(
 
 def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
     error = np.mean((original.astype(np.float64) - decoded) ** 2)
-    assert row.mse == pytest.approx(error, rel=1e-12)  # both exact but for one rounding
+    assert row.mse == pytest.approx(error, rel=1e-12)  # both are exact up to one rounding
     if error:
         expected = peak_signal_noise_ratio(original, decoded, data_range=255)
         assert row.psnr_db == pytest.approx(expected, rel=1e-12)
@@ -212,7 +212,7 @@ ODD_NAME = "-set#1 {run} $HOME 'x,y:z' [*]? é"
 
 
 def test_added_codecs_and_images_do_not_repeat_others(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
-    """In a folder whose name Snakemake, the shell and specs might misread."""
+    """In a folder whose name has special characters of Snakemake, the shell and specs."""
     images = tmp_path / ODD_NAME
     (images / "sub").mkdir(parents=True)
     for index, image in enumerate(images_uint8):
@@ -238,7 +238,7 @@ def test_added_codecs_and_images_do_not_repeat_others(tmp_path: Path, images_uin
 
 
 def overwrite_in_place(path: Path, image_uint8: np.ndarray) -> None:
-    """An image of the same size in a file of the same size and time."""
+    """Overwrites an image by one of the same size; size and time of the file stay."""
     before = path.stat()
     Image.fromarray(image_uint8).save(path)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -284,7 +284,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
         process.wait()
     before = files_with_times(run_dir)
     assert len(before) >= 40
-    assert not (run_dir / "evaluation.json").exists(), "the run was over before it could be killed"
+    assert not (run_dir / "evaluation.json").exists(), "the run ended before it could be killed"
     done = snakemake(tmp_path, "results/small/summary.parquet")
     assert done.returncode == 0, done.stderr
     assert before.items() <= files_with_times(run_dir).items()  # finished work was not repeated
@@ -293,7 +293,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert (rows["status"] == "ok").all()
     assert set(rows.groupby(["codec", "setting"]).size()) == {8}
     hidden = {path.name for path in run_dir.rglob(".*")}
-    assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # nothing half written is left
+    assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # no temporary files remain
 
 
 def test_lint_is_clean() -> None:
@@ -365,7 +365,7 @@ def paper_command(folder: Path, target: str, dataset: str, *arguments: str) -> s
     return snakemake(folder, target, *arguments)
 
 
-def test_a_target_measures_the_papers_rows_and_judges_them(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
+def test_a_target_measures_the_papers_rows_and_compares_them(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
     np.savez(tmp_path / "cifar10-few.npz", np.stack([image[:32, :32] for image in images_uint8]))
     done = paper_command(tmp_path, "paper_cifar10", f"npz:{tmp_path}/cifar10-few.npz")
     assert done.returncode == 0, done.stderr

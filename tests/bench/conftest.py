@@ -1,4 +1,4 @@
-"""What the tests of the evaluation share: toy codecs as an installed package, a small data set, a Ray session."""
+"""Fixtures of the benchmark's tests: toy codecs as an installed package, a small data set, a Ray session."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from uqdm.bench.datasets import open_dataset
 
 @pytest.fixture(scope="session")
 def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The toy codecs, registered by entry points that Ray workers and other processes see too."""
+    """The toy codecs, registered by entry points, also for Ray workers and other processes."""
     folder = tmp_path_factory.mktemp("toys")
     toy_codecs.install(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -34,7 +34,7 @@ def ray_on_two_cores(toys: Path) -> Iterator[None]:
     """One real Ray session for all tests that need workers."""
     from uqdm.bench.execute.ray_session import ray_session
 
-    assert "RAY_ADDRESS" not in os.environ, "the tests start a Ray of their own"
+    assert "RAY_ADDRESS" not in os.environ, "unset RAY_ADDRESS: the tests start their own Ray"
     with ray_session(2):
         yield
 
@@ -43,7 +43,7 @@ def ray_on_two_cores(toys: Path) -> Iterator[None]:
 def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the toy codecs on seven photographs, one of which is marked so that `toy-faulty` fails on it.
 
-    Raw at two settings (lossless, lossy), a progressive codec, one that fails on an image, one that is not there.
+    Raw at two settings (lossless, lossy), a progressive codec, one that fails on an image, one that is not installed.
     """
     demo = open_dataset("demo", limit=7)
     images = [demo.load(index).copy() for index in range(len(demo))]
@@ -55,7 +55,7 @@ def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def reportable_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of real codecs with all that a report shows; see ``report_run.py``. It has no report yet."""
+    """A run of real codecs with all content of a report; see ``report_run.py``. It has no report yet."""
     return report_run.make_run(tmp_path_factory.mktemp("reportable"))
 
 

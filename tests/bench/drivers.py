@@ -1,4 +1,4 @@
-"""Evaluations in processes of their own, on a real cluster of several nodes, for tests that kill what is in the way."""
+"""Evaluations in separate processes on a real cluster of several nodes, for tests that kill processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from uqdm.bench.schema import MEASURED
 
 
 class NodesOfThisMachine(Cluster):
-    """A cluster at this machine's address, also where this process has a Ray of its own, which is at 127.0.0.1."""
+    """A cluster at this machine's address, also if this process has its own Ray, which is at 127.0.0.1."""
 
     def add_node(self, wait: bool = True, **node_args: object) -> object:
         """Adds a node; the first is the head."""
@@ -29,14 +29,14 @@ class NodesOfThisMachine(Cluster):
 
 @functools.cache
 def _own_address() -> str:
-    """What a process that has no Ray yet takes for its address, as the evaluations do."""
+    """The address of this machine that a process without Ray finds, as the evaluations do."""
     command = [sys.executable, "-c", "import ray; print(ray.util.get_node_ip_address())"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @dataclass
 class Driver:
-    """A `uqdm bench evaluate` in a process group of its own."""
+    """A `uqdm bench evaluate` in its own process group."""
 
     run_dir: Path
     codecs: Sequence[str]
@@ -56,7 +56,7 @@ class Driver:
         self.process = subprocess.Popen(command, text=True, env=environment, start_new_session=True, **streams)
 
     def finish(self, timeout_s: float = 120) -> str:
-        """Waits for the end, and returns what was printed."""
+        """Waits for the end, and returns the output."""
         try:
             return self.process.communicate(timeout=timeout_s)[0]
         except subprocess.TimeoutExpired:
@@ -69,37 +69,37 @@ class Driver:
         self.process.communicate()
 
     def wait_for_shards(self, count: int) -> None:
-        """Waits until so many shards are stored; they must not all be."""
+        """Waits until ``count`` shards are stored; the evaluation must still run then."""
         self.wait_until(lambda: len(stored(self.run_dir)) >= count)
 
     def wait_until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
-        """Waits until something holds while the evaluation runs."""
+        """Waits until ``holds`` returns True; fails if the evaluation ends first."""
         deadline = time.monotonic() + timeout_s
         while not holds():
-            assert self.process.poll() is None, f"over before its time: {self.process.communicate()[0]}"
-            assert time.monotonic() < deadline, "did not happen in time"
+            assert self.process.poll() is None, f"the evaluation ended too early: {self.process.communicate()[0]}"
+            assert time.monotonic() < deadline, "the condition was not met in time"
             time.sleep(0.05)
 
 
 def stored(run_dir: Path) -> dict[str, int]:
-    """Finished shards by name, with the time when each was written."""
+    """Finished shards by name, with the time of writing of each."""
     return {path.name: path.stat().st_mtime_ns for path in (run_dir / "shards").glob("*/[!.]*.parquet")}
 
 
 def workers() -> list[psutil.Process]:
-    """The actors that do jobs now, of every Ray that this process or its drivers started."""
+    """The actors that run jobs now, of every Ray that this process or its drivers started."""
     return [process for process in psutil.Process().children(recursive=True) if _does_a_job(process)]
 
 
 def _does_a_job(process: psutil.Process) -> bool:
     try:
         return process.cmdline()[:1] != [] and process.cmdline()[0].startswith("ray::ActorProcess.run")
-    except psutil.Error:  # it is gone
+    except psutil.Error:  # it has ended
         return False
 
 
 def rows(run_dir: Path, codec: str) -> pd.DataFrame:
-    """A codec's rows without what is measured."""
+    """A codec's rows without measured times and memory."""
     return pd.read_parquet(run_dir / "per_image" / f"{codec}.parquet").drop(columns=[*MEASURED])
 
 
@@ -112,7 +112,7 @@ def streams(run_dir: Path, codec: str) -> dict[str, bytes]:
 
 
 def assert_same(run_dir: Path, undisturbed: Path, codec: str) -> None:
-    """Rows and coded files are those of the other run, each once, and nothing half written lies about."""
+    """Checks that rows and coded files are those of the other run, each once, and that no temporary files remain."""
     pd.testing.assert_frame_equal(rows(run_dir, codec), rows(undisturbed, codec))
     assert streams(run_dir, codec) == streams(undisturbed, codec)
     assert not [path for path in run_dir.rglob(".*") if path.name.startswith(".writing-")]

@@ -1,4 +1,4 @@
-"""A run for the tests of the report: real files of real codecs, and made-up figures for what takes long to compute."""
+"""A run for the tests of the report: real files of real codecs, and synthetic values of slow metrics."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from uqdm.bench.schema import BD, STATUS_OK, STATUS_REFERENCE
 
 N_IMAGES = 6
 NASTY = "</script><img src=x onerror=\"document.title='harmed'\">&amp;"
-"""Name of an image, as a data set may have it."""
+"""A possible name of an image in a data set."""
 WARNING = "n=6 is under 2,048: biased, singular covariance"
 CODECS = ("toy-model", "jpeg:quality=10", "jpeg:quality=50", "jpeg:quality=90", "png", "toy-absent")
 CODECS += ("bpg:quality=40", "bpg:quality=20")

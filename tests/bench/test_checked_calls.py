@@ -1,4 +1,4 @@
-"""Codecs and metrics of others: they get copies, their answers are checked, and what breaks stays with whom it is."""
+"""Codecs and metrics of other packages: they receive copies, results are checked, and errors do not affect others."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
-class UnspeakableError(ValueError):
-    """An error whose text cannot be made."""
+class TextlessError(ValueError):
+    """An error whose conversion to text fails."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -47,7 +47,7 @@ def _recursion(images: Any) -> Any:
 
 
 class Odd(Raw):
-    """A codec whose parts a test replaces; what is not replaced is in order."""
+    """A codec whose parts a test replaces; the other parts are correct."""
 
     name = "odd"
     sweep = ({},)
@@ -106,7 +106,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "half a character": ({"encode": lambda images: _raise(OSError("no \udcff.cfg"))}, r"no \udcff.cfg"),
     "escapes": ({"encode": lambda images: _raise(OSError("\x1b[2J\x00"))}, r"OSError: \x1b[2J\x00"),
     "a long error": ({"encode": lambda images: _raise(OSError("x" * 10**7))}, "..."),
-    "an error without text": ({"encode": lambda images: _raise(UnspeakableError())}, "its text cannot be made"),
+    "an error without text": ({"encode": lambda images: _raise(TextlessError())}, "its text cannot be made"),
     "recursion": ({"encode": _recursion}, "RecursionError"),
     "container bits as text": ({"container_bits": "12"}, "container_bits is str"),
     "points out of order": ({"points": lambda n: [Point("b", n), Point("a", 1)]}, "the last point must be"),
@@ -127,7 +127,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_an_answer_that_breaks_the_contract_is_a_failed_row_with_the_reason(case: str) -> None:
+def test_a_result_that_violates_the_contract_is_a_failed_row_with_the_reason(case: str) -> None:
     parts, reason = BROKEN[case]
     images = unmarked_images(1)
     (row,) = measure_images(Odd(**parts), Odd(**parts), images).rows
@@ -139,7 +139,7 @@ def test_an_answer_that_breaks_the_contract_is_a_failed_row_with_the_reason(case
     assert row["picture_sha256"] == picture_sha256(unmarked_images(1)[0])
 
 
-def test_whole_numbers_of_numpy_and_arrays_that_are_used_again_are_taken() -> None:
+def test_numpy_integers_and_reused_arrays_are_accepted() -> None:
     image = unmarked_images(1)[0]
     encoded = {"seed": np.uint64(7), "calls": np.int32(2), "ideal_bits": {"full": np.float32(1.5), "other": 1}}
     codec = Odd(encoded=encoded, container_bits=np.int64(8), image=np.ma.masked_array)
@@ -163,7 +163,7 @@ def test_whole_numbers_of_numpy_and_arrays_that_are_used_again_are_taken() -> No
     assert all(map(np.array_equal, kept, expected))
 
 
-def test_the_users_own_interrupt_still_interrupts() -> None:
+def test_an_interrupt_by_the_user_is_not_caught() -> None:
     import os
     import signal
 
@@ -176,7 +176,7 @@ def test_the_users_own_interrupt_still_interrupts() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-# ---- what a codec says of itself ------------------------------------------------------------------------------
+# ---- properties of a codec ------------------------------------------------------------------------------------
 
 
 def _worker_rows(name: str) -> list[dict[str, Any]]:
@@ -199,7 +199,7 @@ def _worker_rows(name: str) -> list[dict[str, Any]]:
         ("device", b"cpu", "device is bytes, not text"),
     ],
 )
-def test_a_wrong_word_of_a_codec_on_itself_fails_its_images(
+def test_an_invalid_property_of_a_codec_fails_its_images(
     attribute: str, value: Any, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry.CODECS, "registered", {})
@@ -235,7 +235,7 @@ def test_a_codec_that_cannot_be_made_is_left_out_with_its_name(
     assert codec_setting.broken
 
 
-def test_a_setting_that_was_asked_for_is_still_an_error() -> None:
+def test_an_invalid_requested_setting_is_an_error() -> None:
     with pytest.raises(ParameterError, match="quality=0"):
         resolve([Request("jpeg", {"quality": 0})])
 
@@ -250,7 +250,7 @@ def test_text_of_versions_and_settings_is_printable(monkeypatch: pytest.MonkeyPa
         [Request("program", {"encode": "cp {input} {output}\n", "decode": "cp {input} {output}"})]
     )["program"]
     assert codec_setting.setting.isprintable()
-    assert codec_setting.parameters["encode"].endswith("\n")  # what runs is what was asked for
+    assert codec_setting.parameters["encode"].endswith("\n")  # the command that runs is unchanged
 
 
 # ---- metrics --------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def _metric(compute: Callable[[np.ndarray, np.ndarray], Any]) -> Metric:
         (lambda original, decoded: _raise(KeyboardInterrupt("\x1b")), r"KeyboardInterrupt: \x1b"),
     ],
 )
-def test_a_metric_that_gives_no_number_or_writes_says_so(compute: Any, reason: str) -> None:
+def test_a_metric_without_a_number_or_that_writes_has_a_reason(compute: Any, reason: str) -> None:
     original, decoded = unmarked_images(2)[0], unmarked_images(1)[0] // 2
     before = picture_sha256(original), picture_sha256(decoded)
     with pytest.raises(Exception, match=r"^") as caught:
@@ -300,7 +300,7 @@ def test_a_metric_that_gives_no_number_or_writes_says_so(compute: Any, reason: s
 
 
 @pytest.mark.parametrize("value", [1, 1.5, np.float32(1.5), np.array([1.5]), torch.tensor(1.5), np.int64(3)])
-def test_numbers_of_every_kind_are_a_metrics_value(value: Any) -> None:
+def test_numbers_of_every_type_are_accepted_from_metrics(value: Any) -> None:
     images = unmarked_images(2)
     assert answers.score(_metric(lambda *_: value), images[0], images[1]) == np.asarray(value).item()
 

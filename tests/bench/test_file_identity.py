@@ -1,4 +1,4 @@
-"""Guards that no stored file is taken for another: each says what it is, and whatever else lies there is refused."""
+"""Guards the identity of stored files: a file that was replaced by something else is refused."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def store_shard(shard: Shard, dataset: MemoryImages, store: ShardStore) -> None:
 
 @pytest.mark.parametrize("folder", ShardFolder)
 @pytest.mark.parametrize("name", MANIPULATIONS)
-def test_a_shard_whose_file_is_another_thing_is_measured_again(
+def test_a_shard_whose_file_was_replaced_is_measured_again(
     name: str, folder: ShardFolder, dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
     store = ShardStore(tmp_path)
@@ -154,12 +154,12 @@ def test_a_shard_whose_file_is_another_thing_is_measured_again(
     store_shard(shards[0], dataset, store)
     assert store.counts(shards[0]) == {"ok": 3, "failed": 0}
     assert second.read_bytes() == held
-    if name.startswith("folder"):  # what somebody put there is kept
+    if name.startswith("folder"):  # a folder of the user is kept
         (aside,) = first.parent.glob(".in-the-way-*")
         assert list(aside.iterdir())
 
 
-def test_the_files_of_one_shard_are_not_taken_for_each_other(
+def test_the_files_of_one_shard_are_not_interchangeable(
     dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
     store = ShardStore(tmp_path)
@@ -175,7 +175,7 @@ def test_the_files_of_one_shard_are_not_taken_for_each_other(
 def test_streams_that_are_fewer_or_changed_are_measured_again(
     dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
-    """The file says what it is, and reads; but it does not hold what the rows were measured on."""
+    """The identity is correct and the file can be read, but it has other streams than were measured."""
     store = ShardStore(tmp_path)
     for change in ("fewer", "other bytes", "other bytes and hash", "exchanged"):
         store_shard(shards[0], dataset, store)
@@ -226,7 +226,7 @@ def test_scores_and_features_of_others_are_not_used(
     assert [features.get(key)[0] for key in keys] == [0, 1]  # type: ignore[index]
 
 
-def test_damage_to_any_byte_of_small_files_is_noticed(tmp_path: Path) -> None:
+def test_damage_to_any_byte_of_small_files_is_detected(tmp_path: Path) -> None:
     scores, features = ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32)
     key, vector = "ab" * 32, np.arange(2048, dtype=np.float32)
     scores.write_set(key, {"fid": 1.5})
@@ -235,7 +235,7 @@ def test_damage_to_any_byte_of_small_files_is_noticed(tmp_path: Path) -> None:
         held = path.read_bytes()
         for place in [*range(min(200, len(held))), *range(len(held) - 200, len(held))]:
             path.write_bytes(held[:place] + bytes([held[place] ^ 5]) + held[place + 1 :])
-            found = read(key)  # None, or what was stored: not every byte of a zip's headers has a meaning
+            found = read(key)  # None or the stored value: some bytes of a zip's headers have no meaning
             if isinstance(found, np.ndarray):
                 np.testing.assert_array_equal(found, vector)
             else:
@@ -253,8 +253,8 @@ def test_features_of_another_network_are_not_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_an_evaluation_mends_what_was_done_to_its_folder(tmp_path: Path) -> None:
-    """Twelve shards, each mistreated in another way, are measured again; the rows are those of before."""
+def test_an_evaluation_repairs_a_manipulated_folder(tmp_path: Path) -> None:
+    """Twelve shards, each manipulated in another way, are measured again; the rows do not change."""
     dataset = MemoryImages(unmarked_images(2 * len(MANIPULATIONS)))
     codecs = resolve([parse_request("toy-raw:drop=2"), parse_request("toy-raw:drop=0")])
     said = io.StringIO()
@@ -327,7 +327,7 @@ def test_rows_of_another_codec_or_program_are_refused(two_runs: tuple[Path, Path
             read_rows(run, ["bpp"])
 
 
-def test_extracting_says_what_is_not_what_it_should_be(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_extraction_reports_wrong_files(two_runs: tuple[Path, Path], tmp_path: Path) -> None:
     run = shutil.copytree(two_runs[0], tmp_path / "run")
     first, second = sorted((run / "streams" / "toy-model").iterdir())
     for path, other in ((first, second), (second, first)):

@@ -76,7 +76,7 @@ class Faulty(Raw):
 
 
 class Model(Raw):
-    """A progressive codec that holds a model: high nibbles first, then low ones; two ways to look at the first."""
+    """A progressive codec that holds a model: high nibbles first, then low ones; two reconstructions of the first."""
 
     name = "toy-model"
     sweep: ClassVar = ({"drop": 0},)
@@ -112,7 +112,7 @@ class Model(Raw):
 
 
 class Absent(Raw):
-    """A codec whose library is never there."""
+    """A codec whose library is never installed."""
 
     name = "toy-absent"
 
@@ -133,11 +133,11 @@ class Slow(Raw):
 
 
 PASSES = "encoding-is-over"
-"""A file of this name beside the installed module makes :class:`Once` raise when it is asked to encode."""
+"""A file of this name next to the installed module makes :class:`Once` raise when it encodes."""
 
 
 class Once(Raw):
-    """Encodes until a file says that encoding is over."""
+    """Encodes until a file with the name ``PASSES`` exists."""
 
     name = "toy-once"
     sweep: ClassVar = ({"drop": 4},)
@@ -149,7 +149,7 @@ class Once(Raw):
 
 
 class Noisy(Raw):
-    """Decodes to another picture each time, and says so."""
+    """Decodes to another picture each time, and declares that."""
 
     name = "toy-noisy"
     sweep: ClassVar = ({"drop": 4},)
@@ -201,11 +201,11 @@ class Perilous(Raw):
 
 
 BROKEN = "TOY_BROKEN"
-"""Where this is set in a node's environment, :class:`Picky` cannot be made."""
+"""If this variable is set in a node's environment, :class:`Picky` cannot be constructed."""
 
 
 class Picky(Slow):
-    """Cannot be made on some nodes."""
+    """Cannot be constructed on some nodes."""
 
     name = "toy-picky"
     holds_model = True
@@ -217,7 +217,7 @@ class Picky(Slow):
 
 
 class OnGpu(Slow):
-    """Says what worker it computed in: the GPU that Ray gave it, if any, and whether it is told to be one for GPUs."""
+    """Reports the GPU that Ray assigned to its worker, if any, and whether the worker is one for GPUs."""
 
     name = "toy-on-gpu"
     uses_gpu = True
@@ -229,7 +229,7 @@ class OnGpu(Slow):
 
 
 class BesideGpu(Raw):
-    """A classic codec that tells of a GPU if it was given one."""
+    """A classic codec that reports a GPU if Ray assigned one."""
 
     name = "toy-beside-gpu"
     sweep: ClassVar = ({},)
@@ -237,7 +237,7 @@ class BesideGpu(Raw):
 
 
 VERSION = "version-of-the-library"
-"""A file of this name beside the installed package says how many low bits :class:`Versioned` clears."""
+"""A file of this name next to the installed package has the number of low bits that :class:`Versioned` clears."""
 
 
 class Versioned(Raw):
@@ -263,7 +263,7 @@ ALL += (Perilous, Picky, OnGpu, BesideGpu, Versioned)
 
 
 def install(folder: os.PathLike[str]) -> None:
-    """Makes ``folder`` hold this module as an installed package, for whoever has the folder on the module path."""
+    """Installs this module as a package into ``folder``, which has to be on the module path."""
     root = Path(folder)
     info = root / "toy_codecs-1.dist-info"
     info.mkdir(parents=True)

@@ -32,7 +32,7 @@ class MemoryImages:
 
 
 def unmarked_images(count: int) -> list[np.ndarray]:
-    """Noise of several sizes; none carries a mark that a toy codec minds."""
+    """Noise of several sizes; no image has a mark of the toy codecs."""
     generator = np.random.default_rng(5)
     images = [generator.integers(0, 256, (5 + index % 3, 7, 3), dtype=np.uint8) for index in range(count)]
     for image in images:

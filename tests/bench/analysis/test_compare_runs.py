@@ -203,7 +203,7 @@ def test_columns_without_values_are_noted(runs: tuple[Path, Path]) -> None:
     assert found.fingerprint.startswith(f"{N}-")
 
 
-def test_an_unknown_metric_is_answered_with_names(runs: tuple[Path, Path]) -> None:
+def test_the_error_for_an_unknown_metric_lists_the_names(runs: tuple[Path, Path]) -> None:
     with pytest.raises(ResultsError, match=r"no metric 'psnr' \(did you mean psnr_db"):
         compare_runs(*runs, columns=["psnr"])
 

@@ -1,4 +1,4 @@
-"""Guards the evaluation on a real Ray: rows, resume, faults that stay with their image, and skipped codecs."""
+"""Guards the evaluation on a real Ray: rows, resuming, failures of single images, and skipped codecs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_second_run_measures_nothing_and_a_damaged_shard_is_redone(tmp_path: P
     pd.testing.assert_frame_equal(rows_of(tmp_path, "toy-raw").drop(columns=measured), first.drop(columns=measured))
 
 
-def test_rows_are_those_of_the_present_configuration(tmp_path: Path) -> None:
+def test_rows_are_those_of_the_current_configuration(tmp_path: Path) -> None:
     dataset = MemoryImages(unmarked_images(4))
     run(dataset, ["toy-raw", "toy-model"], tmp_path)
     run(dataset, ["toy-raw:drop=4"], tmp_path)
@@ -93,7 +93,7 @@ def test_rows_are_those_of_the_present_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("codec", ["toy-faulty", "toy-model"])
-def test_a_worker_that_dies_costs_its_image_only(codec: str, tmp_path: Path) -> None:
+def test_a_crash_of_a_worker_fails_only_its_image(codec: str, tmp_path: Path) -> None:
     images = unmarked_images(8)
     images[5][0, 0, 0] = KILL
     (outcome,) = run(MemoryImages(images), [codec], tmp_path)
@@ -106,7 +106,7 @@ def test_a_worker_that_dies_costs_its_image_only(codec: str, tmp_path: Path) -> 
     assert failed[["height", "width"]].to_numpy().tolist() == [list(images[5].shape[:2])]
 
 
-def test_failed_images_are_kept_until_asked_for_again(tmp_path: Path) -> None:
+def test_failed_images_are_measured_again_only_with_retry_failed(tmp_path: Path) -> None:
     images = unmarked_images(8)
     images[6][0, 0, 0] = RAISE
     dataset = MemoryImages(images)
@@ -131,7 +131,7 @@ def test_a_skipped_codec_has_a_row_for_each_setting_and_no_shards(tmp_path: Path
     assert not (tmp_path / "shards").exists()
 
 
-def test_streams_that_are_not_to_be_kept_are_there_until_they_are_scored(tmp_path: Path) -> None:
+def test_streams_that_are_not_kept_stay_until_they_are_scored(tmp_path: Path) -> None:
     dataset = MemoryImages(unmarked_images(3))
     run(dataset, ["toy-raw"], tmp_path, keep_streams=False)
     streams = list((tmp_path / "streams").rglob("*.parquet"))
@@ -141,7 +141,7 @@ def test_streams_that_are_not_to_be_kept_are_there_until_they_are_scored(tmp_pat
         path.unlink()
     before = shard_times(tmp_path)
     run(dataset, ["toy-raw"], tmp_path, keep_streams=False)
-    assert shard_times(tmp_path) == before  # nothing was measured again for want of them
+    assert shard_times(tmp_path) == before  # nothing was measured again, although streams are absent
     run(dataset, ["toy-raw"], tmp_path, keep_streams=True)
     assert all(path.is_file() for path in streams)
 
@@ -160,7 +160,7 @@ def test_impossible_options_are_refused(options: dict[str, int]) -> None:
         EvaluationOptions(**options)  # type: ignore[arg-type]
 
 
-def test_reconstructions_are_kept_if_they_are_wanted_and_are_those_of_the_rows(tmp_path: Path) -> None:
+def test_requested_reconstructions_are_kept_and_match_the_rows(tmp_path: Path) -> None:
     images = unmarked_images(6)
     images[2][0, 0, 0] = RAISE
     dataset = MemoryImages(images)
@@ -175,10 +175,10 @@ def test_reconstructions_are_kept_if_they_are_wanted_and_are_those_of_the_rows(t
         assert kept[names].sort_values(names).reset_index(drop=True).equals(ok)
         assert kept["image_id"].tolist() == [dataset.ids[index] for index in kept["image_index"]]
         for picture in kept.to_dict("records"):
-            png_picture(picture)  # raises where the picture is not the one of the hash
+            png_picture(picture)  # raises if the picture does not have this hash
 
 
-def test_rows_of_many_shards_lie_in_few_row_groups_of_one_setting_each(
+def test_rows_of_many_shards_are_in_few_row_groups_of_one_setting_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("uqdm.bench.run.rows_writer.GROUP_ROWS", 5)

@@ -1,4 +1,4 @@
-"""Guards that rows and files hang on the images and the codecs alone: not on workers, shards, or where Ray runs."""
+"""Guards that rows and files depend only on images and codecs: not on workers, shards, or the nodes of Ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uqdm.bench.run.stage_options import KeepOptions
 
 pytestmark = pytest.mark.cluster
 
-N_IMAGES = 18  # more than a batch of the model, so that shards cut batches, and the last is not full
+N_IMAGES = 18  # more than a batch of the model, so that shards split batches, and the last one is partial
 CODECS = ("jpeg:quality=50", "bpg:quality=30", "uqdm:reconstruct=denoise")
 
 HOW_IT_WENT = ["encode_ms", "decode_ms", "peak_memory_bytes", "threads", "device"]
@@ -49,7 +49,7 @@ if cluster is not None:
 
 
 def measured(folder: Path, *, shard_size: int, cpus: int, nodes: int = 1) -> Path:
-    """A run in a process of its own, on a Ray of its own; ``cpus`` are those of each node."""
+    """A run in a separate process with its own Ray; ``cpus`` is the number per node."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     arguments = [str(folder), *map(str, (N_IMAGES, shard_size, cpus, nodes)), *CODECS]
     done = subprocess.run([sys.executable, "-c", RUN, *arguments], env=environment, capture_output=True, text=True)
@@ -92,7 +92,7 @@ def test_rows_and_files_are_those_of_one_worker_with_everything_in_a_shard(
 
 
 def shard_names(shard_size: int) -> set[str]:
-    """The names of all shards, as this process would give them."""
+    """The names of all shards, computed in this process."""
     dataset = open_dataset("demo", N_IMAGES)
     codec_settings = [one for found in resolve([parse_request(codec) for codec in CODECS]).values() for one in found]
     return {shard.key for one in codec_settings for shard in split(dataset, one, shard_size, KeepOptions())}

@@ -1,4 +1,4 @@
-"""Guards what a row says: rates of whole files, hashes of what was decoded, and failures that stay with their image."""
+"""Guards the content of rows: rates of whole files, hashes of decoded pictures, and failures of single images."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_only_the_image_at_fault_fails_in_a_batch() -> None:
 
 
 class Misbehaved(Raw):
-    """Breaks one clause of the contract, by name."""
+    """Violates one clause of the contract, by name."""
 
     def __init__(self, clause: str) -> None:
         super().__init__()
@@ -91,19 +91,19 @@ class Misbehaved(Raw):
 
 
 @pytest.mark.parametrize("clause", ["count", "type", "falling", "twice", "none", "missing", "repeated", "other"])
-def test_a_broken_contract_is_a_failed_row(clause: str) -> None:
+def test_a_violated_contract_is_a_failed_row(clause: str) -> None:
     rows, _ = measure(Misbehaved(clause), unmarked_images(1))
     assert [row["status"] for row in rows] == ["failed"]
     assert "MeasurementError" in rows[0]["error"]
 
 
-def test_the_same_codec_without_a_broken_clause_is_ok() -> None:
+def test_the_same_codec_without_a_violation_is_ok() -> None:
     rows, _ = measure(Misbehaved("no clause"), unmarked_images(1))
     assert [row["status"] for row in rows] == ["ok"]
 
 
 class Remembers(Raw):
-    """A cheat: decodes by looking up what it encoded."""
+    """Decodes with stored inputs of the encoder in place of the stream."""
 
     def encode(self, images: Any) -> list[bytes]:
         self.memory = {bytes([index]): image for index, image in enumerate(images)}
@@ -113,12 +113,12 @@ class Remembers(Raw):
         return [self.memory[stream] for stream in streams]
 
 
-def test_a_second_instance_exposes_a_codec_that_remembers() -> None:
+def test_a_second_instance_detects_a_decoder_that_uses_the_encoders_state() -> None:
     measured = measure_images(Remembers(), Remembers(), unmarked_images(1))
     assert [row["status"] for row in measured.rows] == ["failed"]
 
 
-def test_the_formats_own_cost_is_a_column_and_null_where_untold() -> None:
+def test_container_bits_are_a_column_and_null_if_unknown() -> None:
     class Telling(Raw):
         container_bits = 64  # type: ignore[assignment]
 
@@ -130,18 +130,18 @@ def test_the_formats_own_cost_is_a_column_and_null_where_untold() -> None:
 COSTS = ("batch_size", "device", "encode_calls", "decode_calls", "macs_per_pixel")
 
 
-def test_a_codec_without_a_network_calls_none() -> None:
+def test_a_codec_without_a_network_has_zero_calls() -> None:
     rows, _ = measure(Raw(), unmarked_images(1))
     assert [rows[0][name] for name in COSTS] == [1, "cpu", 0, 0, 0]
 
 
-def test_a_model_that_tells_nothing_is_not_said_to_be_free() -> None:
+def test_unknown_costs_of_a_model_are_null_and_not_zero() -> None:
     rows, _ = measure(Model(), unmarked_images(6))
-    # The last batch is of two images, but its rows may not tell how the data set was cut into shards.
+    # The last batch has two images, but its rows must not depend on the split of the data set into shards.
     assert {tuple(row[name] for name in COSTS) for row in rows} == {(4, "cpu", None, None, None)}
 
 
-def test_costs_are_those_that_a_codec_tells() -> None:
+def test_costs_are_those_that_a_codec_reports() -> None:
     class Telling(Model):
         device = "cuda:some GPU"  # type: ignore[assignment]
 

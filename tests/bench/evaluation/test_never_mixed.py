@@ -1,4 +1,4 @@
-"""Guards against rows of two origins in one table: whatever changes, the rows are those of a run in a new folder."""
+"""Guards against rows of two origins in one table: after any change, the rows equal those of a run in a new folder."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("ray_on_two_cores")
 
 
 def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4) -> pd.DataFrame:
-    """The rows that an evaluation into ``folder`` leaves there."""
-    uqdm.progressive.codec._load.cache_clear()  # as in a process of its own
+    """The rows that an evaluation writes into ``folder``."""
+    uqdm.progressive.codec._load.cache_clear()  # as in a new process
     codecs = resolve([parse_request(codec)])
     evaluate(dataset, codecs, folder, EvaluationOptions(shard_size=shard_size, score=False), RunProgress(io.StringIO()))
     rows = pd.read_parquet(folder / "per_image").drop(columns=[*MEASURED])
@@ -39,7 +39,7 @@ def rows_of(folder: Path, dataset: MemoryImages, codec: str, shard_size: int = 4
 
 
 def check_new(folder: Path, old: pd.DataFrame, dataset: MemoryImages, codec: str) -> pd.DataFrame:
-    """The rows of another evaluation into the same folder, which are those of one into a new folder."""
+    """The rows of another evaluation into the same folder; they must equal those of a run in a new folder."""
     new = rows_of(folder / "run", dataset, codec)
     pd.testing.assert_frame_equal(new, rows_of(folder / "new", dataset, codec))
     assert not new.reset_index(drop=True).equals(old.reset_index(drop=True))
@@ -55,7 +55,7 @@ def test_another_version_of_a_codec(toys: Path, tmp_path: Path) -> None:
     new = check_new(tmp_path, old, dataset, "toy-versioned")
     assert (set(old["codec_version"]), set(new["codec_version"])) == ({"toy 1"}, {"toy 3"})
     assert not set(old["picture_sha256"]) & set(new["picture_sha256"])
-    version.write_text("1")  # back again: what was measured then is found
+    version.write_text("1")  # the first version again: its shards are found
     pd.testing.assert_frame_equal(rows_of(tmp_path / "run", dataset, "toy-versioned"), old)
     assert len(list((tmp_path / "run" / "shards").rglob("*.parquet"))) == 2 * 2
 
@@ -69,9 +69,9 @@ def test_other_weights_of_a_model_of_the_same_name(tmp_path: Path) -> None:
     tensors = safetensors.torch.load_file(weights)
     safetensors.torch.save_file({name: 0.9 * tensor for name, tensor in tensors.items()}, weights)
     tolerance.record(model)
-    new = rows_of(tmp_path / "run", dataset, f"uqdm:model={model}")  # not a third time: actors take long to start
+    new = rows_of(tmp_path / "run", dataset, f"uqdm:model={model}")  # no run in a new folder: actors take long to start
     assert len(old) == len(new)
-    assert set(old["setting"]) == set(new["setting"])  # nothing but the version tells them apart
+    assert set(old["setting"]) == set(new["setting"])  # only the version differs
     assert not set(old["codec_version"]) & set(new["codec_version"])
     assert (new["ideal_bits"].dropna() != old["ideal_bits"].dropna()).any()
 

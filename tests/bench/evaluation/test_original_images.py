@@ -1,4 +1,4 @@
-"""Original images: an error of reading is tried again, and stays a fault of its own image."""
+"""Original images: a failed read is tried again, and affects only its own image."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from uqdm.bench.evaluation import original_images
 from uqdm.bench.evaluation.original_images import Unreadable, read_originals
 
 
-def test_an_image_that_cannot_be_read_is_tried_again_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_image_is_tried_again_and_affects_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(original_images, "_PAUSE_SECONDS", 0)
     dataset = MemoryImages([np.full((8, 8, 3), index, np.uint8) for index in range(3)])
     tries = {1: 0, 2: 0}

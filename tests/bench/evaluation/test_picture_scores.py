@@ -1,4 +1,4 @@
-"""Guards metrics that are computed during evaluation: the values of scoring, once, and no codec pays for them."""
+"""Metrics that are computed during evaluation: they equal those of scoring, and do not change a codec's costs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def test_metrics_of_evaluation_are_those_of_scoring_and_rows_are_written_once(
     assert {path: path.stat().st_mtime_ns for path in rows_files(tmp_path / "at_once")} == written
 
 
-def test_a_metric_asked_for_later_is_scored_alone(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_a_metric_requested_after_evaluation_is_added_by_scoring(
+    tmp_path: Path, photographs_uint8: list[np.ndarray]
+) -> None:
     dataset = MemoryImages(photographs_uint8[:2])
     evaluate_here(tmp_path, dataset, CODECS[0], metrics=MetricChoice(("mse",)))
     before = read_rows(tmp_path, ["mse", "ssim", "unscored"])
@@ -83,7 +85,7 @@ def test_the_process_gives_the_values_of_the_metrics(
     assert found == {name: score(metric, *pair_uint8) for name, metric in defined.items()}  # 64 px: no MS-SSIM
 
 
-def test_a_killed_process_costs_the_scores_of_one_picture(
+def test_a_killed_process_loses_the_scores_of_one_picture(
     process: MetricProcess, pair_uint8: tuple[np.ndarray, np.ndarray]
 ) -> None:
     whole = process.scores(*pair_uint8)
@@ -94,7 +96,7 @@ def test_a_killed_process_costs_the_scores_of_one_picture(
     assert process.scores(*pair_uint8) == whole
 
 
-def test_scores_of_an_image_that_failed_are_forgotten(
+def test_scores_of_a_failed_image_are_discarded(
     process: MetricProcess, pair_uint8: tuple[np.ndarray, np.ndarray]
 ) -> None:
     scores = PictureScores(process, [7, 8], pair_uint8)

@@ -1,4 +1,4 @@
-"""Guards the machine's columns: memory that was held is in the peak, what was freed before a shard is not."""
+"""Guards the columns of resources: the peak includes allocated memory, and excludes memory that was freed before."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import pytest
 
 from uqdm.bench.evaluation import resource_use
 
-SIZE = 200 * 2**20  # bytes; far above what anything else here takes
+SIZE = 200 * 2**20  # bytes; far above other allocations of this test
 
 
-def test_the_peak_is_that_of_what_was_held_in_between() -> None:
+def test_the_peak_includes_memory_that_was_allocated_in_between() -> None:
     resource_use.reset_peak()
     before = resource_use.peak_memory_bytes()
     np.ones(SIZE, np.uint8)
     peak = resource_use.peak_memory_bytes()
-    assert SIZE * 0.95 < peak - before < SIZE * 1.1  # freed memory of the allocator may be taken again
+    assert SIZE * 0.95 < peak - before < SIZE * 1.1  # the allocator may reuse freed memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux can reset the mark")
-def test_what_was_freed_before_is_not_in_the_peak() -> None:
+def test_the_peak_excludes_memory_that_was_freed_before() -> None:
     np.ones(SIZE, np.uint8)
     high = resource_use.peak_memory_bytes()
     resource_use.reset_peak()
     assert resource_use.peak_memory_bytes() < high - 0.9 * SIZE
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells shared memory")
-def test_memory_that_is_shared_is_not_in_the_peak() -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports shared memory")
+def test_the_peak_excludes_shared_memory() -> None:
     shared = mmap.mmap(-1, SIZE)  # anonymous and shared, as Ray's object store is
     before = resource_use.peak_memory_bytes()
     np.frombuffer(shared, np.uint8)[:] = 1

@@ -1,4 +1,4 @@
-"""Guards the self-test: codecs in order pass it, and each fault that it is there for fails the check named for it."""
+"""Guards the self-test: correct codecs pass, and each fault fails the check that is named after it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Fault = Callable[[np.ndarray], np.ndarray]
 
 
 class Faulty(Codec):
-    """PNG, and a fault in the decoded picture."""
+    """PNG with a fault in the decoded picture."""
 
     name = "faulty"
     version = "1"
@@ -48,7 +48,7 @@ def _failed(checks: list[Check]) -> set[str]:
 
 
 def _moved(image: np.ndarray, down: float, right: float) -> np.ndarray:
-    """A picture moved by a part of a pixel, bilinear, its borders held."""
+    """A picture moved by a part of a pixel, with bilinear interpolation and repeated borders."""
     height, width, _ = image.shape
     data = (1, 0, -right, 0, 1, -down)
     padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), "edge")
@@ -75,14 +75,14 @@ SLOW = dict.fromkeys(("diffc", "interpolate", "uqdm"), pytest.mark.slow)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=SLOW.get(name, ())) for name in codec_names() if name != "program"]
 )
-def test_every_registered_codec_passes_or_says_how_to_get_it(name: str) -> None:
+def test_every_available_codec_passes_all_checks(name: str) -> None:
     codec_settings = resolve([Request(name)])[name]
     if codec_settings[0].missing is not None:
         pytest.skip(codec_settings[0].missing)
     assert _failed(self_test(codec_settings)) == set()
 
 
-def test_a_picture_that_comes_back_is_exact(checks_of: Callable[..., list[Check]]) -> None:
+def test_a_codec_that_returns_the_same_picture_passes_as_lossless(checks_of: Callable[..., list[Check]]) -> None:
     checks = checks_of(lambda image: image)
     assert _failed(checks) == set()
     assert {check.name.partition(":")[0] for check in checks} == {"round trip", "lossless"}
@@ -110,7 +110,7 @@ def test_a_fault_is_found_by_its_check(fault: Fault, check: str, checks_of: Call
     assert check in _failed(checks_of(fault))
 
 
-def test_who_says_lossless_is_held_to_it(checks_of: Callable[..., list[Check]]) -> None:
+def test_a_codec_that_claims_to_be_lossless_must_be_exact(checks_of: Callable[..., list[Check]]) -> None:
     def one_level_off(image: np.ndarray) -> np.ndarray:
         return np.where(image == 7, 8, image).astype(np.uint8)
 
@@ -118,8 +118,8 @@ def test_who_says_lossless_is_held_to_it(checks_of: Callable[..., list[Check]]) 
     assert _failed(checks_of(one_level_off, lossless=True)) >= {"lossless: noise"}
 
 
-def test_blur_is_not_taken_for_a_shift(photographs_uint8: list[np.ndarray]) -> None:
+def test_blur_is_not_reported_as_a_shift(photographs_uint8: list[np.ndarray]) -> None:
     plane = photographs_uint8[0].mean(-1)
     blurred = plane.copy()
     blurred[1:-1, 1:-1] = (plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:]) / 4
-    assert np.abs(shift_of(plane, blurred)).max() < 0.05  # the picture's edges are not the same on both sides
+    assert np.abs(shift_of(plane, blurred)).max() < 0.05  # not zero: the edges of the picture differ from side to side

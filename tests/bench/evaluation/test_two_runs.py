@@ -63,7 +63,7 @@ def check_rows(run_dir: Path) -> None:
 
 @pytest.fixture
 def first(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """An evaluation into ``tmp_path/run`` that is under way."""
+    """A running evaluation into ``tmp_path/run``."""
     log = tmp_path / "run.log"
     process = subprocess.Popen(
         evaluate_command(tmp_path / "run", f"--log={log}"), stderr=subprocess.PIPE, text=True, env=environment
@@ -76,7 +76,7 @@ def first(tmp_path: Path, environment: dict[str, str]) -> Iterator[subprocess.Po
         process.communicate()
 
 
-def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told_or_waits(
+def test_a_second_run_in_the_same_folder_is_refused_or_waits(
     first: subprocess.Popen[str], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     run_dir = tmp_path / "run"
@@ -84,14 +84,14 @@ def test_of_two_runs_in_a_folder_one_works_and_the_other_is_told_or_waits(
     refused = subprocess.run(
         evaluate_command(run_dir, f"--log={tmp_path / 'run.log'}"), capture_output=True, text=True, env=environment
     )
-    assert first.poll() is None, "the first was over before the second came"
+    assert first.poll() is None, "the first run ended before the second started"
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: {run_dir}: in use by process {first.pid} on ")
     assert "(evaluate demo)" in line
     told = first.communicate(timeout=120)[1]
     assert first.returncode == 0
-    assert (tmp_path / "run.log").read_text() == told  # the second did not spoil the first one's log
+    assert (tmp_path / "run.log").read_text() == told  # the second run did not change the log of the first
     done = shards(run_dir)
     _, told = waiting.communicate(timeout=120)
     assert waiting.returncode == 0

@@ -1,4 +1,4 @@
-"""Groups of jobs run on Ray, whatever the jobs do: here arithmetic on numbers."""
+"""Groups of jobs run on Ray, for any kind of job; here the jobs square numbers."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class SquareJob:
 
 
 class Results:
-    """Remembers the results of jobs, and the messages."""
+    """Collects the results of jobs, and the messages."""
 
     def __init__(self) -> None:
         self.found: dict[int, Any] = {}
@@ -92,14 +92,14 @@ def run(*groups: Group, time_limit_s: float | None = None) -> Results:
 
 @pytest.mark.usefixtures("ray_on_two_cores")
 @pytest.mark.parametrize(("starts", "expected"), [([], 3), ([0, 4], 7), ([0, 2, 4], 1)])
-def test_a_group_ends_with_its_jobs_whatever_number_was_expected(starts: list[int], expected: int) -> None:
+def test_a_group_ends_with_its_jobs_for_any_expected_number(starts: list[int], expected: int) -> None:
     results = run(Group(SquareJob, (SquareJob(range(start, start + 2)) for start in starts), expected))
     assert results.found == {start: [start**2, (start + 1) ** 2] for start in starts}
     assert not results.messages
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_items_that_crash_or_hang_cost_no_other() -> None:
+def test_items_that_crash_or_hang_do_not_affect_others() -> None:
     jobs = [SquareJob(range(13, 14)), SquareJob(range(16, 18)), SquareJob(range(20, 22))]
     results = run(Group(SquareJob, jobs, 3), time_limit_s=0.5)
     (crashed,) = results.found[13]
@@ -110,9 +110,9 @@ def test_items_that_crash_or_hang_cost_no_other() -> None:
 
 
 @pytest.mark.usefixtures("ray_on_two_cores")
-def test_jobs_whose_needs_load_nowhere_fail_and_leave_the_others() -> None:
+def test_jobs_that_no_worker_can_load_fail_without_affecting_others() -> None:
     absent = [SquareJob(range(start, start + 1), ("nothing",)) for start in range(3)]
     results = run(Group(SquareJob, absent, 3), Group(SquareJob, [SquareJob(range(6, 7))], 1))
     expected: dict[int, list[int | str]] = {start: [f"{start}: there is nothing to load"] for start in range(3)}
     assert results.found == expected | {6: [36]}
-    assert 3 <= len(results.messages) <= 7  # the first that has three tries ends those of the others
+    assert 3 <= len(results.messages) <= 7  # the first job with three tries ends the others

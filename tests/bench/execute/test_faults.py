@@ -29,7 +29,7 @@ def cluster(toys: Path) -> Iterator[object]:
     noticed_soon = {
         "health_check_period_ms": 1000,
         "health_check_failure_threshold": 3,
-    }  # a lost node; else half a minute
+    }  # detects a lost node; the default takes half a minute
     made = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": noticed_soon})
     try:
         for _ in range(2):
@@ -51,7 +51,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(cluster: object, images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that all others must equal."""
+    """The run that all other runs must equal."""
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     driver = drive(cluster, folder, images)
     assert "0 failed" in driver.finish()
@@ -68,7 +68,9 @@ def assert_undisturbed(run_dir: Path, undisturbed: Path) -> None:
         assert_same(run_dir, undisturbed, codec)
 
 
-def test_a_killed_worker_costs_nothing(cluster: object, images: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_does_not_change_the_rows(
+    cluster: object, images: Path, undisturbed: Path, tmp_path: Path
+) -> None:
     driver = drive(cluster, tmp_path, images)
     driver.wait_for_shards(2)
     victim = workers()[0]
@@ -79,7 +81,7 @@ def test_a_killed_worker_costs_nothing(cluster: object, images: Path, undisturbe
     assert_undisturbed(tmp_path, undisturbed)
 
 
-def test_a_lost_node_costs_nothing(cluster: object, images: Path, undisturbed: Path, tmp_path: Path) -> None:
+def test_a_lost_node_does_not_change_the_rows(cluster: object, images: Path, undisturbed: Path, tmp_path: Path) -> None:
     lost = cluster.add_node(num_cpus=1)
     driver = drive(cluster, tmp_path, images)
     driver.wait_until(lambda: len(workers()) == 3)
@@ -91,7 +93,7 @@ def test_a_lost_node_costs_nothing(cluster: object, images: Path, undisturbed: P
     assert_undisturbed(tmp_path, undisturbed)
 
 
-def test_after_a_killed_driver_the_same_command_does_the_missing_shards(
+def test_after_a_killed_driver_the_same_command_measures_the_missing_shards(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
     driver = drive(cluster, tmp_path, images)
@@ -122,7 +124,7 @@ def test_a_codec_that_does_not_load_on_one_node_is_measured_on_the_others(
     assert "toy-picky: 32 ok, 0 failed" in printed
 
 
-def test_a_codec_that_loads_nowhere_fails_with_its_reason_and_leaves_the_others(
+def test_a_codec_that_loads_on_no_node_fails_without_affecting_others(
     images: Path, tmp_path: Path, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -134,11 +136,11 @@ def test_a_codec_that_loads_nowhere_fails_with_its_reason_and_leaves_the_others(
         cluster.shutdown()
     assert "toy-picky: 0 ok, 32 FAILED" in printed
     assert "png: 32 ok, 0 failed" in printed
-    assert printed.count("NOT LOADED") <= 12  # three tries of those that two workers had; no more for the others
+    assert printed.count("NOT LOADED") <= 12  # three tries of the jobs in two workers, and no further tries
     assert set(rows(tmp_path, "toy-picky")["error"]) == {"RuntimeError: the model does not load here"}
 
 
-def test_an_image_that_hangs_crashes_or_raises_costs_no_other(cluster: object, images: Path, tmp_path: Path) -> None:
+def test_an_image_that_hangs_crashes_or_raises_affects_no_other(cluster: object, images: Path, tmp_path: Path) -> None:
     dataset = open_dataset(f"folder:{images}", limit=12)
     pixels = np.stack([dataset.load(index) for index in range(12)])
     pixels[:, 0, 0, 0] = 0
@@ -157,14 +159,14 @@ def test_an_image_that_hangs_crashes_or_raises_costs_no_other(cluster: object, i
     assert "took more than the time limit of 2 s" in errors[1]
     assert "worker lost 3 times on this image" in errors[5]
     assert errors[10] == "encode: RuntimeError: cannot encode this"
-    # The nine others are as in a run without these three.
+    # The nine other images have the rows of a run without faults.
     Driver(plain_dir, ["toy-raw:drop=0"], f"npz:{tmp_path / 'marked.npz'}", cluster.address).finish()
     plain = rows(plain_dir, "toy-raw").set_index("image_index").drop(index=errors.index)
-    found = found.astype({"file_bits": float})  # a column with empty places is one of floats
+    found = found.astype({"file_bits": float})  # a column with nulls has floats
     plain = plain.astype({"file_bits": float})
     alike = ["image_id", "file_bits", "bpp", "picture_sha256", "status", "height", "width"]
     assert found.drop(index=errors.index)[alike].equals(plain[alike])
-    assert not workers()  # the one that hung is gone
+    assert not workers()  # the process that hung was killed
 
 
 def test_an_image_that_becomes_unreadable_is_a_failed_row(
@@ -216,7 +218,7 @@ def test_a_full_disk_stops_the_run_with_a_clear_message_and_keeps_finished_shard
 def mount(folder: Path, *options: str) -> None:
     made = subprocess.run(["mount", *options, folder], capture_output=True, text=True)
     if made.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {made.stderr.strip()}")
+        pytest.skip(f"needs permission to mount a small disk: {made.stderr.strip()}")
 
 
 def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_path: Path, toys: Path) -> None:

@@ -1,4 +1,4 @@
-"""Resources of workers: a core and no GPU, unless their codec computes on one and there is one."""
+"""Resources of workers: one core, and a GPU only if there is one and their codec uses it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Guards the folder of a Ray session: short enough for sockets, private, and gone when its process is."""
+"""Guards the folder of a Ray session: short enough for sockets, private, and removed after its process."""
 
 from __future__ import annotations
 

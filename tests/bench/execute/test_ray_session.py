@@ -1,4 +1,4 @@
-"""Where an evaluation runs, who can reach its Ray, and what happens when a part of Ray dies."""
+"""The cluster of an evaluation, access to its Ray, and the death of a part of Ray."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_local_session_has_the_cores_asked_for_and_is_shared() -> None:
 
     from uqdm.bench.execute.ray_session import ray_session
 
-    with ray_session(1) as resources:  # the one that runs already, with its two
+    with ray_session(1) as resources:  # the running session, with two cores
         assert resources.cpus == 2
     assert ray.is_initialized()
 

@@ -14,7 +14,7 @@ UNLOADED = LoadFailed("node3", "no such library")
 
 @dataclass(frozen=True)
 class SomeJob:
-    """As much of a job as the rules read."""
+    """The part of a job that the rules read."""
 
     n_items: int
     loads: tuple[str, ...] = ("jpeg", "quality=50")
@@ -33,7 +33,7 @@ class SomeJob:
         (UNLOADED, 1, [TRY_ELSEWHERE] * (LOADS - 1) + [FAIL_ALIKE]),
     ],
 )
-def test_what_follows_each_failure(failure: Failure, n_items: int, actions: list[Action]) -> None:
+def test_the_actions_after_each_failure(failure: Failure, n_items: int, actions: list[Action]) -> None:
     found = [failure.decide(SomeJob(n_items), count + 1) for count in range(len(actions))]  # type: ignore[arg-type]
     assert [decision.action for decision in found] == actions
     assert [bool(decision.reason) for decision in found] == [action in (FAIL, FAIL_ALIKE) for action in actions]

@@ -1,4 +1,4 @@
-"""Guards Ray under SLURM: nodes found, started and ended. Stand-ins for SLURM's commands run real Ray nodes here."""
+"""Guards Ray under SLURM: nodes found, started and ended. Replaced SLURM commands start real Ray nodes here."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ with ray_session():
 
 
 def install(folder: Path, **scripts: str) -> dict[str, str]:
-    """Puts stand-ins into a folder, and returns the environment of a batch script that finds them."""
+    """Writes replacements for commands into a folder; returns the environment of a batch script that finds them."""
     for name, script in (COMMANDS | scripts).items():
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
@@ -116,7 +116,7 @@ def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path
     command = [sys.executable, "-c", EVALUATE, str(tmp_path / "run")]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    store = int(0.3 * 2**30)  # of the job's memory, not of this machine's
+    store = int(0.3 * 2**30)  # a share of the job's memory, not of the machine's
     expected = {"nodes": 2, "cpus": 2, "places": ["toy1", "toy2"], "store": store, "stores": [store, store]}
     assert json.loads(done.stdout.splitlines()[-1]) == expected
     wait_until_none_is_left(environment)
@@ -147,7 +147,7 @@ def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_a_node_that_does_not_start_is_named_with_what_it_wrote(tmp_path: Path) -> None:
+def test_a_node_that_does_not_start_is_named_with_its_output(tmp_path: Path) -> None:
     environment = install(tmp_path, srun="#!/bin/sh\necho 'no such interpreter there' >&2\nexit 127\n")
     command = [sys.executable, "-c", HOLD]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -175,7 +175,7 @@ def test_nodes_of_a_job_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for name, value in install(tmp_path).items():
         monkeypatch.setenv(name, value)
     assert slurm.find_allocation() == slurm.Allocation("7", ("toy1", "toy2"), "toy1")
-    monkeypatch.delenv("SLURMD_NODENAME")  # a login node, in salloc: every node is another
+    monkeypatch.delenv("SLURMD_NODENAME")  # a login node, in salloc: it is none of the nodes
     found = slurm.find_allocation()
     assert found is not None
     assert found.others == ("toy1", "toy2")
@@ -198,7 +198,7 @@ def test_a_job_of_one_node_and_no_job_stay_on_this_machine(tmp_path: Path, monke
     assert slurm.find_allocation() is None
 
 
-def test_cores_are_no_more_than_slurm_gave(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cores_are_limited_to_those_that_slurm_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     from uqdm.machine import available_cores
 
     monkeypatch.delenv("SLURM_CPUS_ON_NODE", raising=False)

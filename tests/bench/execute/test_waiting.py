@@ -1,4 +1,4 @@
-"""Tasks of Ray come back as they complete, a bounded number at a time."""
+"""Tasks of Ray are returned as they complete, and a bounded number runs at a time."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Guards what can be seen of a run from outside: under way, finished, stopped with a reason, or dead."""
+"""Guards the status of a run in other processes: running, finished, stopped with a reason, or dead."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_the_status_has_counts_slowest_shards_and_messages(tmp_path: Path) -> No
     [
         (OSError(28, "No space left on device"), "OSError: [Errno 28] No space left on device"),
         (KeyboardInterrupt(), "interrupted (Ctrl-C)"),
-        (SystemExit(1), "ended by SIGTERM"),  # what Ray makes of it
+        (SystemExit(1), "ended by SIGTERM"),  # raised by Ray's handler of the signal
         (ValueError("x" * 10_000), "ValueError: " + "x" * 488),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_stopped_run_has_the_reason(error: BaseException, reason: str, tmp_pat
 def test_a_termination_signal_is_the_reason(number: signal.Signals, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom uqdm.bench.progress.show import show_progress\n"
-        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # nohup, or whoever runs the tests, may have it ignored
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # it may be ignored, for example under nohup
         "with show_progress(status_path=Path(sys.argv[1])) as shown:\n"
         f"    shown.plan('evaluate demo')\n    os.kill(os.getpid(), {int(number)})\n    print('lives on')\n"
     )
@@ -227,7 +227,7 @@ def test_the_status_is_written_every_two_seconds_and_when_the_state_changes(
 
 
 def silent(run_dir: Path, **changes: Any) -> None:
-    """Makes a run's account that of another process or time."""
+    """Changes keys of a run's status file."""
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=2)
     usual = {"host": socket.gethostname(), "updated": long_ago.isoformat(timespec="seconds")}
     content = {**account(run_dir), **usual, **changes}

@@ -17,7 +17,7 @@ IMAGE = unmarked_images(1)[0]
 
 
 class RaisesAtTheEnd(Model):
-    """Raises where its last picture is due."""
+    """Raises in place of its last picture."""
 
     name = "toy-raises-at-the-end"
 

@@ -1,4 +1,4 @@
-"""Guards that the names in a run's folder stand in one module, and that the workflow uses the same."""
+"""Guards that one module defines the names in a run's folder, and that the workflow uses the same names."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def names_of_a_run(tree: ast.AST) -> list[int]:
     return sorted(in_paths | {line for line, text in whole_texts(tree) if text in FILES})
 
 
-def test_names_of_a_run_stand_in_the_layout_alone() -> None:
+def test_names_of_files_are_defined_only_in_the_layout() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{line}"
         for file in PACKAGE.rglob("*.py")
@@ -81,7 +81,7 @@ def test_a_name_of_a_run_is_found() -> None:
     assert names_of_a_run(ast.parse(code)) == [1, 2, 3]
 
 
-def test_the_rules_write_what_the_layout_names() -> None:
+def test_the_rules_write_the_files_that_the_layout_names() -> None:
     rules = "\n".join(file.read_text() for file in (ROOT / "workflow" / "rules").glob("*.smk"))
     written = set(re.findall(r'f"\{RESULTS\}/\{\{run\}\}/([\w.]+)', rules))
     described = set(re.findall(r"``([\w.]+)", layout.__doc__ or ""))
@@ -89,5 +89,5 @@ def test_the_rules_write_what_the_layout_names() -> None:
     assert written <= described
 
 
-def test_every_name_stands_in_the_description_of_the_layout() -> None:
+def test_the_description_of_the_layout_has_every_name() -> None:
     assert [name for name in FILES | FOLDERS if name not in (layout.__doc__ or "")] == []

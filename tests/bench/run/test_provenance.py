@@ -1,4 +1,4 @@
-"""Guards that results say what they were made with."""
+"""Guards that results have their provenance."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_git_revision_is_that_of_the_checkout() -> None:
     assert (found.removesuffix("+dirty") if found else None) == expected
 
 
-def test_provenance_leaves_other_metadata_alone() -> None:
+def test_provenance_does_not_change_other_metadata() -> None:
     schema = with_provenance(pa.schema([], metadata={"other": "kept"}), {"a": 1})
     assert schema.metadata[b"other"] == b"kept"
     assert read_provenance(schema) == {"a": 1}

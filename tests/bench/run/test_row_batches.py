@@ -25,7 +25,7 @@ COLUMNS = ["codec", "setting", "image_index", "point", "bpp"]
 
 
 def made_up(n_images: int, setting: str, codec: str = "c", start: int = 0) -> pa.Table:
-    """Rows of made-up numbers: two points of each image; every seventh image failed."""
+    """Rows with synthetic numbers: two points of each image; every seventh image failed."""
     generator = np.random.default_rng(abs(hash_of(codec, setting, start)))
     n = 2 * n_images
     fixed = {"dataset": "d", "fingerprint": "9-aa", "codec": codec, "codec_version": "1", "setting": setting}
@@ -83,7 +83,9 @@ def test_every_row_is_in_one_batch_with_all_of_its_setting(run_dir: Path, most_r
 
 
 @pytest.mark.parametrize("most_rows", [1, 60])
-def test_batches_change_no_bit_of_the_summary(run_dir: Path, most_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_summary_is_identical_for_all_batch_sizes(
+    run_dir: Path, most_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     columns = [*summarize._COLUMNS, *(metric.name for metric in summarize.all_metrics())]
     whole = summarized(read_rows(run_dir, columns))
     monkeypatch.setattr(summarize, "row_batches", lambda folder: row_batches.row_batches(folder, most_rows))
@@ -92,8 +94,8 @@ def test_batches_change_no_bit_of_the_summary(run_dir: Path, most_rows: int, mon
     assert len(summarize_run(run_dir)) == len(whole) == 8
 
 
-def test_faults_are_found_across_files(run_dir: Path) -> None:
-    """A file that does not belong here repeats a setting: its rows are there twice, or of another content."""
+def test_repeated_and_mixed_rows_are_found_across_files(run_dir: Path) -> None:
+    """A file of another run repeats a setting: its rows exist twice, or have other content."""
     write(run_dir, "old", [made_up(3, "q=2")])
     with pytest.raises(ResultsError, match=r"c at 'q=2': 6 rows are there twice"):
         summarize_run(run_dir)
@@ -105,7 +107,7 @@ def test_faults_are_found_across_files(run_dir: Path) -> None:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_settings(tmp_path: Path) -> None:
-    """Four times as many settings: what is held at once is a batch, and the values that wait for their intervals."""
+    """Four times as many settings: only a batch, and values without intervals yet, are in memory."""
     code = (
         "import resource, sys; from pathlib import Path; from uqdm.bench.run import row_batches\n"
         "from uqdm.bench.analysis import bootstrap, summarize\n"

@@ -1,4 +1,4 @@
-"""Guards the store of shards: names that depend on what went in and on nothing else, and files that are whole."""
+"""Guards the store of shards: names that depend only on the inputs, and files that are complete."""
 
 from __future__ import annotations
 

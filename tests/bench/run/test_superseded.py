@@ -1,4 +1,4 @@
-"""Guards that the folders which users read hold the files of the present rows, and that nothing else is lost."""
+"""Guards that the folders which users read have the files of the current rows, and that other files are kept."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def names(frame: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def check_current(run: Path, codec: str, n_images: int, *settings: str) -> None:
-    """What users read with one line: the rows, the streams and the pictures, each of the same images and settings."""
+    """Checks that rows, streams and pictures, as users read them, have the same images and settings."""
     expected = sorted((setting, f"image-{index:03}") for setting in settings for index in range(n_images))
     for folder in ("streams", "reconstructions"):
         assert names(pd.read_parquet(run / folder / codec)) == expected, folder
@@ -59,7 +59,7 @@ def test_streams_and_reconstructions_have_the_files_of_the_present_rows_alone(tm
     assert evaluated(tmp_path, 3, "toy-raw:drop=3") == 2  # other setting, other images
     check_current(tmp_path, "toy-raw", 3, "drop=3")
     assert len(list((tmp_path / "superseded").rglob("*.parquet"))) == 4
-    assert evaluated(tmp_path, 4, "toy-raw:drop=2") == 0  # back again: found, and read where it is to be read
+    assert evaluated(tmp_path, 4, "toy-raw:drop=2") == 0  # the first images again: found, and moved back
     check_current(tmp_path, "toy-raw", 4, "drop=2")
     assert evaluated(tmp_path, 4, "toy-raw:drop=2", shard_size=3) == 2  # the same rows in other shards
     check_current(tmp_path, "toy-raw", 4, "drop=2")

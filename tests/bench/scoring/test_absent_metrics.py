@@ -1,4 +1,4 @@
-"""Guards that runs stay readable when metrics come and go, and when an older release made them."""
+"""Guards that runs stay readable when metrics are installed or removed, and when an older release made them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def largest(original, reconstruction):
 METRIC = Metric(name="{NAME}", label="Largest error", unit="", direction="lower", value_range=(0, 255),
                 source="this test", comment="largest error", compute=largest)
 """
-OLDER = ("original_sha256", "stream_sha256")  # columns that the release before did not write
+OLDER = ("original_sha256", "stream_sha256")  # columns that older releases did not write
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def commands(run: Path) -> list[list[str]]:
 
 
 def check_commands(run: Path, note: str | None, *names: str) -> None:
-    """Runs these commands, all by default; each ends well, and says ``note`` on stderr or nothing of the metric."""
+    """Runs these commands, all by default; each succeeds, and prints ``note`` on stderr or no name of the metric."""
     for command in (one for one in commands(run) if not names or one[0] in names):
         done = CliRunner().invoke(app, ["bench", *command])
         assert done.exit_code == 0, (command, done.output, done.exception)
@@ -91,9 +91,7 @@ def check_commands(run: Path, note: str | None, *names: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_metric_that_is_installed_later_is_null_with_the_way_to_fill_it(
-    scored_run: Path, plugin, tmp_path: Path
-) -> None:
+def test_a_metric_that_is_installed_later_is_null_with_a_remedy(scored_run: Path, plugin, tmp_path: Path) -> None:
     run = shutil.copytree(scored_run, tmp_path / "run")
     before = read_summary(run)
     plugin(True)
@@ -112,7 +110,7 @@ def test_a_metric_that_is_installed_later_is_null_with_the_way_to_fill_it(
     check_commands(run, None, "show")
 
 
-def test_a_metric_that_is_uninstalled_shuts_nothing(scored_run: Path, plugin, tmp_path: Path) -> None:
+def test_a_run_stays_readable_after_a_metric_is_uninstalled(scored_run: Path, plugin, tmp_path: Path) -> None:
     run = shutil.copytree(scored_run, tmp_path / "run")
     plugin(True)
     small_run.score_here(run, MemoryImages(unmarked_images(4)))
@@ -122,7 +120,7 @@ def test_a_metric_that_is_uninstalled_shuts_nothing(scored_run: Path, plugin, tm
     check_commands(run, None, "show", "compare", "summarize")
 
 
-def test_a_run_of_row_format_5_is_read_and_what_it_lacks_is_null(scored_run: Path, tmp_path: Path) -> None:
+def test_a_run_of_row_format_5_is_read_and_missing_columns_are_null(scored_run: Path, tmp_path: Path) -> None:
     run = shutil.copytree(scored_run, tmp_path / "run")
     make_format_6(run)
     make_format_5(run)
@@ -144,13 +142,13 @@ def test_a_run_of_row_format_6_is_read_and_its_shards_are_used_again(scored_run:
 
     dataset = MemoryImages(unmarked_images(4))
     shards = [shard for codec in open_run(run, dataset).codecs for shard in codec.shards]
-    assert all(ShardStore(run).counts(shard) is not None for shard in shards)  # what an evaluation asks
+    assert all(ShardStore(run).counts(shard) is not None for shard in shards)  # as an evaluation checks
     small_run.score_here(run, dataset)
     pd.testing.assert_frame_equal(read_rows(run, columns), expected)
 
 
 def make_format_6(run: Path) -> None:
-    """Makes text of the maps ``unscored`` of a run, its shards, its summary and its scores."""
+    """Converts the maps ``unscored`` of a run, its shards, its summary and its scores to text."""
     for path in [*(run / "shards").rglob("*.parquet"), *(run / "per_image").iterdir(), run / "summary.parquet"]:
         table = pq.read_table(path, partitioning=None)
         texts = pa.array(map(unscored_text, reasons_by_row(table["unscored"])), pa.string())
@@ -162,7 +160,7 @@ def make_format_6(run: Path) -> None:
 
 
 def make_format_5(run: Path) -> None:
-    """Takes away from a run of row format 6 what that format added."""
+    """Removes from a run of row format 6 what that format added."""
     (run / "run.json").unlink()
     for path in run.rglob("*.parquet"):
         table = pq.read_table(path, partitioning=None)

@@ -69,11 +69,11 @@ def photographs(count: int) -> MemoryImages:
     demo = open_dataset("demo", limit=count)
     images = [demo.load(index).copy() for index in range(count)]
     for image in images:
-        image[0, 0, 0] = 0  # no mark that a toy codec minds
+        image[0, 0, 0] = 0  # no mark of the toy codecs
     return MemoryImages(images)
 
 
-def test_real_codecs_are_scored_as_by_hand_and_alike_on_one_worker_and_two(tmp_path: Path) -> None:
+def test_scores_equal_a_direct_computation_on_one_and_two_workers(tmp_path: Path) -> None:
     dataset = open_dataset("demo", limit=5)
     codecs = ["jpeg:quality=40", "webp:quality=70", "png"]
     frames = []
@@ -117,7 +117,7 @@ METRIC = Metric(name="worst", label="Worst", unit="", direction="lower", value_r
 
 @pytest.fixture
 def new_metric(toys: Path, monkeypatch: pytest.MonkeyPatch) -> object:
-    """A metric of another package, which workers see too; it comes and goes with the test."""
+    """A metric of another package, also installed for workers; it is removed after the test."""
     (toys / "toy_metric.py").write_text(NEW_METRIC)
     information = toys / "toy_metric-1.dist-info"
     information.mkdir()
@@ -141,7 +141,7 @@ def test_a_new_metric_is_computed_alone_and_nothing_is_encoded(
     dataset = photographs(5)
     evaluated(dataset, ["toy-once"], tmp_path)
     scored(tmp_path, dataset)
-    (toys / PASSES).write_text("encoding is over")  # from now on the codec raises when it is asked to encode
+    (toys / PASSES).write_text("encoding is over")  # from now on, the codec raises when it encodes
     before = times(tmp_path, "scores", "shards", "streams")
     appear = request.getfixturevalue("new_metric")
     appear()
@@ -152,13 +152,13 @@ def test_a_new_metric_is_computed_alone_and_nothing_is_encoded(
     rows = rows_of(tmp_path)
     assert (rows["status"] == "ok").all()
     assert rows["worst"].tolist() == [15.0] * 5  # four bits dropped, and every tile has a pixel with all four set
-    assert rows[["mse", "ssim"]].notna().all(axis=None)  # what other metrics gave is still there
+    assert rows[["mse", "ssim"]].notna().all(axis=None)  # values of other metrics are still stored
     after = times(tmp_path, "scores", "shards", "streams")
     assert before.items() <= after.items()
     assert len(after) - len(before) == 2  # a file for each shard
 
 
-def test_evaluating_again_asks_for_scores_again_and_finds_them(tmp_path: Path) -> None:
+def test_stored_scores_are_reused_after_another_evaluation(tmp_path: Path) -> None:
     dataset = photographs(4)
     evaluated(dataset, ["toy-raw:drop=4"], tmp_path)
     with pytest.raises(ResultsError, match=r"4 rows are not scored yet \(toy-raw\); make it with: uqdm bench score"):
@@ -170,7 +170,7 @@ def test_evaluating_again_asks_for_scores_again_and_finds_them(tmp_path: Path) -
     assert scored(tmp_path, dataset).scored == 4  # the setting that was added
 
 
-def test_streams_that_are_not_kept_go_and_a_later_metric_says_so(tmp_path: Path) -> None:
+def test_unkept_streams_are_removed_and_a_later_metric_has_the_reason(tmp_path: Path) -> None:
     dataset = photographs(4)
     evaluated(dataset, ["toy-raw:drop=4"], tmp_path, keep_streams=False)
     scored(tmp_path, dataset, "psnr_db")
@@ -201,11 +201,11 @@ def test_a_picture_that_is_decoded_differently_is_a_failed_row(tmp_path: Path, m
     assert once["error"].iloc[1].startswith("score: the stored coded file is not the one that was measured: its SHA")
     summary = summarize_run(tmp_path).set_index("codec")
     assert (summary.loc["toy-once", "n"], summary.loc["toy-once", "failed"]) == (2, 1)
-    noisy = rows[rows["codec"] == "toy-noisy"]  # may vary: scored as it is decoded here, and named by that
+    noisy = rows[rows["codec"] == "toy-noisy"]  # may vary: scored and identified as it is decoded here
     assert (noisy["status"] == "ok").all()
     evaluated_as = pd.read_parquet(next((tmp_path / "shards" / "toy-noisy").iterdir()))["picture_sha256"]
     assert set(noisy["picture_sha256"]).isdisjoint(evaluated_as)
-    _replace_stream(path, 1, bytes(changed), measured_so=True)  # as if the codec decoded otherwise than it did
+    _replace_stream(path, 1, bytes(changed), measured_so=True)  # as if the codec now decoded differently
     assert scored(tmp_path, dataset).faults == 1
     error = rows_of(tmp_path).query("codec == 'toy-once'")["error"].iloc[1]
     assert error.startswith("score: decodes to another picture at 'full' than was measured (SHA-256 ")
@@ -221,7 +221,7 @@ def test_a_picture_that_is_decoded_differently_is_a_failed_row(tmp_path: Path, m
 
 
 def _replace_stream(path: Path, index: int, stream: bytes, *, measured_so: bool = False) -> None:
-    """Replaces a coded file; with ``measured_so`` its length and hash, too, here and in the rows."""
+    """Replaces a coded file; with ``measured_so``, also its length and hash, here and in the rows."""
     columns = {"stream": stream, **(check_columns(stream) if measured_so else {})}
     _edit(path, index, columns)
     if measured_so:
@@ -235,7 +235,7 @@ def _edit(path: Path, index: int, columns: dict[str, object]) -> None:
     pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
 
 
-def test_faults_of_codecs_stay_with_their_image(tmp_path: Path) -> None:
+def test_errors_of_codecs_affect_only_their_image(tmp_path: Path) -> None:
     images = unmarked_images(8)
     images[2][0, 0, 0] = RAISE
     images[5][0, 0, 0] = KILL  # kills the worker when it is encoded
@@ -253,7 +253,7 @@ def test_faults_of_codecs_stay_with_their_image(tmp_path: Path) -> None:
     )
 
 
-def test_a_stream_that_kills_its_worker_costs_its_picture_only(tmp_path: Path) -> None:
+def test_a_stream_that_kills_its_worker_fails_only_its_picture(tmp_path: Path) -> None:
     dataset = photographs(4)
     evaluated(dataset, ["toy-raw:drop=4"], tmp_path)
     evaluated(dataset, ["toy-deadly"], tmp_path)
@@ -275,7 +275,7 @@ def test_other_originals_are_refused(tmp_path: Path) -> None:
         scored(tmp_path, open_dataset("demo", limit=2))
 
 
-def test_originals_are_opened_again_from_what_the_run_says(tmp_path: Path) -> None:
+def test_originals_are_opened_again_by_the_spec_in_the_run(tmp_path: Path) -> None:
     evaluated(open_dataset("demo", limit=3), ["png"], tmp_path)
     assert score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO())).scored == 3
     manifest = tmp_path / "manifests" / "png.json"
@@ -286,12 +286,12 @@ def test_originals_are_opened_again_from_what_the_run_says(tmp_path: Path) -> No
         score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO()))
 
 
-def test_an_unknown_metric_is_answered_with_names() -> None:
+def test_the_error_for_an_unknown_metric_lists_the_names() -> None:
     with pytest.raises(ValueError, match=r"no metric 'psnr' \(did you mean psnr_db\?\); known: .*ssim"):
         ScoringOptions(("psnr",))
 
 
-def test_a_killed_scoring_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_scoring_resumes(tmp_path: Path) -> None:
     evaluated(open_dataset("demo", limit=24), ["toy-slow-decoder"], tmp_path, shard_size=1)
     command = [sys.executable, "-m", "uqdm.cli.main", "bench", "score", "--run", str(tmp_path)]
     command += ["--cpus", "1", *(f"--metric={name}" for name in PICTURES_ONLY)]
@@ -309,7 +309,7 @@ def test_a_killed_scoring_goes_on_where_it_was(tmp_path: Path) -> None:
     assert len(before) >= 12
     assert not (tmp_path / "scores.json").exists(), "scoring was over before it could be killed"
     outcome = score_run(tmp_path, ScoringOptions(PICTURES_ONLY), RunProgress(io.StringIO()))
-    assert 0 < outcome.scored <= 24 - len(before) // 3 + 1  # three metrics a shard; one shard may be cut in the middle
+    assert 0 < outcome.scored <= 24 - len(before) // 3 + 1  # three metrics a shard; one shard may be incomplete
     assert {path: time for path, time in times(tmp_path, "scores").items() if path in before}.keys() == before.keys()
     assert rows_of(tmp_path)[["mse", "psnr_db", "ssim"]].notna().all(axis=None)
-    assert [path for path in tmp_path.rglob(".*") if path != lock_path(tmp_path)] == []  # nothing half written is left
+    assert [path for path in tmp_path.rglob(".*") if path != lock_path(tmp_path)] == []  # no temporary files remain

@@ -1,4 +1,4 @@
-"""Guards metrics of sets: which pictures they are of, features taken once, and what a row says of them."""
+"""Guards set metrics: the choice of pictures, features that are computed once, and the columns of a row."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CALLS = "pictures-extracted"
 
 
 class Means:
-    """A tiny extractor: mean colours of the quarters of a picture. It writes down how many pictures it was given."""
+    """A tiny extractor: mean colours of the quarters of a picture. It logs how many pictures it received."""
 
     sha256 = "5" * 64
     resize = "quarters"
@@ -83,7 +83,7 @@ def features_in(folder: Path) -> FeatureSource:
 def score(
     run_dir: Path, dataset: Any, options: ScoringOptions, features: FeatureSource | None = None
 ) -> dict[tuple[str, ...], Mapping[str, Any]]:
-    """The rows of sets by what they are of; features are those of ``Means``, logged beside the run, unless given."""
+    """The rows of set metrics by their names; unless given, features are those of ``Means``, with a log in the run."""
     outcome = score_run(run_dir, options, RunProgress(io.StringIO()), dataset, features or features_in(run_dir.parent))
     return {
         (line["codec"], line["setting"], line.get("point"), line.get("reconstruction")): line for line in outcome.sets
@@ -105,7 +105,7 @@ def fid_by_hand(originals: Sequence[np.ndarray], pictures: Sequence[np.ndarray],
     return frechet_distance(*(Gaussian.of(side) for side in sides))
 
 
-def test_values_are_those_by_hand_and_features_are_taken_once(tmp_path: Path) -> None:
+def test_values_equal_a_direct_computation_and_features_are_computed_once(tmp_path: Path) -> None:
     dataset, run_dir = photographs(8), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=30", "jpeg:quality=80", "png", "toy-raw:drop=0", "toy-model")
     lines = score(run_dir, dataset, options_in(tmp_path))
@@ -121,16 +121,16 @@ def test_values_are_those_by_hand_and_features_are_taken_once(tmp_path: Path) ->
     assert floor["fid"] == pytest.approx(fid_by_hand(dataset.images[:4], dataset.images[4:], tmp_path), rel=1e-9)
     assert (floor["status"], floor["fid_n"]) == ("reference", 4)
     for exact in (("png", ""), ("toy-raw", "drop=0")):
-        # Equal sets: zero but for the rounding of a matrix square root.
+        # Equal sets: zero, up to the rounding of a matrix square root.
         assert lines[*exact, "full", "decoded"]["fid"] == pytest.approx(0, abs=1e-6)
-    # Originals, two JPEGs, and the two inexact pictures of toy-model; what equals an original is not taken again.
+    # Originals, two JPEGs, and the two inexact pictures of toy-model; equal pictures share features.
     assert extracted(tmp_path) == 8 * (1 + 2 + 2)
     again = score(run_dir, dataset, options_in(tmp_path))
     assert again == lines
     assert extracted(tmp_path) == 40
 
 
-def test_features_outlive_their_run(tmp_path: Path) -> None:
+def test_features_are_shared_by_runs(tmp_path: Path) -> None:
     dataset = photographs(6)
     evaluate_here(tmp_path / "a", dataset, "jpeg:quality=50")
     first = score(tmp_path / "a", dataset, options_in(tmp_path))
@@ -143,7 +143,7 @@ def test_features_outlive_their_run(tmp_path: Path) -> None:
     assert extracted(tmp_path) == 12
 
 
-def test_bounds_choose_images_and_settings_and_the_others_say_why(tmp_path: Path) -> None:
+def test_bounds_choose_images_and_settings_and_the_others_have_a_reason(tmp_path: Path) -> None:
     dataset, run_dir = photographs(9), tmp_path / "run"
     qualities = (10, 30, 50, 70, 90)
     evaluate_here(run_dir, dataset, *(f"jpeg:quality={quality}" for quality in qualities), "toy-model")
@@ -180,7 +180,7 @@ def test_large_pictures_have_features_of_their_patches(tmp_path: Path) -> None:
     assert line["unscored"]["kid"] == "n=2 is under the 4 that it needs"
 
 
-def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> None:
+def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_path: Path) -> None:
     dataset, run_dir = photographs(4), tmp_path / "run"
 
     def absent(weights: Path | None) -> Means:
@@ -196,7 +196,7 @@ def test_without_an_extractor_the_run_goes_on_and_says_why(tmp_path: Path) -> No
     assert "no FID and KID: weights are not here; put them there" in short_table(read_summary(run_dir))
 
 
-def test_a_picture_that_cannot_be_decoded_costs_its_own_row(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_decoded_affects_only_its_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
     scored = score_run(run_dir, ScoringOptions(("psnr_db",)), RunProgress(io.StringIO()), dataset)
@@ -228,7 +228,7 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     assert not any(line.startswith("originals") for line in text.splitlines())
 
 
-def test_the_store_is_beside_the_runs_by_default(tmp_path: Path) -> None:
+def test_features_are_stored_next_to_the_runs_by_default(tmp_path: Path) -> None:
     opened: list[Path] = []
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
     evaluate_here(run_dir, dataset, "png")
