@@ -89,7 +89,7 @@ def check_identity(path: Path, schema: pa.Schema, expected: Identity) -> None:
     """Raises :class:`WrongFileError` unless ``schema`` has the identity ``expected``."""
     found = read_identity(schema)
     if found != json.loads(json.dumps(expected)):
-        is_now = f"it is {_words(found, expected)}" if found else "it does not say what it is"
+        is_now = f"it is {_words(found, expected)}" if found else "it has no identity"
         raise WrongFileError(f"{path}: not the file that its name says: {is_now}, expected {_words(expected, found)}")
 
 

@@ -39,7 +39,7 @@ def command(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, ["bench", "status", *map(str, arguments)])
 
 
-def account(run_dir: Path) -> dict[str, Any]:
+def stored_status(run_dir: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads(status_path(run_dir).read_text())
     return content
 
@@ -114,7 +114,7 @@ def test_the_status_has_counts_slowest_shards_and_messages(tmp_path: Path) -> No
     assert lines[2] == "  png (1 setting)    200/200"
     assert "  slow: jpeg quality=50, images 100-149: 2.5 s on node1" in lines
     assert lines[-1] == "  said: SKIPPED bpg: not installed"
-    content = account(tmp_path)
+    content = stored_status(tmp_path)
     assert content["codecs"]["jpeg"] | {"rate_per_s": 0, "seconds_left": 0} == {
         "title": "jpeg (8 settings)",
         "total": 800,
@@ -196,7 +196,7 @@ def fill_up(disk: Path) -> tuple[RunStatus, OSError]:
         ballast.writelines(itertools.repeat(bytes(1024)))
     shown._stated = -status.SILENT_SECONDS  # the next count is to be written, which fails
     shown.advance("jpeg", 1)
-    assert account(disk)["done"] == 450
+    assert stored_status(disk)["done"] == 450
     shown.end(full.value)
     return run_status(disk), full.value
 
@@ -226,27 +226,27 @@ def test_the_status_is_written_every_two_seconds_and_when_the_state_changes(
     assert 1 + 5 <= len(writes) <= 1 + 6
 
 
-def silent(run_dir: Path, **changes: Any) -> None:
-    """Changes keys of a run's status file."""
+def date_back(run_dir: Path, **changes: Any) -> None:
+    """Dates a run's status file back by two hours, and changes other keys."""
     long_ago = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=2)
     usual = {"host": socket.gethostname(), "updated": long_ago.isoformat(timespec="seconds")}
-    content = {**account(run_dir), **usual, **changes}
+    content = {**stored_status(run_dir), **usual, **changes}
     status_path(run_dir).write_text(json.dumps(content))
 
 
 def test_a_run_without_lock_is_alive_or_died_by_its_host_process_and_last_update(tmp_path: Path) -> None:
     begun(tmp_path)
-    now = account(tmp_path)["updated"]
+    now = stored_status(tmp_path)["updated"]
     assert run_status(tmp_path).state == "running"  # this process exists, and the update is recent
-    silent(tmp_path)
+    date_back(tmp_path)
     assert run_status(tmp_path).state == "died"  # the lock is free: the process id belongs to another process by now
-    silent(tmp_path, host="elsewhere", updated=now)
+    date_back(tmp_path, host="elsewhere", updated=now)
     assert run_status(tmp_path).state == "running"
-    silent(tmp_path, host="elsewhere")
+    date_back(tmp_path, host="elsewhere")
     assert run_status(tmp_path).state == "died"
     child = os.posix_spawn("/bin/true", ["true"], {})
     os.waitpid(child, 0)
-    silent(tmp_path, pid=child, updated=now)
+    date_back(tmp_path, pid=child, updated=now)
     assert run_status(tmp_path).state == "died"
 
 
@@ -256,13 +256,13 @@ def test_without_locks_a_run_whose_process_exists_is_running(tmp_path: Path, mon
 
     monkeypatch.setattr(status, "holder", no_locks)
     begun(tmp_path)
-    silent(tmp_path)
+    date_back(tmp_path)
     assert run_status(tmp_path).state == "running"
 
 
 def test_the_process_that_holds_the_lock_is_the_running_one(tmp_path: Path) -> None:
     begun(tmp_path)
-    silent(tmp_path, pid=1, state="stopped", reason="disk full")
+    date_back(tmp_path, pid=1, state="stopped", reason="disk full")
     with locked(tmp_path, "score demo"):
         found = run_status(tmp_path)
     assert (found.state, found.reason) == ("running", None)

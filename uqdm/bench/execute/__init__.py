@@ -1,1 +1,1 @@
-"""Jobs on Ray: workers, actors, scheduling, limits, retries, sessions. It imports no codec, metric, run or progress."""
+"""Jobs on Ray: workers, actors, scheduling, limits, retries, sessions. Imports no codec, metric, run or progress."""

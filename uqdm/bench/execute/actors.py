@@ -1,4 +1,4 @@
-"""A pool of Ray actors that do jobs: as many as the cluster has room for, replaced when they are lost."""
+"""A pool of Ray actors that run jobs: as many as the cluster has room for, replaced when they are lost."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from uqdm.bench.execute.worker import Worker
 from uqdm.bench.execute.worker_loss import why_not_started
 
 QUEUE = 2
-"""Jobs of an actor: the one that it does, and the next, so that it need not wait for the driver."""
+"""Jobs of an actor: the one that it runs, and the next, so that it need not wait for the driver."""
 
 _LOOK_SECONDS = 2.0
-"""Time between two looks at the cluster's free resources."""
+"""Time between two checks of the cluster's free resources."""
 _STARTS = 3
 """How often in a row actors may die before they are up, until the pool gives up."""
 _PATIENCE_SECONDS = 600.0
@@ -30,7 +30,7 @@ _PATIENCE_SECONDS = 600.0
 
 
 class ActorProcess:
-    """The class of the actors: does jobs, one after the other, and measures how long each takes."""
+    """The class of the actors: runs jobs in sequence, and measures the time of each."""
 
     def __init__(self, threads: int, *, holds_gpu: bool) -> None:
         self._worker = Worker(threads, holds_gpu=holds_gpu)
@@ -43,14 +43,14 @@ class ActorProcess:
         return platform.node()
 
     def run(self, job: Job, inputs: Sequence[Any]) -> Done:
-        """Does one job."""
+        """Runs one job."""
         began = time.perf_counter()
         result = job.run(self._worker, inputs)
         return Done(result, time.perf_counter() - began, platform.node())
 
 
 class ActorPoolError(OSError):
-    """No actor could be started. The message says why, and what to do."""
+    """No actor could be started. The message has the reason and the remedy."""
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class Actor:
 
     @property
     def next_ref(self) -> ray.ObjectRef | None:
-        """What comes next from it: that it is up, or the result of its first job; None if it is idle."""
+        """Its next result: that it is up, or the result of its first job; None if it is idle."""
         if not self.is_up:
             return self.ready_ref
         return self.jobs[0][0] if self.jobs else None
@@ -84,8 +84,8 @@ class Actor:
 class ActorPool:
     """Up to ``most`` identical actors.
 
-    They do jobs of ``job_class``. Each takes ``resources`` of its node. As many resources as ``reserved`` actors could
-    take stay free for another pool.
+    They run jobs of ``job_class``. Each uses ``resources`` of its node. Resources for as many ``reserved``
+    actors as fit stay free for another pool.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class ActorPool:
         self._reason = "no node has room for it"
 
     def start_missing(self) -> None:
-        """Starts actors where there is room; raises :class:`ActorPoolError` where there was none for long."""
+        """Starts actors where there is room; raises :class:`ActorPoolError` if there was none for a long time."""
         self._check_patience()
         now = time.monotonic()
         if len(self.actors) >= self._most or now - self._looked < _LOOK_SECONDS:
@@ -128,7 +128,7 @@ class ActorPool:
     def _free_places(self) -> Counter[str]:
         free = Counter(places(self.resources, self._reserved))
         self._avoided &= free.keys()
-        if self._avoided == free.keys():  # then any of them is better than none
+        if self._avoided == free.keys():  # if all nodes are avoided, all are used
             self._avoided.clear()
         for node in self._avoided:
             del free[node]
@@ -159,7 +159,7 @@ class ActorPool:
                 raise ActorPoolError(f"workers for {self._needs()} die before they are up: {self._reason}") from error
 
     def submit(self, actor: Actor, job: Job, inputs: Any, tag: Any) -> None:
-        """Sends a job to an actor; ``tag`` is what the caller identifies it by."""
+        """Sends a job to an actor; ``tag`` identifies it for the caller."""
         if not actor.jobs:
             actor.began = time.monotonic()
         actor.jobs.append((actor.handle.run.remote(job, inputs), tag))
@@ -177,7 +177,7 @@ class ActorPool:
         return [tag for _, tag in actor.jobs]
 
     def avoid_node(self, node: str) -> None:
-        """Starts no more actors on a node while there are others."""
+        """Starts no more actors on a node while there are other nodes."""
         self._avoided.add(node)
 
     def close(self) -> None:
@@ -191,7 +191,7 @@ class ActorPool:
 
 
 def places(resources: ActorResources, reserved: ActorResources | None = None) -> dict[str, int]:
-    """How many actors each living node has room for, when as many ``reserved`` ones as fit have theirs."""
+    """How many actors each living node has room for, after as many ``reserved`` actors as fit."""
     nodes = {node["NodeID"]: node["Resources"] for node in ray.nodes() if node["Alive"]}
     found = {name: resources.fit(_without(node, reserved) if reserved else node) for name, node in nodes.items()}
     return {name: count for name, count in found.items() if count}

@@ -1,4 +1,4 @@
-"""Runs groups of jobs on Ray: bounded memory, retries, time limits, and the item at fault found."""
+"""Runs groups of jobs on Ray: with bounded memory, retries, time limits, and isolation of items that fail."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from uqdm.bench.execute.waiting import TICK_SECONDS, ready_refs
 OBJECT_STORE_SHARE = 1 / 3
 """Share of Ray's object store that inputs in use may fill."""
 _POLL_SECONDS = 0.01
-"""Time between two looks at inputs that are being read."""
+"""Time between two checks of inputs that are being read."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Executor:
     def run(self, groups: Iterable[Group]) -> None:
         """Runs all jobs; returns when the last is done.
 
-        Groups run in sequence, each with actors of its own, so that one codec's model at a time is in memory. Groups
+        Groups run in sequence, each with its own actors, so that one codec's model at a time is in memory. Groups
         that use GPUs, where there are any, run at the same time as the others.
         """
         lanes = self._lanes(groups)

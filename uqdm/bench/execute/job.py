@@ -1,4 +1,4 @@
-"""The protocol of jobs: all that the scheduler and the actors need of what they run."""
+"""The protocol of jobs: the methods that the scheduler and the actors use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from uqdm.bench.execute.worker import Worker
 
 
 class Job(Protocol):
-    """Work on some items, such as images, that one worker does at a time. It is sent to the worker as a pickle."""
+    """Work on some items, such as images, in one worker. It is sent to the worker as a pickle."""
 
     @property
     def loads(self) -> tuple[str, ...]:
-        """What a worker has to load for it, such as a codec at a setting: ``("jpeg", "quality=50")``.
+        """The name of what a worker has to load for it, such as a codec at a setting: ``("jpeg", "quality=50")``.
 
-        Where it could not be loaded several times, all jobs that load the same fail.
+        After several failed loads, all jobs that load the same fail.
         """
 
     @property
@@ -25,21 +25,21 @@ class Job(Protocol):
 
     @property
     def n_items(self) -> int:
-        """How many items it works on. A job of one item is never split."""
+        """The number of its items. A job of one item is never split."""
 
     @property
     def item(self) -> str:
-        """What one item is, in messages: ``image``."""
+        """The noun for one item, in messages: ``image``."""
 
     @property
     def inputs(self) -> range | None:
         """Indices of the inputs that are read ahead for it; None if it takes none."""
 
     def prepared(self) -> Self:
-        """The job with what else it needs from disk. Called in a thread of the driver, before the job is sent."""
+        """The job with its other data from disk. Called in a thread of the driver, before the job is sent."""
 
     def run(self, worker: Worker, inputs: Sequence[Any]) -> Any:
-        """Does it, inside a worker, and returns its result; :class:`NotLoaded` where ``loads`` could not be loaded."""
+        """Runs the job in a worker, and returns its result; :class:`NotLoaded` if ``loads`` could not be loaded."""
 
     def split(self) -> list[Self]:
         """The same job for each of its items, in order."""
@@ -48,19 +48,19 @@ class Job(Protocol):
         """The result of the whole, from those of :meth:`split`, in order."""
 
     def fail(self, inputs: Sequence[Any], reason: str) -> Any:
-        """The result where the job is given up. Called in the driver."""
+        """The result if the job is given up. Called in the driver."""
 
 
 @dataclass(frozen=True)
 class NotLoaded:
-    """Result of a job whose codec, say, could not be loaded in this worker; another worker may succeed."""
+    """Result of a job whose codec, for example, could not be loaded in this worker; another worker may succeed."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Done:
-    """A job's result, the seconds that it took inside its worker, the worker's host, and how often it was tried."""
+    """A job's result, its seconds in the worker, the worker's host, and the number of tries."""
 
     result: Any
     seconds: float

@@ -9,7 +9,7 @@ from uqdm.option_fields import check_bounds, option
 
 @dataclass(frozen=True)
 class ActorResources:
-    """What an actor takes of its node: cores, which are also its threads, and a GPU or a part of one."""
+    """Resources of an actor on its node: cores, which are also its threads, and a GPU or a part of one."""
 
     cpus: int = 1
     gpus: float = 0.0
@@ -31,7 +31,7 @@ class ActorResources:
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What workers get, how long a job on a shard may take, and how many threads read images."""
+    """Resources of workers, the time limit of a job on a shard, and the number of threads that read images."""
 
     time_limit_s: float | None = option(
         3600.0,
@@ -52,7 +52,7 @@ class WorkerLimits:
         check_bounds(self)
 
     def actor_resources(self, n_gpus: float, *, uses_gpu: bool) -> ActorResources:
-        """What an actor takes on a machine or cluster of ``n_gpus``: a GPU only if its jobs use one."""
+        """Resources of an actor on a machine or cluster of ``n_gpus``: a GPU only if its jobs use one."""
         if uses_gpu and n_gpus:
             return ActorResources(self.cpus_per_actor, self.gpus_per_actor)
         return ActorResources()

@@ -1,4 +1,4 @@
-"""What is done about a job that failed: the one place that holds the rules of retries.
+"""The rules for jobs that failed: retry, split, or give up.
 
 Each kind of failure is a class whose ``decide`` is its rule. A new rule is a change of ``decide``, or
 another class; the scheduler calls it and follows the :class:`Decision`. In all cases the actor that
@@ -22,7 +22,7 @@ LOADS = 3
 
 
 class Action(enum.Enum):
-    """What the scheduler does with a job that failed."""
+    """The scheduler's action for a job that failed."""
 
     TRY_AGAIN = enum.auto()
     """Before all others, in any worker."""
@@ -38,7 +38,7 @@ class Action(enum.Enum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do, a message for the user, and the reason for the results of a job that is given up."""
+    """The action, a message for the user, and the reason in the results of a job that is given up."""
 
     action: Action
     message: str
@@ -49,12 +49,12 @@ class Failure(Protocol):
     """One failure of a job."""
 
     def decide(self, job: Job, count: int) -> Decision:
-        """What to do about ``job``, which has failed ``count`` times in this way, this time included."""
+        """Decides about ``job``, which has failed ``count`` times in this way, this time included."""
 
 
 @dataclass(frozen=True)
 class WorkerLost:
-    """The worker died while it did the job, or its node was lost. ``why`` says what is known of it."""
+    """The worker died while it ran the job, or its node was lost. ``why`` has the known reason."""
 
     host: str
     why: str
@@ -72,7 +72,7 @@ class WorkerLost:
 
 @dataclass(frozen=True)
 class TimeLimitExceeded:
-    """The job took longer than it may."""
+    """The job exceeded its time limit."""
 
     host: str
     limit_s: float
@@ -91,7 +91,7 @@ class TimeLimitExceeded:
 
 @dataclass(frozen=True)
 class LoadFailed:
-    """What the job loads could not be loaded in this worker."""
+    """The codec or model of the job could not be loaded in this worker."""
 
     host: str
     reason: str

@@ -23,7 +23,7 @@ from uqdm.bench.execute.worker_loss import why_lost
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs of one class for one pool of actors, about ``n_jobs`` of them; they are made as they are needed."""
+    """Jobs of one class for one pool of actors, about ``n_jobs`` of them; lazily generated."""
 
     job_class: type[Job]
     jobs: Iterable[Job]
@@ -35,13 +35,13 @@ class Listener(Protocol):
     """Callbacks for events of a run."""
 
     def done(self, job: Any, done: Done) -> None:
-        """A job of a group is done; one that was split comes once, as a whole."""
+        """A job of a group is done; a job that was split is reported once, as a whole."""
 
     def tick(self) -> None:
         """About a second has passed."""
 
     def say(self, text: str) -> None:
-        """A failure was dealt with; ``text`` describes it."""
+        """A failure was handled; ``text`` describes it."""
 
 
 @dataclass
@@ -61,14 +61,14 @@ class _Split:
 
 @dataclass(eq=False)
 class _Entry:
-    """A job under way: how often it has failed in each way, and nodes that it avoids."""
+    """An unfinished job: the number of its failures of each kind, and nodes that it avoids."""
 
     job: Job
     split: _Split | None = None
     part: int = 0
     """Its place in ``split``."""
     prepared: Future[Job] | None = None
-    """The job with what it needs from disk; None until that is asked for."""
+    """The job with its data from disk; None until that is requested."""
     failures: Counter[type] = field(default_factory=Counter)
     avoided: set[str] = field(default_factory=set)
 
@@ -116,12 +116,12 @@ class Scheduler:
         return bool(self._waiting) and any(not actor.jobs for actor in self.pool.actors if actor.is_up)
 
     def refs(self) -> list[ray.ObjectRef]:
-        """What to wait for: actors that start, and the job that each actor does."""
+        """The refs to wait for: actors that start, and the job that each actor runs."""
         refs = [actor.next_ref for actor in self.pool.actors]
         return [ref for ref in refs if ref is not None]
 
     def assign(self) -> None:
-        """Takes jobs in, as far ahead as there is room, and hands out those whose inputs have been read."""
+        """Prefetches inputs of as many jobs as there is room for, and assigns jobs whose inputs have been read."""
         self.pool.start_missing()
         self._take_in()
         depth = QUEUE if self._expected > 2 * len(self.pool.actors) else 1  # towards the end no job queues
@@ -148,7 +148,7 @@ class Scheduler:
             self._next = None
 
     def _prepare(self, entry: _Entry) -> bool:
-        """Begins to read what a job needs; False where there is no room for its inputs."""
+        """Begins to read the data of a job; False if there is no room for its inputs."""
         inputs = entry.job.inputs
         if inputs is not None and not self._prefetcher.hold(inputs):
             return False
@@ -185,7 +185,7 @@ class Scheduler:
     # ---- collecting -------------------------------------------------------------------------------------------
 
     def collect(self, ref: ray.ObjectRef) -> None:
-        """Takes in what one of :meth:`refs` holds, which is ready."""
+        """Processes the result of one of :meth:`refs`, which is ready."""
         actor = next((actor for actor in self.pool.actors if actor.next_ref == ref), None)
         if actor is None:
             return
@@ -209,7 +209,7 @@ class Scheduler:
         self._finish(entry, Done(done.result, done.seconds, done.host, entry.tries))
 
     def check_time(self) -> None:
-        """Stops actors whose job takes longer than it may."""
+        """Stops actors whose job exceeds its time limit."""
         limit_s = self._limits.time_limit_s
         if limit_s is None:
             return
@@ -222,7 +222,7 @@ class Scheduler:
     # ---- failures ---------------------------------------------------------------------------------------------
 
     def _failed(self, actor: Actor, failure: Failure) -> None:
-        """Stops an actor at whose first job something failed, and does what the failure's rule decides."""
+        """Stops an actor whose first job failed, and carries out the decision of the failure's rule."""
         entry, *others = self.pool.stop(actor)
         entry.failures[type(failure)] += 1
         decision = failure.decide(entry.job, entry.failures[type(failure)])

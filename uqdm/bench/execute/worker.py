@@ -1,4 +1,4 @@
-"""The worker that a job runs in: its threads, its GPU, and what jobs have loaded in it."""
+"""The worker that a job runs in: its threads, its GPU, and objects that jobs have loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """State of one process that does jobs with ``threads`` threads, one job at a time.
+    """State of one process that runs jobs with ``threads`` threads, one job at a time.
 
     ``holds_gpu`` says that Ray gave the process a GPU, or a part of one.
     """
@@ -21,7 +21,7 @@ class Worker:
         self._kept: dict[Hashable, tuple[Any, bool]] = {}
 
     def keep(self, key: Hashable, make: Callable[[], T], *, alone: bool = False) -> T:
-        """What ``make`` returned when it was first called under ``key``.
+        """The object that ``make`` returned when it was first called for ``key``.
 
         Before an object is made with ``alone``, the one that was kept so before is dropped: one model at a time in
         memory.

@@ -42,7 +42,7 @@ _REASON_LENGTH = 500
 
 
 class Display(Protocol):
-    """What shows progress live on a terminal."""
+    """A live display of progress on a terminal."""
 
     def print(self, text: str) -> None:
         """Prints a line above the live display."""
@@ -181,7 +181,7 @@ class RunProgress:
             if not shown:
                 self._display.print(text)
             return
-        with contextlib.suppress(BrokenPipeError):  # whoever read the output has gone, which is no reason to stop
+        with contextlib.suppress(BrokenPipeError):  # the reader of the output has ended; the run continues
             print(text, file=self._stream, flush=True)
 
     def _state(self, state: str, reason: str | None = None) -> None:

@@ -39,7 +39,7 @@ class RunStatus:
 
     ``state`` is one of "running", "finished", "stopped" (``reason`` says why), "died" (it was killed), and
     "unfinished" (not running, and nothing more is known). ``content`` is the content of the run's status file or,
-    where there is none, what its other files say, under the same keys.
+    if there is none, the content of its other files under the same keys.
     """
 
     folder: str
@@ -138,7 +138,7 @@ def report(runs: Sequence[RunStatus]) -> list[str]:
 
 
 def _status_content(run_dir: Path) -> dict[str, Any] | None:
-    """The content of the status file; None where there is none that reads."""
+    """The content of the status file; None if there is none, or if it is not valid."""
     try:
         content = read_json(status_path(run_dir))
     except (OSError, ResultsError):
@@ -197,7 +197,7 @@ def _state_of_files(run_dir: Path, held: Holder | None) -> str:
 
 
 def _files(run_dir: Path) -> dict[str, Any]:
-    """The progress by the other files of a run, where it has no status file; files that do not read are named."""
+    """The progress by the other files of a run, if it has no status file; invalid files are named."""
     evaluation = _evaluation(run_dir)
     if evaluation is None:
         return _unfinished_files(run_dir)
@@ -208,7 +208,7 @@ def _files(run_dir: Path) -> dict[str, Any]:
 
 
 def _evaluation(run_dir: Path) -> dict[str, Any] | None:
-    """The codecs and the data set's name by ``evaluation.json``; None where it is absent or does not read."""
+    """The codecs and the data set's name by ``evaluation.json``; None if it is absent or invalid."""
     try:
         content = read_json(evaluation_path(run_dir))
         codecs = {str(name): _of_outcome(outcome) for name, outcome in content["codecs"].items()}
