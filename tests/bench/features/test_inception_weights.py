@@ -153,6 +153,6 @@ def test_two_that_fetch_at_once_do_not_disturb_each_other(bare: Path, inception_
 @pytest.mark.usefixtures("release_page")
 def test_a_download_of_another_hash_is_not_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READERS", {})
-    with pytest.raises(WeightsError, match=r"release page: sha256 \w+\.\.\. is none of those known"):
+    with pytest.raises(WeightsError, match=r"release page: sha256 \w+\.\.\. is not among the known ones"):
         load_weights()
     assert not (bare / "inception").exists()

@@ -66,7 +66,7 @@ class Shard:
 
     @property
     def facts(self) -> ShardFacts:
-        """What the files of this shard say of themselves."""
+        """The identity of the files of this shard, without their kind."""
         return ShardFacts(
             row_format=SHARD_FORMAT,
             key=self.key,
@@ -80,7 +80,7 @@ class Shard:
         )
 
     def identity(self, kind: str) -> dict[str, Any]:
-        """What the file of this shard of one kind says of itself (see :mod:`uqdm.bench.file_identity`)."""
+        """The identity of this shard's file of one kind (see :mod:`uqdm.bench.file_identity`)."""
         return self.facts.identity(kind)
 
 

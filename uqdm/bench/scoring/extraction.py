@@ -37,7 +37,7 @@ class Extractor(Protocol):
 
     @property
     def resize(self) -> str:
-        """How pictures are brought to the extractor's size."""
+        """How pictures are resized for the extractor."""
 
     @property
     def n_features(self) -> int:
