@@ -226,7 +226,7 @@ def main() -> None:
         title = f"{model.model.name}, one image of {size}, one thread, median milliseconds"
         console.print(times_table(title, rows))
     comparisons = compare(symbols_of(make_cases(model, images)), arguments.repeats)
-    title = f"{model.model.name}, the same symbols, coders in turns; ratios to the codec's rANS; CPU time"
+    title = f"{model.model.name}, the same symbols, coders in turn; ratios to the codec's rANS; CPU time"
     console.print(comparison_table(title, comparisons))
     sys.exit(0 if slowest <= LIMIT_MS else 1)
 

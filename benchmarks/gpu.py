@@ -119,7 +119,7 @@ class Busy:
     def _now(self) -> Any:
         if not self._on_gpu:
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # has its time when the GPU comes to it
+        event = torch.cuda.Event(enable_timing=True)  # gets its time when the GPU reaches it
         event.record()
         return event
 

@@ -119,7 +119,7 @@ def test_the_shipped_configuration_shows_every_option(section: str) -> None:
     assert set(shown) == names
 
 
-def test_what_the_schema_fills_in_are_the_defaults() -> None:
+def test_defaults_of_the_schema_are_those_of_the_options() -> None:
     filled = {"runs": RUNS}
     validate(filled, str(SCHEMA_FILE))
     assert len(filled) > 1

@@ -62,7 +62,7 @@ class Viewer:
         self.requests: list[str] = []
 
     def open(self, width: int = 1280, script: str = "") -> Any:
-        """A page with all its controls as they were at first; ``script`` runs before those of the page."""
+        """A page with all its controls in their initial state; ``script`` runs before those of the page."""
         if (width, script) not in self._pages:
             self._pages[width, script] = self._new(width, script)
         page = self._pages[width, script]

@@ -66,7 +66,7 @@ def names_of_a_run(tree: ast.AST) -> list[int]:
     return sorted(in_paths | {line for line, text in whole_texts(tree) if text in FILES})
 
 
-def test_names_of_a_run_stand_in_the_layout_alone() -> None:
+def test_names_of_a_run_are_defined_in_the_layout_alone() -> None:
     found = [
         f"{file.relative_to(ROOT)}:{line}"
         for file in PACKAGE.rglob("*.py")
@@ -89,5 +89,5 @@ def test_the_rules_write_what_the_layout_names() -> None:
     assert written <= described
 
 
-def test_every_name_stands_in_the_description_of_the_layout() -> None:
+def test_every_name_is_in_the_description_of_the_layout() -> None:
     assert [name for name in FILES | FOLDERS if name not in (layout.__doc__ or "")] == []

@@ -23,7 +23,7 @@ def test_maps_are_read_as_dictionaries_that_equal_rows_share(parts: list[slice])
     assert all(reasons is shared[0] for reasons in shared)
 
 
-def test_text_of_older_formats_is_read_as_what_it_means() -> None:
+def test_text_of_older_formats_is_read_as_maps() -> None:
     texts = ["lpips: no weights, fetch them: now; kid: n=2", None, "not scored yet", ""]
     expected = [{"lpips": "no weights, fetch them: now", "kid": "n=2"}, None, NOT_SCORED, None]
     assert reasons_by_row(pa.chunked_array([texts])) == expected

@@ -82,7 +82,7 @@ def caption(run_dir: Path) -> str:
 
 
 def _dashed(summary: pd.DataFrame) -> str:
-    """What dashes stand for in a run."""
+    """The meaning of dashed lines in a run's plot."""
     ideal = is_ideal(summary)
     thin = " Thin and dashed: ideal rate by the model, without coder and header."
     return (thin if summary.ideal_bpp[~ideal].notna().any() else "") + (
@@ -137,7 +137,7 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
 
 
 def _draw_lossless(axes: Axes, rows: pd.DataFrame) -> None:
-    """A line of its own for each codec, lowest rate on top, so that no label meets another."""
+    """A line for each codec, lowest rate on top, so that labels do not overlap."""
     for height, row in enumerate(records(rows.sort_values("rate_bpp", ascending=False))):
         colour, marker = codec_style(row["codec"])
         rate, low = row["rate_bpp"], row["rate_bpp_low"]

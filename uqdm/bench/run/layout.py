@@ -82,7 +82,7 @@ def shard_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path
 
 
 def shard_files(run_dir: Path) -> Iterator[Path]:
-    """The rows of every stored shard, of whatever codec."""
+    """The rows of every stored shard of all codecs."""
     return (run_dir / ShardFolder.ROWS).glob("*/*.parquet")
 
 

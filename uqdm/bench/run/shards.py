@@ -1,7 +1,7 @@
 """Shards, the units of work and of storage. A shard is a range of images x one codec x one setting.
 
 The name of a shard's files is a hash of all that its rows depend on; the number of workers is not part of it. Stored
-results are therefore found again, and whatever would change a row changes the name.
+results are therefore found again, and everything that would change a row changes the name.
 """
 
 from __future__ import annotations
