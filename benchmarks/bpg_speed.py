@@ -1,4 +1,4 @@
-"""How long BPG takes for a picture of 64x64, by the built-in implementation, at each setting of its sweep.
+"""Time of the built-in implementation of BPG for a picture of 64x64, at each setting of its sweep.
 
     python benchmarks/bpg_speed.py [--images 64]
 

@@ -7,7 +7,7 @@ Each codec runs at the settings of its sweep, and at alternatives: another chrom
 throughout. A line has the BD-rate of an alternative against the sweep (positive: it needs more bits at equal PSNR),
 the interval of PSNR that it is a mean over, and the milliseconds of one core that an image takes to encode, a mean
 over the settings. "best of its formats" joins, at each rate, the better of the chroma formats as measured on these
-images: it says what the fixed choice of the sweep leaves. ``--points`` prints every mean rate and PSNR.
+images: it shows what the fixed choice of the sweep costs. ``--points`` prints every mean rate and PSNR.
 
 Images are spread evenly over the data set. PSNR is the mean over images, as everywhere in the benchmark.
 """
@@ -36,7 +36,7 @@ CHROMA = ("4:2:0", "4:2:2", "4:4:4")
 
 @dataclass(frozen=True)
 class Variant:
-    """A codec at several settings; ``is_format`` says that it differs from its like in the chroma format alone."""
+    """A codec at several settings; ``is_format`` says that it differs from the sweep in the chroma format alone."""
 
     title: str
     codec: str
@@ -55,7 +55,7 @@ class Point:
 
 
 def variants(codec: str) -> list[Variant]:
-    """What the sweep of a codec is held against."""
+    """The alternatives that the sweep of a codec is compared with."""
     if codec == "jpeg-tuned":
         return [
             *(_swept(codec, JPEG_QUALITIES, is_format=True, subsampling=chroma) for chroma in CHROMA),
@@ -131,7 +131,7 @@ class Measurement:
 
 
 def envelope(curves: Sequence[Sequence[Point]]) -> list[Point]:
-    """The points that lie below none of the curves, each linear in dB and log rate between its points."""
+    """The points that are below none of the curves, each linear in dB and log rate between its points."""
     found = []
     for point in (point for curve in curves for point in curve):
         best_db = max(_psnr_at(curve, point.bpp) for curve in curves)
@@ -178,7 +178,7 @@ def _line(codec: str, title: str, chosen: Sequence[Point], points: Sequence[Poin
 
 
 def _as_points(points: Sequence[Point]) -> Points:
-    """The points in order of their rate, without those that a cheaper one is better than: a curve has to rise."""
+    """The points in order of their rate, without those that are worse than a cheaper one: a curve has to rise."""
     rising: list[Point] = []
     for point in sorted(points, key=lambda one: one.bpp):
         if not rising or point.psnr_db > rising[-1].psnr_db:

@@ -5,7 +5,7 @@
 
 Coding is everything between the network's outputs and the file, and back: dither, lattice, grids, tables, symbols,
 stream, checks and container, for all steps and the last stage. It is timed by running the compressor's own code on
-outputs that were kept. A second table compares the coder of the symbols with constriction's forms on the same symbols
+stored outputs. A second table compares the coder of the symbols with constriction's forms on the same symbols
 (``benchmarks/symbol_coders.py``), in pairs. Exits 1 where coding takes longer than 3 ms.
 """
 
@@ -77,7 +77,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Case:
-    """An image with all that coding it starts from and ends in."""
+    """An image with the inputs and results of its coding."""
 
     model: UQDM
     predictor: Kept
@@ -124,7 +124,7 @@ def make_cases(model: UQDM, images: np.ndarray) -> list[Case]:
 
 
 def symbols_of(cases: Sequence[Case]) -> list[Symbols]:
-    """What the coder of each image is given."""
+    """The input of each image's coder."""
     return [Symbols.of_steps(case.tile.steps, [cells for _, cells in case.grids()]) for case in cases]
 
 
@@ -226,7 +226,7 @@ def main() -> None:
         title = f"{model.model.name}, one image of {size}, one thread, median milliseconds"
         console.print(times_table(title, rows))
     comparisons = compare(symbols_of(make_cases(model, images)), arguments.repeats)
-    title = f"{model.model.name}, the same symbols, coders in turns; ratios to the codec's rANS; CPU time"
+    title = f"{model.model.name}, the same symbols, coders in turn; ratios to the codec's rANS; CPU time"
     console.print(comparison_table(title, comparisons))
     sys.exit(0 if slowest <= LIMIT_MS else 1)
 

@@ -1,9 +1,9 @@
-"""Files decoded in processes that compute otherwise than the one that made them: every picture must be the same.
+"""Files decoded in processes that compute in other ways than the encoder: every picture must be the same.
 
     python benchmarks/decode_matrix.py [--model uqdm-demo] [--dataset npz:imagenet64-sample.npz#eval] [--images 200]
 
-Files are made by the first cell and by the one that differs most from it, and decoded by every cell, each in a process
-of its own. Prints a row for each pair, and exits 1 if a single pixel of a single step's picture differs from that of
+Files are made by the first cell and by the one that differs most from it, and decoded by every cell, each in its own
+process. Prints a row for each pair, and exits 1 if a single pixel of a single step's picture differs from that of
 the process that made the file, or of the lossless picture from the image. With a GPU there are two more cells.
 """
 
@@ -78,7 +78,7 @@ def all_cells() -> tuple[Cell, ...]:
 
 
 def prepare(cell: Cell, model: str) -> UQDM:
-    """Sets up this process, and loads the model, as the cell says (but for its environment)."""
+    """Sets up this process, and loads the model, as the cell says, except for its environment."""
     torch.set_num_threads(cell.threads)
     torch.backends.mkldnn.set_flags(cell.onednn)
     return UQDM(load_named(model), cell.device, precision=cell.precision)
@@ -134,7 +134,7 @@ def _run_worker(task: str, cell: Cell, model: str, arrays: Sequence[np.ndarray])
 
 
 def _work(text: str, folder: Path) -> None:
-    """What the other process does: prints its seconds, the loading of the model left out."""
+    """The work of the other process: prints its seconds, without the loading of the model."""
     job = json.loads(text)
     cell = Cell(**job["cell"])
     codec, arrays = prepare(cell, job["model"]), _load(folder / "in.npz")

@@ -38,7 +38,7 @@ MARGIN_BITS = 8
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one patch or block. Bits are a pixel's, or a point's; what UQDM has no notion of is NaN."""
+    """Figures of one patch or block. Bits are per pixel or per point; NaN where UQDM has no such figure."""
 
     file_bits: float
     ideal_bits: float

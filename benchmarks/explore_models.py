@@ -1,4 +1,4 @@
-"""What a change of network or recipe does to one step's rate: trains it for some CPU seconds and evaluates it.
+"""Effect of a change of network or recipe on one step's rate: trains it for some CPU seconds and evaluates it.
 
     python benchmarks/explore_models.py --images FOLDER --eval npz:imagenet64-sample.npz#eval --step 3 --seconds 75 \
         [--network '{"width": 32, "dilations": [1, 1, 2, 1], "hidden": 32}'] [--recipe '{"learning_rate": 0.004}'] \

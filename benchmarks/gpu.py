@@ -1,11 +1,11 @@
-"""Images a second on a GPU (or without one), how busy it is, and where the rest of the time goes.
+"""Images a second on a GPU (or without one), its utilization, and the shares of the remaining time.
 
     python benchmarks/gpu.py [--device cuda] [--shapes tiny small medium big] [--model PATH ...] [--images 256]
 
 Shapes are those of the authors' checkpoints, with random weights: time does not depend on what was learned. Images are
-encoded, decoded, and compared with what they were. *Busy* is the share of the wall time in which the device has a call
-of the network (one or more), on a GPU by events of its own clock. The other shares are of the time of all threads that
-may be at work; what a thread waits for a GPU is in "to and from the device".
+encoded, decoded, and compared with the originals. *Busy* is the share of the wall time in which the device has a call
+of the network (one or more), on a GPU by events of its clock. The other shares are of the time of all threads that
+may be at work; the time a thread waits for a GPU is in "to and from the device".
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SHAPES = {"tiny": (32, 1, 8), "small": (64, 8, 16), "medium": (256, 32, 32), "bi
 """Width, blocks and groups of the norms, from config.json of uqdm-tiny to uqdm-big (Yang et al. 2025)."""
 IMAGE_SIZE, N_STEPS, GAMMA_MIN, GAMMA_MAX = 64, 4, -12.3, 6.0  # of all four
 TOLERANCE = {"x_hat": 1e-5, "log2_scale": 5e-5}
-"""Some two times what is measured for uqdm-tiny: given, since measuring takes minutes for the larger shapes."""
+"""About twice what is measured for uqdm-tiny; fixed, since measuring takes minutes for the larger shapes."""
 CODING, SEEDS, NETWORK, TRANSFER, REST = "coding", "choosing seeds", "network", "to and from the device", "other Python"
 IDLE = "no work for the thread"
 CODING_PARTS: tuple[tuple[Any, str], ...] = (
@@ -70,13 +70,13 @@ def random_model(shape: str) -> Model:
     network = build(config)[0]
     with torch.no_grad():
         for weights in network.parameters():
-            if weights.ndim > 1 and not weights.any():  # blocks begin as the identity: let them do something
+            if weights.ndim > 1 and not weights.any():  # blocks begin as the identity: random weights change that
                 weights.normal_(std=0.1 / weights[0].numel() ** 0.5)
     return as_model(f"random uqdm-{shape}", network, config)
 
 
 class Clock:
-    """Seconds by label, over all threads; what is timed inside something else is not part of that."""
+    """Seconds by label, over all threads; time measured inside another label counts only there."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
@@ -119,7 +119,7 @@ class Busy:
     def _now(self) -> Any:
         if not self._on_gpu:
             return time.perf_counter()
-        event = torch.cuda.Event(enable_timing=True)  # has its time when the GPU comes to it
+        event = torch.cuda.Event(enable_timing=True)  # gets its time when the GPU reaches it
         event.record()
         return event
 
@@ -138,14 +138,14 @@ class Busy:
         return self._begun.elapsed_time(moment) / 1e3 if self._on_gpu else moment - self._begun
 
     def seconds(self) -> float:
-        """All of it; calls at the same time count once."""
+        """The whole time; calls at the same time count once."""
         if self._on_gpu:
             torch.cuda.synchronize()
         return covered((self._since_begun(begin), self._since_begun(end)) for begin, end in self._spans)
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:
-    """Length of what intervals cover together.
+    """Length of the union of intervals.
 
     >>> covered([(0, 2), (1, 3), (5, 6)])
     4.0
@@ -206,7 +206,7 @@ class Found:
         return self.busy_seconds / self.wall_seconds
 
     def shares(self) -> dict[str, float]:
-        """Where the threads' time goes, as shares that add up to 1."""
+        """The threads' time by label, as shares that add up to 1."""
         whole = self.wall_seconds * self.threads
         shares = {label: spent / whole for label, spent in self.thread_seconds.items()}
         return {**shares, IDLE: 1 - sum(shares.values())}
@@ -281,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def load_images(dataset: str, count: int, size: int) -> np.ndarray:
-    """``count`` tiles; those that there are again and again, turned around, where they do not suffice."""
+    """``count`` tiles; if there are fewer, they are repeated and turned."""
     try:
         return load_tiles(dataset, count, size)
     except SystemExit:

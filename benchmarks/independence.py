@@ -56,7 +56,7 @@ def evaluate(run_dir: Path, dataset: str, count: int, codec: str, options: Seque
 
 
 def differences(run_dirs: Sequence[Path], codec: str) -> dict[str, int]:
-    """Rows and files of the first run, and how many of them another run has not, or has otherwise."""
+    """Rows and files of the first run, and how many of them another run lacks or has with another content."""
     first, *others = run_dirs
     table, files = rows(first, codec), streams(first, codec)
     differing_rows = sum(_unequal(table, rows(other, codec)) for other in others)

@@ -1,4 +1,4 @@
-"""Data sets of any size for the benchmarks, made of few images by flips and shifts in a stated way."""
+"""Data sets of any size for the benchmarks, made of few images by flips and shifts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.lib.format import open_memmap
 from uqdm.bench.datasets import open_dataset
 
 SHIFT = 5
-"""Pixels that a copy is moved further than the one before, down and to the right; what leaves enters again."""
+"""Pixels that a copy is moved further than the one before, down and to the right, cyclically."""
 
 
 def copy_of(image_uint8: np.ndarray, copy: int) -> np.ndarray:

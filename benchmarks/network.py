@@ -1,10 +1,10 @@
-"""Time of the network's calls that compressing an image needs, step by step from a plain implementation to ours.
+"""Time of the network's calls for compressing an image, in steps from a plain implementation to this project's.
 
     python benchmarks/network.py [MODEL] [--dataset npz:imagenet64-sample.npz#eval] [--batch 16] [--threads 1 2]
 
 The plain one does as the published code does: attention with all its weights in memory, a call for each of the T
 steps. All variants run in turn in one process, so that a loaded machine slows them alike. Errors are the largest
-differences from float64, in units of the tolerance that files are made with: what is above 1/2 is not fit for coding.
+differences from float64, in units of the tolerance that files are made with: coding needs at most 1/2.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def call(network: Denoiser, variant: Variant, z_t: torch.Tensor, z_s: torch.Tens
 
 
 def latents(model: UQDM, images: np.ndarray) -> list[torch.Tensor]:
-    """What the network is given at each step when images are compressed, and the latents after the last."""
+    """The network's inputs at each step when images are compressed, and the latents after the last."""
     predictor, seeds = model.predictor(), [0] * len(images)
     sent = send_tiles(predictor, tiles.to_coordinates(images), seeds, seeds, ideal=False)
     known = [np.stack([start(0, predictor.n_coordinates)] * len(images))]
@@ -113,7 +113,7 @@ def latents(model: UQDM, images: np.ndarray) -> list[torch.Tensor]:
 
 
 def predictions(model: UQDM, variant: Variant, z: list[torch.Tensor]) -> list[Prediction]:
-    """What a variant makes of the latents of all steps but the first."""
+    """The outputs of a variant for the latents of all steps but the first."""
     network = prepare(model.model.denoiser, variant)
     return [call(network, variant, *pair, step) for step, pair in _calls(model, z)[1:]]
 

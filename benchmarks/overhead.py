@@ -88,7 +88,7 @@ def codec_seconds(rows: pd.DataFrame) -> float:
 
 
 def read_costs(run_dir: Path, wall: float) -> Costs:
-    """Takes the figures from what the workflow left behind."""
+    """Reads the figures from the files of the workflow."""
     rows = pd.read_parquet(run_dir / "per_image")
     if set(rows["status"]) != {"ok"}:
         raise RuntimeError(f"not every row is ok: {rows.loc[rows['status'] != 'ok', 'error'].unique().tolist()}")

@@ -74,7 +74,7 @@ class Bits:
 
 
 def measure(model: UQDM, tile: SentTile, file: bytes) -> Bits:
-    """Takes one image's bits apart."""
+    """Splits one image's bits by cause."""
     predictor, tolerances = model.predictor(), model.tolerances()
     ideal = np.array(tile.ideal_bits)
     offsets = rounded = pictures = 0.0

@@ -3,7 +3,7 @@
     python benchmarks/published_csv.py cifar10.yml imagenet64.yml --out uqdm/published
 
 A YAML file holds ``{system: {bpp: [...], psnr: [...], fid: [...]}}``; its name is that of the data set. What the
-figures are (kind of rate, protocol, doubts) stands here, since the files do not say.
+figures are (kind of rate, protocol, doubts) is recorded here, since the files do not say.
 """
 
 from __future__ import annotations

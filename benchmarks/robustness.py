@@ -1,12 +1,12 @@
-"""What each format notices of damage to its own files, without the store's length and hash.
+"""How much damage to its files each format detects, without the store's length and hash.
 
     python benchmarks/robustness.py [--images 6] [--damages 40] [--codec NAME:key=value ...] [--time-limit 20]
 
 Images of the demo are encoded by each codec. Each file is cut short, at lengths spread over it; has one bit flipped,
-at random; or gets random bytes behind its end. The damaged file is then decoded, in a process of its own, as a whole.
+at random; or gets random bytes after its end. The damaged file is then decoded as a whole, in a separate process.
 A damage is *detected* if decoding raises an error, *harmless* if it gives the same picture, *silent* if it gives
-another picture without a word; decoders that crash or take longer than the limit are counted apart. The last column
-counts what the store notices (:mod:`uqdm.bench.run.stored_streams`). Prints a table in Markdown.
+another picture without an error; decoders that crash or exceed the limit are counted separately. The last column
+counts what the store detects (:mod:`uqdm.bench.run.stored_streams`). Prints a table in Markdown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Damage = tuple[str, int, bytes]
 
 
 def damages(streams: Sequence[bytes], count: int, seed: int = 0) -> list[Damage]:
-    """``count`` damages of each kind for each file; none leaves a file as it was."""
+    """``count`` damages of each kind for each file; each changes its file."""
     chance, found = random.Random(seed), list[Damage]()
     for index, stream in enumerate(streams):
         lengths = np.unique(np.linspace(0, len(stream) - 1, count).astype(int))
@@ -69,7 +69,7 @@ def made(codec: str) -> Codec:
 
 
 def decode_all(codec: str, expected: Sequence[np.ndarray], todo: Sequence[Damage], results: Connection) -> None:
-    """Decodes damaged files one by one, and sends what came of each."""
+    """Decodes damaged files one by one, and sends the outcome of each."""
     warnings.simplefilter("ignore")
     decoder = made(codec)
     results.send(None)  # ready
@@ -83,7 +83,7 @@ def decode_all(codec: str, expected: Sequence[np.ndarray], todo: Sequence[Damage
 
 
 def outcomes(codec: str, expected: Sequence[np.ndarray], todo: Sequence[Damage], limit_s: float) -> Iterator[str]:
-    """What came of each damaged file; a decoder that dies or takes too long is started again for those after it."""
+    """The outcome of each damaged file; a decoder that dies or takes too long is restarted for the files after it."""
     left = list(todo)
     context = multiprocessing.get_context("spawn")
     while left:

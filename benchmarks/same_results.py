@@ -3,7 +3,7 @@
     python benchmarks/same_results.py results/before/demo results/after/demo
 
 Times, memory and provenance are left out, and so is the number of a format: a column that holds text in one run and a
-map in the other is compared by what it says. Exits 1 where anything differs, and names it.
+map in the other is compared by its meaning. Exits 1 if anything differs, and names it.
 """
 
 from __future__ import annotations

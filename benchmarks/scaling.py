@@ -4,13 +4,13 @@
 
 Four parts, each of real `uqdm bench evaluate` commands on images repeated by flips and shifts (see many_images.py):
 
-workers  images/s with 1 and with 2 workers, in turns, as many images as take 2 workers ``--seconds``; beside them 1
-         and 2 plain processes that only code, so that what the machine itself loses with both cores busy is known.
-         Work phase (wall x cores) against the codecs' own time; the fixed cost apart.
+workers  images/s with 1 and with 2 workers, in turn, on as many images as 2 workers code in ``--seconds``; also with 1
+         and 2 plain processes that only code, which shows what the machine itself loses with both cores busy.
+         Work phase (wall x cores) against the codecs' own time; the fixed cost separately.
 memory   high-water marks of the command and of its workers, for data sets of ``--sizes`` images.
 same     rows and coded files of 1 or 8 workers, 2 nodes, shards of 16 to 500: how many differ, times and memory aside.
 model    CPU time of the command for shards and images, fitted over runs with small and large shards; from it, at which
-         rate of images the command is the limit, and what 64 GPUs and 1,281,167 images would ask of it.
+         rate of images the command is the limit, and what 64 GPUs and 1,281,167 images would need.
 """
 
 from __future__ import annotations
@@ -73,41 +73,41 @@ class Measured:
         return self.work_s * self.workers / self.codec_s
 
 
-# The command in a process that tells, at its end, of its own CPU time and memory: not of Ray's, which it started. What
-# it shares, images in Ray's object store, is told apart. Looked at ten times a second, since Linux keeps no such marks.
-_TELLING = """
+# Runs the command, and writes CPU time and peak memory of its process, without those of Ray's processes. Shared memory
+# (images in Ray's object store) is separate. Sampled ten times a second, since Linux keeps no peaks of these kinds.
+_MEASURING = """
 import json, re, resource, threading
 from uqdm.cli.main import main
 peak = {"own": 0, "shared": 0}
 over = threading.Event()
-def look():
+def sample():
     while not over.wait(0.1):
         kib = dict(re.findall(r"(Rss\\w+):\\s*(\\d+) kB", open("/proc/self/status").read()))
         peak["own"] = max(peak["own"], int(kib["RssAnon"]) + int(kib["RssFile"]))
         peak["shared"] = max(peak["shared"], int(kib["RssShmem"]))
-threading.Thread(target=look, daemon=True).start()
+threading.Thread(target=sample, daemon=True).start()
 try:
     main()
 finally:
     over.set()
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    told = {"cpu_s": used.ru_utime + used.ru_stime, "mib": peak["own"] / 1024, "store_mib": peak["shared"] / 1024}
-    open(%r, "w").write(json.dumps(told))
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = {"cpu_s": usage.ru_utime + usage.ru_stime, "mib": peak["own"] / 1024, "store_mib": peak["shared"] / 1024}
+    open(%r, "w").write(json.dumps(used))
 """
 
 
 def evaluate(folder: Path, dataset: str, images: int, codec: str, workers: int, shard_size: int) -> Measured:
-    """One evaluation in a folder of its own."""
+    """One evaluation in a new folder."""
     run_dir = Path(tempfile.mkdtemp(dir=folder))
-    told = run_dir.with_suffix(".json")
-    command = [sys.executable, "-c", _TELLING % str(told), "bench", "evaluate", f"--out={run_dir}"]
+    used_path = run_dir.with_suffix(".json")
+    command = [sys.executable, "-c", _MEASURING % str(used_path), "bench", "evaluate", f"--out={run_dir}"]
     command += [f"--dataset={dataset}", f"--limit={images}", f"--codec={codec}", f"--cpus={workers}"]
     subprocess.run([*command, f"--shard-size={shard_size}"], check=True, stderr=subprocess.DEVNULL)
     phases = json.loads((run_dir / "evaluation.json").read_text())["seconds"]
     rows = pd.read_parquet(run_dir / "per_image")
     if set(rows["status"]) != {"ok"}:
         raise SystemExit(f"not every row is ok: {rows['error'].dropna().unique().tolist()}")
-    own = json.loads(told.read_text())
+    own = json.loads(used_path.read_text())
     return Measured(
         workers,
         images,
@@ -146,7 +146,7 @@ def _code(task: tuple[str, str, dict[str, str], int]) -> None:
 
 
 def measure_workers(folder: Path, source: str, codec: str, seconds: float, rounds: int) -> dict[str, Any]:
-    """Evaluations with one and two workers in turns, and plain processes between them."""
+    """Evaluations with one and two workers in turn, and plain processes between them."""
     pilot = tile_data_set(source, 1000, folder / "pilot.npz")
     rate = evaluate(folder, pilot, 1000, codec, 2, 50).images_per_s
     images = max(1000, int(rate * seconds))
@@ -203,7 +203,7 @@ def measure_model(folder: Path, source: str) -> tuple[list[Measured], dict[str, 
 
 
 def extrapolate(model: dict[str, float], shard_size: int, gpus: int, rate_per_gpu: float) -> dict[str, float]:
-    """What ImageNet's training images, at one setting, ask of the command where a GPU does so many images/s."""
+    """What ImageNet's training images, at one setting, need of the command if a GPU codes so many images/s."""
     per_image = model["per_shard_s"] / shard_size + model["per_image_s"]
     asked = gpus * rate_per_gpu
     rate = min(asked, 1 / per_image)

@@ -3,9 +3,9 @@
     python benchmarks/survival.py [--source SPEC] [--images 10000] [--codec NAME:key=value ...] [--seed 0]
 
 Images of ``--source`` (the demo) are repeated up to ``--images`` by flips and shifts (see many_images.py). One run is
-left alone. Another is hit by SIGKILL three times: at random moments, each time a random one of its workers, or the
-whole of it (the command and its Ray), which is then started again with the same command. Prints what was hit when, and
-compares rows (but for times and memory) and coded files; exits 1 if anything differs.
+undisturbed. Another gets SIGKILL three times, at random moments: each time a random one of its workers, or the whole
+run (the command and its Ray), which is then started again with the same command. Prints what was killed when, and
+compares rows (except times and memory) and coded files; exits 1 if anything differs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HITS = 3
 
 
 class Run:
-    """One command that evaluates into a folder, started as often as need be."""
+    """A command that evaluates into a folder, started as often as needed."""
 
     def __init__(self, run_dir: Path, dataset: str, codecs: Sequence[str], shard_size: int) -> None:
         self.run_dir = run_dir
@@ -40,7 +40,7 @@ class Run:
         self.start()
 
     def start(self) -> None:
-        """Starts the command in a process group of its own."""
+        """Starts the command in a new process group."""
         self.process = subprocess.Popen(self._command, start_new_session=True)
 
     def shards(self) -> int:
@@ -66,7 +66,7 @@ class Run:
             time.sleep(0.05)
 
     def hit(self, chance: random.Random) -> str:
-        """Kills a worker, or all of it and starts again; says which."""
+        """Kills a worker, or the whole run and starts it again; returns which."""
         workers = self.workers()
         if workers and chance.random() < 0.5:
             victim = chance.choice(workers)

@@ -167,7 +167,7 @@ class Laplace(Parametric):
 class Tables(Coder):
     """A row of probabilities for each symbol; encoding and decoding include filling them in.
 
-    Without bounds a row has the symbols around the location that occur in the image, which a decoder would be told.
+    Without bounds a row has the symbols around the location that occur in the image, which a decoder would need.
     """
 
     model = _MODELS.Categorical(perfect=False, lazy=False)

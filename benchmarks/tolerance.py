@@ -1,8 +1,8 @@
-"""How far a network's outputs differ between ways to run it, in units of the tolerance that its files bear.
+"""Differences of a network's outputs between ways to run it, in units of the tolerance of its files.
 
     python benchmarks/tolerance.py [--model uqdm-demo] [--dataset npz:imagenet64-sample.npz#eval] [--images 32]
 
-For every step but the first (which is always computed in float64, one tile at a time) each way is held against
+For every step but the first (which is always computed in float64, one tile at a time) each way is compared with
 float64: largest and root mean square difference of x_hat (of that which is coded with, and of that which is shown,
 where it is another) and of the binary logarithm of the scale, all divided by the step's tolerance. Sections are
 computed one after the other, as a decoder does. What must stay below 1 is the last row, the largest difference between
@@ -118,7 +118,7 @@ def all_outputs(name: str, model: Model, latents: list[np.ndarray]) -> Iterator[
 
 
 def _outputs_elsewhere(name: str, number: int, latents: list[np.ndarray]) -> np.ndarray:
-    # Which kernels there are is found out when torch is loaded: this takes a process of its own.
+    # torch chooses its kernels when it is loaded: this needs a separate process.
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "latents.npy", np.stack(latents), allow_pickle=False)
         command = [sys.executable, __file__, "--model", name, "--worker", str(number), folder]

@@ -139,7 +139,7 @@ def test_errors_of_streams_and_parameters_are_value_errors() -> None:
 # ---- what a codec gets from the base class ------------------------------------------------------------------
 
 
-def test_a_codec_without_points_of_its_own_has_one_that_is_the_whole_stream() -> None:
+def test_a_codec_without_points_has_one_that_is_the_whole_stream() -> None:
     codec = Plain()
     image = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
     (encoded,) = codec.encode_detailed([image])

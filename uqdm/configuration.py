@@ -43,7 +43,7 @@ class RunOptions:
 
     @classmethod
     def from_mapping(cls, name: str, run: Mapping[str, Any]) -> RunOptions:
-        """A run of the section ``runs``. A bound of set metrics that it leaves out is no bound."""
+        """A run of the section ``runs``. A bound that its ``set_metrics`` omits is None."""
         bounds = bounds_of_run(run.get("set_metrics"), f"runs: {name}")
         with errors_begin(f"runs: {name}"):
             return cls(run["dataset"], run["codecs"], run.get("limit"), bounds)
@@ -53,9 +53,9 @@ class RunOptions:
         return [format_request(request) for request in requests_from_mapping(self.codecs)]
 
     def set_metric_bounds(self, usual: SetMetricBounds) -> SetMetricBounds:
-        """What FID and KID are computed on: the run's own bounds, else none on whole official sets, else the usual.
+        """The bounds for FID and KID: the run's own, else none on whole official sets, else the usual ones.
 
-        The published FIDs are over all images at all settings; on a part of them no FID is comparable anyway.
+        The published FIDs are over all images at all settings; no FID on a part of them is comparable.
 
         >>> RunOptions("cifar10", {}).set_metric_bounds(SetMetricBounds()).images
         >>> RunOptions("cifar10", {}, limit=200).set_metric_bounds(SetMetricBounds(images=50)).images
@@ -129,7 +129,7 @@ class Configuration:
         return {name: dataclasses.replace(run, limit=self.limit) for name, run in runs.items()}
 
     def evaluate_arguments(self, run: RunOptions) -> list[str]:
-        """Options of ``uqdm bench evaluate`` for a run, but those of workers."""
+        """Options of ``uqdm bench evaluate`` for a run, except those of workers."""
         codecs = [f"--codec={request}" for request in run.codec_requests()]
         return [f"--dataset={run.dataset}", *codecs, *arguments(run), *arguments(self.evaluate)]
 
@@ -138,15 +138,15 @@ class Configuration:
         return [f"--metric={name}" for name in self.score.metrics or ()]
 
     def worker_arguments(self) -> list[str]:
-        """Options of workers, of ``uqdm bench evaluate`` and ``score`` alike."""
+        """Options of workers, the same for ``uqdm bench evaluate`` and ``score``."""
         return arguments(self.workers)
 
     def score_arguments(self, run: RunOptions) -> list[str]:
-        """Options of ``uqdm bench score`` for a run, but those of workers."""
+        """Options of ``uqdm bench score`` for a run, except those of workers."""
         return arguments(dataclasses.replace(self.score, set_metrics=run.set_metric_bounds(self.score.set_metrics)))
 
     def compare_arguments(self, run: RunOptions) -> list[str]:
-        """Options of ``uqdm bench bd`` for a run; an anchor that it lacks is left to the command."""
+        """Options of ``uqdm bench bd`` for a run; none if the run lacks the anchor: the command chooses another."""
         if self.compare.anchor not in codec_names():
             codec_class(self.compare.anchor)  # raises, with suggestions
         return arguments(self.compare) if self.compare.anchor in run.codecs else []

@@ -1,7 +1,8 @@
-"""Options as fields of frozen dataclasses: default, help text, bounds and command line flag stand once, at the field.
+"""Options as fields of frozen dataclasses, which define default, help text, bounds and command line flag once.
 
-What else takes options is made from such a class: the parameters of a command (:mod:`uqdm.cli.option_parameters`), a
-section of the configuration (:func:`from_section`) and the command line that says the same (:func:`arguments`).
+Everything else that takes options is derived from such a class: the parameters of a command
+(:mod:`uqdm.cli.option_parameters`), a section of the configuration (:func:`from_section`) and the equivalent command
+line (:func:`arguments`).
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class OptionField:
 
     @property
     def zero_is_none(self) -> bool:
-        """Whether 0 on the command line stands for None, which leaving out the option does not give."""
+        """Whether 0 on the command line means None, because omitting the option gives another default."""
         return self.allows_none and self.default is not None
 
     def read(self, value: Any) -> Any:
@@ -265,7 +266,7 @@ def from_section(of: type[Options], section: Mapping[str, Any], name: str) -> Op
 
 @contextlib.contextmanager
 def errors_begin(name: str) -> Iterator[None]:
-    """Has messages of ValueErrors begin with a name."""
+    """Makes messages of ValueErrors begin with a name."""
     try:
         yield
     except ValueError as error:

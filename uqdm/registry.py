@@ -71,7 +71,7 @@ class Registry(Generic[T]):
     ``kind`` is the word for them in messages: "codec". ``group`` is their group of entry points. ``check`` takes a name
     and a loaded object, and returns the object or raises what is wrong with it. ``package`` is a package of ours with a
     module for each plug-in, of which ``pick`` takes the object; modules whose names begin with ``_`` are none.
-    ``check_beside`` raises ValueError if a plug-in conflicts with those that were accepted before it.
+    ``check_conflicts`` raises ValueError if a plug-in conflicts with those that were accepted before it.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Registry(Generic[T]):
         *,
         package: str | None = None,
         pick: Callable[[str, ModuleType], Any] | None = None,
-        check_beside: Callable[[Plugin[T], Sequence[Plugin[T]]], None] = _accept,
+        check_conflicts: Callable[[Plugin[T], Sequence[Plugin[T]]], None] = _accept,
         errors: Errors = Errors(),
     ) -> None:
         self.kind = kind
@@ -92,7 +92,7 @@ class Registry(Generic[T]):
         self._check = check
         self._package = package
         self._pick = pick
-        self._check_beside = check_beside
+        self._check_conflicts = check_conflicts
         self._errors = errors
         self._found: Found | None = None
         self._loaded: tuple[tuple[Plugin[T], ...], tuple[Broken, ...]] | None = None
@@ -139,7 +139,7 @@ class Registry(Generic[T]):
         return self._load_all()[1]
 
     def misnamed(self) -> tuple[Broken, ...]:
-        """Those that are left out for their names, not allowed or taken; none is imported for this."""
+        """Those that are left out because their names are invalid or taken; none is imported for this."""
         return self._find().broken
 
     def register(self, name: str, value: T) -> T:
@@ -185,7 +185,7 @@ class Registry(Generic[T]):
         return found
 
     def _from_module(self, name: str) -> Any:
-        assert self._pick is not None, "a registry with a package says what to take of a module"
+        assert self._pick is not None, "a registry with a package needs `pick`"
         check_name(self.kind, name)
         with contained():
             return self._pick(name, importlib.import_module(f"{self._package}.{name}"))
@@ -198,7 +198,7 @@ class Registry(Generic[T]):
                 try:
                     value = self._check(name, source.load())
                     plugin = Plugin(name, value, source.origin, source.is_foreign)
-                    self._check_beside(plugin, accepted)
+                    self._check_conflicts(plugin, accepted)
                 except Exception as error:
                     broken.append(Broken(self.kind, printable(name), source.origin, reason_of(error)))
                 else:
@@ -276,7 +276,7 @@ def find(kind: str, group: str, own: Iterable[str] = ()) -> Found:
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """All entry points of a group; a package whose list of them does not parse hides no other's."""
+    """All entry points of a group; a package whose list does not parse does not affect the others."""
     try:
         return list(importlib.metadata.entry_points(group=group))
     except Exception:
@@ -291,7 +291,7 @@ def _by_package() -> Iterator[list[EntryPoint]]:
             if name not in seen:  # the first on the path hides the others, as in importlib.metadata
                 seen.add(name)
                 yield list(distribution.entry_points)
-        except Exception:  # its metadata are damaged: its plug-ins cannot be known
+        except Exception:  # its metadata are damaged: its plug-ins are unknown
             continue
 
 

@@ -164,7 +164,7 @@ def test_ycc_is_that_of_bt601() -> None:
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
     expected = [luma, (blue - luma) / 1.772 + 128, (red - luma) / 1.402 + 128]
     for plane, wanted in zip(planes, expected, strict=True):
-        # rounded to the nearest, but for coefficients of 23 bits
+        # rounded to the nearest, up to the coefficients' 23 bits
         assert np.abs(plane - np.clip(wanted, 0, 255)).max() < 0.501
 
 
@@ -224,7 +224,7 @@ def test_chroma_is_doubled_by_the_filter_of_the_format(size: tuple[int, int]) ->
     full = colour._full_chroma(chroma, size, PixelFormat.YUV420)
     for plane, result in zip(chroma, full, strict=True):
         for (y, x), value in np.ndenumerate(result):
-            # an even sample lies before the middle of its pair: the taps are mirrored
+            # an even sample is before the middle of its pair: the taps are mirrored
             down, across = ({k if side % 2 else -k: tap for k, tap in DOUBLE.items()} for side in (y, x))
             total = sum(s * t * _at(plane, y // 2 + i, x // 2 + j) for i, s in down.items() for j, t in across.items())
             assert value == min(max(total + 2048 >> 12, 0), 255)

@@ -74,5 +74,5 @@ def test_every_accepted_setting_works(name: str, pictures: list[np.ndarray]) -> 
                 np.testing.assert_array_equal(decoded, picture, err_msg=codec.setting)
         if codec.values.get("quality") not in (None, defaults.get("quality")):
             continue  # at the ends all tables may be the same
-        told = {key: value for key, value in codec.values.items() if key not in EFFORTS}
-        assert seen.setdefault(streams[0], told) == told, f"{codec.setting}: a parameter is ignored"
+        distinguishing = {key: value for key, value in codec.values.items() if key not in EFFORTS}
+        assert seen.setdefault(streams[0], distinguishing) == distinguishing, f"{codec.setting}: a parameter is ignored"

@@ -174,7 +174,7 @@ def test_a_program_that_is_not_installed_is_skipped_with_the_reason() -> None:
     assert "no program 'no-such-program' on PATH" in str(codec_settings[0].missing)
     unset = resolve(requests_from_mapping({"program": None}))["program"]
     assert "has no program; set encode and decode" in str(unset[0].missing)
-    with pytest.raises(CodecUnavailableError, match="told no program"):
+    with pytest.raises(CodecUnavailableError, match="has no program"):
         get_codec("program").encode([np.zeros((1, 1, 3), np.uint8)])
 
 
@@ -222,7 +222,7 @@ def above(pid): return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].s
 """
 GOOD = "shutil.copy(inp, out)"
 MISBEHAVIOUR: dict[str, tuple[str, str]] = {
-    "a child in a session of its own": (f"child(start_new_session=True); {GOOD}", ""),
+    "a child in a separate session": (f"child(start_new_session=True); {GOOD}", ""),
     "a child in its group": (f"child(); {GOOD}", ""),
     "a daemon": (f"if os.fork() == 0:\n    os.setsid(); os.fork() or child(); os._exit(0)\nos.wait(); {GOOD}", ""),
     "hangs with children": ("child(); child(start_new_session=True); time.sleep(60)", "was stopped after 1 s"),

@@ -69,9 +69,9 @@ def test_tuned_jpeg_keeps_the_shorter_of_two_files_with_the_same_picture(photogr
 
 
 def test_tuned_jpeg_with_the_standards_tables_is_the_papers_file(photographs_uint8: list[np.ndarray]) -> None:
-    told = {"subsampling": "4:2:0", "tables": "annex-k", "scans": "sequential"}
+    given = {"subsampling": "4:2:0", "tables": "annex-k", "scans": "sequential"}
     for quality in (1, 50, 100):
-        streams = get_codec("jpeg-tuned", quality=quality, **told).encode(photographs_uint8)
+        streams = get_codec("jpeg-tuned", quality=quality, **given).encode(photographs_uint8)
         assert streams == get_codec("jpeg", quality=quality).encode(photographs_uint8)
 
 

@@ -59,7 +59,7 @@ def added_plot(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("added_plot")
-def test_a_new_plot_is_drawn_and_stands_in_the_report(photograph_run: Path, tmp_path: Path) -> None:
+def test_a_new_plot_is_drawn_and_is_in_the_report(photograph_run: Path, tmp_path: Path) -> None:
     bench("summarize", "--run", photograph_run)
     drawn = bench("plot", "--run", photograph_run, "--out", tmp_path).stdout.split()
     assert str(tmp_path / "rates.png") in drawn

@@ -103,7 +103,7 @@ def test_without_the_usual_anchor_the_first_curve_of_enough_points_is_it(run_dir
     assert reason == "ant has 2 points of finite quality, and 4 are needed"
 
 
-def test_an_unknown_anchor_is_answered_with_names(run_dir: Path) -> None:
+def test_an_unknown_anchor_gets_suggestions(run_dir: Path) -> None:
     with pytest.raises(ResultsError, match=r"no anchor 'jpg' in this run \(did you mean jpeg.*it has: jpeg, png, webp"):
         make_bd_table(run_dir, "jpg")
 

@@ -55,7 +55,7 @@ def test_scaled_rates_are_their_factor(factor: float, percent: float) -> None:
             assert bd_rate(curve, scaled).value == pytest.approx(percent, abs=1e-9), (name, curve.name)
 
 
-def test_deltas_change_sign_where_the_curves_change_places() -> None:
+def test_deltas_change_sign_when_curves_are_exchanged() -> None:
     other = Points(0.8 * BPP, PSNR_DB + 0.3)
     there, back = bd_rate(JPEG, other).value, bd_rate(other, JPEG).value
     assert there < 0 < back
@@ -63,7 +63,7 @@ def test_deltas_change_sign_where_the_curves_change_places() -> None:
     assert bd_quality(JPEG, other).value == pytest.approx(-bd_quality(other, JPEG).value, rel=1e-12)
 
 
-def test_quality_that_is_lifted_is_lifted_by_so_much() -> None:
+def test_a_constant_offset_of_quality_is_its_delta() -> None:
     assert bd_quality(JPEG, Points(BPP, PSNR_DB - 0.25)).value == pytest.approx(-0.25, abs=1e-12)
 
 
@@ -81,7 +81,7 @@ def test_metrics_of_which_lower_values_are_better() -> None:
 
 @pytest.mark.parametrize("metric", ["psnr_db", "fid"])
 def test_the_published_implementation_agrees_on_the_papers_curves(metric: str) -> None:
-    """All pairs of systems with enough overlap. Asked for is 0.1 %; the two differ in the order of additions."""
+    """All pairs of systems with enough overlap. The requirement is 0.1 %; the two differ in the order of additions."""
     direction: Direction = "higher" if metric == "psnr_db" else "lower"
     sign = 1 if direction == "higher" else -1
     compared = 0
@@ -154,7 +154,7 @@ def test_too_few_points_are_refused() -> None:
 
 
 def test_quality_that_falls_is_refused_for_rates_and_fine_for_quality() -> None:
-    """There is no rate that belongs to a quality; but there is a quality for each rate."""
+    """No unique rate has a given quality, but each rate has one quality."""
     falling = Points(BPP, np.array([28.0, 31.0, 30.9, 40.0, 46.0]), "webp")
     reason = "not monotonic: the quality of webp does not improve from 1 to 2 bpp"
     assert refusals(bd_rate(JPEG, falling)) == reason
@@ -171,7 +171,7 @@ def test_two_points_of_one_rate_are_refused() -> None:
         assert refusals(delta) == "two points of webp have the rate 1 bpp"
 
 
-def test_curves_apart_are_refused() -> None:
+def test_curves_without_overlap_are_refused() -> None:
     assert refusals(bd_rate(JPEG, Points(BPP, PSNR_DB + 100))) == "the curves do not overlap"
     assert refusals(bd_quality(JPEG, Points(100 * BPP, PSNR_DB))) == "the curves do not overlap"
 

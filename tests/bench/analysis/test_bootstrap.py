@@ -38,7 +38,7 @@ def test_agrees_with_scipy() -> None:
 
 
 def test_two_images_agree_with_the_closed_form() -> None:
-    """Of two images a resample has either twice (1/4 each) or both (1/2): the 2.5 % and 97.5 % quantiles are they."""
+    """A resample of two images has one of them twice (1/4 each) or both (1/2): the quantiles are the two values."""
     _, low, high = mean_intervals(np.array([[1.0], [3.0]]))
     assert (low[0], high[0]) == (1.0, 3.0)
 

@@ -120,7 +120,7 @@ def test_a_choice_for_one_side_applies_to_both(runs: tuple[Path, Path]) -> None:
     assert {pair[4] for pair in pairs(compare_runs(*runs, select_a="jpeg"))} == {"jpeg"}
 
 
-def test_an_unknown_choice_is_answered_with_names(runs: tuple[Path, Path]) -> None:
+def test_an_unknown_choice_gets_suggestions(runs: tuple[Path, Path]) -> None:
     with pytest.raises(ResultsError, match=r"B \(.*b\): no codec 'wepb' \(did you mean webp.*jpeg, png, webp"):
         compare_runs(*runs, "jpeg", "wepb")
     with pytest.raises(ResultsError, match=r"no picture of jpeg is what was chosen; it has: jpeg quality=20, jpeg"):
@@ -236,12 +236,12 @@ def test_every_metric_with_data_is_compared(runs: tuple[Path, Path]) -> None:
 
 def test_different_images_are_refused(runs: tuple[Path, Path], tmp_path: Path) -> None:
     other = measure_run(tmp_path / "other", open_dataset("demo", limit=3), "png")
-    told = rf"different images: A \(.*\) has demo \({N}-\w+\); B \(.*\) has demo \(3-\w+\)"
-    with pytest.raises(ResultsError, match=told):
+    message = rf"different images: A \(.*\) has demo \({N}-\w+\); B \(.*\) has demo \(3-\w+\)"
+    with pytest.raises(ResultsError, match=message):
         compare_runs(runs[0], other)
 
 
-def test_one_fingerprint_is_enough_whatever_the_name(toys: Path, tmp_path: Path) -> None:
+def test_equal_fingerprints_under_different_names_are_compared(toys: Path, tmp_path: Path) -> None:
     images = [open_dataset("demo", limit=2).load(index) for index in range(2)]
     made = [measure_run(tmp_path / name, MemoryImages(images, name), "toy-raw:drop=4") for name in ("one", "other")]
     found = compare_runs(*made)

@@ -104,7 +104,7 @@ def test_rates_between_points_are_linear_in_decibels_and_log_rate() -> None:
     assert math.isnan(curve.gap_db(40.1))
 
 
-def test_where_a_curve_comes_back_to_a_level_the_lowest_rate_counts() -> None:
+def test_the_lowest_rate_counts_if_a_curve_reaches_a_level_twice() -> None:
     rows = [(1.0, 30.0), (2.0, 36.0), (3.0, 32.0), (4.0, 40.0)]
     (curve,) = curves(summary(*({"setting": f"q={i}", "bpp": b, "psnr_db": p} for i, (b, p) in enumerate(rows))))
     assert curve.bpp_at(36) == 2.0

@@ -182,11 +182,11 @@ def test_only_this_original_is_read_and_it_must_be_the_evaluated_one(tmp_path: P
     changed = demo.load(1).copy()
     changed[5, 5, 1] ^= 1
     Image.fromarray(changed).save(images / "2.png")
-    told = f"original: ResultsError: 2.png in folder:{images} is not the image that was evaluated"
-    assert original("2.png") == (None, [told])
+    message = f"original: ResultsError: 2.png in folder:{images} is not the image that was evaluated"
+    assert original("2.png") == (None, [message])
     (images / "4.png").unlink()
-    told = f"original: ResultsError: folder:{images} holds no image 4.png any more"
-    assert original("4.png") == (None, [told])
+    message = f"original: ResultsError: folder:{images} holds no image 4.png any more"
+    assert original("4.png") == (None, [message])
 
 
 def test_the_command_reads_one_image_and_nothing_else(tmp_path: Path) -> None:

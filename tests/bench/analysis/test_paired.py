@@ -26,7 +26,7 @@ def test_effect_is_one_where_every_difference_has_one_sign() -> None:
     assert signed_rank(np.array([-1.0, 1.0]))["effect"] == 0
 
 
-def test_no_difference_is_said() -> None:
+def test_equal_values_are_reported_as_no_difference() -> None:
     assert signed_rank(np.zeros(4)) == {"reason": NO_DIFFERENCE}
 
 

@@ -36,7 +36,7 @@ def test_whole_curves_from_end_to_end() -> None:
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5), st.floats(0, 1), st.floats(0, 1))
-def test_a_straight_line_is_met_exactly(slope: float, offset: float, one: float, other: float) -> None:
+def test_the_integral_of_a_straight_line_is_exact(slope: float, offset: float, one: float, other: float) -> None:
     x = np.array([[0.0, 0.1, 0.4, 0.7, 1.0]])
     low, high = np.array([min(one, other)]), np.array([max(one, other)])
     expected = slope * (high**2 - low**2) / 2 + offset * (high - low)

@@ -40,7 +40,7 @@ def test_every_system_and_column_is_there(name: str, systems: int, points: int) 
     ("system", "kind"),
     [("jpeg", "file"), ("bpg", "file"), ("uqdm-f", "ideal"), ("vdm-1000d", "ideal"), ("vae-b", "unstated")],
 )
-def test_the_kind_of_a_rate_is_said(system: str, kind: str) -> None:
+def test_every_system_has_the_kind_of_its_rate(system: str, kind: str) -> None:
     rows = published("cifar10").query("system == @system")
     assert set(rows.kind) == {kind}
     assert rows.source.str.contains("Yang, Will & Mandt").all()
@@ -136,7 +136,7 @@ def test_the_relation_of_images_to_the_published_ones(
     assert found.sampling == pytest.approx(sampling) if sampling is not None else np.isnan(found.sampling)
 
 
-def test_the_very_images_are_said_to_be_so(finished_run: Path, tmp_path: Path) -> None:
+def test_the_note_says_when_images_are_the_published_ones(finished_run: Path, tmp_path: Path) -> None:
     run_dir = _run_on("cifar10", finished_run, tmp_path / "run")
     facts = {"origin": {"release": "cifar10-test", "text": "the 10,000 test images of CIFAR-10", "proof": "MD5"}}
     (run_dir / "evaluation.json").write_text(json.dumps(facts))

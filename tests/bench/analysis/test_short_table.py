@@ -1,4 +1,4 @@
-"""Guards the short table and the closing message: every codec that ran, who is absent and why, where things are."""
+"""Guards the short table and the closing message: every codec that ran, absent ones with reasons, and paths."""
 
 from __future__ import annotations
 

@@ -276,7 +276,7 @@ def test_files_that_lack_a_column_are_named(tmp_path: Path) -> None:
         summarize_run(tmp_path)
 
 
-def test_half_written_files_are_passed_over(measured_run: Path) -> None:
+def test_half_written_files_are_ignored(measured_run: Path) -> None:
     hidden = measured_run / "per_image" / ".writing-elsewhere-1-aa-toy-raw.parquet"
     hidden.write_bytes(b"half")
     try:

@@ -1,4 +1,4 @@
-"""What tells a workflow that images changed: names and content of their files, never their times alone."""
+"""The digest by which a workflow detects changed images: names and content of their files, not their times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from uqdm.bench.datasets import _file_hashes as hashes
 
 @pytest.fixture
 def folder(tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three images, one in a subfolder and one in a folder behind a link; hashes are remembered at once."""
+    """Three images, one in a subfolder and one in a folder behind a link; hashes are stored without a delay."""
     monkeypatch.setattr(hashes, "_SETTLED_NS", -(10**12))
     root, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
     (root / "sub").mkdir(parents=True)
@@ -64,17 +64,19 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_every_change_of_images_is_seen(change: Callable[[Path], object], folder: Path, tmp_path: Path) -> None:
+def test_every_change_of_images_changes_the_digest(
+    change: Callable[[Path], object], folder: Path, tmp_path: Path
+) -> None:
     memory = tmp_path / "memory.json"
     before = content_digest(f"folder:{folder}", memory=memory)
     assert memory.is_file()
     change(folder)
     after = content_digest(f"folder:{folder}", memory=memory)
     assert after != before
-    assert after == content_digest(f"folder:{folder}")  # as without a memory
+    assert after == content_digest(f"folder:{folder}")  # the same as without a memory
 
 
-def test_other_times_and_other_places_of_work_change_nothing(
+def test_the_digest_does_not_depend_on_times_and_the_working_directory(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -89,7 +91,7 @@ def test_other_times_and_other_places_of_work_change_nothing(
     assert content_digest("folder:images", memory=Path("/proc/nowhere/memory.json")) == before
 
 
-def test_hashes_are_read_from_the_memory(folder: Path, tmp_path: Path) -> None:
+def test_stored_hashes_are_reused(folder: Path, tmp_path: Path) -> None:
     memory = tmp_path / "memory.json"
     content_digest(f"folder:{folder}", memory=memory)
     kept = memory.read_text().replace('"]', 'x"]')  # another hash of each file
@@ -97,14 +99,14 @@ def test_hashes_are_read_from_the_memory(folder: Path, tmp_path: Path) -> None:
     assert content_digest(f"folder:{folder}", memory=memory) != content_digest(f"folder:{folder}")
 
 
-def test_only_the_first_images_count_under_a_limit(folder: Path) -> None:
+def test_with_a_limit_only_the_first_images_count(folder: Path) -> None:
     first, whole = (content_digest(f"folder:{folder}", limit) for limit in (1, None))
     overwrite(folder / "sub/b.bmp")
     assert content_digest(f"folder:{folder}", 1) == first
     assert content_digest(f"folder:{folder}") != whole
 
 
-def test_an_array_is_seen_to_change(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_a_changed_array_changes_the_digest(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
     path = tmp_path / "set#1.npz"
     found = []
     for first in (0, 1):
@@ -113,7 +115,7 @@ def test_an_array_is_seen_to_change(tmp_path: Path, photographs_uint8: list[np.n
     assert len(set(found)) == 2
 
 
-def test_a_file_that_is_not_there_or_no_regular_file_is_named(folder: Path) -> None:
+def test_an_absent_or_irregular_file_is_named(folder: Path) -> None:
     with pytest.raises(DataSetError, match=r"nowhere\.npz: cannot be read"):
         content_digest("npz:nowhere.npz")
     os.mkfifo(folder / "pipe.png")
@@ -121,7 +123,7 @@ def test_a_file_that_is_not_there_or_no_regular_file_is_named(folder: Path) -> N
         content_digest(f"folder:{folder}")
 
 
-def test_the_file_of_a_digest_is_written_anew_only_when_images_change(folder: Path, tmp_path: Path) -> None:
+def test_the_digest_file_is_rewritten_only_when_images_change(folder: Path, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     file = write_digest(f"folder:{folder}", None, notes)
     os.utime(file, ns=(0, 0))

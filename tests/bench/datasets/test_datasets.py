@@ -41,20 +41,20 @@ def test_the_kinds_are_the_modules_of_the_package() -> None:
     ("spec", "hint"),
     [("demmo", "did you mean demo"), ("flder:x", "did you mean folder"), ("images.npz", "'npz:images.npz'")],
 )
-def test_an_unknown_kind_is_answered_with_a_suggestion_and_the_list(spec: str, hint: str) -> None:
+def test_an_unknown_kind_gets_a_suggestion_and_the_list(spec: str, hint: str) -> None:
     with pytest.raises(UnknownDataSetError) as caught:
         open_dataset(spec)
     assert hint in str(caught.value)
     assert "known: cifar10, demo, folder, imagenet64, kodak, npz" in str(caught.value)
 
 
-def test_a_bare_folder_is_answered_with_its_spec(tmp_path: Path) -> None:
+def test_a_bare_path_gets_a_hint_at_its_spec(tmp_path: Path) -> None:
     with pytest.raises(UnknownDataSetError, match=f"'folder:{tmp_path}'"):
         open_dataset(str(tmp_path))
 
 
 @pytest.mark.parametrize(("spec", "usage"), [("folder", "'folder:PATH'"), ("demo:8", "'demo'"), ("npz:", "'npz:PATH")])
-def test_a_spec_with_too_little_or_too_much_is_answered_with_its_form(spec: str, usage: str) -> None:
+def test_a_spec_with_a_missing_or_extra_argument_gets_its_usage(spec: str, usage: str) -> None:
     with pytest.raises(DataSetError, match=usage):
         open_dataset(spec)
 
@@ -77,7 +77,7 @@ def test_the_fingerprint_is_the_documented_hash() -> None:
     assert content_fingerprint([image]) == f"1-{documented}"
 
 
-def test_the_fingerprint_tells_pixels_shapes_and_order_apart() -> None:
+def test_the_fingerprint_depends_on_pixels_shapes_and_order() -> None:
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     changed = image.copy()
     changed[3, 5, 2] ^= 1
@@ -85,7 +85,7 @@ def test_the_fingerprint_tells_pixels_shapes_and_order_apart() -> None:
     assert len({content_fingerprint(images) for images in sets}) == len(sets)
 
 
-def test_a_new_file_is_a_new_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_module_adds_a_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "grey.py").write_text(OTHER_PACKAGE)
     monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path)])
     DATA_SETS.forget()

@@ -19,7 +19,7 @@ NAMES = [*cifar10.TRAIN, *cifar10.TEST]
 
 
 def batch(images: np.ndarray, *, protocol: int = 2, **others: Any) -> bytes:
-    """A batch as the official ones are: rows of red, then green, then blue planes, with labels and file names."""
+    """A batch in the official layout: rows of red, then green, then blue planes, with labels and file names."""
     rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
     content = {b"batch_label": b"testing batch", b"labels": list(range(len(images))), b"data": rows, **others}
     return pickle.dumps(content, protocol=protocol)
@@ -79,7 +79,7 @@ def test_the_test_images_are_those_of_the_test_batch(archive: Path, images_uint8
     assert (dataset.origin.release, dataset.origin.proof) == ("cifar10-test", "MD5 of test_batch as published")
 
 
-def test_the_training_images_come_batch_after_batch(archive: Path, images_uint8: dict[str, np.ndarray]) -> None:
+def test_training_images_are_in_the_order_of_the_batches(archive: Path, images_uint8: dict[str, np.ndarray]) -> None:
     dataset = open_dataset(f"cifar10:{archive}#train", limit=N + 1)
     assert (dataset.name, len(dataset)) == ("cifar10-train", N + 1)
     np.testing.assert_array_equal(dataset.load(0), images_uint8["data_batch_1"][0])
@@ -103,14 +103,14 @@ def test_strings_of_python_2_are_read(
     images_uint8: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = {name: python2_batch(images) for name, images in images_uint8.items()}
-    # An independent reading: Python's own, of what these tests wrote.
+    # An independent reader, Python's own unpickler: these tests wrote the file.
     assert set(pickle.loads(files["test_batch"], encoding="bytes")) == {b"data"}
     publish(monkeypatch, files)
     dataset = open_dataset(f"cifar10:{pack(tmp_path / 'python2.tar.gz', files)}")
     np.testing.assert_array_equal(dataset.load(N - 1), images_uint8["test_batch"][N - 1])
 
 
-def test_without_a_path_it_looks_in_the_data_folder(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_path_is_the_data_folder(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_DATA", str(archive.parent))
     assert open_dataset("cifar10").fingerprint == open_dataset(f"cifar10:{archive}").fingerprint
     assert open_dataset("cifar10:#train").name == "cifar10-train"
@@ -130,7 +130,7 @@ def test_a_missing_archive_says_what_to_fetch_and_where_to_put_it(
     assert str(tmp_path / "data") in message
 
 
-def test_another_batch_is_refused_before_it_is_looked_into(
+def test_a_batch_with_a_wrong_hash_is_refused_before_it_is_parsed(
     archive: Path, files: dict[str, bytes], tmp_path: Path, images_uint8: dict[str, np.ndarray]
 ) -> None:
     class Trap:
@@ -143,7 +143,7 @@ def test_another_batch_is_refused_before_it_is_looked_into(
     assert not (tmp_path / "sprung").exists()
 
 
-def test_even_a_batch_that_passes_for_official_is_never_unpickled(
+def test_a_batch_with_a_forged_hash_is_never_unpickled(
     images_uint8: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Trap:
@@ -175,13 +175,13 @@ def test_links_in_an_archive_are_not_followed(files: dict[str, bytes], tmp_path:
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", None])
-def test_what_is_no_archive_is_named(content: bytes | None, archive: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_reported(content: bytes | None, archive: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(archive.read_bytes()[:5000] if content is None else content)
     with pytest.raises(DataSetError, match=r"x\.tar\.gz: (does not read as an archive|holds no)"):
         open_dataset(f"cifar10:{path}")
 
 
-def test_a_misspelt_part_is_named(archive: Path) -> None:
+def test_an_unknown_part_is_reported(archive: Path) -> None:
     with pytest.raises(DataSetError, match="after # comes 'train'"):
         open_dataset(f"cifar10:{archive}#trian")

@@ -17,7 +17,7 @@ FINGERPRINT = "128-b428b615e16527e1"
 PNG_FINGERPRINT = "76-50b1d385730a36bb"
 
 
-def test_there_are_128_tiles_of_64x64_and_no_two_alike() -> None:
+def test_the_demo_has_128_different_tiles_of_64x64() -> None:
     dataset = open_dataset("demo")
     tiles = [dataset.load(index) for index in range(len(dataset))]
     assert len(tiles) == 128
@@ -68,9 +68,7 @@ def test_another_photograph_of_the_same_name_is_refused(tmp_path: Path, monkeypa
         open_dataset("demo")
 
 
-def test_a_photograph_that_the_package_no_longer_carries_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_photograph_that_is_absent_from_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _installed_in(tmp_path, monkeypatch)
     with pytest.raises(DataSetError, match=r"skimage has no data/astronaut\.png; .* pip install"):
         open_dataset("demo")

@@ -26,7 +26,7 @@ def folder(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> Path:
     return root
 
 
-def test_images_come_by_relative_path_whatever_their_size(folder: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_images_of_any_size_are_ordered_by_relative_path(folder: Path, photographs_uint8: list[np.ndarray]) -> None:
     dataset = open_dataset(f"folder:{folder}")
     assert dataset.name == "photographs"
     assert dataset.ids == ("a10.png", "a9.bmp", "b/2.png", "c.webp")
@@ -42,7 +42,7 @@ def test_the_spec_opens_the_same_from_another_directory(folder: Path, monkeypatc
     assert dataset.load(0).shape == (64, 50, 3)
 
 
-def test_names_do_not_count_in_the_fingerprint(folder: Path) -> None:
+def test_the_fingerprint_does_not_depend_on_names(folder: Path) -> None:
     before = open_dataset(f"folder:{folder}").fingerprint
     (folder / "a10.png").rename(folder / "A.png")
     assert open_dataset(f"folder:{folder}").fingerprint == before
@@ -55,17 +55,17 @@ def test_a_limit_reads_only_the_first_files(folder: Path) -> None:
     assert dataset.fingerprint == content_fingerprint([dataset.load(0), dataset.load(1)])
 
 
-def test_names_that_begin_with_a_dot_are_passed_over(folder: Path) -> None:
+def test_hidden_files_and_folders_are_ignored(folder: Path) -> None:
     (folder / ".cache").mkdir()
     (folder / ".cache" / "x.png").write_bytes(b"junk")
     (folder / ".DS_Store").write_bytes(b"junk")
     assert len(open_dataset(f"folder:{folder}")) == 4
 
 
-def test_every_bad_file_is_named_at_once(folder: Path) -> None:
+def test_all_bad_files_are_listed_in_one_error(folder: Path) -> None:
     whole = (folder / "a10.png").read_bytes()
     flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 1  # in the compressed pixels: only the checksum tells
+    flipped[len(whole) // 2] ^= 1  # in the compressed pixels: only the checksum shows it
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     (folder / "flipped.png").write_bytes(flipped)
     (folder / "b" / "notes.txt").write_text("not an image")
@@ -79,7 +79,7 @@ def test_every_bad_file_is_named_at_once(folder: Path) -> None:
     assert "Remove, repair or convert" in message
 
 
-def test_a_file_that_breaks_after_the_check_is_named_when_it_is_loaded(folder: Path) -> None:
+def test_a_file_damaged_after_the_check_is_named_when_it_is_loaded(folder: Path) -> None:
     dataset = open_dataset(f"folder:{folder}")
     (folder / "a9.bmp").write_bytes(b"junk")
     with pytest.raises(DataSetError, match=r"a9\.bmp: not an image"):

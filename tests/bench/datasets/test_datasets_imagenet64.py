@@ -28,7 +28,7 @@ def images_uint8() -> np.ndarray:
 
 
 def npz_bytes(images: np.ndarray) -> bytes:
-    """As image-net.org has it: rows of red, then green, then blue planes, with labels."""
+    """In the layout of image-net.org: rows of red, then green, then blue planes, with labels."""
     buffer = io.BytesIO()
     np.savez(buffer, data=images.transpose(0, 3, 1, 2).reshape(len(images), -1), labels=np.arange(len(images)))
     return buffer.getvalue()
@@ -61,7 +61,7 @@ def test_the_first_images_of_the_file_are_the_subset(unpacked: Path, images_uint
     assert len(open_dataset(f"imagenet64:{unpacked}#all")) == N
 
 
-def test_the_zip_holds_the_same_images_and_proves_it(packed: Path, unpacked: Path) -> None:
+def test_the_zip_has_the_same_images_and_its_hash_is_checked(packed: Path, unpacked: Path) -> None:
     from_zip, from_file = open_dataset(f"imagenet64:{packed}"), open_dataset(f"imagenet64:{unpacked}")
     assert from_zip.fingerprint == from_file.fingerprint
     assert from_zip.origin is not None
@@ -94,7 +94,7 @@ def test_positions_in_a_file_are_left_out(form: str, unpacked: Path, images_uint
     assert dataset_files(rest.spec) == [unpacked, listed]
 
 
-def test_the_older_release_has_a_name_of_its_own(unpacked: Path, images_uint8: np.ndarray) -> None:
+def test_the_older_release_has_another_name(unpacked: Path, images_uint8: np.ndarray) -> None:
     unpacked.write_bytes(npz_bytes(images_uint8[: N - 1]))
     dataset = open_dataset(f"imagenet64:{unpacked}")
     assert dataset.name == "imagenet64-older"
@@ -102,14 +102,14 @@ def test_the_older_release_has_a_name_of_its_own(unpacked: Path, images_uint8: n
     assert dataset.origin.release == "imagenet64-val-older"
 
 
-def test_another_number_of_images_is_no_release(unpacked: Path, images_uint8: np.ndarray) -> None:
+def test_an_unknown_number_of_images_is_refused(unpacked: Path, images_uint8: np.ndarray) -> None:
     unpacked.write_bytes(npz_bytes(images_uint8[:3]))
     with pytest.raises(DataSetError, match=r"3 images are no release of .*, which has 9 or 8"):
         open_dataset(f"imagenet64:{unpacked}")
 
 
 @pytest.mark.parametrize("inside", ["", "Imagenet64_val_npz"])
-def test_a_folder_with_the_file_will_do(inside: str, unpacked: Path, tmp_path: Path) -> None:
+def test_a_folder_with_the_file_is_accepted(inside: str, unpacked: Path, tmp_path: Path) -> None:
     root = tmp_path / "images"
     (root / inside).mkdir(parents=True)
     (root / inside / "val_data.npz").write_bytes(unpacked.read_bytes())
@@ -118,9 +118,7 @@ def test_a_folder_with_the_file_will_do(inside: str, unpacked: Path, tmp_path: P
         open_dataset(f"imagenet64:{tmp_path.parent}")
 
 
-def test_without_a_path_it_looks_in_the_data_folder(
-    packed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_default_path_is_the_data_folder(packed: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("UQDM_DATA", str(tmp_path))
     assert dataset_files("imagenet64") == [packed]
     assert open_dataset("imagenet64:#all").name == "imagenet64-all"
@@ -138,14 +136,16 @@ def test_without_a_path_it_looks_in_the_data_folder(
         (None, "holds no array 'data'"),
     ],
 )
-def test_another_form_is_refused(array: np.ndarray | None, reason: str, tmp_path: Path) -> None:
+def test_an_array_of_another_type_shape_or_name_is_refused(
+    array: np.ndarray | None, reason: str, tmp_path: Path
+) -> None:
     path = tmp_path / "val_data.npz"
     np.savez(path, **({"images": np.zeros(3)} if array is None else {"data": array}))
     with pytest.raises(DataSetError, match=reason):
         open_dataset(f"imagenet64:{path}")
 
 
-def test_a_file_that_is_cut_is_named(unpacked: Path, images_uint8: np.ndarray) -> None:
+def test_a_cut_file_is_reported(unpacked: Path, images_uint8: np.ndarray) -> None:
     member = io.BytesIO()
     np.save(member, images_uint8.reshape(N, -1))
     with zipfile.ZipFile(unpacked, "w") as archive:

@@ -1,4 +1,4 @@
-"""Kodak's photographs: known by their hashes, in their order, and what is missing or other is named."""
+"""Kodak's photographs: identified by their hashes, in order; missing and wrong files are named."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uqdm.bench.datasets import DataSetError, dataset_files, kodak, open_dataset
 
 @pytest.fixture
 def folder(tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """24 small files of the official names, made the official ones; and one more that is none of them."""
+    """24 small files with the official names, whose hashes replace the official ones, and one other file."""
     root = tmp_path / "kodak"
     root.mkdir()
     for number in range(1, 25):
@@ -26,14 +26,14 @@ def folder(tmp_path: Path, photographs_uint8: list[np.ndarray], monkeypatch: pyt
     return root
 
 
-def test_the_published_list_of_hashes_is_the_one_here() -> None:
+def test_hashes_equal_the_published_list() -> None:
     lines = [f"{sha256}  kodim{number:02d}.png\n" for number, sha256 in enumerate(kodak.SHA256, start=1)]
     # Published by others for the files that they fetched, as `sha256sum kodim*.png | sha256sum`.
     expected = "3eaa5bd52eb8c894d351cf607028f5d3d80e778fd0267eeff8c73d66539a25d5"
     assert hashlib.sha256("".join(lines).encode()).hexdigest() == expected
 
 
-def test_the_photographs_come_in_their_order(folder: Path, photographs_uint8: list[np.ndarray]) -> None:
+def test_photographs_are_in_the_published_order(folder: Path, photographs_uint8: list[np.ndarray]) -> None:
     dataset = open_dataset(f"kodak:{folder}")
     assert (dataset.name, len(dataset)) == ("kodak", 24)
     assert dataset.ids == tuple(f"kodim{number:02d}" for number in range(1, 25))
@@ -41,13 +41,13 @@ def test_the_photographs_come_in_their_order(folder: Path, photographs_uint8: li
     assert open_dataset(dataset.spec).fingerprint == dataset.fingerprint
 
 
-def test_without_a_path_it_looks_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_path_is_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UQDM_DATA", str(folder.parent))
     assert open_dataset("kodak").spec == f"kodak:{folder}"
     assert dataset_files("kodak") == [folder]
 
 
-def test_missing_and_other_files_are_named_at_once(folder: Path) -> None:
+def test_all_missing_and_wrong_files_are_listed_in_one_error(folder: Path) -> None:
     (folder / "kodim03.png").unlink()
     Image.new("RGB", (768, 512)).save(folder / "kodim20.png")
     with pytest.raises(DataSetError) as caught:
@@ -56,7 +56,7 @@ def test_missing_and_other_files_are_named_at_once(folder: Path) -> None:
     assert "kodim03.png cannot be read (No such file or directory); kodim20.png is another file (SHA-256" in message
     assert "https://r0k.us/graphics/kodak/kodak/" in message
     assert "folder:PATH" in message
-    assert len(open_dataset(f"kodak:{folder}", limit=2)) == 2  # the files that are wanted are there
+    assert len(open_dataset(f"kodak:{folder}", limit=2)) == 2  # the requested files are there
 
 
 def test_a_missing_folder_says_what_to_fetch_and_where_to_put_it(

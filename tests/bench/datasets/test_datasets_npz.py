@@ -44,7 +44,7 @@ def test_the_key_names_one_of_several_arrays(tmp_path: Path, images_uint8: np.nd
             open_dataset(f"npz:{tmp_path}/two.npz{spec}")
 
 
-def test_a_loaded_image_is_not_the_stored_one(tmp_path: Path, images_uint8: np.ndarray) -> None:
+def test_a_loaded_image_is_a_copy(tmp_path: Path, images_uint8: np.ndarray) -> None:
     np.savez(tmp_path / "x.npz", images_uint8)
     dataset = open_dataset(f"npz:{tmp_path}/x.npz")
     dataset.load(0)[:] = 0
@@ -84,7 +84,7 @@ def test_fortran_order_is_refused_with_the_remedy(tmp_path: Path, images_uint8: 
         open_dataset(f"npz:{tmp_path}/x.npz")
 
 
-def test_a_header_that_promises_more_than_the_data_is_refused(tmp_path: Path, images_uint8: np.ndarray) -> None:
+def test_a_header_of_more_than_the_data_is_refused(tmp_path: Path, images_uint8: np.ndarray) -> None:
     member = io.BytesIO()
     np.save(member, images_uint8)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
@@ -94,7 +94,7 @@ def test_a_header_that_promises_more_than_the_data_is_refused(tmp_path: Path, im
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_flipped_bit_is_noticed(tmp_path: Path, images_uint8: np.ndarray, save: object) -> None:
+def test_a_flipped_bit_is_detected(tmp_path: Path, images_uint8: np.ndarray, save: object) -> None:
     path = tmp_path / "x.npz"
     save(path, images_uint8)  # type: ignore[operator]
     data = bytearray(path.read_bytes())
@@ -105,17 +105,15 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, images_uint8: np.ndarray, save
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an archive"])
-def test_a_file_that_is_no_archive_is_named(tmp_path: Path, content: bytes | None) -> None:
+def test_a_file_that_is_no_archive_is_reported(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(DataSetError, match=r"npz:.*x\.npz: "):
         open_dataset(f"npz:{tmp_path}/x.npz")
 
 
-def test_images_of_a_large_compressed_array_are_near_from_anywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Blocks of a few hundred bytes, of which one stays: reading goes back and forth between many of them."""
+def test_random_access_to_a_compressed_array_gives_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of about 1,000 bytes, of which one is kept: reads alternate between many of them."""
     monkeypatch.setattr(_member, "_BLOCK", 1000)
     monkeypatch.setattr(_member, "_PIECE", 100)
     monkeypatch.setattr(_member, "_BLOCKS", 1)
@@ -127,7 +125,7 @@ def test_images_of_a_large_compressed_array_are_near_from_anywhere(
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_byte_that_is_not_what_was_written_is_noticed(tmp_path: Path, images_uint8: np.ndarray, save: object) -> None:
+def test_a_changed_byte_in_the_data_is_detected(tmp_path: Path, images_uint8: np.ndarray, save: object) -> None:
     save(tmp_path / "x.npz", images_uint8)  # type: ignore[operator]
     data = bytearray((tmp_path / "x.npz").read_bytes())
     data[len(data) // 2] ^= 1
@@ -139,7 +137,7 @@ def test_a_byte_that_is_not_what_was_written_is_noticed(tmp_path: Path, images_u
 @pytest.mark.slow
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_memory_does_not_grow_with_the_array(tmp_path: Path, save: object) -> None:
-    """An array of 300 MB is walked in less than a third of it, and its 100,000 names are made when asked for."""
+    """An array of 300 MB is opened and read in less than a third of that; its 100,000 names are lazily generated."""
     images = np.zeros((100_000, 32, 32, 3), np.uint8)
     images[:, 0, 0, 0] = np.arange(len(images)) % 251
     save(tmp_path / "x.npz", images)  # type: ignore[operator]
@@ -150,6 +148,6 @@ def test_memory_does_not_grow_with_the_array(tmp_path: Path, save: object) -> No
         "assert dataset.load(99_999)[0, 0, 0] == 99_999 % 251, dataset.ids[-1] == '99999'\n"
         "print(peak() - before)"
     )
-    told = subprocess.run([sys.executable, "-c", code, f"npz:{tmp_path}/x.npz"], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    assert int(told.stdout) < images.nbytes / 3
+    done = subprocess.run([sys.executable, "-c", code, f"npz:{tmp_path}/x.npz"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < images.nbytes / 3

@@ -1,4 +1,4 @@
-"""Features of demo pictures, taken once for all tests, and torch-fidelity's form of the weights."""
+"""Features of demo pictures, computed once for all tests, and torch-fidelity's form of the weights."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def jpegs_features(extractor: Extractor, jpegs_uint8: list[np.ndarray]) -> np.nd
 
 @pytest.fixture(scope="session")
 def torch_fidelity_weights(inception_weights: Weights, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights as torch-fidelity reads them: with counters, and a classifier (zeros, that no feature depends on)."""
+    """The weights as torch-fidelity reads them: with counters and a classifier of zeros; no feature depends on it."""
     counters = {
         f"{name.removesuffix('bias')}num_batches_tracked": torch.tensor(0) for name in biases(inception_weights)
     }

@@ -1,4 +1,4 @@
-"""Guards features: torch-fidelity's, from folded weights, whatever the batch, the sizes and the order of pictures."""
+"""Guards features: torch-fidelity's, from folded weights, for any batch, sizes and order of pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from uqdm.bench.features.network import build
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.features.weights import Weights
 
-# float32 of another order of additions, through some 50 layers: 9e-6 was seen on features up to 4.
+# float32 with another order of additions, through about 50 layers: 9e-6 was measured on features up to 4.
 ROUNDING = 5e-5
 
 
@@ -72,7 +72,7 @@ def test_pictures_of_several_sizes_keep_their_order(extractor: Extractor, photog
     assert extractor.features([]).shape == (0, 2048)
 
 
-def test_large_pictures_go_through_few_at_a_time() -> None:
+def test_batches_of_large_pictures_are_small() -> None:
     side = 2048
     images = [np.broadcast_to(np.uint8(0), (side, side, 3))] * 5
     groups = list(_batches(images, 32))
@@ -81,7 +81,7 @@ def test_large_pictures_go_through_few_at_a_time() -> None:
     assert [len(group) for group in _batches(images[:2], 1)] == [1, 1]
 
 
-def test_other_pictures_are_refused(extractor: Extractor) -> None:
+def test_pictures_of_another_type_or_shape_are_refused(extractor: Extractor) -> None:
     with pytest.raises(ValueError, match="image 1: expected uint8"):
         extractor.features([np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3))])
     with pytest.raises(ValueError, match="batch=0"):

@@ -27,7 +27,7 @@ def test_frechet_distance_is_torch_fidelitys(n: int, m: int) -> None:
     one, other = features(n, 48), features(m, 48, 1.5, 0.2)
     statistics_of = [fid_features_to_statistics(torch.from_numpy(each)) for each in (one, other)]
     reference = fid_statistics_to_metric(*statistics_of, verbose=False)[KEY_METRIC_FID]
-    # torch-fidelity's roots of eigenvalues that are 0 but for rounding: 48 of some 1e-7
+    # torch-fidelity takes roots of eigenvalues that are 0 up to rounding: 48 of about 1e-7
     assert frechet_distance(Gaussian.of(one), Gaussian.of(other)) == pytest.approx(reference, abs=2e-5)
 
 
@@ -35,7 +35,7 @@ def test_frechet_distance_is_torch_fidelitys(n: int, m: int) -> None:
 def test_the_covariance_is_the_unbiased_one(n: int) -> None:
     sample = features(n, 48)
     gaussian = Gaussian.of(sample.astype(np.float32))
-    np.testing.assert_allclose(gaussian.factor.T @ gaussian.factor, np.cov(sample.T), atol=1e-6)  # float32 was given
+    np.testing.assert_allclose(gaussian.factor.T @ gaussian.factor, np.cov(sample.T), atol=1e-6)  # the input is float32
     assert gaussian.mean.dtype == gaussian.factor.dtype == np.float64
     assert len(gaussian.factor) == min(n, 48)
 
@@ -77,7 +77,7 @@ def test_kernel_distance_is_unbiased_and_finite_for_few_items() -> None:
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((1, 8)), np.zeros(8), np.full((4, 8), np.nan)])
-def test_what_has_no_statistics_is_refused(wrong: np.ndarray) -> None:
+def test_too_few_or_infinite_features_are_refused(wrong: np.ndarray) -> None:
     with pytest.raises(ValueError, match="features"):
         Gaussian.of(wrong)
     with pytest.raises(ValueError, match="features"):

@@ -1,4 +1,4 @@
-"""Guards the store of features: whole or absent, and apart for each network."""
+"""Guards the store of features: each is whole or absent, and separate for each network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> FeatureStore:
     return store
 
 
-def test_features_come_back_as_they_were(store: FeatureStore, tmp_path: Path) -> None:
+def test_stored_features_are_returned_unchanged(store: FeatureStore, tmp_path: Path) -> None:
     found = FeatureStore(tmp_path, NETWORK).get(KEY)
     assert found is not None
     np.testing.assert_array_equal(found, FEATURES)
@@ -28,7 +28,7 @@ def test_features_come_back_as_they_were(store: FeatureStore, tmp_path: Path) ->
     assert FeatureStore(tmp_path, "34" * 32).get(KEY) is None
 
 
-def test_a_damaged_file_is_absent_at_whichever_byte(store: FeatureStore, tmp_path: Path) -> None:
+def test_a_file_damaged_at_any_byte_counts_as_absent(store: FeatureStore, tmp_path: Path) -> None:
     (path,) = (file for file in tmp_path.rglob("*") if file.is_file())
     whole = path.read_bytes()
     assert path.parent.parent.name.startswith(NETWORK[:16])
@@ -37,7 +37,7 @@ def test_a_damaged_file_is_absent_at_whichever_byte(store: FeatureStore, tmp_pat
         assert store.get(KEY) is None, f"cut at {length}"
     for position in range(0, len(whole), 97):
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
-        found = store.get(KEY)  # a byte that means nothing, such as a time, may change
+        found = store.get(KEY)  # a byte without effect, such as one of a time, may change
         assert found is None or np.array_equal(found, FEATURES), f"changed at {position}"
     store.put(KEY, FEATURES)
     np.testing.assert_array_equal(store.get(KEY), FEATURES)

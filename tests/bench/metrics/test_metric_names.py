@@ -1,4 +1,4 @@
-"""Guards that the names of FID and KID stand in the files of these metrics alone."""
+"""Guards that the names of FID and KID occur in the files of these metrics alone."""
 
 from __future__ import annotations
 

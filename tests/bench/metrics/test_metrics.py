@@ -68,7 +68,7 @@ def photograph_pair(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_ms_ssim_is_the_product_of_its_scales() -> None:
-    """Each scale by scikit-image's SSIM, from which the luminance term is divided out where it does not belong."""
+    """Each scale by scikit-image's SSIM, divided by the luminance term except at the last scale."""
     original, noisy = photograph_pair(176, 192)
     halves = [(original.astype(float), noisy.astype(float))]
     while len(halves) < len(WEIGHTS):
@@ -91,16 +91,16 @@ def test_ms_ssim_agrees_with_torchmetrics() -> None:
     original, noisy = photograph_pair(192, 256)
     tensors = [torch.from_numpy(side.transpose(2, 0, 1).astype(float))[None] for side in (noisy, original)]
     theirs = float(multiscale_structural_similarity_index_measure(*tensors, data_range=255.0))
-    # torchmetrics takes the mean over channels before the product, and looks beyond the border at the last scale.
+    # torchmetrics averages over channels before the product, and pads the border at the last scale.
     assert ms_ssim(original, noisy) == pytest.approx(theirs, abs=3e-4)
 
 
-def test_ms_ssim_begins_where_its_window_fits() -> None:
+def test_ms_ssim_needs_161_pixels() -> None:
     smallest, noisy = photograph_pair(161, 161)
     assert 0.5 < ms_ssim(smallest, noisy) < 1
     declared_side = next(metric.smallest_side for metric in metrics.all_metrics() if metric.name == "ms_ssim")
     assert declared_side == 161
-    # One pixel less, and no window lies inside the coarsest scale: a mean of nothing.
+    # With one pixel less, no window fits inside the coarsest scale.
     with np.errstate(invalid="ignore"), pytest.warns(RuntimeWarning, match="empty"):
         assert math.isnan(ms_ssim(smallest[1:], noisy[1:]))
 
@@ -127,7 +127,7 @@ def test_every_metric_declares_itself() -> None:
             assert equal < other if metric.direction == "lower" else equal > other
 
 
-def test_lpips_says_which_file_goes_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lpips_names_the_missing_file_and_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert str(lpips.weights_path()) == str(Path(torch.hub.get_dir()) / "checkpoints" / lpips.WEIGHTS)
     missing = lpips.missing()
@@ -140,7 +140,7 @@ def test_lpips_says_which_file_goes_where(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_lpips_is_that_of_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a backbone of random weights, the published ones being no part of a test: what is guarded is the loading."""
+    """Guards the loading of weights, with a backbone of random weights: tests do not have the published ones."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     torch.manual_seed(3)
     lpips.weights_path().parent.mkdir(parents=True)
@@ -181,7 +181,7 @@ METRIC = Metric(name="worst", label="Worst", unit="", direction="lower", value_r
 """
 
 
-def test_a_new_file_is_a_new_metric_and_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_module_adds_a_metric_and_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "worst_error.py").write_text(NEW_METRIC)
     monkeypatch.setattr(metrics, "__path__", [*metrics.__path__, str(tmp_path)])
     metrics.METRICS.forget()

@@ -1,4 +1,4 @@
-"""Guards the table as Markdown, LaTeX and CSV, and the figures: all is there, nothing is taken for markup or cut."""
+"""Guards the table as Markdown, LaTeX and CSV, and the figures: complete, escaped, and not cut."""
 
 from __future__ import annotations
 

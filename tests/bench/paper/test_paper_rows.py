@@ -37,7 +37,7 @@ DEMO = Model("demo", "uqdm-demo")
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory, photographs_uint8: list[np.ndarray]) -> Path:
-    """A real run of everything that the paper's rows ask for, on three photographs that pass for CIFAR-10."""
+    """A real run of all codecs of the paper's rows, on three photographs that are declared as CIFAR-10."""
     folder = tmp_path_factory.mktemp("paper") / "run"
     images = MemoryImages([image[:32, :32].copy() for image in photographs_uint8[:3]], name="cifar10-few")
     requests = requests_from_mapping(protocol.codecs([DEMO]))
@@ -57,7 +57,7 @@ def rows(run: Run) -> pd.DataFrame:
 
 
 def as_published(run: Run, models: list[Model], **changes: Any) -> Run:
-    """The run with the published figures in the place of its own, scored on 10,000 images; ``changes`` come last."""
+    """The run with the published figures in place of its own, scored on 10,000 images, and then ``changes``."""
     summary = run.summary.assign(fid=math.nan, fid_n=10_000, n=10_000)
     for (name, _), system in protocol.systems(models).items():
         figures = published("cifar10")
@@ -152,7 +152,7 @@ def test_means_of_samples_agree_as_often_as_stated() -> None:
     assert 0.93 < agreed / trials < 0.97  # 0.95, and three deviations of such a count, 0.02
 
 
-# ---- a run beside the figures -------------------------------------------------------------------------------
+# ---- a run and the figures -- -------------------------------------------------------------------------------
 
 
 def test_every_published_figure_has_a_row(rows: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""Guards the distortion-perception plot: marks where the summary says, the guide at twice the MSE, honest gaps."""
+"""Guards the distortion-perception plot: marks where the summary says, the guide at twice the MSE, gaps explained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from uqdm.bench.run.summary_reader import read_summary
 
 @pytest.fixture(scope="module")
 def mixed_run(toys: Path, tmp_path_factory: pytest.TempPathFactory, photographs_uint8: list[np.ndarray]) -> Path:
-    """Pictures between a stream's two ways of filling in what it leaves open; metrics of sets are not computed."""
+    """Pictures between the two reconstructions of a stream; metrics of sets are not computed."""
     run_dir = tmp_path_factory.mktemp("mixed") / "run"
     codec = "interpolate:codec=toy-model,mmse=middle,realistic=floor,lam=0,0.5,1"
     measure_run(run_dir, MemoryImages(photographs_uint8[:4]), codec, "toy-raw:drop=4")
@@ -71,7 +71,7 @@ def test_marks_and_guide_are_where_the_summary_says(scored_run: Path) -> None:
         assert path.stat().st_size > 10_000
 
 
-def test_metrics_that_were_not_computed_are_said(mixed_run: Path) -> None:
+def test_missing_metrics_are_stated_in_the_picture(mixed_run: Path) -> None:
     assert len(mixtures(read_summary(mixed_run))) == 3
     text = texts(draw(mixed_run))
     assert "FID and KID are missing" in text
@@ -84,11 +84,11 @@ def test_a_run_without_such_pictures_says_how_to_get_them(finished_run: Path) ->
     assert not draw(finished_run).axes
 
 
-def test_exact_pictures_have_no_place_on_the_curve(scored_run: Path) -> None:
+def test_exact_pictures_are_left_out_of_the_curve(scored_run: Path) -> None:
     summary = read_summary(scored_run)
     summary.loc[summary.reconstruction == "lambda 0", "psnr_db"] = np.inf
     table = pa.Table.from_pandas(pd.DataFrame(summary), summary_schema(), preserve_index=False)
     pq.write_table(table, scored_run / "summary.parquet")
     axes = draw(scored_run).axes[0]
     assert len(axes.lines[0].get_xydata()) == 2
-    assert not guides(axes)  # without lambda 0, of what?
+    assert not guides(axes)  # the guide is relative to lambda 0, which is left out

@@ -1,4 +1,4 @@
-"""Guards the plots: every codec is on them, their numbers are those of the rows, and what is missing is said."""
+"""Guards the plots: every codec is on them, their numbers are those of the rows, and they state what is missing."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def test_the_page_loads_no_other_file(page: Page, finished_run: Path) -> None:
     code = code.replace("http://www.w3.org/2000/svg", "")  # the name of a language
     assert len(code) > 10_000
     assert not re.search(r"//[a-z]+\.|@import|url\(|fetch\(|XMLHttp", code)
-    assert "default-src &#39;none&#39;" in html  # and the browser is told to hold the page to that
+    assert "default-src &#39;none&#39;" in html  # the browser enforces it
 
 
 def test_the_plots_are_those_of_the_run(page: Page, finished_run: Path) -> None:

@@ -1,4 +1,4 @@
-"""Guards what the report shows: curves, notes, pictures and tables are those of the run, and what lacks is said."""
+"""Guards what the report shows: curves, notes, pictures and tables are those of the run, and gaps are stated."""
 
 from __future__ import annotations
 
@@ -185,9 +185,9 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     report_run.write_deltas(tmp_path)
     deltas = read_deltas(tmp_path)
     (dataset, label), *_ = [(row.dataset, row.curve) for row in pd.read_csv(tmp_path / "bd.csv").itertuples()]
-    titled = read_deltas(tmp_path, {(dataset, label): f"{label} (as told)"})
+    titled = read_deltas(tmp_path, {(dataset, label): f"{label} (as given)"})
     assert titled is not None
-    assert titled.table.rows[0][0].text == f"{label} (as told)"
+    assert titled.table.rows[0][0].text == f"{label} (as given)"
     assert deltas is not None
     assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]

@@ -53,7 +53,7 @@ def run_dir(browser: Any, reportable_run: Path) -> Path:
 
 
 class Viewer:
-    """Opens the report once for each width, and keeps what the pages say and ask for."""
+    """Opens the report once for each width, and keeps the messages and requests of the pages."""
 
     def __init__(self, browser: Any, address: str) -> None:
         self._browser, self._address = browser, address
@@ -62,7 +62,7 @@ class Viewer:
         self.requests: list[str] = []
 
     def open(self, width: int = 1280, script: str = "") -> Any:
-        """A page with all its controls as they were at first; ``script`` runs before those of the page."""
+        """A page with all its controls in their initial state; ``script`` runs before those of the page."""
         if (width, script) not in self._pages:
             self._pages[width, script] = self._new(width, script)
         page = self._pages[width, script]
@@ -80,7 +80,7 @@ class Viewer:
         return page
 
     def check(self) -> None:
-        """Nothing was logged or failed, nothing was asked for but the page itself, and nobody changed its title."""
+        """Nothing was logged or failed, only the page itself was requested, and its title is unchanged."""
         assert self.complaints == []
         assert {url for url in self.requests if not url.startswith(("data:", "blob:"))} == {self._address}
         assert {page.title() for page in self._pages.values()} == {"Image compression benchmark: cifar10-like"}
@@ -101,7 +101,7 @@ def viewer(browser: Any, run_dir: Path) -> Viewer:
 
 @pytest.fixture
 def open_page(viewer: Viewer) -> Iterator[Open]:
-    """Opens the report at a width; afterwards nothing must have been logged, failed, or asked for elsewhere."""
+    """Opens the report at a width; afterwards nothing must have been logged, failed, or requested elsewhere."""
     yield viewer.open
     viewer.check()
 
@@ -254,7 +254,7 @@ def test_the_slider_walks_through_the_file(open_page: Open, run_dir: Path, width
 
 
 def check_nearest(run: RunPictures, rows: Any, bpp: float, page: Any, pictures: list[np.ndarray]) -> None:
-    """JPEG and BPG stand at the setting whose rate differs from ``bpp`` by the smallest factor."""
+    """JPEG and BPG are at the setting whose rate differs from ``bpp`` by the smallest factor."""
     captions = page.locator("#walk-pictures figcaption").all_inner_texts()[2:]
     for codec, picture, caption in zip(("jpeg", "bpg"), pictures, captions, strict=True):
         files = rows[rows.codec == codec]
@@ -322,7 +322,7 @@ def test_every_picture_of_the_page_is_there(open_page: Open) -> None:
     assert all(sizes)
 
 
-def test_names_stay_text(open_page: Open) -> None:
+def test_names_are_escaped_in_the_page(open_page: Open) -> None:
     page = open_page()
     titles = page.locator("#walk-images label").evaluate_all("(labels) => labels.map((label) => label.title)")
     shown = page.locator(".pair .id").all_inner_texts()

@@ -70,7 +70,7 @@ def test_an_error_of_the_codec_is_the_fault_of_the_pictures_that_are_left() -> N
     assert isinstance(fault.error, RuntimeError)
 
 
-def test_decoding_ends_with_the_last_picture_that_is_asked_for() -> None:
+def test_decoding_ends_with_the_last_requested_picture() -> None:
     measured_sha256 = hashes(Model())
     del measured_sha256["all", "decoded"]
     assert all(isinstance(found, np.ndarray) for found in decoded(RaisesAtTheEnd(), measured_sha256).values())

@@ -265,11 +265,11 @@ def _stream_names(settings: Iterable[str]) -> dict[str, str]:
     {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
     """
     names = short_settings(settings)
-    told = {
+    labels = {
         setting: ",".join(f"{key}={value}" for key, value in parameters_of(name).items() if key not in _OF_PICTURES)
         for setting, name in names.items()
     }
-    return told if len(set(told.values())) == len(names) else names
+    return labels if len(set(labels.values())) == len(names) else names
 
 
 def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:

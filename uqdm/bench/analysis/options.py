@@ -15,5 +15,5 @@ class ComparisonOptions:
     """What BD-rates and BD-qualities of a run are measured against."""
 
     anchor: str = option(
-        "jpeg-tuned", "Codec that every curve is compared with; a run without it takes another of its own"
+        "jpeg-tuned", "Codec that every curve is compared with; a run without it uses another of its codecs"
     )

@@ -229,8 +229,8 @@ def _notes(summary: pd.DataFrame) -> list[str]:
     first = metrics[0].name
     ok = summary[(summary.status == STATUS_OK) & summary[basis.n].notna()]
     if ok.empty:
-        told = (reasons.get(first) for reasons in summary.unscored if isinstance(reasons, Mapping))
-        reasons = list(dict.fromkeys(filter(None, told)))
+        stated = (reasons.get(first) for reasons in summary.unscored if isinstance(reasons, Mapping))
+        reasons = list(dict.fromkeys(filter(None, stated)))
         return [_shortened(f"no {labels_of(metrics)}: {reason}") for reason in reasons[:1]]
     counts = sorted({int(n) for n in ok[basis.n]})
     images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"

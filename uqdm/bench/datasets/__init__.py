@@ -1,4 +1,4 @@
-"""Data sets of images: a module each, found in this package by its name; other packages add theirs by entry point.
+"""Data sets of images: one module for each kind, found in this package by its name; others are added by entry point.
 
 A new kind of data set is one new file here that defines a subclass of :class:`DataSet`; the file's name is the
 kind's name. Another package names its subclass in the entry point group ``uqdm.datasets``.
@@ -17,7 +17,7 @@ from uqdm.bench.datasets._registry import (
     open_dataset,
     write_digest,
 )
-from uqdm.images import read_image as read_image_file  # the name that it had here
+from uqdm.images import read_image as read_image_file  # its earlier name here
 
 __all__ = [
     "ENTRY_POINT_GROUP",

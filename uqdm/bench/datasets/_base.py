@@ -1,4 +1,4 @@
-"""What a data set is: numbered uint8 images with names, checked once before work starts, and a fingerprint."""
+"""The base class of data sets: numbered uint8 images with names and a fingerprint, checked once before work starts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from uqdm.paths import absolute_path, split_path
 from uqdm.plugins import contained, reason_of
 from uqdm.text import printable
 
-_LISTED = 20  # so many bad images are named in an error; the rest are counted
+_LISTED = 20  # the most bad images that an error names; the rest are counted
 
 
 class DataSetError(ValueError):
-    """A data set cannot be used: a path is wrong, or images in it cannot be read. The message names each and how to
-    mend it."""
+    """A data set cannot be used: a path is wrong, or images in it cannot be read. The message names each and the
+    remedy."""
 
 
 class UnknownDataSetError(LookupError):
@@ -39,7 +39,7 @@ class Origin:
     text: str
     """The release in words, for readers."""
     proof: str
-    """What shows that these are its images, e.g. a published checksum; empty if only their number and form do."""
+    """Evidence that these are its images, e.g. a published checksum; empty if only number and shape were checked."""
 
 
 class DataSet(ABC):
@@ -52,10 +52,10 @@ class DataSet(ABC):
     kind: ClassVar[str]
     """Name of this kind of data set, as at the start of a spec; the name of its module."""
     argument: ClassVar[str] = ""
-    """What follows the kind in a spec, for messages, e.g. ``"PATH"``; in brackets if it may be left out, empty if
-    nothing may follow."""
+    """The argument after the kind in a spec, as messages show it, e.g. ``"PATH"``; in brackets if it is optional,
+    empty if there is none."""
     origin: Origin | None = None
-    """Set by kinds that know what their images are; None for images of any kind."""
+    """Set by kinds that read a published release; None for other images."""
 
     def __init__(self, name: str, spec: str, ids: Sequence[str]) -> None:
         self.name = printable(name)
@@ -69,7 +69,7 @@ class DataSet(ABC):
     @classmethod
     @abstractmethod
     def open(cls, argument: str, limit: int | None) -> Self:
-        """Opens what ``argument`` (the spec after its first colon) names, the first ``limit`` images of it.
+        """Opens the first ``limit`` images of what ``argument`` (the spec after its first colon) names.
 
         Raises :class:`DataSetError` if that is impossible. The images themselves are checked afterwards.
         """
@@ -86,7 +86,7 @@ class DataSet(ABC):
 
     @classmethod
     def content_files(cls, argument: str, limit: int | None) -> Mapping[str, Path]:
-        """Every file whose content the first ``limit`` images may depend on, by a name that moves with the data set.
+        """Every file whose content the first ``limit`` images may depend on, by its name inside the data set.
 
         Raises :class:`DataSetError` for folders that cannot be listed; by default all files in :meth:`files`.
         """
@@ -166,8 +166,8 @@ def walk(place: Path) -> dict[str, Path]:
 def content_fingerprint(images: Iterable[np.ndarray]) -> str:
     """Fingerprint of uint8 images [H, W, 3]: their count, ``-``, and 16 hexadecimal digits of a SHA-256.
 
-    What is hashed, image after image in order: height and width as little-endian 32-bit integers, then the pixels
-    in rows, RGB. File names, formats and metadata do not count: the same pixels give the same fingerprint.
+    Hashed are, for each image in order, height and width as little-endian 32-bit integers, then the pixels row by
+    row, RGB. File names, formats and metadata do not count: the same pixels give the same fingerprint.
 
     >>> content_fingerprint([np.zeros((2, 3, 3), np.uint8)])
     '1-0ad243e60754f5a7'

@@ -1,4 +1,4 @@
-"""SHA-256 of files, remembered between calls for files that have not changed since."""
+"""SHA-256 of files, stored between calls for files that have not changed since."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from uqdm.bench.datasets._base import DataSetError
 from uqdm.files import write_bytes
 
-_SETTLED_NS = 2 * 10**9  # coarsest time stamps of a file system: a file may change unseen so soon after
+_SETTLED_NS = 2 * 10**9  # coarsest time stamps of a file system: they may not show a change so soon after
 _THREADS = 8
 
 _Remembered = dict[str, tuple[list[int], str]]  # by path: what identifies the content, and its hash
@@ -24,11 +24,12 @@ _Remembered = dict[str, tuple[list[int], str]]  # by path: what identifies the c
 def file_hashes(paths: Sequence[Path], memory: Path | None = None) -> list[str]:
     """SHA-256 in hexadecimal of each file.
 
-    ``memory`` is a file that keeps hashes for the next call. One is used again while size, times of change of content
-    and of inode, inode and device stay the same: no program can set the time of change of an inode, so that a file
-    that is overwritten with its old size and time is seen. A memory that cannot be read or written is done without.
+    ``memory`` is a file that keeps hashes for the next call. A hash is reused while size, modification time, change
+    time of the inode, inode and device stay the same. No program can set the change time of an inode, so a file that
+    is overwritten with its old size and modification time is detected. A memory that cannot be read or written is
+    ignored.
 
-    Raises :class:`DataSetError` that names what is not there, not a regular file, or cannot be read.
+    Raises :class:`DataSetError` that names a file that is absent, not regular, or cannot be read.
     """
     known = _read(memory)
     identities = [_identity_of(path) for path in paths]

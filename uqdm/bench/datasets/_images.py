@@ -1,4 +1,4 @@
-"""What an evaluation needs of a data set."""
+"""The part of a data set that an evaluation uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 class Images(Protocol):
-    """What an evaluation needs of a data set (see :mod:`uqdm.bench.datasets`)."""
+    """The part of a data set that an evaluation uses (see :mod:`uqdm.bench.datasets`)."""
 
     @property
     def name(self) -> str:

@@ -1,8 +1,8 @@
-"""Parts of a zip archive's member, wherever they lie in it, in bounded memory.
+"""Random access to a member of a zip archive, in bounded memory.
 
-A stored member is read where it lies. A compressed one can only be decompressed from its beginning: so it is once, up
-to what is wanted, and the state of the decompressor is kept every few megabytes (some 40 KiB each), from where any part
-is near. The parts used last stay decompressed.
+An uncompressed member is read in place. A compressed one can only be decompressed from its beginning. This is done
+once, up to the requested end, and the state of the decompressor (about 40 KiB) is kept every few megabytes; any part is
+then decompressed from the nearest state before it. The parts used last stay decompressed.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from typing import Any, Protocol
 
 _LOCAL_HEADER = 30  # bytes before the name and the extra field of a member
 _PIECE = 2**12  # compressed bytes at once: at most 4 MiB decompressed
-_BLOCK = 2**23  # decompressed bytes between two states that are kept, at least
-_BLOCKS = 8  # that stay decompressed
+_BLOCK = 2**23  # least number of decompressed bytes between two states that are kept
+_BLOCKS = 8  # number of blocks that stay decompressed
 
 
 class Member(Protocol):
     """The bytes of a member."""
 
     def read(self, begin: int, n_bytes: int) -> bytes:
-        """``n_bytes`` from ``begin`` on; raises ValueError where the member ends before."""
+        """``n_bytes`` from ``begin`` on; raises ValueError if the member ends before."""
 
 
 def open_member(path: Path, name: str, end: int) -> Member:
-    """The first ``end`` bytes of a member; of a compressed one that is all of it, its checksum is checked.
+    """Opens the first ``end`` bytes of a member; if these are all of it, its checksum is checked.
 
-    Raises what zipfile and zlib do, and ValueError.
+    Raises the exceptions of zipfile and zlib, and ValueError.
     """
     with zipfile.ZipFile(path) as archive:
         info = archive.getinfo(name)
@@ -51,7 +51,7 @@ def open_member(path: Path, name: str, end: int) -> Member:
             _check(info, _checksum(stored, end))
         return stored
     if info.compress_type != zipfile.ZIP_DEFLATED:
-        raise ValueError(f"{name} is compressed in a way that is not known here; save it with numpy.savez")
+        raise ValueError(f"{name} has an unsupported compression; save it with numpy.savez")
     deflated = Deflated(path, start, start + info.compress_size, end)
     if end == info.file_size:
         _check(info, deflated.checksum)
@@ -87,7 +87,7 @@ class Stored:
 
 
 class Deflated:
-    """A compressed member, the file's bytes ``start`` to ``stop``, up to ``end`` bytes of what it holds."""
+    """A compressed member, bytes ``start`` to ``stop`` of the file; ``end`` decompressed bytes of it can be read."""
 
     def __init__(self, path: Path, start: int, stop: int, end: int) -> None:
         self._path, self._stop = path, stop
@@ -99,7 +99,7 @@ class Deflated:
         self._n_bytes = self._walk(start, end)
 
     def _walk(self, start: int, end: int) -> int:
-        """Decompresses all that is wanted, once, and keeps states on the way."""
+        """Decompresses the first ``end`` bytes once, keeps states of the decompressor, and returns the length."""
         state, position, length = zlib.decompressobj(-zlib.MAX_WBITS), start, 0
         with self._path.open("rb") as file:
             file.seek(start)

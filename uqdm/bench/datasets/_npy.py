@@ -1,4 +1,4 @@
-"""Reads the headers of NumPy arrays in archives. Nothing is unpickled, and no data is read for a header's sake."""
+"""Reads the headers of NumPy arrays in archives. Nothing is unpickled, and only the header is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 import numpy as np
 
 UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
-"""What zipfile and NumPy raise on files that are missing, damaged, encrypted, packed in unknown ways, not archives."""
+"""Exceptions of zipfile and NumPy for files that are absent, damaged, encrypted, no archives, or of unknown format."""
 
 
 def check_archive(path: Path) -> None:
@@ -35,7 +35,7 @@ def check_archive(path: Path) -> None:
 def read_header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Shape and type of the array in C order that ``member`` holds; its data follows in the stream.
 
-    Raises ValueError for what is not such an array.
+    Raises ValueError if it holds no such array.
     """
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

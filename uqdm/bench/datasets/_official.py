@@ -1,4 +1,4 @@
-"""What data sets of official files share: where such files lie, and what is said when they do not."""
+"""Finds the official files of published data sets; an error says how to get those that are absent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 2**20
 
 
 def data_folder() -> Path:
-    """Where official files are looked for when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
+    """The folder of official files when no path is given: ``UQDM_DATA``, or ``~/.cache/uqdm/data``."""
     named = os.environ.get("UQDM_DATA")
     return expand_path(named, "UQDM_DATA") if named else home_cache_folder() / "data"
 
@@ -24,7 +24,7 @@ def data_folder() -> Path:
 def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Path:
     """The file or folder that ``path`` names, or else the first of ``names`` in the data folder.
 
-    ``fetch`` says what to get from where; it is part of the :class:`DataSetError` that is raised if nothing is there.
+    ``fetch`` says what to fetch from where; it is part of the :class:`DataSetError` that is raised if none is there.
     """
     names = list(names)
     given = absolute_path(path, kind) if path else None
@@ -37,12 +37,12 @@ def find_official(kind: str, path: str, names: Iterable[str], fetch: str) -> Pat
     lacking = f"no {given}" if path else f"there is no {' and no '.join(names)} in {data_folder()}"
     raise DataSetError(
         f"{kind}: {lacking}. {fetch} Put it into {data_folder()} (or the folder that UQDM_DATA names), "
-        f"or say where it is: {kind}:PATH"
+        f"or give its path: {kind}:PATH"
     )
 
 
 def hex_digest(stream: IO[bytes], algorithm: str = "sha256") -> str:
-    """Digest of what is left of a stream, read in pieces.
+    """Digest of the rest of a stream, read in pieces.
 
     >>> import io
     >>> hex_digest(io.BytesIO(b"abc"), "md5")

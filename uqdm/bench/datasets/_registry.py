@@ -49,7 +49,7 @@ def open_dataset(spec: str, limit: int | None = None, *, check: bool = True) -> 
 def dataset_files(spec: str) -> list[Path]:
     """The files and folders that a data set is read from, none for one that is built in; no image is opened.
 
-    Raises as :func:`open_dataset` does for an unknown kind, and for official files that are nowhere to be found.
+    Raises as :func:`open_dataset` does for an unknown kind, and for official files that are not found.
 
     >>> dataset_files("npz:/data/images.npz#test")
     [PosixPath('/data/images.npz')]
@@ -78,7 +78,7 @@ def content_digest(spec: str, limit: int | None = None, memory: Path | None = No
 def write_digest(spec: str, limit: int | None, folder: Path) -> Path:
     """Writes the digest of a data set (:func:`content_digest`) into ``folder``, unless it is there; returns the file.
 
-    So the file changes, and is newer, when the data set changes. Hashes are remembered beside it.
+    The file thus changes, and is newer, when the data set changes. Hashes are stored in the same folder.
     """
     digest = content_digest(spec, limit, folder / "file_hashes.json")
     file, content = folder / "images.txt", f"{digest} {spec}\n".encode(errors="backslashreplace")
@@ -112,7 +112,7 @@ def dataset_class(kind: str, spec: str = "") -> type[DataSet]:
 
 
 def _hint(spec: str) -> str:
-    """How to write a path that was given without its kind; empty if it is none."""
+    """How to write a path that was given without its kind; empty if it is no path."""
     if Path(spec).is_dir():
         return f" (for a folder of images write 'folder:{spec}')"
     if Path(spec).suffix == ".npz":
@@ -126,7 +126,7 @@ def _usage(dataset_type: type[DataSet]) -> str:
 
 
 def broken_datasets() -> tuple[Broken, ...]:
-    """Kinds of data set that are left out, and why each; imports all that are there."""
+    """Kinds of data set that are left out, and why each; imports all kinds."""
     return DATA_SETS.broken()
 
 

@@ -5,8 +5,8 @@ alone looks for both in the data folder. ``cifar10:PATH#train`` (``cifar10:#trai
 batch after batch. The MD5 of each batch must be the published one: this name always means the same images, in the
 same order. (Other images in such arrays are read by the kind ``npz``.)
 
-The batches are pickles. None is unpickled: the bytes of the pixels are found by walking over the pickle's opcodes.
-Labels are passed over. Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+The batches are pickles. None is unpickled: the bytes of the pixels are found by iterating over the pickle's opcodes.
+Labels are ignored. Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from uqdm.paths import split_path
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"
 URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
 ARCHIVE_MD5 = "c58f30108f718f92721af3b95e74349a"  # as published there
-# Of the files in that archive, as torchvision checks them.
+# MD5 of the files in that archive, as torchvision checks them.
 TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
 TRAIN = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
@@ -41,8 +41,8 @@ TRAIN = {
 PER_BATCH = 10_000
 PARTS = {"": ("cifar10", TEST, "test"), "train": ("cifar10-train", TRAIN, "training")}
 
-_SHAPE = (3, 32, 32)  # of an image as the batches hold it
-_MAX_BATCH_BYTES = 2**26  # twice what an official batch has
+_SHAPE = (3, 32, 32)  # of an image in the batches
+_MAX_BATCH_BYTES = 2**26  # twice the size of an official batch
 _MAX_MEMBERS = 64  # an official archive has 9
 _FETCH = f"Fetch {URL} (163 MB, MD5 {ARCHIVE_MD5}); it can stay packed."
 
@@ -99,7 +99,7 @@ def _read_folder(folder: Path, published_md5: Mapping[str, str]) -> dict[str, by
 
 
 def _read_archive(path: Path, published_md5: Mapping[str, str]) -> dict[str, bytes]:
-    """The wanted batches by their names; read from the archive, nothing is written to disk."""
+    """The requested batches by their names; read from the archive, nothing is written to disk."""
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(path, "r:*") as archive:
@@ -139,6 +139,6 @@ def _pixels(batch: bytes, place: str) -> np.ndarray:
     strings = [argument for argument in arguments if len(argument) == n_bytes]
     if len(strings) != 1:
         raise DataSetError(f"cifar10:{place}: no array of {PER_BATCH:,} images of 32x32")
-    # A string of Python 2 comes as text of one character a byte.
+    # A string of Python 2 is read as text with one character for each byte.
     data = strings[0].encode("latin-1") if isinstance(strings[0], str) else strings[0]
     return np.frombuffer(data, np.uint8).reshape(-1, *_SHAPE).transpose(0, 2, 3, 1)

@@ -1,12 +1,12 @@
-"""The data set ``demo``: 128 tiles of 64x64 from seven colour photographs that two installed packages carry.
+"""The data set ``demo``: 128 tiles of 64x64 from seven colour photographs in two installed packages.
 
 Nothing is downloaded. Each photograph is box-reduced by 4, 3 and 2, so that its tiles look like small images and
 not like magnified ones, and each reduced photograph is cut into tiles without overlap (the margins that remain
 are split evenly). Of these the 128 with the most detail are kept; that drops tiles of bare sky and blurred ground.
-Order: the photographs take turns, each gives its most reduced tiles first. So the first few images are varied.
+Order: one tile of each photograph in turn, the most reduced tiles first, so that the first few images are varied.
 
 The tiles of a photograph are not independent, and its reductions show one scene: intervals over these images
-describe the demo, not photographs at large.
+describe the demo, not photographs in general.
 
 Credits: *astronaut*, NASA, public domain; *chelsea*, Stefan van der Walt, CC0; *coffee*, Rachel Michetti,
 courtesy of Pikolo Espresso Bar, CC0; *rocket*, SpaceX, public domain; *motorcycle_left*, Middlebury Stereo
@@ -82,7 +82,7 @@ class Demo(DataSet):
 def _demo_tiles() -> dict[str, np.ndarray]:
     by_photograph = [_photograph_tiles(photograph) for photograph in PHOTOGRAPHS]
     turns = [item for turn in zip_longest(*(tiles.items() for tiles in by_photograph)) for item in turn if item]
-    # The last tile kept has 5.26 grey levels of detail, the first one dropped 4.65: no decoder turns that round.
+    # The last tile kept has 5.26 grey levels of detail, the first one dropped 4.65: decoders differ by less.
     kept = {name for name, _ in sorted(turns, key=lambda item: _detail(item[1]), reverse=True)[:COUNT]}
     return {name: tile for name, tile in turns if name in kept}
 

@@ -1,9 +1,9 @@
 """The data set ``folder:PATH``: every image file in a folder and its subfolders, of any sizes.
 
 Order: by relative path with forward slashes, character by character (``B.png`` before ``a.png``, ``a10.png``
-before ``a9.png``). The relative path is the image's id. Files and folders whose name begins with a dot are passed
-over; everything else must be an image, and is named in an error if it is not. Links are followed. How pixels are
-made of a file: :func:`uqdm.images.read_image`. Only one image is in memory at a time.
+before ``a9.png``). The relative path is the image's id. Files and folders whose name begins with a dot are
+ignored; everything else must be an image, and is named in an error if it is not. Links are followed. Files are
+decoded by :func:`uqdm.images.read_image`. Only one image is in memory at a time.
 """
 
 from __future__ import annotations

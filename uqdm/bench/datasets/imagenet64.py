@@ -1,17 +1,17 @@
 """The data set ``imagenet64``: validation images of ImageNet at 64x64, from the archives of image-net.org.
 
 ``imagenet64:PATH`` names ``Imagenet64_val_npz.zip``, the ``val_data.npz`` in it, or a folder that holds either;
-``imagenet64`` alone looks for them in the data folder. Of the images the first 10,000 in the file's order are taken.
-After ``#`` may follow, with commas between:
+``imagenet64`` alone looks for them in the data folder. The first 10,000 images in the file's order are used.
+Options follow after ``#``, separated by commas:
 
 - ``removed=FILE``: first leave out the images whose positions FILE lists (a NumPy array ``.npy`` of integers, or text
-  with one number a line); the paper leaves out duplicates of training images so;
-- ``all``: take all that are left, not 10,000.
+  with one number a line); the paper leaves out duplicates of training images in this way;
+- ``all``: use all remaining images, not 10,000.
 
-Two releases go by this name, with other images: the newer one has 50,000 (Chrabaszcz et al. 2017, box-reduced; the
-paper's), the older one 49,999 (van den Oord et al. 2016). They are told apart by their number, and the data set is
-named ``imagenet64`` or ``imagenet64-older``, with ``-deduplicated`` and ``-all`` behind it where that was asked for.
-The zip of the newer one is checked by its SHA-256; of an unpacked file only form and number can be.
+Two releases with different images have this name: the newer one has 50,000 (Chrabaszcz et al. 2017, box-reduced; the
+paper's), the older one 49,999 (van den Oord et al. 2016). They are distinguished by their number, and the data set
+is named ``imagenet64`` or ``imagenet64-older``, with the suffixes ``-deduplicated`` and ``-all`` if requested. The zip
+of the newer one is checked by its SHA-256; of an unpacked file only shape and number of images are checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SUBSET = 10_000
 
 @dataclass(frozen=True)
 class Release:
-    """One of the two releases: the name of its data set, and what the origin of its images is called."""
+    """One of the two releases: the name of its data set, and the name and description of the origin of its images."""
 
     name: str
     release: str
@@ -53,9 +53,9 @@ RELEASES = {
         "imagenet64-older", "imagenet64-val-older", "the validation images of the older ImageNet64 release (49,999)"
     ),
 }
-"""By the number of their validation images."""
+"""The releases by the number of their validation images."""
 
-_SHAPE = (3, 64, 64)  # of an image as the archive holds it
+_SHAPE = (3, 64, 64)  # of an image in the archive
 _N_VALUES = 3 * 64 * 64
 _MAX_INDEX_BYTES = 2**23
 _FETCH = f"Sign in at image-net.org and fetch {URL} (505 MiB, SHA-256 {ZIP_SHA256[:16]}...); it can stay packed."
@@ -74,7 +74,7 @@ class ImageNet64(DataSet):
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
-        """Finds the array, tells its release by its number of images, and reads those that are wanted."""
+        """Finds the array, recognizes its release by the number of images, and reads the requested ones."""
         path, index_file, take_all = _parse(argument)
         removed = _read_positions(index_file) if index_file else frozenset[int]()
         proof = _proof(path)
@@ -104,7 +104,7 @@ class ImageNet64(DataSet):
 
 
 def _parse(argument: str) -> tuple[Path, Path | None, bool]:
-    """The archive, the file of positions to leave out, and whether all that is left is wanted."""
+    """The archive, the file of positions to leave out, and whether all remaining images are requested."""
     path, options = split_path(argument)
     index_file, take_all = None, False
     for option in options.split(",") if options else ():
@@ -154,7 +154,7 @@ def _open_array(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _release(member: IO[bytes]) -> int:
-    """The number of images, which tells the release."""
+    """The number of images, which identifies the release."""
     shape, dtype = read_header(member)
     if dtype != np.uint8 or len(shape) != 2 or shape[1] != _N_VALUES:
         raise ValueError(f"expected uint8 [N, {_N_VALUES}], got {dtype} {list(shape)}")
@@ -165,7 +165,7 @@ def _release(member: IO[bytes]) -> int:
 
 
 def _choose(release: int, removed: Collection[int], index_file: Path | None, take_all: bool) -> np.ndarray:
-    """Positions of the wanted images, rising."""
+    """Positions of the requested images, in increasing order."""
     beyond = [position for position in removed if not 0 <= position < release]
     if beyond:
         raise DataSetError(f"imagenet64: {index_file}: position {beyond[0]}, but there are {release:,} images, from 0")
@@ -174,7 +174,7 @@ def _choose(release: int, removed: Collection[int], index_file: Path | None, tak
 
 
 def _read_images(member: IO[bytes], positions: np.ndarray) -> np.ndarray:
-    """Reads the array up to the last wanted image, one image at a time."""
+    """Reads the array up to the last requested image, one image at a time."""
     wanted = set(positions.tolist())
     images = np.empty((len(positions), *_SHAPE), np.uint8)
     filled = 0

@@ -2,8 +2,8 @@
 
 ``kodak:PATH`` names a folder with ``kodim01.png`` to ``kodim24.png``; ``kodak`` alone looks for the folder ``kodak``
 in the data folder. Each file must be the one of r0k.us, by its SHA-256: this name always means the same images, in
-the same order. Other files in the folder are passed over. (Copies that were packed anew have other hashes even where
-their pixels are the same; they are read by the kind ``folder``.)
+the same order. Other files in the folder are ignored. (Recompressed copies have other hashes even if their pixels
+are the same; the kind ``folder`` reads them.)
 
 Source: R. Franzen, https://r0k.us/graphics/kodak/, where it says that Eastman Kodak released them for unrestricted use.
 """
@@ -23,8 +23,8 @@ from uqdm.images import read_image
 
 PIXELS = 768 * 512  # of each photograph
 URL = "https://r0k.us/graphics/kodak/kodak/"
-# Of kodim01.png to kodim24.png. Several projects list the same; the SHA-256 of the list as `sha256sum` prints it,
-# 3eaa5bd52eb8c894d351cf607028f5d3d80e778fd0267eeff8c73d66539a25d5, is published too.
+# Of kodim01.png to kodim24.png. Several projects list the same hashes. The SHA-256 of the list in the format of
+# `sha256sum`, 3eaa5bd52eb8c894d351cf607028f5d3d80e778fd0267eeff8c73d66539a25d5, is published too.
 SHA256 = (
     "a56e27cbf5f843c048b6af1d6e090760e9c92fadba88b7dee0205918a37523bd",
     "4f4b74a79237e311d72cad958237b5f7088d8bce1c82305ebefe1a70e3022dfd",
@@ -67,7 +67,7 @@ class Kodak(DataSet):
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
-        """Checks the files, all or the first ``limit``, by their hashes; names all that are missing or others."""
+        """Checks the hashes of the files, all or the first ``limit``; names those that are missing or wrong."""
         (root,) = cls.files(argument)
         wanted = {f"kodim{number:02d}": sha256 for number, sha256 in enumerate(SHA256[:limit], start=1)}
         faults = {name: _fault(root / f"{name}.png", sha256) for name, sha256 in wanted.items()}

@@ -1,8 +1,8 @@
 """The data set ``npz:PATH``: images in a NumPy archive, one uint8 array [N, H, W, 3].
 
 ``npz:PATH#KEY`` names the array where the archive holds several. Nothing is unpickled. Type and shape are checked
-in the array's header before its data is read. Images are read one by one where they lie, so that an array may be of any
-size; of a compressed one (``numpy.savez_compressed``) some 64 MiB stay decompressed. Ids are the positions, as five
+in the array's header before its data is read. Images are read from the file one at a time, so an array may be of any
+size; of a compressed one (``numpy.savez_compressed``) about 64 MiB stay decompressed. Ids are the positions, with five
 digits or more.
 """
 
@@ -25,7 +25,7 @@ from uqdm.paths import absolute_path, split_path
 
 @dataclass(frozen=True)
 class Array:
-    """Where images [H, W, 3] begin in a member of an archive, one after the other."""
+    """Consecutive images [H, W, 3] in a member of an archive, from byte ``begin`` on."""
 
     member: Member
     begin: int
@@ -34,7 +34,7 @@ class Array:
     def image(self, index: int) -> np.ndarray:
         """Image ``index``, uint8."""
         size = math.prod(self.shape)
-        data = bytearray(self.member.read(self.begin + index * size, size))  # an array of its own that may be changed
+        data = bytearray(self.member.read(self.begin + index * size, size))  # a copy that callers may change
         return np.frombuffer(data, np.uint8).reshape(self.shape)
 
 

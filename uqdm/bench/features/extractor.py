@@ -17,11 +17,11 @@ from uqdm.codec import check_images
 from uqdm.model.arithmetic import float32_arithmetic
 
 MAX_BATCH_PIXELS = 2**23
-"""Pixels, before the resize, that go through the network at once: some 600 MB with their copies."""
+"""The most pixels, before the resize, of a batch of the network: about 600 MB with their copies."""
 
 
 class Extractor:
-    """The Inception network on a device, ready to run. It is made inside the process (a Ray actor) that runs it."""
+    """The Inception network on a device, ready to run. It is created in the process (a Ray actor) that runs it."""
 
     n_features: ClassVar[int] = N_FEATURES
     resize: ClassVar[str] = RESIZE
@@ -49,8 +49,8 @@ class Extractor:
     def features(self, images: Sequence[np.ndarray], batch: int = 32) -> np.ndarray:
         """Features of each image, float32 [n, 2048].
 
-        Images are uint8 [H, W, 3] and may differ in size; neighbours of one size go through the network together, at
-        most ``batch`` of them, and fewer where they are large. Raises ValueError for images of another kind.
+        Images are uint8 [H, W, 3] and may differ in size; consecutive images of one size form a batch of at most
+        ``batch`` images, fewer if they are large. Raises ValueError for images of another type or shape.
         """
         check_images(images)
         found = [self._run(group) for group in _batches(images, batch)]

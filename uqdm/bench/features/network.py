@@ -14,7 +14,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d, FeatureExt
 
 N_FEATURES = 2048
 RESIZE = "299x299, bilinear as in TensorFlow 1 (corners not aligned, no antialiasing)"
-"""How pictures are brought to the network's size; a part of the definition of its features."""
+"""How pictures are resized for the network; part of the definition of its features."""
 
 PARTS = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
 """Tensors of a layer, by torch-fidelity's names."""
@@ -23,7 +23,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 class _Network(FeatureExtractorInceptionV3):
-    """torch-fidelity's network without weights, on no device. Its constructor unpickles a file: an empty one."""
+    """torch-fidelity's network without weights, on the meta device. Its constructor unpickles a file: an empty one."""
 
     def __init__(self) -> None:
         nothing = io.BytesIO()
@@ -47,19 +47,19 @@ def layers() -> tuple[str, ...]:
 
 
 def tensor_names() -> list[str]:
-    """Names of all tensors that the features depend on: the classifier behind them is left out."""
+    """Names of all tensors that the features depend on, without those of the classifier."""
     return [f"{layer}.{part}" for layer in layers() for part in PARTS]
 
 
 def build(tensors: Mapping[str, torch.Tensor]) -> nn.Module:
     """The network with these weights: uint8 [B, 3, H, W] to a tuple of one tensor, float32 [B, 2048].
 
-    Folding is done in float64, which makes the network faster and its features, if anything, closer to exact ones.
-    Raises ValueError where a tensor is missing, or of another shape.
+    Folding makes the network faster. It is done in float64, so its features are no less exact.
+    Raises ValueError if a tensor is missing or has another shape.
     """
     network = _Network()
     _check(tensors, network.state_dict())
-    network.load_state_dict(tensors, strict=False, assign=True)  # what is left out are counters and the classifier
+    network.load_state_dict(tensors, strict=False, assign=True)  # counters and the classifier are left out
     network.fc = nn.Identity()
     for name in layers():
         layer = network.get_submodule(name)

@@ -1,4 +1,4 @@
-"""Frechet's distance between two sets of features."""
+"""The Frechet distance between two sets of features."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def frechet_distance(one: Gaussian, other: Gaussian) -> float:
     """Squared Frechet distance of two Gaussians (Heusel et al. 2017, eq. 6): |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^1/2).
 
     The trace of the root is the sum of the singular values of F1 F2^T, since C1 C2 = F1^T F1 F2^T F2 has their squares
-    as its eigenvalues. So no root of a matrix is taken, and singular covariances need no care.
+    as its eigenvalues. No root of a matrix is needed, and singular covariances are no special case.
 
     >>> narrow, wide = (Gaussian(np.array([0.0, shift]), np.eye(2) * s) for shift, s in ((0, 1), (3, 2)))
     >>> frechet_distance(narrow, wide)

@@ -1,4 +1,4 @@
-"""Features kept on disk by the content of their picture: equal pictures share them, whichever run they are of."""
+"""Stores features on disk by the hash of their picture: equal pictures share them, also between runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from uqdm.bench.features.network import N_FEATURES
 from uqdm.bench.file_identity import KIND_FEATURES, check_regular, write_stored
 
-_FORM = "v2"  # of files, and of the way from pixels to features (resize, network); raised when either changes
-_MOST_BYTES = 2**16  # of a file, which has 9 KB
+_FORM = "v2"  # version of the files and of the computation (resize, network); raised when either changes
+_MOST_BYTES = 2**16  # of a file; valid ones have 9 KB
 
 
 class FeatureStore:
-    """A folder of feature vectors, one file a picture, below a folder of the network that they are from.
+    """A folder of feature vectors, one file for each picture, with a subfolder for each network.
 
-    Files carry a checksum, and say which picture and network they are of: one that is damaged, cut short or another's
+    A file has a checksum and names its picture and network. One that is damaged, cut, or of another picture or network
     counts as absent, and is written again.
 
     >>> import tempfile
@@ -35,7 +35,7 @@ class FeatureStore:
         self.folder = Path(folder) / f"{extractor_sha256[:16]}-{_FORM}"
 
     def get(self, key: str) -> np.ndarray | None:
-        """Features of the picture whose SHA-256 is ``key``, float32 [2048]; None where they are not here."""
+        """Features of the picture whose SHA-256 is ``key``, float32 [2048]; None if they are not stored."""
         path = self._path(key)
         try:
             check_regular(path)
@@ -50,7 +50,7 @@ class FeatureStore:
         return features if said.shape == () and str(said) == self._identity(key, features) else None
 
     def put(self, key: str, features: np.ndarray) -> None:
-        """Keeps features, float32 [2048]; raises ValueError for others."""
+        """Stores features, float32 [2048]; raises ValueError for another type or shape."""
         if features.shape != (N_FEATURES,) or features.dtype != np.float32:
             raise ValueError(f"expected float32 [{N_FEATURES}], got {features.dtype} {list(features.shape)}")
         data = io.BytesIO()
@@ -58,7 +58,7 @@ class FeatureStore:
         write_stored(self._path(key), data.getvalue())
 
     def _identity(self, key: str, features: np.ndarray) -> str:
-        """What the file of a picture says of itself, with a hash of what it holds: zip's own check is not enough."""
+        """The identity of a picture's file, with a hash of its content: zip's own check is not enough."""
         what = {"kind": KIND_FEATURES, "key": key, "extractor": self._extractor_sha256, "form": _FORM}
         return json.dumps({**what, "sha256": hashlib.sha256(features.astype("<f4").tobytes()).hexdigest()})
 

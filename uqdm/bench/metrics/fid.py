@@ -12,7 +12,7 @@ from uqdm.bench.metrics import SetBasis, SetMetric
 def fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
     """FID of two sets of Inception features [n, d] and [m, d], in float64.
 
-    Biased upwards for few items, the more the fewer; under d of them the covariances are singular. See docs/fid.md.
+    Biased upwards for few items; with fewer than d items the covariances are singular. See docs/fid.md.
 
     >>> features = np.random.default_rng(0).normal(size=(50, 8))
     >>> round(fid(features, features + 1)["fid"], 6)  # moved by 1 in each of 8 features
@@ -24,7 +24,7 @@ def fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
 
 
 def too_few(n_images: int, n_features: int) -> str | None:
-    """Why FID of so few images is not to be trusted; None from as many images as features on.
+    """Why FID of so few images is unreliable; None if there are at least as many images as features.
 
     >>> too_few(64, 2048), too_few(2048, 2048)
     ('n=64 is under 2,048: biased, singular covariance', None)

@@ -12,16 +12,16 @@ from uqdm.bench.metrics import SetMetric
 N_SUBSETS = 100
 SUBSET_SIZE = 1000
 SEED = 2020
-"""torch-fidelity's own, so that equal features give it equal subsets."""
+"""The seed of torch-fidelity, so that both draw equal subsets."""
 KERNEL = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
 MAX_KERNEL_SIDE = 4096
-"""Items up to which all pairs' kernels are kept: 128 MiB a matrix."""
+"""The most items for which the kernels of all pairs are kept: 128 MiB for each matrix."""
 
 
 def kid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
     """KID of two sets of Inception features [n, d] and [m, d], and its standard deviation over subsets.
 
-    Unbiased for any number of items from 4 on; so it may come out below 0 where the sets are alike.
+    Unbiased for 4 items or more; it may therefore be below 0 if the sets are alike.
 
     >>> features = np.random.default_rng(0).normal(size=(60, 8))
     >>> near, far = (kid(features, features[::-1] + shift)["kid"] for shift in (0.1, 1))

@@ -1,7 +1,7 @@
 """Learned perceptual image patch similarity, with the AlexNet backbone.
 
 The linear weights of version 0.1 come with torchmetrics; the backbone's are torchvision's and must be in torch's
-cache. They are never fetched here: a run must not begin to download in its middle.
+cache. They are never fetched here, so that a run does not depend on a download.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ WEIGHTS = "alexnet-owt-7be5be79.pth"
 """torchvision's file; the digits in its name are the first of its SHA-256."""
 WEIGHTS_URL = f"https://download.pytorch.org/models/{WEIGHTS}"
 
-_SMALLEST_SIDE = 31  # pixels: AlexNet's second pooling then still has three to pool
+_SMALLEST_SIDE = 31  # pixels: the input of AlexNet's second pooling then still has a side of 3
 
 
 def weights_path() -> Path:
     """Where torch keeps the backbone's file (``torch.hub.get_dir()`` without importing torch)."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
-    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / WEIGHTS  # as it is where there is no home
+    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / WEIGHTS  # unchanged if there is no home
 
 
 def missing() -> Missing | None:
-    """Says where the backbone's weights are to be put, if they are not there."""
+    """Says where to put the backbone's weights; None if they are there."""
     path = weights_path()
     if not path.is_file():
         return Missing("the weights of AlexNet are not here", f"fetch {WEIGHTS_URL} and put it at {path}")
@@ -56,7 +56,7 @@ def lpips(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float
 @functools.lru_cache(maxsize=1)
 def _network(path: Path) -> Any:
     import torch
-    from torchmetrics.functional.image.lpips import _NoTrainLpips  # its public face fetches weights by itself
+    from torchmetrics.functional.image.lpips import _NoTrainLpips  # the public class fetches weights by itself
 
     network = _NoTrainLpips(net="alex", pnet_rand=True)
     given = torch.load(path, map_location="cpu", weights_only=True)

@@ -8,7 +8,7 @@ from uqdm.bench.metrics import Metric
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the five scales, finest first (table 1 of the publication)."""
-SMALLEST_SIDE = 161  # pixels: halved four times and rounded up, 11 are left, as many as the window has
+SMALLEST_SIDE = 161  # pixels: halved four times and rounded up this is 11, the size of the window
 
 _SIGMA = 1.5  # pixels
 _REACH = 5  # pixels from the window's centre to its edge
@@ -18,10 +18,10 @@ _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 def ms_ssim(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float:
     """MS-SSIM over five scales (eq. 7), uint8 [H, W, 3] with sides of at least 161 pixels.
 
-    Gaussian window of 11 pixels and sigma 1.5 where it lies wholly inside; each channel by itself, then their mean; a
-    scale's mean under zero counts as zero. Between scales, means of 2 x 2 pixels; an odd side's last pixels stand for
-    those beyond it, so that it is defined from 161 pixels on (torchmetrics drops them, needs 176, mixes the channels
-    before the product and looks beyond the border at the last scale, which differs by some 1e-4).
+    Gaussian window of 11 pixels and sigma 1.5 at the positions where it fits inside; each channel by itself, then their
+    mean; a negative mean of a scale counts as zero. Between scales, means of 2 x 2 pixels; the last pixels of an odd
+    side are repeated, so that it is defined from 161 pixels on (torchmetrics drops them, needs 176, averages the
+    channels before the product and pads the border at the last scale, which differs by some 1e-4).
 
     >>> picture = np.random.default_rng(0).integers(0, 256, (161, 161, 3), dtype=np.uint8)
     >>> ms_ssim(picture, picture)

@@ -14,7 +14,7 @@ PATCH = 64  # pixels; Mentzer et al. take 256, of images of some 2,000
 def cut(image_uint8: np.ndarray) -> Sequence[np.ndarray]:
     """Patches of an image [H, W, 3]: those of a grid from its corner, then of one shifted by half a patch both ways.
 
-    What does not fill a patch at the right and at the bottom is left out.
+    Pixels at the right and at the bottom that do not fill a patch are left out.
 
     >>> len(cut(np.zeros((512, 768, 3), np.uint8)))  # 8 x 12 and 7 x 11
     173

@@ -93,7 +93,7 @@ def cost_rules() -> list[str]:
         'The paper calls them FLOPs. They are multiply-accumulates: the paper\'s figures would be half of the "FLOPs" '
         "in which a multiplication and an addition are two.",
         f"The published bound of the overhead, {MAX_OVERHEAD_PERCENT:g} %, agrees unless the whole interval of the "
-        "overhead measured here lies above it. The overhead is that of whole lossless files, headers included, over "
+        "overhead measured here is above it. The overhead is that of whole lossless files, headers included, over "
         "the model's rate in the paper's accounting. It can be below zero: files code x given z_0 among the levels "
         "that the hard ends of the noise leave, which takes less than the accounting's softmax.",
         "Published calls are those that the published code makes for one image: T to encode; to decode, one for each "

@@ -108,7 +108,7 @@ def _uqdm(run: Run, models: Sequence[Model]) -> list[str]:
     others = [model.label for model in models if not model.is_published]
     same = [model.label for model in models if model.is_published]
     texts = [
-        f"UQDM by {label} cannot: it is another model than the published one; its figures stand beside for comparison."
+        f"UQDM by {label} cannot: it is another model than the published one; its figures are shown for comparison."
         for label in others
     ]
     if run.relation.kind != "other":
@@ -119,7 +119,7 @@ def _uqdm(run: Run, models: Sequence[Model]) -> list[str]:
 def _counts(run: Run) -> list[str]:
     if run.name != "imagenet64":
         return []
-    return ["Counts of the networks of Appendix C can, whatever the images: they follow from the configurations."]
+    return ["Counts of the networks of Appendix C can, for all images: they follow from the configurations."]
 
 
 def _others(table: pd.DataFrame) -> str:
@@ -133,9 +133,9 @@ def _rules(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> list[str]:
         *_tolerances(models, by_psnr=bool((table.quantity == "bpp_at_psnr").any())),
         f"FID has no interval over images: it agrees within {protocol.FID_SHARE:.0%} of the published one and "
         f"{protocol.FID_ABSOLUTE:g}.",
-        "A row that agrees says no more than its interval does, which is wide where the images are few.",
-        "Of figures that are the same but for sampling, one in twenty falls outside by chance; those of one run are of "
-        "the same images, and fall together.",
+        "Agreement is only as precise as the interval, which is wide for few images.",
+        "Of figures that differ by sampling alone, one in twenty falls outside by chance; those of one run are of "
+        "the same images, so they are correlated.",
     ]
 
 
@@ -147,7 +147,7 @@ def _agreement(relation: Relation) -> str:
     if relation.sampling == 0:
         return f"A row agrees if the published figure is the mean measured here, {widened}. {limits}"
     return (
-        f"A row agrees if the published figure lies within the {bootstrap.LEVEL_TEXT} bootstrap interval over images "
+        f"A row agrees if the published figure is within the {bootstrap.LEVEL_TEXT} bootstrap interval over images "
         f"of the mean measured here, stretched {relation.sampling:.3f}-fold about it (which turns its sampling error "
         f"into that of the difference of the two means), {widened}. {limits}"
     )

@@ -162,7 +162,7 @@ def parse_models(texts: Sequence[str], published: Sequence[str] = ()) -> list[Mo
         label, equals, path = text.partition("=")
         model = Model(label, path) if equals else Model(Path(text).name, text)
         if not (model.label and model.path) or any(model.label == other.label for other in models):
-            raise ValueError(f"model {text!r}: write it as LABEL=PATH, each with a label of its own")
+            raise ValueError(f"model {text!r}: write it as LABEL=PATH, each with a different label")
         models.append(Model(model.label, model.path, model.label in published))
     unknown = set(published) - {model.label for model in models}
     if unknown:

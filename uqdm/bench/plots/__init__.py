@@ -1,4 +1,4 @@
-"""Plots of a run: a module each, found in this package by its ``PLOT``.
+"""Plots of a run: one module for each, found in this package by its ``PLOT``.
 
 A new plot is one new file here that defines ``PLOT = Plot(...)``; its name is the module's. Another package names its
 ``PLOT`` in an entry point of the group ``uqdm.plots``, under the plot's name. ``uqdm bench plot`` draws it, the report
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "uqdm.plots"
 
-# No date in a file, so that the same rows give the same bytes; and no address of the program that drew it.
+# No date in a file, so that the same rows give the same bytes, and no URL of the plotting library.
 NO_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot: how it is drawn from a run's folder, and what is said of it in reports.
+    """A plot: how it is drawn from a run's folder, and its texts in reports.
 
     ``draw`` and ``caption`` take the run's folder. Both raise :class:`~uqdm.bench.run.errors.ResultsError` where the
-    run lacks what every run has; what only some runs have is said in the picture.
+    run lacks what every run has. If it lacks what only some runs have, the picture says so.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Plot:
     """Heading in reports."""
     draw: Callable[[Path], Figure]
     caption: Callable[[Path], str]
-    """What is said below the plot of one run, in the run's report."""
+    """The caption of the plot of one run, in the run's report."""
     formats: tuple[str, ...] = ("png",)
     """``"png"``, ``"svg"`` or both; a report shows the last."""
     order: int = 10
@@ -89,7 +89,7 @@ def _check(name: str, plot: Any) -> Plot:
         if not isinstance(getattr(plot, field), str):
             raise ValueError(f"plot {name!r}: its {field} is {type(getattr(plot, field)).__name__}, not text")
     if not plot.formats or not set(plot.formats) <= NO_METADATA.keys():
-        raise ValueError(f"plot {name!r}: formats={plot.formats!r}: choose of {', '.join(NO_METADATA)}")
+        raise ValueError(f"plot {name!r}: formats={plot.formats!r}: choose from {', '.join(NO_METADATA)}")
     return plot
 
 

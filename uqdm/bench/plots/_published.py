@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 TITLE = "published (Yang, Will & Mandt 2025)"
 GREY = "#8a8a8a"
-MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # a system keeps its own
+MARKERS = ("s", "^", "o", "D", "v", "<", ">", "p", "h", "P", "X", "d", "8", "*", "H")  # one for each system
 STYLES = {"file": "-", "ideal": "--", "unstated": ":"}
 
 
 def draw_published(axes: Axes, dataset: str, beside: Relation | None = None) -> None:
-    """Draws what was published for a data set, if anything; leaves the limits of the axes to what was measured.
+    """Draws what was published for a data set, if anything; it does not affect the limits of the axes.
 
-    ``beside`` tells of the measured images: the legend says how the published ones stand to them.
+    ``beside`` relates the measured images to the published ones; the legend states it.
     """
     from matplotlib.lines import Line2D
 
@@ -66,7 +66,7 @@ def published_rows(dataset: str) -> pd.DataFrame | None:
 
 
 def relations(run_dir: Path) -> dict[str, Relation]:
-    """For each data set of a run that there are published figures for: how its images stand to theirs."""
+    """For each data set of a run with published figures: the relation of its images to the published ones."""
     summary, origin = read_summary(run_dir), read_origin(run_dir)
     counts = summary[summary.status == STATUS_OK].groupby("dataset")["n"].max()
     named = {str(dataset): (published_name(str(dataset)), int(n)) for dataset, n in counts.items()}
@@ -74,7 +74,7 @@ def relations(run_dir: Path) -> dict[str, Relation]:
 
 
 def published_note(run_dir: Path) -> str:
-    """What to say of them below the plot of a run; empty if none are drawn."""
+    """The note on published curves below the plot of a run; empty if none are drawn."""
     beside = relations(run_dir)
     if not beside:
         return ""

@@ -1,4 +1,4 @@
-"""What the plots share: type sizes, and a fixed colour and marker for each codec."""
+"""Type sizes of all plots, and a fixed colour and marker for each codec."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def write_caption(figure: Figure, paragraphs: list[str]) -> float:
 
 
 def take_names_literally(figure: Figure) -> None:
-    """Keeps names with dollar signs from being set as formulas, which they may be no valid ones of."""
+    """Keeps names with dollar signs from being set as formulas, which may be invalid."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GUIDE = 2.0
-"""Times the least squared error: what a picture of perfect realism costs at most."""
+"""The MSE that perfect realism needs at most, as a multiple of the least MSE."""
 GUIDE_DB = 10 * math.log10(GUIDE)
 
 _PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 6.2, 4.4
@@ -100,7 +100,7 @@ def _none(rows: pd.DataFrame) -> str:
 
 
 def _title(codec: str, setting: str) -> str:
-    """The codec inside, as the reader knows it."""
+    """The name of the codec inside ``interpolate``, or that of the codec itself."""
     inner = dict(part.partition("=")[::2] for part in setting.split(",") if "=" in part).get("codec", "")
     return inner.partition(":")[0] or codec
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 N_IMAGES = 5
 MAX_POINTS = 8  # columns; of more points, some are left out
 
-_PREFERRED = "uqdm"  # the project's own codec is what the strip is about, if the run has it
+_PREFERRED = "uqdm"  # the strip shows the project's own codec if the run has it
 _CELL = 192  # pixels of the file, height and width of a picture
 _GAP, _TEXT, _HEAD, _SIDE = 10, 44, 34, 46  # pixels: between pictures, for the text below and above, left of them
 _DPI = 150
@@ -55,7 +55,7 @@ class Strip:
     pictures: list[list[Picture]]
     originals: list[np.ndarray | None]
     names: list[str] | None = None
-    """What stands left of the rows; None for the images' ids."""
+    """Labels to the left of the rows; None for the images' ids."""
 
 
 def draw(run_dir: Path) -> Figure:
@@ -143,7 +143,7 @@ def draw_strip(strip: Strip) -> Figure:
 
 
 def label_of(picture: Picture) -> str:
-    """What stands below a picture.
+    """The text below a picture.
 
     >>> label_of(Picture("a", "step 1", "denoise", 0.5, float("inf"), np.zeros((1, 1, 3), np.uint8)))
     '0.500 bpp\\nexact'
@@ -158,7 +158,7 @@ def _left(column: int) -> int:
 
 @dataclass(frozen=True)
 class _Canvas:
-    """A figure with places in pixels from its upper left corner, so that enlarged pixels are all of one size."""
+    """A figure with positions in pixels from its upper left corner, so that enlarged pixels have one size."""
 
     figure: Figure
     width: int

@@ -37,7 +37,7 @@ _LEGEND_WIDTH = 42  # characters of a line
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
 LEAST_BPP = 0.02
-"""Ideal rates may be next to nothing; what is below this stretches no axis."""
+"""Ideal rates may be near 0; those below this do not extend the axis."""
 
 
 def draw(run_dir: Path) -> Figure:
@@ -82,7 +82,7 @@ def caption(run_dir: Path) -> str:
 
 
 def _dashed(summary: pd.DataFrame) -> str:
-    """What dashes stand for in a run."""
+    """The meaning of dashed lines in a run's plot."""
     ideal = is_ideal(summary)
     thin = " Thin and dashed: ideal rate by the model, without coder and header."
     return (thin if summary.ideal_bpp[~ideal].notna().any() else "") + (
@@ -102,7 +102,7 @@ def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
         ideal = handles.pop(IDEAL, None)  # last, and once for all curves
         handles |= {IDEAL: ideal} if ideal is not None else {}
         style: dict[str, Any] = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
-        if max(map(len, handles)) > _LEGEND_WIDTH:  # so that the legend leaves the curves their room
+        if max(map(len, handles)) > _LEGEND_WIDTH:  # keeps room for the curves
             style |= {"fontsize": 7.5, "labelspacing": 0.3}
         texts = [textwrap.fill(text, _LEGEND_WIDTH, subsequent_indent="  ") for text in handles]
         axes.legend(handles.values(), texts, loc="upper left", **style)
@@ -137,7 +137,7 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
 
 
 def _draw_lossless(axes: Axes, rows: pd.DataFrame) -> None:
-    """A line of its own for each codec, lowest rate on top, so that no label meets another."""
+    """A line for each codec, lowest rate on top, so that labels do not overlap."""
     for height, row in enumerate(records(rows.sort_values("rate_bpp", ascending=False))):
         colour, marker = codec_style(row["codec"])
         rate, low = row["rate_bpp"], row["rate_bpp_low"]

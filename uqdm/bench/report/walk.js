@@ -42,7 +42,7 @@ class Walk {
     return this.image.streams[byId("walk-stream").selectedIndex];
   }
 
-  // What depends on the stream: its steps, its kinds of pictures, and who may stand beside it.
+  // What depends on the stream: its steps, its kinds of pictures, and the codecs that may be shown with it.
   start() {
     const slider = byId("walk-step");
     slider.max = String(this.steps.length - 1);

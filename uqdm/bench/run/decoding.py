@@ -15,7 +15,7 @@ from uqdm.plugins import contained
 from uqdm.text import error_line
 
 PictureName = tuple[str, str]
-"""The names of a point and of a reconstruction: what tells the pictures of one stream apart."""
+"""The names of a point and of a reconstruction, which identify a picture of a stream."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Errors of whoever reads a run's folder, and the remedies that their messages name."""
+"""Errors in a run's folder, and the remedies that their messages name."""
 
 from __future__ import annotations
 

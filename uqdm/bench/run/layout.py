@@ -1,9 +1,9 @@
-"""The layout of a run's folder: every name in it stands here, once.
+"""The layout of a run's folder: every name in it is defined here.
 
 =============================== ====================================================================
 ``run.json``                    the run's id
 ``shards/CODEC/KEY.parquet``    rows of a shard, as they were measured: what a resumed run reads
-``streams/``                    the coded files of the present rows, likewise a file a shard
+``streams/``                    the coded files of the present rows, one file for each shard
 ``reconstructions/``            the decoded pictures of the present rows, where they are kept
 ``superseded/``                 streams and pictures that belong to no present row, in these folders
 ``scores/CODEC/KEY.parquet``    values of one metric on a shard
@@ -82,7 +82,7 @@ def shard_path(run_dir: Path, folder: ShardFolder, codec: str, key: str) -> Path
 
 
 def shard_files(run_dir: Path) -> Iterator[Path]:
-    """The rows of every stored shard, of whatever codec."""
+    """The rows of every stored shard of all codecs."""
     return (run_dir / ShardFolder.ROWS).glob("*/*.parquet")
 
 
@@ -112,7 +112,7 @@ def rows_path(run_dir: Path, codec: str) -> Path:
 
 
 def run_of_rows(path: Path) -> Path:
-    """The run's folder that a file of :func:`rows_path` lies in."""
+    """The run's folder of a file of :func:`rows_path`."""
     return path.parent.parent
 
 

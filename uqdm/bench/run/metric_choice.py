@@ -1,4 +1,4 @@
-"""Which metrics a run asks for, and why a metric that is declared is not computed."""
+"""Which metrics a run computes, and why it does not compute the others."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from uqdm.plugins import contained
 from uqdm.text import error_line
 
 ALWAYS = ("mse", "psnr_db")
-"""Metrics that are computed whether asked for or not: summaries need them, and they cost next to nothing."""
+"""Metrics that are always computed: summaries need them, and they take little time."""
 
 
 @dataclass(frozen=True)
 class MetricChoice:
-    """The metrics that are asked for: ``names``, or all if None. Raises ValueError for an unknown name.
+    """The requested metrics: ``names``, or all if None. Raises ValueError for an unknown name.
 
     >>> MetricChoice(("ssim",)).asks_for("ssim"), MetricChoice(("ssim",)).asks_for("lpips")
     (True, False)

@@ -90,7 +90,7 @@ class RunPictures:
     def _try(self, row: Mapping[str, Any]) -> np.ndarray | None:
         try:
             return self.picture(row)
-        except (CodecUnavailableError, ResultsError):  # not installed here, or not kept: another may do
+        except (CodecUnavailableError, ResultsError):  # not installed here, or not kept: another codec may have it
             return None
 
     def _pictures(self, row: Mapping[str, Any]) -> _Pictures:

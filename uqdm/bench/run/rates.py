@@ -1,6 +1,6 @@
 """The rate at which a row of the results is plotted and compared: that of its files, or the ideal one without files.
 
-Whatever shows an ideal rate shows :data:`NO_FILE` beside it.
+Every table and plot with an ideal rate shows :data:`NO_FILE` next to it.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def row_batches(run_dir: Path, most_rows: int = MOST_ROWS) -> list[RowBatch]:
 
 
 def _filled(counts: dict[Key, int], most_rows: int) -> Iterator[list[Key]]:
-    """Groups of settings with at most ``most_rows`` rows; a setting that has more is a group of its own."""
+    """Groups of settings with at most ``most_rows`` rows; a setting that has more is a separate group."""
     keys: list[Key] = []
     held = 0
     for key, count in counts.items():

@@ -106,7 +106,7 @@ class RowsFile:
 def rows_with(path: Path, columns: Sequence[str]) -> RowsFile:
     """The rows of a codec, opened; raises :class:`~uqdm.bench.run.errors.ResultsError` for a file of something else.
 
-    Columns that it lacks are null, except those that tell rows apart: a file without them holds no
+    Columns that it lacks are null, except those that identify a row: a file without them holds no
     rows.
     """
     file = RowsFile(path)
@@ -120,7 +120,7 @@ def rows_with(path: Path, columns: Sequence[str]) -> RowsFile:
 def rows_of_image(path: Path, column: str, value: str | int) -> list[dict[str, Any]]:
     """Index and id of the image with ``value`` in a column, as often as it has rows in a file.
 
-    The rest of the file is not read, as far as its statistics tell where the value is.
+    The rest of the file is not read, as far as its statistics show where the value is.
     """
     columns = ["image_index", "image_id"]
     found = pq.read_table(path, columns=columns, filters=[(column, "==", value)], partitioning=None)

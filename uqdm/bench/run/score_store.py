@@ -110,7 +110,7 @@ class ScoreStore:
 
 
 def _identity(shard: Shard, metric: Metric) -> dict[str, Any]:
-    """What a file of scores says of itself."""
+    """The identity of a file of scores."""
     facts = shard.identity(KIND_SCORES)
     return {**facts, "metric": metric.name, "version": metric.version, "score_format": SCORE_FORMAT}
 

@@ -112,7 +112,7 @@ class ShardFiles:
         return open_parquet(self.path(folder), self._identity(folder))
 
     def _identity(self, folder: ShardFolder) -> dict[str, Any] | None:
-        """What the file of one kind says of itself; None where an older release wrote it, when files said nothing."""
+        """The identity of the file of one kind; None where an older release wrote it, whose files have none."""
         if self.facts.row_format < FIRST_WITH_IDENTITY:
             return None
         return self.facts.identity(_KINDS[folder])

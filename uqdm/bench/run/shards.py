@@ -1,7 +1,7 @@
 """Shards, the units of work and of storage. A shard is a range of images x one codec x one setting.
 
 The name of a shard's files is a hash of all that its rows depend on; the number of workers is not part of it. Stored
-results are therefore found again, and whatever would change a row changes the name.
+results are therefore found again, and everything that would change a row changes the name.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Shard:
 
     @property
     def facts(self) -> ShardFacts:
-        """What the files of this shard say of themselves."""
+        """The identity of the files of this shard, without their kind."""
         return ShardFacts(
             row_format=SHARD_FORMAT,
             key=self.key,
@@ -80,7 +80,7 @@ class Shard:
         )
 
     def identity(self, kind: str) -> dict[str, Any]:
-        """What the file of this shard of one kind says of itself (see :mod:`uqdm.bench.file_identity`)."""
+        """The identity of this shard's file of one kind (see :mod:`uqdm.bench.file_identity`)."""
         return self.facts.identity(kind)
 
 

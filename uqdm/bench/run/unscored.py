@@ -82,7 +82,7 @@ def reasons_by_row(column: pa.ChunkedArray) -> list[dict[str, str] | None]:
 def _reasons_in_chunk(
     chunk: pa.MapArray, known: dict[tuple[tuple[str, str], ...], dict[str, str]]
 ) -> list[dict[str, str] | None]:
-    """Rows are told apart by the numbers of their texts, and each distinct one is read once."""
+    """Rows are grouped by the numbers of their texts, and each distinct one is read once."""
     names = chunk.keys.dictionary_encode()
     reasons = chunk.items.dictionary_encode()
     numbers = np.stack([one.indices.to_numpy() for one in (names, reasons)], axis=1)  # (pairs, 2)
