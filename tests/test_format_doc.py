@@ -24,6 +24,8 @@ from small_models import CODED_SLOPE, FREE_SLOPE, small_codec, small_sections_co
 
 from uqdm.model.zoo import load_named
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "format.md"
 GOLDEN = Path(__file__).parent / "progressive" / "golden-v1.uqdm"
 GOLDEN_MODEL = GOLDEN.parent / "golden-v1-model"

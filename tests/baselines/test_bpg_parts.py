@@ -24,6 +24,8 @@ from baselines.bpg.parameter_sets import read_sequence_set, write_parameter_sets
 from baselines.bpg.tools import CodingTools, PulseCode, RangeExtension, check_payload, read_tools, write_tools
 from uqdm.codec import CodecUnavailableError, ParameterError, StreamError, get_codec
 
+pytestmark = pytest.mark.slow
+
 TOOLS = CodingTools(3, 3, 2, 3, 2, 1, None, 1, None)
 
 

@@ -24,6 +24,8 @@ from uqdm.bench.run.codec_settings import format_request, parse_request, request
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.codec import Codec, CodecUnavailableError, ParameterError, StreamError, get_codec, register_codec
 
+pytestmark = pytest.mark.slow
+
 COPY = "cp {input} {output}"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "programs.md"
 

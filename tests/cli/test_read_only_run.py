@@ -18,6 +18,8 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.cli.main import app
 from uqdm.output import OutputError
 
+pytestmark = pytest.mark.slow
+
 NOBODY = 65534
 
 

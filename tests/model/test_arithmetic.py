@@ -21,6 +21,8 @@ from uqdm.progressive import tolerance
 from uqdm.training.job import TrainingCallbacks, prepare
 from uqdm.training.run import train
 
+pytestmark = pytest.mark.slow
+
 STORED = Path(__file__).parents[1] / "progressive"
 PICTURES_SHA256 = "df47ab87d2523cb3"
 """Of all pictures of the stored file, in the order of the steps."""

@@ -11,6 +11,8 @@ from uqdm.diffusion.process import transmit
 from uqdm.model import zoo
 from uqdm.model.checkpoint import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 SIZE_LIMIT = 2 * 2**20
 
 

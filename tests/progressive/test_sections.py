@@ -18,6 +18,8 @@ from uqdm.model.sectioned import SectionedDenoiser
 from uqdm.progressive import UQDM, tolerance
 from uqdm.progressive.predictor import Outputs, Predictor
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden-v2.uqdm"
 KINDS = {
     "sections": (FREE_SLOPE, (1, 3, 4, 2), False),

@@ -16,6 +16,8 @@ from uqdm.training.run import train
 from uqdm.training.trainer import Training, TrainingError, make_objective
 from uqdm.training.validation import evaluate
 
+pytestmark = pytest.mark.slow
+
 NETWORK = {"width": 4, "dilations": [1], "hidden": 4}
 MODEL = {
     "schedule": {"slope": 18.21, "gamma_max": 6.0, "n_steps": 4},

@@ -13,6 +13,8 @@ from uqdm.bench.evaluation.selftest import Check, self_test, shift_of
 from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
 from uqdm.codec import Codec, Parameter, codec_names, get_codec, register_codec
 
+pytestmark = pytest.mark.slow
+
 Fault = Callable[[np.ndarray], np.ndarray]
 
 

@@ -24,6 +24,8 @@ from uqdm.bench.paper.strips import WAYS, draw, read_strips
 from uqdm.model import checkpoint
 from uqdm.progressive import tolerance
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 SIZES = ("embedding_dim", "n_blocks", "norm_groups")
 # Parameters without the schedule's slope, and multiply-accumulates of a call per pixel, of the authors' networks.

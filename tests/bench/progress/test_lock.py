@@ -23,6 +23,8 @@ from uqdm.bench.progress.lock import FolderBusyError, FolderError, holder, locke
 from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
 import subprocess, sys, time
 from pathlib import Path
