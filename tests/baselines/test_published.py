@@ -12,6 +12,8 @@ from uqdm.bench.analysis.published_curves import published
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import codec_class, get_codec
 
+pytestmark = pytest.mark.slow
+
 # Rate in bits per pixel and PSNR in dB, measured once with OpenJPEG on those images; the paper's own row is that
 # of all 10,000, and differs by less than 0.6 % and 0.05 dB.
 JPEG2000 = {

@@ -16,6 +16,8 @@ from uqdm.channel.poisson import PoissonFunctional
 from uqdm.channel.randomness import Candidates, numbers_drawn
 from uqdm.channel.universal import WIDTH, UniversalQuantization, uniform_kl_bits, uniform_mean_of_kl
 
+pytestmark = pytest.mark.slow
+
 EXACT = [PoissonFunctional, GreedyRejection, SplitGreedyRejection]
 BIASED = [MinimalRandom, OrderedRandom]
 ALL = [*EXACT, *BIASED, UniversalQuantization]

@@ -22,6 +22,8 @@ from uqdm.model.sectioned import BLOCK, N_SECTIONS
 from uqdm.progressive import cost
 from uqdm.progressive.cost import StepMacs
 
+pytestmark = pytest.mark.slow
+
 
 class CallCounter:
     """Counts the steps that are opened, and the predicted sections of each."""

@@ -23,6 +23,8 @@ from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import BD
 
+pytestmark = pytest.mark.slow
+
 QUALITIES = (10, 30, 50, 70, 90)
 
 

@@ -27,6 +27,8 @@ from uqdm.bench.run.provenance import read_provenance, with_provenance
 from uqdm.bench.schema import COMPARISON
 from uqdm.codec import ParameterError
 
+pytestmark = pytest.mark.slow
+
 N = 6
 
 

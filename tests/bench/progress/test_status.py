@@ -32,6 +32,8 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import lock_path, status_path
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 N_IMAGES = 30  # of 0.1 s each, on one core
 
 
