@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run check test lint lock clean-venv
+.PHONY: run check quick-tests test lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
@@ -26,7 +26,10 @@ run: $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # While you work: all but the tests that need a cluster, a workflow, a browser or much time.
-check: lint
+check: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
+
+quick-tests: $(VENV)/.installed-test
 	$(PYTEST) -m "not (cluster or workflow or browser or slow)"
 
 test: lint
