@@ -19,6 +19,8 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.bench.plots import all_plots
 from uqdm.cli.main import app
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photograph_run(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -24,6 +24,8 @@ from uqdm.bench.run.stored_run import open_run
 from uqdm.cli.main import app
 from uqdm.codec import get_codec
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dir(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

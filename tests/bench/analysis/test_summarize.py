@@ -23,6 +23,8 @@ from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import to_frame, unscored_text
 from uqdm.bench.schema import UNSCORED
 
+pytestmark = pytest.mark.slow
+
 
 def make_row(image: int, psnr_db: float = 30.0, **changes: Any) -> dict[str, Any]:
     """A row of a codec `c` on 10 x 10 pixels."""

@@ -32,6 +32,8 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def run_dir(reportable_run: Path) -> Path:
