@@ -77,7 +77,7 @@ class Program(Codec):
     parameters = (
         _command_parameter("encode", "command that reads the picture {input} and writes the stream {output}"),
         _command_parameter("decode", "command that reads the stream {input} and writes the picture {output}"),
-        Parameter("quality", str, "", "value of {quality} in a command"),
+        Parameter("quality", str, "", "value of {quality} in a command", sweeps=True),
         Parameter("suffix", str, ".bin", "file name suffix of a stream"),
         Parameter("picture", str, ".png", "format of the picture files", choices=(".png", ".ppm")),
         _command_parameter("version", "command that prints the program's version"),

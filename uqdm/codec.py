@@ -63,7 +63,8 @@ class Parameter:
 
     ``minimum`` and ``maximum`` are inclusive. A parameter with ``choices`` takes one of them. ``canonical`` maps an
     allowed value to its canonical spelling, so that equal settings have equal texts. For a path it is
-    :func:`uqdm.paths.absolute_text`, and the setting is valid in any working directory.
+    :func:`uqdm.paths.absolute_text`, and the setting is valid in any working directory. With ``sweeps``, ranges and
+    lists (``10..90:10``, ``10|20``) are read in a free text as they are for numbers (:mod:`uqdm.bench.run.sweeps`).
 
     >>> Parameter("quality", int, 75, minimum=1, maximum=100).check(50)
     50
@@ -77,6 +78,7 @@ class Parameter:
     maximum: float | None = None
     choices: tuple[Any, ...] | None = None
     canonical: Callable[[Any], Any] | None = None
+    sweeps: bool = False
 
     def check(self, value: Any) -> Any:
         """Returns ``value`` in this parameter's type; raises :class:`ParameterError` if it is not allowed.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uqdm.bench.checked_calls import MeasurementError, setting_of, version_of
+from uqdm.bench.run.sweeps import combinations, settings_of
 from uqdm.codec import CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
 from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
@@ -17,7 +18,10 @@ _OF_THE_SETTING = (ValueError, LookupError, OSError)
 
 @dataclass(frozen=True)
 class Request:
-    """A codec by name, at one setting; ``parameters`` is None for all settings of its class's ``sweep``."""
+    """A codec by name, at one setting, or at those that :func:`~uqdm.bench.run.sweeps.settings_of` reads in the texts.
+
+    ``parameters`` is None for all settings of its class's ``sweep``.
+    """
 
     name: str
     parameters: Mapping[str, Any] | None = None
@@ -64,7 +68,9 @@ def parse_request(text: str) -> Request:
                 )
             parameters[key] = value
         elif key is None:
-            raise ParameterError(f"codec {text!r}: expected NAME or NAME:key=value,..., as in jpeg:quality=50")
+            raise ParameterError(
+                f"codec {text!r}: expected NAME or NAME:key=value,..., as in jpeg:quality=50 or jpeg:quality=10..90:10"
+            )
         else:
             parameters[key] += f",{part}"
     if not name:
@@ -75,8 +81,10 @@ def parse_request(text: str) -> Request:
 def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
     """Reads ``{name: null | {key: value} | [{key: value}, ...]}``, as in the configuration; null is the sweep.
 
-    >>> requests_from_mapping({"png": None, "jpeg": [{"quality": 10}, {"quality": 20}]})[1]
-    Request(name='jpeg', parameters={'quality': 10})
+    A value may be a list of values; each gives a request.
+
+    >>> requests_from_mapping({"png": None, "jpeg": {"quality": [10, 20]}})[1:]
+    [Request(name='jpeg', parameters={'quality': 10}), Request(name='jpeg', parameters={'quality': 20})]
     """
     requests = []
     for name, settings in codecs.items():
@@ -85,8 +93,18 @@ def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
         listed = settings if isinstance(settings, list) else [settings]
         if not listed or not all(one is None or isinstance(one, Mapping) for one in listed):
             raise ParameterError(f"codec {name}: {settings!r} is not null, a mapping of parameters, or a list of them")
-        requests += [Request(name, one) for one in listed]
+        for one in listed:
+            requests += [Request(name)] if one is None else [Request(name, each) for each in _listed(name, one)]
     return requests
+
+
+def _listed(codec: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The combinations of the lists among the values of parameters."""
+    values = {name: value if isinstance(value, list) else [value] for name, value in parameters.items()}
+    empty = next((name for name, value in values.items() if not value), None)
+    if empty is not None:
+        raise ParameterError(f"codec {codec}: {empty}=[] has no values; name one, or leave {empty} out")
+    return combinations(codec, values)
 
 
 def format_request(request: Request) -> str:
@@ -129,8 +147,10 @@ def _codec_settings(request: Request) -> list[CodecSetting]:
         raise
     except Exception as error:
         return [_left_out(request.name, {}, wanted, error)]
-    settings = codec.sweep if request.parameters is None else (request.parameters,)
-    return [_codec_setting(codec, setting, is_asked_for=request.parameters is not None) for setting in settings]
+    if request.parameters is None:
+        return [_codec_setting(codec, setting, is_asked_for=False) for setting in codec.sweep]
+    settings = settings_of(request.name, request.parameters, codec.parameters)
+    return [_codec_setting(codec, setting, is_asked_for=True) for setting in settings]
 
 
 def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool) -> CodecSetting:

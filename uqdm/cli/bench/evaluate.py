@@ -25,7 +25,10 @@ def evaluate(
     options: EvaluationOptions,
     codec: Annotated[
         list[str] | None,
-        typer.Option(help="NAME for its default settings, or NAME:key=value,... for one; may be repeated"),
+        typer.Option(
+            help="NAME for its default settings, or NAME:key=value,...; a value may be a range or a list: "
+            "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; may be repeated"
+        ),
     ] = None,
     codecs_file: Annotated[
         Path | None,
