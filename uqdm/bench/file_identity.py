@@ -31,6 +31,7 @@ KIND_RECONSTRUCTIONS = "reconstructions of a shard"
 KIND_SCORES = "scores of a shard"
 KIND_SET_SCORES = "scores of a set"
 KIND_FEATURES = "features of a picture"
+KIND_ORIGINALS = "originals of a run"
 """Kinds of files in the other stores."""
 
 DAMAGED = (OSError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError)

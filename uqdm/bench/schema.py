@@ -3,7 +3,7 @@
 ``ROWS`` has a row for each image, setting, point and reconstruction. ``SUMMARY`` has a row for each setting, point
 and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor.
 ``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``STREAMS`` has the coded files themselves,
-``RECONSTRUCTIONS`` the pictures that were decoded from them.
+``RECONSTRUCTIONS`` the pictures that were decoded from them, ``ORIGINALS`` originals.
 :mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and the columns that describe the
 pictures of set metrics.
 """
@@ -147,6 +147,15 @@ RECONSTRUCTIONS = pa.schema(
         _field("reconstruction", pa.string(), "as in the rows", nullable=False),
         _field("picture_sha256", pa.string(), "as in the rows", nullable=False),
         _field("png", pa.binary(), "the decoded picture as a whole PNG file, lossless", nullable=False),
+    ]
+)
+
+ORIGINALS = pa.schema(
+    [
+        _field("image_index", pa.int32(), "as in the rows", nullable=False),
+        _field("image_id", pa.string(), "as in the rows", nullable=False),
+        _field("picture_sha256", pa.string(), "original_sha256 of the rows", nullable=False),
+        _field("png", pa.binary(), "the original as a whole PNG file, lossless", nullable=False),
     ]
 )
 

@@ -62,6 +62,9 @@ def test_rows_streams_and_manifests_of_a_whole_run(tmp_path: Path) -> None:
     listed = {shard["key"] for setting in manifest["settings"] for shard in setting["shards"]}
     assert listed == {path.stem for path in (tmp_path / "shards" / "toy-model").iterdir()}
     assert set(json.loads((tmp_path / "evaluation.json").read_text())["codecs"]) == {"toy-raw", "toy-model"}
+    originals = pq.read_table(tmp_path / "originals.parquet").to_pylist()
+    assert [row["image_id"] for row in originals] == dataset.ids
+    assert all((png_picture(row) == dataset.images[index]).all() for index, row in enumerate(originals))
 
 
 def test_a_second_run_measures_nothing_and_a_damaged_shard_is_redone(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FILES = {
         layout.lock_path(RUN),
         layout.status_path(RUN),
         layout.evaluation_path(RUN),
+        layout.originals_path(RUN),
         layout.scores_path(RUN),
         layout.summary_path(RUN),
         layout.summary_path(RUN, ".csv"),

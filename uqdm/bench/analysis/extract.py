@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.bench.analysis.file_names import FileNames
-from uqdm.bench.analysis.original import read_original
 from uqdm.bench.file_identity import DAMAGED, ShardFacts
 from uqdm.bench.run.decoding import DecodeFault, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import listed_shards, read_manifest
 from uqdm.bench.run.kept_pictures import png_bytes, png_picture
+from uqdm.bench.run.originals import Originals
 from uqdm.bench.run.rows_reader import image_ids, rows_files, rows_of_image, rows_with
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream
 from uqdm.bench.run.stored_streams import StreamDamagedError
@@ -82,7 +82,8 @@ def extract(run_dir: Path, image: str, out: Path, asked: ExtractRequest | None =
     if not extracted.files:
         raise ResultsError(f"nothing of image {image_id} is kept: {'; '.join(extracted.lacking)}")
     measured_sha256 = {row["original_sha256"] for _, rows in rows_of_shards for row in rows} - {None}
-    _extract_original(next(iter(manifests.values()))["dataset"], measured_sha256, write)
+    originals = Originals(run_dir, next(iter(manifests.values()))["dataset"])
+    _extract_original(originals, measured_sha256, write)
     return extracted
 
 
@@ -243,12 +244,11 @@ def _decode(
         write.lacks(parts, reason)
 
 
-def _extract_original(dataset: Mapping[str, Any], measured_sha256: set[str], write: _Writer) -> None:
-    """The image itself, where its data set can be opened and it is still the one that was evaluated."""
+def _extract_original(originals: Originals, measured_sha256: set[str], write: _Writer) -> None:
+    """The image itself, where its data set or the run still has the one that was evaluated."""
     extracted = write.extracted
-    try:
-        image_uint8 = read_original(dataset, extracted.image_index, extracted.image_id, measured_sha256)
-    except (OSError, ValueError, LookupError) as error:
+    image_uint8 = originals.find(extracted.image_index, extracted.image_id, measured_sha256)
+    if image_uint8 is not None:
+        write.file(("original",), ".png", png_bytes(image_uint8))
+    for error in originals.faults.values() if image_uint8 is None else ():
         write.lacks(("original",), error_line(error))
-        return
-    write.file(("original",), ".png", png_bytes(image_uint8))

@@ -33,6 +33,7 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.originals import keep_originals
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
@@ -94,6 +95,8 @@ def _evaluate(
         stopwatch.lap("ray_stop")
     if options.prune:
         prune_others(run_dir, keep=list(codecs))
+    if kept.streams or kept.reconstructions:
+        keep_originals(run_dir, dataset)
     order = list(codecs)
     outcomes.sort(key=lambda outcome: order.index(outcome.codec))
     finish_run(context, outcomes, stopwatch.seconds, progress.slowest.to_json())

@@ -24,6 +24,7 @@ from uqdm.bench.report.bd import read_deltas
 from uqdm.bench.report.extremes import extremes
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.report.library import Library, csp_hash, plotly_library
+from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
@@ -75,6 +76,7 @@ def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
             has_curves=bool(figures["datasets"]),
             walk=walk,
             extremes=shown,
+            original_notes=original_notes(open_run(name) for name in summary.dataset.unique()),
             data=embed_json({"figures": figures, "walk": walk, "pictures": pool.uris}),
             size=_size(library, pool, plots),
         )

@@ -37,7 +37,7 @@ class KeptPictureWriter:
         self._shard = shard
         self._schema = with_identity(with_provenance(RECONSTRUCTIONS, origin), shard.identity(KIND_RECONSTRUCTIONS))
         self._buffer = io.BytesIO()
-        self._writer = _writer(self._buffer, self._schema)
+        self._writer = picture_writer(self._buffer, self._schema)
         self._offset = -1
         self._rows: list[dict[str, Any]] = []
 
@@ -83,7 +83,7 @@ def merge_kept_pictures(files: Sequence[bytes], identity: Identity | None = None
     parts = [pq.ParquetFile(pa.BufferReader(data)) for data in files]
     schema = parts[0].schema_arrow if identity is None else with_identity(parts[0].schema_arrow, identity)
     buffer = io.BytesIO()
-    with _writer(buffer, schema) as writer:
+    with picture_writer(buffer, schema) as writer:
         for part in parts:
             for group in range(part.num_row_groups):
                 writer.write_table(part.read_row_group(group).cast(schema))
@@ -118,7 +118,8 @@ def _may_hold(file: pq.ParquetFile, group: int, column: int, value: int) -> bool
     return found is None or not found.has_min_max or found.min <= value <= found.max
 
 
-def _writer(buffer: io.BytesIO, schema: pa.Schema) -> pq.ParquetWriter:
+def picture_writer(buffer: io.BytesIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of Parquet files with a column ``png``, which is not compressed again."""
     described = [name for name in schema.names if name not in _UNCOMPRESSED]
     compression = {name: "none" if name in _UNCOMPRESSED else "zstd" for name in schema.names}
     return pq.ParquetWriter(
@@ -147,5 +148,6 @@ def png_picture(row: Mapping[str, Any]) -> np.ndarray:
     with Image.open(io.BytesIO(row["png"]), formats=["PNG"]) as image:
         picture = np.asarray(image.convert("RGB"))
     if picture_sha256(picture) != row["picture_sha256"]:
-        raise ValueError(f"the stored picture of {row['image_id']} at {row['point']!r} is damaged")
+        where = f" at {row['point']!r}" if "point" in row else ""
+        raise ValueError(f"the stored picture of {row['image_id']}{where} is damaged")
     return picture

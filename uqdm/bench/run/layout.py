@@ -5,6 +5,7 @@
 ``shards/CODEC/KEY.parquet``    rows of a shard, as they were measured: what a resumed run reads
 ``streams/``                    the coded files of the present rows, one file for each shard
 ``reconstructions/``            the decoded pictures of the present rows, where they are kept
+``originals.parquet``           originals, up to a number of bytes, for a report without the data set
 ``superseded/``                 streams and pictures that belong to no present row, in these folders
 ``scores/CODEC/KEY.parquet``    values of one metric on a shard
 ``scores/sets/KEY.json``        values of one metric of sets
@@ -45,6 +46,7 @@ _SCORES = "scores"
 _SETS = "sets"
 _FEATURES = "features"
 _PLOTS = "plots"
+_ORIGINALS = "originals.parquet"
 _SUMMARY = "summary"
 _RUN_ID = "run.json"
 _EVALUATION = "evaluation.json"
@@ -114,6 +116,11 @@ def rows_path(run_dir: Path, codec: str) -> Path:
 def run_of_rows(path: Path) -> Path:
     """The run's folder of a file of :func:`rows_path`."""
     return path.parent.parent
+
+
+def originals_path(run_dir: Path) -> Path:
+    """The originals that the run keeps (see :mod:`uqdm.bench.run.originals`)."""
+    return run_dir / _ORIGINALS
 
 
 def evaluation_path(run_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The pictures of a run: decoded from the streams that it kept, and checked against what was measured."""
+"""The pictures of a run: those that it kept, or decoded from its streams; checked against what was measured."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError, StreamsNotKeptError
 from uqdm.bench.run.json_files import listed_shards, read_manifest
+from uqdm.bench.run.kept_pictures import png_picture
+from uqdm.bench.run.originals import Originals
+from uqdm.bench.run.picture_cache import PictureCache
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.shard_files import ShardFiles
@@ -43,6 +46,7 @@ COLUMNS = [
     "ideal_bits",
     "mse",
     "psnr_db",
+    "original_sha256",
     "picture_sha256",
     "stream_sha256",
     "status",
@@ -51,7 +55,7 @@ COLUMNS = [
 
 
 class RunPictures:
-    """Decodes pictures of one data set of a run when they are asked for, each stream once."""
+    """Pictures of one data set of a run when they are asked for; each stream is decoded once, as memory allows."""
 
     def __init__(self, run_dir: Path, dataset: str) -> None:
         rows = read_rows(run_dir, COLUMNS)
@@ -60,8 +64,9 @@ class RunPictures:
         """The rows of the data set's pictures, with the columns of ``COLUMNS``, and the rate, ideal or not."""
         self._run_dir = run_dir
         self._decoders: dict[tuple[str, str], StreamDecoder] = {}
-        self._decoded: dict[tuple[str, str, int], _Pictures] = {}
-        self._originals: dict[int, np.ndarray | None] = {}
+        self._decoded = PictureCache[tuple[str, str, int], PictureName, DecodeFault]()
+        self._originals = PictureCache[int, str, None]()
+        self._source: Originals | None = None
 
     def picture(self, row: Mapping[str, Any]) -> np.ndarray:
         """The picture of a row, uint8 [H, W, 3].
@@ -77,15 +82,30 @@ class RunPictures:
         return found
 
     def original(self, image_index: int, prefer: tuple[str, str] = ("", "")) -> np.ndarray | None:
-        """The original image: a picture that was measured to be exact, of the preferred codec and setting or another.
+        """The original image, checked by its hash in the rows.
 
-        None where the run holds no such picture.
+        It comes from the data set, opened again, or from the originals that the run keeps, or it is a picture that was
+        measured to be exact, of the preferred codec and setting or another. None where none of these has it.
         """
-        if image_index not in self._originals:
-            exact = self.rows[(self.rows.image_index == image_index) & (self.rows.mse == 0)]
-            found = sorted(records(exact), key=lambda row: (row["codec"], row["setting"]) != prefer)
-            self._originals[image_index] = next(filter(lambda image: image is not None, map(self._try, found)), None)
-        return self._originals[image_index]
+        return self._originals.get(image_index, lambda: {"original": self._original(image_index, prefer)})["original"]
+
+    @property
+    def original_faults(self) -> list[str]:
+        """Why the data set did not give originals that were asked for so far, each reason once."""
+        return [] if self._source is None else list(self._source.faults)
+
+    def _original(self, image_index: int, prefer: tuple[str, str]) -> np.ndarray | None:
+        rows = self.rows[self.rows.image_index == image_index]
+        if rows.empty:
+            return None
+        if self._source is None:
+            self._source = Originals(self._run_dir, read_manifest(self._run_dir, rows.codec.iloc[0])["dataset"])
+        measured = set(rows.original_sha256.dropna())
+        found = self._source.find(image_index, str(rows.image_id.iloc[0]), measured)
+        if found is not None:
+            return found
+        exact = sorted(records(rows[rows.mse == 0]), key=lambda row: (row["codec"], row["setting"]) != prefer)
+        return next(filter(lambda image: image is not None, map(self._try, exact)), None)
 
     def _try(self, row: Mapping[str, Any]) -> np.ndarray | None:
         try:
@@ -95,14 +115,31 @@ class RunPictures:
 
     def _pictures(self, row: Mapping[str, Any]) -> _Pictures:
         """Every picture of a row's stream."""
+        key = (row["codec"], row["setting"], row["image_index"])
+        return self._decoded.get(key, lambda: self._kept(key) or self._decode(row))
+
+    def _decode(self, row: Mapping[str, Any]) -> _Pictures:
         codec, setting, index = key = (row["codec"], row["setting"], row["image_index"])
-        if key not in self._decoded:
-            decoder = self._decoder(codec, setting)
-            sha256 = row["stream_sha256"]
-            measured = {index: sha256 if isinstance(sha256, str) else None}
-            stream = read_streams(self._run_dir, codec, setting, measured)[index]
-            self._decoded[key] = dict(decoder.pictures(stream, self._measured_sha256(key)))
-        return self._decoded[key]
+        decoder = self._decoder(codec, setting)
+        sha256 = row["stream_sha256"]
+        measured = {index: sha256 if isinstance(sha256, str) else None}
+        stream = read_streams(self._run_dir, codec, setting, measured)[index]
+        return dict(decoder.pictures(stream, self._measured_sha256(key)))
+
+    def _kept(self, key: tuple[str, str, int]) -> dict[PictureName, np.ndarray | DecodeFault]:
+        """The pictures of a stream as the run keeps them; empty unless all are there and are those of the rows."""
+        codec, setting, index = key
+        measured = self._measured_sha256(key)
+        found: dict[PictureName, np.ndarray | DecodeFault] = {}
+        try:
+            for shard in listed_shards(read_manifest(self._run_dir, codec), setting):
+                if shard.start <= index < shard.stop:
+                    for kept in ShardFiles(self._run_dir, shard).kept_pictures(index):
+                        if measured.get((kept["point"], kept["reconstruction"])) == kept["picture_sha256"]:
+                            found[kept["point"], kept["reconstruction"]] = png_picture(kept)
+        except DAMAGED:
+            return {}
+        return found if found.keys() == measured.keys() else {}
 
     def _measured_sha256(self, key: tuple[str, str, int]) -> dict[PictureName, str]:
         """The hashes of all pictures of a stream, by their names."""
