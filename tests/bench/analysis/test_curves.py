@@ -79,10 +79,39 @@ def test_streams_of_several_settings_are_not_joined() -> None:
         for step in (0, 1)
         for model in ("small", "big")
     ]
-    assert sorted(curve.label for curve in curves(summary(*rows))) == [
-        "c progressive model=big",
-        "c progressive model=small",
+    assert sorted(curve.label for curve in curves(summary(*rows))) == ["c big", "c small"]
+
+
+def test_models_and_programs_are_never_points_of_one_curve() -> None:
+    rows = [{"setting": f"encode={name} {{input}},quality=", "bpp": 1.0 + len(name)} for name in ("cjxl", "avifenc")]
+    assert sorted(curve.label for curve in curves(summary(*rows))) == ["c avifenc", "c cjxl"]
+
+
+def test_a_label_names_the_curves_of_its_settings_and_joins_them_with_no_others() -> None:
+    rows = [{"setting": f"q={q}", "bpp": float(q), "label": "ours" if q < 3 else None} for q in (1, 2, 3, 4)]
+    found = {curve.label: list(curve.points.bpp) for curve in curves(summary(*rows))}
+    assert found == {"ours": [1.0, 2.0], "c": [3.0, 4.0]}
+
+
+def test_a_label_is_followed_by_the_kind_of_pictures_where_there_are_several() -> None:
+    rows = [
+        {"label": "ours", "point": f"step {step}", "point_index": step, "reconstruction": way, "bpp": 1.0 + step}
+        for step in (0, 1)
+        for way in ("denoise", "flow")
     ]
+    assert sorted(curve.label for curve in curves(summary(*rows))) == ["ours denoise", "ours flow"]
+
+
+def test_streams_and_other_settings_of_one_codec_are_named_apart() -> None:
+    rows = [{"setting": "layers=2", "point": f"step {step}", "point_index": step, "bpp": 1.0 + step} for step in (0, 1)]
+    rows += [{"setting": f"layers=1,q={q}", "bpp": float(q)} for q in (1, 2)]
+    assert sorted(curve.label for curve in curves(summary(*rows))) == ["c", "c progressive"]
+
+
+def test_lossless_rates_are_those_of_each_model() -> None:
+    rows = [{"setting": f"model={name}", "bpp": rate, "exact": 4} for name, rate in (("big", 7.0), ("small", 8.0))]
+    found = lossless(summary(*rows))
+    assert dict(zip(found.name, found.rate_bpp, strict=True)) == {"c big": 7.0, "c small": 8.0}
 
 
 def test_a_point_with_some_exact_images_stays_in_the_curve() -> None:

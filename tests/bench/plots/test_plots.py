@@ -19,10 +19,10 @@ from PIL import Image
 from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
+from uqdm.bench.analysis.curve_styles import codec_style
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import summary_schema
 from uqdm.bench.plots import all_plots, find_plot, progressive, rate_distortion, save_plot
-from uqdm.bench.plots._style import codec_style
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from uqdm.bench.analysis import bootstrap
-from uqdm.bench.analysis.curves import parameters_of, short_settings
+from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.paired import paired_figures
+from uqdm.bench.analysis.variants import parameters_of
 from uqdm.bench.metrics import SetMetric, all_metrics, declared, set_basis
 from uqdm.bench.run.codec_settings import parse_request
 from uqdm.bench.run.errors import ResultsError

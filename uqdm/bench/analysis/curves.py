@@ -5,11 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uqdm.bench.analysis.variants import (
+    LONGEST_VALUE,
+    NAMING,
+    Variant,
+    heads,
+    parameters_of,
+    shortest_names,
+    variant_of,
+)
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
 from uqdm.bench.schema import STATUS_OK
 
@@ -20,8 +29,6 @@ if TYPE_CHECKING:
 PSNR_LEVELS_DB = (30, 35, 40)
 """PSNR levels at which codecs are compared."""
 
-_LONGEST_VALUE = 24
-"""Longest value in a title, in characters; longer ones are commands and paths."""
 _OF_PICTURES = ("reconstruct", "points")
 """Parameters that choose which pictures of a stream are made, and change nothing else."""
 _ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
@@ -30,9 +37,11 @@ _ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
 
 @dataclass(frozen=True)
 class Curve:
-    """Rows of a summary in order of their rate: one codec on one data set, one kind of reconstruction.
+    """Rows of a summary in order of their rate: one variant of a codec on one data set, one kind of reconstruction.
 
-    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter.
+    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter, which
+    is none of :data:`~uqdm.bench.analysis.variants.NAMING`. The label of a request names its curves; other curves have
+    the codec's name with the least that distinguishes them.
     Points at which every image is exact have no PSNR and are in no curve (see :func:`lossless`). ``settings`` describes
     the parameters that the points share, and where others switch (see :func:`described`).
 
@@ -46,6 +55,7 @@ class Curve:
     ideal: bool = False
     reconstruction: str = "decoded"
     settings: str = ""
+    variant: Variant = field(default_factory=lambda: Variant(""))
 
     @property
     def title(self) -> str:
@@ -95,7 +105,9 @@ def curves(summary: pd.DataFrame) -> list[Curve]:
         raise ValueError(f"curves of different images ({', '.join(contents)}) are no curves of one data set")
     summary = with_rates(summary)
     ok = summary[(summary.status == STATUS_OK) & (summary.rate_bpp > 0)]
-    found = [curve for codec, rows in ok.groupby("codec") for curve in _curves_of(str(codec), rows)]
+    names = variant_names(ok)
+    ok = ok.assign(variant=variants(ok))
+    found = [curve for variant, name in sorted(names.items()) for curve in _curves_of(variant, name, ok)]
     return sorted(found, key=_rank)
 
 
@@ -107,13 +119,35 @@ def titles(summary: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def lossless(summary: pd.DataFrame) -> pd.DataFrame:
-    """For each codec the row of lowest rate at which every image is exact, from a summary of one data set.
+    """For each variant the row of lowest rate at which every image is exact, from a summary of one data set.
 
-    Rates are in ``rate_bpp``, as in curves. ``label`` is the codec's name, marked where rates are ideal.
+    Rates are in ``rate_bpp``, as in curves. ``name`` is the variant's name, marked where rates are ideal, and
+    ``variant`` the variant.
     """
-    exact = with_rates(summary[(summary.status == STATUS_OK) & (summary.exact == summary.n)])
-    exact = exact.assign(label=[labelled(*row) for row in zip(exact.codec, is_ideal(exact), strict=True)])
-    return exact.sort_values("rate_bpp", kind="stable").drop_duplicates("codec")
+    ok = summary[summary.status == STATUS_OK]
+    named = variant_names(ok)
+    ok = with_rates(ok).assign(variant=variants(ok))
+    exact = ok[ok.exact == ok.n]
+    heads = [named[variant] for variant in exact.variant]
+    exact = exact.assign(name=[labelled(*row) for row in zip(heads, is_ideal(exact), strict=True)])
+    return exact.sort_values("rate_bpp", kind="stable").drop_duplicates("variant")
+
+
+def variants(rows: pd.DataFrame) -> pd.Series:
+    """The :class:`~uqdm.bench.analysis.variants.Variant` of each row of a summary."""
+    import pandas as pd
+
+    labels = rows["label"] if "label" in rows else [None] * len(rows)
+    found = [variant_of(*each) for each in zip(rows.codec, labels, rows.setting, strict=True)]
+    return pd.Series(found, rows.index, dtype=object)
+
+
+def variant_names(rows: pd.DataFrame) -> dict[Variant, str]:
+    """The name of each variant among rows of a summary (see :func:`~uqdm.bench.analysis.variants.heads`)."""
+    settings: dict[str, dict[Variant, list[str]]] = {}
+    for variant, setting in zip(variants(rows), rows.setting, strict=True):
+        settings.setdefault(variant.codec, {}).setdefault(variant, []).append(setting)
+    return {variant: name for found in settings.values() for variant, name in heads(found).items()}
 
 
 def families(settings: Iterable[str]) -> dict[str, str]:
@@ -132,7 +166,7 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     swept = _swept(parsed.values())
     values = _values(parsed.values())
     varied = [name for name in values if name != swept and len(values[name]) > 1]
-    if _switches(list(parsed.values()), swept, varied):
+    if not set(varied) & set(NAMING) and _switches(list(parsed.values()), swept, varied):
         varied = []
     return {
         setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
@@ -163,7 +197,7 @@ def _described(name: str, parsed: Sequence[Mapping[str, str]], swept: str | None
     values = [each.get(name, "") for each in parsed]
     if len(set(values)) == 1:
         return _constant(name, values[0])
-    if swept is None or max(map(len, values)) > _LONGEST_VALUE:
+    if swept is None or max(map(len, values)) > LONGEST_VALUE:
         return ""
     switches = [
         f"{value} from {swept}={each[swept]}"
@@ -177,7 +211,7 @@ def _constant(name: str, value: str) -> str:
     """The text of a parameter that all settings share."""
     if value == "true":
         return name
-    return "" if value in ("", "false", "None") or len(value) > _LONGEST_VALUE else f"{name}={value}"
+    return "" if value in ("", "false", "None") or len(value) > LONGEST_VALUE else f"{name}={value}"
 
 
 def _values(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
@@ -188,7 +222,7 @@ def _values(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
 
 def _swept(parsed: Iterable[Mapping[str, str]]) -> str | None:
     """The parameter with the most values; the first one of several."""
-    values = _values(parsed)
+    values = {name: found for name, found in _values(parsed).items() if name not in NAMING}
     return max(values, key=lambda name: len(values[name]), default=None)
 
 
@@ -242,55 +276,54 @@ def _rank(curve: Curve) -> list[float]:
     return [rate if rate == rate else np.inf for rate in map(curve.bpp_at, levels)]
 
 
-def parameters_of(setting: str) -> dict[str, str]:
-    """The parameters in the text of a setting; a part without ``=`` continues the value before it.
-
-    >>> parameters_of("layers=20,10,mct=0")
-    {'layers': '20,10', 'mct': '0'}
-    """
-    parameters: dict[str, str] = {}
-    name = ""
-    for part in setting.split(",") if setting else ():
-        if "=" in part:
-            name, _, parameters[name] = part.partition("=")
-        elif name:
-            parameters[name] += f",{part}"
-    return parameters
-
-
 def _stream_names(settings: Iterable[str]) -> dict[str, str]:
-    """As :func:`short_settings`, without ``_OF_PICTURES`` if the other parameters distinguish the settings.
+    """The shortest name of each setting among others, without ``_OF_PICTURES`` if the other parameters suffice.
 
     >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
     {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
     """
-    names = short_settings(settings)
-    labels = {
-        setting: ",".join(f"{key}={value}" for key, value in parameters_of(name).items() if key not in _OF_PICTURES)
-        for setting, name in names.items()
-    }
-    return labels if len(set(labels.values())) == len(names) else names
+    parsed = {setting: parameters_of(setting) for setting in settings}
+    coded = [{name: value for name, value in each.items() if name not in _OF_PICTURES} for each in parsed.values()]
+    names = shortest_names(coded)
+    if len(set(names)) < len(parsed):
+        names = shortest_names(list(parsed.values()))
+    return dict(zip(parsed, names, strict=True))
 
 
-def _curves_of(codec: str, rows: pd.DataFrame) -> list[Curve]:
-    """A curve for each progressive stream and for each family of other settings, by reconstruction."""
+def _family_names(families_of: Mapping[str, str]) -> dict[str, str]:
+    """The shortest name of each family of settings; ``families_of`` has the family of each setting."""
+    found = list(dict.fromkeys(families_of.values()))
+    names = shortest_names([parameters_of(family) for family in found])
+    return dict(zip(found, names, strict=True))
+
+
+def _curves_of(variant: Variant, head: str, ok: pd.DataFrame) -> list[Curve]:
+    """A curve for each progressive stream and for each family of other settings of a variant, by reconstruction."""
+    rows = ok[ok.variant == variant]
     layered = rows.groupby("setting")["point"].transform("nunique") > 1
-    family = rows["setting"].map(families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique()))
+    families_of = families(rows.loc[~layered & (rows.exact < rows.n), "setting"].unique())
     streams = _stream_names(rows.loc[layered, "setting"].unique())
-    kind = "" if is_ideal(rows).all() else "progressive "
+    kind = "" if is_ideal(rows).all() or not families_of else "progressive "
     names = [f"{kind}{streams.get(setting, '')}" for setting in rows["setting"]]
+    family = rows["setting"].map(families_of)
     rows = rows.assign(family=family.where(~layered, names))
+    short = _family_names(families_of)
     grouped = list(rows[rows.exact < rows.n].groupby(["family", "reconstruction"]))
     n_families, n_ways = (len({name[position] for name, _ in grouped}) for position in (0, 1))
     found = []
-    for (name, way), points in grouped:
-        parts = [codec, *([name] if n_families > 1 else []), *([way] if n_ways > 1 else [])]
+    for names_of_group, points in grouped:
+        name, way = map(str, names_of_group)
+        is_stream = bool(layered[points.index].any())
+        parts = [
+            head,
+            *([name if is_stream else short[name]] if n_families > 1 else []),
+            *([way] if n_ways > 1 else []),
+        ]
         ideal = bool(is_ideal(points).all())
         parts += [f"= {_ALSO_CALLED[way]}"] if ideal and way in _ALSO_CALLED else []
-        label = labelled(" ".join(str(part).strip() for part in parts if part), ideal)
+        label = labelled(" ".join(part.strip() for part in parts if part), ideal)
         points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
-        settings = (
-            "" if layered[points.index].any() else described(points["setting"].unique(), parameters_of(str(name)))
-        )
-        found.append(Curve(codec, label, points, ideal, str(way), settings))
+        omitted = {*parameters_of(short.get(name, "")), *(NAMING if head != variant.codec else ())}
+        settings = "" if is_stream else described(points["setting"].unique(), omitted)
+        found.append(Curve(variant.codec, label, points, ideal, way, settings, variant))
     return found

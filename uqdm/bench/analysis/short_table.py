@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless
+from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless, variant_names, variants
+from uqdm.bench.analysis.variants import Variant
 from uqdm.bench.metrics import headline_set_metrics, labels_of, set_basis
 from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
 from uqdm.bench.run.rates import is_ideal, labelled, with_rates
@@ -245,21 +246,25 @@ def _notes(summary: pd.DataFrame) -> list[str]:
 
 def _dataset_lines(summary: pd.DataFrame) -> list[Line]:
     drawn, rate = curves(summary), common_rate(summary)
-    exact = lossless(summary).set_index("codec")["rate_bpp"]
+    exact = lossless(summary).set_index("variant")["rate_bpp"]
+    summary = summary.assign(variant=variants(summary))
     ran = summary[~summary.status.isin([STATUS_SKIPPED, STATUS_REFERENCE])]
-    found = [_line(summary, curve.codec, curve, exact.get(curve.codec), rate) for curve in drawn]
-    others = set(ran.codec) - {curve.codec for curve in drawn}
-    bare = [_line(summary, codec, None, exact.get(codec), rate) for codec in others]
+    names = variant_names(ran)
+    found = [_line(summary, curve.variant, curve.label, curve, exact.get(curve.variant), rate) for curve in drawn]
+    others = names.keys() - {curve.variant for curve in drawn}
+    bare = [_line(summary, variant, names[variant], None, exact.get(variant), rate) for variant in others]
     return found + sorted(bare, key=lambda line: (line.lossless_bpp or math.inf, line.label))
 
 
-def _line(summary: pd.DataFrame, codec: str, curve: Curve | None, exact_bpp: float | None, rate: float) -> Line:
-    rows = with_rates(summary[summary.codec == codec])
+def _line(
+    summary: pd.DataFrame, variant: Variant, label: str, curve: Curve | None, exact_bpp: float | None, rate: float
+) -> Line:
+    rows = with_rates(summary[summary.variant == variant])
     rates = [curve.bpp_at(level) if curve else math.nan for level in PSNR_LEVELS_DB]
     return Line(
         dataset=str(summary.dataset.iloc[0]),
-        codec=codec,
-        label=curve.label if curve else labelled(codec, bool(is_ideal(rows).any())),
+        codec=variant.codec,
+        label=label if curve else labelled(label, bool(is_ideal(rows).any())),
         rough=tuple(curve is not None and curve.gap_db(level) > ROUGH_DB for level in PSNR_LEVELS_DB),
         bpp_at=tuple(None if math.isnan(rate) else rate for rate in rates),
         lossless_bpp=None if exact_bpp is None else float(exact_bpp),

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.curve_styles import codec_style
 from uqdm.bench.analysis.published_curves import N_IMAGES
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.judge import NOT_COMPARABLE
 from uqdm.bench.paper.rows import Run
 from uqdm.bench.plots import NO_METADATA
-from uqdm.bench.plots._style import RC, codec_style, error_bars, take_names_literally, write_caption
+from uqdm.bench.plots._style import RC, error_bars, take_names_literally, write_caption
 from uqdm.files import replacing
 
 if TYPE_CHECKING:

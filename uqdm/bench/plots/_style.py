@@ -1,18 +1,14 @@
-"""Type sizes of all plots, and a fixed colour and marker for each codec."""
+"""Type sizes of all plots, and what they share."""
 
 from __future__ import annotations
 
 import textwrap
-import zlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from uqdm.bench.analysis.curves import Curve
 
 RC: dict[str, Any] = {
     "axes.edgecolor": "#888888",
@@ -35,62 +31,6 @@ RC: dict[str, Any] = {
 }
 
 CAPTION_SIZE = 8
-
-# Colours that readers with any colour vision tell apart (Okabe & Ito 2008), by codec.
-_KNOWN = {
-    "uqdm": ("#D55E00", "o"),
-    "jpeg": ("#555555", "s"),
-    "jpeg-tuned": ("#111111", "8"),
-    "jpeg-progressive": ("#994455", "*"),
-    "jpeg2000": ("#E69F00", "^"),
-    "jpeg2000-progressive": ("#997700", ">"),
-    "jpeg2000-tuned": ("#8C510A", "p"),
-    "webp": ("#56B4E9", "v"),
-    "avif": ("#009E73", "D"),
-    "jxl": ("#0072B2", "P"),
-    "png": ("#CC79A7", "X"),
-    "bpg": ("#117733", "d"),
-    "bpg-tuned": ("#77AA22", "d"),
-    "vdm": ("#332288", "h"),
-}
-# Other codecs take one of these by their name (Tol 2021, muted), so that no codec changes another's.
-_COLOURS = ("#332288", "#882255", "#999933", "#44AA99", "#661100", "#AA4499", "#117733", "#6699CC")
-_MARKERS = ("<", ">", "p", "h", "*", "d", "8")
-
-LineStyle = str | tuple[float, tuple[float, ...]]
-
-LINE_STYLES: tuple[LineStyle, ...] = ("-", "-.", ":")
-"""For several curves of one codec, in turn. Dashes are kept for ideal rates."""
-IDEAL_LINE_STYLES: tuple[LineStyle, ...] = ("--", (0, (9, 3)), (0, (2.2, 1.6)))
-"""For several curves of one ideal codec: dashes, long ones and short ones."""
-
-
-def codec_style(codec: str) -> tuple[str, str]:
-    """Colour and marker of a codec; they depend on its name alone.
-
-    >>> codec_style("uqdm")
-    ('#D55E00', 'o')
-    """
-    digest = zlib.crc32(codec.encode())
-    other = _COLOURS[digest % len(_COLOURS)], _MARKERS[digest // len(_COLOURS) % len(_MARKERS)]
-    return _KNOWN.get(codec, other)
-
-
-def curve_styles(drawn: Sequence[Curve]) -> dict[str, LineStyle]:
-    """A line style for each curve by its label: of several of one codec the denoised pictures' is the plainest.
-
-    Ideal codecs are dashed, and nothing else that is measured.
-    """
-    found: dict[str, LineStyle] = {}
-    for curve in drawn:
-        siblings = sorted((one for one in drawn if one.codec == curve.codec), key=_denoised_first)
-        styles = IDEAL_LINE_STYLES if curve.ideal else LINE_STYLES
-        found[curve.label] = styles[[one.label for one in siblings].index(curve.label) % len(styles)]
-    return found
-
-
-def _denoised_first(curve: Curve) -> tuple[bool, str]:
-    return curve.reconstruction != "denoise", curve.label
 
 
 def error_bars(values: Any, low: Any, high: Any) -> np.ndarray:

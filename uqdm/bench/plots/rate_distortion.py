@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.curve_styles import CurveStyle, curve_styles, variant_styles
 from uqdm.bench.analysis.curves import Curve, curves, lossless
 from uqdm.bench.analysis.short_table import absences
+from uqdm.bench.analysis.variants import Variant
 from uqdm.bench.plots import Plot
 from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import (
-    LineStyle,
-    codec_style,
-    curve_styles,
-    error_bars,
-    message_figure,
-    write_caption,
-)
+from uqdm.bench.plots._style import error_bars, message_figure, write_caption
 from uqdm.bench.run.rates import NO_FILE, is_ideal, with_rates
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
@@ -60,8 +56,9 @@ def draw(run_dir: Path) -> Figure:
     beside = relations(run_dir)
     for (upper, lower), rows in zip(axes.T, data, strict=True):
         dataset = str(rows.dataset.iloc[0])
-        _draw_curves(lower, curves(rows))
-        _draw_lossless(upper, lossless(rows))
+        drawn, exact = curves(rows), lossless(rows)
+        _draw_curves(lower, drawn)
+        _draw_lossless(upper, exact, variant_styles(drawn, exact.variant))
         _label_axes(upper, lower, rows)
         draw_published(lower, dataset, beside.get(dataset))
     return figure
@@ -112,11 +109,11 @@ def _legend_text(label: str) -> str:
     return IDEAL if label.endswith(IDEAL) else label
 
 
-def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
-    colour, marker = codec_style(curve.codec)
+def _draw_curve(axes: Axes, curve: Curve, style: CurveStyle) -> None:
+    colour, marker = style.colour, style.marker
     points = curve.points
     rates = points.rate_bpp
-    axes.plot(rates, points.psnr_db, ls=line_style, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
+    axes.plot(rates, points.psnr_db, ls=style.line, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
     some_exact = points[points.exact > 0]
     axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
     known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])
@@ -136,15 +133,15 @@ def _draw_curve(axes: Axes, curve: Curve, line_style: LineStyle) -> None:
         axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", color=colour, lw=1, alpha=0.55, label=label, zorder=1)
 
 
-def _draw_lossless(axes: Axes, rows: pd.DataFrame) -> None:
-    """A line for each codec, lowest rate on top, so that labels do not overlap."""
+def _draw_lossless(axes: Axes, rows: pd.DataFrame, styles: Mapping[Variant, CurveStyle]) -> None:
+    """A line for each variant of a codec, lowest rate on top, so that labels do not overlap."""
     for height, row in enumerate(records(rows.sort_values("rate_bpp", ascending=False))):
-        colour, marker = codec_style(row["codec"])
+        colour, marker = styles[row["variant"]].colour, styles[row["variant"]].marker
         rate, low = row["rate_bpp"], row["rate_bpp_low"]
         left = rate if np.isnan(low) else low
         axes.plot([low, row["rate_bpp_high"]], [height, height], color=colour, lw=0.9, alpha=0.7)
         axes.plot(rate, height, marker, color=colour, ms=5.5, mfc="white" if row["rate_kind"] == RATE_IDEAL else colour)
-        text = f"{row['label']}  {rate:.2f}"
+        text = f"{row['name']}  {rate:.2f}"
         axes.annotate(text, (left, height), (-9, 0), textcoords="offset points", ha="right", va="center")
     axes.set_ylim(-0.8, max(len(rows), 1) - 0.2)
     axes.set_yticks([])

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uqdm.bench.analysis.curve_styles import IDEAL_LINE_STYLES, CurveStyle, LineStyle, curve_styles, variant_styles
 from uqdm.bench.analysis.curves import Curve, curves, lossless, short_settings
 from uqdm.bench.analysis.published_curves import IMAGES, published, published_name, published_names, relation
 from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
 from uqdm.bench.plots._published import MARKERS, STYLES
-from uqdm.bench.plots._style import IDEAL_LINE_STYLES, LineStyle, codec_style, curve_styles
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.run.rates import with_rates
 from uqdm.bench.run.tables import records
@@ -82,7 +82,7 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
 def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None) -> dict[str, Any]:
     drawn = curves(rows)
     exact = lossless(rows).sort_values("rate_bpp")
-    styles = curve_styles(drawn)
+    styles, of_exact = curve_styles(drawn), variant_styles(drawn, exact.variant)
     name, ok = str(rows.dataset.iloc[0]), rows[rows.status == STATUS_OK]
     codecs = dict.fromkeys([*(curve.codec for curve in drawn), *exact.codec])
     shorts = {codec: short_settings(rows.setting[rows.codec == codec].unique()) for codec in codecs}
@@ -92,33 +92,41 @@ def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Orig
         "name": name,
         "fingerprint": str(rows.fingerprint.iloc[0]),
         "log_rate": bool(rates.max() > 10 * rates.min()),
-        "codecs": {codec: _look(codec) for codec in codecs},
+        "codecs": list(codecs),
         "curves": [_curve(curve, styles, shorts[curve.codec], metrics) for curve in drawn],
-        "lossless": [_point(row, shorts[row["codec"]], metrics) for row in records(exact)],
+        "lossless": [
+            {**_point(row, shorts[row["codec"]], metrics), "look": _look(of_exact[row["variant"]])}
+            for row in records(exact)
+        ],
         "floor": _floor(rows, metrics),
         "published": published_name(name),
         "published_notes": {known: published_note(ok, known, origin) for known in published_names()},
     }
 
 
-def _look(codec: str) -> dict[str, str]:
-    colour, marker = codec_style(codec)
-    return {"colour": colour, "symbol": _SYMBOLS[marker]}
+def _look(style: CurveStyle) -> dict[str, str]:
+    """The style by Plotly's names."""
+    return {
+        "colour": style.colour,
+        "dark_colour": style.dark_colour,
+        "symbol": _SYMBOLS[style.marker],
+        "dash": _DASHES[style.line],
+    }
 
 
 def _curve(
-    curve: Curve, styles: Mapping[str, LineStyle], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
+    curve: Curve, styles: Mapping[str, CurveStyle], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
 ) -> dict[str, Any]:
     points = [_point(row, shorts, metrics) for row in records(curve.points)]
     named = {"codec": curve.codec, "label": curve.label, "title": curve.title, "ideal": curve.ideal}
-    return {**named, "dash": _DASHES[styles[curve.label]], "points": points}
+    return {**named, "look": _look(styles[curve.label]), "points": points}
 
 
 def _point(row: Mapping[str, Any], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]) -> dict[str, Any]:
     is_ideal = row["rate_kind"] == RATE_IDEAL
     return {
         "codec": row["codec"],
-        "name": row.get("label", row["codec"]),
+        "name": row.get("name", row["codec"]),
         "ideal": is_ideal,
         "setting": shorts[row["setting"]] or row["setting"],
         "point": row["point"],

@@ -139,7 +139,8 @@ function errorBars(values, colour) {
   };
 }
 
-function curveTraces(curve, look, metric, options) {
+function curveTraces(curve, metric, options) {
+  const look = curve.look;
   const points = curve.points.filter((point) => point.values[metric.name]?.[0] !== null);
   const value = (point) => point.values[metric.name];
   const shared = { type: "scatter", hovertemplate: "%{text}<extra></extra>", name: plain(curve.label) };
@@ -149,7 +150,7 @@ function curveTraces(curve, look, metric, options) {
     y: points.map((point) => value(point)[0]),
     text: points.map((point) => hoverText(point, curve.title, metric, false)),
     mode: "lines+markers",
-    line: { color: look.colour, dash: curve.dash, width: 2 },
+    line: { color: look.colour, dash: look.dash, width: 2 },
     marker: {
       symbol: points.map((point) => (point.exact ? `${look.symbol}-open` : look.symbol)),
       size: 8,
@@ -192,7 +193,7 @@ function publishedTrace(system, metric) {
   };
 }
 
-function losslessTraces(points, codecs, metric) {
+function losslessTraces(points, metric) {
   return points.map((point, row) => ({
     type: "scatter",
     x: [point.rate_bpp[0]],
@@ -203,9 +204,9 @@ function losslessTraces(points, codecs, metric) {
     name: plain(point.codec),
     mode: "markers",
     marker: {
-      symbol: `${codecs[point.codec].symbol}${point.ideal ? "-open" : ""}`, size: 8, color: codecs[point.codec].colour,
+      symbol: `${point.look.symbol}${point.ideal ? "-open" : ""}`, size: 8, color: point.look.colour,
     },
-    error_x: errorBars([point.rate_bpp], codecs[point.codec].colour),
+    error_x: errorBars([point.rate_bpp], point.look.colour),
   }));
 }
 
@@ -383,15 +384,17 @@ class Plots {
   fillCodecs() {
     const holder = byId("codecs");
     holder.replaceChildren(holder.firstElementChild);
-    for (const [codec, look] of Object.entries(this.data.codecs)) {
+    for (const codec of this.data.codecs) {
       const curves = this.data.curves.filter((curve) => curve.codec === codec);
       if (curves.length < 2) {
-        holder.append(this.chip(codec, curves[0]?.title ?? codec, swatch(look.colour, look.symbol, curves[0]?.dash)));
+        const look = curves[0]?.look ?? this.data.lossless.find((point) => point.codec === codec).look;
+        const dash = curves.length ? look.dash : undefined;
+        holder.append(this.chip(codec, curves[0]?.title ?? codec, swatch(look.colour, look.symbol, dash)));
         continue;
       }
       const parts = curves.map((curve) => {
         const text = curve.title.startsWith(`${codec} `) ? curve.title.slice(codec.length + 1) : curve.title;
-        return this.chip(`${codec}\n${curve.label}`, text, swatch(look.colour, look.symbol, curve.dash));
+        return this.chip(`${codec}\n${curve.label}`, text, swatch(curve.look.colour, curve.look.symbol, curve.look.dash));
       });
       holder.append(element("span", { class: "family", role: "group", "aria-label": codec }, this.chip(codec, codec), ...parts));
     }
@@ -426,7 +429,7 @@ class Plots {
     const curves = this.data.curves.filter((curve) => this.shows(curve));
     return [
       ...systems.map((system) => publishedTrace(system, metric)),
-      ...curves.flatMap((curve) => curveTraces(curve, this.data.codecs[curve.codec], metric, options)),
+      ...curves.flatMap((curve) => curveTraces(curve, metric, options)),
     ].filter((trace) => trace.x.length);
   }
 
@@ -445,7 +448,7 @@ class Plots {
 
   drawMain(metric, options) {
     const lossless = this.data.lossless.filter((point) => !this.off.has(point.codec));
-    const traces = [...this.traces(metric, options), ...losslessTraces(lossless, this.data.codecs, metric)];
+    const traces = [...this.traces(metric, options), ...losslessTraces(lossless, metric)];
     const height = 500;
     const band = losslessBand(lossless, height, options.logRate);
     const floor = floorMark(this.data.floor, metric);
