@@ -50,6 +50,15 @@ def one_line(text: str, longest: int | None = None, *, end: bool = False) -> str
     return f"...{line[len(line) - longest + 3 :]}" if end else f"{line[: longest - 3]}..."
 
 
+def counted(n: float, noun: str, plural: str | None = None) -> str:
+    """A number with its noun in the singular or the plural, ``plural`` where it is not the noun with an s.
+
+    >>> counted(1, "codec"), counted(0, "image"), counted(1200, "entry", "entries")
+    ('1 codec', '0 images', '1,200 entries')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
 def error_text(error: BaseException, longest: int) -> str:
     """An exception as one line, its type first, even if its own text raises an exception.
 

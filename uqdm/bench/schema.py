@@ -178,6 +178,14 @@ BD = pa.schema(
         _field("bd_quality", pa.float64(), "mean difference at equal rate, curve minus anchor, in the metric's unit"),
         _field("bd_quality_low", pa.float64(), "lower end of its 95 % bootstrap interval; null for metrics of sets"),
         _field("bd_quality_high", pa.float64(), "upper end of that interval"),
+        _field(
+            "bd_rate_spread_low",
+            pa.float64(),
+            "least bd_rate_percent by straight lines, PCHIP and Akima interpolation: what the points leave open",
+        ),
+        _field("bd_rate_spread_high", pa.float64(), "greatest of these"),
+        _field("bd_quality_spread_low", pa.float64(), "least bd_quality by these interpolations"),
+        _field("bd_quality_spread_high", pa.float64(), "greatest of these"),
         _field("overlap_low", pa.float64(), "lower end of the metric's interval that bd_rate is a mean over"),
         _field("overlap_high", pa.float64(), "upper end of that interval"),
         _field("overlap_share", pa.float64(), "share of the codec's curve that this interval covers"),
@@ -190,11 +198,21 @@ BD = pa.schema(
             pa.float64(),
             "share of the anchor's curve that this interval covers, in log rate",
         ),
-        _field("points", pa.int32(), "points of the codec's curve that have a finite value of the metric"),
-        _field("anchor_points", pa.int32(), "points of the anchor's curve that have a finite value of the metric"),
+        _field(
+            "noise_floor",
+            pa.float64(),
+            "value of a metric of sets that better points are left out at; null if there is none",
+        ),
+        _field(
+            "points",
+            pa.int32(),
+            "points of the codec's curve that are used: with bits of the image, a finite value, worse than noise_floor",
+        ),
+        _field("anchor_points", pa.int32(), "points of the anchor's curve that are used"),
         _field("n", pa.int64(), "images that both curves are means over"),
         _field("method", pa.string(), "interpolation of the curves", nullable=False),
         _field("reason", pa.string(), "reason why a figure or its interval is null"),
+        _field("note", pa.string(), "spread of figures that depend on the interpolation, over 1.5 points of BD-rate"),
     ]
 )
 

@@ -14,7 +14,14 @@ from small_run import measure_run
 
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.bd_table import MAX_UNDEFINED, bd_table, make_bd_table, write_bd_table
-from uqdm.bench.analysis.bjontegaard import Points, bd_qualities, bd_quality, bd_rate, bd_rates
+from uqdm.bench.analysis.bjontegaard import (
+    LARGE_SPREAD_PERCENT,
+    Points,
+    bd_qualities,
+    bd_quality,
+    bd_rate,
+    bd_rates,
+)
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import SetMetric, all_metrics
@@ -26,6 +33,7 @@ from uqdm.bench.schema import BD
 pytestmark = pytest.mark.slow
 
 QUALITIES = (10, 30, 50, 70, 90)
+CODECS = ("jpeg", "webp")
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +268,9 @@ def frechet(monkeypatch: pytest.MonkeyPatch) -> str:
         value_range=(0, math.inf),
         source="none",
         comment="a test's",
-        compute=lambda originals, pictures: {"toy_fid": 0.0},
+        columns={"toy_sd": "its deviation"},
+        spread="toy_sd",
+        compute=lambda originals, pictures: {"toy_fid": 0.0, "toy_sd": 0.0},
     )
     monkeypatch.setattr(module, "declared", lambda: (metric,))
     return metric.name
@@ -277,6 +287,71 @@ def test_a_metric_of_sets_has_deltas_without_intervals(frechet: str) -> None:
     assert found["bd_quality"] == bd_quality(*pair).value
     assert all(math.isnan(found[name]) for name in ("bd_rate_low", "bd_rate_high", "bd_quality_low", "bd_quality_high"))
     assert (found["n"], found["direction"], found["reason"]) == (20, "lower", None)
+
+
+def test_a_point_without_bits_of_the_image_is_no_point_of_a_delta() -> None:
+    """A progressive file's step 0 has a rate, its header, and a picture that is the same for every image."""
+    generator = np.random.default_rng(10)
+    codecs = {name: images_of(generator, 20) for name in ("jpeg", "webp", "avif")}
+    summary, rows = make(codecs)
+    ideal = summary.bpp.where((summary.setting != "q=0") | (summary.codec == "avif"), 0.0)
+    table = bd_table(summary.assign(ideal_bpp=ideal), rows)
+    found = line(table, metric="psnr_db", curve="webp")
+    pair = [Points(*(values[:, 1:].mean(axis=0) for values in codecs[name])) for name in ("jpeg", "webp")]
+    assert (found["points"], found["anchor_points"]) == (4, 4)
+    assert found["bd_rate_percent"] == pytest.approx(bd_rate(*pair).value, rel=1e-12)
+    assert found["overlap_low"] == pytest.approx(max(one.quality[0] for one in pair), rel=1e-12)
+    assert line(table, metric="psnr_db", curve="avif")["points"] == 5
+    few = summary.assign(ideal_bpp=ideal)[(summary.codec != "webp") | (summary.setting != "q=2")]
+    found = line(bd_table(few, rows), metric="psnr_db", curve="webp")
+    assert math.isnan(found["bd_rate_percent"])
+    reason = "webp has 3 points of finite quality (1 point without bits of the image left out), and 4 are needed"
+    assert found["reason"] == reason
+
+
+def test_a_figure_that_depends_on_the_interpolation_has_its_spread_and_a_note() -> None:
+    generator = np.random.default_rng(11)
+    sparse, dense = (images_of(generator, 20, 0.9) for _ in range(2))
+    sparse[1][:] = np.sort(sparse[1].mean(axis=0) + np.array([0.0, 5.0, 5.0, 1.0, 0.0]))
+    summary, rows = make({"jpeg": images_of(generator, 20), "webp": sparse, "avif": dense})
+    table = bd_table(summary, rows)
+    bent, straight = (line(table, metric="psnr_db", curve=name) for name in ("webp", "avif"))
+    for found in (bent, straight):
+        for figure in ("bd_rate", "bd_quality"):
+            value = found["bd_rate_percent" if figure == "bd_rate" else figure]
+            assert found[f"{figure}_spread_low"] <= value <= found[f"{figure}_spread_high"]
+    assert pd.isna(straight["note"])
+    width = bent["bd_rate_spread_high"] - bent["bd_rate_spread_low"]
+    assert width > LARGE_SPREAD_PERCENT > straight["bd_rate_spread_high"] - straight["bd_rate_spread_low"]
+    ends = f"{bent['bd_rate_spread_low']:+.1f} to {bent['bd_rate_spread_high']:+.1f} %"
+    assert bent["note"].startswith(f"depends on the interpolation: BD-rate {ends}, BD-quality ")
+
+
+def with_reference(summary: pd.DataFrame, **columns: float) -> pd.DataFrame:
+    """A summary with the row that compares one half of the originals with the other."""
+    row = {"dataset": "d", "fingerprint": "5-a", "codec": "originals", "setting": "halves", "status": "reference"}
+    return pd.concat([summary, pd.DataFrame([{**row, "n": 10, "exact": 0, **columns}])], ignore_index=True)
+
+
+def test_deltas_of_a_metric_of_sets_stop_at_its_noise_floor(frechet: str) -> None:
+    """Two deviations above the value of real pictures; what is left has the delta of the other points alone."""
+    generator = np.random.default_rng(12)
+    summary, rows = make({name: images_of(generator, 20, scale) for name, scale in (("jpeg", 1.0), ("webp", 0.9))})
+    summary[frechet] = (300 / summary.bpp).where(summary.setting != "q=4", -1.0)
+    noisy = with_reference(summary, **{frechet: -3.0, "toy_sd": 4.0})
+    found = line(bd_table(noisy, rows), metric=frechet, curve="webp")
+    kept = summary[summary.setting != "q=4"]
+    pair = [Points(*(kept[kept.codec == name][column].to_numpy() for column in ("bpp", frechet))) for name in CODECS]
+    assert (found["noise_floor"], found["points"], found["anchor_points"]) == (5, 4, 4)
+    assert found["bd_rate_percent"] == bd_rate(*pair, "lower").value
+    assert found["overlap_low"] == bd_rate(*pair, "lower").low > 5
+    assert math.isnan(line(bd_table(summary, rows), metric=frechet, curve="webp")["noise_floor"])
+    high = with_reference(summary, **{frechet: 100.0, "toy_sd": math.nan})
+    found = line(bd_table(high, rows), metric=frechet, curve="webp")
+    assert found["noise_floor"] == 100
+    above = int((summary[summary.codec == "jpeg"][frechet] > 100).sum())
+    left_out = f"{5 - above} points within the noise floor of 100 left out"
+    assert found["reason"] == f"jpeg has {above} points of finite quality ({left_out}), and 4 are needed"
 
 
 def test_points_that_a_metric_was_not_computed_for_are_left_out(frechet: str) -> None:

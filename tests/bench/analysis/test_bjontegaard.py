@@ -8,6 +8,7 @@ import warnings
 import bjontegaard as published_implementation
 import numpy as np
 import pytest
+from scipy.interpolate import Akima1DInterpolator, PchipInterpolator, make_interp_spline
 
 from uqdm.bench.analysis.bjontegaard import (
     MIN_OVERLAP,
@@ -143,6 +144,53 @@ def test_points_may_come_in_any_order() -> None:
 def refusals(delta: Delta) -> str:
     assert np.isnan(delta.value)
     return str(delta.reason)
+
+
+def test_the_spread_is_the_range_of_three_interpolations() -> None:
+    """On the curves of a paper SciPy's own integrals give the ends; curves that only differ in scale have none."""
+    interpolations = (PchipInterpolator, Akima1DInterpolator, lambda x, y: make_interp_spline(x, y, k=1))
+    compared = 0
+    for _, curves in paper_curves("psnr_db"):
+        for anchor, curve in itertools.islice(itertools.permutations(curves, 2), 0, None, 4):
+            for delta, axes in (
+                (bd_rate(anchor, curve), ("quality", "rate_bpp")),
+                (bd_quality(anchor, curve), ("rate_bpp", "quality")),
+            ):
+                if delta.reason is not None:
+                    continue
+                lines = [[_logarithm(one.usable(), name) for name in axes] for one in (anchor, curve)]
+                low, high = (end([one[0][place] for one in lines]) for end, place in ((max, 0), (min, -1)))
+                areas = [[one(*line).integrate(low, high) for line in lines] for one in interpolations]
+                found = [(second - first) / (high - low) for first, second in areas]
+                found = [100 * (10**one - 1) for one in found] if axes[0] == "quality" else found
+                assert delta.spread == pytest.approx((min(found), max(found)), rel=1e-9, abs=1e-9)
+                assert delta.spread[0] <= delta.value <= delta.spread[1]
+                compared += 1
+    assert compared > 50
+    same = bd_rate(JPEG, Points(1.1 * BPP, PSNR_DB))
+    assert same.spread == pytest.approx((10, 10))
+    assert not same.is_uncertain
+
+
+def _logarithm(points: Points, name: str) -> np.ndarray:
+    return np.log10(points.rate_bpp) if name == "rate_bpp" else points.quality
+
+
+def test_distant_points_make_a_delta_uncertain_and_near_ones_do_not() -> None:
+    rate = np.geomspace(0.1, 8, 41)
+    anchor = Points(rate, 30 + 8 * np.log2(1 + rate))
+    bent = 30 + 8 * np.log2(1 + 1.3 * rate) + 3 * np.tanh(4 * np.log(rate))
+    near, far = (Points(rate[::every], bent[::every]) for every in (1, 10))
+    for delta in (bd_rate, bd_quality):
+        assert not delta(anchor, near).is_uncertain
+        assert delta(anchor, far).is_uncertain
+    assert bd_rate(anchor, far).spread_percent == np.ptp(bd_rate(anchor, far).spread)
+
+
+def test_the_points_that_were_left_out_are_named_in_the_reason() -> None:
+    few = Points(BPP[:3], PSNR_DB[:3], "webp", left_out="2 points of noise left out")
+    reason = "webp has 3 points of finite quality (2 points of noise left out), and 4 are needed"
+    assert refusals(bd_rate(JPEG, few)) == reason
 
 
 def test_too_few_points_are_refused() -> None:

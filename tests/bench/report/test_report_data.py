@@ -31,6 +31,7 @@ from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.schema import BD
 
 pytestmark = pytest.mark.slow
 
@@ -195,6 +196,18 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
     row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
     assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
+    added = [name for name in BD.names if "_spread_" in name or name in ("noise_floor", "note")]
+    pd.read_csv(tmp_path / "bd.csv").drop(columns=added).to_csv(tmp_path / "bd.csv", index=False)
+    older = read_deltas(tmp_path)
+    assert older is not None
+    assert older.table == deltas.table
+    noted = pd.read_csv(tmp_path / "bd.csv").assign(note="depends on the interpolation: BD-rate -1.0 to +1.0 %")
+    noted.to_csv(tmp_path / "bd.csv", index=False)
+    table = read_deltas(tmp_path)
+    assert table is not None
+    remarks = {row[-1].text for row in table.table.rows}
+    note = "depends on the interpolation: BD-rate -1.0 to +1.0 %"
+    assert remarks == {note, f"the curves share no quality; {note}"}
     pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
     with pytest.raises(ResultsError, match=r"bd\.csv: no column method; make it again: uqdm bench bd --run "):
         read_deltas(tmp_path)

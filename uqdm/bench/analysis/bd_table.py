@@ -2,12 +2,16 @@
 
 Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are computed again
 from the same resample. A set metric has no value for an image, so its deltas have no interval.
+
+Points that are no choice of rate or no measure of quality are left out of both curves: those that hold no bits of the
+image (:func:`uqdm.bench.run.rates.is_empty`), and of set metrics those within the noise
+(:mod:`uqdm.bench.analysis.noise_floor`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from uqdm.bench.analysis.bjontegaard import (
 )
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.analysis.noise_floor import NoiseFloor
 from uqdm.bench.analysis.options import ANCHORS
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared, set_basis
 from uqdm.bench.run.errors import ResultsError
@@ -38,6 +43,7 @@ from uqdm.bench.run.tables import records
 from uqdm.bench.schema import BD, STATUS_OK
 from uqdm.files import replacing
 from uqdm.registry import suggest
+from uqdm.text import counted
 
 MAX_UNDEFINED = 0.01
 """Largest share of resamples without a delta. Above it there is no interval: the others do not represent all."""
@@ -81,7 +87,8 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
             elif isinstance(metric, Metric):
                 lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
             else:
-                lines += [_by_sets(metric, base, curve) for curve in others]
+                floor = NoiseFloor.of(metric, data)
+                lines += [_by_sets(metric, floor, base, curve) for curve in others]
     return pd.DataFrame(lines, columns=BD.names)
 
 
@@ -93,7 +100,7 @@ def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | Non
                 return named[0]
     if anchor is None:
         drawn = [curve for curve in drawn if not curve.ideal] or drawn
-        enough = [curve for curve in drawn if len(curve.points) >= MIN_POINTS]
+        enough = [curve for curve in drawn if len(curve.points_with_bits) >= MIN_POINTS]
         return min(enough or drawn, key=lambda curve: curve.label, default=None)
     known = sorted({*(curve.label for curve in drawn), *summary.codec})
     if anchor not in known:
@@ -147,8 +154,8 @@ class _PerImage:
         self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
 
     def columns(self, curve: Curve) -> list[int]:
-        """The columns of a curve's points in order of their rate, without points that have no value."""
-        found = [self._column[tuple(row[name] for name in _PICTURE)] for row in records(curve.points)]
+        """The columns of a curve's points that have bits and a value, in order of their rate."""
+        found = [self._column[tuple(row[name] for name in _PICTURE)] for row in records(curve.points_with_bits)]
         return [column for column in found if np.isfinite(self.quality[:, column]).any()]
 
 
@@ -160,10 +167,38 @@ class _Means:
     bpp: np.ndarray
     quality: np.ndarray
 
-    def of(self, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Rates and values [1 + R, K] of some columns; the first row is that of all images."""
+    def of(self, curve: Curve, columns: Sequence[int]) -> _Side:
+        """A curve's points, which are some of the columns."""
         places = [self.at[column] for column in columns]
-        return self.bpp[:, places], self.quality[:, places]
+        return _Side(curve.label, self.bpp[:, places], self.quality[:, places], _empty_points(curve))
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One of two curves: rates and values [1 + R, K], of all images in the first row, then of each resample.
+
+    ``left_out`` says which of its points are not among them.
+    """
+
+    label: str
+    bpp: np.ndarray
+    quality: np.ndarray
+    left_out: str = ""
+
+    def usable(self) -> _Side:
+        """The points that have a value over all images, in order of their rate over all images."""
+        kept = np.flatnonzero(np.isfinite(self.quality[0]))
+        order = kept[np.argsort(self.bpp[0, kept], kind="stable")]
+        return replace(self, bpp=self.bpp[:, order], quality=self.quality[:, order])
+
+    def points(self) -> Points:
+        """The points over all images."""
+        return Points(self.bpp[0], self.quality[0], self.label, left_out=self.left_out)
+
+
+def _empty_points(curve: Curve) -> str:
+    empty = len(curve.points) - len(curve.points_with_bits)
+    return f"{counted(empty, 'point')} without bits of the image left out" if empty else ""
 
 
 def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _PerImage) -> list[dict[str, Any]]:
@@ -180,7 +215,7 @@ def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _Pe
         means = _means(values, common, sorted({*anchor_columns, *(column for _, found in group for column in found)}))
         for curve, columns in group:
             names = _names(metric, curve, base.label)
-            figures = _figures(metric, base.label, curve.label, means.of(anchor_columns), means.of(columns))
+            figures = _figures(metric, means.of(base, anchor_columns), means.of(curve, columns))
             lines[curve.label] = {**names, **figures, "n": int(common.sum())}
     return [lines[curve.label] for curve in others]
 
@@ -193,17 +228,11 @@ def _means(values: _PerImage, common: np.ndarray, columns: Sequence[int]) -> _Me
     return _Means({column: place for place, column in enumerate(columns)}, rates, quality)
 
 
-def _figures(
-    metric: Metric | SetMetric,
-    anchor_name: str,
-    name: str,
-    anchor: tuple[np.ndarray, np.ndarray],
-    curve: tuple[np.ndarray, np.ndarray],
-) -> dict[str, Any]:
-    """Deltas with intervals. Curves are rates and values [1 + R, K]: all images in the first row, then resamples."""
-    anchor, curve = _usable(anchor), _usable(curve)
-    pair = Points(anchor[0][0], anchor[1][0], anchor_name), Points(curve[0][0], curve[1][0], name)
-    resampled = [values[1:] for values in (*anchor, *curve)]
+def _figures(metric: Metric | SetMetric, anchor: _Side, curve: _Side) -> dict[str, Any]:
+    """Deltas with intervals and spreads."""
+    anchor, curve = anchor.usable(), curve.usable()
+    pair = anchor.points(), curve.points()
+    resampled = [values[1:] for values in (anchor.bpp, anchor.quality, curve.bpp, curve.quality)]
     rate, quality = bd_rate(*pair, metric.direction), bd_quality(*pair)
     rates = np.empty(0) if rate.reason else bd_rates(*resampled, direction=metric.direction)
     qualities = np.empty(0) if quality.reason else bd_qualities(*resampled)
@@ -217,20 +246,29 @@ def _figures(
     return {
         **dict(zip(("bd_rate_percent", "bd_rate_low", "bd_rate_high"), (rate.value, *rate_ends), strict=False)),
         **dict(zip(("bd_quality", "bd_quality_low", "bd_quality_high"), (quality.value, *quality_ends), strict=False)),
+        **_spread(rate, "bd_rate"),
+        **_spread(quality, "bd_quality"),
         **_overlap(rate, ""),
         **_overlap(quality, "rate_"),
         "points": len(pair[1].quality),
         "anchor_points": len(pair[0].quality),
         "reason": _joined(reasons),
+        "note": _note(rate, quality),
     }
 
 
-def _usable(curve: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The points that have a value over all images, in order of their rate over all images."""
-    bpp, quality = curve
-    kept = np.flatnonzero(np.isfinite(quality[0]))
-    order = kept[np.argsort(bpp[0, kept], kind="stable")]
-    return bpp[:, order], quality[:, order]
+def _spread(delta: Delta, name: str) -> dict[str, float]:
+    return dict(zip((f"{name}_spread_low", f"{name}_spread_high"), delta.spread, strict=True))
+
+
+def _note(rate: Delta, quality: Delta) -> str | None:
+    """Which figures depend on the interpolation, and how far; None if none does."""
+    texts = []
+    if rate.is_uncertain:
+        texts.append("BD-rate {:+.1f} to {:+.1f} %".format(*rate.spread))
+    if quality.is_uncertain:
+        texts.append("BD-quality {:+.3g} to {:+.3g}".format(*quality.spread))
+    return f"depends on the interpolation: {', '.join(texts)}" if texts else None
 
 
 def _overlap(delta: Delta, prefix: str) -> dict[str, float]:
@@ -263,15 +301,27 @@ def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | Non
 # ---- metrics of sets: from the summary -----------------------------------------------------------------------
 
 
-def _by_sets(metric: SetMetric, base: Curve, curve: Curve) -> dict[str, Any]:
+def _by_sets(metric: SetMetric, floor: NoiseFloor, base: Curve, curve: Curve) -> dict[str, Any]:
     """Deltas of a set metric: no interval, and no delta if the sets differ in size."""
-    names = _names(metric, curve, base.label)
-    both = [one.points[np.isfinite(one.points[metric.name].astype(float))] for one in (base, curve)]
+    names = {**_names(metric, curve, base.label), "noise_floor": floor.value}
+    both = [one.points_with_bits for one in (base, curve)]
+    both = [points[np.isfinite(points[metric.name].astype(float))] for points in both]
     n_images = set_basis().n
     sizes = pd.concat([one[n_images if n_images in one else "n"] for one in both]).unique()
     if len(sizes) > 1:
         listed = " and ".join(f"{size:g}" for size in sorted(sizes))
         return {**names, "reason": f"{metric.label} of {listed} images: such figures are not comparable"}
-    single = [(one.rate_bpp.to_numpy(float)[None], one[metric.name].to_numpy(float)[None]) for one in both]
-    figures = _figures(metric, base.label, curve.label, *single)
-    return {**names, **figures, "n": int(sizes[0]) if len(sizes) else None}
+    sides = [_above(floor, metric, *pair) for pair in zip((base, curve), both, strict=True)]
+    return {**names, **_figures(metric, *sides), "n": int(sizes[0]) if len(sizes) else None}
+
+
+def _above(floor: NoiseFloor, metric: SetMetric, curve: Curve, points: pd.DataFrame) -> _Side:
+    """The points of a curve that are worse than the noise floor."""
+    values = points[metric.name].to_numpy(float)
+    kept = floor.worse(values)
+    noisy = len(points) - int(kept.sum())
+    left_out = [_empty_points(curve)]
+    if noisy:
+        left_out.append(f"{counted(noisy, 'point')} within the noise floor of {floor.value:.4g} left out")
+    side = points.rate_bpp.to_numpy(float)[None, kept], values[None, kept]
+    return _Side(curve.label, *side, "; ".join(filter(None, left_out)))

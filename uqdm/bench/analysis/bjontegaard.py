@@ -6,7 +6,9 @@ difference in quality, curve minus anchor, in the metric's own unit: of PSNR pos
 Curves run through their points by PCHIP, and integrals are exact (Bjøntegaard, VCEG-M33, 2001; why PCHIP: Herglotz et
 al., The Bjøntegaard Bible, IEEE Transactions on Image Processing 33, 2024).
 
-Where a delta would mislead, it is NaN, with a reason.
+Where a delta would mislead, it is NaN, with a reason. Each delta has its *spread*: the least and the greatest value
+by piecewise linear, PCHIP and Akima interpolation. None of them is wrong, so the spread is what the measured points
+leave open. A cubic polynomial or spline is not among them: it swings between points of unequal distance.
 """
 
 from __future__ import annotations
@@ -17,12 +19,20 @@ from typing import Literal
 import numpy as np
 
 from uqdm.bench.analysis import pchip
+from uqdm.bench.analysis.interpolation_spread import spread_of
+from uqdm.text import counted
 
 METHOD = "pchip, log10 rate"
 MIN_POINTS = 4
-"""Points that each curve needs. PCHIP runs through two; deltas are defined, and compared, for four and more."""
+"""Points that each curve needs: the delta is defined for four (VCEG-M33), and common test conditions ask for as many.
+PCHIP runs through three, too, but three leave the figure to the interpolation: UQDM's three points on the demo's first
+16 tiles have a BD-rate by SSIM of -8 % by straight lines, -18 % by PCHIP and -22 % by Akima."""
 MIN_OVERLAP = 0.25
 """Share of the shorter curve that the common interval must cover."""
+LARGE_SPREAD_PERCENT = 1.5
+"""A spread above it, in points of BD-rate, is stated beside the figure. An interpolation that suits its points is
+within 1.5 % of the true difference (Herglotz et al., Beyond Bjøntegaard, ICIP 2022): a larger spread says that the
+points are too far apart."""
 
 Direction = Literal["lower", "higher"]
 """Which values of a quality metric are better."""
@@ -32,13 +42,15 @@ Direction = Literal["lower", "higher"]
 class Points:
     """The points of a curve: rates in bpp and a metric's values, both [K] (in any order), means over the same images.
 
-    ``fingerprint`` identifies the images, if known. ``name`` is used in reasons.
+    ``fingerprint`` identifies the images, if known. ``name`` is used in reasons, and so is ``left_out``: which points
+    of the curve are not among these, and why.
     """
 
     rate_bpp: np.ndarray
     quality: np.ndarray
     name: str = "the curve"
     fingerprint: str | None = None
+    left_out: str = ""
 
     def usable(self) -> Points:
         """The points with a positive rate and a finite quality, in order of their rate; exact points have no PSNR."""
@@ -47,7 +59,7 @@ class Points:
             raise ValueError(f"{self.name}: expected as many rates as values, got {rate_bpp.shape} and {quality.shape}")
         kept = np.isfinite(quality) & np.isfinite(rate_bpp) & (rate_bpp > 0)
         order = np.flatnonzero(kept)[np.argsort(rate_bpp[kept], kind="stable")]
-        return Points(rate_bpp[order], quality[order], self.name, self.fingerprint)
+        return replace(self, rate_bpp=rate_bpp[order], quality=quality[order])
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,8 @@ class Delta:
 
     ``low`` and ``high`` are the ends of the common interval (of quality for BD-rate, of bpp for BD-quality), NaN if
     there is none; ``share`` and ``anchor_share`` how much of each curve it covers, on the axis of the integral. Where
-    points were left out, ``left_out`` counts them, of both curves.
+    points were left out, ``left_out`` counts them, of both curves. ``spread`` has the least and the greatest value by
+    different interpolations; ``spread_percent`` is its width in points of BD-rate.
     """
 
     value: float
@@ -66,6 +79,13 @@ class Delta:
     anchor_share: float = 0.0
     reason: str | None = None
     left_out: int = 0
+    spread: tuple[float, float] = (np.nan, np.nan)
+    spread_percent: float = np.nan
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether the value depends on the interpolation: its spread is above ``LARGE_SPREAD_PERCENT``."""
+        return self.spread_percent > LARGE_SPREAD_PERCENT
 
 
 def bd_rate(anchor: Points, curve: Points, direction: Direction = "higher") -> Delta:
@@ -88,7 +108,14 @@ def bd_rate(anchor: Points, curve: Points, direction: Direction = "higher") -> D
     sign = _sign(direction)
     axes = [(sign * one.quality, np.log10(one.rate_bpp)) for one in ready]
     found = _delta(axes, [one.quality for one in ready])
-    return replace(found, value=float(percent(found.value)), left_out=_left_out((anchor, curve), ready))
+    low, high = map(float, percent(np.array(found.spread)))
+    return replace(
+        found,
+        value=float(percent(found.value)),
+        left_out=_left_out((anchor, curve), ready),
+        spread=(low, high),
+        spread_percent=high - low,
+    )
 
 
 def bd_quality(anchor: Points, curve: Points) -> Delta:
@@ -105,7 +132,18 @@ def bd_quality(anchor: Points, curve: Points) -> Delta:
         return ready
     axes = [(np.log10(one.rate_bpp), one.quality) for one in ready]
     found = _delta(axes, [one.rate_bpp for one in ready])
-    return replace(found, left_out=_left_out((anchor, curve), ready))
+    return replace(
+        found, left_out=_left_out((anchor, curve), ready), spread_percent=_in_percent(found.spread, ready[0])
+    )
+
+
+def _in_percent(spread: tuple[float, float], anchor: Points) -> float:
+    """The width of a spread of qualities in points of BD-rate, by the anchor's mean slope."""
+    per_decade = np.ptp(anchor.quality) / np.log10(anchor.rate_bpp[-1] / anchor.rate_bpp[0])
+    width = spread[1] - spread[0]
+    if not width > 0:  # none, or NaN
+        return width
+    return float(percent(width / per_decade)) if per_decade else np.inf
 
 
 def bd_rates(
@@ -159,7 +197,8 @@ def _too_few(points: Points) -> str | None:
     n = len(points.rate_bpp)
     if n >= MIN_POINTS:
         return None
-    return f"{points.name} has {n} point{'s' * (n != 1)} of finite quality, and {MIN_POINTS} are needed"
+    left_out = f" ({points.left_out})" if points.left_out else ""
+    return f"{points.name} has {counted(n, 'point')} of finite quality{left_out}, and {MIN_POINTS} are needed"
 
 
 def _equal_rates(points: Points) -> str | None:
@@ -195,7 +234,8 @@ def _delta(axes: list[tuple[np.ndarray, np.ndarray]], values: list[np.ndarray]) 
             f"{ends[1]:.4g}, and {100 * MIN_OVERLAP:g} % are needed"
         )
     (value,) = _mean_difference(*((x[None], y[None]) for x, y in axes))
-    return Delta(float(value), float(ends[0]), float(ends[1]), float(share), float(anchor_share), reason)
+    spread = spread_of(axes, float(value), (float(low), float(high))) if reason is None else (np.nan, np.nan)
+    return Delta(float(value), float(ends[0]), float(ends[1]), float(share), float(anchor_share), reason, spread=spread)
 
 
 def _mean_difference(anchor: tuple[np.ndarray, np.ndarray], curve: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

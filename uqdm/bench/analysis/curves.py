@@ -19,7 +19,7 @@ from uqdm.bench.analysis.variants import (
     shortest_names,
     variant_of,
 )
-from uqdm.bench.run.rates import is_ideal, labelled, with_rates
+from uqdm.bench.run.rates import is_empty, is_ideal, labelled, with_rates
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Curve:
         'avif (speed=4)'
         """
         return f"{self.label} ({self.settings})" if self.settings else self.label
+
+    @property
+    def points_with_bits(self) -> pd.DataFrame:
+        """The points that hold bits of the image (see :func:`uqdm.bench.run.rates.is_empty`)."""
+        return self.points[~is_empty(self.points)]
 
     def bpp_at(self, psnr_db: float) -> float:
         """Rate at ``psnr_db``, linear in dB and log rate between neighbours; NaN outside the curve.

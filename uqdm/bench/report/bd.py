@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_ADDED = (
+    "bd_rate_spread_low",
+    "bd_rate_spread_high",
+    "bd_quality_spread_low",
+    "bd_quality_spread_high",
+    "noise_floor",
+    "note",
+)
+"""Columns that files of earlier releases lack."""
+
+
 @dataclass(frozen=True)
 class DeltaTable:
     """The table, the method of its figures, and the choices that filter it."""
@@ -58,7 +69,7 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
         Heading("BD-quality", _comment("bd_quality"), numeric=True),
         Heading("overlap", "quality that BD-rate is a mean over, and shares of the curve and of the anchor's in it"),
         Heading("images", _comment("n"), numeric=True),
-        Heading("what lacks, and why"),
+        Heading("remarks", "why a figure or its interval is lacking, and which figures depend on the interpolation"),
     ]
     return DeltaTable(
         table=Table(
@@ -87,6 +98,7 @@ def _read(path: Path) -> pd.DataFrame:
         path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
     )
     frame = frame.assign(**{name: frame[name].map(from_csv_cell) for name in texts if name in frame})
+    frame = frame.assign(**{name: "" if name in texts else math.nan for name in _ADDED if name not in frame})
     lacking = [name for name in BD.names if name not in frame]
     if lacking:
         raise ResultsError(f"{path}: no column {', '.join(lacking)}; make it again: uqdm bench bd --run {path.parent}")
@@ -95,6 +107,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _cells(row: Mapping[str, Any], label: str, several: bool, titles: Mapping[tuple[str, str], str]) -> list[Cell]:
     title = titles.get((row["dataset"], row["curve"]), row["curve"])
+    remarks = "; ".join(filter(None, (row["reason"], row["note"])))
     return [
         *([Cell(row["dataset"], row["dataset"])] if several else []),
         Cell(title, row["curve"]),
@@ -104,7 +117,7 @@ def _cells(row: Mapping[str, Any], label: str, several: bool, titles: Mapping[tu
         _number(row, "bd_quality", "bd_quality", "+.3g"),
         _overlap(row),
         Cell(NONE, -math.inf) if math.isnan(row["n"]) else Cell(f"{row['n']:,.0f}", float(row["n"])),
-        Cell(row["reason"], row["reason"]),
+        Cell(remarks, remarks),
     ]
 
 

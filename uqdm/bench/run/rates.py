@@ -28,6 +28,22 @@ def is_ideal(frame: pd.DataFrame) -> pd.Series:
     return (frame.rate_kind == RATE_IDEAL).astype(bool)
 
 
+def is_empty(summary: pd.DataFrame) -> pd.Series:
+    """Which rows of a summary hold no bits of the image: the picture is made from header and seed alone.
+
+    Such a point, a progressive file's step 0, is a place to start from and no choice of rate: its ideal bits are 0.
+
+    >>> import pandas as pd
+    >>> is_empty(pd.DataFrame({"bpp": [0.05, 0.6, 0.7], "ideal_bpp": [0.0, 0.5, np.nan]})).tolist()
+    [True, False, False]
+    """
+    import pandas as pd
+
+    if "ideal_bpp" not in summary:
+        return pd.Series(False, index=summary.index)
+    return (summary.ideal_bpp == 0).astype(bool)
+
+
 def with_rates(summary: pd.DataFrame) -> pd.DataFrame:
     """A summary with columns ``rate_bpp``, ``rate_bpp_low`` and ``rate_bpp_high``.
 

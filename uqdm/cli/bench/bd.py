@@ -85,8 +85,8 @@ def _cells(row: dict[str, Any]) -> list[str]:
     rate, quality = (_figure(row[name]) for name in ("bd_rate_percent", "bd_quality"))
     ends = [_interval(row[f"bd_{kind}_low"], row[f"bd_{kind}_high"]) for kind in ("rate", "quality")]
     overlap = _interval(row["overlap_low"], row["overlap_high"])
-    n, reason = row["n"], row["reason"]
-    images, why = "-" if n != n else f"{n:g}", reason if isinstance(reason, str) else ""
+    n, said = row["n"], [row[name] for name in ("reason", "note")]
+    images, why = "-" if n != n else f"{n:g}", "; ".join(text for text in said if isinstance(text, str))
     return [row["curve"], rate, ends[0], quality, ends[1], overlap, images, why]
 
 
