@@ -35,7 +35,7 @@ N_IMAGES = 4
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so independently of the code that wrote the rows
-PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "bd.csv", "report.html")
+PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "summary_columns.csv", "bd.csv", "report.html")
 PRODUCTS += tuple(f"plots/{plot.name}.{suffix}" for plot in all_plots() for suffix in plot.formats)
 
 

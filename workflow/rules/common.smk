@@ -33,6 +33,7 @@ PLOT_FILES = plot_files()
 PRODUCTS = [
     layout.summary_path(Path()),
     layout.summary_path(Path(), ".csv"),
+    layout.summary_columns_path(Path()),
     layout.bd_path(Path()),
     *PLOT_FILES,
     layout.report_path(Path()),

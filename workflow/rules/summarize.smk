@@ -8,6 +8,7 @@ rule summarize:
     output:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/summary.csv",
+        f"{RESULTS}/{{run}}/summary_columns.csv",
     log:
         f"{RESULTS}/{{run}}/logs/summarize.log",
     benchmark:

@@ -24,6 +24,7 @@ FILES = {
         layout.scores_path(RUN),
         layout.summary_path(RUN),
         layout.summary_path(RUN, ".csv"),
+        layout.summary_columns_path(RUN),
         layout.bd_path(RUN),
         layout.report_path(RUN),
     )

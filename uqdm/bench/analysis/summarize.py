@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from uqdm.bench.analysis import bootstrap
-from uqdm.bench.analysis.csv_cells import write_table
+from uqdm.bench.analysis.summary_csv import write_summary_csv
 from uqdm.bench.file_identity import clear_way
 from uqdm.bench.metrics import (
     all_metrics,
@@ -33,7 +33,7 @@ from uqdm.bench.metrics import (
 )
 from uqdm.bench.run.errors import ResultsError, score_remedy
 from uqdm.bench.run.json_files import read_scores
-from uqdm.bench.run.layout import summary_path
+from uqdm.bench.run.layout import summary_columns_path, summary_path
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
 from uqdm.bench.run.row_batches import image_indices, row_batches
@@ -91,7 +91,7 @@ def protocol() -> dict[str, str]:
 
 
 def summarize_run(run_dir: Path) -> pd.DataFrame:
-    """Summarizes the rows of a run, writes ``summary.parquet`` and ``summary.csv``, and returns the summary.
+    """Summarizes the rows of a run, writes the summary as Parquet and as CSV, and returns it.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` where rows are missing or do not belong together.
     """
@@ -105,8 +105,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     clear_way(summary_path(run_dir))
     with replacing(summary_path(run_dir)) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-    with replacing(summary_path(run_dir, ".csv")) as temporary:
-        write_table(table, temporary)
+    write_summary_csv(table, summary_path(run_dir, ".csv"), summary_columns_path(run_dir))
     return summary
 
 

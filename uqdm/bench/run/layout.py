@@ -14,7 +14,8 @@
 ``evaluation.json``             what a finished evaluation writes last
 ``scores.json``                 what a finished scoring writes last
 ``summary.parquet``             means over the images of each setting
-``summary.csv``                 the same
+``summary.csv``                 the same for people
+``summary_columns.csv``         what its columns mean, and why values are lacking
 ``bd.csv``                      Bjøntegaard deltas
 ``plots/``, ``report.html``     figures and report
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
@@ -48,6 +49,7 @@ _FEATURES = "features"
 _PLOTS = "plots"
 _ORIGINALS = "originals.parquet"
 _SUMMARY = "summary"
+_SUMMARY_COLUMNS = "summary_columns.csv"
 _RUN_ID = "run.json"
 _EVALUATION = "evaluation.json"
 _SCORING = "scores.json"
@@ -151,6 +153,11 @@ def features_dir(run_dir: Path) -> Path:
 def summary_path(run_dir: Path, suffix: str = ".parquet") -> Path:
     """The summary: ``.parquet``, or ``.csv`` with the same rows."""
     return run_dir / f"{_SUMMARY}{suffix}"
+
+
+def summary_columns_path(run_dir: Path) -> Path:
+    """What the columns of the summary as CSV mean, and why values are lacking."""
+    return run_dir / _SUMMARY_COLUMNS
 
 
 def bd_path(run_dir: Path) -> Path:
