@@ -1,5 +1,6 @@
-# One self-contained page with the curves, tables, pictures and provenance of a run. It decodes pictures from the
-# streams of the run, after the scoring has written the rows.
+# One page with the curves, tables, pictures and provenance of a run, and beside it a folder of the pictures that are too
+# many for the page, empty if there are none. Pictures are decoded from the streams of the run, after the scoring has
+# written the rows.
 
 
 rule report:
@@ -10,6 +11,7 @@ rule report:
         [f"{RESULTS}/{{run}}/{file}" for file in PLOT_FILES],
     output:
         f"{RESULTS}/{{run}}/report.html",
+        directory(f"{RESULTS}/{{run}}/report_pictures"),
     log:
         f"{RESULTS}/{{run}}/logs/report.log",
     benchmark:

@@ -16,6 +16,7 @@ import report_run
 from PIL import Image
 
 from uqdm.bench.report import save_report
+from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
 
@@ -246,7 +247,7 @@ def test_the_slider_walks_through_the_file(open_page: Open, run_dir: Path, width
         assert f"{row.bpp:.3f} bpp" in own
         assert ("exact" if row.mse == 0 else f"{row.psnr_db:.2f} dB") in own
         pictures = shown_pictures(page)
-        assert len(pictures) == 4
+        assert page.locator("#walk-pictures figure").count() == 4
         np.testing.assert_array_equal(pictures[0], run.original(int(row.image_index)))
         expected = run.picture({**row.to_dict(), "point": point, "reconstruction": kind})
         np.testing.assert_array_equal(pictures[1], expected)
@@ -254,16 +255,21 @@ def test_the_slider_walks_through_the_file(open_page: Open, run_dir: Path, width
 
 
 def check_nearest(run: RunPictures, rows: Any, bpp: float, page: Any, pictures: list[np.ndarray]) -> None:
-    """JPEG and BPG are at the setting whose rate differs from ``bpp`` by the smallest factor."""
+    """JPEG and BPG are at the setting whose rate differs from ``bpp`` by the smallest factor, or left blank."""
     captions = page.locator("#walk-pictures figcaption").all_inner_texts()[2:]
-    for codec, picture, caption in zip(("jpeg", "bpg"), pictures, captions, strict=True):
+    left = list(pictures)
+    for codec, caption in zip(("jpeg", "bpg"), captions, strict=True):
         files = rows[rows.codec == codec]
         factors = [max(other / bpp, bpp / other) for other in files.bpp]
         row = files.iloc[int(np.argmin(factors))]
-        np.testing.assert_array_equal(picture, run.picture(row.to_dict()))
         assert caption.startswith(codec)
         assert f"{row.bpp:.3f} bpp" in caption
-        assert f"{row.psnr_db:.2f} dB" in caption
+        if min(factors) > TOLERANCE:
+            assert f"No picture within 15 % of {bpp:.3f} bpp; the nearest has {row.bpp:.3f} bpp" in caption
+        else:
+            np.testing.assert_array_equal(left.pop(0), run.picture(row.to_dict()))
+            assert f"{row.psnr_db:.2f} dB" in caption
+    assert left == []
 
 
 def test_image_kind_and_companions_are_chosen(open_page: Open) -> None:
@@ -273,7 +279,8 @@ def test_image_kind_and_companions_are_chosen(open_page: Open) -> None:
     first = shown_pictures(page)
     page.select_option("#walk-kind", "middle")
     second = shown_pictures(page)
-    assert [np.array_equal(*pair) for pair in zip(first, second, strict=True)] == [True, False, True, True]
+    is_equal = [np.array_equal(*pair) for pair in zip(first, second, strict=True)]
+    assert is_equal == [place != 1 for place in range(len(first))]
     page.select_option("#walk-right", "png")
     assert page.locator("#walk-pictures figcaption").last.inner_text().startswith("png")
     page.check("#walk-images input[value='0']", force=True)
@@ -333,4 +340,5 @@ def test_names_are_escaped_in_the_page(open_page: Open) -> None:
 def test_a_browser_without_decompression_says_so(open_page: Open) -> None:
     page = open_page(script="delete window.DecompressionStream;")
     assert "The interactive plots do not run in this browser" in page.locator("#no-plots").inner_text()
-    assert len(shown_pictures(page)) == 4  # all else does
+    assert page.locator("#walk-pictures figure").count() == 4  # all else does
+    assert len(shown_pictures(page)) >= 2

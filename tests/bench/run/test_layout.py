@@ -35,6 +35,7 @@ FOLDERS = {
     layout.rows_dir(RUN).name,
     layout.manifests_dir(RUN).name,
     layout.plots_dir(RUN).name,
+    layout.report_pictures_path(layout.report_path(RUN)).name,
     layout.features_dir(RUN).name,
     *layout.set_scores_path(RUN, "key").parts[1:-1],
 }

@@ -59,6 +59,7 @@ async function start() {
   control(byId("column-controls"), showColumns);
   control(byId("delta-controls"), showDeltas);
   for (const image of document.querySelectorAll("img[data-picture]")) image.src = data.pictures[Number(image.dataset.picture)];
+  if (byId("viewer-controls")) new Viewer(data.viewer, data.pictures);
   if (byId("walk-controls")) new Walk(data.walk, data.pictures);
   if (byId("plot-controls")) await startPlots(data.figures);
   document.body.dataset.ready = "true";

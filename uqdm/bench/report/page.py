@@ -1,6 +1,7 @@
 """Builds the page from the template ``page.html`` and the content that the other modules make.
 
-The page is one file that loads nothing: its policy forbids every request, and every script except the two in it.
+The page loads nothing from elsewhere: its policy forbids every request but for pictures beside it, and every script
+except the two in it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import base64
 import functools
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -21,6 +24,7 @@ from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.report.extremes import extremes
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.report.library import Library, csp_hash, plotly_library
@@ -28,10 +32,12 @@ from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, full_table
 from uqdm.bench.report.sets import caveats
+from uqdm.bench.report.viewer import viewer_data
+from uqdm.bench.report.viewer_pictures import ViewerPictures, remove_others, write_pictures
 from uqdm.bench.report.walk import walk_data
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_origin
-from uqdm.bench.run.layout import report_path
+from uqdm.bench.run.layout import report_path, report_pictures_path
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary, summary_provenance
 from uqdm.files import write_bytes
@@ -40,47 +46,80 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
-_SCRIPTS = ("plots.js", "walk.js", "page.js")
+_SCRIPTS = ("plots.js", "walk.js", "viewer.js", "page.js")
+_STYLES = ("page.css", "viewer.css")
+
+
+@dataclass(frozen=True)
+class RenderedPage:
+    """The page as HTML, and the pictures that lie as files beside it, by their names."""
+
+    html: str
+    files: dict[str, bytes]
 
 
 def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | None = None) -> Path:
     """Writes the report of a run, to ``report.html`` in it if ``path`` is None, and returns its path.
 
-    ``plots_folder`` holds its plots; the run's own folder of plots if None.
+    ``plots_folder`` holds its plots; the run's own folder of plots if None. Pictures that are too many for one page are
+    written to a folder beside it, which has its name and ``_pictures``. The folder of the run's own report is always
+    made. It is written before the page, and pictures of the earlier page are removed after it: an error leaves the
+    earlier page whole.
     """
     path = path or report_path(run_dir)
-    write_bytes(path, render_report(run_dir, plots_folder).encode())
+    folder = report_pictures_path(path)
+    page = render_page(run_dir, plots_folder, folder.name)
+    if page.files or path == report_path(run_dir):
+        write_pictures(folder, page.files)
+    write_bytes(path, page.html.encode())
+    if folder.is_dir():
+        remove_others(folder, page.files)
     return path
 
 
 def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
-    """The page as HTML; raises :class:`~uqdm.bench.run.errors.ResultsError` if the summary or a plot is missing."""
+    """The page as HTML; see :func:`render_page`."""
+    return render_page(run_dir, plots_folder, report_pictures_path(report_path(run_dir)).name).html
+
+
+def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) -> RenderedPage:
+    """The page, which shows the pictures that are too many for it from the folder of that name beside it.
+
+    Raises :class:`~uqdm.bench.run.errors.ResultsError` if the summary or a plot is missing.
+    """
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
     plots = [_embedded(plot, run_dir, plots_folder) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
-    pool, library = PicturePool(), plotly_library()
+    pool, library, whole = PicturePool(), plotly_library(), ViewerPictures()
     open_run = functools.cache(functools.partial(RunPictures, run_dir))
     walk = walk_data(open_run, summary, pool)
     shown = extremes(open_run, summary, pool)
+    viewer = viewer_data(open_run, summary, whole, pool)
     figures = figure_data(summary, read_origin(run_dir))
     script = "\n".join(_file(name) for name in _SCRIPTS)
-    return (
+    data = {"figures": figures, "walk": walk, "pictures": pool.uris}
+    data["viewer"] = {**viewer, "folder": pictures_folder, "sources": whole.sources(quote(pictures_folder))}
+    html = (
         _environment()
         .get_template("page.html")
         .render(
             **_texts(run_dir, summary, origin),
-            policy=_policy(script, library),
-            style=_file("page.css"),
+            policy=_policy(script, library, whole),
+            style="\n".join(_file(name) for name in _STYLES),
             script=script,
             library=library.embedded,
             plots=plots,
             has_curves=bool(figures["datasets"]),
             walk=walk,
+            rate_tolerance=round(100 * (TOLERANCE - 1)),
+            viewer=viewer,
             extremes=shown,
             original_notes=original_notes(open_run(name) for name in summary.dataset.unique()),
-            data=embed_json({"figures": figures, "walk": walk, "pictures": pool.uris}),
-            size=_size(library, pool, plots),
+            data=embed_json(data),
+            size=_size(library, pool, whole, plots),
+            pictures_folder="" if whole.in_page else pictures_folder,
         )
     )
+    return RenderedPage(html, whole.files())
 
 
 def embed_json(data: Mapping[str, Any]) -> str:
@@ -144,22 +183,35 @@ def _file(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def _policy(script: str, library: Library) -> str:
-    """The page's policy: it loads nothing and runs only its own script and the library; pictures are data URIs."""
+def _policy(script: str, library: Library, whole: ViewerPictures) -> str:
+    """The page's policy: it loads nothing from elsewhere, and runs only its own script and the library.
+
+    Pictures are data URIs; where there are files of pictures, also those of the place that the page is in.
+    """
+    files = "" if whole.in_page else " 'self' file:"
     return (
         f"default-src 'none'; script-src {csp_hash(script.encode())} {library.csp_hash}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"img-src data: blob:{files}; base-uri 'none'; form-action 'none'"
     )
 
 
-def _size(library: Library, pool: PicturePool, plots: Sequence[Mapping[str, Any]]) -> str:
+def _size(library: Library, pool: PicturePool, whole: ViewerPictures, plots: Sequence[Mapping[str, Any]]) -> str:
+    n_pictures = len(pool.uris) + (len(whole) if whole.in_page else 0)
     parts = {
         "the plotting library": len(library.embedded),
-        f"{len(pool.uris)} pictures": pool.n_bytes,
+        f"{n_pictures} pictures": pool.n_bytes + (whole.n_bytes if whole.in_page else 0),
         "still plots": sum(len(plot["source"]) for plot in plots),
     }
     listed = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in parts.items())
-    return f"This page loads nothing and can be kept as it is. What it holds beside text: {listed}. {library.credit}."
+    kept = "This page loads nothing and can be kept as it is." if whole.in_page else _beside(whole)
+    return f"{kept} What it holds beside text: {listed}. {library.credit}."
+
+
+def _beside(whole: ViewerPictures) -> str:
+    return (
+        f"This page loads nothing but the {len(whole)} pictures in the folder beside it "
+        f"({whole.n_bytes / 1e6:.1f} MB): keep both together."
+    )
 
 
 def _embedded(plot: Plot, run_dir: Path, folder: Path | None) -> dict[str, Any]:

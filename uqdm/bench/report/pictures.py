@@ -53,7 +53,23 @@ def data_uri(image_uint8: np.ndarray) -> str:
     """
     buffer = io.BytesIO()
     Image.fromarray(image_uint8).save(buffer, "WEBP", lossless=True, quality=100, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return uri_of_webp(buffer.getvalue())
+
+
+def uri_of_webp(data: bytes) -> str:
+    """The bytes of a WebP file as a data URI."""
+    return f"data:image/webp;base64,{base64.b64encode(data).decode()}"
+
+
+def thumbnail(image_uint8: np.ndarray, side: int = 96) -> np.ndarray:
+    """A picture made smaller to choose it by, at most ``side`` pixels high and wide.
+
+    >>> thumbnail(np.zeros((512, 768, 3), np.uint8)).shape
+    (64, 96, 3)
+    """
+    image = Image.fromarray(image_uint8)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return np.asarray(image)
 
 
 def share_out(budget_pixels: int, per_unit: int, most: int, height: int, width: int) -> tuple[int, int]:

@@ -82,9 +82,20 @@ class Walk {
   companion(codec, step) {
     const entry = step.beside[codec];
     if (!entry) return element("figure", { class: "card" }, element("figcaption", {}, element("b", {}, codec), " has no file of this image"));
+    if (entry.absent) return this.blank(codec, entry);
     const where = [entry.setting, entry.point === "full" ? "" : entry.point, entry.name === "decoded" ? "" : entry.name];
     const rates = [`${entry.bpp.toFixed(3)} bpp`, quality(entry)];
     return this.card(codec, where.filter(Boolean).join(", "), entry.picture, rates, false, ratio(step.bpp, entry.bpp));
+  }
+
+  // A codec without a picture at this rate: why, and what its measured points say of the rate.
+  blank(codec, { absent, interpolated_db: psnr }) {
+    const { width, height, cut } = this.image;
+    const box = element("div", { class: "no-picture", role: "img", "aria-label": `${codec}: ${absent}` });
+    box.style.aspectRatio = `${Math.min(width, cut ?? width)} / ${Math.min(height, cut ?? height)}`;
+    const caption = element("figcaption", {}, element("b", {}, codec), element("span", { class: "small" }, absent));
+    if (psnr !== null) caption.append(element("span", { class: "small" }, `Interpolated between its points: ${psnr.toFixed(2)} dB.`));
+    return element("figure", { class: "card" }, box, caption);
   }
 
   card(name, where, place, [rate, psnr], isOwn = false, note = "") {

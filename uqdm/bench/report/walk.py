@@ -10,6 +10,8 @@ import numpy as np
 
 from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.picture_choice import progressive_settings, varied_images
+from uqdm.bench.report.equal_rate import interpolated_db, is_equal_rate, too_far
+from uqdm.bench.report.extremes import PLAIN
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import OpenRun, RunPictures
@@ -88,7 +90,7 @@ class _Walk:
         }
 
     def _steps(self, rows: pd.DataFrame, codec: str, setting: str) -> list[dict[str, Any]]:
-        """For each point of a stream its bytes, its pictures, and the other codecs at the nearest rate."""
+        """For each point of a stream its bytes, its pictures, and the other codecs at the same rate."""
         own = rows[(rows.codec == codec) & (rows.setting == setting)]
         others = rows[rows.codec != codec]
         return [
@@ -106,10 +108,22 @@ class _Walk:
         found = {}
         for codec, rows in others.groupby("codec"):
             try:
-                found[str(codec)] = self._entry(nearest(rows, bpp))
+                found[str(codec)] = self._companion(rows, bpp)
             except (CodecUnavailableError, StreamsNotKeptError) as error:
                 self._unreadable[str(codec)] = str(error)
         return found
+
+    def _companion(self, rows: pd.DataFrame, bpp: float) -> dict[str, Any]:
+        """The picture of a codec at a rate; where its nearest is too far away, why, and the PSNR between its points."""
+        row = nearest(rows, bpp)
+        if is_equal_rate(bpp, row["bpp"]):
+            return self._entry(row)
+        setting = self._shorts[row["codec"]][row["setting"]]
+        parts = [setting, *(row[name] for name in ("point", "reconstruction") if row[name] not in PLAIN)]
+        return {
+            "absent": too_far(bpp, row["bpp"], ", ".join(filter(None, parts))),
+            "interpolated_db": interpolated_db(bpp, list(rows.bpp), list(rows.psnr_db)),
+        }
 
     def _entry(self, row: Mapping[str, Any]) -> dict[str, Any]:
         return {

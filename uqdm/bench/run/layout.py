@@ -19,6 +19,7 @@
 ``bd.csv``                      Bjøntegaard deltas
 ``plots/``, ``report.html``     figures and report
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
+``report_pictures/``            pictures that the report shows and that are too many for one page
 ``logs/``, ``benchmarks/``      what the workflow's rules print, and how long they took
 =============================== ====================================================================
 
@@ -173,3 +174,12 @@ def plots_dir(run_dir: Path) -> Path:
 def report_path(run_dir: Path) -> Path:
     """The report."""
     return run_dir / _REPORT
+
+
+def report_pictures_path(report: Path) -> Path:
+    """The folder of pictures beside a report.
+
+    >>> report_pictures_path(Path("run/report.html"))
+    PosixPath('run/report_pictures')
+    """
+    return report.with_name(f"{report.stem}_pictures")

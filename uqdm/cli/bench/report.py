@@ -1,4 +1,4 @@
-"""``uqdm bench report``: one self-contained page of a summarized and plotted run."""
+"""``uqdm bench report``: the page of a summarized and plotted run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ def report(
     out: Annotated[Path | None, typer.Option(help="File to write [report.html in the run]", dir_okay=False)] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder of its plots [plots in the run]", file_okay=False)] = None,
 ) -> None:
-    """Writes report.html of a run: tables, plots, protocol and provenance in one file."""
+    """Writes report.html of a run: tables, plots, pictures, protocol and provenance.
+
+    Pictures that are too many for one page lie in report_pictures beside it.
+    """
     from uqdm.bench.report import save_report
     from uqdm.output import check_output, is_html
 
