@@ -22,6 +22,10 @@ from uqdm.text import printable
 ENTRY_POINT_GROUP = "uqdm.codecs"
 
 
+LABEL = "label"
+"""The key of a request that names its curve. No codec may have a parameter of this name."""
+
+
 class StreamError(ValueError):
     """A stream cannot be decoded: it is damaged, cut short, or from another encoder. The message says which."""
 
@@ -370,6 +374,8 @@ def _check_class(name: str, codec: Any) -> type[Codec]:
         raise TypeError(f"codec {name!r}: the class is named {getattr(codec, 'name', None)!r}; the two must agree")
     if not all(isinstance(parameter, Parameter) for parameter in codec.parameters):
         raise TypeError(f"codec {name!r}: parameters must be uqdm.codec.Parameter, got {codec.parameters!r}")
+    if any(parameter.name == LABEL for parameter in codec.parameters):
+        raise TypeError(f"codec {name!r}: a parameter is named {LABEL!r}, which names curves; rename the parameter")
     if not isinstance(codec.summary, str):
         raise TypeError(f"codec {name!r}: its summary is {type(codec.summary).__name__}, not text")
     for settings in codec.sweep:

@@ -251,6 +251,7 @@ SUMMARY = pa.schema(
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("codec_version", pa.string(), "library and version, or model and its hash"),
         _field("setting", pa.string(), "canonical text of the codec's parameters", nullable=False),
+        _field("label", pa.string(), "label of the codec's request, which names its curves; null without one"),
         _field("point", pa.string(), "the place where the stream is cut"),
         _field("point_index", pa.int32(), "position of the point in its stream"),
         _field("reconstruction", pa.string(), "how the picture is decoded from the bytes"),

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from uqdm.bench.analysis.curves import curves, families, lossless
+from uqdm.bench.analysis.curves import curves, lossless
+from uqdm.bench.run.setting_families import families
 
 
 def summary(*rows: dict[str, Any]) -> pd.DataFrame:

@@ -17,15 +17,16 @@ import pandas as pd
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.paired import paired_figures
-from uqdm.bench.analysis.variants import parameters_of
 from uqdm.bench.metrics import SetMetric, all_metrics, declared, set_basis
 from uqdm.bench.run.codec_settings import parse_request
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.rates import image_rates, is_ideal
 from uqdm.bench.run.rows_reader import read_rows
+from uqdm.bench.run.setting_families import parameters_of
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import COMPARISON, STATUS_OK
+from uqdm.codec import ParameterError
 from uqdm.registry import suggest
 
 COSTS = ("encode_ms", "decode_ms", "encode_calls", "decode_calls", "macs_per_pixel", "peak_memory_bytes")
@@ -74,6 +75,8 @@ def parse_selector(text: str) -> Selector:
     """
     before, at, behind = text.rpartition("@")
     request = parse_request(before if at else behind)
+    if request.label is not None:
+        raise ParameterError(f"{text!r}: rows have no labels; choose pictures by the codec's parameters")
     parameters = {str(name): str(value) for name, value in (request.parameters or {}).items()}
     point, _, reconstruction = behind.partition("/") if at else ("", "", "")
     return Selector(request.name, parameters, point or "*", reconstruction or "*")

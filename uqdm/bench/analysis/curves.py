@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uqdm.bench.analysis.variants import (
-    LONGEST_VALUE,
-    NAMING,
-    Variant,
-    heads,
-    parameters_of,
-    shortest_names,
-    variant_of,
-)
+from uqdm.bench.analysis.variants import LONGEST_VALUE, Variant, heads, shortest_names, variant_of
 from uqdm.bench.run.rates import is_empty, is_ideal, labelled, with_rates
+from uqdm.bench.run.setting_families import NAMING, families, is_numeric, parameters_of, swept_parameter, values_of
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:
@@ -155,29 +146,6 @@ def variant_names(rows: pd.DataFrame) -> dict[Variant, str]:
     return {variant: name for found in settings.values() for variant, name in heads(found).items()}
 
 
-def families(settings: Iterable[str]) -> dict[str, str]:
-    """For each setting the parameters in which it differs from others, except the swept one (with the most values).
-
-    >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
-    {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
-
-    A sweep in which other parameters switch at some value is one family: each number of the swept parameter occurs
-    once, and each value of another parameter holds over one range of these numbers.
-
-    >>> families(["quality=1,full=false", "quality=2,full=false", "quality=3,full=true"]).values()
-    dict_values(['', '', ''])
-    """
-    parsed = {setting: parameters_of(setting) for setting in settings}
-    swept = _swept(parsed.values())
-    values = _values(parsed.values())
-    varied = [name for name in values if name != swept and len(values[name]) > 1]
-    if not set(varied) & set(NAMING) and _switches(list(parsed.values()), swept, varied):
-        varied = []
-    return {
-        setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
-    }
-
-
 def described(settings: Iterable[str], omitted: Collection[str] = ()) -> str:
     """The parameters of the settings of one curve: shared values, and where others switch.
 
@@ -190,10 +158,10 @@ def described(settings: Iterable[str], omitted: Collection[str] = ()) -> str:
     'chroma=4:2:0, 4:4:4 from quality=50; speed=4'
     """
     parsed = [parameters_of(setting) for setting in settings]
-    swept = _swept(parsed) if len(parsed) > 1 else None
-    if swept and _is_numeric(parsed, swept):
+    swept = swept_parameter(parsed) if len(parsed) > 1 else None
+    if swept and is_numeric(parsed, swept):
         parsed = sorted(parsed, key=lambda each: float(each[swept]))
-    texts = [_described(name, parsed, swept) for name in _values(parsed) if name not in (swept, *omitted)]
+    texts = [_described(name, parsed, swept) for name in values_of(parsed) if name not in (swept, *omitted)]
     return "; ".join(text for text in texts if text)
 
 
@@ -219,37 +187,6 @@ def _constant(name: str, value: str) -> str:
     return "" if value in ("", "false", "None") or len(value) > LONGEST_VALUE else f"{name}={value}"
 
 
-def _values(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
-    """The values of each parameter; None stands for settings without it."""
-    listed = list(parsed)
-    return {name: {each.get(name) for each in listed} for each in listed for name in each}
-
-
-def _swept(parsed: Iterable[Mapping[str, str]]) -> str | None:
-    """The parameter with the most values; the first one of several."""
-    values = {name: found for name, found in _values(parsed).items() if name not in NAMING}
-    return max(values, key=lambda name: len(values[name]), default=None)
-
-
-def _is_numeric(parsed: Sequence[Mapping[str, str]], name: str) -> bool:
-    try:
-        return all(math.isfinite(float(each[name])) for each in parsed)
-    except (KeyError, ValueError):
-        return False
-
-
-def _switches(parsed: Sequence[Mapping[str, str]], swept: str | None, varied: Sequence[str]) -> bool:
-    """True if each number of the swept parameter occurs once, and other values hold over one range of it each."""
-    if swept is None or not varied or not _is_numeric(parsed, swept):
-        return False
-    numbers = [float(each[swept]) for each in parsed]
-    if len(set(numbers)) < len(numbers):
-        return False
-    ordered = [each for _, each in sorted(zip(numbers, parsed, strict=True), key=lambda pair: pair[0])]
-    runs = [[value for value, _ in itertools.groupby(each.get(name) for each in ordered)] for name in varied]
-    return all(len(run) == len(set(run)) for run in runs)
-
-
 def short_settings(settings: Iterable[str]) -> dict[str, str]:
     """For each setting the parameters in which it differs from others; see :func:`shared_parameters` for the rest.
 
@@ -257,7 +194,7 @@ def short_settings(settings: Iterable[str]) -> dict[str, str]:
     {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
     """
     parsed = {setting: parameters_of(setting) for setting in settings}
-    values = _values(parsed.values())
+    values = values_of(parsed.values())
     return {
         setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
         for setting, each in parsed.items()
@@ -271,7 +208,7 @@ def shared_parameters(settings: Iterable[str]) -> str:
     'fast=true'
     """
     parsed = [parameters_of(setting) for setting in settings]
-    values = _values(parsed)
+    values = values_of(parsed)
     return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
 
 

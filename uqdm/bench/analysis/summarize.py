@@ -32,7 +32,7 @@ from uqdm.bench.metrics import (
     summary_schema,
 )
 from uqdm.bench.run.errors import ResultsError, score_remedy
-from uqdm.bench.run.json_files import read_scores
+from uqdm.bench.run.json_files import read_labels, read_scores
 from uqdm.bench.run.layout import summary_columns_path, summary_path
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
@@ -99,6 +99,7 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
     for path in rows_files(run_dir):
         rows_with(path, columns)  # raises where one is lacking
     summary = summarize(row_batches(run_dir), lambda: read_scores(run_dir).get("sets", ()), run_dir)
+    summary = _with_labels(summary, read_labels(run_dir))
     origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": protocol(), "rows": rows_provenance(run_dir)}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
@@ -107,6 +108,12 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     write_summary_csv(table, summary_path(run_dir, ".csv"), summary_columns_path(run_dir))
     return summary
+
+
+def _with_labels(summary: pd.DataFrame, labels: Mapping[tuple[str, str], str]) -> pd.DataFrame:
+    """The summary with the label of each codec and setting that has one."""
+    found = [labels.get(key, np.nan) for key in zip(summary.codec, summary.setting, strict=True)]
+    return summary.assign(label=pd.Series(found, index=summary.index, dtype=object))
 
 
 class Batch(Protocol):

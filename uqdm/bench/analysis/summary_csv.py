@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from uqdm.bench.analysis.csv_cells import write_table
-from uqdm.bench.analysis.variants import parameters_of
+from uqdm.bench.run.setting_families import parameters_of
 from uqdm.bench.run.unscored import COLUMN as UNSCORED_COLUMN
 from uqdm.bench.run.unscored import reasons_by_row
 from uqdm.files import replacing

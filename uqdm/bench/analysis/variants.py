@@ -7,9 +7,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-NAMING = ("model", "codec", "encode", "decode")
-"""Parameters whose values name what codes: a model, another codec, a program. Settings that differ in one of these are
-never points of one curve."""
+from uqdm.bench.run.setting_families import NAMING, parameters_of
+
 LONGEST_VALUE = 24
 """Longest value in the name of a curve, in characters. Longer ones are commands and paths, and are shortened."""
 
@@ -35,22 +34,6 @@ def variant_of(codec: str, label: str | None, setting: str) -> Variant:
         return Variant(codec, label)
     parameters = parameters_of(setting)
     return Variant(codec, names=",".join(f"{name}={parameters[name]}" for name in NAMING if name in parameters))
-
-
-def parameters_of(setting: str) -> dict[str, str]:
-    """The parameters in the text of a setting; a part without ``=`` continues the value before it.
-
-    >>> parameters_of("layers=20,10,mct=0")
-    {'layers': '20,10', 'mct': '0'}
-    """
-    parameters: dict[str, str] = {}
-    name = ""
-    for part in setting.split(",") if setting else ():
-        if "=" in part:
-            name, _, parameters[name] = part.partition("=")
-        elif name:
-            parameters[name] += f",{part}"
-    return parameters
 
 
 def heads(settings: Mapping[Variant, Sequence[str]]) -> dict[Variant, str]:

@@ -101,6 +101,7 @@ def _manifest(context: Context, outcome: CodecOutcome, plan: CodecPlan) -> dict[
         "settings": [
             {
                 "setting": codec_setting.setting,
+                "label": codec_setting.label,
                 "parameters": dict(codec_setting.parameters),
                 "codec_version": codec_setting.version,
                 "skipped": codec_setting.missing,

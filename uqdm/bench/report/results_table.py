@@ -100,6 +100,7 @@ def with_prefix(value: float) -> str:
 _FIRST = (
     _Column("dataset", "data set"),
     _Column("codec", "codec"),
+    _Column("label", "label"),
     _Column("setting", "setting"),
     _Column("point", "point"),
     _Column("reconstruction", "picture"),

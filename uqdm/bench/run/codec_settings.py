@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uqdm.bench.checked_calls import MeasurementError, setting_of, version_of
+from uqdm.bench.run.labels import check_label, check_labels
 from uqdm.bench.run.sweeps import combinations, settings_of
-from uqdm.codec import CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
+from uqdm.codec import LABEL, Codec, CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
 from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
 
@@ -20,11 +21,13 @@ _OF_THE_SETTING = (ValueError, LookupError, OSError)
 class Request:
     """A codec by name, at one setting, or at those that :func:`~uqdm.bench.run.sweeps.settings_of` reads in the texts.
 
-    ``parameters`` is None for all settings of its class's ``sweep``.
+    ``parameters`` is None for all settings of its class's ``sweep``. ``label`` names its curve in plots and tables, and
+    changes nothing that is measured.
     """
 
     name: str
     parameters: Mapping[str, Any] | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class CodecSetting:
 
     ``missing`` says why it cannot run here; None if it can. ``broken`` says that the reason is a fault of the codec,
     which no installation would repair. ``version`` is None if the codec cannot run, or if it runs and its version
-    breaks the contract; its images then fail.
+    breaks the contract; its images then fail. ``progressive`` says that its streams may have several points.
     """
 
     name: str
@@ -44,6 +47,8 @@ class CodecSetting:
     holds_model: bool = False
     uses_gpu: bool = False
     ideal: bool = False
+    progressive: bool = False
+    label: str | None = None
     missing: str | None = None
     broken: bool = False
 
@@ -51,10 +56,12 @@ class CodecSetting:
 def parse_request(text: str) -> Request:
     """Reads ``NAME`` or ``NAME:key=value,...``; a part without ``=`` continues the value before it.
 
+    The key ``label`` is the label of the request. Alone, it names the settings of the sweep.
+
     >>> parse_request("jpeg2000:layers=20,10,5").parameters
     {'layers': '20,10,5'}
-    >>> parse_request("jpeg")
-    Request(name='jpeg', parameters=None)
+    >>> parse_request("jpeg:label=ours")
+    Request(name='jpeg', parameters=None, label='ours')
     """
     name, colon, settings = text.partition(":")
     parameters: dict[str, str] = {}
@@ -75,16 +82,25 @@ def parse_request(text: str) -> Request:
             parameters[key] += f",{part}"
     if not name:
         raise ParameterError(f"codec {text!r}: the name is missing; expected NAME or NAME:key=value,...")
-    return Request(name, parameters if colon else None)
+    return _request(name, parameters if colon else None)
+
+
+def _request(name: str, parameters: Mapping[str, Any] | None) -> Request:
+    """The request of a codec at parameters, one of which may be its label."""
+    if parameters is None or LABEL not in parameters:
+        return Request(name, parameters)
+    others = {key: value for key, value in parameters.items() if key != LABEL}
+    return Request(name, others or None, check_label(name, parameters[LABEL]))
 
 
 def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
     """Reads ``{name: null | {key: value} | [{key: value}, ...]}``, as in the configuration; null is the sweep.
 
-    A value may be a list of values; each gives a request.
+    A value may be a list of values; each gives a request. The key ``label`` is the label of the request. Alone, it
+    names the settings of the sweep.
 
-    >>> requests_from_mapping({"png": None, "jpeg": {"quality": [10, 20]}})[1:]
-    [Request(name='jpeg', parameters={'quality': 10}), Request(name='jpeg', parameters={'quality': 20})]
+    >>> requests_from_mapping({"png": None, "jpeg": {"quality": [10, 20], "label": "ours"}})[1:]  # doctest: +ELLIPSIS
+    [Request(name='jpeg', parameters={'quality': 10}, label='ours'), Request(name='jpeg', ...
     """
     requests = []
     for name, settings in codecs.items():
@@ -94,7 +110,7 @@ def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
         if not listed or not all(one is None or isinstance(one, Mapping) for one in listed):
             raise ParameterError(f"codec {name}: {settings!r} is not null, a mapping of parameters, or a list of them")
         for one in listed:
-            requests += [Request(name)] if one is None else [Request(name, each) for each in _listed(name, one)]
+            requests += [Request(name)] if one is None else [_request(name, each) for each in _listed(name, one)]
     return requests
 
 
@@ -113,9 +129,11 @@ def format_request(request: Request) -> str:
     >>> format_request(Request("jpeg", {"quality": 50}))
     'jpeg:quality=50'
     """
-    if request.parameters is None:
+    label = {} if request.label is None else {LABEL: request.label}
+    if request.parameters is None and not label:
         return request.name
-    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in request.parameters.items())
+    values = {**(request.parameters or {}), **label}
+    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in values.items())
 
 
 def format_value(value: Any) -> str:
@@ -127,20 +145,29 @@ def resolve(requests: Iterable[Request]) -> dict[str, list[CodecSetting]]:
     """Checks every request and returns the settings of each codec in the order of the requests, without duplicates.
 
     Raises :class:`~uqdm.codec.UnknownCodecError`, and what a codec raises for a setting that was requested
-    (:class:`~uqdm.codec.ParameterError`, or an error of a file that a parameter names). A codec that is known but
-    cannot run here gives settings with ``missing`` set.
+    (:class:`~uqdm.codec.ParameterError`, or an error of a file that a parameter names), and what
+    :func:`~uqdm.bench.run.labels.check_labels` raises. A codec that is known but cannot run here gives settings with
+    ``missing`` set.
     """
-    resolved: dict[str, list[CodecSetting]] = {}
+    resolved: dict[str, dict[str, CodecSetting]] = {}
     for request in requests:
-        settings = resolved.setdefault(request.name, [])
-        for codec_setting in _codec_settings(request):
-            if all(codec_setting.setting != other.setting for other in settings):
-                settings.append(codec_setting)
-    return resolved
+        settings = resolved.setdefault(request.name, {})
+        for found in _codec_settings(request):
+            codec_setting = replace(found, label=request.label)
+            _check_same_label(codec_setting, settings.setdefault(codec_setting.setting, codec_setting))
+    codecs = {name: list(settings.values()) for name, settings in resolved.items()}
+    check_labels(codecs)
+    return codecs
+
+
+def _check_same_label(one: CodecSetting, other: CodecSetting) -> None:
+    if one.label != other.label:
+        labels = " and ".join("without a label" if each.label is None else repr(each.label) for each in (other, one))
+        raise ParameterError(f"codec {one.name}: {one.setting!r} is requested twice, {labels}; request it once")
 
 
 def _codec_settings(request: Request) -> list[CodecSetting]:
-    wanted = format_request(request).partition(":")[2]
+    wanted = format_request(replace(request, label=None)).partition(":")[2]
     try:
         codec = codec_class(request.name)
     except UnknownCodecError:
@@ -178,6 +205,7 @@ def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: b
         holds_model=bool(codec.holds_model),
         uses_gpu=bool(codec.uses_gpu),
         ideal=bool(codec.ideal),
+        progressive=codec.points is not Codec.points,
         missing=one_line(f"codec {codec.name!r} cannot run here: {lack}") if lack else None,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from uqdm.bench.datasets import Origin
 from uqdm.bench.file_identity import DAMAGED, ShardFacts, check_regular
 from uqdm.bench.run.errors import EVALUATE_AGAIN, ResultsError, evaluate_remedy, score_remedy
-from uqdm.bench.run.layout import evaluation_path, manifest_path, scores_path
+from uqdm.bench.run.layout import evaluation_path, manifest_path, manifests_dir, scores_path
 from uqdm.bench.run.run_id import check_run_id
 from uqdm.bench.run.unscored import reasons_in_text
 from uqdm.bench.schema import SHARD_FORMAT
@@ -40,6 +40,16 @@ def read_manifest(run_dir: Path, codec: str) -> dict[str, Any]:
         raise ResultsError(f"{path}: not the manifest of {codec!r}: {reason}; {EVALUATE_AGAIN}")
     check_run_id(path, run_dir, manifest.get("run_id"))
     return manifest
+
+
+def read_labels(run_dir: Path) -> dict[tuple[str, str], str]:
+    """The label of each codec and setting of a run that has one, from the manifests."""
+    found: dict[tuple[str, str], str] = {}
+    for path in sorted(manifests_dir(run_dir).glob("*.json")):
+        for listed in read_manifest(run_dir, path.stem)["settings"]:
+            if isinstance(listed.get("label"), str):
+                found[path.stem, listed["setting"]] = listed["label"]
+    return found
 
 
 def listed_shards(manifest: Mapping[str, Any], setting: str | None = None) -> Iterator[ShardFacts]:

@@ -27,7 +27,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="NAME for its default settings, or NAME:key=value,...; a value may be a range or a list: "
-            "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; may be repeated"
+            "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; label=TEXT names its curve; may be repeated"
         ),
     ] = None,
     codecs_file: Annotated[

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _NAMED = ("run", "dataset", "codec", "setting", "point", "reconstruction", "rate_kind", "image_id", "device")
 _STATE = ("status", "error")
-_SUMMARY_COLUMNS = ("codec", "setting", "point", "reconstruction", "n", "failed", "exact", "rate_kind", "bpp")
+_SUMMARY_COLUMNS = ("codec", "label", "setting", "point", "reconstruction", "n", "failed", "exact", "rate_kind", "bpp")
 _ROW_COLUMNS = ("image_index", "image_id", "codec", "setting", "point", "reconstruction", "rate_kind", "bpp")
 _PLAIN = {"status": {"ok"}, "point": {"full"}, "reconstruction": {"decoded", "exact"}, "rate_kind": {"file"}}
 """A column that has only these values is not shown."""

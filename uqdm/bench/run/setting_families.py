@@ -1,0 +1,82 @@
+"""Which settings of a codec belong together: those that differ in one parameter are points of one curve."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+NAMING = ("model", "codec", "encode", "decode")
+"""Parameters whose values name what codes: a model, another codec, a program. Settings that differ in one of these are
+never points of one curve."""
+
+
+def parameters_of(setting: str) -> dict[str, str]:
+    """The parameters in the text of a setting; a part without ``=`` continues the value before it.
+
+    >>> parameters_of("layers=20,10,mct=0")
+    {'layers': '20,10', 'mct': '0'}
+    """
+    parameters: dict[str, str] = {}
+    name = ""
+    for part in setting.split(",") if setting else ():
+        if "=" in part:
+            name, _, parameters[name] = part.partition("=")
+        elif name:
+            parameters[name] += f",{part}"
+    return parameters
+
+
+def families(settings: Iterable[str]) -> dict[str, str]:
+    """For each setting the parameters in which it differs from others, except the swept one (with the most values).
+
+    >>> families(["quality=1,fast=true", "quality=2,fast=true", "quality=1,fast=false"])
+    {'quality=1,fast=true': 'fast=true', 'quality=2,fast=true': 'fast=true', 'quality=1,fast=false': 'fast=false'}
+
+    A sweep in which other parameters switch at some value is one family: each number of the swept parameter occurs
+    once, and each value of another parameter holds over one range of these numbers.
+
+    >>> families(["quality=1,full=false", "quality=2,full=false", "quality=3,full=true"]).values()
+    dict_values(['', '', ''])
+    """
+    parsed = {setting: parameters_of(setting) for setting in settings}
+    swept = swept_parameter(parsed.values())
+    values = values_of(parsed.values())
+    varied = [name for name in values if name != swept and len(values[name]) > 1]
+    if not set(varied) & set(NAMING) and _switches(list(parsed.values()), swept, varied):
+        varied = []
+    return {
+        setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
+    }
+
+
+def values_of(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]:
+    """The values of each parameter; None stands for settings without it."""
+    listed = list(parsed)
+    return {name: {each.get(name) for each in listed} for each in listed for name in each}
+
+
+def swept_parameter(parsed: Iterable[Mapping[str, str]]) -> str | None:
+    """The parameter with the most values; the first one of several."""
+    values = {name: found for name, found in values_of(parsed).items() if name not in NAMING}
+    return max(values, key=lambda name: len(values[name]), default=None)
+
+
+def is_numeric(parsed: Sequence[Mapping[str, str]], name: str) -> bool:
+    """Whether every setting has a finite number of that name."""
+    try:
+        return all(math.isfinite(float(each[name])) for each in parsed)
+    except (KeyError, ValueError):
+        return False
+
+
+def _switches(parsed: Sequence[Mapping[str, str]], swept: str | None, varied: Sequence[str]) -> bool:
+    """True if each number of the swept parameter occurs once, and other values hold over one range of it each."""
+    if swept is None or not varied or not is_numeric(parsed, swept):
+        return False
+    numbers = [float(each[swept]) for each in parsed]
+    if len(set(numbers)) < len(numbers):
+        return False
+    ordered = [each for _, each in sorted(zip(numbers, parsed, strict=True), key=lambda pair: pair[0])]
+    runs = [[value for value, _ in itertools.groupby(each.get(name) for each in ordered)] for name in varied]
+    return all(len(run) == len(set(run)) for run in runs)
