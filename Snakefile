@@ -1,15 +1,24 @@
 # From data sets to a compared, plotted, stored benchmark: `snakemake --cores all`.
 # Snakemake manages the files and their order; inside the rules `evaluate` and `score`, Ray manages the cores.
 
+import copy
+
 from snakemake.utils import min_version, validate
+from uqdm.configuration import chosen_runs
 from uqdm.paths import check_run_names
 
 min_version("9.0")
+
+# So far there is only what --configfile and --config give. Snakemake merges it with the shipped configuration, whose runs
+# are made only where none is named.
+own_runs = copy.deepcopy(config.get("runs"))
 
 
 configfile: "config/config.yaml"
 
 
+if own_runs:
+    config["runs"] = chosen_runs(config["runs"], own_runs)
 check_run_names(config.get("runs") or [])
 validate(config, workflow.source_path("workflow/schemas/config.schema.yaml"))
 

@@ -358,6 +358,60 @@ def test_a_wrong_configuration_of_scoring_is_reported_too(score: dict[str, Any],
     assert named in done.stdout + done.stderr
 
 
+PHOTOS = {"dataset": "demo", "codecs": {"jpeg": {"quality": "10..90:40"}}}
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "made", "commands"),
+    [
+        ([], ["limit=16"], {"demo"}, ["--codec=uqdm", "--limit=16"]),
+        ([{"limit": 16}], [], {"demo"}, ["--codec=uqdm", "--limit=16"]),
+        ([{"runs": {"photos": PHOTOS}}], ["limit=2"], {"photos"}, ["--codec=jpeg:quality=10..90:40", "--limit=2"]),
+        ([{"runs": {"photos": PHOTOS}}, {"runs": {"more": PHOTOS}}], [], {"photos", "more"}, []),
+        ([{"runs": {"demo": {"limit": 4}}}], [], {"demo"}, ["--codec=uqdm", "--limit=4"]),
+        ([], ["runs={photos: {dataset: demo, codecs: {jpeg: {quality: 9}}}}"], {"photos"}, ["--codec=jpeg:quality=9"]),
+    ],
+)
+def test_own_runs_take_the_place_of_the_shipped_ones(
+    files: list[dict[str, Any]], options: list[str], made: set[str], commands: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    output = planned(tmp_path, files, options)
+    assert {name for name in ("demo", "photos", "more") if f"results/{name}/report.html" in output} == made
+    assert [text for text in commands if text not in output] == []
+
+
+def test_the_codecs_of_an_own_run_take_the_place_of_those_of_a_shipped_run(tmp_path: Path) -> None:
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    output = planned(tmp_path, [{"runs": {"demo": {"codecs": {"png": None}}}}], [])
+    assert "--dataset=demo --codec=png " in output
+    assert "--codec=uqdm" not in output
+
+
+def planned(folder: Path, files: list[dict[str, Any]], options: list[str]) -> str:
+    """What the workflow would do in a folder with the shipped configuration, with own files and options."""
+    names = [f"own{index}.yaml" for index in range(len(files))]
+    for name, content in zip(names, files, strict=True):
+        (folder / name).write_text(yaml.safe_dump(content))
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "--printshellcmds",
+        "--cores",
+        "2",
+        "--directory",
+        str(folder),
+    ]
+    command += ["--snakefile", str(ROOT / "Snakefile")]
+    command += ["--configfile", *(str(folder / name) for name in names)] if names else []
+    command += ["--config", *options] if options else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=quiet_environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 def paper_command(folder: Path, target: str, dataset: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     section = {"cifar10": {"dataset": dataset}, "imagenet64": {"dataset": "demo"}}
     run = {"small": {"dataset": "demo", "codecs": {"png": None}}}

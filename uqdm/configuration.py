@@ -26,6 +26,25 @@ from uqdm.option_fields import arguments, check_bounds, errors_begin, from_secti
 from uqdm.swirl.settings import Settings, settings_of
 
 
+def chosen_runs(merged: Any, own: Any) -> Any:
+    """The section ``runs`` of a workflow whose shipped configuration is merged with files and options of the user.
+
+    Snakemake merges mappings, so ``merged`` has the shipped runs too. Where the user's own section names runs, these
+    alone are kept: each has the user's keys, ``codecs`` as a whole, and the keys of a shipped run of the same name that
+    the user leaves out. Anything that is no mapping is left to the check of the configuration.
+
+    >>> shipped = {"demo": {"dataset": "demo", "codecs": {"png": None}}}
+    >>> photos = {"photos": {"dataset": "folder:photos", "codecs": {"jpeg": None}}}
+    >>> list(chosen_runs({**shipped, **photos}, photos)), list(chosen_runs(shipped, None))
+    (['photos'], ['demo'])
+    >>> chosen_runs({"demo": {"dataset": "demo", "codecs": {"png": None}, "limit": 8}}, {"demo": {"limit": 8}})
+    {'demo': {'dataset': 'demo', 'codecs': {'png': None}, 'limit': 8}}
+    """
+    if not isinstance(merged, Mapping) or not isinstance(own, Mapping) or not own:
+        return merged
+    return {name: {**merged[name], **run} if isinstance(run, Mapping) else run for name, run in own.items()}
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """A data set and the codecs to compare on it."""

@@ -17,7 +17,8 @@ from uqdm.option_fields import OptionField, has_options, option_fields, option_g
 def with_option_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command whose parameters of dataclasses of options are replaced by one parameter for each option, at the end.
 
-    The command itself is called with the dataclasses, filled from the command line.
+    The command itself is called with the dataclasses, filled from the command line. An option that several of them have
+    is one parameter, with the help of the first, and fills them all.
 
     >>> from uqdm.bench.execute.limits import WorkerLimits
     >>> @with_option_parameters
@@ -27,17 +28,19 @@ def with_option_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
     """
     hints = typing.get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if has_options(hint)}
+    options: dict[str, OptionField] = {}
+    for field in (field for of in groups.values() for field in _all_fields(of)):
+        options.setdefault(_parameter_name(field), field)
 
     @functools.wraps(command)
     def run(**values: Any) -> Any:
         filled = {name: _filled(of, values) for name, of in groups.items()}
-        taken = {_parameter_name(field) for of in groups.values() for field in _all_fields(of)}
-        return command(**filled, **{name: value for name, value in values.items() if name not in taken})
+        return command(**filled, **{name: value for name, value in values.items() if name not in options})
 
     kind = inspect.Parameter.KEYWORD_ONLY
     own = inspect.signature(command).parameters.items()
     parameters = [one.replace(kind=kind, annotation=hints[name]) for name, one in own if name not in groups]
-    parameters += [_parameter(field) for of in groups.values() for field in _all_fields(of)]
+    parameters += map(_parameter, options.values())
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run

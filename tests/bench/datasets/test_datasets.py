@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from uqdm.bench import datasets
-from uqdm.bench.datasets import DataSetError, UnknownDataSetError, content_fingerprint, dataset_kinds, open_dataset
+from uqdm.bench.datasets import (
+    DataSetError,
+    UnknownDataSetError,
+    content_fingerprint,
+    dataset_kinds,
+    open_dataset,
+    spec_of,
+)
 from uqdm.bench.datasets._registry import DATA_SETS
 
 OTHER_PACKAGE = """
@@ -51,6 +58,29 @@ def test_an_unknown_kind_gets_a_suggestion_and_the_list(spec: str, hint: str) ->
 def test_a_bare_path_gets_a_hint_at_its_spec(tmp_path: Path) -> None:
     with pytest.raises(UnknownDataSetError, match=f"'folder:{tmp_path}'"):
         open_dataset(str(tmp_path))
+
+
+def test_paths_of_images_become_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("photos", "demo", "a#b"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "some.npz").touch()
+    (tmp_path / "file").touch()
+    expected = {
+        "photos": "folder:photos",
+        "photos/": "folder:photos/",
+        "~/photos": "folder:~/photos",
+        str(tmp_path / "photos"): f"folder:{tmp_path}/photos",
+        "a#b": "folder:a#b",
+        "some.npz": "npz:some.npz",
+        "some.npz#test": "npz:some.npz#test",
+        "demo": "demo",  # the data set
+        "./demo": "folder:./demo",
+        "folder:photos": "folder:photos",
+    }
+    assert {text: spec_of(text) for text in expected} == expected
+    assert [spec_of(text) for text in ("absent", "absent.npz", "file", "")] == ["absent", "absent.npz", "file", ""]
 
 
 @pytest.mark.parametrize(("spec", "usage"), [("folder", "'folder:PATH'"), ("demo:8", "'demo'"), ("npz:", "'npz:PATH")])

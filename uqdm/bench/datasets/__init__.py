@@ -15,6 +15,7 @@ from uqdm.bench.datasets._registry import (
     dataset_files,
     dataset_kinds,
     open_dataset,
+    spec_of,
     write_digest,
 )
 from uqdm.images import read_image as read_image_file  # its earlier name here
@@ -35,5 +36,6 @@ __all__ = [
     "dataset_kinds",
     "open_dataset",
     "read_image_file",
+    "spec_of",
     "write_digest",
 ]

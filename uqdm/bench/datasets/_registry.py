@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ from uqdm.bench.datasets._base import DataSet, DataSetError, UnknownDataSetError
 from uqdm.bench.datasets._file_hashes import file_hashes
 from uqdm.bench.lazy_ids import has_repeats
 from uqdm.files import write_bytes
+from uqdm.paths import split_path
 from uqdm.plugins import Broken
 from uqdm.registry import Errors, Registry
 
@@ -44,6 +46,25 @@ def open_dataset(spec: str, limit: int | None = None, *, check: bool = True) -> 
     if check:
         _ = dataset.fingerprint  # reads and checks every image
     return dataset
+
+
+def spec_of(text: str) -> str:
+    """The spec of what a user names: a spec, which stays as it is, or the path of a folder or of an ``.npz`` file.
+
+    A kind of data set comes before a folder of that name, which can be written with a slash: ``./demo``.
+
+    >>> spec_of("demo"), spec_of("folder:photos"), spec_of("no-such-folder")
+    ('demo', 'folder:photos', 'no-such-folder')
+    >>> spec_of("/") == "folder:/"
+    True
+    """
+    if not text.strip() or text.partition(":")[0] in dataset_kinds():
+        return text
+    path, _ = split_path(text)
+    found = Path(os.path.expanduser(path))
+    if found.is_dir() and path == text:
+        return f"folder:{text}"
+    return f"npz:{text}" if found.suffix == ".npz" and found.is_file() else text
 
 
 def dataset_files(spec: str) -> list[Path]:

@@ -10,6 +10,7 @@ from uqdm.cli.bench._file_names import check_file_names
 from uqdm.cli.lazy import lazy_group
 
 SUBCOMMANDS = {
+    "run": "uqdm.cli.bench.run:run",
     "evaluate": "uqdm.cli.bench.evaluate:evaluate",
     "score": "uqdm.cli.bench.score:score",
     "summarize": "uqdm.cli.bench.summarize:summarize",

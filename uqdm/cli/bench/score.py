@@ -18,6 +18,11 @@ def score(
     log: LogFile = None,
 ) -> None:
     """Scores the pictures of an evaluated run: MSE, PSNR, SSIM, FID and others; nothing is encoded again."""
+    score_pictures(run, options, log)
+
+
+def score_pictures(run: Path, options: ScoringOptions, log: Path | None) -> None:
+    """Scores a run, shows the progress and prints the outcome; raises ValueError where all pictures failed."""
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.layout import status_path
     from uqdm.bench.scoring.run import score_run
