@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli import completion
+
 if TYPE_CHECKING:
     from uqdm.bench.evaluation.selftest import Check
     from uqdm.bench.run.codec_settings import Request
@@ -103,7 +105,8 @@ def doctor(
     codec: Annotated[
         list[str] | None,
         typer.Argument(
-            help="NAME, or NAME:key=value,... for one setting of high quality [every codec, default settings]"
+            help="NAME, or NAME:key=value,... for one setting of high quality [every codec, default settings]",
+            autocompletion=completion.codecs,
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the figures of every check")] = False,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.about import about
 from uqdm.cli.file_arguments import read_coded
 
@@ -16,7 +17,9 @@ def info(
     file: Annotated[
         Path, typer.Argument(help="File made by uqdm encode, or the beginning of one; - for standard input")
     ],
-    model: Annotated[str | None, typer.Option(help="Model of the file, if it is not a shipped one")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Model of the file, if it is not a shipped one", autocompletion=completion.models)
+    ] = None,
     ideal: Annotated[bool, typer.Option(help="Decode the file to determine its ideal bits")] = True,
 ) -> None:
     """Prints the properties of a file as JSON: format, model, sizes, checks, and ideal bits by step."""

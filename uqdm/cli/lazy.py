@@ -1,4 +1,7 @@
-"""Command groups whose subcommands are imported only when they run, so that ``--help`` is fast."""
+"""Command groups whose subcommands are imported only when they run, so that ``--help`` is fast.
+
+Help texts are plain: no markup, and no summary is cut.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,28 @@ from typer.core import TyperCommand, TyperGroup
 from uqdm.cli.user_path import with_user_paths
 
 
+class Group(TyperGroup):
+    """A group whose help has the whole summary of each command, on several lines if need be."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the names and summaries of the commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _first_paragraph(one.help)) for name, one in commands if one is not None])
+
+
+def _first_paragraph(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
 def lazy_group(subcommands: Mapping[str, str]) -> type[TyperGroup]:
     """A group class for ``typer.Typer(cls=...)``; ``subcommands`` maps a name to ``"module:object"``.
 
-    The object is a function (one command) or a ``typer.Typer`` (a group). The group's help takes its summary from
-    the source, the docstring of the function or else of the module, without importing it.
+    The object is a function (one command) or a ``typer.Typer`` (a group). The group's help takes its summary from the
+    source without importing it: the docstring of the function, or of the group's callback.
     """
 
-    class LazyGroup(TyperGroup):
+    class LazyGroup(Group):
         def __init__(self, **attributes: Any) -> None:
             outlines = {name: _outline(name, target) for name, target in subcommands.items()}
             super().__init__(**{**attributes, "commands": outlines})
@@ -56,7 +73,9 @@ def _load(name: str, target: str) -> Any:
 
 
 def summary_of(target: str) -> str:
-    """First line of the docstring of ``"module:object"``, or of its module, read without importing the module.
+    """First line of the docstring of ``"module:object"``, read without importing the module.
+
+    For a ``typer.Typer`` it is the docstring of its callback, or else of the module.
 
     For a missing module the text says so, and the other subcommands still work.
 
@@ -68,6 +87,11 @@ def summary_of(target: str) -> str:
     if spec is None or spec.origin is None:
         return f"(not installed: {module})"
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == attribute]
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef) and _is_of(node, attribute)]
     text = ast.get_docstring(functions[0] if functions else tree) or ""
     return inspect.cleandoc(text).partition("\n")[0]
+
+
+def _is_of(function: ast.FunctionDef, attribute: str) -> bool:
+    """Whether a function has that name, or is the callback of a group of that name."""
+    return function.name == attribute or f"{attribute}.callback()" in map(ast.unparse, function.decorator_list)

@@ -32,7 +32,10 @@ USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecCla
 # ClickException, which typer does not export.
 _ClickError: type[Exception] = cast(type[Exception], typer.BadParameter.__mro__[2])
 
-app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+# Subcommands inherit these.
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None, context_settings=_CONTEXT)
 
 
 def _show_version(wanted: bool) -> None:
@@ -48,7 +51,9 @@ def root(
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the traceback of an error (or set UQDM_TRACEBACK=1)")
     ] = False,
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version")
+    ] = False,
 ) -> None:
     """Compresses images with diffusion models, and benchmarks codecs."""
     if traceback:

@@ -9,9 +9,12 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
+from uqdm.cli.lazy import Group
 
 app = typer.Typer(
+    cls=Group,
     help="Lists known models; fetches published ones; converts between layouts.",
     invoke_without_command=True,
     add_completion=False,
@@ -117,7 +120,9 @@ def get(
 
 @app.command()
 def export(
-    model: Annotated[str, typer.Argument(help="Name of a model, or path of a model folder")],
+    model: Annotated[
+        str, typer.Argument(help="Name of a model, or path of a model folder", autocompletion=completion.models)
+    ],
     out: Annotated[Path, typer.Argument(help="Folder to write", file_okay=False)],
     layout: Annotated[
         str, typer.Option(help="own: config.json and model.safetensors; published: the layout of the authors' code")

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli.lazy import Group
 from uqdm.cli.model_options import Force
 from uqdm.swirl.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
 
 Models = Annotated[Path, typer.Option(help="Folder of the trained models", file_okay=False)]
 Seed = Annotated[int, typer.Option(help="Of training", min=0)]

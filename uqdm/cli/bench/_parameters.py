@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
-RunFolder = Annotated[Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False)]
+from uqdm.cli import completion
+
+RunFolder = Annotated[
+    Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False, autocompletion=completion.runs)
+]
 LogFile = Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")]

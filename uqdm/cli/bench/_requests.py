@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli import completion
+
 if TYPE_CHECKING:
     from uqdm.bench.run.codec_settings import Request
 
@@ -16,6 +18,7 @@ CodecRequests = Annotated[
         "--codec",
         help="NAME for its default settings, or NAME:key=value,...; a value may be a range or a list: "
         "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; label=TEXT names its curve; may be repeated",
+        autocompletion=completion.codecs,
     ),
 ]
 CodecsFile = Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uqdm.bench.analysis.options import ANCHORS
+from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import RunFolder
 
@@ -25,10 +26,16 @@ def bd(
     run: RunFolder,
     anchor: Annotated[
         str | None,
-        typer.Option(help=f"Codec, or curve such as 'uqdm flow', to compare the others with [{_BY_DEFAULT}]"),
+        typer.Option(
+            help=f"Codec, or curve such as 'uqdm flow', to compare the others with [{_BY_DEFAULT}]",
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="Print these only, e.g. psnr_db; may be repeated [every metric]")
+        list[str] | None,
+        typer.Option(
+            help="Print these only, e.g. psnr_db; may be repeated [every metric]", autocompletion=completion.metrics
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write [bd.csv in the run]", dir_okay=False)] = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import AsCsv
 
@@ -19,15 +20,23 @@ _LISTED = 12  # unpaired pictures that are named
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="Folder of a run", file_okay=False)],
+    a: Annotated[Path, typer.Argument(help="Folder of a run", file_okay=False, autocompletion=completion.runs)],
     b: Annotated[
-        Path, typer.Argument(help="Folder of another run on the same images, or of the same", file_okay=False)
+        Path,
+        typer.Argument(
+            help="Folder of another run on the same images, or of the same",
+            file_okay=False,
+            autocompletion=completion.runs,
+        ),
     ],
     codec_a: Annotated[str | None, typer.Option(help=f"Only this of A: {_CHOICE} [as --codec-b, or all]")] = None,
     codec_b: Annotated[str | None, typer.Option(help="Only this of B, in the same form [as --codec-a]")] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="bpp, a metric, or a cost such as decode_ms; may be repeated [bpp and every metric]"),
+        typer.Option(
+            help="bpp, a metric, or a cost such as decode_ms; may be repeated [bpp and every metric]",
+            autocompletion=completion.metrics,
+        ),
     ] = None,
     as_csv: AsCsv = False,
 ) -> None:

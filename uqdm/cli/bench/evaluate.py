@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.bench.evaluation.options import EvaluationOptions
+from uqdm.cli import completion
 from uqdm.cli.bench._failures import refuse_only_failures
 from uqdm.cli.bench._parameters import LogFile, RunFolder
 from uqdm.cli.bench._requests import DATA_SETS, CodecRequests, CodecsFile, requests
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @with_option_parameters
 def evaluate(
-    dataset: Annotated[str, typer.Option(help=DATA_SETS)],
+    dataset: Annotated[str, typer.Option(help=DATA_SETS, autocompletion=completion.data_sets)],
     out: RunFolder,
     options: EvaluationOptions,
     codec: CodecRequests = None,

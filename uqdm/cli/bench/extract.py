@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
 from uqdm.text import printable
 
 
 def extract(
-    run: Annotated[Path, typer.Argument(help="Folder of the run", file_okay=False)],
+    run: Annotated[Path, typer.Argument(help="Folder of the run", file_okay=False, autocompletion=completion.runs)],
     image: Annotated[str, typer.Option(help="The image: its id, or its index from 0")],
     out: Annotated[Path, typer.Option(help="Folder to write the files to", file_okay=False)],
-    codec: Annotated[str | None, typer.Option(help="Only this codec")] = None,
+    codec: Annotated[str | None, typer.Option(help="Only this codec", autocompletion=completion.codecs)] = None,
     setting: Annotated[str | None, typer.Option(help="Only this setting, e.g. quality=50")] = None,
     point: Annotated[str | None, typer.Option(help="Only pictures at this point, e.g. 'step 2'")] = None,
     reconstruction: Annotated[str | None, typer.Option(help="Only this kind of picture, e.g. denoise")] = None,

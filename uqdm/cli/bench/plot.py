@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import RunFolder
 
 
 def plot(
     run: RunFolder,
-    only: Annotated[str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Name of one plot, e.g. rate_distortion [all]", autocompletion=completion.plots)
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [plots in the run]", file_okay=False)] = None,
 ) -> None:
     """Draws the plots of a run into its folder plots, or into another one."""

@@ -15,6 +15,7 @@ import typer
 
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.scoring.options import ScoringOptions
+from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._requests import DATA_SETS, CodecRequests, CodecsFile, requests
 from uqdm.cli.option_parameters import with_option_parameters
@@ -31,7 +32,7 @@ _SUMMARIZE = "summarize"
 
 @with_option_parameters
 def run(
-    dataset: Annotated[str, typer.Argument(help=f"The images: {DATA_SETS}")],
+    dataset: Annotated[str, typer.Argument(help=f"The images: {DATA_SETS}", autocompletion=completion.data_sets)],
     scoring: ScoringOptions,
     evaluation: EvaluationOptions,
     codec: CodecRequests = None,
@@ -42,7 +43,11 @@ def run(
     ] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first N images", min=1)] = None,
     anchor: Annotated[
-        str | None, typer.Option(help="Codec, or curve such as 'uqdm flow', to compare the others with [see bench bd]")
+        str | None,
+        typer.Option(
+            help="Codec, or curve such as 'uqdm flow', to compare the others with [see bench bd]",
+            autocompletion=completion.codecs,
+        ),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if an image failed or a codec was skipped")] = False,
 ) -> None:

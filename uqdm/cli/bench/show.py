@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import AsCsv
 
@@ -44,11 +45,15 @@ class _Query:
 
 def show(
     run: Annotated[
-        list[Path] | None, typer.Argument(help="Folders of runs [every run in results/]", file_okay=False)
+        list[Path] | None,
+        typer.Argument(help="Folders of runs [every run in results/]", file_okay=False, autocompletion=completion.runs),
     ] = None,
     rows: Annotated[bool, typer.Option("--rows", help="The rows of single images, not their means")] = False,
     codec: Annotated[
-        list[str] | None, typer.Option(help="Only this codec; * and ? stand for anything; may be repeated")
+        list[str] | None,
+        typer.Option(
+            help="Only this codec; * and ? stand for anything; may be repeated", autocompletion=completion.codecs
+        ),
     ] = None,
     setting: Annotated[list[str] | None, typer.Option(help="Only this setting, e.g. 'quality=5*'")] = None,
     point: Annotated[list[str] | None, typer.Option(help="Only this point, e.g. 'step 2'")] = None,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli import completion
+
 if TYPE_CHECKING:
     from uqdm.bench.progress.status import RunStatus
 
@@ -18,9 +20,10 @@ _WATCH_SECONDS = 2.0
 
 
 def status(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run, or a folder of several, e.g. results")] = Path(
-        "results"
-    ),
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of a run, or a folder of several, e.g. results", autocompletion=completion.runs),
+    ] = Path("results"),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: an object for each run, in a list")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Update repeatedly while a run is active")] = False,
 ) -> None:

@@ -1,0 +1,85 @@
+"""Names that a shell completes: codecs, data sets, metrics, plots, models, folders of runs. Nothing heavy is imported.
+
+Each function takes the beginning that the user has typed, and returns what it may become. Where nothing is returned,
+bash and zsh complete the names of files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+RESULTS = Path("results")
+
+
+def codecs(incomplete: str) -> list[str]:
+    """Names of codecs.
+
+    >>> codecs("jpeg2000-")
+    ['jpeg2000-progressive', 'jpeg2000-tuned']
+    """
+    from uqdm.codec import codec_names
+
+    return _beginning(codec_names(), incomplete)
+
+
+def data_sets(incomplete: str) -> list[str]:
+    """Kinds of data set.
+
+    >>> data_sets("de")
+    ['demo']
+    """
+    from uqdm.bench.datasets import dataset_kinds
+
+    return _beginning(dataset_kinds(), incomplete)
+
+
+def metrics(incomplete: str) -> list[str]:
+    """Names of metrics, of single images and of sets.
+
+    >>> metrics("ps")
+    ['psnr_db']
+    """
+    from uqdm.bench.metrics import declared
+
+    return _beginning([metric.name for metric in declared()], incomplete)
+
+
+def plots(incomplete: str) -> list[str]:
+    """Names of plots.
+
+    >>> plots("rate_d")
+    ['rate_distortion']
+    """
+    from uqdm.bench.plots import PLOTS
+
+    return _beginning(PLOTS.names(), incomplete)
+
+
+def models(incomplete: str) -> list[str]:
+    """Names of shipped models; the package of models would import torch.
+
+    >>> models("uqdm-d")
+    ['uqdm-demo']
+    """
+    import uqdm
+
+    shipped = Path(uqdm.__file__).parent / "pretrained"
+    names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
+    return _beginning(names, incomplete)
+
+
+def runs(incomplete: str) -> list[str]:
+    """Folders of runs in ``results``, and those whose path begins so."""
+    from uqdm.bench.run.layout import is_run
+
+    try:
+        found = [*RESULTS.glob("*"), *Path(os.path.dirname(incomplete)).glob("*")]
+        return _beginning(dict.fromkeys(str(path) for path in sorted(found) if is_run(path)), incomplete)
+    except OSError:
+        return []
+
+
+def _beginning(names: Iterable[str], incomplete: str) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
