@@ -227,6 +227,14 @@ class Codec(ABC):
         :class:`CodecUnavailableError` if this setting, unlike others, needs something that is missing here.
         """
 
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """:attr:`version` at these parameters; raises as the constructor does.
+
+        A codec that is slow to construct overrides it, so that ``uqdm codecs`` is fast.
+        """
+        return cls(**values).version
+
     @property
     def setting(self) -> str:
         """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order, printable."""

@@ -22,6 +22,7 @@ from uqdm.codec import (
     ParameterError,
     Point,
     Reconstruction,
+    check_parameters,
     codec_class,
     get_codec,
 )
@@ -119,6 +120,12 @@ class Interpolated(Codec):
     def version(self) -> str:
         """As the inner codec."""
         return self.inner.version
+
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """As the inner codec."""
+        name, parameters = _parse(check_parameters(cls, values)["codec"])
+        return codec_class(name).version_of(**parameters)
 
     @property
     def device(self) -> str:

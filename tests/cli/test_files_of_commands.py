@@ -117,7 +117,7 @@ def test_a_dash_is_standard_input_or_output(folder: Path, monkeypatch: pytest.Mo
     decode(STANDARD, STANDARD)
     np.testing.assert_array_equal(read_image(streams.written), read_image("a.png"))
     streams = Streams(monkeypatch, coded)
-    info(STANDARD, ideal=False)
+    info(STANDARD)
     assert json.loads(streams.written)["width"] == 24
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import uqdm
 from uqdm.codec import get_codec
-from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
+from uqdm.diffusion.choices import RECONSTRUCTIONS
 from uqdm.model import checkpoint
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser

@@ -63,6 +63,13 @@ def version_of(codec: Codec) -> str:
     return _text("version", version, _LONGEST_VERSION)
 
 
+def listed_version(codec: type[Codec], values: Mapping[str, Any]) -> str:
+    """As :func:`version_of`, at these parameters, without construction if the codec can do so."""
+    with contained():
+        version = codec.version_of(**values)
+    return _text("version", version, _LONGEST_VERSION)
+
+
 def setting_of(codec: Codec) -> tuple[str, dict[str, Any], str]:
     """A codec's setting, its parameters and the suffix of its streams, checked so that they can be stored."""
     with contained():

@@ -43,16 +43,16 @@ def listing(name: str) -> Listing:
         )
         with contained():
             lack = codec.missing()
-            version = None if lack else _version(codec(**(codec.sweep[0] if codec.sweep else {})))
+            version = None if lack else _version(codec)
     except Exception as error:  # one broken codec must not hide the others
         return replace(known, missing=_reason(error))
     return replace(known, version=version, missing=one_line(str(lack)) if lack else None)
 
 
-def _version(codec: Codec) -> str:
-    from uqdm.bench.checked_calls import version_of
+def _version(codec: type[Codec]) -> str:
+    from uqdm.bench.checked_calls import listed_version
 
-    return version_of(codec)
+    return listed_version(codec, codec.sweep[0] if codec.sweep else {})
 
 
 def _reason(error: Exception) -> str:

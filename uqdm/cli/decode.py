@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli.about import about
-from uqdm.cli.file_arguments import read_coded, say, shown, write_output
+from uqdm.cli.file_arguments import read_coded, shown, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Weights
 from uqdm.cli.progress import tile_progress
 
@@ -46,14 +46,17 @@ def decode(
     if salvage:
         with about(file):
             picture, reason = loaded.salvage(data)
-        pixels = picture.image_uint8
+        pixels, used = picture.image_uint8, loaded.prefix(data, picture.step)
         typer.echo(f"{shown(file)}: {_held(picture.step)} is whole; lost: {reason}", err=True)
     else:
         with about(file), tile_progress("decoding") as report:
-            (pixels,) = loaded.decompress([data], step, reconstruction, noise_seed=noise_seed, report=report)
+            used = loaded.prefix(data, step)
+            pixels = loaded.decompress(data, step, reconstruction, noise_seed=noise_seed, report=report)
     written, error = image_bytes(pixels, kind)
     write_output(image, written)
-    say(image, f"{pixels.shape[1]}x{pixels.shape[0]} pixels from {len(data)} bytes", to=image)
+    steps = "lossless" if used.step is None else f"step {used.step} of {loaded.n_steps}"
+    size = f"{pixels.shape[1]}x{pixels.shape[0]} pixels"
+    typer.echo(f"{shown(image)}: {size}, {steps}, from the first {used.n_bytes} bytes", err=True)
     if not kind.exact:
         typer.echo(f"note: {kind.name} is lossy: pixels differ from the decoded ones by up to {error} of 255", err=True)
 
@@ -76,11 +79,11 @@ def _format(image: Path, *, lossy: bool) -> WrittenFormat:
 
 def _size(data: bytes) -> tuple[int, int]:
     """Width and height by the header; 1 by 1 if it is damaged, which decoding reports."""
-    from uqdm.coding.container import describe
+    from uqdm.coding.container import parse
 
     try:
-        described = describe(data)
-        return described["width"], described["height"]
+        header = parse(data).header
+        return header.width, header.height
     except ValueError:
         return 1, 1
 

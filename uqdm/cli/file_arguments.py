@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +18,7 @@ from uqdm.text import printable
 if TYPE_CHECKING:
     import numpy as np
 
+_BLOCK = 1 << 20
 _HEAD = 64  # bytes that identify the format of a file
 
 
@@ -35,13 +39,35 @@ def read_coded(path: Path, n_bytes: int | None = None) -> bytes:
     """
     from uqdm.coding.container import is_coded_file
 
-    if path != STANDARD:
-        _check_file(path)
-    with _standard_input() if path == STANDARD else path.open("rb") as file:
+    with opened(path) as file:
         head = file.read(_HEAD if n_bytes is None else min(_HEAD, n_bytes))
         if not is_coded_file(head):
             return head
         return head + file.read(-1 if n_bytes is None else n_bytes - len(head))
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A coded file, or standard input, opened for reading: a regular file, of which no more is read than is asked."""
+    if path == STANDARD:
+        yield _standard_input()
+        return
+    _check_file(path)
+    with path.open("rb") as file:
+        yield file
+
+
+def bytes_left(file: BinaryIO) -> int:
+    """Number of bytes from the current position to the end; content of a pipe is read and dropped for it.
+
+    >>> import io
+    >>> bytes_left(io.BytesIO(b"12345"))
+    5
+    """
+    if file.seekable():
+        begin = file.tell()
+        return file.seek(0, os.SEEK_END) - begin
+    return sum(map(len, iter(lambda: file.read(_BLOCK), b"")))
 
 
 def write_output(path: Path, data: bytes) -> None:

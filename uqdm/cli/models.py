@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
 from uqdm.cli.lazy import Group
+
+if TYPE_CHECKING:
+    from uqdm.model.zoo import PublishedModel
 
 app = typer.Typer(
     cls=Group,
@@ -55,13 +58,14 @@ def _shipped(name: str) -> Listing:
     return Listing(name, about, "shipped with the package", _sha256(folder / zoo.WEIGHTS), str(folder), None)
 
 
-def _known(known: zoo.Known) -> Listing:  # type: ignore[name-defined] # noqa: F821
-    from uqdm.model import published, zoo
+def _known(known: PublishedModel) -> Listing:
+    from uqdm.model import zoo
+    from uqdm.model.files import PUBLISHED_WEIGHTS
 
     folder = zoo.folder_of(known.name)
     if folder is not None:
-        return Listing(known.name, known.about, known.page, _sha256(folder / published.WEIGHTS), str(folder), None)
-    expected = next(item.sha256 for item in known.downloads if item.name == published.WEIGHTS)
+        return Listing(known.name, known.about, known.page, _sha256(folder / PUBLISHED_WEIGHTS), str(folder), None)
+    expected = next(item.sha256 for item in known.downloads if item.name == PUBLISHED_WEIGHTS)
     sha256 = expected[0] if expected else None
     return Listing(known.name, known.about, known.page, sha256, None, f"uqdm models get {known.name}")
 

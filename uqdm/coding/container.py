@@ -11,10 +11,11 @@ from __future__ import annotations
 import binascii
 import bisect
 import functools
+import io
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from uqdm.codec import StreamError
 from uqdm.coding.fields import Field, faults_of
@@ -111,13 +112,12 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Container:
-    """A parsed file, or a prefix of one."""
+class Layout:
+    """Header and index of a file: where each segment of its streams is."""
 
     header: Header
     stages: list[list[Stage]]
     """By chunk, then by stage."""
-    data: bytes
     header_bytes: int
     index_bytes: int
 
@@ -127,9 +127,30 @@ class Container:
             return self.header_bytes + self.index_bytes
         return self.stages[-1][n_stages - 1].end
 
+    def stages_in(self, n_bytes: int) -> int:
+        """Number of stages that are complete in the first ``n_bytes`` bytes of the file."""
+        return sum(stage.end <= n_bytes for stage in self.stages[-1])
+
+    def check_length(self, n_bytes: int) -> None:
+        """Raises :class:`uqdm.codec.StreamError` for a file that is longer than its index says."""
+        end = self.stages[-1][-1].end
+        if n_bytes > end:
+            raise StreamError(f"the file is longer than its index says: {n_bytes} bytes instead of {end}")
+
+
+@dataclass(frozen=True, repr=False)
+class Container(Layout):
+    """A parsed file, or a prefix of one."""
+
+    data: bytes
+
+    def __repr__(self) -> str:
+        header = self.header
+        return f"Container({header.width}x{header.height} pixels, {len(self.data)} bytes, version {header.version})"
+
     def complete_stages(self) -> int:
         """Number of stages that are complete in these bytes."""
-        return sum(stage.end <= len(self.data) for stage in self.stages[-1])
+        return self.stages_in(len(self.data))
 
     def stream(self, chunk: int, n_stages: int) -> bytes:
         """The first ``n_stages`` stages of a chunk's stream."""
@@ -181,27 +202,32 @@ def is_coded_file(head: bytes) -> bool:
 
 
 def parse(data: bytes) -> Container:
-    """Reads header and index of a file or of a prefix; :class:`uqdm.codec.StreamError` names the fault.
+    """Parses a file or a prefix; :class:`uqdm.codec.StreamError` names the fault."""
+    layout = read_layout(io.BytesIO(data))
+    layout.check_length(len(data))
+    return Container(**vars(layout), data=data)
+
+
+def read_layout(file: BinaryIO) -> Layout:
+    """Reads header and index at the beginning of a file, and no more; StreamError names the fault.
 
     Memory is in proportion to the bytes of the index, whatever the header states.
     """
-    source = _Source(data)
+    source = _Source(file)
     if source.take(len(MAGIC), "magic") != MAGIC:
-        raise StreamError(f"not a UQDM file: it starts with {data[:4]!r}")
+        raise StreamError(f"not a UQDM file: it starts with {bytes(source.taken) + file.read(4 - len(MAGIC))!r}")
     if (version := source.take(1, "version")[0]) not in VERSIONS:
         known = " and ".join(map(str, VERSIONS))
         raise StreamError(f"format version {version} is unknown; this program reads versions {known}")
     header = _parse_header(source, version)
-    header_end = source.position
+    head = bytes(source.taken)
     crc = source.take(2, "header check")
-    index_begin = source.position
+    index_begin = len(source.taken)
     entries = _parse_index(source, header)
-    if binascii.crc_hqx(data[:header_end] + data[index_begin : source.position], 0xFFFF).to_bytes(2, "big") != crc:
+    index = bytes(source.taken[index_begin:])
+    if binascii.crc_hqx(head + index, 0xFFFF).to_bytes(2, "big") != crc:
         raise StreamError("header or index is damaged: their check value differs")
-    stages = _locate(entries, source.position, header)
-    if len(data) > stages[-1][-1].end:
-        raise StreamError(f"the file is longer than its index says: {len(data)} bytes instead of {stages[-1][-1].end}")
-    return Container(header, stages, data, header_end + 2, source.position - index_begin)
+    return Layout(header, _locate(entries, len(source.taken), header), index_begin, len(index))
 
 
 def _parse_header(source: _Source, version: int) -> Header:
@@ -276,16 +302,16 @@ def _number(value: int) -> bytes:
 
 
 class _Source:
-    """Reads bytes and numbers; errors name the field at which the data ends."""
+    """Reads bytes and numbers of a buffered file; errors name the field at which the file ends."""
 
-    def __init__(self, data: bytes):
-        self._data, self.position = data, 0
+    def __init__(self, file: BinaryIO):
+        self._file, self.taken = file, bytearray()
 
     def take(self, n: int, what: str) -> bytes:
-        part = self._data[self.position : self.position + n]
+        part = self._file.read(n)
+        self.taken += part
         if len(part) < n:
-            raise StreamError(f"the file ends inside its {what} ({len(self._data)} bytes)")
-        self.position += n
+            raise StreamError(f"the file ends inside its {what} ({len(self.taken)} bytes)")
         return part
 
     def number(self, what: str) -> int:
@@ -298,11 +324,10 @@ class _Source:
         return int.from_bytes(data, "big") - (_FIRST_BYTES[n_more] << 8 * n_more) + below
 
 
-def describe(data: bytes) -> dict[str, Any]:
-    """Header and index of a file or of a prefix, as plain data for JSON."""
-    container = parse(data)
-    header, n_stages = container.header, container.header.n_stages
-    ends = [container.stage_end(stage) for stage in range(n_stages + 1)]
+def describe(layout: Layout, n_bytes: int) -> dict[str, Any]:
+    """Header and index of a file, or of a prefix, of ``n_bytes`` bytes, as plain data for JSON."""
+    header, n_stages = layout.header, layout.header.n_stages
+    ends = [layout.stage_end(stage) for stage in range(n_stages + 1)]
     n_pixels = header.width * header.height
     return {
         "format_version": header.version,
@@ -316,15 +341,15 @@ def describe(data: bytes) -> dict[str, Any]:
         "seeds_tried": 1 << header.seed_bits,
         "network_precision": "float64" if header.double else "float32",
         "tolerance": {"mean_bins": header.mean_eps_bins, "scale_octaves": header.scale_eps_octaves},
-        "bytes": {"file": len(data), "header": container.header_bytes, "index": container.index_bytes},
-        "stages_held": container.complete_stages(),
+        "bytes": {"file": n_bytes, "header": layout.header_bytes, "index": layout.index_bytes},
+        "stages_held": layout.stages_in(n_bytes),
         "stages": [
             {
                 "stage": stage + 1,
                 "bytes": ends[stage + 1] - ends[stage],
                 "ends_at": ends[stage + 1],
                 "bpp_so_far": 8 * ends[stage + 1] / n_pixels,
-                "checks": [_hex(chunk[stage].check) for chunk in container.stages],
+                "checks": [_hex(chunk[stage].check) for chunk in layout.stages],
             }
             for stage in range(n_stages)
         ],

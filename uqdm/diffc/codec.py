@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction
-from uqdm.diffc.chunks import Limits
-from uqdm.diffc.pictures import DiffC
-from uqdm.diffusion.gaussian import DEVIATIONS
-from uqdm.diffusion.reconstruct import DENOISE, RECONSTRUCTIONS
-from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
-from uqdm.model.zoo import MODEL_HELP, absolute_name, load_named
+from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction, check_parameters
+from uqdm.diffusion.choices import DENOISE, DEVIATIONS, RECONSTRUCTIONS
+from uqdm.model.files import WEIGHTS_CHOICES
+from uqdm.model.identity import Identity
+from uqdm.model.zoo import MODEL_HELP, absolute_name, identify, load_named
+
+if TYPE_CHECKING:
+    from uqdm.model.checkpoint import Model
 
 ALL = "all"
 
@@ -49,6 +50,9 @@ class DiffCCodec(Codec):
     batch_size = 1
 
     def __init__(self, **values: Any) -> None:
+        from uqdm.diffc.chunks import Limits  # needs Numba, and the next one torch, which take seconds to import
+        from uqdm.diffc.pictures import DiffC
+
         super().__init__(**values)
         try:
             limits = Limits(self.values["chunk_bits"], self.values["margin_bits"])
@@ -60,8 +64,13 @@ class DiffCCodec(Codec):
     @property
     def version(self) -> str:
         """Model and its digest, and the version of the library that draws the candidates."""
-        model = self._diffc.model
-        return f"DiffC of {model.name} sha256:{model.sha256[:16]}, NumPy {np.__version__}"
+        return _version(self._diffc.model.identity)
+
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """See :meth:`uqdm.codec.Codec.version_of`."""
+        checked = check_parameters(cls, values)
+        return _version(identify(checked["model"], checked["weights"]))
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
@@ -103,6 +112,10 @@ class DiffCCodec(Codec):
     def _reconstructions(self) -> tuple[str, ...]:
         wanted: str = self.values["reconstruct"]
         return RECONSTRUCTIONS if wanted == ALL else (wanted,)
+
+
+def _version(identity: Identity) -> str:
+    return f"DiffC of {identity}, NumPy {np.__version__}"
 
 
 def _step_name(step: int) -> str:

@@ -13,8 +13,9 @@ from uqdm.diffc import file
 from uqdm.diffc.chunks import Limits, Tally
 from uqdm.diffc.coder import GaussianCoder, Latent
 from uqdm.diffusion import gaussian
+from uqdm.diffusion.choices import DENOISE, FLOW, RECONSTRUCTIONS
 from uqdm.diffusion.images import to_data, to_uint8
-from uqdm.diffusion.reconstruct import DENOISE, FLOW, RECONSTRUCTIONS, flow
+from uqdm.diffusion.reconstruct import flow
 from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.progressive import tiles

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import torch
 
+from uqdm.diffusion.choices import DEVIATIONS, STARTS
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits, posterior_mean, reverse_mean
 from uqdm.diffusion.reconstruct import flow
@@ -24,11 +25,6 @@ from uqdm.model.schedule import Schedule, Step
 
 __all__ = ["DEVIATIONS", "STARTS", "Nelbo", "ancestral", "first_latent", "flow", "nelbo"]
 __all__ += ["prior_kl_bits", "reverse", "step_kl_bits", "transmit"]
-
-DEVIATIONS = ("posterior", "matched", "predicted")
-"""Choices of p's deviation; see :func:`reverse`."""
-STARTS = ("posterior", "prior")
-"""Distributions of z_T: q(z_T | x), whose KL divergence is counted, or N(0, 1), which is free."""
 
 
 def reverse(prediction: Prediction, step: Step, deviation: str) -> Prediction:

@@ -17,11 +17,6 @@ from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.schedule import Step
 
-DENOISE, ANCESTRAL, FLOW = "denoise", "ancestral", "flow"
-RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
-"""The reconstructions: the estimate x_hat; samples of the reverse process; the probability flow. In the Gaussian
-process the last two are DiffC-A and DiffC-F (Theis et al. 2022)."""
-
 Uniform = Callable[[int, torch.Size], torch.Tensor]
 """Source of uniform numbers in (0, 1), given the index of the draw in a reconstruction, and a shape."""
 

@@ -5,21 +5,31 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from uqdm.codec import Encoded, IdealCodec, Parameter, ParameterError, Point, Reconstruction, check_images
-from uqdm.diffusion.gaussian import DEVIATIONS, STARTS
-from uqdm.diffusion.reconstruct import ANCESTRAL, DENOISE, RECONSTRUCTIONS
+from uqdm.codec import (
+    Encoded,
+    IdealCodec,
+    Parameter,
+    ParameterError,
+    Point,
+    Reconstruction,
+    check_images,
+    check_parameters,
+)
+from uqdm.diffusion.choices import ANCESTRAL, DENOISE, DEVIATIONS, RECONSTRUCTIONS, STARTS
 from uqdm.ideal.record import SUFFIX, Record
-from uqdm.ideal.twin import GaussianTwin
-from uqdm.model.checkpoint import WEIGHTS_CHOICES, Model
-from uqdm.model.zoo import MODEL_HELP, absolute_name, load_named
+from uqdm.model.files import WEIGHTS_CHOICES
+from uqdm.model.identity import Identity
+from uqdm.model.zoo import MODEL_HELP, absolute_name, identify, load_named
 from uqdm.progressive import tiles
-from uqdm.progressive.cost import StepMacs, multiply_accumulates
-from uqdm.progressive.device import images_at_once
+
+if TYPE_CHECKING:
+    from uqdm.ideal.twin import GaussianTwin
+    from uqdm.model.checkpoint import Model
+    from uqdm.progressive.cost import StepMacs
 
 ALL = "all"
 PAIRS = ("denoise+ancestral", "denoise+flow")
@@ -56,6 +66,8 @@ class VDMCodec(IdealCodec):
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
 
     def __init__(self, **values: Any) -> None:
+        from uqdm.progressive.device import images_at_once  # needs torch, which takes seconds to import
+
         super().__init__(**values)
         try:
             self._twin = _twin(*(self.values[name] for name in ("model", "weights", "steps", "deviation", "start")))
@@ -67,14 +79,20 @@ class VDMCodec(IdealCodec):
     @property
     def version(self) -> str:
         """Model and its digest."""
-        model = self._twin.model
-        return f"Gaussian twin of {model.name} sha256:{model.sha256[:16]}"
+        return _version(self._twin.model.identity)
+
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """See :meth:`uqdm.codec.Codec.version_of`."""
+        checked = check_parameters(cls, values)
+        return _version(identify(checked["model"], checked["weights"]))
 
     @property
     def device(self) -> str:
         """``cpu``, or the name of the GPU."""
-        device = self._twin.device
-        return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+        from uqdm.progressive.device import device_name
+
+        return device_name(self._twin.device)
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
         """Ideal bits of each image, with the record from which its pictures are made."""
@@ -124,6 +142,8 @@ class VDMCodec(IdealCodec):
 
     @functools.cached_property
     def _step_macs(self) -> Sequence[StepMacs]:
+        from uqdm.progressive.cost import multiply_accumulates
+
         model, steps = self._twin.model, self._twin.schedule.steps()
         network = copy.deepcopy(model.denoiser).to("meta")
         if model.denoiser.any_schedule:  # one network for all steps
@@ -143,6 +163,10 @@ class VDMCodec(IdealCodec):
         return RECONSTRUCTIONS if wanted == ALL else tuple(wanted.split("+"))
 
 
+def _version(identity: Identity) -> str:
+    return f"Gaussian twin of {identity}"
+
+
 def _step_name(step: int) -> str:
     return f"step {step}"
 
@@ -154,5 +178,8 @@ def _model(model: str, weights: str) -> Model:
 
 @functools.lru_cache(maxsize=4)
 def _twin(model: str, weights: str, n_steps: int, deviation: str, start: str) -> GaussianTwin:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    from uqdm.ideal.twin import GaussianTwin
+    from uqdm.progressive.device import best_device
+
+    device = best_device()
     return GaussianTwin(_model(model, weights), n_steps or None, deviation=deviation, start=start, device=device)

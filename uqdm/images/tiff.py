@@ -12,7 +12,6 @@ from uqdm.images.deflate import check_deflate
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.format import Pixels, Reader, decoded
 from uqdm.images.jpeg import checked_jpeg
-from uqdm.images.lzw import check_lzw
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
@@ -139,6 +138,8 @@ def _check_parts(page: _Page, data: bytes, max_pixels: int) -> None:
         if compression in _DEFLATE:
             check_deflate([part], _part_bytes(page, tiled, number))
         if compression == _LZW:
+            from uqdm.images.lzw import check_lzw  # compiled: needs Numba, which few files do
+
             check_lzw(part, _part_bytes(page, tiled, number))
         if compression == _JPEG:
             checked_jpeg(part, max_pixels, tables)

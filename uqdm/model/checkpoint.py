@@ -6,7 +6,6 @@ Tensors come from safetensors, or from ``torch.load`` with ``weights_only=True``
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -20,9 +19,10 @@ from torch import nn
 
 from uqdm.model import published
 from uqdm.model.arithmetic import float32_arithmetic
-from uqdm.model.config import CONFIG, check_model, least_weights, read_config
+from uqdm.model.config import FORMAT, check_model, check_own, least_weights, read_config
 from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
-from uqdm.model.files import CheckpointError, write_file
+from uqdm.model.files import CONFIG, WEIGHTS, WEIGHTS_CHOICES, CheckpointError, write_file
+from uqdm.model.identity import Identity, described, digest, schedule_of
 from uqdm.model.points import PointsDenoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.sectioned import SectionedDenoiser
@@ -30,15 +30,11 @@ from uqdm.model.stepwise import StepwiseDenoiser
 from uqdm.model.unet import ScoreNetwork, UNetDenoiser
 from uqdm.model.weights import check_finite, count, fill
 
-WEIGHTS = "model.safetensors"
-FORMAT = "uqdm-model-1"
-WEIGHTS_CHOICES = ("ema", "as-released")
 _SMALL = 1 << 20  # weights that fit on any machine
 PROCESS_NAMES = ("uniform", "gaussian")
-_DESCRIBING = ("image_size", "denoiser", "density", "process", "levels")  # keys that files of a model depend on
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Model:
     """A denoiser with its schedule, as needed to code images.
 
@@ -53,6 +49,20 @@ class Model:
     image_size: int
     config: dict[str, Any]
     sha256: str
+
+    def __repr__(self) -> str:
+        kind = f"{self.process}, {self.schedule.n_steps} steps, image size {self.image_size}"
+        return f"Model({self.identity}, {kind}, {self.n_parameters:,} parameters)"
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of values of the denoiser's weights."""
+        return sum(value.numel() for value in self.denoiser.parameters())
+
+    @property
+    def identity(self) -> Identity:
+        """Its name and digest."""
+        return Identity(self.name, self.sha256)
 
     @property
     def process(self) -> str:
@@ -101,7 +111,7 @@ def build(config: dict[str, Any], *, device: str = "cpu") -> tuple[Denoiser, Sch
     check_model(config, CONFIG)
     kind, options = config["denoiser"]["kind"], dict(config["denoiser"])
     options.pop("kind")
-    schedule = build_schedule(config)
+    schedule = schedule_of(config)
     try:
         with contextlib.nullcontext() if device == "cpu" else torch.device(device):
             denoiser = _KINDS[kind](schedule, options)
@@ -109,11 +119,6 @@ def build(config: dict[str, Any], *, device: str = "cpu") -> tuple[Denoiser, Sch
         raise CheckpointError(f"{CONFIG}: denoiser: {error}") from error
     denoiser.density = str(config.get("density", DENSITY_NAMES[0]))
     return denoiser, schedule
-
-
-def build_schedule(config: dict[str, Any]) -> Schedule:
-    """The schedule of a configuration."""
-    return Schedule(**{key: config["schedule"][key] for key in ("slope", "gamma_max", "n_steps")})
 
 
 def _unet(schedule: Schedule, options: dict[str, Any]) -> Denoiser:
@@ -168,11 +173,7 @@ def write_config(folder: Path, config: dict[str, Any]) -> None:
 
 
 def _load_own(path: Path, config: dict[str, Any]) -> Model:
-    if config.get("format") != FORMAT:
-        raise CheckpointError(f"{path / CONFIG}: format {config.get('format')!r}; this version reads {FORMAT!r}")
-    check_model(config, str(path / CONFIG))
-    if "image_size" not in config:
-        raise CheckpointError(f"{path / CONFIG}: image_size must be given")
+    check_own(config, str(path / CONFIG))
     try:
         tensors = safetensors.torch.load_file(path / WEIGHTS)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
@@ -203,17 +204,12 @@ def _filled(config: dict[str, Any], tensors: dict[str, Any], file: Path) -> Deno
 @float32_arithmetic()
 def as_model(name: str, denoiser: Denoiser, config: dict[str, Any]) -> Model:
     """A model of weights in memory; ``config`` is that of the project's own layout."""
-    schedule = build_schedule(config)
     denoiser.eval().requires_grad_(False)
-    described = {key: config[key] for key in _DESCRIBING if key in config}
-    digest = _digest(denoiser, schedule, described)
-    return Model(name, denoiser, schedule, int(config["image_size"]), config, digest)
+    schedule = schedule_of(config)
+    sha256 = _digest(denoiser, schedule, described(config))
+    return Model(name, denoiser, schedule, int(config["image_size"]), config, sha256)
 
 
-def _digest(denoiser: Denoiser, schedule: Schedule, described: dict[str, Any]) -> str:
-    digest = hashlib.sha256(f"{schedule!r} {json.dumps(described, sort_keys=True)}\n".encode())
-    for key, value in sorted(denoiser.state_dict().items()):
-        array = value.detach().cpu().float().contiguous().numpy()
-        digest.update(f"{key} {list(array.shape)}\n".encode())
-        digest.update(array.astype("<f4").tobytes())
-    return digest.hexdigest()
+def _digest(denoiser: Denoiser, schedule: Schedule, description: dict[str, Any]) -> str:
+    tensors = denoiser.state_dict().items()
+    return digest(schedule, description, ((key, value.detach().cpu().float().numpy()) for key, value in tensors))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.model import schema
-from uqdm.model.files import CheckpointError
+from uqdm.model.files import CONFIG, CheckpointError
 
-CONFIG = "config.json"
+FORMAT = "uqdm-model-1"
+"""Format of a ``config.json`` in the project's own layout."""
 KINDS = ("points", "sectioned", "stepwise", "unet")
 MAX_WEIGHTS = 1 << 31
 """Most weights of a model; each takes 4 bytes."""
@@ -27,6 +28,15 @@ def read_config(folder: Path) -> dict[str, Any]:
         return schema.read_json(file)
     except schema.SchemaError as error:
         raise CheckpointError(str(error)) from error
+
+
+def check_own(config: dict[str, Any], where: str) -> None:
+    """Raises :class:`CheckpointError` unless a folder's configuration in the project's own layout is valid."""
+    if config.get("format") != FORMAT:
+        raise CheckpointError(f"{where}: format {config.get('format')!r}; this version reads {FORMAT!r}")
+    check_model(config, where)
+    if "image_size" not in config:
+        raise CheckpointError(f"{where}: image_size must be given")
 
 
 def check_published(config: dict[str, Any], where: str) -> None:

@@ -18,11 +18,11 @@ import torch
 from numpy._core import multiarray  # module of the constructor of a pickled numpy scalar
 
 from uqdm.model.config import check_published
-from uqdm.model.files import CheckpointError, write_file
+from uqdm.model.files import CONFIG, CheckpointError, write_file
+from uqdm.model.files import PUBLISHED_WEIGHTS as WEIGHTS
 from uqdm.model.schedule import Schedule
 from uqdm.model.unet import UNetDenoiser
 
-CONFIG, WEIGHTS = "config.json", "checkpoint.pt"
 IMAGE_SIZE = 64  # the published models are of ImageNet64; their configuration does not state it
 PREFIX = "network."
 """Prefix of the network's tensors inside :class:`uqdm.model.unet.UNetDenoiser`."""

@@ -11,12 +11,15 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from uqdm.model import published
-from uqdm.model.checkpoint import CONFIG, WEIGHTS, CheckpointError, Model, load
+from uqdm.model.files import CONFIG, PUBLISHED_WEIGHTS, WEIGHTS, CheckpointError
+from uqdm.model.identity import Identity, own_identity
 from uqdm.paths import absolute_text, expand_path
 from uqdm.places import cache_folder, writable_cache_folder
+
+if TYPE_CHECKING:
+    from uqdm.model.checkpoint import Model
 
 SHIPPED = Path(__file__).parent.parent / "pretrained"
 _PAGE = "https://huggingface.co/justuswill/UQDM"
@@ -53,8 +56,8 @@ class PublishedModel:
 def _published_model(size: str, about: str, commit: str, configs: tuple[str, ...], *weights: str) -> PublishedModel:
     name = f"uqdm-{size}"
     downloads = (
-        ModelFile(published.CONFIG, f"{_CONFIGS}/{commit}/checkpoints/{name}/config.json", configs),
-        ModelFile(published.WEIGHTS, f"{_ADDRESS}/{name}/checkpoint.pt", weights),
+        ModelFile(CONFIG, f"{_CONFIGS}/{commit}/checkpoints/{name}/config.json", configs),
+        ModelFile(PUBLISHED_WEIGHTS, f"{_ADDRESS}/{name}/checkpoint.pt", weights),
     )
     return PublishedModel(name, f"ImageNet64, T = 4, {about} (Yang et al. 2025)", _PAGE, "none stated", downloads)
 
@@ -115,7 +118,7 @@ def folder_of(name: str) -> Path | None:
 
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a model's configuration and weights."""
-    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, published.WEIGHTS))
+    return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, PUBLISHED_WEIGHTS))
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
@@ -145,7 +148,25 @@ def absolute_name(name_or_path: str) -> str:
 
 def load_named(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Model:
     """Loads a model by name or path (see :func:`uqdm.model.checkpoint.load`)."""
+    from uqdm.model.checkpoint import load  # needs torch, which takes seconds to import
+
     return load(find(name_or_path), weights)
+
+
+def identify(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Identity:
+    """Name and digest of a model by name or path, as loading it would give.
+
+    Without torch if the folder has the project's own layout; a published checkpoint is loaded. Raises
+    :class:`uqdm.model.files.CheckpointError`.
+
+    >>> str(identify("uqdm-demo"))
+    'uqdm-demo sha256:e8e0ef64a823f89d'
+    """
+    found = own_identity(find(name_or_path))
+    if found is not None:
+        return found
+    model = load_named(name_or_path, weights)
+    return Identity(model.name, model.sha256)
 
 
 def fetch(
@@ -164,7 +185,7 @@ def fetch(
         folder = Path(temporary) / name
         folder.mkdir()
         hashes = {item.name: _fetch_file(item, source, folder / item.name, report) for item in KNOWN[name].downloads}
-        load(folder)  # also refuse a model that cannot be loaded
+        load_named(folder)  # also refuse a model that cannot be loaded
         if target.exists():
             shutil.rmtree(target)
         os.replace(folder, target)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction
-from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
-from uqdm.model.checkpoint import WEIGHTS_CHOICES
-from uqdm.model.zoo import MODEL_HELP, absolute_name
-from uqdm.progressive import cost
-from uqdm.progressive.compressor import MAX_SEEDS, UQDM, load_model
-from uqdm.progressive.encoder import SEEDS_FOR
+from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction, check_parameters
+from uqdm.diffusion.choices import RECONSTRUCTIONS
+from uqdm.model.files import WEIGHTS_CHOICES
+from uqdm.model.zoo import MODEL_HELP, absolute_name, identify
+from uqdm.progressive.seeds import MAX_SEEDS, SEEDS_FOR
+
+if TYPE_CHECKING:
+    from uqdm.progressive.compressor import UQDM
+    from uqdm.progressive.cost import StepMacs
 
 LOSSLESS = "lossless"
 ALL = "all"
@@ -56,8 +57,13 @@ class UQDMCodec(Codec):
     @property
     def version(self) -> str:
         """Model and its digest."""
-        model = self._model.model
-        return f"{model.name} sha256:{model.sha256[:16]}"
+        return str(self._model.model.identity)
+
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """See :meth:`uqdm.codec.Codec.version_of`."""
+        checked = check_parameters(cls, values)
+        return str(identify(checked["model"], checked["weights"]))
 
     @property
     def setting(self) -> str:
@@ -67,15 +73,19 @@ class UQDMCodec(Codec):
     @property
     def device(self) -> str:
         """``cpu``, or the name of the GPU."""
-        device = torch.device(self._model.device)
-        return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+        from uqdm.progressive.device import checked_device, device_name
+
+        return device_name(checked_device(self._model.device))
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
-        return self._model.compress(list(images), **self._seeds)
+        made = self._model.compress_detailed(list(images), ideal=False, **self._seeds)
+        return [item.stream for item in made]
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
         """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
+        from uqdm.progressive import cost
+
         made = self._model.compress_detailed(list(images), **self._seeds)
         names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
         calls = len(cost.encoding_steps(self._model.n_steps))
@@ -96,6 +106,8 @@ class UQDMCodec(Codec):
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream; network calls that pictures share are made once."""
+        from uqdm.progressive import cost
+
         points = {point.name: point for point in self.points(stream)}
         n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
@@ -112,8 +124,10 @@ class UQDMCodec(Codec):
         return {"seed": values["seed"], "seeds": values["seeds"] or None, "seeds_for": values["seeds_for"]}
 
     @functools.cached_property
-    def _step_macs(self) -> tuple[cost.StepMacs, ...]:
-        return cost.step_macs(self._model.model)
+    def _step_macs(self) -> tuple[StepMacs, ...]:
+        from uqdm.progressive.cost import step_macs
+
+        return step_macs(self._model.model)
 
     @property
     def _reconstructions(self) -> tuple[str, ...]:
@@ -127,5 +141,7 @@ def _step_name(step: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def _load(model: str, weights: str) -> UQDM:
-    # A GPU if there is one; files are the same on both.
-    return load_model(model, weights=weights, device="cuda" if torch.cuda.is_available() else "cpu")
+    from uqdm.progressive.compressor import load_model  # needs torch, which takes seconds to import
+    from uqdm.progressive.device import best_device
+
+    return load_model(model, weights=weights, device=best_device())

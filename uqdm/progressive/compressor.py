@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import torch
+from PIL.Image import Image
 
 from uqdm.codec import StreamError, check_images
 from uqdm.coding.container import CHUNK_TILES, MAX_EPS, MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
-from uqdm.diffusion.reconstruct import RECONSTRUCTIONS
+from uqdm.diffusion.choices import DENOISE, RECONSTRUCTIONS
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.weights import check_bits
@@ -23,29 +25,14 @@ from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import DecodedPicture, decode_chunks
 from uqdm.progressive.device import at_work, checked_device, images_at_once
-from uqdm.progressive.encoder import SEEDS_FOR, CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
 from uqdm.progressive.predictor import Predictor
+from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
 
-MAX_SEEDS = 256
-DEFAULT_SEEDS = 16
 
-
-@dataclass(frozen=True)
-class SeedCandidates:
-    """The seeds to try for each tile: ``count`` from ``first`` on; the best one has the least cost ``chosen_for``."""
-
-    first: int
-    count: int
-    chosen_for: str
-
-    @property
-    def seeds(self) -> range:
-        """All candidates."""
-        return range(self.first, self.first + self.count)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Compressed:
     """A file with its ideal bits by the paper's accounting: after 0, 1, ..., T steps, and lossless."""
 
@@ -54,8 +41,12 @@ class Compressed:
     seed: int
     """Seed of the first tile."""
 
+    def __repr__(self) -> str:
+        ideal = f", {self.ideal_bits[-1]:.0f} ideal bits" if self.ideal_bits else ""
+        return f"Compressed({len(self.stream)} bytes{ideal}, seed {self.seed})"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Picture:
     """A decoded image: after ``step`` 0..T in some reconstruction, or the lossless one (``step`` None)."""
 
@@ -65,23 +56,40 @@ class Picture:
     seconds: float
     """Time from the file to this picture, without the time of other pictures; for a batch, the sum over its files."""
 
+    def __repr__(self) -> str:
+        height, width = self.image_uint8.shape[:2]
+        name = "lossless" if self.step is None else f"step {self.step}, {self.reconstruction}"
+        return f"Picture({name}, {width}x{height} pixels, {self.seconds:.3f} s)"
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """The beginning of a file that a picture needs: ``step`` 0..T, or None for the lossless image."""
+
+    step: int | None
+    n_bytes: int
+
 
 def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu") -> UQDM:
     """Loads a shipped model by name or a model folder by path, ready to compress.
 
-    ``weights`` matters for published checkpoints (see :func:`uqdm.model.checkpoint.load`).
+    ``weights`` matters for published checkpoints (see :func:`uqdm.model.checkpoint.load`). ``device`` is ``cpu``,
+    ``cuda`` or ``cuda:N``. Raises ValueError for a device that is not here, and
+    :class:`uqdm.model.files.CheckpointError` for a folder that is no model.
 
     >>> model = load_model("uqdm-demo")
+    >>> model
+    UQDM(uqdm-demo, 4 steps, 538,184 parameters, cpu, weights sha256:e8e0ef64a823f89d)
     >>> files = model.compress(np.zeros((2, 64, 64, 3), np.uint8))
-    >>> model.decompress(files).shape
-    (2, 64, 64, 3)
+    >>> model.decompress(files).shape, model.decompress(files[0]).shape
+    ((2, 64, 64, 3), (64, 64, 3))
     """
     checked_device(device)  # before weights are read
     return UQDM(load_named(name_or_path, weights), device)
 
 
 class UQDM:
-    """Compresses uint8 images [H, W, 3] of any size to files of their own, and decodes prefixes of them.
+    """Compresses images of any size, uint8 [H, W, 3], to files of their own, and decodes prefixes of them.
 
     Images are cut into tiles of the model's size. A file decodes to the same pixels whatever the batch, the threads
     or the machine, as long as the network's outputs differ by less than the file's tolerance (see ``docs/format.md``).
@@ -100,6 +108,10 @@ class UQDM:
         self._always_double = precision == "float64"
         self._predictors: dict[bool, Predictor] = {}
         self._tolerances: dict[bool, list[tolerance.StepTolerance]] = {}
+
+    def __repr__(self) -> str:
+        what = f"{self.model.name}, {self.n_steps} steps, {self.model.n_parameters:,} parameters, {self.device}"
+        return f"UQDM({what}, weights sha256:{self.model.sha256[:16]})"
 
     @property
     def n_steps(self) -> int:
@@ -122,24 +134,62 @@ class UQDM:
 
     # ---- compressing ----------------------------------------------------------------------------------------
 
+    @overload
+    def compress(  # type: ignore[overload-overlap]  # text is a path, although it can be iterated
+        self,
+        images: Image | str | os.PathLike[str],
+        *,
+        seed: int = ...,
+        seeds: int | None = ...,
+        seeds_for: str = ...,
+        report: TileReport | None = ...,
+    ) -> bytes: ...
+
+    @overload
     def compress(
         self,
-        images: Sequence[np.ndarray] | np.ndarray,
+        images: np.ndarray,
+        *,
+        seed: int = ...,
+        seeds: int | None = ...,
+        seeds_for: str = ...,
+        report: TileReport | None = ...,
+    ) -> Any: ...  # bytes or a list, by the number of axes, which types do not tell
+
+    @overload
+    def compress(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        seed: int = ...,
+        seeds: int | None = ...,
+        seeds_for: str = ...,
+        report: TileReport | None = ...,
+    ) -> list[bytes]: ...
+
+    def compress(
+        self,
+        images: ImageLike | Iterable[ImageLike],
         *,
         seed: int = 0,
         seeds: int | None = None,
         seeds_for: str = "step1",
         report: TileReport | None = None,
-    ) -> list[bytes]:
-        """Compresses images, uint8 [N, H, W, 3] or a list of [H, W, 3], each to a file that stands alone.
+    ) -> bytes | list[bytes]:
+        """Compresses images, each to a file that stands alone: one image to its bytes, several to a list.
+
+        One image is an array uint8 [H, W, 3] or [3, H, W], a Pillow image without alpha, or the path of an image file.
+        Several are an array [N, H, W, 3] or [N, 3, H, W], or a list of images, whose sizes may differ. Raises
+        ValueError for anything else, with what to write instead (:func:`uqdm.progressive.inputs.as_images`).
 
         For each tile the encoder takes the best of ``seeds`` seeds (a power of two up to 256) from ``seed`` on; None
         means 16, or 1 where the model's first step does not depend on z_T (or has sections, which are slow to try).
         The best seed has the fewest bits of what ``seeds_for`` names: ``step1``, the first step, which is fast, or
         ``lossless``, the whole file, for which the tile is encoded with each seed (None then means 16 always).
         """
-        made = self.compress_detailed(images, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
-        return [item.stream for item in made]
+        listed, is_one = as_images(images)
+        made = self.compress_detailed(listed, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
+        return made[0].stream if is_one else [item.stream for item in made]
 
     @float32_arithmetic()
     def compress_detailed(
@@ -152,7 +202,7 @@ class UQDM:
         ideal: bool = True,
         report: TileReport | None = None,
     ) -> list[Compressed]:
-        """As :meth:`compress`, with ideal bits (empty lists unless ``ideal``)."""
+        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
         check_images(list(images))
         candidates = SeedCandidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
         try:
@@ -275,17 +325,41 @@ class UQDM:
 
     # ---- decompressing --------------------------------------------------------------------------------------
 
-    @float32_arithmetic()
+    @overload
     def decompress(
         self,
-        files: Sequence[bytes],
+        files: CodedLike,
+        step: int | None = ...,
+        reconstruction: str = ...,
+        *,
+        noise_seed: int = ...,
+        report: TileReport | None = ...,
+    ) -> np.ndarray: ...
+
+    @overload
+    def decompress(
+        self,
+        files: Iterable[CodedLike],
+        step: int | None = ...,
+        reconstruction: str = ...,
+        *,
+        noise_seed: int = ...,
+        report: TileReport | None = ...,
+    ) -> np.ndarray | list[np.ndarray]: ...
+
+    def decompress(
+        self,
+        files: CodedLike | Iterable[CodedLike],
         step: int | None = None,
         reconstruction: str = "denoise",
         *,
         noise_seed: int = 0,
         report: TileReport | None = None,
     ) -> np.ndarray | list[np.ndarray]:
-        """Decodes files, or prefixes of files, to uint8 images: [N, H, W, 3], or a list where sizes differ.
+        """Decodes files, or prefixes of files, to uint8 images.
+
+        One file, by its bytes or its path, gives one image [H, W, 3]. A list of files gives [N, H, W, 3], or a list
+        where sizes differ.
 
         ``step`` 1..T gives the picture after that step, 0 that from z_T alone; None the lossless image, or that of the
         last whole step of a cut file. ``reconstruction`` is ``denoise`` (the estimate of the image; the same pixels
@@ -293,6 +367,17 @@ class UQDM:
         the probability flow). Raises :class:`uqdm.codec.StreamError` where a file is damaged, foreign, or does not
         hold the step.
         """
+        listed, is_one = as_files(files)
+        images = self._decompress(listed, step, reconstruction, noise_seed=noise_seed, report=report)
+        if is_one:
+            return images[0]
+        same = len({image.shape for image in images}) == 1
+        return np.stack(images) if same else images
+
+    @float32_arithmetic()
+    def _decompress(
+        self, files: list[bytes], step: int | None, reconstruction: str, *, noise_seed: int, report: TileReport | None
+    ) -> list[np.ndarray]:
         self._check_wanted(step, reconstruction)
         containers = [self.open(data) for data in files]
         wanted = [WantedPicture(self._target(container, step), reconstruction, noise_seed) for container in containers]
@@ -304,8 +389,17 @@ class UQDM:
                 members, self._decode([containers[i] for i in members], [group[0]], report), strict=True
             ):
                 images[i] = found[0].image_uint8
-        same = len({image.shape for image in images}) == 1
-        return np.stack(images) if same else images
+        return images
+
+    def prefix(self, data: bytes, step: int | None = None) -> Prefix:
+        """The step that :meth:`decompress` decodes a file or a prefix to, and the bytes up to the end of that step.
+
+        Raises :class:`uqdm.codec.StreamError` as it does, for a file that does not hold the step.
+        """
+        self._check_wanted(step, DENOISE)
+        container = self.open(data)
+        target = self._target(container, step)
+        return Prefix(target, container.stage_end(self._n_stages if target is None else target))
 
     def _check_wanted(self, step: int | None, reconstruction: str) -> None:
         if reconstruction not in RECONSTRUCTIONS:
@@ -317,9 +411,11 @@ class UQDM:
         """The step to decode a file to; raises StreamError if the file does not hold it."""
         held, n_bytes = container.complete_stages(), len(container.data)
         if step is not None and held < step:
-            raise StreamError(f"the file holds {held} whole steps, not {step}: it is cut at {n_bytes} bytes")
+            cut = f"it is cut at {n_bytes} bytes, and step {step} needs the first {container.stage_end(step)}"
+            raise StreamError(f"the file holds {held} whole steps, not {step}: {cut}")
         if step is None and held == 0:
-            raise StreamError(f"the file is cut inside step 1: it holds no whole step ({n_bytes} bytes)")
+            needed = f"{n_bytes} bytes hold no whole step, the first step needs {container.stage_end(1)}"
+            raise StreamError(f"the file is cut inside step 1: {needed}")
         return held if step is None and held < self._n_stages else step
 
     @float32_arithmetic()

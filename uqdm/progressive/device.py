@@ -43,6 +43,20 @@ def checked_device(name: str | torch.device) -> torch.device:
     return device
 
 
+def best_device() -> str:
+    """``cuda`` if there is a GPU, else ``cpu``; files are the same on both."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def device_name(device: torch.device) -> str:
+    """``cpu``, or ``cuda:`` with the name of the GPU, as :attr:`uqdm.codec.Codec.device`.
+
+    >>> device_name(torch.device("cpu"))
+    'cpu'
+    """
+    return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
 def encoded_at_once(device: torch.device) -> int:
     """Batch size of the encoder's network calls: a constant of the device.
 

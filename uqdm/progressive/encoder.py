@@ -158,10 +158,6 @@ def last_stage_ideal_bits(predictor: Predictor, levels: np.ndarray, n_0: np.ndar
     return np.array([float(last_stage_bits(*pair, step).sum()) for pair in pairs])
 
 
-SEEDS_FOR = ("step1", "lossless")
-"""What the choice among several seeds minimizes: the bits of the first step, or of the whole file."""
-
-
 def choose_seed(
     predictor: Predictor, levels: np.ndarray, position: int, candidates: range, seeds_for: str = "step1"
 ) -> int:

@@ -17,6 +17,7 @@ from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
+from uqdm.model.identity import schedule_of
 from uqdm.training import state
 from uqdm.training.data import open_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
@@ -32,7 +33,7 @@ def train_steps(job: TrainingJob, plans: Sequence[StepPlan], n_processes: int, c
     """Trains every step, the longest first, ``n_processes`` at a time, and writes the model of all steps."""
     validator = Validator(job, callbacks)
     order = sorted(plans, key=lambda plan: -plan.n_iterations)
-    schedule = checkpoint.build_schedule(job.model)
+    schedule = schedule_of(job.model)
     if not any(_file(job, plan.index).exists() for plan in order):
         with Logs(job.out, schedule.n_steps, 0) as logs:
             validator.validate(job.as_model(start_objective(job).denoiser, schedule), 0, logs)
