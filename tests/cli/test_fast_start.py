@@ -75,3 +75,16 @@ def test_commands_about_a_finished_run(name: str, run: Path) -> None:
         "extract": [there, "--image", "0", "--out", str(run / "extracted")],
     }
     assert of_command("bench", name, *arguments.get(name, ["--run", there])) == ""
+
+
+@pytest.mark.slow
+def test_encode_and_decode_import_no_compiler_of_torch(tmp_path: Path) -> None:
+    """Some settings of torch import its compiler, which takes as long as torch itself."""
+    code = (
+        "import numpy as np, uqdm\n"
+        "model = uqdm.load_model('uqdm-demo')\n"
+        "model.decompress(model.compress(np.zeros((8, 8, 3), np.uint8)))\n"
+        "print([name for name in ('torch._dynamo', 'torch._inductor', 'sympy', 'triton') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", "import sys\n" + code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

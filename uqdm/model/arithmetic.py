@@ -105,12 +105,11 @@ def _changed() -> ExitStack:
     restore = ExitStack()
     restore.callback(torch.set_default_dtype, torch.get_default_dtype())
     torch.set_default_dtype(torch.float32)
-    restore.callback(
-        torch.use_deterministic_algorithms,
-        torch.are_deterministic_algorithms_enabled(),
-        warn_only=torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # setting it, even to the same value, imports torch's compiler
+        restore.callback(
+            torch.use_deterministic_algorithms, True, warn_only=torch.is_deterministic_algorithms_warn_only_enabled()
+        )
+        torch.use_deterministic_algorithms(False)
     # Without these libraries convolutions sum in another order.
     libraries: tuple[Any, ...] = (torch.backends.mkldnn, torch.backends.cudnn)
     for library in libraries:
