@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 7
+ROW_FORMAT = 8
 """Version of the rows and of the other files of a run: raise it when any of these changes. Rows of older formats can be
 read: missing columns are null, and ``unscored``, which was text before format 7, becomes a map."""
 
@@ -32,12 +32,17 @@ PEAK_MEMORY_CONVENTION = (
     "allocated, while it measured the shard of this image (since the start of the worker, if the system cannot reset "
     "the mark); programs that a codec starts are not included"
 )
+THREADS_CONVENTION = (
+    "threads that the codec used at once while it encoded and decoded the shard of this image, measured: the time in "
+    "which its threads ran, or were ready to and had no core, over wall time; of programs, and of threads that end "
+    "within a call, only processor time counts; before row format 8 the threads that the worker allowed"
+)
 _CALLS = (
     "a batch of tiles of one image counts once, and results that depend only on a seed are stored and not counted; 0 "
     "without a network, null if the codec does not report it"
 )
 
-MEASURED = ("encode_ms", "decode_ms", "peak_memory_bytes")
+MEASURED = ("encode_ms", "decode_ms", "threads", "peak_memory_bytes")
 """Columns in which the rows of two identical runs on one machine differ."""
 
 STATUS_OK = "ok"
@@ -110,7 +115,7 @@ ROWS = pa.schema(
         _field("decode_ms", pa.float64(), "milliseconds from the stream to this picture, warm; one image alone"),
         _field("batch_size", pa.int32(), "images in one call of the codec; the last call may have fewer"),
         _field("device", pa.string(), "device of encoder and decoder: 'cpu', or 'cuda:' with the name of the GPU"),
-        _field("threads", pa.int32(), "maximum number of threads of torch or OpenMP in the worker"),
+        _field("threads", pa.int32(), THREADS_CONVENTION),
         _field("encode_calls", pa.int32(), f"network calls to encode the whole stream; {_CALLS}"),
         _field("decode_calls", pa.int32(), f"network calls from the stream to this picture; {_CALLS}"),
         _field("macs_per_pixel", pa.float64(), MACS_CONVENTION),
@@ -274,7 +279,7 @@ SUMMARY = pa.schema(
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("batch_size", pa.float64(), "mean over images of the images in one call of the codec"),
         _field("device", pa.string(), "devices of encoder and decoder; several joined by '; '"),
-        _field("threads", pa.float64(), "mean over images of the maximum number of threads in the worker"),
+        _field("threads", pa.float64(), f"mean over images of the {THREADS_CONVENTION}"),
         _field("encode_calls", pa.float64(), "mean over images of network calls to encode the whole stream"),
         _field("decode_calls", pa.float64(), "mean over images of network calls from the stream to the picture"),
         _field("macs_per_pixel", pa.float64(), f"mean over images of {MACS_CONVENTION}"),

@@ -36,19 +36,3 @@ def test_the_peak_excludes_shared_memory() -> None:
     np.frombuffer(shared, np.uint8)[:] = 1
     resource_use.reset_peak()
     assert resource_use.peak_memory_bytes() < before + 0.1 * SIZE
-
-
-def test_threads_are_those_of_torch_or_else_of_openmp(monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(3)
-        assert resource_use.threads() == 3
-    finally:
-        torch.set_num_threads(before)
-    monkeypatch.delitem(sys.modules, "torch")
-    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
-    assert resource_use.threads() == 5
-    monkeypatch.delenv("OMP_NUM_THREADS")
-    assert resource_use.threads() == resource_use.available_cores()

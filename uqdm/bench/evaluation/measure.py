@@ -15,6 +15,7 @@ import numpy as np
 
 from uqdm.bench import checked_calls
 from uqdm.bench.checked_calls import Facts, MeasurementError
+from uqdm.bench.evaluation.thread_use import ThreadUse
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.stored_streams import stream_sha256
 from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
@@ -37,6 +38,8 @@ class Measured:
 
     rows: list[Row] = field(default_factory=list)
     streams: list[bytes | None] = field(default_factory=list)
+    threads: int | None = None
+    """Threads that the codec used (see :class:`~uqdm.bench.evaluation.thread_use.ThreadUse`); None if it never ran."""
 
 
 class PictureObserver(Protocol):
@@ -61,21 +64,22 @@ def measure_images(
     ``decoder`` may be ``encoder``; a second instance, where construction is cheap, excludes that the decoder uses state
     of the encoder. ``observers`` receive every picture of the images that do not fail.
     """
-    measured = Measured()
+    measured, use = Measured(), ThreadUse()
     try:
         facts = checked_calls.facts_of(encoder)
     except Exception as error:
         return _all_failed(images, f"codec: {error_line(error)}")
     for start in range(0, len(images), facts.batch_size):
         batch = images[start : start + facts.batch_size]
-        for offset, outcome in enumerate(_encode(encoder, batch, facts)):
+        for offset, outcome in enumerate(_encode(encoder, batch, facts, use)):
             keep = [functools.partial(observer.keep, start + offset) for observer in observers]
-            rows, stream = _measure_image(decoder, images[start + offset], outcome, keep)
+            rows, stream = _measure_image(decoder, images[start + offset], outcome, keep, use)
             if rows[0]["status"] != STATUS_OK:
                 for observer in observers:
                     observer.discard(start + offset)
             measured.rows += [{"image_index": start + offset, **row} for row in rows]
             measured.streams.append(stream)
+    measured.threads = use.threads()
     return measured
 
 
@@ -100,14 +104,16 @@ def warm_up(encoder: Codec, decoder: Codec, image: np.ndarray) -> None:
         return
 
 
-def _encode(codec: Codec, batch: Sequence[np.ndarray], facts: Facts) -> list[tuple[Encoded, Row] | Exception]:
+def _encode(
+    codec: Codec, batch: Sequence[np.ndarray], facts: Facts, use: ThreadUse
+) -> list[tuple[Encoded, Row] | Exception]:
     """Encodes a batch: for each image the stream with the columns of its encoding, or the codec's error."""
     try:
-        encoded, spent_ms = checked_calls.encode(codec, batch)
+        encoded, spent_ms = checked_calls.encode(codec, batch, use.call)
     except Exception as error:
         if len(batch) == 1:
             return [error]
-        return [_encode(codec, [image], facts)[0] for image in batch]  # finds the image that fails
+        return [_encode(codec, [image], facts, use)[0] for image in batch]  # finds the image that fails
     shared = {"encode_ms": spent_ms / len(batch), "batch_size": facts.batch_size, "device": facts.device}
     return [(one, {**shared, "encode_calls": _count_column(codec, one.calls)}) for one in encoded]
 
@@ -118,7 +124,11 @@ def _count_column(codec: Codec, count: int | None) -> int | None:
 
 
 def _measure_image(
-    codec: Codec, image: np.ndarray, outcome: tuple[Encoded, Row] | Exception, keep: Sequence[_Keep]
+    codec: Codec,
+    image: np.ndarray,
+    outcome: tuple[Encoded, Row] | Exception,
+    keep: Sequence[_Keep],
+    use: ThreadUse,
 ) -> tuple[list[Row], bytes | None]:
     """The rows of one image (one for each picture, or a single failed row) and its stream."""
     size = image_columns(image)
@@ -127,7 +137,7 @@ def _measure_image(
     encoded, encoding = outcome
     size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
-        pictures = list(_decode(codec, image, encoded, keep))
+        pictures = list(_decode(codec, image, encoded, keep, use))
         container_bits = checked_calls.container_bits(codec)
     except Exception as error:
         return [{**size, **failure(f"decode: {error_line(error)}")}], encoded.stream
@@ -148,14 +158,14 @@ def failure(reason: str) -> Row:
     return {"status": STATUS_FAILED, "error": reason, "roundtrip_checked": False}
 
 
-def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_Keep]) -> Iterator[Row]:
+def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_Keep], use: ThreadUse) -> Iterator[Row]:
     """Decodes a stream, and yields the columns of each picture; raises MeasurementError if one is missing."""
     stream = bytes(bytearray(encoded.stream))  # a copy: decoding must not depend on the encoder's object
     points = _checked_points(codec, stream)
     if codec.ideal:
         _check_ideal(points, encoded)
     expected = {(point.name, name) for point in points for name in point.reconstructions}
-    for picture, decode_ms in checked_calls.pictures(codec, stream, image.shape):
+    for picture, decode_ms in checked_calls.pictures(codec, stream, image.shape, use.call):
         key = (picture.point.name, picture.name)
         if key not in expected:
             raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")

@@ -73,7 +73,7 @@ class MeasureJob(ShardJob):
         scores = _scores(self, worker, readable)
         observers = [one for one in (keeper, scores) if one is not None]
         measured = measure_images(encoder, decoder, list(readable.values()), observers)
-        taken = {"threads": resource_use.threads(), "peak_memory_bytes": resource_use.peak_memory_bytes()}
+        taken = {"threads": measured.threads, "peak_memory_bytes": resource_use.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
         finished = measured_shard(self, _with_unreadable(measured, inputs), keeper)

@@ -1,29 +1,13 @@
-"""Threads and memory that a worker uses."""
+"""Memory that a worker uses."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
 from pathlib import Path
 
-from uqdm.machine import available_cores
-
 _PROC = Path("/proc/self")
-
-
-def threads() -> int:
-    """Threads that this process lets torch, or else OpenMP, use for one operation.
-
-    >>> threads() >= 1
-    True
-    """
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        return int(torch.get_num_threads())
-    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-    return int(asked) if asked.isdigit() and int(asked) else available_cores()
 
 
 def reset_peak() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections import Counter, deque
@@ -33,6 +34,8 @@ class ActorProcess:
     """The class of the actors: runs jobs in sequence, and measures the time of each."""
 
     def __init__(self, threads: int, *, holds_gpu: bool) -> None:
+        # Snakemake sets it to all cores of a rule, and Ray keeps that; programs and libraries loaded later read it.
+        os.environ["OMP_NUM_THREADS"] = str(threads)
         self._worker = Worker(threads, holds_gpu=holds_gpu)
 
     def hello(self, job_class: type) -> str:
