@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uqdm.images.changes import Change, profile_changes
 from uqdm.images.errors import check_depth, check_size, damaged, not_read
-from uqdm.images.format import Pixels, Reader, on_white, scaled
+from uqdm.images.format import Pixels, Reader, has_alpha, on_white, scaled
 
 _CORE_HEADER = 12
 _HEADERS = (_CORE_HEADER, 40, 52, 56, 64, 108, 124)
@@ -46,11 +47,23 @@ class _Header:
 
 def _read(data: bytes, max_pixels: int) -> Pixels:
     header = _header(data)
+    return _pixels(data, header, max_pixels).and_(*profile_changes(_profile(data, header)))
+
+
+def _profile(data: bytes, header: _Header) -> bytes:
+    """The ICC profile that is embedded in a file with the header of 124 bytes; empty if there is none."""
+    if header.length < _HEADERS[-1] or data[70:74] != b"DEBM":
+        return b""
+    start, length = struct.unpack_from("<II", data, 126)
+    return data[14 + start : 14 + start + length]
+
+
+def _pixels(data: bytes, header: _Header, max_pixels: int) -> Pixels:
     check_size(header.width, header.height, max_pixels)
     if header.compression in _KINDS:
         raise not_read(f"a BMP file with a {_KINDS[header.compression]} picture inside")
     if header.bits in _MASKS and header.compression in (_NO_COMPRESSION, *_FIELDS):
-        return Pixels(_coloured(data, header))
+        return _coloured(data, header)
     if header.bits in (1, 2, 4, 8) and header.compression == _NO_COMPRESSION:
         return Pixels(_looked_up(_indices(data, header), data, header))
     if _RUN_LENGTH.get(header.compression) == header.bits:
@@ -90,12 +103,13 @@ def _stored_rows(data: bytes, header: _Header, place: int) -> np.ndarray:
 # ---- 16, 24 and 32 bits a pixel -------------------------------------------------------------------------------
 
 
-def _coloured(data: bytes, header: _Header) -> np.ndarray:
+def _coloured(data: bytes, header: _Header) -> Pixels:
     has_fields = header.compression in _FIELDS
     masks = _masks(data, header.length, header.compression) if has_fields else _MASKS[header.bits]
     check_depth(max(mask.bit_count() for mask in masks))
     (place,) = struct.unpack_from("<I", data, 10)
     result = np.empty((header.height, header.width, 3), np.uint8)
+    is_seen_through = False
     for row, line in enumerate(_in_order(_stored_rows(data, header, place), header)):
         if header.bits == 24:
             result[row] = line.reshape(header.width, 3)[:, ::-1]
@@ -103,7 +117,9 @@ def _coloured(data: bytes, header: _Header) -> np.ndarray:
         words = np.ascontiguousarray(line).view(f"<u{header.bits // 8}")
         channels = np.stack([_channel(words, mask) for mask in masks], axis=-1)
         result[row] = on_white(channels) if masks[3] else channels[:, :3]
-    return result
+        is_seen_through |= bool(masks[3]) and has_alpha(channels)
+    is_rounded = any(255 % ((1 << mask.bit_count()) - 1) for mask in masks if mask)
+    return Pixels(result).and_(*[Change.ALPHA] * is_seen_through, *[Change.DEPTH] * is_rounded)
 
 
 def _masks(data: bytes, header: int, compression: int) -> tuple[int, int, int, int]:

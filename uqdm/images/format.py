@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image, ImageFile
 
+from uqdm.images.changes import Change
 from uqdm.images.errors import check_size, other_colours
 
 _BAND_PIXELS = 2**20  # converted at once, to limit the memory of intermediate values
@@ -16,12 +17,17 @@ _BAND_PIXELS = 2**20  # converted at once, to limit the memory of intermediate v
 
 @dataclass(frozen=True)
 class Pixels:
-    """The pixels as stored, and their orientation."""
+    """The pixels as stored, their orientation, and what reading changed so far."""
 
     rgb_uint8: np.ndarray
     """uint8 [H, W, 3]."""
     orientation: int = 1
     """EXIF 2.3, tag 0x0112: 1 to 8."""
+    changes: tuple[Change, ...] = ()
+
+    def and_(self, *changes: Change, orientation: int = 1) -> Pixels:
+        """The same pixels with an orientation and further changes."""
+        return replace(self, orientation=orientation, changes=(*self.changes, *changes))
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ def decoded(
     data: bytes | bytearray,
     max_pixels: int,
     check: Callable[[Image.Image], None] = lambda image: None,
-) -> np.ndarray:
-    """Pixels uint8 [H, W, 3] of a file, read by one class of Pillow; alpha is composited on white.
+) -> Pixels:
+    """The pixels of a file, read by one class of Pillow; alpha is composited on white.
 
     The class is called directly, since ``Image.open`` tries every installed plug-in. ``check`` gets the image before
     its colours are converted.
@@ -57,18 +63,26 @@ def decoded(
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX")
 
 
-def rgb_of(image: Image.Image) -> np.ndarray:
-    """A loaded image as uint8 [H, W, 3]; grey is replicated, palettes are looked up, alpha is composited on white."""
+def rgb_of(image: Image.Image) -> Pixels:
+    """The pixels of a loaded image: grey is replicated, palettes are looked up, alpha is composited on white."""
     if image.mode not in _MODES:
         raise other_colours(image.mode)
     result = np.empty((image.height, image.width, 3), np.uint8)
     transparent = image.has_transparency_data
+    is_seen_through = False
     rows = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
         part = result[top : top + rows]
-        part[:] = on_white(np.asarray(band.convert("RGBA"))) if transparent else np.asarray(band.convert("RGB"))
-    return result
+        band_uint8 = np.asarray(band.convert("RGBA" if transparent else "RGB"))
+        part[:] = on_white(band_uint8) if transparent else band_uint8
+        is_seen_through |= transparent and has_alpha(band_uint8)
+    return Pixels(result, changes=(Change.ALPHA,) if is_seen_through else ())
+
+
+def has_alpha(rgba_uint8: np.ndarray) -> bool:
+    """Whether any pixel of [..., 4] is not opaque."""
+    return bool((rgba_uint8[..., 3] < 255).any())
 
 
 def on_white(rgba_uint8: np.ndarray) -> np.ndarray:

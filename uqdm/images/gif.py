@@ -7,6 +7,7 @@ import struct
 from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
+from uqdm.images.changes import Change
 from uqdm.images.errors import check_size, damaged
 from uqdm.images.format import Pixels, Reader, decoded
 
@@ -32,7 +33,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     left, top, across, down, local = struct.unpack_from("<HHHHB", data, place + 1)
     check_size(max(width, left + across), max(height, top + down), max_pixels)
     end = _end_of_blocks(data, place + 11 + _table_bytes(local))
-    _check_rest(data, end)
+    n_later = _later_frames(data, end)
     alone = b"".join((data[:start], control, data[place:end], _TRAILER))
     colours = (_table_bytes(local) or _table_bytes(flags)) // 3
     transparent = control[6] if len(control) >= 8 and control[3] & 1 else -1
@@ -42,18 +43,21 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
         if any(n and colours + place != transparent for place, n in enumerate(beyond)):
             raise damaged(f"a pixel has a colour that is not among the {colours} of the palette")
 
-    return Pixels(decoded(GifImageFile, alone, max_pixels, check))
+    return decoded(GifImageFile, alone, max_pixels, check).and_(*[Change.FIRST] * (n_later > 0))
 
 
-def _check_rest(data: bytes, place: int) -> None:
-    """Raises RefusedError if a file ends inside a later frame; a missing last byte is allowed."""
+def _later_frames(data: bytes, place: int) -> int:
+    """Number of frames after the first; raises RefusedError if a file ends inside one. The last byte may be missing."""
+    found = 0
     while place < len(data) and data[place] in (_EXTENSION, _IMAGE):
         if data[place] == _EXTENSION:
             place = _end_of_blocks(data, place + 2)
         elif place + 11 <= len(data):
             place = _end_of_blocks(data, place + 11 + _table_bytes(data[place + 9]))
+            found += 1
         else:
             raise damaged("the file ends inside a later frame")
+    return found
 
 
 def _table_bytes(flags: int) -> int:

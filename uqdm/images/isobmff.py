@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
+from uqdm.images.changes import Change, profile_changes
 from uqdm.images.errors import RefusedError, check_depth, damaged, not_read
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
@@ -47,21 +47,36 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
             check_depth(max(body[5 : 5 + body[4]], default=8))
     if not features.check("avif"):
         raise RefusedError("this Pillow was built without AVIF; install a Pillow wheel of version 11.3 or later")
-    return Pixels(*_decoded(data, max_pixels))
+    pixels, orientation = _decoded(data, max_pixels)
+    return pixels.and_(*_colour_changes(found), orientation=orientation)
 
 
-def _decoded(data: bytes, max_pixels: int) -> tuple[np.ndarray, int]:
-    seen = []
+def _colour_changes(properties: Iterable[tuple[bytes, bytes]]) -> Iterator[Change]:
+    """The change by a profile, or by primaries and transfer that are not those of sRGB or BT.709 (ITU-T H.273)."""
+    colours = [body for kind, body in properties if kind == b"colr"]
+    profiles = [body[4:] for body in colours if body[:4] in (b"prof", b"rICC")]
+    if profiles:
+        yield from profile_changes(profiles[0])
+        return
+    for body in colours[:1]:
+        if body[:4] == b"nclx" and len(body) >= 8:
+            primaries, transfer = struct.unpack_from(">HH", body, 4)
+            if primaries not in (1, 2) or transfer not in (1, 2, 6, 13):
+                yield Change.PROFILE
+
+
+def _decoded(data: bytes, max_pixels: int) -> tuple[Pixels, int]:
+    seen: list[tuple[int, int]] = []
 
     def opened(*arguments: object) -> AvifImageFile:
         image = AvifImageFile(*arguments)  # type: ignore[arg-type]
-        seen.append(
-            orientation_of(image.info.get("exif", b""))
-        )  # made from irot and imir, which take precedence over EXIF
+        # Pillow makes this EXIF from irot and imir, which take precedence over EXIF.
+        seen.append((orientation_of(image.info.get("exif", b"")), getattr(image, "n_frames", 1)))
         return image
 
     pixels = decoded(opened, _without_exif(data), max_pixels)
-    return pixels, seen[0]
+    orientation, frames = seen[0]
+    return pixels.and_(*[Change.FIRST] * (frames > 1)), orientation
 
 
 def _without_exif(data: bytes) -> bytearray:
@@ -94,7 +109,7 @@ def _properties(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, byte
     for kind, first, last in boxes(data, start, end):
         if kind in _FOLDERS:
             yield from _properties(data, first + _FOLDERS[kind], last)
-        elif kind in (b"av1C", b"pixi", b"hvcC"):
+        elif kind in (b"av1C", b"pixi", b"hvcC", b"colr"):
             yield kind, data[first:last]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL.JpegImagePlugin import JpegImageFile
 
+from uqdm.images.changes import profile_changes
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
@@ -74,12 +75,15 @@ class Checked:
     height: int
     components: int
     orientation: int
+    profile: bytes = b""
+    """Its ICC profile; empty if there is none."""
 
 
 @dataclass
 class _State:
     frame: _Frame | None = None
     orientation: int = 1
+    profile: bytes = b""
     kept: list[memoryview | bytes] = field(default_factory=lambda: [SOI])
 
 
@@ -99,7 +103,7 @@ def checked_jpeg(data: bytes, max_pixels: int, tables: bytes = b"") -> Checked:
         raise damaged("coefficients are missing: scans were lost")
     kept = b"".join([*state.kept, EOI])
     _check_data(kept)
-    return Checked(kept, frame.width, frame.height, len(frame.precision), state.orientation)
+    return Checked(kept, frame.width, frame.height, len(frame.precision), state.orientation, state.profile)
 
 
 def _check_data(data: bytes) -> None:
@@ -160,6 +164,8 @@ def _segment(marker: int, body: memoryview, state: _State, max_pixels: int) -> N
         raise not_read(_OTHER_FRAMES[marker])
     elif marker == 0xE1 and bytes(body[:6]) == b"Exif\0\0" and state.orientation == 1:
         state.orientation = orientation_of(bytes(body))
+    elif marker == 0xE2 and bytes(body[:12]) == b"ICC_PROFILE\0":
+        state.profile += bytes(body[14:])
 
 
 def _frame(marker: int, body: memoryview, max_pixels: int) -> _Frame:
@@ -218,7 +224,8 @@ def _progress(scan: _Scan, frame: _Frame) -> None:
 
 def _read(data: bytes, max_pixels: int) -> Pixels:
     found = checked_jpeg(data, max_pixels)
-    return Pixels(decoded(JpegImageFile, found.data, max_pixels), found.orientation)
+    pixels = decoded(JpegImageFile, found.data, max_pixels)
+    return pixels.and_(*profile_changes(found.profile), orientation=found.orientation)
 
 
 READER = Reader("JPEG", lambda head: head.startswith(SOI + b"\xff"), _read)

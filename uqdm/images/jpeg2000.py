@@ -10,6 +10,7 @@ import numpy as np
 from PIL import features
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
+from uqdm.images.changes import depth_changes, profile_changes
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read
 from uqdm.images.format import Pixels, Reader, decoded
 from uqdm.images.isobmff import boxes
@@ -33,18 +34,18 @@ class _Siz:
 def _read(data: bytes, max_pixels: int) -> Pixels:
     if not features.check("jpg_2000"):
         raise RefusedError("this Pillow was built without JPEG 2000; install a Pillow wheel")
-    start, end, colour = _codestream(data) if data.startswith(_SIGNATURE) else (0, len(data), 0)
+    start, end, colour, profile = _codestream(data) if data.startswith(_SIGNATURE) else (0, len(data), 0, b"")
     siz = _siz(data, start)
     check_size(siz.width, siz.height, max_pixels)
     check_depth(max(siz.depths))
     _check_parts(data, siz, end)
-    rgb_uint8 = decoded(Jpeg2KImageFile, data, max_pixels)
+    pixels = decoded(Jpeg2KImageFile, data, max_pixels)
     fewer = min(siz.depths)
     if fewer < 8:
         if len(set(siz.depths)) > 1 or colour == _SYCC or len(siz.depths) in (2, 4):
             raise not_read(f"a JPEG 2000 file of {', '.join(map(str, siz.depths))} bits in its channels")
-        _rescale(rgb_uint8, fewer)
-    return Pixels(rgb_uint8)
+        _rescale(pixels.rgb_uint8, fewer)
+    return pixels.and_(*depth_changes((1 << fewer) - 1), *profile_changes(profile))
 
 
 def _rescale(rgb_uint8: np.ndarray, bits: int) -> None:
@@ -56,16 +57,18 @@ def _rescale(rgb_uint8: np.ndarray, bits: int) -> None:
         row[:] = table[row]
 
 
-def _codestream(data: bytes) -> tuple[int, int, int]:
-    """Start of the codestream in a JP2 file, and the number of the colour space (0 if it has a profile)."""
-    colour = 0
+def _codestream(data: bytes) -> tuple[int, int, int, bytes]:
+    """Start and end of the codestream in a JP2 file, the number of the colour space, or 0 and the ICC profile."""
+    colour, profile = 0, b""
     for kind, first, last in boxes(data, 0, len(data)):
         if kind == b"jp2h":
             for inner, begin, end in boxes(data, first, last):
                 if inner == b"colr" and end - begin >= 7 and data[begin] == 1 and not colour:
                     colour = int.from_bytes(data[begin + 3 : begin + 7], "big")
+                if inner == b"colr" and end - begin > 3 and data[begin] in (2, 3):
+                    profile = data[begin + 3 : end]
         if kind == b"jp2c":
-            return first, last, colour
+            return first, last, colour, b"" if colour else profile
     raise damaged("there is no codestream in it")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator, Mapping
 
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
+from uqdm.images.changes import Change, inflated, profile_changes
 from uqdm.images.deflate import check_deflate
 from uqdm.images.errors import check_depth, check_size, damaged
 from uqdm.images.exif import orientation_of
@@ -21,10 +23,12 @@ _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 # Adam7: first column and row of each pass, and the steps between its columns and rows.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
+_NOTED = (b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"acTL")
+_SRGB_GAMMA = struct.pack(">I", 45455)  # PNG specification, 11.3.2.5
 
 
 def _read(data: bytes, max_pixels: int) -> Pixels:
-    kept, exif = _chunks(data)
+    kept, others = _chunks(data)
     width, height, bits, colour = _header(kept[0][1])
     check_depth(bits)
     check_size(width, height, max_pixels)
@@ -39,18 +43,31 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
         if colour == _PALETTE and image.getextrema()[1] >= colours:  # type: ignore[operator]
             raise damaged(f"a pixel has a colour that is not among the {colours} of the palette")
 
-    rgb_uint8 = decoded(PngImageFile, _file(kept), max_pixels, check)
+    pixels = decoded(PngImageFile, _file(kept), max_pixels, check)
     if len(transparency) >= 2:
         grey = int.from_bytes(transparency[:2], "big") * (255 // (2**bits - 1))
-        rgb_uint8[rgb_uint8[..., 0] == grey] = 255
-    return Pixels(rgb_uint8, orientation_of(exif))
+        is_clear = pixels.rgb_uint8[..., 0] == grey
+        pixels.rgb_uint8[is_clear] = 255
+        pixels = pixels.and_(*[Change.ALPHA] * bool(is_clear.any()))
+    return pixels.and_(*_changes(others), orientation=orientation_of(others.get(b"eXIf", b"")))
 
 
-def _chunks(data: bytes) -> tuple[list[tuple[bytes, memoryview]], bytes]:
-    """The chunks that define the pixels, up to IEND, and the EXIF block, if there is a complete one."""
+def _changes(others: Mapping[bytes, bytes]) -> Iterator[Change]:
+    """What the chunks say that do not define the pixels: colours that are not sRGB, and further pictures."""
+    if b"iCCP" in others:
+        _, _, profile = others[b"iCCP"].partition(b"\0")
+        yield from profile_changes(inflated(profile[1:]))
+    elif b"sRGB" not in others and others.get(b"gAMA", _SRGB_GAMMA) != _SRGB_GAMMA:
+        yield Change.PROFILE
+    if int.from_bytes(others.get(b"acTL", b"")[:4], "big") > 1:
+        yield Change.FIRST
+
+
+def _chunks(data: bytes) -> tuple[list[tuple[bytes, memoryview]], dict[bytes, bytes]]:
+    """The chunks that define the pixels, up to IEND, and the last complete one of each kind in ``_NOTED``."""
     view = memoryview(data)
     kept: list[tuple[bytes, memoryview]] = []
-    exif = b""
+    others: dict[bytes, bytes] = {}
     place = len(SIGNATURE)
     while not kept or kept[-1][0] != b"IEND":
         kind, body, is_whole = _chunk(data, view, place)
@@ -61,13 +78,13 @@ def _chunks(data: bytes) -> tuple[list[tuple[bytes, memoryview]], bytes]:
             kept.append((kind, body))
         elif kind[:1].isupper():
             raise damaged(f"a chunk {kind!r} that no decoder knows")
-        elif kind == b"eXIf" and is_whole:
-            exif = bytes(body)
+        elif kind in _NOTED and is_whole:
+            others[kind] = bytes(body)
     if kept[0][0] != b"IHDR" or len(kept[0][1]) != 13 or [kind for kind, _ in kept].count(b"IHDR") > 1:
         raise damaged("it does not begin with one header chunk IHDR")
     if not any(kind == b"IDAT" for kind, _ in kept):
         raise damaged("there is no chunk IDAT, so there are no pixels")
-    return kept, exif
+    return kept, others
 
 
 def _chunk(data: bytes, view: memoryview, place: int) -> tuple[bytes, memoryview, bool]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from uqdm.images.changes import Change, depth_changes
 from uqdm.images.errors import check_depth, check_size, damaged, not_read, other_colours
-from uqdm.images.format import Pixels, Reader, on_white, scaled
+from uqdm.images.format import Pixels, Reader, has_alpha, on_white, scaled
 from uqdm.text import one_line
 
 _NUMBER = re.compile(rb"(?:\s|#[^\r\n]*[\r\n])*(\d+)")
@@ -54,10 +55,10 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
         raise damaged(f"its header says that the greatest value is {header.maximum}")
     check_depth(header.maximum.bit_length())
     if magic in _PLAIN:
-        return Pixels(_spread(_plain(data, header, magic), header))
+        return _spread(_plain(data, header, magic), header)
     if magic == b"P4":
         return Pixels(_bitmap(data, header))
-    return Pixels(_spread(_taken(data, header.start, header.values), header))
+    return _spread(_taken(data, header.start, header.values), header)
 
 
 def _header(data: bytes, magic: bytes) -> _Header:
@@ -128,16 +129,20 @@ def _chunks(data: bytes, place: int) -> Iterator[bytes]:
         place = end
 
 
-def _spread(raw: np.ndarray, header: _Header) -> np.ndarray:
-    """Values as uint8 [H, W, 3]."""
+def _spread(raw: np.ndarray, header: _Header) -> Pixels:
+    """Values as pixels."""
     values = raw.reshape(header.height, header.width, header.channels)
     result = np.empty((header.height, header.width, 3), np.uint8)
+    is_seen_through = False
     for row in range(header.height):
         line = scaled(values[row], header.maximum)
         colour = line[..., :3] if header.channels >= 3 else np.repeat(line[..., :1], 3, axis=-1)
-        has_alpha = header.channels in (2, 4)
-        result[row] = on_white(np.concatenate([colour, line[..., -1:]], axis=-1)) if has_alpha else colour
-    return result
+        if header.channels in (2, 4):
+            line = np.concatenate([colour, line[..., -1:]], axis=-1)
+            is_seen_through |= has_alpha(line)
+            colour = on_white(line)
+        result[row] = colour
+    return Pixels(result).and_(*[Change.ALPHA] * is_seen_through, *depth_changes(header.maximum))
 
 
 def _taken(data: bytes, start: int, n: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from uqdm.images import bmp, gif, isobmff, jpeg, jpeg2000, png, pnm, tiff, webp
+from uqdm.images.changes import Change
 from uqdm.images.errors import ImageError, RefusedError, not_read
 from uqdm.images.exif import turned
 from uqdm.images.format import Pixels, Reader
@@ -59,6 +60,8 @@ def read_image(
 ) -> np.ndarray:
     """Reads an image file, or the bytes of one, as uint8 [H, W, 3], RGB, by the rule of docs/data-sets.md.
 
+    :func:`read_with_changes` says in addition what the rule changed.
+
     ``name`` is the image's name in errors, by default the path. ``max_pixels`` limits the size in a header, and with it
     the memory: 5 to 20 bytes a pixel, depending on the format, and 3 times the file. The default limit is
     ``UQDM_MAX_PIXELS`` or ``MAX_PIXELS``.
@@ -68,13 +71,25 @@ def read_image(
     >>> read_image(b"P5 2 1 3 " + bytes([0, 3]))[..., 0].tolist()
     [[0, 255]]
     """
+    return read_with_changes(source, name=name, max_pixels=max_pixels)[0]
+
+
+def read_with_changes(
+    source: str | os.PathLike[str] | bytes, *, name: str | None = None, max_pixels: int | None = None
+) -> tuple[np.ndarray, tuple[Change, ...]]:
+    """The pixels as :func:`read_image` gives them, and what makes them differ from the picture in the file.
+
+    >>> read_with_changes(b"P5 1 1 31 " + bytes([31]))[1]
+    (<Change.DEPTH: 'fewer than 8 bits a channel, scaled and rounded'>,)
+    """
     most = _default_bound() if max_pixels is None else max_pixels
     shown = name or ("image" if isinstance(source, bytes) else os.fspath(source))
     try:
         data = source if isinstance(source, bytes) else read_source(Path(source), most)
         check_length(len(data), most)
         found = _pixels(data, most)
-        return turned(found.rgb_uint8, found.orientation)
+        turn = (Change.ORIENTATION,) if found.orientation != 1 else ()
+        return turned(found.rgb_uint8, found.orientation), (*found.changes, *turn)
     except RefusedError as error:
         raise ImageError(shown, str(error)) from error
     except OSError as error:

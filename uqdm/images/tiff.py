@@ -8,6 +8,7 @@ from typing import Any
 
 from PIL.TiffImagePlugin import TiffImageFile
 
+from uqdm.images.changes import Change, profile_changes
 from uqdm.images.deflate import check_deflate
 from uqdm.images.errors import RefusedError, check_depth, check_size, damaged, not_read, other_colours
 from uqdm.images.format import Pixels, Reader, decoded
@@ -16,7 +17,7 @@ from uqdm.images.jpeg import checked_jpeg
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
 _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_BYTES = 284, 322, 323, 324, 325
-_SAMPLE_FORMAT, _JPEG_TABLES = 339, 347
+_SAMPLE_FORMAT, _JPEG_TABLES, _PROFILE = 339, 347, 34675
 # Others: fill order, predictor, colour map, extra samples, YCbCr coefficients, sampling, positioning, reference.
 _KEPT = {256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 347}
 _KEPT |= {529, 530, 531, 532}
@@ -47,6 +48,10 @@ class _Page:
     def __init__(self, data: bytes) -> None:
         self.order = "<" if data[:2] == b"II" else ">"
         self.big = struct.unpack_from(f"{self.order}H", data, 2)[0] == 43
+        self.has_next = False
+        """Whether a further page follows."""
+        self.profile = b""
+        """Its ICC profile; empty if there is none that lies in the file."""
         self.entries = dict(self._entries(data))
 
     def _entries(self, data: bytes) -> Any:
@@ -59,6 +64,9 @@ class _Page:
             tag, kind, count = struct.unpack_from(f"{order}HH{word}", data, place)
             value = place + 4 + size
             place = value + size
+            if tag == _PROFILE and count > size:
+                (start,) = struct.unpack_from(order + word, data, value)
+                self.profile = data[start : start + count]
             if tag not in _KEPT and tag != _ORIENTATION:
                 continue
             length = _SIZES.get(kind, 0) * count
@@ -69,6 +77,8 @@ class _Page:
                     continue
                 raise damaged(f"the tag {tag} lies outside of the file")
             yield tag, _Entry(kind, count, data[value : value + length])
+        following = data[place : place + size]
+        self.has_next = len(following) == size and any(following)
 
     def values(self, tag: int, *default: int) -> tuple[int, ...]:
         """The integers of a tag."""
@@ -93,10 +103,11 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     orientation = 1
     if _ORIENTATION in page.entries and page.entries[_ORIENTATION].kind == 3:
         orientation = page.value(_ORIENTATION, 1)
-    rgb_uint8 = decoded(TiffImageFile, _alone(page, data), max_pixels)
-    if rgb_uint8.shape[:2] != (height, width):
+    pixels = decoded(TiffImageFile, _alone(page, data), max_pixels)
+    if pixels.rgb_uint8.shape[:2] != (height, width):
         raise damaged("its decoder gave another size")
-    return Pixels(rgb_uint8, orientation if 1 <= orientation <= 8 else 1)
+    changes = profile_changes(page.profile) + (Change.FIRST,) * page.has_next
+    return pixels.and_(*changes, orientation=orientation if 1 <= orientation <= 8 else 1)
 
 
 def _check_samples(page: _Page) -> None:

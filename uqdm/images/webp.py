@@ -7,6 +7,7 @@ import struct
 from PIL import features
 from PIL.WebPImagePlugin import WebPImageFile
 
+from uqdm.images.changes import Change, profile_changes
 from uqdm.images.errors import RefusedError, check_size, damaged
 from uqdm.images.exif import orientation_of
 from uqdm.images.format import Pixels, Reader, decoded
@@ -21,7 +22,7 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
     (size,) = struct.unpack_from("<I", data, 4)
     if size + 8 > len(data):
         raise damaged(f"{len(data)} bytes, but its header says {size + 8}")
-    kept, exif = [], b""
+    kept, exif, profile, frames = [], b"", b"", 0
     place = _HEADER
     while place + 8 <= size + 8:
         kind = data[place : place + 4]
@@ -35,12 +36,16 @@ def _read(data: bytes, max_pixels: int) -> Pixels:
             kept.append(data[place : place + 8] + bytes([flags]) + data[place + 9 : end])
         elif kind == b"EXIF":
             exif = data[place + 8 : end]
+        elif kind == b"ICCP":
+            profile = data[place + 8 : end]
         elif kind not in _METADATA:
             kept.append(data[place:end])
+        frames += kind == b"ANMF"
         place = end
     body = b"WEBP" + b"".join(kept)
     alone = b"RIFF" + struct.pack("<I", len(body)) + body
-    return Pixels(decoded(WebPImageFile, alone, max_pixels), orientation_of(exif))
+    changes = profile_changes(profile) + (Change.FIRST,) * (frames > 1)
+    return decoded(WebPImageFile, alone, max_pixels).and_(*changes, orientation=orientation_of(exif))
 
 
 def _size(kind: bytes, body: bytes) -> tuple[int, int]:

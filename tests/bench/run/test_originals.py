@@ -16,6 +16,8 @@ from uqdm.bench.run.layout import originals_path
 from uqdm.bench.run.originals import keep_originals
 from uqdm.bench.run.pictures import RunPictures
 
+pytestmark = pytest.mark.slow
+
 N_IMAGES = 3
 
 
