@@ -10,6 +10,7 @@ from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec
 from uqdm.bench.evaluation.measure_job import MeasureJob
+from uqdm.bench.evaluation.original_images import changes_of_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.worker import Worker
@@ -58,7 +59,8 @@ def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricC
         plan = CodecPlan(context, name, codec_settings)
         for shard in plan.shards():
             images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            finished = MeasureJob(shard, context.origin, own).run(worker, images)
+            changes = changes_of_originals(dataset, range(shard.start, shard.stop))
+            finished = MeasureJob(shard, context.origin, own, changes).run(worker, images)
             write_scores(ScoreStore(run_dir), shard, finished.scores)
             context.store.write(shard, finished.rows, finished.streams)
             plan.mark_stored(shard, finished.counts)

@@ -18,6 +18,7 @@ from PIL import Image
 
 from uqdm.cli.main import main
 from uqdm.coding.container import pack, parse
+from uqdm.images import read_image
 
 
 def run(*arguments):
@@ -139,6 +140,18 @@ def test_info_names_the_model_or_the_remedy(folder):
     wrong = run("info", other, "--model", "uqdm-demo")
     assert wrong.returncode == 1
     assert "not with uqdm-demo" in wrong.stderr
+
+
+def test_encode_says_that_alpha_was_composited_and_claims_these_pixels_only(folder):
+    Image.new("RGBA", (20, 9), (10, 20, 30, 40)).save(folder / "clear.png")
+    done = run("encode", folder / "clear.png", folder / "clear.uqdm")
+    assert done.returncode == 0, done.stderr
+    note = "alpha composited on white; the coded file is exact for these pixels, not for the image file"
+    assert f"note: {folder / 'clear.png'}: {note}\n" in done.stderr
+    assert run("decode", folder / "clear.uqdm", folder / "clear-back.png").returncode == 0
+    back = np.asarray(Image.open(folder / "clear-back.png"))
+    assert (back == read_image(folder / "clear.png")).all()
+    assert "note:" not in run("encode", folder / "photo.png", folder / "again.uqdm").stderr
 
 
 def test_salvage_decodes_the_steps_before_the_damage(folder):

@@ -14,11 +14,16 @@ import pyarrow as pa
 
 ROW_FORMAT = 8
 """Version of the rows and of the other files of a run: raise it when any of these changes. Rows of older formats can be
-read: missing columns are null, and ``unscored``, which was text before format 7, becomes a map."""
+read: missing columns are null (``original_changes`` before format 8), and ``unscored``, which was text before format 7,
+becomes a map."""
 
 SHARD_FORMAT = 6
 """Version of the measurement of images and of its columns: the first row format whose stored shards are still used.
 It is part of a shard's name: set it to ROW_FORMAT when rows of the same images would change."""
+
+ADDED_COLUMNS = ("original_changes",)
+"""Columns that row formats after SHARD_FORMAT added: stored shards may lack them, and a shard's name does not depend on
+them. Clear it when SHARD_FORMAT is raised."""
 
 FIRST_WITH_IDENTITY = 6
 """The first format whose files have an identity (:mod:`uqdm.bench.file_identity`) and whose streams have a hash."""
@@ -79,6 +84,12 @@ ROWS = pa.schema(
         _field("height", pa.int32(), "pixels"),
         _field("width", pa.int32(), "pixels"),
         _field("original_sha256", pa.string(), "SHA-256 of the original, as of a picture; null if it was not read"),
+        _field(
+            "original_changes",
+            pa.string(),
+            "what makes the original differ from the picture in its file, such as 'alpha composited on white', several "
+            "joined by '; '; empty if nothing does; null if it is not known",
+        ),
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or invalid"),
         _field(

@@ -23,13 +23,21 @@ _HEAD = 64  # bytes that identify the format of a file
 
 
 def read_picture(path: Path) -> np.ndarray:
-    """The pixels of an image file, or of standard input; raises :class:`uqdm.images.ImageError`."""
-    from uqdm.images import longest_file, read_image
+    """The pixels of an image file, or of standard input; raises :class:`uqdm.images.ImageError`.
+
+    Prints a note on standard error where they differ from the picture in the file.
+    """
+    from uqdm.images import changes_text, longest_file, read_with_changes
 
     if path == STANDARD:
-        return read_image(_standard_input().read(longest_file() + 1), name="standard input")
-    _check_file(path)
-    return read_image(path)
+        pixels, changes = read_with_changes(_standard_input().read(longest_file() + 1), name="standard input")
+    else:
+        _check_file(path)
+        pixels, changes = read_with_changes(path)
+    if changes:
+        kept = "the coded file is exact for these pixels, not for the image file"
+        typer.echo(f"note: {shown(path)}: {changes_text(changes)}; {kept}", err=True)
+    return pixels
 
 
 def read_coded(path: Path, n_bytes: int | None = None) -> bytes:

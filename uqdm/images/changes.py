@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class Change(enum.StrEnum):
@@ -21,6 +21,7 @@ class Change(enum.StrEnum):
 
 
 SEPARATOR = "; "
+_LISTED = 3  # images that a note names; the rest are counted
 
 
 def changes_text(changes: Iterable[Change | str]) -> str:
@@ -30,6 +31,20 @@ def changes_text(changes: Iterable[Change | str]) -> str:
     'alpha composited on white; first of several pictures'
     """
     return SEPARATOR.join(changes)
+
+
+def changes_note(change: str, names: Sequence[str], n_images: int) -> str:
+    """One change of some images of a data set, as a line for the user.
+
+    >>> changes_note(Change.ALPHA, ["a.png", "b.png"], 24)
+    '2 of 24 images: alpha composited on white (a.png, b.png); rates and metrics are of these pixels, not of the files'
+    """
+    listed = ", ".join(names[:_LISTED])
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return (
+        f"{len(names)} of {n_images} image{'' if n_images == 1 else 's'}: {change} ({listed}{more}); rates and metrics "
+        "are of these pixels, not of the files"
+    )
 
 
 def profile_changes(profile: bytes) -> tuple[Change, ...]:

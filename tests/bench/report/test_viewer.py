@@ -19,7 +19,9 @@ from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.datasets import open_dataset
 from uqdm.bench.report import equal_rate, page, save_report, viewer_pictures
+from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.viewer import MOST_PIXELS, Extent, extent_of, viewer_data
 from uqdm.bench.report.viewer_pictures import ViewerPictures
@@ -109,6 +111,23 @@ def test_a_run_without_a_progressive_codec_has_a_viewer(toys: Path, tmp_path: Pa
     assert len(viewer["images"]) == 3
     assert [len(image["codecs"]["toy-raw"]) for image in viewer["images"]] == [2, 2, 2]
     assert {(image["height"], image["width"]) for image in viewer["images"]} == {one.shape[:2] for one in images}
+
+
+def test_the_page_says_what_reading_changed_and_that_exact_means_these_pixels(toys: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, mode in (("a.png", "RGBA"), ("b.png", "RGB")):
+        Image.new(mode, (16, 16), (10, 20, 30, 40)[: len(mode)]).save(folder / name)
+    run_dir = measure_run(tmp_path / "run", open_dataset(f"folder:{folder}"), "toy-raw", "jpeg:quality=50")
+    run = RunPictures(run_dir, "images")
+    viewer = viewer_data(lambda _: run, summarize_run(run_dir), ViewerPictures(), PicturePool())
+    assert {image["id"]: image["changes"] for image in viewer["images"]} == {
+        "a.png": "alpha composited on white",
+        "b.png": "",
+    }
+    (note,) = original_notes([run])
+    assert note.startswith("1 of 2 images: alpha composited on white (a.png); rates and metrics are of these pixels")
+    assert note.endswith("Exact, or lossless, means equal to these pixels.")
 
 
 @pytest.mark.parametrize("pixels", [64**2, 768 * 512, 4000 * 3000, 12000 * 9000])

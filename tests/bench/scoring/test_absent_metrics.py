@@ -16,12 +16,14 @@ from toy_images import MemoryImages, unmarked_images
 from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
+from uqdm.bench.datasets import open_dataset
 from uqdm.bench.metrics import METRICS, rows_schema
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.stored_run import open_run
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import reasons_by_row, unscored_text
+from uqdm.bench.schema import ADDED_COLUMNS
 from uqdm.cli.main import app
 
 NAME = "largest_error"
@@ -145,6 +147,31 @@ def test_a_run_of_row_format_6_is_read_and_its_shards_are_used_again(scored_run:
     assert all(ShardStore(run).counts(shard) is not None for shard in shards)  # as an evaluation checks
     small_run.score_here(run, dataset)
     pd.testing.assert_frame_equal(read_rows(run, columns), expected)
+
+
+def test_a_run_of_row_format_7_is_read_and_its_shards_are_used_again(toys: Path, tmp_path: Path) -> None:
+    run, dataset = tmp_path / "run", open_dataset("demo", 4)
+    small_run.measure_run(run, dataset, "toy-raw", "toy-model")
+    columns = [name for name in rows_schema().names if name not in ADDED_COLUMNS]
+    expected = read_rows(run, columns)
+    assert (read_rows(run, ["original_changes"]).original_changes == "").all()
+    make_format_7(run)
+    pd.testing.assert_frame_equal(read_rows(run, columns), expected)
+    assert read_rows(run, ["original_changes"]).original_changes.isna().all()
+    shards = [shard for codec in open_run(run, dataset).codecs for shard in codec.shards]
+    assert all(ShardStore(run).counts(shard) is not None for shard in shards)  # as an evaluation checks
+    small_run.score_here(run, dataset)
+    pd.testing.assert_frame_equal(read_rows(run, columns), expected)
+    assert read_rows(run, ["original_changes"]).original_changes.isna().all()
+
+
+def make_format_7(run: Path) -> None:
+    """Removes from a run and its shards the columns that later formats added."""
+    for path in [*(run / "shards").rglob("*.parquet"), *(run / "per_image").iterdir()]:
+        table = pq.read_table(path, partitioning=None)
+        pq.write_table(table.drop_columns([*ADDED_COLUMNS]), path)
+    for path in (run / "manifests").iterdir():
+        path.write_text(json.dumps({**json.loads(path.read_text()), "row_format": 7}))
 
 
 def make_format_6(run: Path) -> None:

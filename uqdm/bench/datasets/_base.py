@@ -54,6 +54,8 @@ class DataSet(ABC):
     argument: ClassVar[str] = ""
     """The argument after the kind in a spec, as messages show it, e.g. ``"PATH"``; in brackets if it is optional,
     empty if there is none."""
+    holds_pixels: ClassVar[bool] = False
+    """Whether the images are stored as 8-bit RGB pixels, so that reading changes nothing."""
     origin: Origin | None = None
     """Set by kinds that read a published release; None for other images."""
 
@@ -96,6 +98,13 @@ class DataSet(ABC):
     @abstractmethod
     def read(self, index: int) -> np.ndarray:
         """Reads image ``index`` (0 <= index < len) as uint8 [H, W, 3]; raises ValueError or OSError if it cannot."""
+
+    def changes(self, index: int) -> Sequence[str] | None:
+        """What makes image ``index`` differ from the picture in its file (:class:`uqdm.images.Change`), as text.
+
+        Empty if nothing does, None if that is not known. May read the image; raises ValueError or OSError if it cannot.
+        """
+        return () if self.holds_pixels else None
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -51,6 +51,7 @@ class Cifar10(DataSet):
     """The official test or training images."""
 
     kind = "cifar10"
+    holds_pixels = True
     argument = "[PATH][#train]"
 
     def __init__(self, name: str, spec: str, images_uint8: np.ndarray, origin: Origin) -> None:

@@ -64,6 +64,7 @@ class Demo(DataSet):
     """128 photographic tiles of 64x64, the same on every machine."""
 
     kind = "demo"
+    holds_pixels = True
 
     def __init__(self, tiles: dict[str, np.ndarray]) -> None:
         super().__init__("demo", "demo", list(tiles))

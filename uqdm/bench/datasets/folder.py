@@ -8,14 +8,14 @@ decoded by :func:`uqdm.images.read_image`. Only one image is in memory at a time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
 from uqdm.bench.datasets._base import DataSet, DataSetError
-from uqdm.images import image_names, read_image
+from uqdm.images import image_names, read_with_changes
 from uqdm.paths import absolute_path
 from uqdm.text import printable
 
@@ -30,6 +30,7 @@ class Folder(DataSet):
         super().__init__(root.name, f"{self.kind}:{root}", ids)
         self.root = root
         self._names = ids
+        self._changes: dict[int, Sequence[str]] = {}
 
     @classmethod
     def open(cls, argument: str, limit: int | None) -> Self:
@@ -53,7 +54,14 @@ class Folder(DataSet):
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""
-        return read_image(self.root / self._names[index])
+        image_uint8, self._changes[index] = read_with_changes(self.root / self._names[index])
+        return image_uint8
+
+    def changes(self, index: int) -> Sequence[str]:
+        """What the rule of :mod:`uqdm.images` changed of file ``index``, which is read unless it was before."""
+        if index not in self._changes:
+            self.read(index)
+        return self._changes[index]
 
 
 def _listed(root: Path, limit: int | None) -> list[str]:

@@ -65,6 +65,7 @@ class ImageNet64(DataSet):
     """Validation images, held in memory."""
 
     kind = "imagenet64"
+    holds_pixels = True
     argument = "[PATH][#removed=FILE,all]"
 
     def __init__(self, name: str, spec: str, positions: np.ndarray, images_uint8: np.ndarray, origin: Origin) -> None:

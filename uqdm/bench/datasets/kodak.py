@@ -58,6 +58,7 @@ class Kodak(DataSet):
     """The 24 photographs."""
 
     kind = "kodak"
+    holds_pixels = True
     argument = "[PATH]"
     origin = Origin("kodak", "the 24 photographs of the Kodak suite", "SHA-256 of each file")
 

@@ -42,6 +42,7 @@ class Npz(DataSet):
     """Images of one size in an ``.npz`` file, named after the file (and the key, if one is given)."""
 
     kind = "npz"
+    holds_pixels = True
     argument = "PATH[#KEY]"
 
     def __init__(self, name: str, path: Path, key: str, array: Array, count: int) -> None:

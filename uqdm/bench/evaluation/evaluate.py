@@ -21,7 +21,7 @@ from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
 from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
-from uqdm.bench.evaluation.original_images import read_originals
+from uqdm.bench.evaluation.original_images import changes_notes, changes_of_originals, read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.evaluation.shard_job import shard_timing
 from uqdm.bench.evaluation.worker_sharing import sharing_workers
@@ -37,6 +37,7 @@ from uqdm.bench.run.originals import keep_originals
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shard_store import ShardStore
+from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.files import sweep_temporaries
 
@@ -126,6 +127,8 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: RunProgress
         f"evaluate {dataset.name}: {len(plans)} codecs, {totals['settings']} settings, {len(dataset)} images; "
         f"{totals['stored']:,} of {totals['total']:,} images x settings are done already"
     )
+    for note in changes_notes(dataset):
+        progress.say(f"note: {note}")
     for plan in plans:
         for reason in dict.fromkeys(
             codec_setting.missing for codec_setting in plan.codec_settings if codec_setting.missing
@@ -147,8 +150,12 @@ def _group(context: Context, plans: Sequence[CodecPlan]) -> Group:
     shards = itertools.chain.from_iterable(plan.missing() for plan in plans)
     n_jobs = sum(plan.n_missing for plan in plans)
     metrics = () if context.metrics is None else context.metrics.own()
-    jobs = (MeasureJob(shard, context.origin, metrics) for shard in shards)
+    jobs = (MeasureJob(shard, context.origin, metrics, _changes(context, shard)) for shard in shards)
     return Group(MeasureJob, jobs, n_jobs, plans[0].uses_gpu)
+
+
+def _changes(context: Context, shard: Shard) -> dict[int, str]:
+    return changes_of_originals(context.dataset, range(shard.start, shard.stop))
 
 
 class _Collector:

@@ -54,6 +54,8 @@ class MeasureJob(ShardJob):
 
     origin: Mapping[str, Any]
     metrics: tuple[str, ...] = ()
+    original_changes: Mapping[int, str] = field(default_factory=dict)
+    """What reading changed of the shard's images, by their index, where that is known."""
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> MeasuredShard | NotLoaded:
         """Measures every image of the shard; an unreadable image gets a failed row."""
@@ -197,6 +199,8 @@ def measured_shard(job: MeasureJob, measured: Measured, keeper: KeptPictureWrite
         "rate_kind": RATE_IDEAL if codec_setting.ideal else RATE_FILE,
     }
     rows = [{**shared, **row, **_place(shard, row["image_index"])} for row in measured.rows]
+    for row in rows:
+        row["original_changes"] = job.original_changes.get(row["image_index"])
     origin = {**job.origin, "machine": machine()}
     schema = with_identity(with_provenance(ROWS, origin), shard.identity(KIND_ROWS))
     table = pa.Table.from_pylist(rows, schema=schema)

@@ -168,9 +168,10 @@ class Viewer {
   }
 
   notes() {
-    const { id, dataset, width, height, cut } = this.image;
+    const { id, dataset, width, height, cut, changes } = this.image;
     const texts = [`${id} of ${dataset}, ${width} × ${height} pixels.`];
     if (cut) texts.push(`Shown is the centre of ${cut[1]} × ${cut[0]} pixels, as far as the space for pictures allows.`);
+    if (changes) texts.push(`Reading its file: ${changes}; exact means equal to these pixels.`);
     if (this.image.original === null) texts.push("The original is not there.");
     for (const [codec, reason] of Object.entries(this.viewer.unreadable)) texts.push(`Not here: ${codec}: ${reason}.`);
     return texts.join(" ");

@@ -101,6 +101,7 @@ class _Viewed:
             "height": min(height, extent.side),
             "width": min(width, extent.side),
             "cut": [height, width] if max(height, width) > extent.side else None,
+            "changes": _text(rows.original_changes.iloc[0]),
             "original": None if original is None else self._pictures.add(centre(original, extent.side)),
             "thumbnail": None if original is None else self._thumbnails.add(thumbnail(original)),
             "codecs": {codec: entries for codec, entries in codecs.items() if entries},
@@ -127,6 +128,10 @@ class _Viewed:
             "exact": bool(row["mse"] == 0),
             "picture": self._pictures.add(centre(self._run.picture(row), extent.side)),
         }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def extent_of(pixels: int, per_codec: Mapping[str, int], n_images: int, most_pixels: int = MOST_PIXELS) -> Extent:

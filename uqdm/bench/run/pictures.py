@@ -47,6 +47,7 @@ COLUMNS = [
     "mse",
     "psnr_db",
     "original_sha256",
+    "original_changes",
     "picture_sha256",
     "stream_sha256",
     "status",

@@ -9,11 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from uqdm.bench.file_identity import DAMAGED, write_stored
+from uqdm.bench.run.absent_columns import absent_columns
 from uqdm.bench.run.layout import ShardFolder, shard_path, superseded_dir
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream, measured_sha256
 from uqdm.bench.run.shards import Shard, count_images
 from uqdm.bench.run.stored_streams import StreamDamagedError, all_whole
-from uqdm.bench.schema import ROWS
+from uqdm.bench.schema import ADDED_COLUMNS, ROWS
 
 
 class ShardStore:
@@ -51,8 +52,14 @@ class ShardStore:
         return counts if counts.total() == len(shard.image_ids) else None
 
     def read(self, shard: Shard) -> pa.Table:
-        """The rows of a stored shard; raises one of :data:`~uqdm.bench.file_identity.DAMAGED` where they are absent."""
+        """The rows of a stored shard; raises one of :data:`~uqdm.bench.file_identity.DAMAGED` where they are absent.
+
+        Columns that a later release added are null.
+        """
         table = self.files(shard).rows()
+        for name in set(absent_columns(ROWS, table.schema)) & set(ADDED_COLUMNS):
+            column = ROWS.field(name)
+            table = table.add_column(ROWS.get_field_index(name), column, pa.nulls(len(table), column.type))
         if not table.schema.equals(ROWS):
             raise pa.ArrowInvalid(f"{self._place(shard, ShardFolder.ROWS)}: not the columns of a result")
         return table

@@ -23,7 +23,7 @@ from uqdm.bench.file_identity import ShardFacts
 from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.stage_options import KeepOptions
-from uqdm.bench.schema import ROWS, SHARD_FORMAT, STATUS_FAILED
+from uqdm.bench.schema import ADDED_COLUMNS, ROWS, SHARD_FORMAT, STATUS_FAILED
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Shard:
         codec_setting = self.codec_setting
         depends_on = {
             "row_format": SHARD_FORMAT,
-            "columns": ROWS.names,
+            "columns": [name for name in ROWS.names if name not in ADDED_COLUMNS],
             "dataset": [self.dataset, self.fingerprint, self.start, list(self.image_ids)],
             "codec": [codec_setting.name, codec_setting.version, codec_setting.setting, dict(codec_setting.parameters)],
         }
