@@ -3,9 +3,9 @@
 
 import copy
 
-from snakemake.utils import min_version, validate
+from snakemake.utils import min_version
+from uqdm.cli.workflow import check_configuration, errors_on_one_line
 from uqdm.configuration import chosen_runs
-from uqdm.paths import check_run_names
 
 min_version("9.0")
 
@@ -17,10 +17,12 @@ own_runs = copy.deepcopy(config.get("runs"))
 configfile: "config/config.yaml"
 
 
-if own_runs:
-    config["runs"] = chosen_runs(config["runs"], own_runs)
-check_run_names(config.get("runs") or [])
-validate(config, workflow.source_path("workflow/schemas/config.schema.yaml"))
+with errors_on_one_line("configuration: "):
+    if own_runs:
+        config["runs"] = chosen_runs(config["runs"], own_runs)
+    check_configuration(
+        config, workflow.source_path("workflow/schemas/config.schema.yaml")
+    )
 
 
 report: "workflow/report/workflow.rst"

@@ -25,6 +25,7 @@ from typing import Any
 
 from baselines import _supervisor
 from baselines._supervisor import MOST_PRINTED, as_text, remove_folder
+from uqdm.errors import UserError
 from uqdm.text import one_line
 
 MOST_FILE_BYTES = 2**29
@@ -35,7 +36,7 @@ _LOG_TAIL = 300  # characters of a program's output that its error contains
 _ANSWER_S = 30.0  # time for the supervisor beyond the time limit, until it counts as lost
 
 
-class ProgramError(RuntimeError):
+class ProgramError(UserError):
     """A program failed, took too long, or wrote no file. The message ends with its last output."""
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from baselines._pillow import PillowCodec
 from uqdm.codec import Missing, Parameter
+from uqdm.errors import UserError
 
 _REMEDY = 'pip install "uqdm[codecs]"'
 _CONVERSION = "exact YCbCr"
@@ -61,10 +62,13 @@ class AVIF(PillowCodec):
         return ", ".join([*parts, _CONVERSION])
 
     def load_plugin(self) -> None:
-        """Imports the plugin; raises RuntimeError if another package has replaced it since."""
+        """Imports the plugin; raises UserError if another package has replaced it since."""
         plugin = _plugin()
         if Image.SAVE[self.format].__module__ != plugin.__name__:
-            raise RuntimeError("avif: another package has replaced pillow-avif-plugin in this process")
+            raise UserError(
+                "avif: another package has replaced pillow-avif-plugin in this process; "
+                "uninstall it, or do not import it"
+            )
 
     def _picture(self, image_uint8: np.ndarray) -> Image.Image:
         """With an opaque alpha channel; see the class."""

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from uqdm.errors import UserError
 from uqdm.plugins import Broken, check_name
 from uqdm.registry import Errors, Registry, suggest
 from uqdm.text import printable
@@ -38,15 +39,15 @@ class UnknownCodecError(LookupError):
     """No codec of that name is registered. The message suggests near names and lists all of them."""
 
 
-class CodecClashError(RuntimeError):
+class CodecClashError(UserError):
     """Two packages register different codecs under one name; neither is used."""
 
 
-class CodecUnavailableError(RuntimeError):
+class CodecUnavailableError(UserError):
     """The codec is registered, but a library or program that it needs is missing here."""
 
 
-class NoFileError(RuntimeError):
+class NoFileError(UserError):
     """A file was requested from an ideal codec, which has rates but makes no files."""
 
 
@@ -95,9 +96,9 @@ class Parameter:
         if self.choices is not None and typed not in self.choices:
             raise ParameterError(f"{self.name}={value!r}: choose one of {', '.join(map(str, self.choices))}")
         if self.minimum is not None and typed < self.minimum:
-            raise ParameterError(f"{self.name}={value!r}: must be at least {self.minimum}")
+            raise self._wrong(value, f"must be at least {self.minimum}")
         if self.maximum is not None and typed > self.maximum:
-            raise ParameterError(f"{self.name}={value!r}: must be at most {self.maximum}")
+            raise self._wrong(value, f"must be at most {self.maximum}")
         return typed if self.canonical is None or typed is None else self._spelled(typed)
 
     def _spelled(self, typed: Any) -> Any:
@@ -117,7 +118,30 @@ class Parameter:
                 return _parse_text(value, self.type)
             except ValueError:
                 pass
-        raise ParameterError(f"{self.name}={value!r}: expected {self.type.__name__}, got {type(value).__name__}")
+        raise self._wrong(value, f"expected {self.type.__name__}, got {type(value).__name__}")
+
+    def _wrong(self, value: Any, reason: str) -> ParameterError:
+        return ParameterError(f"{self.name}={value!r}: {reason}; {self.name} is {self.allowed()}")
+
+    def allowed(self) -> str:
+        """The allowed values in words.
+
+        >>> Parameter("quality", int, 75, minimum=1, maximum=100).allowed()
+        'a whole number from 1 to 100'
+        >>> Parameter("distance", float, 1.0, minimum=0).allowed()
+        'a number of at least 0'
+        """
+        if self.choices is not None:
+            return f"one of {', '.join(map(str, self.choices))}"
+        kind = _KINDS.get(self.type, self.type.__name__)
+        if self.minimum is not None and self.maximum is not None:
+            return f"{kind} from {self.minimum} to {self.maximum}"
+        if self.minimum is not None:
+            return f"{kind} of at least {self.minimum}"
+        return kind if self.maximum is None else f"{kind} of at most {self.maximum}"
+
+
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def _parse_text(text: str, wanted: type) -> Any:
@@ -306,13 +330,25 @@ def _format(value: Any) -> str:
 
 
 def check_parameters(codec: type[Codec], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns all parameters of ``codec``: ``values`` checked, the rest at their defaults, in declared order."""
+    """Returns all parameters of ``codec``: ``values`` checked, the rest at their defaults, in declared order.
+
+    Raises :class:`ParameterError`, which names the codec and the parameter.
+    """
     known = {parameter.name: parameter for parameter in codec.parameters}
     for name in values:
         if name not in known:
             listed = ", ".join(known) or "none"
             raise ParameterError(f"{codec.name} has no parameter {name!r}{suggest(name, known)}; it takes: {listed}")
-    return {name: known[name].check(values[name]) if name in values else known[name].default for name in known}
+    return {name: _checked(codec, known[name], values) for name in known}
+
+
+def _checked(codec: type[Codec], parameter: Parameter, values: Mapping[str, Any]) -> Any:
+    if parameter.name not in values:
+        return parameter.default
+    try:
+        return parameter.check(values[parameter.name])
+    except ParameterError as error:
+        raise ParameterError(f"codec {codec.name}: {error}") from error
 
 
 def check_images(images: Sequence[np.ndarray]) -> None:

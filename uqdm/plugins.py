@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+from uqdm.errors import UserError
 from uqdm.text import error_text, one_line
 
 LONGEST_NAME = 64
@@ -25,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._+-]*[A-Za-z0-9_+])?")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class PluginError(RuntimeError):
+class PluginError(UserError):
     """A plug-in raised SystemExit or KeyboardInterrupt, which would end the process; this error replaces it."""
 
 

@@ -19,6 +19,7 @@ from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
+from uqdm.errors import UserError
 from uqdm.plugins import LONGEST_NAME, REASON_LENGTH, Broken, check_name, contained, reason_of
 from uqdm.text import one_line, printable
 
@@ -31,9 +32,9 @@ class Errors:
 
     unknown: type[Exception] = LookupError
     """No plug-in has the name. The message suggests near names and lists all."""
-    clash: type[Exception] = RuntimeError
+    clash: type[Exception] = UserError
     """Several packages claim the name."""
-    unavailable: type[Exception] = RuntimeError
+    unavailable: type[Exception] = UserError
     """The plug-in does not load here."""
 
 

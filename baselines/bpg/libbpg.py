@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from baselines._pillow import MAX_PIXELS
-from baselines._process import CallFolder, call_folder, execute, tail
+from baselines._process import CallFolder, ProgramError, call_folder, execute, tail
 from baselines.bpg.header import FileHeader, read_header
 from uqdm.codec import CodecUnavailableError, StreamError
 from uqdm.images import ImageError, read_image
@@ -42,7 +42,7 @@ def version() -> str:
 def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) -> bytes:
     """Codes an image uint8 [H, W, 3] by ``bpgenc -e jctvc`` with more options.
 
-    Raises RuntimeError if bpgenc fails, or writes a file with another header than expected.
+    Raises ProgramError if bpgenc fails, or writes a file with another header than expected.
     """
     with call_folder() as folder:
         Image.fromarray(image_uint8).save(folder.path / "image.png", compress_level=1)
@@ -52,13 +52,13 @@ def encode(image_uint8: np.ndarray, options: list[str], expected: FileHeader) ->
 
 
 def _check_header(stream: bytes, expected: FileHeader) -> None:
-    """Raises RuntimeError unless bpgenc wrote the requested kind of file."""
+    """Raises ProgramError unless bpgenc wrote the requested kind of file."""
     try:
         written, _ = read_header(stream)
     except StreamError as error:
-        raise RuntimeError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
+        raise ProgramError(f"{ENCODER} wrote a file that is no .bpg file of eight bits: {error}") from error
     if written != expected:
-        raise RuntimeError(f"{ENCODER} wrote {written} instead of {expected}")
+        raise ProgramError(f"{ENCODER} wrote {written} instead of {expected}")
 
 
 def decode(stream: bytes) -> np.ndarray:
@@ -68,19 +68,19 @@ def decode(stream: bytes) -> np.ndarray:
         (folder.path / "image.bpg").write_bytes(stream)
         try:
             return _read_png(_run([DECODER, "-o"], folder, "image.png", "image.bpg"), header)
-        except RuntimeError as error:
+        except ProgramError as error:
             raise StreamError(str(error)) from error
 
 
 def _run(command: list[str], folder: CallFolder, target: str, source: str) -> bytes:
     """Runs a program on files of a folder, and returns the one that it wrote.
 
-    Raises RuntimeError with the end of what it printed. None of its processes outlives the call.
+    Raises ProgramError with the end of what it printed. None of its processes outlives the call.
     """
     status, printed = execute([*command, str(folder.path / target), str(folder.path / source)], folder, TIMEOUT_S)
     written = None if status else folder.read(target)
     if written is None:
-        raise RuntimeError(f"{command[0]} failed with exit status {status}: {tail(printed)}")
+        raise ProgramError(f"{command[0]} failed with exit status {status}: {tail(printed)}")
     return written
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.errors import UserError
 from uqdm.plugins import contained
 from uqdm.text import one_line
 
@@ -39,7 +40,7 @@ Observe = Callable[[], AbstractContextManager[None]]
 """Makes a context around a call of a codec, in which it is observed; its own time is excluded from timings."""
 
 
-class MeasurementError(RuntimeError):
+class MeasurementError(UserError):
     """A codec or metric violated its contract, by a wrong shape, point or type. The message says how."""
 
 

@@ -11,8 +11,9 @@ import typer
 
 from uqdm.cli.lazy import lazy_group
 from uqdm.cli.terminal import show_any_text
-from uqdm.codec import CodecClashError, CodecUnavailableError
-from uqdm.text import one_line, printable
+from uqdm.cli.workflow import wants_traceback
+from uqdm.errors import USER_ERRORS, message_of
+from uqdm.text import printable
 
 SUBCOMMANDS = {
     "encode": "uqdm.cli.encode:encode",
@@ -25,9 +26,6 @@ SUBCOMMANDS = {
     "bench": "uqdm.cli.bench:app",
     "swirl": "uqdm.cli.swirl:app",
 }
-
-# Errors that a user can fix: bad input, an unknown name, a missing file or codec. Others are faults of the program.
-USER_ERRORS = (ValueError, LookupError, OSError, CodecUnavailableError, CodecClashError)
 
 # ClickException, which typer does not export.
 _ClickError: type[Exception] = cast(type[Exception], typer.BadParameter.__mro__[2])
@@ -60,20 +58,6 @@ def root(
         os.environ["UQDM_TRACEBACK"] = "1"
 
 
-def message_of(error: BaseException) -> str:
-    """One line for the user. A bare key is unclear, so failed lookups inside the program name their type.
-
-    >>> message_of(ValueError("quality=0: must be at least 1"))
-    'quality=0: must be at least 1'
-    >>> message_of(KeyError("psnr"))
-    "KeyError: 'psnr' (UQDM_TRACEBACK=1 shows where)"
-    """
-    text = one_line(str(error))
-    if type(error) in (KeyError, IndexError) or not text:
-        return f"{type(error).__name__}: {text} (UQDM_TRACEBACK=1 shows where)"
-    return text
-
-
 def _show_usage(error: Any) -> NoReturn:
     """Prints an error of usage as typer does, but with escapes for control characters."""
     text = io.StringIO()
@@ -95,7 +79,7 @@ def main() -> None:
         print("Aborted!", file=sys.stderr)
         sys.exit(1)
     except USER_ERRORS as error:
-        if os.environ.get("UQDM_TRACEBACK", "0") not in ("", "0"):
+        if wants_traceback():
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)
         sys.exit(1)

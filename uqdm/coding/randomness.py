@@ -13,6 +13,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from uqdm.errors import UserError
+
 DITHER_LEVELS = 256
 """The dither of a coordinate is u = (2 j + 1) / 512 - 1/2 with j uniform in 0..255."""
 START_BITS = 12
@@ -54,6 +56,9 @@ def _normal_quantiles() -> np.ndarray:
     positive = [round(inverse((2 * i + 1) / (2 * _QUANTILES)) * (1 << START_BITS)) for i in range(half, _QUANTILES)]
     table = np.array([-value for value in reversed(positive)] + positive, np.int64)
     if hashlib.sha256(table.astype("<i4").tobytes()).hexdigest() != _QUANTILES_SHA256:
-        raise RuntimeError("the table of normal quantiles differs on this machine: files would not decode")
+        raise UserError(
+            "Python's normal quantiles differ on this machine, so files would not decode elsewhere: "
+            "use CPython 3.11 to 3.13"
+        )
     table.setflags(write=False)
     return table

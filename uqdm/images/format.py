@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image, ImageFile
 
+from uqdm.errors import UserError
 from uqdm.images.changes import Change
 from uqdm.images.errors import check_size, other_colours
 
@@ -52,7 +53,10 @@ def decoded(
     its colours are converted.
     """
     if ImageFile.LOAD_TRUNCATED_IMAGES:
-        raise RuntimeError("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process: damage would not be detected")
+        raise UserError(
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set in this process, so damage would not be detected: "
+            "set it to False"
+        )
     with kind(io.BytesIO(data), "") as image:
         check_size(image.width, image.height, max_pixels)
         image.load()

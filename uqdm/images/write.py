@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, features
 
+from uqdm.errors import UserError
 from uqdm.images.read import read_image
 
 
@@ -79,14 +80,14 @@ def check_holds(kind: WrittenFormat, width: int, height: int) -> None:
 def image_bytes(image_uint8: np.ndarray, kind: WrittenFormat) -> tuple[bytes, int]:
     """The file of pixels uint8 [H, W, 3], and the greatest error of a pixel in it, in grey levels.
 
-    The file is read again to determine the error. In an exact format it must be 0, or RuntimeError is raised.
+    The file is read again to determine the error. In an exact format it must be 0, or UserError is raised.
     """
     buffer = io.BytesIO()
     Image.fromarray(image_uint8).save(buffer, kind.name, **kind.options)
     data = buffer.getvalue()
     error = _greatest_error(read_image(data, max_pixels=image_uint8[..., 0].size), image_uint8)
     if kind.exact and error:
-        raise RuntimeError(f"the {kind.name} encoder changed pixels by up to {error}; use .png")
+        raise UserError(f"the {kind.name} encoder changed pixels by up to {error}; use .png")
     return data, error
 
 

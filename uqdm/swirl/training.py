@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.model.checkpoint import WEIGHTS
+from uqdm.registry import suggest
 from uqdm.training.config import Data, Output, TrainingConfig
 from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.loop import CHECKPOINT
@@ -44,15 +45,24 @@ KINDS = {
 """VDM; UQDM with a learned variance, with a fixed one, and with a learned one on the wide schedule."""
 
 
+def kind_of(kind: str) -> Kind:
+    """The settings of a kind of models; raises LookupError for an unknown one.
+
+    >>> kind_of("fixed").learned_scale
+    False
+    """
+    if kind not in KINDS:
+        raise LookupError(f"no kind of model {kind!r}{suggest(kind, KINDS)}; known: {', '.join(KINDS)}")
+    return KINDS[kind]
+
+
 def model_config(kind: str, n_steps: int) -> dict[str, Any]:
     """A model's configuration, as in the ``config.json`` of its folder; raises LookupError for an unknown kind.
 
     >>> model_config("fixed", 5)["denoiser"]["learned_scale"]
     False
     """
-    if kind not in KINDS:
-        raise LookupError(f"no kind of model {kind!r}; known: {', '.join(KINDS)}")
-    of = KINDS[kind]
+    of = kind_of(kind)
     return {
         "process": of.process,
         "levels": {"mean": [115.6, 135.3], "deviation": [47.2, 41.6]},  # of 1,024 points
@@ -72,7 +82,7 @@ def recipe(kind: str, n_iterations: int, seed: int) -> JointRecipe:
         weight_decay=1e-4,
         ema_decay=0.99,
         bfloat16=False,
-        learned_schedule=list(KINDS[kind].learned_schedule),
+        learned_schedule=list(kind_of(kind).learned_schedule),
         seed=seed,
     )
 

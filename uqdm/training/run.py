@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uqdm.training import loop
+from uqdm.training.data import check_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.recipe import StepPlan, TrainingPlan
 
@@ -14,7 +15,9 @@ def train(job: TrainingJob, callbacks: TrainingCallbacks, n_workers: int = 1) ->
     """Trains, and writes the model to the job's folder, with logs beside it.
 
     Where the folder holds a checkpoint of the same configuration, training resumes from it, bit for bit on a CPU.
+    Raises ValueError where the source of the data is not there, before anything is written.
     """
+    check_source(job.config.data, job.image_size)
     job.out.mkdir(parents=True, exist_ok=True)
     job.config.recipe.train(_Run(job, callbacks, n_workers))
 

@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 from uqdm.bench.run import layout
+from uqdm.cli.workflow import errors_on_one_line, key_of_run
 from uqdm.configuration import Configuration
 
-CONFIGURATION = Configuration.from_mapping(config)
-RUNS = CONFIGURATION.all_runs()
+with errors_on_one_line("configuration: "):
+    CONFIGURATION = Configuration.from_mapping(config)
+    RUNS = CONFIGURATION.all_runs()
 RESULTS = str(CONFIGURATION.results)
 
 # Metrics are computed during evaluation, but are not a parameter of that rule, since a change of a parameter triggers it: a
@@ -66,7 +68,8 @@ def note_images(run):
     folder = Path(
         ".snakemake", "uqdm", hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
     )
-    return str(write_digest(RUNS[run].dataset, RUNS[run].limit, folder / run))
+    with errors_on_one_line(f"configuration: {key_of_run(run)}"):
+        return str(write_digest(RUNS[run].dataset, RUNS[run].limit, folder / run))
 
 
 def images_note(wildcards):
@@ -74,12 +77,34 @@ def images_note(wildcards):
     return note_images(wildcards.run)
 
 
+def evaluate_options(wildcards):
+    """The options of the evaluation of a run, and those of the other stages of a run below."""
+    with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
+        return CONFIGURATION.evaluate_arguments(RUNS[wildcards.run])
+
+
+def score_options(wildcards):
+    with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
+        return CONFIGURATION.score_arguments(RUNS[wildcards.run])
+
+
+def compare_options(wildcards):
+    with errors_on_one_line("configuration: compare: "):
+        return CONFIGURATION.compare_arguments(RUNS[wildcards.run])
+
+
+def paper_options(wildcards):
+    with errors_on_one_line(f"configuration: paper: {wildcards.paper}: "):
+        return CONFIGURATION.paper_arguments(wildcards.paper)
+
+
 @functools.cache
 def codec_identities(run):
     """Each codec and setting of a run with its version, or the reason why it cannot run. A change triggers the rule."""
     from uqdm.bench.run.codec_settings import parse_request, resolve
 
-    resolved = resolve(map(parse_request, RUNS[run].codec_requests()))
+    with errors_on_one_line(f"configuration: {key_of_run(run)}"):
+        resolved = resolve(map(parse_request, RUNS[run].codec_requests()))
     return [
         f"{one.name}:{one.setting} {one.missing or one.version}"
         for found in resolved.values()
@@ -121,6 +146,7 @@ def plot_caption(plot):
     return str(file)
 
 
+@errors_on_one_line("configuration: swirl: ")
 def swirl_trainings(settings):
     """The command line options of the training jobs of a seed, by the kind of models."""
     from uqdm.swirl.settings import training_options
@@ -128,6 +154,7 @@ def swirl_trainings(settings):
     return training_options(settings)
 
 
+@errors_on_one_line("configuration: swirl: ")
 def swirl_measure_options(settings):
     """The command line options that measure the models of a seed."""
     from uqdm.swirl.settings import measure_options

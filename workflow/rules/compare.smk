@@ -14,6 +14,6 @@ rule compare:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
-        options=lambda wildcards: CONFIGURATION.compare_arguments(RUNS[wildcards.run]),
+        options=compare_options,
     shell:
         "uqdm bench bd --run={params.run:q} {params.options:q} > {log:q} 2>&1"

@@ -21,7 +21,7 @@ rule evaluate:
         metrics=METRIC_OPTIONS,
     params:
         out=subpath(output[0], parent=True),
-        options=lambda wildcards: CONFIGURATION.evaluate_arguments(RUNS[wildcards.run]),
+        options=evaluate_options,
         identities=lambda wildcards: codec_identities(wildcards.run),
         workers=CONFIGURATION.worker_arguments(),
     shell:

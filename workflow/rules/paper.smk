@@ -50,7 +50,7 @@ rule paper:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
-        options=lambda wildcards: CONFIGURATION.paper_arguments(wildcards.paper),
+        options=paper_options,
     shell:
         "uqdm bench paper --run={params.run:q} --published {wildcards.paper} {params.options:q} > {log:q} 2>&1"
 

@@ -17,7 +17,7 @@ rule score:
     threads: all_cores()
     params:
         run=subpath(input[0], parent=True),
-        options=lambda wildcards: CONFIGURATION.score_arguments(RUNS[wildcards.run]),
+        options=score_options,
         metrics=metric_identities(),
         workers=CONFIGURATION.worker_arguments(),
     shell:

@@ -28,7 +28,7 @@ from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.shards import Shard, count_images, to_parquet
 from uqdm.bench.run.stored_streams import check_columns
 from uqdm.bench.schema import RATE_FILE, RATE_IDEAL, ROWS, STATUS_OK, STREAMS
-from uqdm.codec import Codec, get_codec
+from uqdm.codec import Codec, CodecUnavailableError, get_codec
 from uqdm.machine import machine
 from uqdm.plugins import contained
 from uqdm.text import error_line
@@ -119,9 +119,9 @@ def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) 
 
 
 def _check_device(worker: Worker, codec: Codec) -> None:
-    """Raises RuntimeError if the codec does not use the GPU that Ray assigned: the run would be slow without notice."""
+    """Raises CodecUnavailableError if the codec leaves the GPU that Ray assigned unused: the run would be slow."""
     if worker.holds_gpu and codec.device == "cpu":
-        raise RuntimeError(
+        raise CodecUnavailableError(
             f"{platform.node()} has a GPU for Ray, but {codec.name} computes on its CPU: repair its driver or its "
             "PyTorch (python -c 'import torch; print(torch.cuda.is_available())'), or start Ray with --num-gpus=0"
         )
@@ -131,7 +131,9 @@ def _make(codec_setting: CodecSetting) -> Codec:
     codec = get_codec(codec_setting.name, **codec_setting.parameters)
     version = version_of(codec)
     if version != codec_setting.version:  # a different library on this node of a cluster
-        raise RuntimeError(f"this worker has {version}, not {codec_setting.version}; install the same on every node")
+        raise CodecUnavailableError(
+            f"this worker has {version}, not {codec_setting.version}; install the same on every node"
+        )
     return codec
 
 

@@ -16,13 +16,15 @@ from typing import Any
 import ray
 import ray._private.worker
 
+from uqdm.errors import UserError
+
 OnLoss = Callable[[BaseException], None]
 
 _CALLBACK_SECONDS = 5.0
 _STOP_SECONDS = 5.0
 
 
-class RayLostError(RuntimeError):
+class RayLostError(UserError):
     """Ray died while it was needed. The message says which part of it, and that the same command resumes."""
 
 

@@ -29,6 +29,7 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
 from uqdm.bench.features.network import PARTS, Tensors, layers, tensor_names
+from uqdm.errors import UserError
 from uqdm.files import write_bytes
 from uqdm.paths import expand_path
 from uqdm.places import cache_folder
@@ -48,7 +49,7 @@ SOURCE = "2d5d63de1d2ca84057eb5bce9a3a8f9781c3b332b004154ae0e74b021db7c7d1"
 _SECONDS = 10  # longest wait for a server's answer
 
 
-class WeightsError(RuntimeError):
+class WeightsError(UserError):
     """The weights are absent and cannot be fetched, or a given file is not a known one. The message has a remedy."""
 
 

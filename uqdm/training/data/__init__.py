@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -44,10 +45,26 @@ def open_source(data: Data, size: int) -> Source:
     return _dataset(data.source, data, size)
 
 
-def _folder(argument: str, data: Data, size: int) -> Source:
+def check_source(data: Data, size: int) -> None:
+    """Raises :class:`TrainingDataError` where the source is not there. Pictures are not read."""
+    kind, _, argument = (data.source or "").partition(":")
+    if kind == "folder":
+        _existing(argument)
+    elif data.source is None or kind in ("swirl", "npz"):
+        open_source(data, size)
+    else:
+        open_dataset(data.source)
+
+
+def _existing(argument: str) -> Path:
     folder = expand_path(argument, "folder")
     if not folder.is_dir():
-        raise TrainingDataError(f"folder:{argument}: no such folder")
+        raise TrainingDataError(f"folder:{argument}: no such folder; name one with photographs")
+    return folder
+
+
+def _folder(argument: str, data: Data, size: int) -> Source:
+    folder = _existing(argument)
     if data.boxes_per_image is not None:
         boxes = {"boxes_per_image": data.boxes_per_image, "seed": data.seed, "smallest_box": data.smallest_box}
         return Tiles(random_tiles(folder, size, **boxes), flips=data.flips)
