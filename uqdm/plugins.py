@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from uqdm.errors import UserError
+from uqdm.interrupts import Interrupted
 from uqdm.text import error_text, one_line
 
 LONGEST_NAME = 64
@@ -95,7 +96,7 @@ def contained() -> Iterator[None]:
         except (Exception, GeneratorExit):
             raise
         except BaseException as error:
-            if interrupted() or _is_from_ray(error):
+            if interrupted() or isinstance(error, Interrupted) or _is_from_ray(error):
                 raise
             raise PluginError(f"it raised {error_text(error, REASON_LENGTH)}") from error
 

@@ -167,6 +167,32 @@ def test_killed_command_resumes_to_the_same_weights(write, tmp_path):
     assert iterations == list(range(50, n + 1, 50))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_every_iteration_and_says_how_to_go_on(write, tmp_path, number):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    n = 400
+    file = write(recipe={**RECIPE, "n_iterations": n}, output={"report_every": 10, "checkpoint_every": 1000})
+    out = tmp_path / "stopped"
+    command = [sys.executable, "-m", "uqdm.cli.main", "train", str(file), "--out", str(out), "--workers=1"]
+    stopped = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    while not stopped.stderr.readline().startswith("10/"):
+        assert stopped.poll() is None, "it ended too early"
+    stopped.send_signal(number)
+    said = stopped.communicate(timeout=60)[1].splitlines()
+    assert stopped.returncode == 128 + number
+    done = state.read_state(out / CHECKPOINT)["iteration"]
+    assert 10 <= done < n
+    by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    kept = f"{done} of {n} iterations are kept in {out}; run the same command again to continue"
+    assert said[-1] == f"stopped by {by}: {kept}"
+    assert not any("Traceback" in line for line in said)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    train_by_file(file, tmp_path / "whole")
+    assert weights(out) == weights(tmp_path / "whole")
+
+
 def test_checkpoint_of_another_configuration_is_refused(write, tmp_path):
     out = tmp_path / "out"
     train_by_file(write(), out)

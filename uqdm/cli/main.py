@@ -13,6 +13,7 @@ from uqdm.cli.lazy import lazy_group
 from uqdm.cli.terminal import show_any_text
 from uqdm.cli.workflow import wants_traceback
 from uqdm.errors import USER_ERRORS, message_of
+from uqdm.interrupts import interrupts_raised, noted, raise_if_interrupted
 from uqdm.text import printable
 
 SUBCOMMANDS = {
@@ -68,17 +69,34 @@ def _show_usage(error: Any) -> NoReturn:
 
 
 def main() -> None:
-    """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage."""
+    """Runs the command line; exits 0, 1 on an error or failed check, 2 on wrong usage.
+
+    After Ctrl-C it exits 130, after SIGTERM 143, and one line says what is kept and how to continue.
+    """
     show_any_text()
+    with interrupts_raised():
+        try:
+            _run()
+        except BaseException:
+            stopped = noted()  # a library may have replaced the exception
+            if stopped is None:
+                raise
+            print(stopped.line(), file=sys.stderr)
+            sys.exit(stopped.code)
+
+
+def _run() -> NoReturn:
     try:
         code = app(prog_name="uqdm", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except _ClickError as error:
         _show_usage(error)
     except typer.Abort:
+        raise_if_interrupted()
         print("Aborted!", file=sys.stderr)
         sys.exit(1)
     except USER_ERRORS as error:
+        raise_if_interrupted()
         if wants_traceback():
             raise
         print(f"error: {message_of(error)}", file=sys.stderr)

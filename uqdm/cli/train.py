@@ -42,9 +42,11 @@ def train(
     """Trains a model; run again, the same command resumes from the last checkpoint."""
     from uqdm.training.job import default_workers, prepare
     from uqdm.training.run import train as train_job
+    from uqdm.training.stop import telling_what_is_kept
 
     job = prepare(config, images, out, n_iterations=iterations, device=device)
-    with _display(job.config.recipe.n_iterations, per_point=job.image_size == 1) as callbacks:
+    display = _display(job.config.recipe.n_iterations, per_point=job.image_size == 1)
+    with telling_what_is_kept(job), display as callbacks:
         train_job(job, callbacks, workers or default_workers(job))
     typer.echo(f"model written to {shown(out)}")
 

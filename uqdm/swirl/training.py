@@ -16,6 +16,7 @@ from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.loop import CHECKPOINT
 from uqdm.training.recipe import JointRecipe
 from uqdm.training.run import train
+from uqdm.training.stop import telling_what_is_kept
 from uqdm.training.trainer import TrainingProgress
 
 GAMMA_MAX = 5.0
@@ -119,7 +120,8 @@ def train_models(
     for n_steps in steps:
         job = job_of(models, kind, n_steps, n_iterations, seed)
         if not (job.out / WEIGHTS).is_file():
-            train(job, _reporting(job.config.name, report))
+            with telling_what_is_kept(job):
+                train(job, _reporting(job.config.name, report))
             (job.out / CHECKPOINT).unlink()
         report(f"{job.out}")
         folders.append(job.out)

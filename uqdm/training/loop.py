@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
+from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.training import state
@@ -60,18 +61,21 @@ def train_together(
     with Logs(job.out, training.objective.schedule.n_steps, training.iteration) as logs:
         if training.iteration == 0:
             validator.validate(averaged(job, training), 0, logs)
-        while training.iteration < plan.n_iterations:
-            progress = training.advance()
-            is_last = progress.iteration == plan.n_iterations
-            if progress.iteration % job.config.output.report_every == 0:
-                logs.progress(progress)
-                callbacks.progress(progress)
-            if is_last or validator.is_due(progress.iteration):
-                validator.validate(averaged(job, training), progress.iteration, logs)
-            if is_last or progress.iteration % job.config.output.pictures_every == 0:
-                validator.picture(averaged(job, training), progress.iteration, logs)
-            if is_last or progress.iteration % job.config.output.checkpoint_every == 0:
-                state.save(training, job.identity, file)
+        with interrupts_held():
+            while training.iteration < plan.n_iterations:
+                raise_if_interrupted()
+                progress = training.advance()
+                is_last = progress.iteration == plan.n_iterations
+                if progress.iteration % job.config.output.report_every == 0:
+                    logs.progress(progress)
+                    callbacks.progress(progress)
+                if is_last or validator.is_due(progress.iteration):
+                    validator.validate(averaged(job, training), progress.iteration, logs)
+                if is_last or progress.iteration % job.config.output.pictures_every == 0:
+                    validator.picture(averaged(job, training), progress.iteration, logs)
+                is_stopped = noted() is not None
+                if is_last or is_stopped or progress.iteration % job.config.output.checkpoint_every == 0:
+                    state.save(training, job.identity, file)
     training.feed.close()
     averages = training.averages.module
     write_model(job, averages.denoiser, averages.schedule.fixed(), len(source))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -19,6 +20,7 @@ from ray.util.queue import Queue
 from torch import nn
 
 from uqdm.bench.execute.ray_session import ray_session
+from uqdm.interrupts import leaving_at_once
 from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.loop import train_together
 from uqdm.training.objective import Objective
@@ -50,10 +52,19 @@ def train_in_parallel(job: TrainingJob, plan: TrainingPlan, n_workers: int, call
         )
         with passing_on(messages, callbacks):
             try:
-                trainer.fit()
+                _fit(trainer)
             except Exception as error:
                 raise TrainingError(f"a worker failed: {cause(error)}") from error
     shutil.rmtree(job.out / RAY_FOLDER, ignore_errors=True)
+
+
+def _fit(trainer: TorchTrainer) -> None:
+    """Runs to the end. A signal to this process ends it at once, and its workers with it.
+
+    In a thread, since in the main thread Ray Train replaces the handler of SIGINT by its own.
+    """
+    with leaving_at_once(), ThreadPoolExecutor(1, thread_name_prefix="fit") as pool:
+        pool.submit(trainer.fit).result()
 
 
 def _check_batches(plan: TrainingPlan, n_workers: int) -> None:

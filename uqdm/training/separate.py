@@ -15,6 +15,7 @@ from ray.util.queue import Queue
 
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
+from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.identity import schedule_of
@@ -67,15 +68,23 @@ def train_step(job: TrainingJob, plan: StepPlan, callbacks: TrainingCallbacks) -
         if file.is_file():
             state.restore(training, job.identity, file)
             callbacks.resumed(training.iteration, index)
-        with Logs(job.out, training.objective.schedule.n_steps, training.iteration, only_step=index) as logs:
+        logs = Logs(job.out, training.objective.schedule.n_steps, training.iteration, only_step=index)
+        with logs, interrupts_held():
             while training.iteration < plan.n_iterations:
                 progress = training.advance()
                 if progress.iteration % output.report_every == 0:
                     logs.progress(progress)
                     callbacks.progress(progress)
-                if progress.iteration % output.checkpoint_every == 0 or progress.iteration == plan.n_iterations:
+                is_last = noted() is not None or progress.iteration == plan.n_iterations
+                if is_last or progress.iteration % output.checkpoint_every == 0:
                     state.save(training, job.identity, file)
+                raise_if_interrupted()
         training.feed.close()
+
+
+def step_files(job: TrainingJob) -> list[Path]:
+    """The checkpoints of the steps that are there."""
+    return sorted(job.out.glob("step-*.safetensors"))
 
 
 def _file(job: TrainingJob, index: int) -> Path:

@@ -15,6 +15,7 @@ from uqdm.bench.execute.prefetch import Load, Prefetcher
 from uqdm.bench.execute.ray_session import Resources
 from uqdm.bench.execute.scheduler import Group, Listener, Scheduler
 from uqdm.bench.execute.waiting import TICK_SECONDS, ready_refs
+from uqdm.interrupts import interrupts_held, raise_if_interrupted
 
 OBJECT_STORE_SHARE = 1 / 3
 """Share of Ray's object store that inputs in use may fill."""
@@ -54,8 +55,13 @@ class Executor:
         self._prefetcher = Prefetcher(self._load, budget_bytes, self._limits.readers)
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="prepare")
         running: list[Scheduler | None] = [None] * len(lanes)
+        with interrupts_held():
+            self._run(lanes, running)
+
+    def _run(self, lanes: Sequence[_Lane], running: list[Scheduler | None]) -> None:
         try:
             while True:
+                raise_if_interrupted()  # here every result that came in is stored
                 for place, lane in enumerate(lanes):
                     running[place] = running[place] or self._begin(lane)
                 live = [scheduler for scheduler in running if scheduler]

@@ -43,7 +43,7 @@ def loopback_only() -> Iterator[None]:
     before = constants.ENABLE_RAY_CLUSTER  # read from the environment when Ray was imported
     constants.ENABLE_RAY_CLUSTER = False
     try:
-        with _variables({_LOOPBACK: "0"}):
+        with environment_variables({_LOOPBACK: "0"}):
             yield
     finally:
         constants.ENABLE_RAY_CLUSTER = before
@@ -52,14 +52,15 @@ def loopback_only() -> Iterator[None]:
 @contextlib.contextmanager
 def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
     """Sets environment variables that Ray's core in this process has read already."""
-    with _variables(values):
+    with environment_variables(values):
         _read_again()
         yield
     _read_again()
 
 
 @contextlib.contextmanager
-def _variables(values: Mapping[str, str | None]) -> Iterator[None]:
+def environment_variables(values: Mapping[str, str | None]) -> Iterator[None]:
+    """While the block runs, environment variables have these values; None for none. They are restored afterwards."""
     before = {name: os.environ.get(name) for name in values}
     _set(values)
     try:

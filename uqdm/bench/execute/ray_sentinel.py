@@ -9,6 +9,7 @@ writes a line to standard output when something was lost; :mod:`uqdm.bench.execu
 ``connect HOST:PORT``       the GCS of another user's cluster, which has to accept connections
 ``up``                      the session has started
 ``closing``                 the session is about to end, and with it its processes
+``leaving``                 the driver ends on request, and with it its processes
 ``over``                    the session has ended; without it, the driver has died
 ==========================  ============================================================================
 """
@@ -53,7 +54,7 @@ class Sentinel:
         self._died = self._closing = 0.0
         self._address = ""
         self._answered = self._tried = time.monotonic()
-        self.over = False
+        self.over = self.leaving = False
 
     def watch(self) -> str | None:
         """Returns what was lost; None where the session or the driver has ended in order."""
@@ -86,6 +87,8 @@ class Sentinel:
             self._up = True
         elif words[0] == "closing":
             self._closing = time.monotonic()
+        elif words[0] == "leaving":
+            self.leaving = True
         else:
             self.over = True
 
@@ -106,6 +109,8 @@ class Sentinel:
 
     def _lost(self, gone: bool) -> str | None:
         now = time.monotonic()
+        if self.leaving:
+            return None
         if self._closing:
             late = now - self._closing > STOP_SECONDS
             return f"it did not stop within {STOP_SECONDS:.0f} s" if late else None

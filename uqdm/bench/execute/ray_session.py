@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.utils
 
 from uqdm.bench.execute import slurm
 from uqdm.bench.execute.private_folder import private_folder
-from uqdm.bench.execute.ray_guard import loopback_only, own_token, shared_token
+from uqdm.bench.execute.ray_guard import environment_variables, loopback_only, own_token, shared_token
 from uqdm.bench.execute.ray_watch import OnLoss, Watch, watching
+from uqdm.interrupts import are_raised, before_leaving, interrupts_held, leaving_at_once, renew
 from uqdm.machine import available_cores
 
 _CONNECT_SECONDS = 10
 _STARTS = 3
+_NO_HANDLER = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
+"""Environment variable with which Ray's core installs no handlers of signals."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,7 @@ def _start(cpus: int | None, stack: contextlib.ExitStack, on_loss: OnLoss | None
     address = os.environ.get("RAY_ADDRESS")
     if address:
         watch = stack.enter_context(watching(on_loss))
+        stack.enter_context(before_leaving(lambda error: watch.leaving()))
         stack.callback(_shut_down, watch)
         _connect(address)
         watch.connected_to(ray.get_runtime_context().gcs_address)
@@ -81,6 +86,7 @@ def _start(cpus: int | None, stack: contextlib.ExitStack, on_loss: OnLoss | None
     folder = stack.enter_context(private_folder())
     stack.enter_context(shared_token() if allocation else own_token(folder))
     watch = stack.enter_context(watching(on_loss, folder))
+    stack.enter_context(before_leaving(lambda error: watch.leaving()))
     stack.callback(_shut_down, watch)
     if allocation:
         head_cpus = (cpus or available_cores()) if allocation.here else 0
@@ -93,14 +99,38 @@ def _start(cpus: int | None, stack: contextlib.ExitStack, on_loss: OnLoss | None
 
 
 def _shut_down(watch: Watch) -> None:
-    watch.closing()
-    ray.shutdown()
+    """Ends Ray; a signal meanwhile is raised afterwards."""
+    with interrupts_held():
+        watch.closing()
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """While Ray starts in this process, a signal ends the process at once, and Ray's own handlers are not used.
+
+    Ray's core has threads that crash when its start is interrupted. Its handlers of SIGTERM print C++ stacks and exit
+    with status 15. A process that leaves at once is cleaned up after by the sentinel.
+    """
+    if not are_raised():
+        yield
+        return
+    utils: Any = ray._private.utils
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        with leaving_at_once(), environment_variables({_NO_HANDLER: "1"}):
+            yield
+    finally:
+        utils.set_sigterm_handler = before
+        renew()
 
 
 def _connect(address: str) -> None:
     try:
         _check_listening(address)
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with _starting():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except OSError as error:
         raise ConnectionError(
             f"RAY_ADDRESS={address}: no Ray cluster answers ({error}); start one there, set RAY_AUTH_MODE=token "
@@ -114,16 +144,17 @@ def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
         try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                object_store_memory=store,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=str(folder / "r"),
-                **address,
-            )
+            with _starting():
+                ray.init(
+                    address="local",
+                    num_cpus=cpus,
+                    object_store_memory=store,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                    _temp_dir=str(folder / "r"),
+                    **address,
+                )
             break
         except Exception as error:  # Ray raises no class of its own here
             ray.shutdown()

@@ -85,6 +85,10 @@ class Watch:
         """The session is about to end; its processes have limited time to end."""
         self._say("closing")
 
+    def leaving(self) -> None:
+        """This process is about to end, on request, and leaves its session to the sentinel."""
+        self._say("leaving")
+
     def over(self) -> None:
         """The session has ended."""
         self._say("over")

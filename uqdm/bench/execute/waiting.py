@@ -8,6 +8,8 @@ from typing import TypeVar
 
 import ray
 
+from uqdm.interrupts import interrupts_held, raise_if_interrupted
+
 T = TypeVar("T")
 
 TICK_SECONDS = 1.0
@@ -40,10 +42,13 @@ def completed(
     running: dict[ray.ObjectRef, T] = {}
     try:
         while True:
+            raise_if_interrupted()
             running.update(itertools.islice(starting, at_once - len(running)))
             if not running:
                 return
-            for ref in ready_refs(running):
+            with interrupts_held():  # Ray's own waiting is not interrupted
+                ready = ready_refs(running)
+            for ref in ready:
                 yield ref, running.pop(ref)
             if tick is not None:
                 tick()

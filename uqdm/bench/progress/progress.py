@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import Any, Protocol, TextIO
 from uqdm.bench.progress.rate_and_eta import CodecProgress, TotalProgress, duration, rate_text, speed
 from uqdm.bench.progress.slowest_shards import ShardTiming, SlowestShards
 from uqdm.files import write_bytes
+from uqdm.interrupts import Interrupted
 from uqdm.text import printable
 
 LINE_SECONDS = 4.0
@@ -169,9 +171,24 @@ class RunProgress:
                 self.say(f"  {line}")
 
     def end(self, error: BaseException | None = None) -> None:
-        """Writes into the status file that the run finished, or was stopped by ``error``."""
+        """Writes into the status file that the run finished, or was stopped by ``error``.
+
+        An error that is a signal gets the text of what is kept, and its line is written into the log.
+        """
+        if isinstance(error, Interrupted):
+            error.kept = self.kept()
+            if self.title and self._log is not None:
+                print(error.line(), file=self._log, flush=True)
         if self.title:
             self._state(FINISHED if error is None else STOPPED, None if error is None else _reason(error))
+
+    def kept(self) -> str:
+        """What is kept where the run ends now, and how to continue."""
+        total = self.total()
+        if not total.total:
+            return "nothing is done yet; run the same command again"
+        done = f"{total.done:,} of {total.total:,} images x settings are done and kept"
+        return f"{done}; run the same command again to continue"
 
     def _print(self, text: str, *, shown: bool) -> None:
         """Prints a line; ``shown`` says that a live display shows its content anyway."""
@@ -229,7 +246,9 @@ def _overwrite(path: Path, content: dict[str, Any]) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
+    if isinstance(error, Interrupted) and error.number != signal.SIGINT:
+        return f"ended by {error}"
+    if isinstance(error, KeyboardInterrupt | Interrupted):
         return "interrupted (Ctrl-C)"
     if isinstance(error, SystemExit):  # from the handler of this process or from that of Ray
         return str(error.args[0]) if error.args and isinstance(error.args[0], str) else "ended by SIGTERM"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from uqdm.bench.progress.live_table import LiveTable
 from uqdm.bench.progress.lock import FolderError
 from uqdm.bench.progress.progress import RunProgress
+from uqdm.interrupts import before_leaving, interrupts_raised, noted
 from uqdm.output import OutputError, check_output, is_text
 
 
@@ -31,11 +29,12 @@ def show_progress(log_path: Path | None = None, status_path: Path | None = None)
         progress = RunProgress(log=log, display=display, status_path=status_path)
         if display is not None:
             display.show(progress)
-        stack.enter_context(_signals_as_exceptions())
+        stack.enter_context(interrupts_raised())
+        stack.enter_context(before_leaving(progress.end))
         try:
             yield progress
         except BaseException as error:
-            progress.end(error)
+            progress.end(noted() or error)
             raise
         progress.end()
 
@@ -54,31 +53,3 @@ def _open_log(path: Path) -> TextIO:
         raise FolderError(
             f"{path}: cannot write the log there ({reason}); choose another folder, or make it writable"
         ) from error
-
-
-@contextlib.contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise an exception, so that everything is closed properly; Ray does the same."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    unhandled = [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) is signal.SIG_DFL]
-    for one in unhandled:
-        signal.signal(one, _exit)
-    try:
-        yield
-    finally:
-        for one in unhandled:
-            signal.signal(one, signal.SIG_DFL)
-
-
-def _exit(number: int, frame: FrameType | None) -> None:
-    raise _Ended(number)
-
-
-class _Ended(SystemExit):
-    """A signal that asked the process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.code = 128 + number
