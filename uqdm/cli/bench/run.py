@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import traceback
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._requests import DATA_SETS, CodecRequests, CodecsFile, requests
 from uqdm.cli.option_parameters import with_option_parameters
+from uqdm.cli.workflow import wants_traceback
+from uqdm.errors import USER_ERRORS, message_of
 
 if TYPE_CHECKING:
     from uqdm.bench.datasets import DataSet
@@ -163,16 +164,16 @@ def _of_single_images(scoring: ScoringOptions) -> ScoringOptions:
 @contextlib.contextmanager
 def _stage(name: str, failed: list[str]) -> Iterator[None]:
     """Announces a stage; an error of it is printed, and its name is added to ``failed``."""
-    from uqdm.text import error_line, one_line
+    from uqdm.text import error_line
 
     typer.echo(f"stage {name}", err=True)
     try:
         yield
     except Exception as error:  # the products of the other stages are made
-        if os.environ.get("UQDM_TRACEBACK", "0") not in ("", "0"):
+        if wants_traceback():
             traceback.print_exc()
-        known = isinstance(error, ValueError | LookupError | OSError) and not isinstance(error, KeyError | IndexError)
-        typer.echo(f"FAILED {name}: {one_line(str(error)) if known else error_line(error)}", err=True)
+        reason = message_of(error) if isinstance(error, USER_ERRORS) else error_line(error)
+        typer.echo(f"FAILED {name}: {reason}", err=True)
         failed.append(name)
 
 
