@@ -87,7 +87,7 @@ def _type(error: ValidationError) -> str:
 
 
 def _any_of(error: ValidationError) -> str:
-    return f"{_value(error)}: must be {_alternatives(one.get('type', []) for one in error.validator_value)}"
+    return f"{_value(error)}: must be {_alternatives(one.validator_value for one in error.context or ())}"
 
 
 def _alternatives(types: Iterable[str | list[str]]) -> str:
