@@ -3,11 +3,19 @@
 
 import copy
 
+from snakemake.logging import logger
 from snakemake.utils import min_version
 from uqdm.cli.workflow import check_configuration, errors_on_one_line
+from uqdm.cli.workflow_log import shorten
+from uqdm.cli.workflow_stop import StopSignals
 from uqdm.configuration import chosen_runs
 
 min_version("9.0")
+
+# A dry run and --verbose print everything, as the log file in .snakemake/log always does.
+if not (workflow.output_settings.dryrun or workflow.output_settings.verbose):
+    shorten(logger)
+STOP_SIGNALS = StopSignals()
 
 # So far there is only what --configfile and --config give. Snakemake merges it with the shipped configuration, whose runs
 # are made only where none is named.
@@ -55,5 +63,13 @@ rule all:
         ),
 
 
+onstart:
+    STOP_SIGNALS.watch(logger)
+
+
 onsuccess:
     print_closing()
+
+
+onerror:
+    STOP_SIGNALS.leave()

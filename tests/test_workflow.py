@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from typer.testing import CliRunner
 
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.plots import all_plots
+from uqdm.bench.progress.status import run_status
 from uqdm.bench.run.layout import lock_path
 from uqdm.cli.main import app
 from uqdm.codec import ENTRY_POINT_GROUP, CodecUnavailableError, get_codec
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 N_IMAGES = 4
+PRINTED = "printed.txt"
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so independently of the code that wrote the rows
@@ -93,6 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     configure(folder, dict.fromkeys(CODECS))
     done = snakemake(folder)
     assert done.returncode == 0, done.stderr
+    (folder / PRINTED).write_text(done.stderr)
     return folder
 
 
@@ -294,6 +298,53 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert set(rows.groupby(["codec", "setting"]).size()) == {8}
     hidden = {path.name for path in run_dir.rglob(".*")}
     assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # no temporary files remain
+
+
+@pytest.mark.parametrize(("number", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_a_signal_stops_the_workflow_with_what_is_kept(number: signal.Signals, to_group: bool, tmp_path: Path) -> None:
+    """Ctrl-C reaches every process of a terminal, and the signal of a scheduler Snakemake alone."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1, limit=8)
+    run_dir = tmp_path / "results" / "small"
+    process = subprocess.Popen(
+        snakemake_command(tmp_path, "results/small/summary.parquet"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=quiet_environment(),
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while len(files_with_times(run_dir)) < 3 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.02)
+        (os.killpg if to_group else os.kill)(process.pid, number)
+        printed = process.communicate(timeout=60)[0].splitlines()
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    stops = [line for line in printed if line.startswith(f"stopped by {by}: ")]
+    assert process.returncode == 128 + number, printed
+    assert re.search(r"\d+ of \d+ images x settings are done and kept; run the same command again", stops[0]), printed
+    assert (
+        printed[-1] == stops[1] == f"stopped by {by}: what is finished is kept; run the same command again to continue"
+    )
+    assert not any("Traceback" in line or "Error" in line or "SIG" in line for line in printed if line not in stops)
+    assert run_status(run_dir).state == "stopped"
+
+
+def test_the_terminal_has_a_line_for_each_rule_and_the_log_file_has_all(folder: Path) -> None:
+    printed = (folder / PRINTED).read_text().splitlines()
+    for rule in ("evaluate", "score", "summarize", "compare", "plot", "report"):
+        told = [line for line in printed if f"rule {rule}:" in line]
+        assert len(told) == 1
+        assert told[0].endswith(f"  rule {rule}: small (log: results/small/logs/{rule}.log)")
+    first = min((folder / ".snakemake" / "log").glob("*.log"))  # a later run may have been made by another test
+    full = first.read_text()
+    for text in ("Select jobs to execute...", "jobid: ", "rule report:"):
+        assert text in full
+        assert (text == "rule report:") == any(text in line for line in printed)
 
 
 def test_lint_is_clean() -> None:

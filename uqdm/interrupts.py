@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS = 2.0
 """A signal within this time of the first is the same one: a terminal and Snakemake may both send it."""
 
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TextIO
 
 from uqdm.bench.progress.rate_and_eta import CodecProgress, TotalProgress, duration, rate_text, speed
 from uqdm.bench.progress.slowest_shards import ShardTiming, SlowestShards
+from uqdm.errors import message_of
 from uqdm.files import write_bytes
 from uqdm.interrupts import Interrupted
 from uqdm.text import printable
@@ -173,14 +174,21 @@ class RunProgress:
     def end(self, error: BaseException | None = None) -> None:
         """Writes into the status file that the run finished, or was stopped by ``error``.
 
-        An error that is a signal gets the text of what is kept, and its line is written into the log.
+        The log gets the line that the command prints; an error that is a signal gets the text of what is kept.
         """
         if isinstance(error, Interrupted):
             error.kept = self.kept()
-            if self.title and self._log is not None:
-                print(error.line(), file=self._log, flush=True)
+            self._log_end(error.line())
+        elif error is not None:
+            self._log_end(f"error: {message_of(error)}")
         if self.title:
             self._state(FINISHED if error is None else STOPPED, None if error is None else _reason(error))
+
+    def _log_end(self, text: str) -> None:
+        """Writes a line into the log alone; the command prints it on the terminal."""
+        if self.title and self._log is not None:
+            with contextlib.suppress(OSError):
+                print(text, file=self._log, flush=True)
 
     def kept(self) -> str:
         """What is kept where the run ends now, and how to continue."""
