@@ -17,15 +17,17 @@ from small_run import measure_run
 from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.curves import curves
+from uqdm.bench.analysis.short_table import headings, lines
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import Origin
 from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.extremes import extremes, middle_row
 from uqdm.bench.report.figures import figure_data, plotted_metrics, published_note
 from uqdm.bench.report.library import csp_hash, plotly_library
 from uqdm.bench.report.page import embed_json, render_report
 from uqdm.bench.report.pictures import PicturePool, data_uri
-from uqdm.bench.report.results_table import full_table
+from uqdm.bench.report.results_table import cost_table, full_table
 from uqdm.bench.report.sets import absent, caveats
 from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
 from uqdm.bench.run.errors import ResultsError
@@ -34,6 +36,8 @@ from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import BD
 
 pytestmark = pytest.mark.slow
+
+COST_COLUMNS = ("batch_size", "device", "threads", "macs_per_pixel", "peak_memory_bytes")
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +175,7 @@ def test_the_table_has_groups_and_the_floor(summary: pd.DataFrame) -> None:
     columns = [heading.text for heading in table.headings]
     groups = {heading.text: heading.group for heading in table.headings}
     assert groups["FID"] == groups["KID"] == "quality"
-    assert groups["encode, ms"] == "cost"
+    assert "encode, ms" not in columns  # in the table of costs
     assert "MS-SSIM" not in columns  # no number in it
     cells = [dict(zip(columns, row, strict=True)) for row in table.rows]
     (floor,) = [row for row in cells if row["codec"].text == "originals"]
@@ -182,6 +186,50 @@ def test_the_table_has_groups_and_the_floor(summary: pd.DataFrame) -> None:
     )
     jpeg = next(row for row in cells if row["codec"].text == "jpeg")
     assert jpeg["FID"].value == summary[summary.codec == "jpeg"].fid.iloc[0]
+    assert jpeg["KID"].interval == "sd 0.0020"  # beside its value, and in no column of its own
+    assert not [column for column in columns if "sd" in column]
+
+
+def test_costs_have_a_table_of_their_own(summary: pd.DataFrame) -> None:
+    table = cost_table(summary)
+    assert table is not None
+    columns = [heading.text for heading in table.headings]
+    assert {"codec", "setting", "encode, ms", "decode, ms", "peak memory"} <= set(columns)
+    assert not {"rate, bpp", "PSNR, dB", "FID"} & set(columns)
+    times = [row[columns.index("encode, ms")].value for row in table.rows]
+    assert times == list(summary[summary.status == "ok"].encode_ms)
+    costs = [name for name in summary if name.startswith(("encode", "decode")) or name in COST_COLUMNS]
+    assert cost_table(summary.assign(**dict.fromkeys(costs))) is None
+
+
+def test_rows_name_their_codec_and_curve_for_the_filter(summary: pd.DataFrame) -> None:
+    table = full_table(summary)
+    assert len(table.keys) == len(table.rows)
+    labels = {curve.label for curve in curves(summary)}
+    columns = [heading.text for heading in table.headings]
+    for row, key in zip(table.rows, table.keys, strict=True):
+        cells = dict(zip(columns, row, strict=True))
+        assert key.get("codec", "originals") == cells["codec"].text
+        is_lossy = cells["codec"].text != "originals" and cells["PSNR, dB"].text != "exact"
+        assert (key.get("curve") in labels) == is_lossy
+    assert {"codec": "toy-model", "curve": "toy-model floor"} in table.keys
+
+
+def test_the_comparison_is_the_short_table(summary: pd.DataFrame) -> None:
+    (table,) = comparison_tables(summary).values()
+    found = lines(summary)
+    assert [heading.text for heading in table.headings] == list(headings())
+    assert [[cell.text for cell in row[1:]] for row in table.rows] == [line.cells()[1:] for line in found]
+    assert [key["curve"] for key in table.keys] == [line.label for line in found]
+    rates = [row[1].value for row in table.rows]
+    assert [rate for rate in rates if rate == rate] == [round(line.bpp_at[0], 3) for line in found if line.bpp_at[0]]
+
+
+def test_points_without_bits_of_the_image_are_marked(summary: pd.DataFrame) -> None:
+    bpg = summary.codec == "bpg"
+    (data,) = figure_data(summary.assign(ideal_bpp=summary.ideal_bpp.where(~bpg, 0.0)))["datasets"]
+    marked = {curve["codec"]: {point["empty"] for point in curve["points"]} for curve in data["curves"]}
+    assert marked == {"bpg": {True}, "jpeg": {False}, "toy-model": {False}}
 
 
 def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> None:
@@ -194,7 +242,8 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     assert titled.table.rows[0][0].text == f"{label} (as given)"
     assert deltas is not None
     assert (deltas.metrics, deltas.anchors) == ({"psnr_db": "PSNR", "fid": "FID"}, ["jpeg", "bpg"])
-    row = deltas.table.rows[deltas.keys.index(("psnr_db", "jpeg"))]
+    keys = [(key["metric"], key["anchor"], key["codec"]) for key in deltas.table.keys]
+    row = deltas.table.rows[keys.index(("psnr_db", "jpeg", "bpg"))]
     assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
     added = [name for name in BD.names if "_spread_" in name or name in ("noise_floor", "note")]
     pd.read_csv(tmp_path / "bd.csv").drop(columns=added).to_csv(tmp_path / "bd.csv", index=False)

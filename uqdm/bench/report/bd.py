@@ -20,6 +20,9 @@ from uqdm.text import from_csv_cell
 if TYPE_CHECKING:
     import pandas as pd
 
+_KEYS = ("codec", "curve", "metric", "anchor")
+"""Columns by which the page hides rows."""
+
 
 _ADDED = (
     "bd_rate_spread_low",
@@ -41,8 +44,6 @@ class DeltaTable:
     metrics: dict[str, str]
     """Names and labels of metrics; the one shown at first comes first."""
     anchors: list[str]
-    keys: list[tuple[str, str]]
-    """Metric and anchor of each row."""
 
 
 def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = None) -> DeltaTable | None:
@@ -62,25 +63,26 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
     labels = {metric.name: metric.label for metric in declared()}
     headings = [
         *([Heading("data set")] if several else []),
-        Heading("curve", "codec, way of making pictures where it has several, and settings"),
+        Heading("curve", "codec, kind of reconstruction where it has several, and settings"),
         Heading("metric", "the quality"),
-        Heading("anchor", "the curve that it is held against"),
+        Heading("anchor", "the curve that it is compared with"),
         Heading("BD-rate, %", _comment("bd_rate_percent"), numeric=True),
         Heading("BD-quality", _comment("bd_quality"), numeric=True),
-        Heading("overlap", "quality that BD-rate is a mean over, and shares of the curve and of the anchor's in it"),
+        Heading("overlap", "range of quality over which BD-rate is a mean, and how much of both curves it covers"),
         Heading("images", _comment("n"), numeric=True),
         Heading("remarks", "why a figure or its interval is lacking, and which figures depend on the interpolation"),
     ]
     return DeltaTable(
         table=Table(
-            headings, [_cells(row, labels.get(row["metric"], row["metric"]), several, titles or {}) for row in rows]
+            headings,
+            [_cells(row, labels.get(row["metric"], row["metric"]), several, titles or {}) for row in rows],
+            [{name: row[name] for name in _KEYS} for row in rows],
         ),
         method=", ".join(frame.method.unique()),
         metrics={
             name: labels.get(name, name) for name in sorted(frame.metric.unique(), key=lambda name: name != "psnr_db")
         },
         anchors=sorted(frame.anchor.unique(), key=lambda name: name not in ("jpeg", "jpeg-tuned")),
-        keys=[(row["metric"], row["anchor"]) for row in rows],
     )
 
 
@@ -114,19 +116,27 @@ def _cells(row: Mapping[str, Any], label: str, several: bool, titles: Mapping[tu
         Cell(label, label),
         Cell(row["anchor"], row["anchor"]),
         _number(row, "bd_rate_percent", "bd_rate", "+.1f"),
-        _number(row, "bd_quality", "bd_quality", "+.3g"),
+        _number(row, "bd_quality", "bd_quality", "+#.3g"),
         _overlap(row),
-        Cell(NONE, -math.inf) if math.isnan(row["n"]) else Cell(f"{row['n']:,.0f}", float(row["n"])),
+        Cell(NONE, math.nan) if math.isnan(row["n"]) else Cell(f"{row['n']:,.0f}", float(row["n"])),
         Cell(remarks, remarks),
     ]
 
 
 def _number(row: Mapping[str, Any], name: str, ends: str, form: str) -> Cell:
     if not math.isfinite(row[name]):
-        return Cell(NONE, -math.inf)
-    low, high = row[f"{ends}_low"], row[f"{ends}_high"]
-    interval = f"{low:{form}} to {high:{form}}" if math.isfinite(low) and math.isfinite(high) else ""
-    return Cell(f"{row[name]:{form}}", float(row[name]), interval)
+        return Cell(NONE, math.nan)
+    low, high = (_signed(row[f"{ends}_{end}"], form) for end in ("low", "high"))
+    return Cell(_signed(row[name], form), float(row[name]), f"{low} to {high}" if low and high else "")
+
+
+def _signed(value: float, form: str) -> str:
+    """A number with its sign; empty if it is not finite.
+
+    >>> _signed(2.3, "+#.3g"), _signed(123.4, "+#.3g"), _signed(math.nan, "+.1f")
+    ('+2.30', '+123', '')
+    """
+    return f"{value:{form}}".removesuffix(".") if math.isfinite(value) else ""
 
 
 def _overlap(row: Mapping[str, Any]) -> Cell:

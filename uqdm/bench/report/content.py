@@ -59,12 +59,14 @@ def protocol(origin: Mapping[str, Any]) -> list[str]:
 def codec_table(summary: pd.DataFrame, origin: Mapping[str, Any]) -> Table:
     """For each codec its version, settings, and the date and machine of its rows."""
     headings = ["codec", "version", "settings", "measured", "by", "on", "parameters of all settings"]
+    found = {str(codec): rows for codec, rows in summary[summary.status != STATUS_REFERENCE].groupby("codec")}
     return Table(
         [Heading(heading) for heading in headings],
         [
-            [Cell(text, text) for text in _codec_facts(str(codec), rows, origin.get("rows", {}).get(codec, {}))]
-            for codec, rows in summary[summary.status != STATUS_REFERENCE].groupby("codec")
+            [Cell(text, text) for text in _codec_facts(codec, rows, origin.get("rows", {}).get(codec, {}))]
+            for codec, rows in found.items()
         ],
+        [{"codec": codec} for codec in found],
     )
 
 

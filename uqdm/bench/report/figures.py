@@ -14,7 +14,7 @@ from uqdm.bench.analysis.published_curves import IMAGES, published, published_na
 from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
 from uqdm.bench.plots._published import MARKERS, STYLES
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
-from uqdm.bench.run.rates import with_rates
+from uqdm.bench.run.rates import is_empty, with_rates
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK, STATUS_REFERENCE
 
@@ -74,6 +74,7 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
         "direction": metric.direction,
         "of_sets": isinstance(metric, SetMetric),
         "has_plot": isinstance(metric, SetMetric) and metric.short_decimals is not None,
+        "log": isinstance(metric, SetMetric) and metric.direction == "lower",
         "comment": metric.comment,
         "source": metric.source,
     }
@@ -117,7 +118,11 @@ def _look(style: CurveStyle) -> dict[str, str]:
 def _curve(
     curve: Curve, styles: Mapping[str, CurveStyle], shorts: Mapping[str, str], metrics: list[Metric | SetMetric]
 ) -> dict[str, Any]:
-    points = [_point(row, shorts, metrics) for row in records(curve.points)]
+    without_bits = is_empty(curve.points)
+    points = [
+        {**_point(row, shorts, metrics), "empty": bool(empty)}
+        for row, empty in zip(records(curve.points), without_bits, strict=True)
+    ]
     named = {"codec": curve.codec, "label": curve.label, "title": curve.title, "ideal": curve.ideal}
     return {**named, "look": _look(styles[curve.label]), "points": points}
 

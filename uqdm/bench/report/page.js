@@ -1,50 +1,5 @@
-// Tables that sort and narrow, pictures, and the start of everything.
+// The start of everything.
 "use strict";
-
-function sortKey(row, column) {
-  const value = row.cells[column].dataset.value;
-  const number = { inf: Infinity, "-inf": -Infinity }[value] ?? Number(value);
-  return value === "" || Number.isNaN(number) ? value : number;
-}
-
-function compare(a, b) {
-  if (typeof a === "number" && typeof b === "number") return a < b ? -1 : a > b ? 1 : 0;
-  return String(a).localeCompare(String(b), "en", { numeric: true });
-}
-
-// A click on a heading sorts its table by that column, and a second one the other way round.
-function makeSortable(table) {
-  const headings = [...table.tHead.rows[0].cells];
-  headings.forEach((heading, column) => {
-    heading.querySelector("button").addEventListener("click", () => {
-      const sign = heading.ariaSort === "ascending" ? -1 : 1;
-      headings.forEach((other) => { other.ariaSort = null; });
-      heading.ariaSort = sign === 1 ? "ascending" : "descending";
-      const rows = [...table.tBodies[0].rows];
-      rows.sort((a, b) => sign * compare(sortKey(a, column), sortKey(b, column)));
-      table.tBodies[0].append(...rows);
-    });
-  });
-}
-
-function showColumns(form) {
-  const group = form.elements.group.value;
-  for (const cell of byId("result-table").querySelectorAll("[data-group]")) {
-    cell.hidden = group !== "all" && cell.dataset.group !== group;
-  }
-}
-
-function showDeltas(form) {
-  for (const row of byId("delta-table").tBodies[0].rows) {
-    row.hidden = row.dataset.metric !== form.elements.metric.value || row.dataset.anchor !== form.elements.anchor.value;
-  }
-}
-
-function control(form, show) {
-  form?.addEventListener("input", () => show(form));
-  form?.addEventListener("submit", (event) => event.preventDefault());
-  if (form) show(form);
-}
 
 // The library is in the page compressed.
 async function loadLibrary() {
@@ -53,19 +8,38 @@ async function loadLibrary() {
   document.head.append(element("script", {}, await new Response(stream).text()));
 }
 
+// The codecs of all data sets, each with its curves.
+function allCodecs(datasets) {
+  const found = new Map();
+  for (const data of datasets) {
+    for (const name of data.codecs) {
+      const look = data.lossless.find((point) => point.codec === name)?.look;
+      if (!found.has(name)) found.set(name, { name, look: { ...look, dash: undefined }, curves: [] });
+    }
+    for (const curve of data.curves) {
+      const { curves } = found.get(curve.codec);
+      if (!curves.some((one) => one.label === curve.label)) curves.push(curve);
+    }
+  }
+  return [...found.values()];
+}
+
 async function start() {
   const data = JSON.parse(byId("data").textContent);
-  document.querySelectorAll("table.sortable").forEach(makeSortable);
-  control(byId("column-controls"), showColumns);
-  control(byId("delta-controls"), showDeltas);
+  const codecs = allCodecs(data.figures.datasets);
+  byId("theme-choice").hidden = false;
+  const theme = new Theme(byId("theme"));
+  markRows(codecs);
+  startTables();
+  const filter = byId("codecs") ? new CodecFilter(codecs, byId("codecs")) : null;
   for (const image of document.querySelectorAll("img[data-picture]")) image.src = data.pictures[Number(image.dataset.picture)];
   if (byId("viewer-controls")) new Viewer(data.viewer, data.pictures);
   if (byId("walk-controls")) new Walk(data.walk, data.pictures);
-  if (byId("plot-controls")) await startPlots(data.figures);
+  if (byId("plot-controls")) await startPlots(data.figures, filter, theme);
   document.body.dataset.ready = "true";
 }
 
-async function startPlots(figures) {
+async function startPlots(figures, filter, theme) {
   try {
     await loadLibrary();
   } catch (error) {
@@ -73,9 +47,9 @@ async function startPlots(figures) {
     byId("no-plots").textContent = `The interactive plots do not run in this browser (${error}); the still plots below do.`;
     return;
   }
-  const plots = new Plots(figures);
-  window.addEventListener("beforeprint", () => plots.resize(680));
-  window.addEventListener("afterprint", () => plots.resize(undefined));
+  const plots = new Plots(figures, filter, theme);
+  window.addEventListener("beforeprint", () => plots.print(true));
+  window.addEventListener("afterprint", () => plots.print(false));
 }
 
 start();

@@ -19,18 +19,19 @@ from urllib.parse import quote
 import jinja2
 
 from uqdm.bench.analysis.curves import titles
-from uqdm.bench.analysis.short_table import ROUGH_DB, absences, common_rate, headings, lines
+from uqdm.bench.analysis.short_table import ROUGH_DB, absences, common_rate
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.report.extremes import extremes
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.report.library import Library, csp_hash, plotly_library
 from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
-from uqdm.bench.report.results_table import GROUPS, full_table
+from uqdm.bench.report.results_table import GROUPS, cost_table, full_table
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.viewer import viewer_data
 from uqdm.bench.report.viewer_pictures import ViewerPictures, remove_others, write_pictures
@@ -46,7 +47,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MIME = {".svg": "image/svg+xml", ".png": "image/png"}
-_SCRIPTS = ("plots.js", "walk.js", "viewer.js", "page.js")
+_SCRIPTS = (
+    "elements.js",
+    "theme.js",
+    "marks.js",
+    "codec_filter.js",
+    "tables.js",
+    "traces.js",
+    "axes.js",
+    "plots.js",
+    "walk.js",
+    "viewer.js",
+    "page.js",
+)
 _STYLES = ("page.css", "viewer.css")
 
 
@@ -134,20 +147,15 @@ def embed_json(data: Mapping[str, Any]) -> str:
 
 def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> dict[str, Any]:
     """The texts and tables of the page."""
-    compared = lines(summary)
     table = full_table(summary)
     return {
         "title": content.title(summary),
         "lead": content.lead(summary, origin),
         "rough_db": ROUGH_DB,
-        "comparison_headings": headings(),
         "comparison_metrics": ", ".join(["PSNR", labels_of(headline_set_metrics())]),
         "set_metrics": labels_of(headline_set_metrics()),
         "warned_metric": labels_of(filter(None, [basis_metric()])),
-        "comparison": {
-            name: [[line.title, *line.cells()[1:]] for line in compared if line.dataset == name]
-            for name in summary.dataset.unique()
-        },
+        "comparison": comparison_tables(summary),
         "comparison_rates": "; ".join(_rates(summary)),
         "several_datasets": summary.dataset.nunique() > 1,
         "caveats": caveats(summary),
@@ -157,6 +165,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "groups": {
             group: name for group, name in GROUPS.items() if any(heading.group == group for heading in table.headings)
         },
+        "costs": cost_table(summary),
         "protocol": content.protocol(origin),
         "codecs": content.codec_table(summary, origin),
         "packages": content.packages(origin),

@@ -1,23 +1,29 @@
-"""The table of all results: its columns and the format of their numbers."""
+"""The tables of all results and of costs: their columns and the format of their numbers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.analysis.curves import short_settings
+from uqdm.bench.analysis.curves import curves, short_settings
 from uqdm.bench.analysis.short_table import NONE
-from uqdm.bench.metrics import columns_of, declared, set_basis, summary_schema
+from uqdm.bench.metrics import Metric, SetMetric, columns_of, declared, set_basis, summary_schema
 from uqdm.bench.run.rates import is_ideal
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_SHORT = 28
+"""Longest text, in characters, that is kept on one line."""
+_LONG = 120
+"""Longest text that is shown in full at first."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,21 @@ class Cell:
     value: float | str
     interval: str = ""
     whole: str = ""
+
+    @property
+    def layout(self) -> str:
+        """How the page lays a text out: ``short`` on one line, ``fold`` within a few lines until it is unfolded.
+
+        ``broken`` may break within its words, which would not fit a column.
+
+        >>> [Cell(text, text).layout for text in ("jpeg-tuned", "a text of several words that fits", "x" * 40)]
+        ['short', '', 'broken']
+        """
+        if len(self.text) > _LONG:
+            return "fold"
+        if len(self.text) <= _SHORT:
+            return "short"
+        return "broken" if max(map(len, re.split(r"[\s,]", self.text))) > _SHORT else ""
 
 
 @dataclass(frozen=True)
@@ -42,37 +63,54 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """Headings and rows."""
+    """Headings, rows, and for each row the keys by which controls of the page hide it.
+
+    ``codec`` and ``curve`` are keys of the codec filter. A row without keys always stays.
+    """
 
     headings: list[Heading]
     rows: list[list[Cell]]
+    keys: list[Mapping[str, str]] = field(default_factory=list)
 
 
-GROUPS = {"rate": "rate and distortion", "quality": "other metrics", "cost": "cost"}
+GROUPS = {"rate": "rate and distortion", "quality": "other metrics"}
 """Groups of columns with their names; columns without a group are always shown."""
+COST = "cost"
+"""The columns of the table of costs."""
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the summary. ``write`` formats a number; a column without it has text."""
+    """A column of the summary. ``write`` formats a number; a column without it has text.
+
+    ``spread`` is the column with the standard deviation of the value, which has no interval.
+    """
 
     name: str
     heading: str
     group: str = ""
     write: Callable[[float], str] | None = None
+    spread: str | None = None
 
 
 def _decimals(count: int) -> Callable[[float], str]:
     return lambda value: f"{value:,.{count}f}"
 
 
-def significant(value: float) -> str:
-    """Four significant digits.
+def significant(value: float, digits: int = 4) -> str:
+    """A number with ``digits`` significant digits, of which trailing zeros stay.
 
     >>> significant(0.98765), significant(123.456), significant(12345.6), significant(0)
     ('0.9877', '123.5', '12,346', '0')
+    >>> significant(0.0123456, 3), significant(1234.5, 3), significant(9999.6)
+    ('0.0123', '1,234', '10,000')
     """
-    return f"{value:,.0f}" if not value or abs(value) >= 10_000 else f"{value:#.4g}".removesuffix(".")
+    text = f"{value:#,.{digits}g}".removesuffix(".")
+    return f"{value:,.0f}" if not value or "e+" in text else text
+
+
+def _three_digits(value: float) -> str:
+    return significant(value, 3)
 
 
 def in_mebibytes(value: float) -> str:
@@ -111,30 +149,61 @@ _FIRST = (
     _Column("bpp", "rate, bpp", "rate", _decimals(3)),
     _Column("ideal_bpp", "ideal, bpp", "rate", _decimals(3)),
     _Column("psnr_db", "PSNR, dB", "rate", _decimals(2)),
-    _Column("mse", "MSE", "rate", _decimals(2)),
+    _Column("mse", "MSE", "rate", significant),
 )
 _LAST = (
-    _Column("encode_ms", "encode, ms", "cost", _decimals(2)),
-    _Column("decode_ms", "decode, ms", "cost", _decimals(2)),
-    _Column("batch_size", "batch", "cost", with_prefix),
-    _Column("device", "device", "cost"),
-    _Column("threads", "threads", "cost", with_prefix),
-    _Column("encode_calls", "calls to encode", "cost", with_prefix),
-    _Column("decode_calls", "calls to decode", "cost", with_prefix),
-    _Column("macs_per_pixel", "MACs per pixel", "cost", with_prefix),
-    _Column("peak_memory_bytes", "peak memory", "cost", in_mebibytes),
+    _Column("encode_ms", "encode, ms", COST, _three_digits),
+    _Column("decode_ms", "decode, ms", COST, _three_digits),
+    _Column("batch_size", "batch", COST, with_prefix),
+    _Column("device", "device", COST),
+    _Column("threads", "threads", COST, with_prefix),
+    _Column("encode_calls", "calls to encode", COST, with_prefix),
+    _Column("decode_calls", "calls to decode", COST, with_prefix),
+    _Column("macs_per_pixel", "MACs per pixel", COST, with_prefix),
+    _Column("peak_memory_bytes", "peak memory", COST, in_mebibytes),
 )
 
 
 def full_table(summary: pd.DataFrame) -> Table:
-    """The rows of the summary that have pictures or are references, without columns that carry no information."""
+    """Rates and qualities: the rows of the summary that have pictures or are references."""
     shown = summary[summary.status.isin([STATUS_OK, STATUS_REFERENCE])]
-    columns = [column for column in _columns() if not _uninformative(shown, column.name)]
-    headings = [
-        Heading(column.heading, _explanation(column.name), column.group, column.write is not None) for column in columns
-    ]
+    return _table(summary, shown, [column for column in _columns() if column.group != COST])
+
+
+def cost_table(summary: pd.DataFrame) -> Table | None:
+    """Times, network calls and memory; None if the summary has none of them."""
+    shown = summary[summary.status == STATUS_OK]
+    table = _table(summary, shown, [column for column in _columns() if column.group in ("", COST)])
+    return table if any(heading.group == COST for heading in table.headings) else None
+
+
+def _table(summary: pd.DataFrame, shown: pd.DataFrame, columns: Sequence[_Column]) -> Table:
+    """The rows ``shown``, without columns that carry no information."""
+    columns = [column for column in columns if not _uninformative(shown, column.name)]
+    headings = [_heading(column) for column in columns]
     rows = [[_cell(row, column) for column in columns] for row in records(_shortened(shown))]
-    return Table(headings, rows)
+    return Table(headings, rows, _keys(summary, shown))
+
+
+def _heading(column: _Column) -> Heading:
+    return Heading(column.heading, _explanation(column), column.group, column.write is not None)
+
+
+def _keys(summary: pd.DataFrame, shown: pd.DataFrame) -> list[Mapping[str, str]]:
+    """Codec and curve of each row; references have none, and neither have exact rows a curve."""
+    labels = curve_labels(summary)
+    return [
+        {}
+        if status == STATUS_REFERENCE
+        else {"codec": str(codec)} | ({"curve": labels[index]} if index in labels else {})
+        for index, codec, status in zip(shown.index, shown.codec, shown.status, strict=True)
+    ]
+
+
+def curve_labels(summary: pd.DataFrame) -> dict[int, str]:
+    """The label of the curve that each row of a summary is a point of, by the row's index."""
+    drawn = [curve for _, data in summary.groupby(["dataset", "fingerprint"]) for curve in curves(data)]
+    return {index: curve.label for curve in drawn for index in curve.points.index}
 
 
 def _shortened(rows: pd.DataFrame) -> pd.DataFrame:
@@ -149,12 +218,21 @@ def _columns() -> list[_Column]:
     basis = _Column(set_basis().n, "images of sets", "quality", _decimals(0))
     named = {column.name for column in (*_FIRST, basis, *_LAST)}
     metrics = [
-        _Column(name, _metric_heading(metric.label, metric.unit, metric.name, name), "quality", significant)
+        _metric_column(metric, name)
         for metric in declared()
         for name in columns_of(metric)
-        if name not in named
+        if name not in named and name != _spread(metric)
     ]
     return [*_FIRST, *metrics, basis, *_LAST]
+
+
+def _metric_column(metric: Metric | SetMetric, name: str) -> _Column:
+    heading = _metric_heading(metric.label, metric.unit, metric.name, name)
+    return _Column(name, heading, "quality", significant, _spread(metric) if name == metric.name else None)
+
+
+def _spread(metric: Metric | SetMetric) -> str | None:
+    return metric.spread if isinstance(metric, SetMetric) else None
 
 
 def _metric_heading(label: str, unit: str, metric: str, column: str) -> str:
@@ -171,12 +249,13 @@ def _uninformative(rows: pd.DataFrame, name: str) -> bool:
     return bool(constant or rows[name].isna().all())
 
 
-def _explanation(name: str) -> str:
+def _explanation(column: _Column) -> str:
     schema = summary_schema()
-    if name not in schema.names:
+    if column.name not in schema.names:
         return ""
-    comment = (schema.field(name).metadata or {}).get(b"comment", b"").decode()
-    return comment + (", with its 95 % interval" if f"{name}_low" in schema.names else "")
+    comment = (schema.field(column.name).metadata or {}).get(b"comment", b"").decode()
+    below = ", with its 95 % interval" if f"{column.name}_low" in schema.names else ""
+    return comment + (", with its standard deviation (sd)" if column.spread else below)
 
 
 def _cell(row: Mapping[str, Any], column: _Column) -> Cell:
@@ -187,9 +266,22 @@ def _cell(row: Mapping[str, Any], column: _Column) -> Cell:
         text = value if isinstance(value, str) else NONE
         return Cell(text, text)
     if math.isnan(value):
-        return Cell(NONE, -math.inf)
+        return Cell(NONE, math.nan)
     if math.isinf(value):
         return Cell("exact", value)
+    if column.spread is not None and (row.get(column.spread) or math.nan) > 0:
+        return _with_deviation(value, row[column.spread])
     ends = [row.get(f"{column.name}_{end}", math.nan) for end in ("low", "high")]
     interval = "" if any(map(math.isnan, ends)) else " to ".join(map(column.write, ends))
     return Cell(column.write(value), float(value), interval)
+
+
+def _with_deviation(value: float, deviation: float) -> Cell:
+    """A number and its standard deviation, to the second significant digit of the latter.
+
+    >>> cell = _with_deviation(0.0123456, 0.00204)
+    >>> cell.text, cell.interval
+    ('0.0123', 'sd 0.0020')
+    """
+    decimals = max(0, 1 - math.floor(math.log10(deviation)))
+    return Cell(f"{value:,.{decimals}f}", float(value), f"sd {deviation:,.{decimals}f}")
