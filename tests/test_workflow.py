@@ -447,11 +447,24 @@ def test_the_codecs_of_an_own_run_take_the_place_of_those_of_a_shipped_run(tmp_p
     assert "--codec=uqdm" not in output
 
 
+def test_the_readme_compares_own_photographs(tmp_path: Path, images_uint8: list[np.ndarray]) -> None:
+    """With the configuration as it is written there."""
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    (tmp_path / "my-photos").mkdir()
+    Image.fromarray(images_uint8[0]).save(tmp_path / "my-photos" / "photo.png")
+    section = (ROOT / "README.md").read_text().partition("## Your own photographs")[2].partition("\n## ")[0]
+    configuration = yaml.safe_load(section.partition("```yaml\n")[2].partition("```")[0])
+    output = planned(tmp_path, [configuration], [])
+    assert "--dataset=folder:my-photos --codec=jpeg:quality=10..90:10 --codec=webp --codec=uqdm " in output
+    assert "results/photos/report.html" in output
+    assert "results/demo" not in output
+
+
 def planned(folder: Path, files: list[dict[str, Any]], options: list[str]) -> str:
     """What the workflow would do in a folder with the shipped configuration, with own files and options."""
     names = [f"own{index}.yaml" for index in range(len(files))]
     for name, content in zip(names, files, strict=True):
-        (folder / name).write_text(yaml.safe_dump(content))
+        (folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
     command = [
         sys.executable,
         "-m",

@@ -25,6 +25,7 @@ from uqdm.bench.run.rates import image_rates, is_ideal
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.setting_families import parameters_of
 from uqdm.bench.run.summary_reader import read_summary
+from uqdm.bench.run.sweeps import names_value
 from uqdm.bench.schema import COMPARISON, STATUS_OK
 from uqdm.codec import ParameterError
 from uqdm.registry import suggest
@@ -59,7 +60,7 @@ class Selector:
         found = parameters_of(setting)
         return (
             codec == self.codec
-            and all(found.get(name) == value for name, value in self.parameters.items())
+            and all(names_value(value, found.get(name)) for name, value in self.parameters.items())
             and fnmatchcase(point, self.point)
             and fnmatchcase(reconstruction, self.reconstruction)
         )
@@ -70,6 +71,8 @@ def parse_selector(text: str) -> Selector:
 
     >>> parse_selector("uqdm@step 2/denoise")
     Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
+    A value may be a list or a range, as in a request (:mod:`uqdm.bench.run.sweeps`).
+
     >>> parse_selector("jpeg:quality=50").parameters
     {'quality': '50'}
     """

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from uqdm.codec import Parameter, ParameterError
@@ -46,6 +47,32 @@ def combinations(codec: str, values: Mapping[str, Sequence[Any]]) -> list[dict[s
     if count > MOST_SETTINGS:
         raise _too_many(codec, " x ".join(name for name, found in values.items() if len(found) > 1), count)
     return [dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())]
+
+
+def names_value(text: str, value: str | None) -> bool:
+    """Whether the value of a stored setting is one of those that a text names, as one value, a list or a range.
+
+    >>> [names_value("10..50:20|75", value) for value in ("30", "40", "75", None)]
+    [True, False, True, False]
+    >>> names_value("4:4:4", "4:4:4"), names_value("2.5", "2.50")
+    (True, True)
+    """
+    if value is None or text == value:
+        return value is not None
+    return any(_is_named(part.strip(), value) for part in text.split(BETWEEN))
+
+
+def _is_named(text: str, value: str) -> bool:
+    if text == value or not re.fullmatch(_NUMBER, value):
+        return text == value
+    number = Fraction(value)
+    if re.fullmatch(_NUMBER, text):
+        return Fraction(text) == number
+    found = _RANGE.fullmatch(text)
+    if found is None:
+        return False
+    start, end, step = Fraction(found[1]), Fraction(found[2]), Fraction(found[3] or 1)
+    return step > 0 and start <= number <= end and (number - start) % step == 0
 
 
 def _too_many(codec: str, what: str, count: int) -> ParameterError:
