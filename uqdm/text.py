@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 
 # C0 and C1 controls, DEL, line and paragraph separators, marks that reorder or hide text, halves of surrogate pairs,
 # and code points without a character.
@@ -57,6 +58,16 @@ def counted(n: float, noun: str, plural: str | None = None) -> str:
     ('1 codec', '0 images', '1,200 entries')
     """
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def shortened_list(names: Sequence[str], most: int = 6) -> str:
+    """Names in a row, at most ``most`` of them, and how many more there are.
+
+    >>> shortened_list(["png", "jpeg"]), shortened_list(["a", "b", "c", "d"], most=2)
+    ('png, jpeg', 'a, b and 2 more')
+    """
+    shown = ", ".join(names[:most])
+    return f"{shown} and {len(names) - most} more" if len(names) > most else shown
 
 
 def error_text(error: BaseException, longest: int) -> str:

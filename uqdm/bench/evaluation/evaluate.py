@@ -19,6 +19,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
+from uqdm.bench.evaluation.hidden_results import finished_manifests, hidden_results
 from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import changes_notes, changes_of_originals, read_originals
@@ -76,6 +77,7 @@ def _evaluate(
     progress: RunProgress,
 ) -> list[CodecOutcome]:
     stopwatch = _Stopwatch()
+    _warn_of_hidden(dataset, codecs, run_dir, options, progress)
     progress.plan(f"evaluate {dataset.name}")
     sweep_temporaries(run_dir)
     store = ShardStore(run_dir)
@@ -103,6 +105,18 @@ def _evaluate(
     finish_run(context, outcomes, stopwatch.seconds, progress.slowest.to_json())
     progress.say_slowest()
     return outcomes
+
+
+def _warn_of_hidden(
+    dataset: Images,
+    codecs: Mapping[str, Sequence[CodecSetting]],
+    run_dir: Path,
+    options: EvaluationOptions,
+    progress: RunProgress,
+) -> None:
+    settings = {name: [one.setting for one in listed] for name, listed in codecs.items()}
+    for warning in hidden_results(finished_manifests(run_dir), dataset, settings, prune=options.prune):
+        progress.say(warning)
 
 
 class _Stopwatch:
