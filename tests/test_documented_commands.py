@@ -58,8 +58,15 @@ def test_options_of_commands_in_the_text_exist() -> None:
     assert checked
     for command in checked:
         for arguments in split_arguments(command.text):
-            try:
-                check_arguments(arguments)
-            except TyperException as error:
-                # The text may leave out what it does not speak of, and an option's value.
-                assert re.search("Missing|requires an argument", error.format_message()), f"{command.page}: {error}"
+            # The text may leave out what it does not speak of, and an option's value.
+            problem = problem_of(arguments)
+            assert problem is None or re.search("Missing|requires an argument", problem), f"{command}: {problem}"
+
+
+def problem_of(arguments: list[str]) -> str | None:
+    """What is wrong with the arguments of a command; None if nothing is."""
+    try:
+        check_arguments(arguments)
+    except TyperException as error:
+        return error.format_message()
+    return None

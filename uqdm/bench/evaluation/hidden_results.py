@@ -21,7 +21,7 @@ Manifests = Mapping[str, Mapping[str, Any]]
 
 
 def finished_manifests(run_dir: Path) -> dict[str, dict[str, Any]]:
-    """The manifest of each evaluated codec of a run. One that cannot be read is left out: its rows cannot be, either."""
+    """The manifest of each evaluated codec of a run. One that cannot be read is left out, as its rows are."""
     found = {}
     for path in sorted(manifests_dir(run_dir).glob("*.json")):
         try:
@@ -85,8 +85,8 @@ def _default_settings(codec: str) -> list[str]:
 
 def _images_warning(codecs: Sequence[str], measured: Mapping[str, Any], dataset: Images) -> str:
     return (
-        f"WARNING: {shortened_list(codecs)} finished earlier in this run on other images ({_images(measured)}), and this "
-        f"command evaluates {dataset.name} ({len(dataset):,}): codecs on different images cannot be compared. "
+        f"WARNING: {shortened_list(codecs)} finished earlier in this run on other images ({_images(measured)}), and "
+        f"this command evaluates {dataset.name} ({len(dataset):,}): codecs on different images cannot be compared. "
         "Use the same --dataset and --limit, or another --out"
     )
 
