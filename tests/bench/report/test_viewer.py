@@ -21,6 +21,8 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.report import equal_rate, page, save_report, viewer_pictures
+from uqdm.bench.report import viewer as viewer_module
+from uqdm.bench.report.extremes import middle_row
 from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.viewer import MOST_PIXELS, Extent, extent_of, viewer_data
@@ -87,6 +89,24 @@ def shown(source: str) -> np.ndarray:
 
 def index_of(run: RunPictures, image_id: str) -> int:
     return int(run.rows.image_index[run.rows.image_id == image_id].iloc[0])
+
+
+def test_where_not_all_images_are_shown_the_best_and_worst_are_among_them(
+    run: RunPictures, summary: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_module, "MOST_IMAGES", 3)
+    viewer = viewer_data(lambda _: run, summary, ViewerPictures(), PicturePool())
+    ids = [image["id"] for image in viewer["images"]]
+    middle = middle_row(summary, "toy-model")
+    assert middle is not None
+    rows = run.rows[run.rows.codec == "toy-model"]
+    rates = rows.groupby("image_id").rate_bpp.max()
+    for name in ("setting", "point", "reconstruction"):
+        rows = rows[rows[name] == middle[name]]
+    rows = rows.sort_values(["psnr_db", "image_index"])
+    assert len(ids) == 3
+    assert {rows.image_id.iloc[0], rows.image_id.iloc[-1]} <= set(ids)
+    assert [rates[name] for name in ids] == sorted(rates[name] for name in ids)
 
 
 def test_a_codec_whose_files_were_not_kept_is_left_out_with_the_reason(

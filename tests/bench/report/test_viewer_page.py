@@ -196,6 +196,34 @@ def test_keys_choose_settings_and_images(page: Any) -> None:
     assert page.locator("#viewer-entry-0 option:checked").get_attribute("data-where") == setting  # stays with the image
 
 
+def captions(page: Any) -> list[str]:
+    found: list[str] = page.locator("#viewer-rates .caption").all_inner_texts()
+    return found
+
+
+def test_best_and_worst_images_open_in_the_viewer(page: Any) -> None:
+    figure = page.locator("figure.pair", has=page.locator("button.view:visible")).last
+    button = figure.locator("button.view")
+    codec, where, image = (button.get_attribute(f"data-{name}") for name in ("codec", "where", "image"))
+    button.click()
+    assert page.locator("#viewer-images label:has(input:checked)").get_attribute("title") == image
+    a, b = captions(page)
+    assert "original" in a
+    assert f"{codec}: {where}, " in b
+    rate = figure.locator("figcaption").inner_text().splitlines()[0].split()[-2]
+    assert f"{rate} bpp" in b
+    assert page.locator("#viewer-stage").evaluate("(stage) => stage === document.activeElement")
+
+
+def test_the_pictures_of_the_slider_open_in_the_viewer(page: Any) -> None:
+    page.focus("#walk-step")
+    page.keyboard.press("Home")
+    shown = page.locator("#walk-pictures .own .numbers").inner_text().split()[0]
+    page.click("#walk-whole")
+    assert any(f"toy-model: high, floor, {shown} bpp" in caption for caption in captions(page))
+    assert "blank" not in page.locator(".frame").nth(1).get_attribute("class").split()
+
+
 def test_controls_have_names(page: Any) -> None:
     unnamed = page.evaluate(
         """() => [...document.querySelectorAll("#viewer-controls select, #viewer-controls input")]

@@ -33,8 +33,8 @@ async function start() {
   startTables();
   const filter = byId("codecs") ? new CodecFilter(codecs, byId("codecs")) : null;
   for (const image of document.querySelectorAll("img[data-picture]")) image.src = data.pictures[Number(image.dataset.picture)];
-  if (byId("viewer-controls")) new Viewer(data.viewer, data.pictures);
-  if (byId("walk-controls")) new Walk(data.walk, data.pictures);
+  const viewer = byId("viewer-controls") ? new Viewer(data.viewer, data.pictures) : null;
+  if (byId("walk-controls")) new Walk(data.walk, data.pictures, viewer);
   if (byId("plot-controls")) await startPlots(data.figures, filter, theme);
   document.body.dataset.ready = "true";
 }

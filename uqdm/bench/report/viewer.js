@@ -36,15 +36,29 @@ class Viewer {
   fillCodecs() {
     const { codecs } = this.viewer;
     const choices = [...codecs, ORIGINAL];
-    const [a, b] = codecs.length > 1 ? this.preferred(codecs) : [ORIGINAL, codecs[0]];
+    const [a, b] = this.preferred(codecs);
     [a, b].forEach((chosen, side) => {
       byId(`viewer-codec-${side}`).append(...choices.map((codec) => element("option", { value: codec, ...(codec === chosen ? { selected: "" } : {}) }, codec)));
     });
   }
 
+  // The codecs of A and B at first: B has a picture at a rate of A, and is JPEG if possible.
   preferred(codecs) {
+    if (codecs.length < 2) return [ORIGINAL, codecs[0]];
     const first = codecs.includes("uqdm") ? "uqdm" : codecs[0];
-    return [first, codecs.find((codec) => codec !== first && codec.startsWith("jpeg")) ?? codecs.find((codec) => codec !== first)];
+    const others = codecs.filter((codec) => codec !== first);
+    others.sort((one, other) => Number(other.startsWith("jpeg")) - Number(one.startsWith("jpeg")));
+    return [first, others.find((codec) => this.nearPairs(first, codec).length) ?? others[0]];
+  }
+
+  // Lossy pictures of two codecs whose rates count as one, lowest rate first; of the present image.
+  nearPairs(codec, other) {
+    return this.pairs(codec, other).filter((pair) => pair.factor <= this.viewer.tolerance);
+  }
+
+  pairs(codec, other) {
+    const [entries, others] = [codec, other].map((name) => this.best(this.image.codecs[name] ?? []));
+    return entries.flatMap((one) => others.map((two) => ({ one, factor: this.factor(one.bpp, two.bpp) })));
   }
 
   get image() {
@@ -70,12 +84,12 @@ class Viewer {
     return byId("viewer-equal").checked && this.codec(0) !== ORIGINAL && this.codec(1) !== ORIGINAL;
   }
 
-  // At first A has the setting whose rate is nearest to one of B's, in the middle of such pairs.
+  // At first A has a setting at whose rate B has a picture, in the middle of all such; or else the nearest one.
   startAtNearestPair() {
-    const [a, b] = [0, 1].map((side) => this.best(this.entries(side)));
-    const pairs = a.flatMap((one) => b.map((other) => ({ one, factor: this.factor(one.bpp, other.bpp) }))).filter((pair) => pair.factor <= this.viewer.tolerance);
-    const wanted = pairs.length ? pairs[Math.floor(pairs.length / 2)].one : a[Math.floor(a.length / 2)];
-    this.wanted = wanted ? wanted.where : "";
+    const near = this.nearPairs(this.codec(0), this.codec(1));
+    const all = this.pairs(this.codec(0), this.codec(1)).sort((one, other) => one.factor - other.factor);
+    const pair = near[Math.floor(near.length / 2)] ?? all[0];
+    this.wanted = pair ? pair.one.where : "";
   }
 
   // Lossy pictures, of several at one rate the one with the highest PSNR.
@@ -245,6 +259,12 @@ class Viewer {
     form.addEventListener("reset", () => setTimeout(() => { this.startAtNearestPair(); this.chooseImage(); }));
     this.images.forEach((image) => image.addEventListener("error", () => this.missing()));
     this.listenOnStage(byId("viewer-stage"));
+    for (const button of document.querySelectorAll("button.view")) {
+      const { image, codec, where } = button.dataset;
+      button.hidden = !this.has(image, codec, where);
+      const other = this.has(image, ORIGINAL) ? ORIGINAL : codec;
+      button.addEventListener("click", () => this.open({ image, sides: [{ codec: other, where }, { codec, where }] }));
+    }
   }
 
   listenOnStage(stage) {
@@ -302,6 +322,28 @@ class Viewer {
     if (place < 0 || place >= this.viewer.images.length) return;
     boxes.value = String(place);
     this.chooseImage();
+  }
+
+  // Another part of the page asks for two pictures: the codec of each side, and where in it.
+  open({ image, sides }) {
+    const place = this.viewer.images.findIndex((one) => one.id === image);
+    if (place < 0) return;
+    byId("viewer-controls").elements["viewer-image"].value = String(place);
+    byId("viewer-equal").checked = false;
+    sides.forEach(({ codec, where }, side) => {
+      byId(`viewer-codec-${side}`).value = codec;
+      this.fillEntries(side, where);
+    });
+    this.setMode("wipe");
+    this.show();
+    byId("viewer").scrollIntoView({ block: "start" });
+    byId("viewer-stage").focus({ preventScroll: true });
+  }
+
+  has(image, codec, where) {
+    const found = this.viewer.images.find((one) => one.id === image);
+    if (!found) return false;
+    return codec === ORIGINAL ? found.original !== null : (found.codecs[codec] ?? []).some((entry) => entry.where === where);
   }
 
   setMode(mode) {

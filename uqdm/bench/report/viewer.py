@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.picture_choice import progressive_settings, spread, varied_images
 from uqdm.bench.report.equal_rate import TOLERANCE
-from uqdm.bench.report.extremes import PLAIN
+from uqdm.bench.report.extremes import PLAIN, middle_row
 from uqdm.bench.report.pictures import PicturePool, centre, thumbnail
 from uqdm.bench.report.viewer_pictures import MOST_SIDE, ViewerPictures
 from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import OpenRun, RunPictures
 from uqdm.bench.run.rates import NO_FILE
 from uqdm.bench.run.tables import records
-from uqdm.bench.schema import RATE_IDEAL
+from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
 from uqdm.codec import CodecUnavailableError
 
 if TYPE_CHECKING:
@@ -79,8 +79,28 @@ class _Viewed:
         one = rows[rows.image_index == rows.image_index.iloc[0]]
         pixels = int(rows.height.median()) * int(rows.width.median())
         extent = extent_of(pixels, one.groupby("codec").size().to_dict(), rows.image_index.nunique())
-        for index in varied_images(self._main(), extent.images):
+        for index in self._chosen(extent.images):
             yield self._image(index, extent)
+
+    def _chosen(self, count: int) -> list[int]:
+        """Images from low to high rate; where not all are shown, the best and the worst are among them."""
+        main = self._main()
+        rates = main.groupby("image_index")["rate_bpp"].max()
+        wanted = [*(self._ends(main.codec.iloc[0]) if count < len(rates) else ()), *varied_images(main, count)]
+        chosen = list(dict.fromkeys(index for index in wanted if index in rates.index))[:count]
+        return sorted(chosen, key=lambda index: (rates[index], index))
+
+    def _ends(self, codec: str) -> list[int]:
+        """The images with the lowest and the highest PSNR of a codec, at the middle one of its points."""
+        rows = self._run.rows[self._run.rows.codec == codec]
+        ok = self._summary[(self._summary.status == STATUS_OK) & (self._summary.dataset == rows.dataset.iloc[0])]
+        middle = middle_row(ok, codec)
+        if middle is None:
+            return []
+        for name in ("setting", "point", "reconstruction"):
+            rows = rows[rows[name] == middle[name]]
+        ordered = rows.sort_values(["psnr_db", "image_index"], kind="stable").image_index
+        return [] if ordered.empty else [int(ordered.iloc[0]), int(ordered.iloc[-1])]
 
     def _main(self) -> pd.DataFrame:
         """The rows by which images are chosen: those of one codec at one setting, a progressive one if there is one."""

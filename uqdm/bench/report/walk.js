@@ -9,9 +9,15 @@ function ratio(rate, other) {
   return times >= 1 ? `${times.toPrecision(3)} × the rate` : `1/${(1 / times).toPrecision(3)} of the rate`;
 }
 
+// Where in its codec a picture is, as the viewer names it.
+function placeIn({ setting, point, name }) {
+  return [setting, point === "full" ? "" : point, name === "decoded" ? "" : name].filter(Boolean).join(", ");
+}
+
 class Walk {
-  constructor(walk, pictures) {
+  constructor(walk, pictures, viewer = null) {
     this.walk = walk;
+    this.viewer = viewer;
     this.pictures = pictures;
     const name = (stream) => [stream.codec, stream.setting].filter(Boolean).join(", ");
     byId("walk-stream").append(...walk.streams.map((stream) => element("option", {}, name(stream))));
@@ -19,6 +25,7 @@ class Walk {
     walk.images.forEach((image, index) => byId("walk-images").append(this.thumb(image, index)));
     byId("walk-stream").addEventListener("input", () => this.start());
     byId("walk-controls").addEventListener("input", () => this.show());
+    byId("walk-whole").addEventListener("click", () => this.viewer.open(this.whole));
     byId("walk-controls").addEventListener("submit", (event) => event.preventDefault());
     this.start();
   }
@@ -77,15 +84,26 @@ class Walk {
       ...beside.map((codec) => this.companion(codec, step)),
     );
     byId("walk-notes").textContent = this.notes();
+    this.offerWhole(step, own, beside);
+  }
+
+  // The viewer may have these pictures too: the stream's, and that of the first codec beside it.
+  offerWhole(step, own, beside) {
+    const { codec, setting } = this.stream;
+    const other = beside.find((name) => step.beside[name] && !step.beside[name].absent);
+    const sides = [{ codec, where: placeIn({ ...own, setting, point: step.point }) }];
+    if (other) sides.push({ codec: other, where: placeIn(step.beside[other]) });
+    else sides.unshift({ codec: "original", where: "" });
+    this.whole = { image: this.image.id, sides };
+    byId("walk-whole").hidden = !sides.every((side) => this.viewer?.has(this.image.id, side.codec, side.where));
   }
 
   companion(codec, step) {
     const entry = step.beside[codec];
     if (!entry) return element("figure", { class: "card" }, element("figcaption", {}, element("b", {}, codec), " has no file of this image"));
     if (entry.absent) return this.blank(codec, entry);
-    const where = [entry.setting, entry.point === "full" ? "" : entry.point, entry.name === "decoded" ? "" : entry.name];
     const rates = [`${entry.bpp.toFixed(3)} bpp`, quality(entry)];
-    return this.card(codec, where.filter(Boolean).join(", "), entry.picture, rates, false, ratio(step.bpp, entry.bpp));
+    return this.card(codec, placeIn(entry), entry.picture, rates, false, ratio(step.bpp, entry.bpp));
   }
 
   // A codec without a picture at this rate: why, and what its measured points say of the rate.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ N_IMAGES = 6
 N_STREAMS = 3
 BUDGET_PIXELS = 1_600_000
 COMPANIONS = ("jpeg", "bpg")
-"""Codecs shown next to the stream at first, if the run has them."""
+"""Codecs shown next to the stream at first, if the run has them; then those with most pictures at its rates."""
 
 NO_STREAM = (
     "No file to walk through: no codec of this run has streams with more than one point. Add a progressive codec, "
@@ -69,9 +70,11 @@ class _Walk:
     def data(self) -> dict[str, Any]:
         images = [self._image(index) for index in self._images]
         companions = [codec for codec in self._shorts if codec not in self._unreadable]
+        beside = [step["beside"] for image in images for steps in image["streams"] for step in steps]
+        n_shown = Counter(codec for found in beside for codec, entry in found.items() if "picture" in entry)
         return {
             "streams": [{"codec": codec, "setting": self._shorts[codec][setting]} for codec, setting in self._streams],
-            "companions": sorted(companions, key=lambda codec: (_order(codec), codec)),
+            "companions": sorted(companions, key=lambda codec: (_order(codec), -n_shown[codec], codec)),
             "unreadable": self._unreadable,
             "images": images,
         }
