@@ -26,12 +26,19 @@ def split_arguments(text: str) -> Iterator[list[str]]:
             yield arguments[1:]
 
 
+OPTIONS_THAT_ACT = ("--install-completion", "--show-completion", "--version", "--help", "-h")
+"""Options that do their work when they are read."""
+
+
 def check_arguments(arguments: list[str]) -> None:
     """Parses the arguments as the command line does, and runs nothing; raises as it would."""
     command = get_command(app)
     while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
         _, command, arguments = command.resolve_command(Context(command), list(arguments))
-    command.make_context("uqdm", list(arguments))
+    if arguments and arguments[0] in OPTIONS_THAT_ACT:
+        assert any(arguments[0] in parameter.opts for parameter in command.get_params(Context(command)))
+    else:
+        command.make_context("uqdm", list(arguments))
 
 
 @pytest.fixture
