@@ -403,6 +403,11 @@ def test_a_wrong_configuration_is_reported_before_work_starts(
     check_one_line(snakemake(tmp_path, "--dry-run"), named)
 
 
+def test_a_target_of_an_unknown_run_is_reported_with_near_names(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None})
+    check_one_line(snakemake(tmp_path, "--dry-run", "results/smal/report.html"), "did you mean small?")
+
+
 @pytest.mark.parametrize(
     ("score", "named"),
     [

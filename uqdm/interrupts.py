@@ -51,6 +51,10 @@ class Interrupted(SystemExit):
         return f"stopped by {self}: {self.kept}"
 
 
+_CURSOR = "\x1b[?25h\n"
+"""Shows the cursor, which a live display has hidden, and leaves the line of that display."""
+
+
 class _State:
     """What this process knows of signals."""
 
@@ -164,5 +168,5 @@ def _leave(error: Interrupted) -> None:
         with contextlib.suppress(Exception):
             stream.flush()
     with contextlib.suppress(OSError):
-        os.write(2, f"{error.line()}\n".encode())
+        os.write(2, f"{_CURSOR if os.isatty(2) else ''}{error.line()}\n".encode())
     os._exit(128 + error.number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -81,7 +82,8 @@ def main() -> None:
             stopped = noted()  # a library may have replaced the exception
             if stopped is None:
                 raise
-            print(stopped.line(), file=sys.stderr)
+            with contextlib.suppress(OSError):  # the terminal is gone
+                print(stopped.line(), file=sys.stderr, flush=True)
             sys.exit(stopped.code)
 
 

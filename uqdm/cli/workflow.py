@@ -7,9 +7,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from uqdm.errors import USER_ERRORS, message_of
+from uqdm.registry import suggest
+
+Run = TypeVar("Run")
 
 
 @contextmanager
@@ -48,6 +51,18 @@ def check_configuration(config: Mapping[str, Any], schema_file: str | Path) -> N
     if isinstance(runs, Mapping):
         check_run_names(runs)
     check_against_schema(config, yaml.safe_load(Path(schema_file).read_text(encoding="utf-8")))
+
+
+def named_run(runs: Mapping[str, Run], name: str) -> Run:
+    """The run of that name; raises LookupError, with near names, where the configuration has none.
+
+    >>> named_run({"demo": 1}, "demmo")
+    Traceback (most recent call last):
+    LookupError: no run of that name (did you mean demo?); the configuration has: demo
+    """
+    if name not in runs:
+        raise LookupError(f"no run of that name{suggest(name, runs)}; the configuration has: {', '.join(runs)}")
+    return runs[name]
 
 
 def key_of_run(run: str) -> str:

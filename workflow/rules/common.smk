@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from uqdm.bench.run import layout
-from uqdm.cli.workflow import errors_on_one_line, key_of_run
+from uqdm.cli.workflow import errors_on_one_line, key_of_run, named_run
 from uqdm.configuration import Configuration
 
 with errors_on_one_line("configuration: "):
@@ -69,7 +69,8 @@ def note_images(run):
         ".snakemake", "uqdm", hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
     )
     with errors_on_one_line(f"configuration: {key_of_run(run)}"):
-        return str(write_digest(RUNS[run].dataset, RUNS[run].limit, folder / run))
+        options = named_run(RUNS, run)
+        return str(write_digest(options.dataset, options.limit, folder / run))
 
 
 def images_note(wildcards):
@@ -80,17 +81,17 @@ def images_note(wildcards):
 def evaluate_options(wildcards):
     """The options of the evaluation of a run, and those of the other stages of a run below."""
     with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
-        return CONFIGURATION.evaluate_arguments(RUNS[wildcards.run])
+        return CONFIGURATION.evaluate_arguments(named_run(RUNS, wildcards.run))
 
 
 def score_options(wildcards):
     with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
-        return CONFIGURATION.score_arguments(RUNS[wildcards.run])
+        return CONFIGURATION.score_arguments(named_run(RUNS, wildcards.run))
 
 
 def compare_options(wildcards):
     with errors_on_one_line("configuration: compare: "):
-        return CONFIGURATION.compare_arguments(RUNS[wildcards.run])
+        return CONFIGURATION.compare_arguments(named_run(RUNS, wildcards.run))
 
 
 def paper_options(wildcards):
@@ -104,7 +105,7 @@ def codec_identities(run):
     from uqdm.bench.run.codec_settings import parse_request, resolve
 
     with errors_on_one_line(f"configuration: {key_of_run(run)}"):
-        resolved = resolve(map(parse_request, RUNS[run].codec_requests()))
+        resolved = resolve(map(parse_request, named_run(RUNS, run).codec_requests()))
     return [
         f"{one.name}:{one.setting} {one.missing or one.version}"
         for found in resolved.values()
