@@ -20,24 +20,13 @@ RESULTS = str(CONFIGURATION.results)
 METRIC_OPTIONS = " ".join(CONFIGURATION.metric_arguments())
 
 
-def plot_files():
-    """The files of every plot, of this package and of others, within the folder of a run."""
-    from uqdm.bench.plots import all_plots
-
-    return [
-        str(layout.plots_dir(Path()) / f"{plot.name}.{suffix}")
-        for plot in all_plots()
-        for suffix in plot.formats
-    ]
-
-
-PLOT_FILES = plot_files()
+PLOTS = str(layout.plots_dir(Path()))
 PRODUCTS = [
     layout.summary_path(Path()),
     layout.summary_path(Path(), ".csv"),
     layout.summary_columns_path(Path()),
     layout.bd_path(Path()),
-    *PLOT_FILES,
+    PLOTS,
     layout.report_path(Path()),
 ]
 
@@ -124,23 +113,37 @@ def metric_identities():
 
 
 def plot_outputs(folder):
-    """The files of every plot in a folder of plots; the first format of each goes into Snakemake's report."""
+    """The folder of plots. Its files are those plots that the run has something to draw for, so they are not declared.
+
+    In Snakemake's report each plot is shown under its title.
+    """
     from uqdm.bench.plots import all_plots
 
-    outputs = []
-    for plot in all_plots():
-        first, *further = [f"{folder}/{plot.name}.{suffix}" for suffix in plot.formats]
-        shown = {"category": plot.title, "labels": {"run": "{run}"}}
-        outputs += [report(first, caption=plot_caption(plot), **shown), *further]
-    return outputs
+    titles = {plot.name: plot.title for plot in all_plots()}
+    return report(
+        directory(folder),
+        patterns=["{plot}.png"],
+        caption=plot_captions(),
+        category=lambda wildcards: titles.get(wildcards.plot, wildcards.plot),
+        labels={"run": "{run}"},
+    )
 
 
-def plot_caption(plot):
-    """The file that Snakemake's report takes the caption of a plot from, written anew where its text changed."""
+def plot_names():
+    """The names of all plots. A new one triggers the rule."""
+    from uqdm.bench.plots import all_plots
+
+    return [plot.name for plot in all_plots()]
+
+
+def plot_captions():
+    """The file that Snakemake's report takes the caption of each plot from, written anew where a text changed."""
+    from uqdm.bench.plots import all_plots
     from uqdm.files import write_bytes
 
-    file = Path(".snakemake", "uqdm", "captions", f"{plot.name}.rst").absolute()
-    text = f"{plot.about}\n".encode()
+    file = Path(".snakemake", "uqdm", "captions", "plots.rst").absolute()
+    abouts = {plot.name: plot.about for plot in all_plots()}
+    text = f"{{{{ {abouts!r}.get(snakemake.wildcards.plot, '') }}}}\n".encode()
     if not file.is_file() or file.read_bytes() != text:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(file, text)

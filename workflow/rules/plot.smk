@@ -14,5 +14,6 @@ rule plot:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
+        plots=plot_names(),
     shell:
         "uqdm bench plot --run={params.run:q} > {log:q} 2>&1"

@@ -8,7 +8,7 @@ rule report:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
         f"{RESULTS}/{{run}}/bd.csv",
-        [f"{RESULTS}/{{run}}/{file}" for file in PLOT_FILES],
+        f"{RESULTS}/{{run}}/{PLOTS}",
     output:
         f"{RESULTS}/{{run}}/report.html",
         directory(f"{RESULTS}/{{run}}/report_pictures"),

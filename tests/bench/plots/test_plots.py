@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -22,7 +21,16 @@ from toy_images import MemoryImages, unmarked_images
 from uqdm.bench.analysis.curve_styles import codec_style
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import summary_schema
-from uqdm.bench.plots import all_plots, find_plot, progressive, rate_distortion, save_plot
+from uqdm.bench.plots import (
+    NothingToDrawError,
+    all_plots,
+    find_plot,
+    not_drawn,
+    progressive,
+    rate_distortion,
+    save_plot,
+    shown_file,
+)
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
@@ -46,8 +54,13 @@ def copied_run(finished_run: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_every_plot_is_written_in_each_format(finished_run: Path) -> None:
+    gone = not_drawn(finished_run / "plots")
+    assert "distortion_perception" in gone
     for plot in all_plots():
         for path in plot.files(finished_run):
+            assert path.is_file() == (plot.name not in gone)
+            if plot.name in gone:
+                continue
             assert path.stat().st_size > 1000
             if path.suffix == ".png":
                 pixels = np.asarray(Image.open(path).convert("RGB"))
@@ -130,10 +143,21 @@ def test_one_image_is_drawn_without_intervals(finished_run: Path, tmp_path: Path
     assert "memory: 1 image." in " ".join(svg_texts(files[1]))
 
 
-def test_a_run_in_which_nothing_succeeded_says_so(finished_run: Path, tmp_path: Path) -> None:
-    gone = read_summary(finished_run).query("status == 'skipped'")
-    files = save_plot(find_plot("rate_distortion"), write_summary(tmp_path / "run", gone))
-    assert "no codec succeeded" in " ".join(svg_texts(files[1]))
+def test_a_plot_with_nothing_to_show_has_no_files_and_removes_earlier_ones(finished_run: Path, tmp_path: Path) -> None:
+    plot, run_dir = find_plot("rate_distortion"), write_summary(tmp_path / "run", read_summary(finished_run))
+    files = save_plot(plot, run_dir)
+    assert [path.suffix for path in files] == [".png", ".svg", ".pdf"]
+    assert shown_file(plot, run_dir) == files[1]
+    write_summary(run_dir, read_summary(finished_run).query("status == 'skipped'"))
+    said: list[str] = []
+    assert save_plot(plot, run_dir, say=said.append) == []
+    assert [path.name for path in (run_dir / "plots").iterdir()] == ["not_drawn.json"]
+    (text,) = said
+    assert text.startswith("rate_distortion: not drawn: no codec succeeded on any image; toy-absent skipped: ")
+    assert shown_file(plot, run_dir) is None
+    write_summary(run_dir, read_summary(finished_run))
+    assert save_plot(plot, run_dir) == files
+    assert not_drawn(run_dir / "plots") == {}
 
 
 def test_the_same_summary_gives_the_same_svg(finished_run: Path) -> None:
@@ -186,18 +210,17 @@ def test_a_stream_that_decodes_to_another_picture_is_refused(copied_run: Path) -
         progressive.draw(copied_run)
 
 
-def test_without_streams_the_strip_says_so(copied_run: Path) -> None:
+def test_without_streams_there_is_no_strip(copied_run: Path) -> None:
     shutil.rmtree(copied_run / "streams")
-    (text,) = [text.get_text() for text in progressive.draw(copied_run).texts]
-    assert re.search(r"No progressive strip: the streams of\s+toy-model at 'drop=0' were not kept", text)
+    with pytest.raises(NothingToDrawError, match="the streams of toy-model at 'drop=0' were not kept"):
+        progressive.draw(copied_run)
 
 
-def test_without_a_progressive_codec_the_strip_says_so(toys: Path, tmp_path: Path) -> None:
+def test_without_a_progressive_codec_there_is_no_strip(toys: Path, tmp_path: Path) -> None:
     run_dir = measure_run(tmp_path, MemoryImages(unmarked_images(2)), "toy-raw")
     summarize_run(run_dir)
-    (text,) = [text.get_text() for text in progressive.draw(run_dir).texts]
-    assert "no codec of this run has streams with more than one point" in " ".join(text.split())
-    assert progressive.caption(run_dir).startswith("No progressive strip")
+    with pytest.raises(NothingToDrawError, match="no codec of this run has streams with more than one point"):
+        progressive.draw(run_dir)
 
 
 def test_large_images_are_shown_by_their_centre(toys: Path, tmp_path: Path) -> None:
@@ -205,7 +228,7 @@ def test_large_images_are_shown_by_their_centre(toys: Path, tmp_path: Path) -> N
     image[0, 0, 0] = 0
     run_dir = measure_run(tmp_path, MemoryImages([image]), "toy-model")
     summarize_run(run_dir)
-    (path,) = save_plot(find_plot("progressive"), run_dir)
+    path = save_plot(find_plot("progressive"), run_dir)[0]
     pixels = np.asarray(Image.open(path).convert("RGB"))
     left, top = progressive._left(1), progressive._HEAD
     np.testing.assert_array_equal(pixels[top : top + 192, left : left + 192], image[54:246, 29:221])

@@ -16,7 +16,7 @@ from toy_images import MemoryImages, unmarked_images
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.metrics import summary_schema
-from uqdm.bench.plots import all_plots, save_plot
+from uqdm.bench.plots import all_plots, not_drawn, save_plot, shown_file
 from uqdm.bench.report import render_report, save_report
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.summary_reader import read_summary
@@ -52,7 +52,7 @@ def page(finished_run: Path) -> Page:
 
 
 def test_the_page_loads_no_other_file(page: Page, finished_run: Path) -> None:
-    assert len(page.loaded) == len(all_plots())
+    assert len(page.loaded) == len(all_plots()) - len(not_drawn(finished_run / "plots"))
     assert all(address.startswith("data:image/") for address in page.loaded)
     assert all(address.startswith("#") for address in page.links)
     assert "link" not in page.tags
@@ -67,10 +67,11 @@ def test_the_page_loads_no_other_file(page: Page, finished_run: Path) -> None:
 
 def test_the_plots_are_those_of_the_run(page: Page, finished_run: Path) -> None:
     embedded = [base64.b64decode(address.partition(",")[2]) for address in page.loaded]
-    files = [plot.files(finished_run) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
-    shown = [next((path for path in paths if path.suffix == ".svg"), paths[0]) for paths in files]
-    assert shown[0].name == "rate_distortion.svg"
-    assert embedded == [path.read_bytes() for path in shown]
+    shown = [shown_file(plot, finished_run) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    files = [path for path in shown if path is not None]
+    assert files[0].name == "rate_distortion.svg"
+    assert "progressive.png" in {path.name for path in files}
+    assert embedded == [path.read_bytes() for path in files]
     assert b"http" not in re.sub(rb'(xmlns(:\w+)?|rdf:resource)="[^"]*"|<!DOCTYPE[^>]*>', b"", embedded[0])
 
 
@@ -119,3 +120,5 @@ def test_a_run_in_which_every_codec_was_skipped_has_a_report(toys: Path, tmp_pat
     page = Page(render_report(run_dir))
     assert "0 codecs at 0 settings on no image of memory" in page.text
     assert "toy-absent skipped" in page.text
+    assert page.loaded == []
+    assert "Still plots" not in page.text

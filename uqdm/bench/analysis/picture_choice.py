@@ -38,6 +38,22 @@ def spread(items: Sequence[T], count: int) -> list[T]:
     return [items[place] for place in places]
 
 
+def telling_points(rows: pd.DataFrame) -> list[str]:
+    """The points of a stream that show something new, in their order, from its rows of a few images.
+
+    A point at which no bits of any image are known is left out. Of several points at which every image is exact the one
+    of the lowest rate stays, and of equal rates the last one, which is the whole stream.
+    """
+    found = rows.assign(empty=rows.ideal_bits == 0, exact=rows.mse == 0).groupby("point_index", sort=True)
+    points = found.agg({"point": "first", "empty": "all", "exact": "all", "bpp": "mean"})
+    told = points[~points["empty"]]
+    exact = told[told.exact]
+    if len(exact):
+        best = exact.index[exact.bpp == exact.bpp.min()].max()
+        told = told[~told.exact | (told.index == best)]
+    return [str(point) for point in told.point]
+
+
 def progressive_settings(summary: pd.DataFrame, preferred: str = "uqdm") -> list[tuple[str, str, str]]:
     """Data set, codec and setting of the files of several points; the preferred codec's first, then by name."""
     ok = summary[(summary.status == STATUS_OK) & ~is_ideal(summary)]

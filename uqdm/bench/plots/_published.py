@@ -49,9 +49,9 @@ def draw_published(axes: Axes, dataset: str, beside: Relation | None = None) -> 
         lines.append(axes.add_artist(line))  # unlike add_line it does not stretch the axes
     measured = axes.get_legend()
     title = TITLE if beside is None else f"{TITLE}\n{beside.published_images}"
-    axes.legend(
-        handles=lines, loc="lower right", ncols=2, fontsize=6.5, title=title, title_fontsize=7, handlelength=2.6
-    )
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (1.01, 0), "borderaxespad": 0, "alignment": "left"}
+    sizes: dict[str, Any] = {"fontsize": 6.5, "title_fontsize": 7, "handlelength": 2.6}
+    axes.legend(handles=lines, title=title, frameon=False, **sizes, **place)
     if measured is not None:
         axes.add_artist(measured)
 

@@ -23,6 +23,7 @@ RC: dict[str, Any] = {
     "grid.linewidth": 0.7,
     "legend.fontsize": 9,
     "figure.dpi": 200,
+    "pdf.fonttype": 42,  # text stays text in PDF, too
     "savefig.dpi": "figure",
     "svg.fonttype": "none",  # text stays text: it can be searched and read aloud
     "svg.hashsalt": "uqdm",

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.metrics import SetMetric, headline_set_metrics, labels_of, set_basis
-from uqdm.bench.plots import Plot
-from uqdm.bench.plots._style import message_figure, write_caption
+from uqdm.bench.plots import NothingToDrawError, Plot
+from uqdm.bench.plots._style import write_caption
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import unscored_text
-from uqdm.bench.schema import STATUS_OK
+from uqdm.bench.schema import ALL_METRICS, STATUS_OK
 from uqdm.interpolate import lambda_of
 
 if TYPE_CHECKING:
@@ -32,13 +32,16 @@ _POINT = ["point_index", "point"]
 
 
 def draw(run_dir: Path) -> Figure:
-    """A row of panels for each codec and setting, a panel for each metric; or a picture that says why there is none."""
+    """A row of panels for each codec and setting, a panel for each metric.
+
+    Raises :class:`~uqdm.bench.plots.NothingToDrawError` without pictures between two reconstructions or their metrics.
+    """
     from matplotlib.figure import Figure
 
     rows = mixtures(read_summary(run_dir))
     metrics = [metric for metric in _metrics() if len(rows) and rows[metric.name].notna().any()]
     if not metrics:
-        return message_figure(_none(rows))
+        raise NothingToDrawError(_none(rows))
     groups = [(list(name), group) for name, group in rows.groupby(_GROUP, sort=False)]
     size = _PANEL_WIDTH_IN * len(metrics), _PANEL_HEIGHT_IN * len(groups) + 1.2
     figure = Figure(figsize=size)
@@ -59,8 +62,6 @@ def draw(run_dir: Path) -> Figure:
 def caption(run_dir: Path) -> str:
     """What the plot shows, over how many images, and what the guide means."""
     rows = mixtures(read_summary(run_dir))
-    if not len(rows) or not any(rows[metric.name].notna().any() for metric in _metrics()):
-        return _none(rows)
     basis = set_basis()
     scored = rows[rows[basis.n].notna()]
     numbers = sorted({f"{n:,.0f}" for n in scored[basis.n]})
@@ -90,12 +91,13 @@ def _metrics() -> list[SetMetric]:
 
 def _none(rows: pd.DataFrame) -> str:
     if len(rows):
-        reasons = rows.unscored.dropna()
-        text = unscored_text(reasons.iloc[0]) if len(reasons) else None
-        return f"No distortion-perception curves: {labels_of(_metrics())} are missing. {text or ''}"
+        stated: dict[str, str] = next(iter(rows.unscored.dropna()), {})
+        names = {metric.name for metric in _metrics()} | {ALL_METRICS}
+        text = unscored_text({name: reason for name, reason in stated.items() if name in names})
+        return "; ".join(filter(None, [f"{labels_of(_metrics())} are missing", text]))
     return (
-        "No distortion-perception curves: the run has no pictures between a faithful and a realistic one. The codec "
-        '"interpolate" makes them; config/distortion_perception.yaml is an example.'
+        "the run has no pictures between a faithful and a realistic one; the codec "
+        '"interpolate" makes them, config/distortion_perception.yaml is an example'
     )
 
 
@@ -143,11 +145,10 @@ PLOT = Plot(
     "Distortion and realism",
     draw,
     caption,
-    formats=("png", "svg"),
     order=20,
     caption_drawn=True,
     about=(
         "Metrics of realism against PSNR, along the pictures between the faithful and the realistic reconstruction of "
-        "each point of a stream. Runs without the codec ``interpolate`` have none, and the picture says so."
+        "each point of a stream. Only runs with the codec ``interpolate`` have it."
     ),
 )

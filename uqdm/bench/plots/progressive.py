@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.analysis.picture_choice import progressive_settings, spread, varied_images
-from uqdm.bench.plots import Plot
-from uqdm.bench.plots._style import message_figure
+from uqdm.bench.analysis.picture_choice import progressive_settings, spread, telling_points, varied_images
+from uqdm.bench.plots import NothingToDrawError, Plot
 from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
@@ -59,19 +58,24 @@ class Strip:
 
 
 def draw(run_dir: Path) -> Figure:
-    """The strip, or a picture that says why there is none."""
+    """The strip; raises :class:`~uqdm.bench.plots.NothingToDrawError` without a stream that can be decoded."""
     try:
         strip = read_strip(run_dir)
     except (CodecUnavailableError, StreamsNotKeptError) as error:
-        return message_figure(f"No progressive strip: {error}")
-    return message_figure(_no_strip()) if strip is None else draw_strip(strip)
+        raise NothingToDrawError(str(error)) from error
+    if strip is None:
+        raise NothingToDrawError(
+            "no codec of this run has streams with more than one point and an image that succeeded; add a progressive "
+            f"codec, such as {_PREFERRED}, to the run"
+        )
+    return draw_strip(strip)
 
 
 def caption(run_dir: Path) -> str:
     """Which codec, what the columns and numbers are."""
     chosen = _progressive_setting(read_summary(run_dir))
     if chosen is None:
-        return _no_strip()
+        return ""
     dataset, codec, setting = chosen
     return (
         f"{codec}{f' ({setting})' if setting else ''} on {dataset}: each row is one stored file of one image, decoded "
@@ -83,7 +87,8 @@ def caption(run_dir: Path) -> str:
 def read_strip(run_dir: Path) -> Strip | None:
     """Decodes stored streams of a run's progressive codec; None if no codec of the run is progressive.
 
-    Raises :class:`~uqdm.bench.run.errors.ResultsError` if a picture is not the one that its row was measured on.
+    Points that say nothing are left out (see :func:`~uqdm.bench.analysis.picture_choice.telling_points`). Raises
+    :class:`~uqdm.bench.run.errors.ResultsError` if a picture is not the one that its row was measured on.
     """
     chosen = _progressive_setting(read_summary(run_dir))
     if chosen is None:
@@ -93,18 +98,12 @@ def read_strip(run_dir: Path) -> Strip | None:
     rows = run.rows[(run.rows.codec == name) & (run.rows.setting == setting)]
     rows = rows.sort_values(["point_index"], kind="stable").drop_duplicates(["image_index", "point"])
     indices = varied_images(rows, N_IMAGES)
+    rows = rows[rows.point.isin(telling_points(rows[rows.image_index.isin(indices)]))]
     pictures = [
         [picture_of(run, row) for row in spread(records(rows[rows.image_index == index]), MAX_POINTS)]
         for index in indices
     ]
     return Strip(name, setting, dataset, pictures, [run.original(index, (name, setting)) for index in indices])
-
-
-def _no_strip() -> str:
-    return (
-        "No progressive strip: no codec of this run has streams with more than one point and an image that succeeded. "
-        f"Add a progressive codec, such as {_PREFERRED}, to the run."
-    )
 
 
 def _progressive_setting(summary: pd.DataFrame) -> tuple[str, str, str] | None:
@@ -184,6 +183,7 @@ PLOT = Plot(
     "Progressive decoding",
     draw,
     caption,
+    shown="png",
     about=(
         "What the stored streams of a progressive codec decode to, point by point. A row is one file of one image; "
         "below each picture stand the bits per pixel of the file up to that point, and the PSNR of that picture. "

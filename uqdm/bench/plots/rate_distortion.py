@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,19 @@ from uqdm.bench.analysis.curve_styles import CurveStyle, curve_styles, variant_s
 from uqdm.bench.analysis.curves import Curve, curves, lossless
 from uqdm.bench.analysis.short_table import absences
 from uqdm.bench.analysis.variants import Variant
-from uqdm.bench.plots import Plot
-from uqdm.bench.plots._published import draw_published, published_note, relations
-from uqdm.bench.plots._style import error_bars, message_figure, write_caption
-from uqdm.bench.run.rates import NO_FILE, is_ideal, with_rates
+from uqdm.bench.plots import NothingToDrawError, Plot
+from uqdm.bench.plots._panels import (
+    PANEL_HEIGHT_IN,
+    arrange,
+    draw_curve,
+    figure_of,
+    legend_beside,
+    legend_height_in,
+    rate_axis,
+)
+from uqdm.bench.plots._published import draw_published, published_note, published_rows, relations
+from uqdm.bench.plots._style import write_caption
+from uqdm.bench.run.rates import NO_FILE, is_empty, is_ideal, with_rates
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
@@ -27,9 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_PANEL_WIDTH_IN, _PANEL_HEIGHT_IN = 8.6, 4.6
 _LOSSLESS_ROW_IN = 0.21
-_LEGEND_WIDTH = 42  # characters of a line
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
 LEAST_BPP = 0.02
@@ -37,22 +43,21 @@ LEAST_BPP = 0.02
 
 
 def draw(run_dir: Path) -> Figure:
-    """A panel for each data set of the run."""
-    from matplotlib.figure import Figure
+    """A panel for each data set of the run.
 
+    Raises :class:`~uqdm.bench.plots.NothingToDrawError` if no codec succeeded on any image.
+    """
     summary = read_summary(run_dir)
     data = [rows for _, rows in summary[summary.status == STATUS_OK].groupby(["dataset", "fingerprint"])]
     if not data:
-        return message_figure("Nothing to draw: no codec succeeded on any image. " + " ".join(absences(summary)))
+        raise NothingToDrawError("; ".join(["no codec succeeded on any image", *absences(summary)]))
     strip_in = _LOSSLESS_ROW_IN * (1.2 + max(len(lossless(rows)) for rows in data))
-    figure = Figure(figsize=(_PANEL_WIDTH_IN * len(data), _PANEL_HEIGHT_IN + strip_in + 1.3))
+    panel_in = max(PANEL_HEIGHT_IN, *map(_legends_in, data))
+    figure = figure_of(len(data), panel_in + strip_in)
     notes = [text if len(text) <= _REASON_LENGTH else f"{text[: _REASON_LENGTH - 3]}..." for text in absences(summary)]
     top = write_caption(figure, [caption(run_dir), *notes])
-    height, width = float(figure.get_size_inches()[1]), float(figure.get_size_inches()[0])
-    axes = figure.subplots(2, len(data), sharex="col", squeeze=False, height_ratios=[strip_in, _PANEL_HEIGHT_IN])
-    figure.subplots_adjust(
-        left=0.6 / width, right=1 - 0.15 / width, top=1 - 0.35 / height, bottom=top + 0.55 / height, hspace=0.06
-    )
+    axes = figure.subplots(2, len(data), sharex="col", squeeze=False, height_ratios=[strip_in, panel_in])
+    arrange(figure, top, len(data), hspace=0.06)
     beside = relations(run_dir)
     for (upper, lower), rows in zip(axes.T, data, strict=True):
         dataset = str(rows.dataset.iloc[0])
@@ -90,47 +95,31 @@ def _dashed(summary: pd.DataFrame) -> str:
     )
 
 
+def _legends_in(rows: pd.DataFrame) -> float:
+    """Inches that the legends beside the panel of a data set need."""
+    published = published_rows(str(rows.dataset.iloc[0]))
+    systems = 0 if published is None else published.system.nunique() + 3
+    return legend_height_in([*(curve.title for curve in curves(rows)), IDEAL, *[""] * systems])
+
+
 def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
     styles = curve_styles(drawn)
-    for curve in drawn:
-        _draw_curve(axes, curve, styles[curve.label])
-    if drawn:
-        handles = {_legend_text(label): handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-        ideal = handles.pop(IDEAL, None)  # last, and once for all curves
-        handles |= {IDEAL: ideal} if ideal is not None else {}
-        style: dict[str, Any] = {"frameon": True, "framealpha": 0.9, "edgecolor": "#dddddd", "handlelength": 2.6}
-        if max(map(len, handles)) > _LEGEND_WIDTH:  # keeps room for the curves
-            style |= {"fontsize": 7.5, "labelspacing": 0.3}
-        texts = [textwrap.fill(text, _LEGEND_WIDTH, subsequent_indent="  ") for text in handles]
-        axes.legend(handles.values(), texts, loc="upper left", **style)
+    handles = {curve.title: draw_curve(axes, curve, styles[curve.label], "psnr_db") for curve in drawn}
+    ideal = [_draw_ideal(axes, curve, styles[curve.label]) for curve in drawn]
+    if any(line is not None for line in ideal):
+        handles[IDEAL] = next(line for line in ideal if line is not None)  # once for all curves
+    if handles:
+        legend_beside(axes, handles)
 
 
-def _legend_text(label: str) -> str:
-    return IDEAL if label.endswith(IDEAL) else label
-
-
-def _draw_curve(axes: Axes, curve: Curve, style: CurveStyle) -> None:
-    colour, marker = style.colour, style.marker
-    points = curve.points
-    rates = points.rate_bpp
-    axes.plot(rates, points.psnr_db, ls=style.line, color=colour, lw=1.6, label=curve.title, marker=marker, ms=5)
-    some_exact = points[points.exact > 0]
-    axes.plot(some_exact.rate_bpp, some_exact.psnr_db, marker, color=colour, mfc="white", ms=5, zorder=3)
-    known = points.dropna(subset=["rate_bpp_low", "psnr_db_low"])
-    axes.errorbar(
-        known.rate_bpp,
-        known.psnr_db,
-        xerr=error_bars(known.rate_bpp, known.rate_bpp_low, known.rate_bpp_high),
-        yerr=error_bars(known.psnr_db, known.psnr_db_low, known.psnr_db_high),
-        fmt="none",
-        ecolor=colour,
-        elinewidth=0.8,
-        alpha=0.6,
-    )
-    ideal = points[points.ideal_bpp > 0]
-    if len(ideal) and not curve.ideal:
-        label = f"{curve.label}, {IDEAL}"
-        axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", color=colour, lw=1, alpha=0.55, label=label, zorder=1)
+def _draw_ideal(axes: Axes, curve: Curve, style: CurveStyle) -> Any:
+    """The ideal rates beside those of files, or None if there are none."""
+    ideal = curve.points_with_bits
+    ideal = ideal[ideal.ideal_bpp > 0]
+    if curve.ideal or not len(ideal):
+        return None
+    look: dict[str, Any] = {"color": style.colour, "lw": 1, "alpha": 0.55, "zorder": 1}
+    return axes.plot(ideal.ideal_bpp, ideal.psnr_db, "--", label=f"{curve.label}, {IDEAL}", **look)[0]
 
 
 def _draw_lossless(axes: Axes, rows: pd.DataFrame, styles: Mapping[Variant, CurveStyle]) -> None:
@@ -154,20 +143,9 @@ def _draw_lossless(axes: Axes, rows: pd.DataFrame, styles: Mapping[Variant, Curv
 
 
 def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     upper.set_title(f"{rows.dataset.iloc[0]}: rate and distortion", loc="left", weight="bold")
-    lower.set_xlabel("rate, bits per pixel")
     lower.set_ylabel("PSNR, dB")
-    drawn = with_rates(rows).rate_bpp
-    rates = drawn[drawn > LEAST_BPP]
-    if rates.max() > 10 * rates.min():
-        lower.set_xscale("log")
-        if (drawn[drawn > 0] <= LEAST_BPP).any():
-            lower.set_xlim(left=0.8 * rates.min())
-        lower.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        lower.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        lower.xaxis.set_minor_formatter(NullFormatter())
+    rate_axis(lower, with_rates(rows[~is_empty(rows)]).rate_bpp, LEAST_BPP)
 
 
 PLOT = Plot(
@@ -175,7 +153,6 @@ PLOT = Plot(
     "Rate and distortion",
     draw,
     caption,
-    formats=("png", "svg"),
     order=0,
     caption_drawn=True,
     about=(

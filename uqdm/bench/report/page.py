@@ -21,7 +21,7 @@ import jinja2
 from uqdm.bench.analysis.curves import titles
 from uqdm.bench.analysis.short_table import ROUGH_DB, absences, common_rate
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
-from uqdm.bench.plots import Plot, all_plots
+from uqdm.bench.plots import Plot, all_plots, shown_file
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
 from uqdm.bench.report.comparison import comparison_tables
@@ -36,7 +36,6 @@ from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.viewer import viewer_data
 from uqdm.bench.report.viewer_pictures import ViewerPictures, remove_others, write_pictures
 from uqdm.bench.report.walk import walk_data
-from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_origin
 from uqdm.bench.run.layout import report_path, report_pictures_path
 from uqdm.bench.run.pictures import RunPictures
@@ -101,7 +100,7 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` if the summary or a plot is missing.
     """
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
-    plots = [_embedded(plot, run_dir, plots_folder) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    plots = _still_plots(run_dir, plots_folder)
     pool, library, whole = PicturePool(), plotly_library(), ViewerPictures()
     open_run = functools.cache(functools.partial(RunPictures, run_dir))
     walk = walk_data(open_run, summary, pool)
@@ -223,13 +222,14 @@ def _beside(whole: ViewerPictures) -> str:
     )
 
 
-def _embedded(plot: Plot, run_dir: Path, folder: Path | None) -> dict[str, Any]:
-    """A plot for the template: title, caption, and its picture as a data URI (the SVG if there is one)."""
-    files = plot.files(run_dir, folder)
-    path = next((path for path in files if path.suffix == ".svg"), files[0])
-    if not path.is_file():
-        elsewhere = f" --out {folder}" if folder else ""
-        raise ResultsError(f"no {path}; make it with: uqdm bench plot --run {run_dir}{elsewhere}")
+def _still_plots(run_dir: Path, folder: Path | None) -> list[dict[str, Any]]:
+    """The plots that the run has something to draw for, in the order of the page."""
+    found = [(plot, shown_file(plot, run_dir, folder)) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
+    return [_embedded(plot, run_dir, path) for plot, path in found if path is not None]
+
+
+def _embedded(plot: Plot, run_dir: Path, path: Path) -> dict[str, Any]:
+    """A plot for the template: title, caption, and its picture as a data URI."""
     data = base64.b64encode(path.read_bytes()).decode()
     return {
         "name": plot.name,

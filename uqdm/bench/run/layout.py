@@ -18,6 +18,7 @@
 ``summary_columns.csv``         what its columns mean, and why values are lacking
 ``bd.csv``                      Bjøntegaard deltas
 ``plots/``, ``report.html``     figures and report
+``plots/not_drawn.json``        plots that the run has nothing to show in, and why
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
 ``report_pictures/``            pictures that the report shows and that are too many for one page
 ``logs/``, ``benchmarks/``      what the workflow's rules print, and how long they took
@@ -48,6 +49,7 @@ _SCORES = "scores"
 _SETS = "sets"
 _FEATURES = "features"
 _PLOTS = "plots"
+_NOT_DRAWN = "not_drawn.json"
 _ORIGINALS = "originals.parquet"
 _SUMMARY = "summary"
 _SUMMARY_COLUMNS = "summary_columns.csv"
@@ -169,6 +171,11 @@ def bd_path(run_dir: Path) -> Path:
 def plots_dir(run_dir: Path) -> Path:
     """The folder of the plots."""
     return run_dir / _PLOTS
+
+
+def not_drawn_path(plots: Path) -> Path:
+    """In a folder of plots: the plots that the run has nothing to draw for, each with the reason."""
+    return plots / _NOT_DRAWN
 
 
 def report_path(run_dir: Path) -> Path:

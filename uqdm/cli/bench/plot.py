@@ -19,12 +19,15 @@ def plot(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to [plots in the run]", file_okay=False)] = None,
 ) -> None:
-    """Draws the plots of a run into its folder plots, or into another one."""
+    """Draws the plots of a run into its folder plots, or into another one; a plot with nothing to show is named."""
     from uqdm.bench.plots import all_plots, broken_plots, find_plot, save_plot
+
+    def say(text: str) -> None:
+        typer.echo(text, err=True)
 
     for broken in broken_plots() if only is None else ():
         typer.echo(f"SKIPPED {broken}", err=True)
     for one in all_plots() if only is None else [find_plot(only)]:
-        for path in save_plot(one, run, out):
+        for path in save_plot(one, run, out, say):
             typer.echo(path)
     note_unfilled(run)

@@ -190,11 +190,11 @@ def _save_deltas(folder: Path, anchor: str | None) -> None:
 
 
 def _save_plot(plot: Plot, folder: Path) -> None:
-    """Draws a plot; where that fails, its earlier files are removed."""
+    """Draws a plot, or says that the run has nothing to draw; where it fails, its earlier files are removed."""
     from uqdm.bench.plots import save_plot
 
     try:
-        save_plot(plot, folder)
+        save_plot(plot, folder, say=lambda text: typer.echo(text, err=True))
     except Exception:
         for file in plot.files(folder):
             file.unlink(missing_ok=True)

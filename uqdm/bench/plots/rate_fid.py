@@ -1,0 +1,7 @@
+"""FID against rate."""
+
+from __future__ import annotations
+
+from uqdm.bench.plots._metric_plot import metric_plot
+
+PLOT = metric_plot("fid", "FID", order=30)
