@@ -221,6 +221,15 @@ def test_an_integer_written_as_a_float_is_an_integer() -> None:
     assert (found, type(found)) == (9, int)
 
 
+def test_the_path_of_a_folder_is_a_data_set(tmp_path: Path) -> None:
+    found = Configuration.from_mapping({"runs": {"small": {**RUNS["small"], "dataset": str(tmp_path)}}})
+    assert found.evaluate_arguments(found.runs["small"])[0] == f"--dataset=folder:{tmp_path}"
+    published = {"cifar10": {"dataset": str(tmp_path)}}
+    assert (
+        Configuration.from_mapping({"runs": RUNS, "paper": published}).paper["cifar10"].dataset == f"folder:{tmp_path}"
+    )
+
+
 def test_an_anchor_that_is_not_a_codec_is_an_error_with_suggestions() -> None:
     found = Configuration.from_mapping({"runs": RUNS, "compare": {"anchor": "jpgg"}})
     with pytest.raises(LookupError, match="did you mean jpeg"):

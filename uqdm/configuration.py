@@ -15,6 +15,7 @@ from typing import Any
 
 from uqdm.bench.analysis.options import ComparisonOptions
 from uqdm.bench.channel_cost.options import ChannelCostOptions
+from uqdm.bench.datasets import spec_of
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
@@ -50,7 +51,7 @@ class RunOptions:
     """A data set and the codecs to compare on it."""
 
     dataset: str
-    """As ``uqdm bench evaluate --dataset`` takes it."""
+    """As ``uqdm bench evaluate --dataset`` takes it, with its kind."""
     codecs: Mapping[str, Any]
     """For each codec, None for its default settings, a mapping of parameters, or a list of those."""
     limit: int | None = option(None, "Only the first N images", none="all", minimum=1)
@@ -65,7 +66,7 @@ class RunOptions:
         """A run of the section ``runs``. A bound that its ``set_metrics`` omits is None."""
         bounds = bounds_of_run(run.get("set_metrics"), f"runs: {name}")
         with errors_begin(f"runs: {name}"):
-            return cls(run["dataset"], run["codecs"], run.get("limit"), bounds)
+            return cls(spec_of(run["dataset"]), run["codecs"], run.get("limit"), bounds)
 
     def codec_requests(self) -> list[str]:
         """The codecs as ``uqdm bench evaluate --codec`` takes them."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from uqdm.bench.datasets import spec_of
 from uqdm.bench.paper.protocol import Model, codecs
 from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 
@@ -32,7 +33,7 @@ class PublishedFigures:
     def from_mapping(cls, section: Mapping[str, Any], name: str) -> PublishedFigures:
         """The section of one data set; ``name`` begins messages of ValueErrors."""
         return cls(
-            section["dataset"],
+            spec_of(section["dataset"]),
             section.get("limit"),
             _models(section.get("models") or {}),
             section.get("options") or {},
