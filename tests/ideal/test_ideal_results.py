@@ -91,7 +91,7 @@ def test_ideal_curves_are_labelled_as_ideal(summary: pd.DataFrame) -> None:
     }
     assert all(NO_FILE in label for label, curve in drawn.items() if curve.codec == "vdm")
     assert not drawn["jpeg"].ideal
-    assert lossless(summary).set_index("codec").label.to_dict() == {"vdm": "vdm (ideal, no file)", "png": "png"}
+    assert lossless(summary).set_index("codec")["name"].to_dict() == {"vdm": "vdm (ideal, no file)", "png": "png"}
     assert {line.label for line in lines(summary)} == {*drawn, "png"}
     assert short_table(summary).count(NO_FILE) == 2
 

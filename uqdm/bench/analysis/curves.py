@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,13 @@ _OF_PICTURES = ("reconstruct", "points")
 """Parameters that choose which pictures of a stream are made, and change nothing else."""
 _ALSO_CALLED = {"ancestral": "DiffC-A", "flow": "DiffC-F"}
 """Reconstructions of ideal Gaussian diffusion, by the names of Theis et al. 2022."""
+
+
+class AtRate(NamedTuple):
+    """A value at a rate, and the ratio of the rates of the two points that it is interpolated between."""
+
+    value: float
+    ratio: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class Curve:
         """
         return f"{self.label} ({self.settings})" if self.settings else self.label
 
-    @property
+    @functools.cached_property
     def points_with_bits(self) -> pd.DataFrame:
         """The points that hold bits of the image (see :func:`uqdm.bench.run.rates.is_empty`)."""
         return self.points[~is_empty(self.points)]
@@ -71,7 +80,7 @@ class Curve:
         left = self._left_of(psnr_db)
         if left is None:
             return float("nan")
-        (low, high), rates = self._psnr_db[left : left + 2], np.log(self.points["rate_bpp"].to_numpy()[left : left + 2])
+        (low, high), rates = self._psnr_db[left : left + 2], np.log(self._rates_bpp[left : left + 2])
         share = (psnr_db - low) / (high - low) if high != low else 0.0
         return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
 
@@ -80,9 +89,32 @@ class Curve:
         left = self._left_of(psnr_db)
         return float("nan") if left is None else float(abs(self._psnr_db[left + 1] - self._psnr_db[left]))
 
+    def at_rate(self, metric: str, rate_bpp: float) -> AtRate:
+        """A metric at a rate, linear in its unit and log rate between the points that have it; NaN outside of these.
+
+        >>> import pandas as pd
+        >>> points = pd.DataFrame({"rate_bpp": [1.0, 2.0, 8.0], "psnr_db": [30.0, np.nan, 36.0]})
+        >>> Curve("jpeg", "jpeg", points).at_rate("psnr_db", 2.0)
+        AtRate(value=32.0, ratio=8.0)
+        """
+        points = self.points_with_bits
+        points = points[np.isfinite(points[metric].astype(float))].drop_duplicates("rate_bpp", keep="last")
+        rates, values = points["rate_bpp"].to_numpy(float), points[metric].to_numpy(float)
+        right = int(np.searchsorted(rates, rate_bpp))
+        if right < len(rates) and rates[right] == rate_bpp:
+            return AtRate(float(values[right]), 1.0)
+        if not 0 < right < len(rates):
+            return AtRate(math.nan, math.nan)
+        value = np.interp(np.log(rate_bpp), np.log(rates[right - 1 : right + 1]), values[right - 1 : right + 1])
+        return AtRate(float(value), float(rates[right] / rates[right - 1]))
+
     @property
     def _psnr_db(self) -> np.ndarray:
-        return self.points["psnr_db"].to_numpy()
+        return self.points_with_bits["psnr_db"].to_numpy()
+
+    @property
+    def _rates_bpp(self) -> np.ndarray:
+        return self.points_with_bits["rate_bpp"].to_numpy()
 
     def _left_of(self, psnr_db: float) -> int | None:
         """The first point between which and the next one the curve crosses the level."""

@@ -1,8 +1,9 @@
-"""The short table of a run: rates of codecs at equal quality and qualities at equal rate, in a few lines."""
+"""The short table of a run: rates of codecs at equal quality and qualities at one rate, in a few lines."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves, lossless, variant_names, variants
+from uqdm.bench.analysis.folded_rows import folded_rows
 from uqdm.bench.analysis.variants import Variant
 from uqdm.bench.metrics import headline_set_metrics, labels_of, set_basis
 from uqdm.bench.run.layout import bd_path, plots_dir, report_path, rows_dir, summary_path
@@ -18,6 +20,7 @@ from uqdm.bench.run.rates import is_ideal, labelled, with_rates
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE, STATUS_SKIPPED
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,27 +30,38 @@ EXACT = "exact"
 """Text of an infinite PSNR."""
 ROUGH_DB = 5
 """Interpolation between points further apart than this is marked as doubtful."""
+ROUGH_RATIO = 2
+"""Interpolation at a rate between points of which one has more than this many times the rate of the other is, too."""
+WIDTH = 80
+"""Longest line in characters, except for paths."""
 
-_LINES = 20  # lines of codecs and notes in a short table; the full table is in the summary
-_NOTES = 4  # lines of notes on metrics of sets
-_ERROR_LENGTH = 160  # characters of a reason
+_MOST_LINES = 25
+_NOTES = 4  # notes on metrics of sets
+_REASONS = 3
+_ERROR_LENGTH = 150  # characters of a reason or note: two lines
+_ROUGH = "~"
 
 
 @dataclass(frozen=True)
-class Near:
-    """A measured point near a rate that codecs are compared at.
+class AtRate:
+    """PSNR and the metrics of sets of the short table, in their order, at the rate that codecs are compared at.
 
-    ``of_sets`` are the metrics of sets of the short table, in their order; None where one was not computed.
+    A value is None if the curve has no points on both sides of the rate. ``rough`` marks values between points of which
+    one has over ``ROUGH_RATIO`` times the rate of the other.
     """
 
-    bpp: float
-    psnr_db: float
-    of_sets: tuple[float | None, ...]
+    values: tuple[float | None, ...]
+    rough: tuple[bool, ...]
 
     def cells(self) -> list[str]:
-        """The point as text."""
-        psnr = EXACT if math.isinf(self.psnr_db) else f"{self.psnr_db:.1f}"
-        return [f"{self.bpp:.2f}", psnr, *_set_cells(self.of_sets)]
+        """The values as text."""
+        decimals = (1, *(metric.short_decimals for metric in headline_set_metrics()))
+        parts = zip(self.values, self.rough, decimals, strict=True)
+        return [_cell(value, rough, places or 0) for value, rough, places in parts]
+
+
+def _cell(value: float | None, rough: bool, decimals: int) -> str:
+    return NONE if value is None else f"{_ROUGH if rough else ''}{value:.{decimals}f}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class Line:
     lossless_bpp: float | None
     n: int
     failed: int
-    near: Near | None = None
+    at_rate: AtRate | None = None
     settings: str = ""
 
     @property
@@ -75,22 +89,21 @@ class Line:
 
     def cells(self) -> list[str]:
         """The line as text, as under :func:`headings`."""
-        marks = ["~" if rough else "" for rough in (*self.rough, False)]
-        rates = (*self.bpp_at, self.lossless_bpp)
-        texts = [NONE if rate is None else f"{mark}{rate:.3f}" for rate, mark in zip(rates, marks, strict=True)]
-        near = self.near.cells() if self.near else [NONE] * len(near_headings())
-        return [self.label, *texts, *near, str(self.n), str(self.failed)]
+        parts = zip((*self.bpp_at, self.lossless_bpp), (*self.rough, False), strict=True)
+        rates = [_cell(rate, rough, 3) for rate, rough in parts]
+        at_rate = self.at_rate.cells() if self.at_rate else [NONE] * len(at_rate_headings())
+        return [self.label, *rates, *at_rate, str(self.n), str(self.failed)]
 
 
-def near_headings() -> tuple[str, ...]:
-    """Headings of the cells of :class:`Near`."""
-    return ("bpp", "PSNR", *(metric.label for metric in headline_set_metrics()))
+def at_rate_headings() -> tuple[str, ...]:
+    """Headings of the cells of :class:`AtRate`."""
+    return ("PSNR", *(metric.label for metric in headline_set_metrics()))
 
 
 def headings() -> tuple[str, ...]:
     """Headings of the cells of :class:`Line`."""
     levels = (f"{level} dB" for level in PSNR_LEVELS_DB)
-    return ("codec", *levels, "lossless", *near_headings(), "images", "failed")
+    return ("codec", *levels, "lossless", *at_rate_headings(), "images", "failed")
 
 
 def lines(summary: pd.DataFrame) -> list[Line]:
@@ -117,28 +130,65 @@ def absences(summary: pd.DataFrame) -> list[str]:
 
 
 def short_table(summary: pd.DataFrame) -> str:
-    """At most 25 lines of text: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR and metrics
-    of sets at the measured point that is nearest to one rate.
+    """At most 25 lines of 80 characters: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR and
+    metrics of sets at one rate.
 
-    Rates between the measured points are interpolated (see :meth:`uqdm.bench.analysis.curves.Curve.bpp_at`).
+    Values between the measured points are interpolated (see :meth:`uqdm.bench.analysis.curves.Curve.bpp_at` and
+    :meth:`~uqdm.bench.analysis.curves.Curve.at_rate`).
     """
     found = lines(summary)
     parts = {name: summary[summary.dataset == name] for name in dict.fromkeys(line.dataset for line in found)}
-    notes = [note for data in parts.values() for note in _notes(data)][:_NOTES]
-    kept = _fitting(found, _LINES - len(notes) - 2 * len(parts))
-    text: list[str] = []
-    for name, data in parts.items():
-        text.append(
-            f"{name}: bits per pixel at equal PSNR (interpolated, ~ over more than {ROUGH_DB} dB) and lossless; "
-            f"{', '.join(near_headings()[1:])} at the point {_where(common_rate(data))}"
-        )
-        text += _aligned([list(headings()), *(line.cells() for line in kept if line.dataset == name)])
-    if len(kept) < len(found):
-        text.append(f"... and {len(found) - len(kept)} lines more: see the summary")
-    text += _settings(kept)[: max(_LINES - len(notes) - len(text), 0)]
-    text += notes
+    below = _folded([note for data in parts.values() for note in _notes(data)][:_NOTES])
+    reasons = _reasons(summary)
+    room = _MOST_LINES - len(below) - len(reasons)
+    kept, text = _fitting_tables(found, {name: common_rate(data) for name, data in parts.items()}, room)
+    text += _folded(_settings(kept))[: max(room - len(text), 0)]
+    return "\n".join([*text, *below, *reasons])
+
+
+def _fitting_tables(found: list[Line], rates: Mapping[str, float], room: int) -> tuple[list[Line], list[str]]:
+    """The tables of as many lines as ``room`` lines of text hold, by data set with its common rate, and these lines."""
+    kept = _fitting(found, room)
+    while True:
+        text = [one for name, rate in rates.items() for one in _table(name, rate, kept)]
+        if any(_ROUGH in one for one in text):
+            text += _folded([_legend()])
+        if len(kept) < len(found):
+            text.append(f"... and {counted(len(found) - len(kept), 'line')} more: see the summary")
+        if len(text) <= room or not kept:
+            return kept, text
+        kept = _fitting(kept, len(kept) - 1)
+
+
+def _legend() -> str:
+    return f"{_ROUGH} interpolated between points over {ROUGH_DB} dB or a factor of {ROUGH_RATIO} in rate apart"
+
+
+def _table(dataset: str, rate: float, kept: Sequence[Line]) -> list[str]:
+    """The lines of one data set. Counts that are the same for all are in its title."""
+    kept = [line for line in kept if line.dataset == dataset]
+    rows = [list(headings()), *(line.cells() for line in kept)]
+    images = {line.n for line in kept}
+    title = [dataset]
+    if len(images) == 1:
+        title.append(counted(images.pop(), "image"))
+        rows = [[*row[:-2], row[-1]] for row in rows]
+    if not any(line.failed for line in kept):
+        rows = [row[:-1] for row in rows]
+    at = "" if math.isnan(rate) else f"; {', '.join(at_rate_headings())} at {rate:.3g} bpp"
+    shown = f"{', '.join(title)}: bpp at equal PSNR and lossless{at}"
+    return [*_folded([shown]), *(line for row in folded_rows(rows, WIDTH) for line in row)]
+
+
+def _folded(texts: Sequence[str]) -> list[str]:
+    return [line for text in texts for line in textwrap.wrap(text, WIDTH, subsequent_indent="  ")]
+
+
+def _reasons(summary: pd.DataFrame) -> list[str]:
+    """Why curves are lacking, in a few lines."""
     gone = [_shortened(reason) for reason in absences(summary)]
-    return "\n".join([*text, *gone[:3], *([f"... and {len(gone) - 3} reasons more: see the report"] * (len(gone) > 3))])
+    more = len(gone) - _REASONS
+    return _folded([*gone[:_REASONS], *([f"... and {counted(more, 'reason')} more: see the report"] * (more > 0))])
 
 
 def _settings(kept: Sequence[Line]) -> list[str]:
@@ -178,17 +228,9 @@ def common_rate(summary: pd.DataFrame) -> float:
     """
     drawn = curves(summary)
     drawn = [curve for curve in drawn if not curve.ideal] or drawn
-    middles = [float(np.median(_with_sets(curve.points).rate_bpp)) for curve in drawn]
+    shown = [_with_sets(curve.points_with_bits) for curve in drawn]
+    middles = [float(np.median(points.rate_bpp)) for points in shown if len(points)]
     return float(np.median(middles)) if middles else math.nan
-
-
-def _where(rate_bpp: float) -> str:
-    """Which point of a codec is shown; without curves there is no rate to compare at.
-
-    >>> _where(1.25), _where(math.nan)
-    ('nearest 1.2 bpp', 'of lowest rate')
-    """
-    return "of lowest rate" if math.isnan(rate_bpp) else f"nearest {rate_bpp:.2g} bpp"
 
 
 def _with_sets(points: pd.DataFrame) -> pd.DataFrame:
@@ -197,14 +239,10 @@ def _with_sets(points: pd.DataFrame) -> pd.DataFrame:
     return known[0] if known and len(known[0]) else points
 
 
-def _near(points: pd.DataFrame, bpp: float) -> Near | None:
-    """The point of the rate nearest to ``bpp``, by ratio."""
-    points = _with_sets(points[(points.status == STATUS_OK) & (points.rate_bpp > 0)])
-    if points.empty:
-        return None
-    ratios = np.abs(np.log(points.rate_bpp / bpp)) if bpp > 0 else points.rate_bpp
-    row = records(points)[int(np.argmin(ratios))]
-    return Near(row["rate_bpp"], row["psnr_db"], _of_sets(row))
+def _at_rate(curve: Curve, bpp: float) -> AtRate:
+    """The values of a curve at a rate."""
+    found = [curve.at_rate(name, bpp) for name in ("psnr_db", *(metric.name for metric in headline_set_metrics()))]
+    return AtRate(tuple(_known(one.value) for one in found), tuple(one.ratio > ROUGH_RATIO for one in found))
 
 
 def _known(value: float) -> float | None:
@@ -234,11 +272,11 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         reasons = list(dict.fromkeys(filter(None, stated)))
         return [_shortened(f"no {labels_of(metrics)}: {reason}") for reason in reasons[:1]]
     counts = sorted({int(n) for n in ok[basis.n]})
-    images = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    images = counted(counts[0], "image") if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,} images"
     flagged = f"; {basis.caution}: compare at this n only" if ok[basis.warning].notna().any() else ""
-    notes = [f"{', '.join(near_headings()[2:])}: n={images} images{flagged}"]
+    notes = [f"{', '.join(at_rate_headings()[1:])}: n={images}{flagged}"]
     for floor in records(summary[(summary.status == STATUS_REFERENCE) & summary[first].notna()]):
-        cells = zip(near_headings()[2:], _set_cells(_of_sets(floor)), strict=True)
+        cells = zip(at_rate_headings()[1:], _set_cells(_of_sets(floor)), strict=True)
         values = ", ".join(f"{label} {cell}" for label, cell in cells)
         notes.append(f"floor: originals, {floor['setting']} (n={floor[basis.n]:.0f}): {values}")
     return notes
@@ -270,16 +308,9 @@ def _line(
         lossless_bpp=None if exact_bpp is None else float(exact_bpp),
         n=int((curve.points if curve else rows).n.max()),
         failed=int(rows.drop_duplicates("setting").failed.sum()),
-        near=_near(curve.points if curve else rows, rate),
+        at_rate=_at_rate(curve, rate) if curve else None,
         settings=curve.settings if curve else "",
     )
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns of equal width; the first is text, the others are figures."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
-    return ["  ".join(row) for row in padded]
 
 
 def _shortened(text: str) -> str:

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import jinja2
 
 from uqdm.bench.analysis.curves import titles
-from uqdm.bench.analysis.short_table import ROUGH_DB, absences, common_rate
+from uqdm.bench.analysis.short_table import ROUGH_DB, ROUGH_RATIO, absences, common_rate
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
 from uqdm.bench.report import content
@@ -151,6 +151,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "title": content.title(summary),
         "lead": content.lead(summary, origin),
         "rough_db": ROUGH_DB,
+        "rough_ratio": ROUGH_RATIO,
         "comparison_metrics": ", ".join(["PSNR", labels_of(headline_set_metrics())]),
         "set_metrics": labels_of(headline_set_metrics()),
         "warned_metric": labels_of(filter(None, [basis_metric()])),
@@ -174,7 +175,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
 def _rates(summary: pd.DataFrame) -> list[str]:
     """The rates at which the codecs of each data set are compared."""
     rates = {str(name): common_rate(rows) for name, rows in summary.groupby("dataset")}
-    return [f"{rate:.2g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
+    return [f"{rate:.3g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
 
 
 def _environment() -> jinja2.Environment:
