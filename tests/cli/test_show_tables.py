@@ -37,7 +37,7 @@ def frame(text: str) -> pd.DataFrame:
 
 def test_the_default_output_is_the_short_table(run_dir: Path) -> None:
     done = show(run_dir)
-    assert "bits per pixel at equal PSNR" in done.stdout
+    assert "bpp at equal PSNR" in done.stdout
     assert str(run_dir / "summary.csv") in done.stdout
 
 

@@ -120,7 +120,7 @@ def test_report_plots_mark_ideal_curves(summary: pd.DataFrame) -> None:
     for curve in data["curves"]:
         ideal = curve["codec"] == "vdm"
         assert curve["ideal"] == ideal
-        assert (curve["dash"] in ("dash", "longdash")) == ideal
+        assert (curve["look"]["dash"] in ("dash", "longdash", "4px,3px")) == ideal
         assert all(point["ideal"] == ideal for point in curve["points"])
         assert all(point["ideal_bpp"] is None and point["rate_bpp"][0] > 0 for point in curve["points"])
     assert {point["name"] for point in data["lossless"]} == {"vdm (ideal, no file)", "png"}
