@@ -251,6 +251,10 @@ def test_a_hidden_curve_is_hidden_in_tables_of_curves(opened: Open) -> None:
     page.locator("#codecs .family .chip", has_text="floor").locator("input").uncheck()
     assert rows.count() == before - 1
     assert page.locator("#comparison-table-1 tr[data-codec=toy-model]:visible").count() == 1
+    assert "toy-model" in names(page)  # its lossless point
+    page.locator("#codecs .family .chip", has_text="middle").locator("input").uncheck()
+    assert rows.count() == 0
+    assert not [name for name in names(page) if name.startswith("toy-model")]
 
 
 def test_the_fragment_keeps_the_filter(opened: Open, browser: Any, run_dir: Path) -> None:

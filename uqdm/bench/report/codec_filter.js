@@ -22,9 +22,9 @@ class CodecFilter {
     this.listeners.push(redraw);
   }
 
-  // Whether a codec, or a curve of it, is shown.
-  shows(codec, curve) {
-    return !this.off.has(codec) && !(curve && this.off.has(`${codec}\n${curve}`));
+  // Whether a codec is shown, and any of the curves, if there are any.
+  shows(codec, curves = []) {
+    return !this.off.has(codec) && (!curves.length || curves.some((curve) => !this.off.has(`${codec}\n${curve}`)));
   }
 
   turn(key, isOn) {
@@ -64,7 +64,7 @@ class CodecFilter {
       label.firstElementChild.disabled = Boolean(curve) && this.off.has(codec);
     }
     for (const part of document.querySelectorAll("[data-codec]")) {
-      part.toggleAttribute("data-off", !this.shows(part.dataset.codec, part.dataset.curve));
+      part.toggleAttribute("data-off", !this.shows(part.dataset.codec, part.dataset.curve?.split("\n")));
     }
     this.tell();
     for (const redraw of this.listeners) redraw();

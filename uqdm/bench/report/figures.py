@@ -96,7 +96,11 @@ def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Orig
         "codecs": list(codecs),
         "curves": [_curve(curve, styles, shorts[curve.codec], metrics) for curve in drawn],
         "lossless": [
-            {**_point(row, shorts[row["codec"]], metrics), "look": _look(of_exact[row["variant"]])}
+            {
+                **_point(row, shorts[row["codec"]], metrics),
+                "look": _look(of_exact[row["variant"]]),
+                "curves": [curve.label for curve in drawn if curve.variant == row["variant"]],
+            }
             for row in records(exact)
         ],
         "floor": _floor(rows, metrics),

@@ -212,14 +212,14 @@ def _size(library: Library, pool: PicturePool, whole: ViewerPictures, plots: Seq
         "still plots": sum(len(plot["source"]) for plot in plots),
     }
     listed = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in parts.items())
-    kept = "This page loads nothing and can be kept as it is." if whole.in_page else _beside(whole)
-    return f"{kept} What it holds beside text: {listed}. {library.credit}."
+    kept = "This page is one file and loads nothing." if whole.in_page else _beside(whole)
+    return f"{kept} Besides text it contains: {listed}. {library.credit}."
 
 
 def _beside(whole: ViewerPictures) -> str:
     return (
         f"This page loads nothing but the {len(whole)} pictures in the folder beside it "
-        f"({whole.n_bytes / 1e6:.1f} MB): keep both together."
+        f"({whole.n_bytes / 1e6:.1f} MB): copy both together."
     )
 
 

@@ -160,7 +160,7 @@ class Plots {
   traces(metric, options, colours) {
     const chosen = this.figures.published[byId("published").value];
     const systems = (chosen?.systems ?? []).filter((system) => !this.off.has(system.system));
-    const curves = this.data.curves.filter((curve) => this.filter.shows(curve.codec, curve.label));
+    const curves = this.data.curves.filter((curve) => this.filter.shows(curve.codec, [curve.label]));
     return [
       ...systems.map((system) => publishedTrace(system, metric, colours)),
       ...curves.flatMap((curve) => curveTraces(curve, metric, options, colours)),
@@ -168,7 +168,7 @@ class Plots {
   }
 
   get lossless() {
-    return this.data.lossless.filter((point) => this.filter.shows(point.codec));
+    return this.data.lossless.filter((point) => this.filter.shows(point.codec, point.curves));
   }
 
   draw() {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.analysis.curves import curves, short_settings
+from uqdm.bench.analysis.curves import curves, short_settings, variants
 from uqdm.bench.analysis.short_table import NONE
 from uqdm.bench.metrics import Metric, SetMetric, columns_of, declared, set_basis, summary_schema
 from uqdm.bench.run.rates import is_ideal
@@ -65,7 +65,7 @@ class Heading:
 class Table:
     """Headings, rows, and for each row the keys by which controls of the page hide it.
 
-    ``codec`` and ``curve`` are keys of the codec filter. A row without keys always stays.
+    ``codec`` and ``curve`` (labels of curves, one a line) are keys of the codec filter. A row without keys stays.
     """
 
     headings: list[Heading]
@@ -190,20 +190,34 @@ def _heading(column: _Column) -> Heading:
 
 
 def _keys(summary: pd.DataFrame, shown: pd.DataFrame) -> list[Mapping[str, str]]:
-    """Codec and curve of each row; references have none, and neither have exact rows a curve."""
+    """Codec and curves of each row, the latter one a line; references have none."""
     labels = curve_labels(summary)
     return [
         {}
         if status == STATUS_REFERENCE
-        else {"codec": str(codec)} | ({"curve": labels[index]} if index in labels else {})
+        else {"codec": str(codec)} | ({"curve": "\n".join(labels[index])} if labels.get(index) else {})
         for index, codec, status in zip(shown.index, shown.codec, shown.status, strict=True)
     ]
 
 
-def curve_labels(summary: pd.DataFrame) -> dict[int, str]:
-    """The label of the curve that each row of a summary is a point of, by the row's index."""
-    drawn = [curve for _, data in summary.groupby(["dataset", "fingerprint"]) for curve in curves(data)]
-    return {index: curve.label for curve in drawn for index in curve.points.index}
+def curve_labels(summary: pd.DataFrame) -> dict[int, list[str]]:
+    """For each row with pictures, by its index, the labels of the curves that it is shown with.
+
+    A point belongs to its curve. A row of exact pictures is in no curve, and is shown with the curves of its variant:
+    with the one of its kind of pictures, if there is one.
+    """
+    found: dict[int, list[str]] = {}
+    for _, data in summary[summary.status == STATUS_OK].groupby(["dataset", "fingerprint"]):
+        drawn = curves(data)
+        for index, variant, way in zip(data.index, variants(data), data.reconstruction, strict=True):
+            own = [curve for curve in drawn if curve.variant == variant]
+            choices = (
+                [curve for curve in own if index in curve.points.index],
+                [curve for curve in own if curve.reconstruction == way],
+                own,
+            )
+            found[index] = [curve.label for curve in next(filter(None, choices), [])]
+    return found
 
 
 def _shortened(rows: pd.DataFrame) -> pd.DataFrame:

@@ -66,8 +66,8 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
     count = row.get(set_basis().n)
     images = "" if count is None or _absent(count) else f" ({int(count):,} images)"
     return (
-        f"Floor: {row['codec']}, {row['setting']}{images}: {', '.join(values) or 'none'}. It shows what so few images "
-        "give without any coding; the curves compare equal images, so they can lie below it."
+        f"Floor: {row['codec']}, {row['setting']}{images}: {', '.join(values) or 'none'}. These are the values for so "
+        "few images without any coding. The curves compare pictures with their own originals, so they can be lower."
     )
 
 
