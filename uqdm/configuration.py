@@ -73,7 +73,7 @@ class RunOptions:
         return [format_request(request) for request in requests_from_mapping(self.codecs)]
 
     def set_metric_bounds(self, usual: SetMetricBounds) -> SetMetricBounds:
-        """The bounds for FID and KID: the run's own, else none on whole official sets, else the usual ones.
+        """The bounds for set metrics: the run's own, else all images and settings of official sets, else the usual.
 
         The published FIDs are over all images at all settings; no FID on a part of them is comparable.
 
@@ -85,7 +85,7 @@ class RunOptions:
             return self.set_metrics
         kind = self.dataset.partition(":")[0].partition("#")[0]
         whole = kind in PUBLISHED_ON and self.limit is None
-        return SetMetricBounds(images=None, settings=None) if whole else usual
+        return dataclasses.replace(usual, images=None, settings=None) if whole else usual
 
 
 @dataclass(frozen=True)

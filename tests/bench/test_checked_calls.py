@@ -26,7 +26,7 @@ from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shards import shard_at
 from uqdm.bench.run.stage_options import KeepOptions
-from uqdm.bench.scoring.sets import compute_set
+from uqdm.bench.scoring.set_values import compute_set
 from uqdm.codec import Codec, Encoded, ParameterError, Point, Reconstruction, register_codec
 from uqdm.text import error_line
 

@@ -31,6 +31,6 @@ def test_the_smallest_image_has_patches_of_both_grids() -> None:
     assert len(METRIC.patches.cut(np.zeros((METRIC.smallest_side, METRIC.smallest_side, 3), np.uint8))) == 4 + 1
 
 
-def test_patch_fid_is_the_fid_of_the_patches() -> None:
+def test_patch_fid_is_the_fid_of_the_patches_and_states_their_number() -> None:
     one, other = np.random.default_rng(0).normal(size=(2, 40, 8))
-    assert patch_fid(one, other) == {"patch_fid": fid(one, other)["fid"]}
+    assert patch_fid(one, other) == {"patch_fid": fid(one, other)["fid"], "patch_fid_n": 40}

@@ -39,6 +39,20 @@ def test_a_line_has_title_counts_rate_and_time_left(clock: list[float]) -> None:
     )
 
 
+def test_work_in_another_unit_is_counted_alone_and_has_a_rate_after_its_first_part(clock: list[float]) -> None:
+    shown = RunProgress(io.StringIO())
+    shown.plan("score demo")
+    shown.add("png", "png", total=100, stored=100)
+    shown.add("features", "features of pictures", total=600, stored=0, unit="network passes")
+    clock[0] += 30  # until a worker is up
+    assert shown.line() == "score demo: 0/600 network passes, ?/s, ? left"
+    shown.begin("features", seconds_ago=10)
+    shown.advance("features", 60)
+    assert shown.line() == "score demo: 60/600 network passes, 6.0/s, 90 s left; now features of pictures"
+    shown.advance("features", 540)
+    assert shown.line().startswith("score demo: 100/100 images x settings")
+
+
 def test_the_time_left_is_that_of_the_slowest_codec(clock: list[float]) -> None:
     shown = RunProgress(io.StringIO())
     shown.plan("evaluate demo")

@@ -71,7 +71,7 @@ class Folder:
 
 def options_in(folder: Path, **bounds: int | None) -> ScoringOptions:
     return ScoringOptions(
-        ("fid", "kid", "patch_fid"), folder / "features", batch=4, set_metrics=SetMetricBounds(**bounds)
+        ("fid", "kid", "patch_fid"), folder / "features", batch=4, set_metrics=SetMetricBounds(**{"least": 2, **bounds})
     )
 
 
@@ -177,6 +177,7 @@ def test_large_pictures_have_features_of_their_patches(tmp_path: Path) -> None:
 
     by_hand = fid_by_hand(patches(images), patches(jpeg.decode(jpeg.encode(images))), tmp_path)
     assert line["patch_fid"] == pytest.approx(by_hand, rel=1e-9)
+    assert line["patch_fid_n"] == 10
     assert line["unscored"]["kid"] == "n=2 is under the 4 that it needs"
 
 
@@ -187,7 +188,7 @@ def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_pat
         raise RuntimeError("weights are not here; put them there")
 
     evaluate_here(run_dir, dataset, "jpeg:quality=50")
-    options = ScoringOptions(("fid", "kid"), features=tmp_path / "features")
+    options = ScoringOptions(("fid", "kid"), tmp_path / "features", set_metrics=SetMetricBounds(least=2))
     (line, floor) = score(run_dir, dataset, options, FeatureSource(absent)).values()
     assert line["unscored"].items() >= dict.fromkeys(("fid", "kid"), "weights are not here; put them there").items()
     assert floor["fid_n"] is None
@@ -214,7 +215,12 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     dataset, run_dir = photographs(8), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=30", "png")
     score(run_dir, dataset, options_in(tmp_path))
-    assert json.loads((run_dir / "scores.json").read_text())["selection"] == {"images": 64, "settings": 5}
+    assert json.loads((run_dir / "scores.json").read_text())["selection"] == {
+        "images": 32,
+        "settings": 5,
+        "patches": 64,
+        "least": 2,
+    }
     summary = summarize_run(run_dir).set_index("codec")
     sets = {line["codec"]: line for line in read_scores(run_dir)["sets"]}
     for codec in ("jpeg", "png", "originals"):

@@ -34,7 +34,7 @@ from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
 from uqdm.bench.analysis.noise_floor import NoiseFloor
 from uqdm.bench.analysis.options import ANCHORS
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared, set_basis
+from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared, size_columns
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
@@ -306,11 +306,10 @@ def _by_sets(metric: SetMetric, floor: NoiseFloor, base: Curve, curve: Curve) ->
     names = {**_names(metric, curve, base.label), "noise_floor": floor.value}
     both = [one.points_with_bits for one in (base, curve)]
     both = [points[np.isfinite(points[metric.name].astype(float))] for points in both]
-    n_images = set_basis().n
-    sizes = pd.concat([one[n_images if n_images in one else "n"] for one in both]).unique()
+    sizes = pd.concat([_sizes(metric, one) for one in both]).unique()
     if len(sizes) > 1:
         listed = " and ".join(f"{size:g}" for size in sorted(sizes))
-        return {**names, "reason": f"{metric.label} of {listed} images: such figures are not comparable"}
+        return {**names, "reason": f"{metric.label} of {listed} {metric.items}: such figures are not comparable"}
     sides = [_above(floor, metric, *pair) for pair in zip((base, curve), both, strict=True)]
     return {**names, **_figures(metric, *sides), "n": int(sizes[0]) if len(sizes) else None}
 
@@ -325,3 +324,9 @@ def _above(floor: NoiseFloor, metric: SetMetric, curve: Curve, points: pd.DataFr
         left_out.append(f"{counted(noisy, 'point')} within the noise floor of {floor.value:.4g} left out")
     side = points.rate_bpp.to_numpy(float)[None, kept], values[None, kept]
     return _Side(curve.label, *side, "; ".join(filter(None, left_out)))
+
+
+def _sizes(metric: SetMetric, points: pd.DataFrame) -> pd.Series:
+    """The number of items of each point that a metric was computed on; older runs have the number of images alone."""
+    known = [name for name in size_columns(metric) if name in points and points[name].notna().all()]
+    return points[[*known, "n"][0]]

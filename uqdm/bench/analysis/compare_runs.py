@@ -17,7 +17,7 @@ import pandas as pd
 from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.analysis.paired import paired_figures
-from uqdm.bench.metrics import SetMetric, all_metrics, declared, set_basis
+from uqdm.bench.metrics import SetMetric, all_metrics, declared, size_columns
 from uqdm.bench.run.codec_settings import parse_request
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.layout import summary_path
@@ -317,7 +317,7 @@ def _compared(name: str, sides: Sequence[_Side], pairs: Sequence[tuple[Key, Key]
     direction = metric.direction if metric is not None else "lower"
     found: Sequence[dict[str, Any] | None]
     if isinstance(metric, SetMetric):
-        found = [_of_sets(name, sides, pair) for pair in pairs]
+        found = [_of_sets(metric, sides, pair) for pair in pairs]
     else:
         found = _of_images(name, sides, pairs, higher_is_better=direction == "higher")
     for pair, figures in zip(pairs, found, strict=True):
@@ -366,15 +366,20 @@ def _of_images(
     ]
 
 
-def _of_sets(name: str, sides: Sequence[_Side], pair: tuple[Key, Key]) -> dict[str, Any] | None:
+def _of_sets(metric: SetMetric, sides: Sequence[_Side], pair: tuple[Key, Key]) -> dict[str, Any] | None:
     """Both values of a set metric, without interval and test."""
+    name = metric.name
     rows = [row for side, key in zip(sides, pair, strict=True) if (row := side.summarized(key)) is not None]
     if len(rows) < 2 or any(pd.isna(row[name]) for row in rows):
         return None
-    n_images = set_basis().n
-    (a, size_a), (b, size_b) = ((float(row[name]), int(row[n_images])) for row in rows)
+    (a, size_a), (b, size_b) = ((float(row[name]), _size(metric, row)) for row in rows)
     figures = {"n": min(size_a, size_b), "mean_a": a, "mean_b": b}
     if size_a != size_b:
-        return {**figures, "reason": f"of {size_a} and {size_b} images: such figures are not comparable"}
+        return {**figures, "reason": f"of {size_a} and {size_b} {metric.items}: such figures are not comparable"}
     reason = "a metric of sets has no value for an image: no interval and no test"
     return {**figures, "difference": b - a, "reason": reason}
+
+
+def _size(metric: SetMetric, row: pd.Series) -> int:
+    """The number of items that a value was computed on; older runs have the number of images alone."""
+    return next(int(row[name]) for name in size_columns(metric) if not pd.isna(row[name]))

@@ -266,7 +266,8 @@ def _notes(summary: pd.DataFrame) -> list[str]:
         return []
     basis = set_basis()
     first = metrics[0].name
-    ok = summary[(summary.status == STATUS_OK) & summary[basis.n].notna()]
+    shown = summary[[metric.name for metric in metrics]].notna().any(axis=1)
+    ok = summary[(summary.status == STATUS_OK) & summary[basis.n].notna() & shown]
     if ok.empty:
         stated = (reasons.get(first) for reasons in summary.unscored if isinstance(reasons, Mapping))
         reasons = list(dict.fromkeys(filter(None, stated)))

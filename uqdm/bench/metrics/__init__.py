@@ -138,6 +138,8 @@ class SetMetric(_Declaration):
     """Further columns beside ``name``, each with its comment: ``{"name_sd": "standard deviation of name ..."}``."""
     spread: str | None = None
     """Which of ``columns`` is the standard deviation of the value, for error bars; None if none is."""
+    count: str | None = None
+    """Which of ``columns`` is the number of items, where these are patches and not the images themselves."""
     short_decimals: int | None = None
     """Decimals in the short table and the report's comparison; None leaves the metric out of these."""
     basis: SetBasis | None = None
@@ -145,7 +147,16 @@ class SetMetric(_Declaration):
     takes: Literal["features", "points"] = "features"
     patches: Patches | None = None
     smallest_set: int = 2
-    """Least number of items on either side."""
+    """Least number of items on either side that it is defined for."""
+    meaningful_set: int = 2
+    """Least number of items on either side at which its value means something; with fewer it is computed on request."""
+    meaningful_reason: str = ""
+    """What is wrong with its value below ``meaningful_set``, in a few words."""
+
+    @property
+    def items(self) -> str:
+        """The noun for its items."""
+        return "images" if self.patches is None else "patches"
 
 
 def declared() -> tuple[Metric | SetMetric, ...]:
@@ -276,6 +287,15 @@ def set_basis() -> SetBasis:
     """The columns that say what metrics of sets were computed on."""
     metric = basis_metric()
     return SetBasis() if metric is None or metric.basis is None else metric.basis
+
+
+def size_columns(metric: SetMetric) -> list[str]:
+    """The columns with the number of items that ``metric`` was computed on, the best first.
+
+    >>> [size_columns(metric)[0] == metric.count for metric in all_set_metrics() if metric.count]
+    [True]
+    """
+    return [name for name in (metric.count, set_basis().n) if name is not None]
 
 
 def labels_of(metrics: Iterable[Metric | SetMetric], word: str = "and") -> str:

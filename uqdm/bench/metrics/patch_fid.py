@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from uqdm.bench.metrics import Patches, SetMetric
+from uqdm.bench.metrics.fid import LEAST, LEAST_REASON
 
 PATCH = 64  # pixels; Mentzer et al. take 256, of images of some 2,000
 
@@ -28,10 +29,11 @@ def cut(image_uint8: np.ndarray) -> Sequence[np.ndarray]:
 
 
 def patch_fid(originals: np.ndarray, pictures: np.ndarray) -> Mapping[str, float]:
-    """FID of the features of patches [n, d] and [m, d]."""
+    """FID of the features of patches [n, d] and [m, d], and the number of patches of the pictures, m."""
     from uqdm.bench.features.statistics import Gaussian, frechet_distance
 
-    return {"patch_fid": frechet_distance(Gaussian.of(originals), Gaussian.of(pictures))}
+    distance = frechet_distance(Gaussian.of(originals), Gaussian.of(pictures))
+    return {"patch_fid": distance, "patch_fid_n": len(pictures)}
 
 
 METRIC = SetMetric(
@@ -41,7 +43,12 @@ METRIC = SetMetric(
     direction="lower",
     value_range=(0, float("inf")),
     source="Mentzer et al., NeurIPS 2020, appendix A.7 (FID/256), with smaller patches",
-    comment=f"FID of the images' {PATCH}x{PATCH} patches, of two grids half a patch apart",
+    comment=f"FID of the images' {PATCH}x{PATCH} patches, of two grids half a patch apart; biased for few",
+    columns={"patch_fid_n": "patches that patch_fid was computed on, of all images together"},
+    count="patch_fid_n",
+    version=2,
+    meaningful_set=LEAST,
+    meaningful_reason=LEAST_REASON,
     smallest_side=2 * PATCH,
     patches=Patches(f"{PATCH}x{PATCH}, two grids half a patch apart", cut),
     compute=patch_fid,

@@ -18,7 +18,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from uqdm.bench.progress.rate_and_eta import CodecProgress, TotalProgress, duration, rate_text, speed
+from uqdm.bench.progress.rate_and_eta import IMAGES, CodecProgress, TotalProgress, duration, rate_text, speed
 from uqdm.bench.progress.slowest_shards import ShardTiming, SlowestShards
 from uqdm.errors import message_of
 from uqdm.files import write_bytes
@@ -90,13 +90,13 @@ class RunProgress:
                 self._log.seek(0)
                 self._log.truncate()
 
-    def add(self, name: str, title: str, total: int, stored: int) -> None:
-        """Adds a codec with ``total`` measurements, of which ``stored`` were found stored."""
-        self._parts[name] = CodecProgress(title, total, stored, stored)
+    def add(self, name: str, title: str, total: int, stored: int, unit: str = IMAGES) -> None:
+        """Adds a codec with ``total`` measurements, of which ``stored`` were found stored; ``unit`` names them."""
+        self._parts[name] = CodecProgress(title, total, stored, stored, unit=unit)
 
-    def begin(self, name: str) -> None:
-        """Notes that work on codec ``name`` starts now; without this call, it starts with the first shard."""
-        self._parts[name].begin(time.monotonic())
+    def begin(self, name: str, seconds_ago: float = 0.0) -> None:
+        """Notes that work on codec ``name`` started so long ago; without this call, it starts with the first shard."""
+        self._parts[name].begin(time.monotonic() - seconds_ago)
 
     def shard(self, timing: ShardTiming) -> None:
         """Notes the time of a finished shard, before :meth:`advance` counts it."""
@@ -147,7 +147,8 @@ class RunProgress:
         if not under_way:
             return total
         more = f" and {len(under_way) - 1} more" if len(under_way) > 1 else ""
-        return f"{total}; now {under_way[0].line(now) if len(self._parts) > 1 else under_way[0].title}{more}"
+        is_all = sum(part.unit == under_way[0].unit for part in self.parts()) == 1
+        return f"{total}; now {under_way[0].title if is_all else under_way[0].line(now)}{more}"
 
     def parts(self) -> list[CodecProgress]:
         """The codecs in the order in which they were added."""
@@ -195,7 +196,7 @@ class RunProgress:
         total = self.total()
         if not total.total:
             return "nothing is done yet; run the same command again"
-        done = f"{total.done:,} of {total.total:,} images x settings are done and kept"
+        done = f"{total.done:,} of {total.total:,} {total.unit} are done and kept"
         return f"{done}; run the same command again to continue"
 
     def _print(self, text: str, *, shown: bool) -> None:
@@ -234,6 +235,7 @@ class RunProgress:
             "updated": _now(),
             "total": total.total,
             "done": total.done,
+            "unit": total.unit,
             "found": total.found,
             "failed": total.failed,
             **speed(total.rate(now), total.seconds_left(now)),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+IMAGES = "images x settings"
+"""The unit that measurements are counted in."""
+
 
 @dataclass
 class CodecProgress:
     """Counts of one codec's measurements: total, done, of which found stored, and failed; times of ``monotonic()``.
 
-    ``base`` is the number that was done when work on the codec began.
+    ``base`` is the number that was done when work on the codec began. ``unit`` names what is counted.
     """
 
     title: str
@@ -21,6 +24,7 @@ class CodecProgress:
     started: float | None = None
     ended: float | None = None
     base: int = 0
+    unit: str = IMAGES
 
     @property
     def under_way(self) -> bool:
@@ -64,9 +68,11 @@ class CodecProgress:
 
 
 class TotalProgress:
-    """Counts of all codecs of a run together."""
+    """Counts of all codecs of a run together; where units differ, of the parts in the unit of the current work."""
 
-    def __init__(self, parts: list[CodecProgress], planned: float) -> None:
+    def __init__(self, every_part: list[CodecProgress], planned: float) -> None:
+        self.unit = _current_unit(every_part)
+        parts = [part for part in every_part if part.unit == self.unit]
         self._parts = parts
         self.total = sum(part.total for part in parts)
         self.done = sum(part.done for part in parts)
@@ -87,8 +93,15 @@ class TotalProgress:
 
     def line(self, now: float) -> str:
         """Counts, rate and time left, in one line."""
-        counts = counts_text(self.done, self.total, self.failed, " images x settings")
+        counts = counts_text(self.done, self.total, self.failed, f" {self.unit}")
         return f"{counts}, {rate_text(self.rate(now))}, {left_text(self.seconds_left(now))}"
+
+
+def _current_unit(parts: list[CodecProgress]) -> str:
+    """The unit of the first part under way, or else of the first that is not done, or else of the first."""
+    waiting = [part for part in parts if part.done < part.total]
+    of = [*(part for part in parts if part.under_way), *waiting, *parts]
+    return of[0].unit if of else IMAGES
 
 
 def counts_text(done: int, total: int, failed: int, unit: str = "") -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 from uqdm.bench.progress.lock import Holder, holder
 from uqdm.bench.progress.progress import FINISHED, RUNNING, STOPPED
-from uqdm.bench.progress.rate_and_eta import counts_text, left_text, rate_text
+from uqdm.bench.progress.rate_and_eta import IMAGES, counts_text, left_text, rate_text
 from uqdm.bench.progress.status_content import is_count, is_status
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_json
@@ -90,7 +90,9 @@ class RunStatus:
 
     def _counts(self) -> str:
         content = self.content
-        text = counts_text(content["done"], content["total"], content.get("failed", 0), " images x settings")
+        text = counts_text(
+            content["done"], content["total"], content.get("failed", 0), f" {content.get('unit', IMAGES)}"
+        )
         if self.state != RUNNING:
             return text
         return f"{text}, {rate_text(content.get('rate_per_s'))}, {left_text(content.get('seconds_left'))}"

@@ -68,6 +68,7 @@ _NEEDED: Mapping[str, _Check] = {
 _OPTIONAL: Mapping[str, _Check] = {
     **_SPEED,
     "failed": is_count,
+    "unit": _is_text,
     "reason": _is_text_or_none,
     "host": _is_text_or_none,
     "pid": lambda value: value is None or is_count(value),

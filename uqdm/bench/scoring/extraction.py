@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -23,8 +24,12 @@ from uqdm.bench.scoring.pictures import Streams, decoded_pictures
 from uqdm.plugins import contained
 from uqdm.text import error_line
 
+PASSES_AT_ONCE = 32
+"""Passes of the network in one job, some seconds of a core: the number that a kill or a lost worker repeats."""
+PASSES_AFTER_MODEL = 128
+"""The same where a model decodes: that takes longer than a few passes, so an image is not decoded for each of them."""
 PICTURES_AT_ONCE = 32
-"""Pictures of one job: the number that a lost worker repeats, and that a worker has in memory."""
+"""Pictures in the memory of a worker, unless those of a single image are more."""
 _RANGE = 4096  # maximum distance between a job's first and last image: the job has the names of all between
 
 
@@ -71,18 +76,15 @@ class ExtractorSpec:
         return worker.keep(("extractor", self.weights), lambda: self.load(self.weights))
 
 
-def feature_keys(sha256: str, size: tuple[int, int], patches: Patches | None) -> list[str]:
-    """The keys of a picture's features in the store: one for the whole picture, or one for each of its patches."""
+def feature_keys(sha256: str, patches: Patches | None, positions: Sequence[int]) -> list[str]:
+    """The keys of a picture's features in the store: one for the whole picture, or one for each of these patches."""
     if patches is None:
         return [sha256]
-    count = _n_patches(patches, *size)
-    return [hashlib.sha256(f"{sha256} {patches.name} {index}".encode()).hexdigest() for index in range(count)]
+    return [hashlib.sha256(f"{sha256} {patches.name} {index}".encode()).hexdigest() for index in positions]
 
 
-@functools.lru_cache(maxsize=256)
-def _n_patches(patches: Patches, height: int, width: int) -> int:
-    return len(patches.cut(np.zeros((height, width, 3), np.uint8)))
-
+WHOLE = (0,)
+"""The positions of a picture that is taken whole: a single pass of the network."""
 
 Features = dict[str, np.ndarray | str]
 """Features by their keys in the store, or the reason why they could not be computed."""
@@ -90,17 +92,25 @@ Features = dict[str, np.ndarray | str]
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """A picture whose features are to be computed, whole or by patches; ``sha256`` is its hash."""
+    """A picture whose features are to be computed; ``sha256`` is its hash.
+
+    ``positions`` are the numbers of its patches whose features are wanted; without ``patches`` it is taken whole.
+    """
 
     picture: PictureKey
     sha256: str
-    size: tuple[int, int]
     patches: Patches | None = None
+    positions: tuple[int, ...] = WHOLE
 
     @property
     def keys(self) -> list[str]:
-        """The keys of its features in the store."""
-        return feature_keys(self.sha256, self.size, self.patches)
+        """The keys of its features in the store, one for each pass of the network."""
+        return feature_keys(self.sha256, self.patches, self.positions)
+
+    @property
+    def n_passes(self) -> int:
+        """The number of passes of the network."""
+        return len(self.positions)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,11 @@ class FeatureJob(ShardJob):
     source: Streams
     requests: tuple[FeatureRequest, ...]
     extractor_spec: ExtractorSpec
+
+    @property
+    def n_passes(self) -> int:
+        """The number of passes of the network."""
+        return _passes(self.requests)
 
     @property
     def inputs(self) -> None:
@@ -194,22 +209,51 @@ def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tup
 
 
 def _parts(one: FeatureRequest, picture: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    parts: Sequence[np.ndarray] = [picture] if one.patches is None else one.patches.cut(picture.copy())
-    return list(zip(one.keys, parts, strict=True))
+    if one.patches is None:
+        return list(zip(one.keys, [picture], strict=True))
+    parts = one.patches.cut(picture.copy())
+    if len(parts) <= max(one.positions, default=-1):
+        raise ValueError(f"{len(parts)} of this picture, more of an empty one of its size")
+    return list(zip(one.keys, [parts[index] for index in one.positions], strict=True))
 
 
-def split_jobs(job: Any) -> list[Any]:
-    """Splits a :class:`FeatureJob` into jobs of neighbouring images, each of about ``PICTURES_AT_ONCE`` pictures."""
+def split_jobs(job: Any, most: int = PASSES_AT_ONCE) -> list[Any]:
+    """Splits a :class:`FeatureJob` into jobs of neighbouring images, each of at most ``most`` passes of the network.
+
+    The requests of an image stay together where they fit, so that its stream is decoded once.
+    """
     by_image: dict[int, list[FeatureRequest]] = {}
     for one in job.requests:
         by_image.setdefault(one.picture.image_index, []).append(one)
-    groups: list[list[FeatureRequest]] = [[]]
+    groups: list[list[FeatureRequest]] = []
     for index in sorted(by_image):
-        full = len(groups[-1]) + len(by_image[index]) > PICTURES_AT_ONCE
-        if groups[-1] and (full or index - groups[-1][0].picture.image_index >= _RANGE):
-            groups.append([])
-        groups[-1] += by_image[index]
-    return [replace(job, shard=_range(job.shard, group), requests=tuple(group)) for group in groups if group]
+        for part in _packed(by_image[index], most):
+            if groups and _fit(groups[-1], part, most):
+                groups[-1] += part
+            else:
+                groups.append(part)
+    return [replace(job, shard=_range(job.shard, group), requests=tuple(group)) for group in groups]
+
+
+def _packed(requests: Iterable[FeatureRequest], most: int) -> list[list[FeatureRequest]]:
+    """The requests in order, in as few parts of at most ``most`` passes each; a request may lie in several parts."""
+    singles = [(one, position) for one in requests for position in one.positions]
+    parts = [singles[start : start + most] for start in range(0, len(singles), most)]
+    return [
+        [replace(one, positions=tuple(position for _, position in same)) for one, same in groupby(part, itemgetter(0))]
+        for part in parts
+    ]
+
+
+def _fit(group: Sequence[FeatureRequest], part: Sequence[FeatureRequest], most: int) -> bool:
+    """Whether the requests of another image fit into a job."""
+    together = [*group, *part]
+    near = part[0].picture.image_index - group[0].picture.image_index < _RANGE
+    return near and len(together) <= PICTURES_AT_ONCE and _passes(together) <= most
+
+
+def _passes(requests: Iterable[FeatureRequest]) -> int:
+    return sum(one.n_passes for one in requests)
 
 
 def _range(shard: Shard, group: Sequence[FeatureRequest]) -> Shard:

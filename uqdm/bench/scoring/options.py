@@ -31,7 +31,9 @@ class ScoringOptions(StageOptions):
         none="a search in the caches, then a download",
     )
     batch: int = option(32, "Pictures in one batch of the network", minimum=1, in_section=False)
-    set_metrics: SetMetricBounds = option_group(SetMetricBounds, "Images and settings that set metrics are computed on")
+    set_metrics: SetMetricBounds = option_group(
+        SetMetricBounds, "Images, settings and patches that set metrics are computed on"
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)

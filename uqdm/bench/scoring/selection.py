@@ -1,20 +1,23 @@
-"""Selects the pictures for set metrics: without a GPU, features take a tenth of a second per picture."""
+"""Selects the pictures and patches for set metrics: without a GPU, features take a tenth of a second for each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from uqdm.option_fields import check_bounds, from_section, option
+
+if TYPE_CHECKING:
+    from uqdm.bench.metrics import SetMetric
 
 
 @dataclass(frozen=True)
 class SetMetricBounds:
-    """Bounds on images and settings for set metrics; of a chosen setting, all points and reconstructions are used."""
+    """Bounds on what set metrics are computed on; of a chosen setting, all points and reconstructions are used."""
 
     images: int | None = option(
-        64,
+        32,
         "Images for set metrics, spread evenly over the data set",
         flag="--set-images",
         none="all",
@@ -26,6 +29,20 @@ class SetMetricBounds:
         flag="--set-settings",
         none="all",
         minimum=1,
+    )
+    patches: int | None = option(
+        64,
+        "Patches for set metrics of patches, spread evenly over images and positions",
+        flag="--set-patches",
+        none="all",
+        minimum=2,
+    )
+    least: int | None = option(
+        None,
+        "Fewest images or patches that a set metric is computed on",
+        flag="--set-least",
+        none="as each metric declares",
+        minimum=2,
     )
 
     def __post_init__(self) -> None:
@@ -39,14 +56,29 @@ class SetMetricBounds:
         """The chosen settings of a codec, from all in the order of its sweep."""
         return {sweep[index] for index in evenly(len(sweep), self.settings)}
 
+    def too_few(self, metric: SetMetric, n_items: int) -> str | None:
+        """Why ``metric`` means too little for a set of ``n_items``, and the remedy; None if they are enough.
+
+        >>> from uqdm.bench.metrics import all_set_metrics
+        >>> metric = next(one for one in all_set_metrics() if one.meaningful_set == 16)
+        >>> SetMetricBounds(least=20).too_few(metric, 3)
+        '3 images, at least 20 needed; to compute it anyway: --set-least 3'
+        >>> SetMetricBounds().too_few(metric, 16)
+        """
+        least = metric.meaningful_set if self.least is None else self.least
+        if n_items >= least:
+            return None
+        why = f" ({metric.meaningful_reason})" if metric.meaningful_reason and self.least is None else ""
+        return f"{n_items} {metric.items}, at least {least} needed{why}; to compute it anyway: --set-least {n_items}"
+
 
 def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds | None:
-    """Bounds of a single run; a bound that is left out is unlimited; None for None.
+    """Bounds of a single run, None for None: without ``images`` or ``settings`` all of them, others at their defaults.
 
     Messages of ValueErrors begin with ``name``.
 
     >>> bounds_of_run({"images": 200}, "runs: demo")
-    SetMetricBounds(images=200, settings=None)
+    SetMetricBounds(images=200, settings=None, patches=64, least=None)
     """
     return None if given is None else from_section(SetMetricBounds, {"images": None, "settings": None, **given}, name)
 
