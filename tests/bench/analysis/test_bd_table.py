@@ -374,6 +374,16 @@ def test_sets_of_different_size_are_not_compared(frechet: str) -> None:
     assert found["reason"] == "toy FID of 19 and 20 images: such figures are not comparable"
 
 
+def test_metrics_of_patches_are_compared_at_equal_numbers_of_patches() -> None:
+    generator = np.random.default_rng(9)
+    summary, rows = make({name: images_of(generator, 20) for name in ("jpeg", "webp")})
+    summary["patch_fid"], summary["patch_fid_n"] = 300 / summary.bpp, 64.0
+    assert line(bd_table(summary, rows), metric="patch_fid", curve="webp")["n"] == 64
+    summary.loc[summary.codec == "webp", "patch_fid_n"] = 32.0
+    found = line(bd_table(summary, rows), metric="patch_fid", curve="webp")
+    assert found["reason"] == "Patch FID of 32 and 64 patches: such figures are not comparable"
+
+
 def test_metrics_without_data_have_no_rows(frechet: str) -> None:
     summary, rows = make({name: images_of(np.random.default_rng(0), 5) for name in ("jpeg", "webp")})
     assert bd_table(summary, rows).empty
