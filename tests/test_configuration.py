@@ -247,7 +247,7 @@ def test_the_common_limit_and_the_bounds_of_single_runs_replace_others() -> None
     found = Configuration.from_mapping({"runs": runs, "limit": 5})
     assert {run.limit for run in found.all_runs().values()} == {5}
     small, whole = (found.score_arguments(found.all_runs()[name]) for name in ("small", "whole"))
-    assert small[-3:] == ["--set-images=8", "--set-settings=0", "--set-patches=64"]
+    assert small[-3:] == ["--set-images=8", "--set-settings=0", "--set-patches=48"]
     assert whole == arguments(ScoringOptions())
 
 

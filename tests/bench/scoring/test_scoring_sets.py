@@ -217,8 +217,8 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     score(run_dir, dataset, options_in(tmp_path))
     assert json.loads((run_dir / "scores.json").read_text())["selection"] == {
         "images": 32,
-        "settings": 5,
-        "patches": 64,
+        "settings": 4,
+        "patches": 48,
         "least": 2,
     }
     summary = summarize_run(run_dir).set_index("codec")

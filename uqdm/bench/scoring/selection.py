@@ -24,14 +24,14 @@ class SetMetricBounds:
         minimum=2,
     )
     settings: int | None = option(
-        5,
+        4,
         "Settings of each codec for set metrics, spread evenly over its sweep, ends included",
         flag="--set-settings",
         none="all",
         minimum=1,
     )
     patches: int | None = option(
-        64,
+        48,
         "Patches for set metrics of patches, spread evenly over images and positions",
         flag="--set-patches",
         none="all",
@@ -78,7 +78,7 @@ def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds
     Messages of ValueErrors begin with ``name``.
 
     >>> bounds_of_run({"images": 200}, "runs: demo")
-    SetMetricBounds(images=200, settings=None, patches=64, least=None)
+    SetMetricBounds(images=200, settings=None, patches=48, least=None)
     """
     return None if given is None else from_section(SetMetricBounds, {"images": None, "settings": None, **given}, name)
 
