@@ -58,16 +58,14 @@ def plots(incomplete: str) -> list[str]:
 
 
 def models(incomplete: str) -> list[str]:
-    """Names of shipped models; the package of models would import torch.
+    """Names of shipped models.
 
     >>> models("uqdm-d")
     ['uqdm-demo']
     """
-    import uqdm
+    from uqdm.model.zoo import shipped_names
 
-    shipped = Path(uqdm.__file__).parent / "pretrained"
-    names = sorted(path.parent.name for path in shipped.glob("*/config.json"))
-    return _beginning(names, incomplete)
+    return _beginning(shipped_names(), incomplete)
 
 
 def runs(incomplete: str) -> list[str]:

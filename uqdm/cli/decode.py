@@ -9,7 +9,7 @@ import typer
 
 from uqdm.cli.about import about
 from uqdm.cli.file_arguments import read_coded, shown, write_output
-from uqdm.cli.model_options import Device, Force, ModelName, Weights
+from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
 from uqdm.cli.progress import tile_progress
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def decode(
     model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     device: Device = "cpu",
+    threads: Threads = None,
     lossy: Annotated[
         bool, typer.Option("--lossy", help="Write an image format that changes pixels, such as .jpg, .gif or .avif")
     ] = False,
@@ -42,7 +43,7 @@ def decode(
     data = read_coded(file, n_bytes)
     with about(image):
         check_holds(kind, *_size(data))
-    loaded = load_model(model, weights=weights, device=device)
+    loaded = load_model(model, weights=weights, device=device, threads=used_threads(threads))
     if salvage:
         with about(file):
             picture, reason = loaded.salvage(data)

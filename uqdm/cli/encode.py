@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uqdm.cli.file_arguments import read_picture, say, write_output
-from uqdm.cli.model_options import Device, Force, ModelName, Weights
+from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
 from uqdm.cli.progress import tile_progress
 
 _OTHER_PICTURES = (".pgm", ".pbm", ".pam", ".pfm", ".jxl", ".heic", ".heif", ".hif", ".tga", ".bpg", ".jpx", ".jpf",
@@ -26,6 +26,7 @@ def encode(
         str, typer.Option(help="Choose the seed with the fewest bits of: step1 (fast), or lossless (the whole file)")
     ] = "step1",
     device: Device = "cpu",
+    threads: Threads = None,
     force: Force = False,
 ) -> None:
     """Compresses an image to one progressive file; the whole file is lossless."""
@@ -36,7 +37,7 @@ def encode(
     _check_suffix(file, force=force)
     check_output(file, is_coded_file, [image], force=force)
     pixels = read_picture(image)
-    loaded = load_model(model, weights=weights, device=device)
+    loaded = load_model(model, weights=weights, device=device, threads=used_threads(threads))
     with tile_progress("encoding") as report:
         (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, seeds_for=seeds_for, report=report)
     write_output(file, data)

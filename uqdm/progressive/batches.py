@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from uqdm.coding.container import CHUNK_TILES, Header
+from uqdm.progressive.device import coding_pool
 
 TileReport = Callable[[int, int], Any]
 """Callback with the number of tiles that are done, and of all tiles."""
@@ -37,13 +37,21 @@ def batches(headers: Sequence[Header], at_most: int = CHUNK_TILES) -> Iterator[l
 
 
 def overlapped(
-    work: Callable[[list[Chunk]], T], pieces: Iterable[list[Chunk]], at_once: int, report: TileReport | None
+    work: Callable[[list[Chunk]], T],
+    pieces: Iterable[list[Chunk]],
+    at_once: int,
+    report: TileReport | None,
+    *,
+    alone: bool = False,
 ) -> Iterator[tuple[list[Chunk], T]]:
-    """Results of ``work`` in the order of the batches, by ``at_once`` threads: one codes while another computes."""
+    """Results of ``work`` in the order of the batches, by ``at_once`` threads: one codes while another computes.
+
+    ``alone`` is as in :func:`uqdm.progressive.device.coding_pool`.
+    """
     pieces = list(pieces)
     done = 0
     total = sum(len(chunk.tiles) for piece in pieces for chunk in piece)
-    with ThreadPoolExecutor(at_once) as pool:
+    with coding_pool(at_once, alone=alone) as pool:
         ahead = [pool.submit(work, piece) for piece in pieces[:at_once]]
         try:
             for number, piece in enumerate(pieces):

@@ -70,11 +70,13 @@ class Prefix:
     n_bytes: int
 
 
-def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu") -> UQDM:
+def load_model(
+    name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu", threads: int | None = None
+) -> UQDM:
     """Loads a shipped model by name or a model folder by path, ready to compress.
 
     ``weights`` matters for published checkpoints (see :func:`uqdm.model.checkpoint.load`). ``device`` is ``cpu``,
-    ``cuda`` or ``cuda:N``. Raises ValueError for a device that is not here, and
+    ``cuda`` or ``cuda:N``. ``threads`` is as in :class:`UQDM`. Raises ValueError for a device that is not here, and
     :class:`uqdm.model.files.CheckpointError` for a folder that is no model.
 
     >>> model = load_model("uqdm-demo")
@@ -85,7 +87,7 @@ def load_model(name_or_path: str | os.PathLike[str], *, weights: str = "ema", de
     ((2, 64, 64, 3), (64, 64, 3))
     """
     checked_device(device)  # before weights are read
-    return UQDM(load_named(name_or_path, weights), device)
+    return UQDM(load_named(name_or_path, weights), device, threads=threads)
 
 
 class UQDM:
@@ -95,16 +97,28 @@ class UQDM:
     or the machine, as long as the network's outputs differ by less than the file's tolerance (see ``docs/format.md``).
 
     ``precision="float64"`` runs the network in float64, also for files that were made in float32.
-    ``overlap`` is the number of batches in progress at once: while one is in the network, others are coded. By default
+    ``threads`` is the number of threads that compute, each on batches of tiles of its own; files do not depend on it.
+    Without it torch shares each operation among the threads that it is set to, and ``overlap`` is the number of batches
+    in progress at once: while one is in the network, others are coded. By default
     :func:`uqdm.progressive.device.at_work`.
     """
 
-    def __init__(self, model: Model, device: str = "cpu", *, precision: str = "float32", overlap: int | None = None):
+    def __init__(
+        self,
+        model: Model,
+        device: str = "cpu",
+        *,
+        precision: str = "float32",
+        overlap: int | None = None,
+        threads: int | None = None,
+    ):
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads={threads}: must be at least 1")
         if precision not in ("float32", "float64"):
             raise ValueError(f"precision={precision!r}: choose float32 or float64")
         checked_device(device)
         check_codable(model)
-        self.model, self.device, self.overlap = model, device, overlap
+        self.model, self.device, self.overlap, self.threads = model, device, overlap, threads
         self._always_double = precision == "float64"
         self._predictors: dict[bool, Predictor] = {}
         self._tolerances: dict[bool, list[tolerance.StepTolerance]] = {}
@@ -245,7 +259,7 @@ class UQDM:
         coded: list[list[CodedChunk]] = [[] for _ in headers]
         bits = np.zeros((len(headers), self.n_steps + 1))
         chosen = [candidates.first] * len(headers)
-        for batch, results in overlapped(encode, batches(headers), self._at_work, report):
+        for batch, results in overlapped(encode, batches(headers), self._at_work, report, alone=self._alone):
             for chunk, (stream, sent) in zip(batch, results, strict=True):
                 coded[chunk.item].append(stream)
                 if chunk.number == 0:
@@ -308,7 +322,12 @@ class UQDM:
 
     @property
     def _at_work(self) -> int:
-        return self.overlap or at_work(torch.device(self.device))
+        return self.overlap or self.threads or at_work(torch.device(self.device))
+
+    @property
+    def _alone(self) -> bool:
+        """Whether each thread computes alone, and torch shares no operation among threads."""
+        return self.threads is not None
 
     @property
     def images_at_once(self) -> int:
@@ -499,7 +518,7 @@ class UQDM:
         at_most = min(predictor.decoded_at_once, max(share, CHUNK_TILES))
         rows = [[np.empty((h.n_tiles, predictor.n_coordinates), np.uint8) for _ in wanted] for h in headers]
         seconds = np.zeros(len(wanted))
-        for batch, results in overlapped(decode, batches(headers, at_most), self._at_work, report):
+        for batch, results in overlapped(decode, batches(headers, at_most), self._at_work, report, alone=self._alone):
             for n, decoded in enumerate(results):
                 seconds[n] += decoded.seconds
                 for chunk, part in zip(batch, decoded.parts, strict=True):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,7 @@ _ENCODED_AT_ONCE = {"cpu": 1, "cuda": CHUNK_TILES}
 them to be busy. It does not depend on free memory: files would then depend on it."""
 MAX_DECODED_AT_ONCE = 4 * CHUNK_TILES
 MAX_AT_WORK = 8
+"""Most batches in progress at once, unless a caller asks for more."""
 _SHARE = 0.5  # of free memory, so that some is left for a second worker on the GPU
 
 
@@ -95,6 +100,45 @@ def at_work(device: torch.device) -> int:
     """
     threads = torch.get_num_threads()
     return min(2, threads) if device.type == "cpu" else min(threads + 1, MAX_AT_WORK)
+
+
+@contextlib.contextmanager
+def coding_pool(n_threads: int, *, alone: bool) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads, each of which computes ``alone``: torch then shares none of its operations among threads.
+
+    Threads of torch wait for each other in every operation, and on a busy machine for their turn as well. The setting
+    is that of the process for new threads, and is restored at the end.
+    """
+    with ExitStack() as stack:
+        if alone:
+            stack.enter_context(_restored_threads())
+        yield stack.enter_context(ThreadPoolExecutor(n_threads, initializer=_compute_alone if alone else None))
+
+
+def _compute_alone() -> None:
+    torch.set_num_threads(1)
+
+
+_lock = threading.Lock()
+_pools = 0
+_threads_before = 1
+
+
+@contextlib.contextmanager
+def _restored_threads() -> Iterator[None]:
+    """The first that enters notes the number of torch's threads, the last that leaves restores it."""
+    global _pools, _threads_before
+    with _lock:
+        if _pools == 0:
+            _threads_before = torch.get_num_threads()
+        _pools += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _pools -= 1
+            if _pools == 0:
+                torch.set_num_threads(_threads_before)
 
 
 def images_at_once(device: torch.device) -> int:
