@@ -333,6 +333,20 @@ def test_a_signal_stops_the_workflow_with_what_is_kept(number: signal.Signals, t
     assert run_status(run_dir).state == "stopped"
 
 
+def test_a_rule_that_fails_is_a_line_besides_the_error_of_its_command(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None})
+    environment = {**quiet_environment(), "RAY_ADDRESS": "127.0.0.1:1"}
+    command = snakemake_command(tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1
+    error, failed, log = done.stderr.splitlines()[-3:]
+    assert error.startswith("error: RAY_ADDRESS=127.0.0.1:1: no Ray cluster answers")
+    assert failed.endswith("  FAILED rule evaluate (log: results/small/logs/evaluate.log)")
+    assert log.startswith("Complete log(s): ")
+    logged = (tmp_path / "results" / "small" / "logs" / "evaluate.log").read_text().splitlines()
+    assert logged[-1] == error
+
+
 def test_the_terminal_has_a_line_for_each_rule_and_the_log_file_has_all(folder: Path) -> None:
     printed = (folder / PRINTED).read_text().splitlines()
     for rule in ("evaluate", "score", "summarize", "compare", "plot", "report"):

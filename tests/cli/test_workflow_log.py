@@ -22,7 +22,7 @@ JOB = {
     "wildcards": {"run": "demo"},
     "log": ["plot.log"],
     "conda_env": None,
-    "shellcmd": "uqdm bench plot",
+    "shellcmd": "uqdm bench plot > plot.log 2>&1",
     "aux": {},
 }
 
@@ -57,6 +57,21 @@ def test_a_failure_is_one_line_with_the_reason_and_the_log(
     file.write_text("Traceback ...\nerror: no plot; draw one\n\n")
     tell(logger, LogEvent.JOB_ERROR, **{**JOB, "log": [str(file)]})
     assert printed.getvalue().strip()[8:] == f"  FAILED rule plot: error: no plot; draw one (log: {file})"
+
+
+def test_the_reason_is_not_repeated_where_the_command_has_printed_it(
+    log: tuple[logging.Logger, io.StringIO], tmp_path: Path
+) -> None:
+    logger, printed = log
+    file = tmp_path / "evaluate.log"
+    file.write_text("error: no cluster\n")
+    tell(logger, LogEvent.JOB_ERROR, **{**JOB, "log": [str(file)], "shellcmd": "uqdm bench evaluate --log=x"})
+    tell(logger, LogEvent.ERROR, "RuleException:\nCalledProcessError in file ...", exception="RuleException")
+    tell(logger, LogEvent.ERROR, "WorkflowError:\nAt least one job did not complete successfully.")
+    tell(logger, LogEvent.ERROR, "WorkflowError:\nanother")
+    failed, *others = printed.getvalue().strip().splitlines()
+    assert failed[8:] == f"  FAILED rule plot (log: {file})"
+    assert others == ["WorkflowError:", "another"]
 
 
 def test_the_plan_is_one_line(log: tuple[logging.Logger, io.StringIO]) -> None:

@@ -30,6 +30,10 @@ _LEFT_OUT_TEXTS = (
     "Exiting because a job execution failed",
     "Elapsed time:",
 )
+_TOLD_BY_A_FAILURE = ("CalledProcessError", "At least one job did not complete successfully")
+"""Errors that the line of a rule that failed stands for."""
+_INTO_LOG = "2>&1"
+"""In a command whose messages all go into its log; others print them on the terminal themselves."""
 _LINE_LENGTH = 500
 _TAIL_BYTES = 1 << 16
 
@@ -46,6 +50,8 @@ def is_shown(record: logging.LogRecord) -> bool:
     """Whether a message says something to a user; a rule without files of its own, such as ``all``, is left out."""
     event = _event(record)
     if event in _LEFT_OUT_EVENTS or str(record.msg).startswith(_LEFT_OUT_TEXTS):
+        return False
+    if event == "error" and any(text in str(record.msg) for text in _TOLD_BY_A_FAILURE):
         return False
     return event != "job_info" or bool(getattr(record, "log", None))
 
@@ -82,9 +88,10 @@ def rule_line(job: Mapping[str, Any]) -> str:
 
 
 def failure_line(job: Mapping[str, Any]) -> str:
-    """A rule that failed, with its log and the last line of that."""
+    """A rule that failed, with its log, and the last line of that where the command prints nothing itself."""
     logs = [str(path) for path in job.get("log") or ()]
-    ends = next((text for text in map(last_line, logs) if text), "")
+    is_silent = _INTO_LOG in (job.get("shellcmd") or "")
+    ends = next((text for text in map(last_line, logs) if text), "") if is_silent else ""
     said = f": {ends}" if ends else ""
     return printable(f"FAILED rule {job['rule_name']}{said} (log: {', '.join(logs) or 'none'})")
 

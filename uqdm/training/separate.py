@@ -15,7 +15,7 @@ from ray.util.queue import Queue
 
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
-from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
+from uqdm.interrupts import interrupts_held, leaving_at_once, noted, raise_if_interrupted
 from uqdm.model import checkpoint
 from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.identity import schedule_of
@@ -107,7 +107,7 @@ def _in_processes(job: TrainingJob, order: Sequence[StepPlan], n_processes: int,
         messages = Queue(actor_options={"num_cpus": 0})
         task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=0)(_work)
         tasks = ((task.remote(absolute(job), plan, messages), plan.index) for plan in order)
-        with passing_on(messages, callbacks):
+        with passing_on(messages, callbacks), leaving_at_once():  # each worker writes checkpoints of its own
             try:
                 # No more at once: a task that waits for the queue seems idle to Ray, which starts another.
                 with closing(completed(tasks, n_processes)) as done:
