@@ -32,6 +32,31 @@ def test_a_cluster_that_does_not_answer_is_named_at_once() -> None:
     assert f"ConnectionError: RAY_ADDRESS={address}: no Ray cluster answers" in done.stderr
 
 
+KEPT = """
+import ray
+from uqdm.bench.execute.ray_session import ray_kept, ray_session
+nodes = []
+with ray_kept():
+    print("before", ray.is_initialized())
+    try:
+        with ray_session(1):
+            nodes.append(ray.get_runtime_context().get_node_id())
+            raise ValueError("a stage failed")
+    except ValueError:
+        pass
+    print("between", ray.is_initialized())
+    with ray_session(1):
+        nodes.append(ray.get_runtime_context().get_node_id())
+print("after", ray.is_initialized(), "one Ray:", len(set(nodes)) == 1)
+"""
+
+
+@pytest.mark.cluster
+def test_a_kept_ray_serves_several_sessions_and_then_ends() -> None:
+    printed = subprocess.check_output([sys.executable, "-c", KEPT], text=True)
+    assert printed.splitlines() == ["before False", "between True", "after False one Ray: True"]
+
+
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_a_local_session_has_the_cores_asked_for_and_is_shared() -> None:
     import ray

@@ -44,7 +44,7 @@ def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Itera
     None means all cores that this process may use. A Ray that is started here listens only at 127.0.0.1 and requires a
     token of its own. In a SLURM job of several nodes the others join with the cores and GPUs that the job has there,
     and leave at the end (see :mod:`uqdm.bench.execute.slurm`); they require a token, too. A session that the caller has
-    already started is used and left running.
+    already started is used and left running, and inside of :func:`ray_kept` Ray stays up for later sessions.
 
     A process cannot outlive the Ray that it has connected to. Where Ray's raylet or GCS dies, ``on_loss`` is called
     with the reason, and the process ends with a line on stderr and exit status 1 (see
@@ -53,17 +53,56 @@ def ray_session(cpus: int | None = None, on_loss: OnLoss | None = None) -> Itera
     Raises ConnectionError, naming the address or the nodes, where the cluster does not answer or does not come up, and
     OSError where this machine lacks what Ray needs.
     """
+    kept = _kept
     with contextlib.ExitStack() as stack:
+        if kept is not None:
+            kept.on_loss = on_loss
         if not ray.is_initialized():
             os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-            _start(cpus, stack, on_loss)
+            _start(cpus, stack, on_loss if kept is None else kept.lost)
+            if kept is not None:
+                kept.stack.push(stack.pop_all())
         total = ray.cluster_resources()
-        yield Resources(
-            int(total.get("CPU", 1)),
-            int(total.get("GPU", 0)),
-            _own_object_store_bytes(),
-            sum(node["Alive"] for node in ray.nodes()),
-        )
+        try:
+            yield Resources(
+                int(total.get("CPU", 1)),
+                int(total.get("GPU", 0)),
+                _own_object_store_bytes(),
+                sum(node["Alive"] for node in ray.nodes()),
+            )
+        finally:
+            if kept is not None:
+                kept.on_loss = None
+
+
+class _Kept:
+    """A Ray that is kept for several sessions, and what its loss is reported to: the latest session."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self.stack = stack
+        self.on_loss: OnLoss | None = None
+
+    def lost(self, error: BaseException) -> None:
+        if self.on_loss is not None:
+            self.on_loss(error)
+
+
+_kept: _Kept | None = None
+
+
+@contextlib.contextmanager
+def ray_kept() -> Iterator[None]:
+    """A Ray that a session starts inside of the block stays up for the sessions after it, and ends with the block.
+
+    Stages that follow each other in one process so start it once. Nothing is started if no session is.
+    """
+    global _kept
+    with contextlib.ExitStack() as stack:
+        _kept = _Kept(stack)
+        try:
+            yield
+        finally:
+            _kept = None
 
 
 def _own_object_store_bytes() -> int:

@@ -63,6 +63,7 @@ def run(
     """
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.bench.datasets import dataset_files, open_dataset, spec_of
+    from uqdm.bench.execute.ray_session import ray_kept
     from uqdm.bench.progress.lock import check_writable
     from uqdm.bench.run.codec_settings import Request, resolve
     from uqdm.cli.bench.evaluate import measure
@@ -74,8 +75,11 @@ def run(
     folder = out or RESULTS / run_name(images.name)
     _check_place(folder, images, None if evaluation.prune else list(codecs))
     check_writable(folder)
-    clean = measure(images, codecs, folder, evaluation, folder / "logs" / "evaluate.log")
-    failed = _make_products(folder, scoring, anchor)
+    failed: list[str] = []
+    with ray_kept():
+        clean = measure(images, codecs, folder, evaluation, folder / "logs" / "evaluate.log")
+        _score(folder, scoring, failed)
+    _make_products(folder, anchor, failed)
     if _SUMMARIZE not in failed:
         typer.echo(closing_message(folder))
         note_unfilled(folder)
@@ -123,24 +127,28 @@ def _check_place(folder: Path, images: DataSet, named: list[str] | None) -> None
             )
 
 
-def _make_products(folder: Path, scoring: ScoringOptions, anchor: str | None) -> list[str]:
-    """Scores, and makes the products as far as possible; returns the names of the stages that failed."""
-    from uqdm.bench.analysis.summarize import summarize_run
-    from uqdm.bench.plots import all_plots, broken_plots
-    from uqdm.bench.report import save_report
+def _score(folder: Path, scoring: ScoringOptions, failed: list[str]) -> None:
+    """Scores a run, without metrics of sets where that fails; adds the names of stages that failed to ``failed``."""
     from uqdm.cli.bench.score import score_pictures
 
-    failed: list[str] = []
     log = folder / "logs" / "score.log"
     with _stage("score", failed):
         score_pictures(folder, scoring, log)
     if failed:  # a summary needs a scoring
         with _stage("score without metrics of sets", failed):
             score_pictures(folder, _of_single_images(scoring), log)
+
+
+def _make_products(folder: Path, anchor: str | None, failed: list[str]) -> None:
+    """Makes the products as far as possible; adds the names of stages that failed to ``failed``."""
+    from uqdm.bench.analysis.summarize import summarize_run
+    from uqdm.bench.plots import all_plots, broken_plots
+    from uqdm.bench.report import save_report
+
     with _stage(_SUMMARIZE, failed):
         summarize_run(folder)
     if _SUMMARIZE in failed:
-        return failed
+        return
     with _stage("bd", failed):
         _save_deltas(folder, anchor)
     for broken in broken_plots():
@@ -150,7 +158,6 @@ def _make_products(folder: Path, scoring: ScoringOptions, anchor: str | None) ->
             _save_plot(plot, folder)
     with _stage("report", failed):
         save_report(folder)
-    return failed
 
 
 def _of_single_images(scoring: ScoringOptions) -> ScoringOptions:
