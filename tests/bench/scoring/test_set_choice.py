@@ -108,16 +108,16 @@ def test_the_number_of_patches_is_part_of_the_name_of_stored_values() -> None:
 def test_a_reason_names_the_number_the_bound_and_the_remedy(metric: SetMetric, noun: str) -> None:
     reason = SetMetricBounds().too_few(metric, metric.meaningful_set - 1)
     assert reason is not None
-    assert reason.startswith(f"{metric.meaningful_set - 1} {noun}, at least {metric.meaningful_set} needed (")
-    assert reason.endswith(f"--set-least {metric.meaningful_set - 1}")
-    assert len(reason) <= 144  # with the names of metrics in front it fits into the notes of the short table
+    assert reason.startswith(f"{metric.meaningful_set - 1} {noun}, at least {metric.meaningful_set} needed; ")
+    assert f"; use --set-least {metric.meaningful_set - 1} to compute it (with fewer, " in reason
+    assert len(reason) <= 128  # with the names of metrics in front it fits into the notes of the short table
     assert SetMetricBounds().too_few(metric, metric.meaningful_set) is None
 
 
 def test_the_bound_can_be_lowered_and_raised() -> None:
     assert SetMetricBounds(least=3).too_few(FID, 3) is None
     assert SetMetricBounds(least=100).too_few(FID, 99) == (
-        "99 images, at least 100 needed; to compute it anyway: --set-least 99"
+        "99 images, at least 100 needed; use --set-least 99 to compute it"
     )
 
 
@@ -147,8 +147,11 @@ def test_metrics_of_too_few_images_load_no_network_and_every_table_says_why(tmp_
         assert row["unscored"]["fid"].startswith(told)
     summary = summarize_run(run_dir)
     assert summary["fid"].isna().all()
-    assert "no FID and KID: 3 images, at least 16 needed (" in short_table(read_summary(run_dir))
-    assert any("No FID here: 3 images, at least 16 needed (" in fact for fact in caveats(summary).facts)
+    text = " ".join(short_table(read_summary(run_dir)).split())  # its notes are folded
+    assert f"no FID and KID: {SetMetricBounds().too_few(FID, 3)}" in text
+    assert any(
+        "No FID here: 3 images, at least 16 needed; use --set-least 3" in fact for fact in caveats(summary).facts
+    )
 
 
 # ---- features -----------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ LEAST = 16
 
 Measured in docs/fid.md: the deviation over choices of images is 24 % of the value for 3 images and 13 % for 8.
 """
-LEAST_REASON = "with fewer, another choice of images changes it by more than a tenth"
+LEAST_REASON = "with fewer, other images change it by more than a tenth"
 
 
 def too_few(n_images: int, n_features: int) -> str | None:

@@ -62,14 +62,14 @@ class SetMetricBounds:
         >>> from uqdm.bench.metrics import all_set_metrics
         >>> metric = next(one for one in all_set_metrics() if one.meaningful_set == 16)
         >>> SetMetricBounds(least=20).too_few(metric, 3)
-        '3 images, at least 20 needed; to compute it anyway: --set-least 3'
+        '3 images, at least 20 needed; use --set-least 3 to compute it'
         >>> SetMetricBounds().too_few(metric, 16)
         """
         least = metric.meaningful_set if self.least is None else self.least
         if n_items >= least:
             return None
         why = f" ({metric.meaningful_reason})" if metric.meaningful_reason and self.least is None else ""
-        return f"{n_items} {metric.items}, at least {least} needed{why}; to compute it anyway: --set-least {n_items}"
+        return f"{n_items} {metric.items}, at least {least} needed; use --set-least {n_items} to compute it{why}"
 
 
 def bounds_of_run(given: Mapping[str, Any] | None, name: str) -> SetMetricBounds | None:
