@@ -45,10 +45,14 @@ def test_json_lists_every_codec_with_its_parameters() -> None:
     assert (quality["type"], quality["minimum"] is None) == ("int", False)
 
 
-def test_the_table_names_every_codec() -> None:
+def test_the_list_names_every_codec_with_its_parameters() -> None:
     done = CliRunner().invoke(app, ["codecs"], env={"COLUMNS": "200"})
     assert done.exit_code == 0
-    assert all(f" {name} " in done.stdout for name in codec_names())
+    names = [line.split()[0] for line in done.stdout.splitlines() if not line.startswith(" ")]
+    assert names == codec_names()
+    assert "jpeg  works here; 12 settings by default\n" in done.stdout
+    assert "    quality: whole number, 1 to 100 = 75\n" in done.stdout
+    assert "    subsampling: 4:4:4 | 4:2:2 | 4:2:0 = 4:4:4\n" in done.stdout
 
 
 def test_a_codec_that_cannot_run_is_listed_with_reason_and_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,12 +64,33 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {**shown, "type": parameter.type.__name__}
 
 
+_TYPES = {"int": "whole number", "float": "number", "str": "text", "bool": "true or false"}
+
+
 def _parameter_text(parameter: dict[str, Any]) -> str:
-    bounds = [parameter["minimum"], parameter["maximum"]]
-    allowed = "" if bounds == [None, None] else f" in {bounds[0]}..{bounds[1]}".replace("None", "")
+    """Name, type, allowed values and default of a parameter.
+
+    >>> _parameter_text(_parameter(Parameter("quality", int, 75, minimum=0, maximum=100)))
+    'quality: whole number, 0 to 100 = 75'
+    >>> _parameter_text(_parameter(Parameter("tables", str, "flat", choices=("flat", "annex-k"))))
+    'tables: flat | annex-k = flat'
+    """
+    allowed = _TYPES.get(parameter["type"], parameter["type"]) + _bounds_text(
+        parameter["minimum"], parameter["maximum"]
+    )
     if parameter["choices"]:
-        allowed = f" of {'|'.join(map(str, parameter['choices']))}"
-    return f"{parameter['name']}: {parameter['type']}{allowed} = {parameter['default']}"
+        allowed = " | ".join(map(str, parameter["choices"]))
+    default = parameter["default"]
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    return f"{parameter['name']}: {allowed} = {shown}" if shown else f"{parameter['name']}: {allowed}"
+
+
+def _bounds_text(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f", {minimum} to {maximum}"
+    if minimum is not None:
+        return f", at least {minimum}"
+    return "" if maximum is None else f", at most {maximum}"
 
 
 def codecs(
@@ -83,17 +104,21 @@ def codecs(
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in listings], indent=2, default=str))
         return
-    _print_table(listings)
+    _print(listings)
 
 
-def _print_table(listings: list[Listing]) -> None:
-    from rich.console import Console
-    from rich.table import Table
+def _print(listings: list[Listing]) -> None:
+    """Prints a block for each codec: whether it works here, what it is, its version and its parameters = defaults."""
+    from uqdm.cli.folding import show_pieces, terminal_width
+    from uqdm.cli.terminal import showable
+    from uqdm.text import counted
 
-    table = Table("codec", "works here", "version", "parameters = default", "settings")
+    width = terminal_width()
     for entry in listings:
-        works = "yes" if entry.missing is None else f"no: {entry.missing}"
-        works += " (ideal, no file)" if entry.ideal else ""
-        parameters = "\n".join(_parameter_text(parameter) for parameter in entry.parameters)
-        table.add_row(entry.name, works, entry.version or "-", parameters or "-", str(len(entry.settings)))
-    Console(markup=False).print(table)
+        works = "works here" if entry.missing is None else f"does not work here: {entry.missing}"
+        settings = f"; {counted(len(entry.settings), 'setting')} by default" if entry.settings else ""
+        ideal = "; ideal, no file" if entry.ideal else ""
+        colour = "green" if entry.missing is None else "yellow"
+        show_pieces([(f"{entry.name}  ", None), (showable(f"{works}{settings}{ideal}"), colour)], width)
+        for text in filter(None, (entry.summary, entry.version, *map(_parameter_text, entry.parameters))):
+            show_pieces([(showable(text), None)], width, first="    ", further="        ")

@@ -155,9 +155,9 @@ def _asked(texts: list[str]) -> dict[str, list[Request]]:
 
 
 def _print(diagnosis: Diagnosis) -> None:
-    for text, colour in _pieces(diagnosis):
-        typer.secho(text, fg=colour, nl=False)
-    typer.echo()
+    from uqdm.cli.folding import show_pieces, terminal_width
+
+    show_pieces(_pieces(diagnosis), terminal_width(), further=" " * 11)
 
 
 def _pieces(diagnosis: Diagnosis) -> Iterator[tuple[str, str | None]]:

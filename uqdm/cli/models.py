@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,14 +89,34 @@ def models(
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in listings()], indent=2))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("model", "about", "from", "sha256 of the weights", "here", show_lines=True)
     for entry in listings():
-        here = entry.here or f"no: {entry.get}"
-        table.add_row(entry.name, entry.about, entry.source, (entry.sha256 or "not published")[:16], here)
-    Console(markup=False).print(table)
+        _print(entry)
+
+
+def _print(entry: Listing) -> None:
+    """Prints what is known of a model, in lines that fit the terminal."""
+    from uqdm.cli.folding import show_pieces, terminal_width
+
+    here = [("here", "green")] if entry.here else [("not here; get it with: ", None), (str(entry.get), "yellow")]
+    lines = [[(f"{entry.name}  ", None), *here]]
+    lines += [
+        [(text, None)] for text in (_plain(entry.about), f"from: {entry.source}", _weights(entry), entry.here) if text
+    ]
+    for number, line in enumerate(lines):
+        show_pieces(line, terminal_width(), first="    " if number else "", further="    ")
+
+
+def _weights(entry: Listing) -> str:
+    return f"sha256 of the weights: {entry.sha256[:16] if entry.sha256 else 'not published'}"
+
+
+def _plain(markdown: str) -> str:
+    """Text without marks of Markdown: code, bold, and links, of which the text stays.
+
+    >>> _plain("`uqdm-demo` on **a small part**; [docs/models.md](../docs/models.md) says more")
+    'uqdm-demo on a small part; docs/models.md says more'
+    """
+    return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "").replace("**", "")
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import typer
+from uqdm.cli.folding import show_text
 
 
 def note_unfilled(*runs: Path) -> None:
@@ -16,4 +16,4 @@ def note_unfilled(*runs: Path) -> None:
         for name, remedy in unfilled_metrics(run).items():
             by_remedy.setdefault(remedy, []).append(name)
         for remedy, names in by_remedy.items():
-            typer.echo(f"note: {', '.join(names)}: {remedy}", err=True)
+            show_text(f"note: {', '.join(names)}: {remedy}", err=True)

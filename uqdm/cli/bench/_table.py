@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import typer
 
+from uqdm.cli.folding import folded_table, wrapped
 from uqdm.cli.terminal import showable
 from uqdm.text import printable
 
@@ -17,15 +18,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NONE = "-"
-_WRAPPED = ("reason", "note", "error", "unscored", "setting", "codec_version")  # free texts, which may wrap
-_LEAST_WIDTH = 16  # of these, in characters
+_FREE = ("reason", "note", "error", "unscored")  # texts of any length, which may take several lines
+_LEAST_WIDTH = 24  # of these, in characters
 _PIPE_WIDTH = 10_000  # characters, if the output is not a screen
 
 
 def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], texts: Sequence[str] = ()) -> None:
     """Prints a table, at most as wide as the terminal. Columns in ``texts`` are left-aligned.
 
-    Text from files is printed without markup, with escapes for control characters.
+    Where the terminal is too narrow for a row, it takes several lines (:func:`uqdm.cli.folding.folded_table`). Text
+    from files is printed without markup, with escapes for control characters.
     """
     from rich import box
     from rich.console import Console
@@ -39,15 +41,18 @@ def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str
     table.show_edge = False
     for number, heading in enumerate(headings):
         widest = max([len(heading), *(len(row[number]) for row in rows)])
-        wraps = heading in _WRAPPED
+        wraps = heading in _FREE
         width = min(widest, _LEAST_WIDTH) if wraps else widest
         side: Literal["left", "right"] = "left" if heading in texts else "right"
         table.add_column(Text(heading), justify=side, overflow="fold", no_wrap=not wraps, min_width=width)
         least += width + 3  # a blank on either side, and the line between columns
+    if console.is_terminal and least > console.width:
+        lines = folded_table(headings, rows, console.width, texts, _FREE)
+        typer.echo("\n".join([*(wrapped(title, console.width, further="") if title else ()), *lines]))
+        return
     for row in rows:
         table.add_row(*map(Text, row))
-    # In a narrower terminal lines wrap, but no figure is cut.
-    console.width = max(least, console.width) if console.is_terminal else _PIPE_WIDTH
+    console.width = console.width if console.is_terminal else _PIPE_WIDTH
     console.print(table)
 
 

@@ -10,6 +10,7 @@ import typer
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import AsCsv
+from uqdm.cli.folding import show_text
 
 if TYPE_CHECKING:
     from uqdm.bench.analysis.compare_runs import Comparison, Key
@@ -61,8 +62,8 @@ def _print(found: Comparison, a: Path, b: Path) -> None:
     from uqdm.bench.analysis.compare_runs import picture_labels
     from uqdm.bench.run.tables import records
 
-    lines = [f"A: {a}", f"B: {b}", f"on {found.dataset} (fingerprint {found.fingerprint})", *found.notes, ""]
-    typer.echo("\n".join(lines))
+    for line in (f"A: {a}", f"B: {b}", f"on {found.dataset} (fingerprint {found.fingerprint})", *found.notes, ""):
+        show_text(line)
     rows = records(found.table)
     labels = {
         side: picture_labels([*(_key(row, side) for row in rows), *alone])
@@ -71,14 +72,14 @@ def _print(found: Comparison, a: Path, b: Path) -> None:
     for name in dict.fromkeys(found.table.metric):
         _print_metric(str(name), [row for row in rows if row["metric"] == name], labels)
     tests = int(found.table.wilcoxon_p.notna().sum())
-    typer.echo(
+    show_text(
         f"p: Wilcoxon's signed-rank test, two-sided, not adjusted for {tests} test{'s' * (tests != 1)}; effect: "
         "rank-biserial correlation, positive where B is higher; better, worse: images on which B is"
     )
     for side, alone in (("a", found.only_a), ("b", found.only_b)):
         if alone:
             more = f" and {len(alone) - _LISTED} more" if len(alone) > _LISTED else ""
-            typer.echo(f"unpaired in {side.upper()}: {', '.join(labels[side][key] for key in alone[:_LISTED])}{more}")
+            show_text(f"unpaired in {side.upper()}: {', '.join(labels[side][key] for key in alone[:_LISTED])}{more}")
 
 
 def _print_metric(name: str, rows: list[dict[str, Any]], labels: dict[str, dict[Key, str]]) -> None:
