@@ -93,8 +93,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a bytearray": ({"encode": lambda images: [bytearray(b"x")]}, "a stream is bytearray, not bytes"),
     "a memoryview": ({"encode": lambda images: [memoryview(b"x")]}, "a stream is memoryview, not bytes"),
     "nothing": ({"encode": lambda images: None}, "TypeError"),
-    "no stream": ({"listed": lambda made: []}, "0 streams for 1 images"),
-    "endless streams": ({"listed": lambda made: iter(lambda: made[0], None)}, "more than 1 streams for 1 images"),
+    "no stream": ({"listed": lambda made: []}, "0 streams for 1 image"),
+    "endless streams": ({"listed": lambda made: iter(lambda: made[0], None)}, "more than 1 streams for 1 image"),
     "bytes for Encoded": ({"listed": lambda made: [made[0].stream]}, "gave bytes, not Encoded"),
     "writes": ({"encode": lambda images: [images[0].fill(0) or b"x"]}, "wrote into the image that it was given"),
     "writes by torch": (

@@ -21,7 +21,7 @@ import numpy as np
 from uqdm.codec import Codec, Encoded, Point, Reconstruction
 from uqdm.errors import UserError
 from uqdm.plugins import contained
-from uqdm.text import one_line
+from uqdm.text import counted, one_line
 
 if TYPE_CHECKING:
     from uqdm.bench.metrics import Metric
@@ -105,7 +105,7 @@ def encode(codec: Codec, images: Sequence[np.ndarray], observe: Observe = nullco
         listed = list(itertools.islice(found, len(images) + 1))
     if len(listed) != len(images):
         count = f"more than {len(images)}" if len(listed) > len(images) else str(len(listed))
-        raise MeasurementError(f"{count} streams for {len(images)} images")
+        raise MeasurementError(f"{count} streams for {counted(len(images), 'image')}")
     encoded = [_encoded(one) for one in listed]
     if not all(map(np.array_equal, images, copies)):
         raise MeasurementError("encode wrote into the image that it was given; it must work on a copy")

@@ -21,6 +21,7 @@ from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 from uqdm.model.weights import check_bits
+from uqdm.text import counted
 
 MAX_PATCHES = 1024  # in a batch of the network: points, or tiles of 8x8
 MAX_NUMBERS = 1 << 38
@@ -128,7 +129,9 @@ class GaussianCoder:
             try:
                 taken = read_gamma(reader, _MAX_STEP_BITS)
                 if position + taken > self.schedule.n_steps or (taken > 1 and not self.merges):
-                    raise ValueError(f"the file merges {taken} steps after step {position}, which this model does not")
+                    raise ValueError(
+                        f"the file merges {counted(taken, 'step')} after step {position}, which this model does not"
+                    )
                 step = self._step(position, taken)
                 sections = [
                     chunks.read(reader, int(places.size), self.limits) for _, places in self._sections(step, shape)

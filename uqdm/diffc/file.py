@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from uqdm.codec import StreamError
 from uqdm.coding.fields import Field, faults_of
 from uqdm.progressive import tiles
+from uqdm.text import counted
 
 MAGIC = b"DC"
 VERSION = 1
@@ -79,7 +80,7 @@ class Header:
         if self.n_coordinates > MAX_COORDINATES:
             yield f"{self.n_coordinates} coordinates exceed the limit of {MAX_COORDINATES}"
         if self.n_steps > self.schedule_steps:
-            yield f"{self.n_steps} steps of a schedule of {self.schedule_steps} are out of range"
+            yield f"{counted(self.n_steps, 'step')} of a schedule of {self.schedule_steps} are out of range"
 
     @property
     def n_patches(self) -> int:

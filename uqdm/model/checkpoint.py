@@ -29,6 +29,7 @@ from uqdm.model.sectioned import SectionedDenoiser
 from uqdm.model.stepwise import StepwiseDenoiser
 from uqdm.model.unet import ScoreNetwork, UNetDenoiser
 from uqdm.model.weights import check_finite, count, fill
+from uqdm.text import counted
 
 _SMALL = 1 << 20  # weights that fit on any machine
 PROCESS_NAMES = ("uniform", "gaussian")
@@ -51,7 +52,7 @@ class Model:
     sha256: str
 
     def __repr__(self) -> str:
-        kind = f"{self.process}, {self.schedule.n_steps} steps, image size {self.image_size}"
+        kind = f"{self.process}, {counted(self.schedule.n_steps, 'step')}, image size {self.image_size}"
         return f"Model({self.identity}, {kind}, {self.n_parameters:,} parameters)"
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 from uqdm.model import schema
 from uqdm.model.files import CONFIG, CheckpointError
+from uqdm.text import counted
 
 FORMAT = "uqdm-model-1"
 """Format of a ``config.json`` in the project's own layout."""
@@ -117,13 +118,17 @@ def _gamma_fault(options: dict[str, Any], default_min: float, default_max: float
 def _stepwise_fault(options: dict[str, Any], n_steps: int) -> str | None:
     widths, dilations = options["widths"], options["dilations"]
     if not len(widths) == len(dilations) == n_steps - 1:
-        return f"{n_steps} steps need {n_steps - 1} widths and lists of dilations"
+        return f"{counted(n_steps, 'step')} need {counted(n_steps - 1, 'width')} and lists of dilations"
     return None
 
 
 def _sectioned_fault(options: dict[str, Any], n_steps: int) -> str | None:
     found = len(options["networks"])
-    return None if found == n_steps - 1 else f"{n_steps} steps need {n_steps - 1} networks, not {found}"
+    return (
+        None
+        if found == n_steps - 1
+        else f"{counted(n_steps, 'step')} need {counted(n_steps - 1, 'network')}, not {found}"
+    )
 
 
 _FAULTS: dict[str, Callable[[dict[str, Any], int], str | None]] = {

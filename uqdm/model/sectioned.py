@@ -20,6 +20,7 @@ from torch import nn
 from uqdm.model.denoiser import Denoiser, Opened, Prediction, zero
 from uqdm.model.schedule import Schedule, Step
 from uqdm.model.stepwise import SIGMA_DATA, DilatedBlock, base_deviation
+from uqdm.text import counted
 
 BLOCK = 2  # pixels a side
 POSITIONS = (0, 3, 1, 2)  # of a block's pixels, row by row, in the order of coding
@@ -122,7 +123,10 @@ class SectionedDenoiser(Denoiser):
     def __init__(self, schedule: Schedule, *, networks: Sequence[Mapping[str, Any]], bounded: bool = True):
         super().__init__()
         if len(networks) != schedule.n_steps - 1:
-            raise ValueError(f"{schedule.n_steps} steps need {schedule.n_steps - 1} networks, not {len(networks)}")
+            raise ValueError(
+                f"{counted(schedule.n_steps, 'step')} need {counted(schedule.n_steps - 1, 'network')}, "
+                f"not {len(networks)}"
+            )
         self.bounded = bounded
         self.mean = nn.Parameter(torch.zeros(len(CHANNELS)))
         self.log_factor = nn.Parameter(torch.zeros(len(CHANNELS)))

@@ -14,6 +14,7 @@ from torch import nn
 
 from uqdm.model.denoiser import Denoiser, Prediction, square_root, zero
 from uqdm.model.schedule import Schedule, Step
+from uqdm.text import counted
 
 SIGMA_DATA = 0.5  # deviation of image data in [-1, 1], for input and output scaling (Karras et al. 2022, Table 1)
 
@@ -63,7 +64,10 @@ class StepwiseDenoiser(Denoiser):
     ):
         super().__init__()
         if not len(widths) == len(dilations) == schedule.n_steps - 1:
-            raise ValueError(f"{schedule.n_steps} steps need {schedule.n_steps - 1} widths and lists of dilations")
+            raise ValueError(
+                f"{counted(schedule.n_steps, 'step')} need {counted(schedule.n_steps - 1, 'width')} and lists of "
+                "dilations"
+            )
         self.channels = channels
         self.mean = nn.Parameter(torch.zeros(channels))
         self.log_factor = nn.Parameter(torch.zeros(channels))

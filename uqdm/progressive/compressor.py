@@ -30,6 +30,7 @@ from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
 from uqdm.progressive.predictor import Predictor
 from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
+from uqdm.text import counted
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,7 +125,9 @@ class UQDM:
         self._tolerances: dict[bool, list[tolerance.StepTolerance]] = {}
 
     def __repr__(self) -> str:
-        what = f"{self.model.name}, {self.n_steps} steps, {self.model.n_parameters:,} parameters, {self.device}"
+        what = (
+            f"{self.model.name}, {counted(self.n_steps, 'step')}, {self.model.n_parameters:,} parameters, {self.device}"
+        )
         return f"UQDM({what}, weights sha256:{self.model.sha256[:16]})"
 
     @property

@@ -18,6 +18,7 @@ from uqdm.swirl.claims import published
 from uqdm.swirl.estimates import N_FLOORS, SwirlResults, SystemAtT
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.systems import LABELS
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,10 +87,10 @@ def _rates(measured: SwirlResults) -> Figure:
 def _rates_caption(measured: SwirlResults) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
-        f"Swirl, {n_points:,} held-out points, {n_seeds} seed(s). Left: bars are {LEVEL_TEXT} intervals over seeds and "
-        f"points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: what a "
-        "receiver has after some steps, drawn by the reverse process; bars on the right are the range of the seeds. "
-        "Dashed: ideal rates of VDM, of which no file is made. Dotted on the right, with its range: independent "
+        f"Swirl, {n_points:,} held-out points, {counted(n_seeds, 'seed')}. Left: bars are {LEVEL_TEXT} intervals over "
+        f"seeds and points; rates above {MOST_BPD:g} are not drawn; crosses are the paper's figures. Middle and right: "
+        "what a receiver has after some steps, drawn by the reverse process; bars on the right are the range of the "
+        "seeds. Dashed: ideal rates of VDM, of which no file is made. Dotted on the right, with its range: independent "
         "points of the data themselves."
     )
 
@@ -205,11 +206,11 @@ def source_points() -> np.ndarray:
 def _vdm_weights_caption(measured: SwirlResults) -> str:
     n_seeds, n_points = next(iter(measured.rates_bpd.values())).shape
     return (
-        f"Left: {N_SOURCE:,} points of the data. Right: a VDM is trained for each of {n_seeds} seed(s), and its "
-        "weights are used with universal quantization at each T without more training: with the posterior's variance "
-        "(fixed), and with one fitted factor of the deviation a step. For comparison: UQDM that is trained for each T. "
-        f"Rates on {n_points:,} held-out points; bars are {LEVEL_TEXT} intervals over seeds and points; rates above "
-        f"{MOST_BPD:g} are not drawn."
+        f"Left: {N_SOURCE:,} points of the data. Right: a VDM is trained for each of {counted(n_seeds, 'seed')}, and "
+        "its weights are used with universal quantization at each T without more training: with the posterior's "
+        "variance (fixed), and with one fitted factor of the deviation a step. For comparison: UQDM that is trained "
+        f"for each T. Rates on {n_points:,} held-out points; bars are {LEVEL_TEXT} intervals over seeds and points; "
+        f"rates above {MOST_BPD:g} are not drawn."
     )
 
 

@@ -20,6 +20,7 @@ from uqdm.swirl.estimates import N_DIRECTIONS, N_FLOORS, SwirlResults
 from uqdm.swirl.figures import save_figures
 from uqdm.swirl.systems import FACTORS, LABELS
 from uqdm.swirl.training import BATCH_SIZE, GAMMA_MAX, GAMMA_MIN, GAMMA_MIN_WIDE
+from uqdm.text import counted
 
 TITLE = "The swirl experiments"
 VERDICT_HEADINGS = ("claim of the paper", "where", "verdict", "measured")
@@ -59,7 +60,7 @@ def protocol(measured: SwirlResults) -> list[str]:
     return [
         "Rates are negative evidence lower bounds in bits per dimension, with the KL of z_T and x given z_0, on "
         f"{n_points:,} held-out points; training draws fresh points. Intervals are {LEVEL_TEXT} intervals of "
-        f"Student's over {n_seeds} seed(s) and points together; the range behind them is that of the seeds' "
+        f"Student's over {counted(n_seeds, 'seed')} and points together; the range behind them is that of the seeds' "
         f"means.{few}",
         f"UQDM's schedule is frozen, gamma from {GAMMA_MIN:g} to {GAMMA_MAX:g}; the row with gamma_min "
         f"{GAMMA_MIN_WIDE:g} shows what the example of Kingma et al. costs: bits below the grid of the levels. VDM's "

@@ -22,6 +22,7 @@ from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.progressive import UQDM, tolerance
+from uqdm.text import counted
 from uqdm.training.data.swirl import swirl_points
 from uqdm.training.structure import TrainingConfigError
 
@@ -62,7 +63,7 @@ def validation_images(source: str, n: int, size: int) -> np.ndarray:
         return swirl_points(n, np.random.default_rng(POINTS_SEED))[:, None, None, :]
     dataset = open_dataset(source, limit=n)
     if len(dataset) < n:
-        raise TrainingConfigError(f"validation: {source} has {len(dataset)} images, not {n}")
+        raise TrainingConfigError(f"validation: {source} has {counted(len(dataset), 'image')}, not {n}")
     return np.stack([_middle(dataset.load(index), size, f"{source}, image {index}") for index in range(n)])
 
 

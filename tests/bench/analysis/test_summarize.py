@@ -206,7 +206,7 @@ def test_two_versions_of_a_codec_in_one_setting_are_refused() -> None:
 
 
 def test_a_picture_that_is_there_twice_is_refused() -> None:
-    with pytest.raises(ResultsError, match=r"1 rows are there twice, the first for image 0 of 'd'"):
+    with pytest.raises(ResultsError, match=r"1 row is there twice, the first for image 0 of 'd'"):
         summarized(frame(make_row(0), make_row(0), make_row(1)))
 
 

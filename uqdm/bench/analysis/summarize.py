@@ -49,6 +49,7 @@ from uqdm.bench.schema import (
     STATUS_SKIPPED,
 )
 from uqdm.files import replacing
+from uqdm.text import counted
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
@@ -164,7 +165,9 @@ def _check_rows(parts: Sequence[Part], run_dir: Path | str) -> dict[str, pd.Inde
         raise versions
     if unscored:
         names = ", ".join(unscored)
-        raise ResultsError(f"{unscored.total():,} rows are not scored yet ({names}); {score_remedy(run_dir)}")
+        raise ResultsError(
+            f"{counted(unscored.total(), 'row is', 'rows are')} not scored yet ({names}); {score_remedy(run_dir)}"
+        )
     return {dataset: pd.Index(indices) for dataset, indices in images.items()}
 
 
@@ -184,7 +187,7 @@ def _summarize(
     summary = summary.assign(lowest=lowest).sort_values(order)
     summary = summary.reindex(columns=summary_schema().names).reset_index(drop=True)
     reasons = [found if isinstance(found, Mapping) else None for found in summary.unscored]
-    return summary.assign(unscored=pd.Series(reasons, dtype=object))
+    return _with_labels(summary.assign(unscored=pd.Series(reasons, dtype=object)), {})
 
 
 class _DataSetSummary:
@@ -370,6 +373,6 @@ def _check_pictures(ok: pd.DataFrame) -> None:
     if not twice.empty:
         first = twice.iloc[0]
         raise ResultsError(
-            f"{first.codec} at {first.setting!r}: {len(twice)} rows are there twice, the first for image "
-            f"{first.image_index} of {first.dataset!r}; remove the file of rows that does not belong here"
+            f"{first.codec} at {first.setting!r}: {counted(len(twice), 'row is', 'rows are')} there twice, the first "
+            f"for image {first.image_index} of {first.dataset!r}; remove the file of rows that does not belong here"
         )

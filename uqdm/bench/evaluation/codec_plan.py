@@ -10,6 +10,7 @@ import numpy as np
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.shards import Shard, shard_at, split
+from uqdm.text import counted
 
 _UNKNOWN = -1
 
@@ -86,7 +87,7 @@ class CodecPlan:
     @property
     def title(self) -> str:
         """The codec's name, and the number of its settings."""
-        return f"{self.name} ({len(self.codec_settings)} setting{'s' if len(self.codec_settings) != 1 else ''})"
+        return f"{self.name} ({counted(len(self.codec_settings), 'setting')})"
 
     @property
     def holds_model(self) -> bool:

@@ -41,6 +41,7 @@ from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.files import sweep_temporaries
+from uqdm.text import counted
 
 
 def evaluate(
@@ -138,7 +139,8 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: RunProgress
         progress.add(plan.name, plan.title, plan.n_images, stored=stored)
         totals.update(total=plan.n_images, stored=stored, settings=len(plan.codec_settings))
     progress.say(
-        f"evaluate {dataset.name}: {len(plans)} codecs, {totals['settings']} settings, {len(dataset)} images; "
+        f"evaluate {dataset.name}: {counted(len(plans), 'codec')}, {counted(totals['settings'], 'setting')}, "
+        f"{counted(len(dataset), 'image')}; "
         f"{totals['stored']:,} of {totals['total']:,} images x settings are done already"
     )
     for note in changes_notes(dataset):

@@ -26,6 +26,7 @@ from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.superseded import arrange, set_aside_others
 from uqdm.bench.run.tables import with_columns
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
+from uqdm.text import counted
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class CodecOutcome:
         if not self.ok and not self.failed:
             return f"{self.codec}: SKIPPED: {self.reason}"
         parts = [f"{self.ok:,} ok", f"{self.failed:,} FAILED" if self.failed else "0 failed"]
-        parts += [f"{self.skipped_settings} settings SKIPPED"] if self.skipped_settings else []
+        parts += [f"{counted(self.skipped_settings, 'setting')} SKIPPED"] if self.skipped_settings else []
         return f"{self.codec}: {', '.join(parts)}" + (f" ({self.reason})" if self.reason else "")
 
 

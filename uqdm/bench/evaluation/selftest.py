@@ -18,6 +18,7 @@ from uqdm.bench.metrics.psnr import psnr_db
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import Codec, get_codec
+from uqdm.text import counted
 
 # The minimum that a codec's best setting must reach. A correct codec is far above; swapped channels, a wrong matrix
 # or a lost plane are far below. Noise is grey, since many formats store colour at half resolution.
@@ -60,7 +61,7 @@ def self_test(codec_settings: Sequence[CodecSetting]) -> list[Check]:
         failures += [f"{codec.setting or 'default'}: {reason}" for reason in failed]
         whole = [] if failed else codec.decode([stream for stream in measured.streams if stream is not None])
         errors += [(mse(photograph, decoded), codec) for decoded in whole]
-    checks = [Check("round trip", not failures, "; ".join(failures[:2]) or f"{len(codec_settings)} setting(s)")]
+    checks = [Check("round trip", not failures, "; ".join(failures[:2]) or counted(len(codec_settings), "setting"))]
     for codec, exact in _best(errors):
         found = _check_codec(codec, photograph, exact=exact)
         kind = "lossless" if exact else "lossy"
@@ -73,7 +74,7 @@ def _check_ideal(codecs: Sequence[Codec], photograph: np.ndarray) -> Iterator[Ch
     for codec in codecs:
         measured = measure_images(codec, codec, [photograph])
         failed = [row["error"] for row in measured.rows if row["status"] != STATUS_OK]
-        yield Check("rates and pictures", not failed, failed[0] if failed else f"{len(measured.rows)} pictures")
+        yield Check("rates and pictures", not failed, failed[0] if failed else counted(len(measured.rows), "picture"))
         if failed:
             continue
         best_db: dict[str, float] = {}

@@ -18,6 +18,7 @@ from uqdm.bench.execute.job import Done, Job
 from uqdm.bench.execute.limits import ActorResources
 from uqdm.bench.execute.worker import Worker
 from uqdm.bench.execute.worker_loss import why_not_started
+from uqdm.text import counted
 
 QUEUE = 2
 """Jobs of an actor: the one that it runs, and the next, so that it need not wait for the driver."""
@@ -189,7 +190,7 @@ class ActorPool:
             self.stop(actor)
 
     def _needs(self) -> str:
-        cores = f"{self.resources.cpus} core{'s' if self.resources.cpus > 1 else ''}"
+        cores = counted(self.resources.cpus, "core")
         return cores + (f" and {self.resources.gpus:g} GPU" if self.resources.gpus else "")
 
 

@@ -23,6 +23,7 @@ from uqdm.bench.paper.judge import (
 from uqdm.bench.paper.networks import Network, Stated, count, network_of, networks
 from uqdm.bench.paper.protocol import UQDM, Model, Place
 from uqdm.bench.paper.rows import Run, find_row
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,7 +198,7 @@ class _Measured:
         reasons = {
             "other images": self.run.relation.kind == "other",
             "another network than the published ones": network_of(self.model.path) is None,
-            f"{row['failed']} images failed": row["failed"] > 0,
+            f"{counted(row['failed'], 'image')} failed": row["failed"] > 0,
             f"n={self.run.n_images} is too few for an interval": self.run.n_images < MIN_IMAGES,
         }
         return next((reason for reason, holds in reasons.items() if holds), "")

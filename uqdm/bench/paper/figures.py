@@ -18,6 +18,7 @@ from uqdm.bench.paper.rows import Run
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, error_bars, take_names_literally, write_caption
 from uqdm.files import replacing
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +160,7 @@ def _legends(axes: Axes, run: Run, published: list[PlottedCurve], measured: list
     style: dict[str, Any] = {"loc": "upper left", "frameon": False, "alignment": "left", "fontsize": 7.5}
     height = 1.0
     theirs = run.relation.published_images.replace(", ", ",\n")
-    groups = [(f"measured here\n{run.n_images:,} images", handles[len(published) :])] if measured else []
+    groups = [(f"measured here\n{counted(run.n_images, 'image')}", handles[len(published) :])] if measured else []
     groups += [(f"published\n{theirs}", handles[: len(published)])]
     for number, (title, lines) in enumerate(groups, start=1):
         legend = axes.legend(
@@ -172,8 +173,8 @@ def _legends(axes: Axes, run: Run, published: list[PlottedCurve], measured: list
 
 def _caption(run: Run, table: pd.DataFrame, quantity: str, nothing: str) -> str:
     measured = (
-        f"Solid and filled: measured here on {run.n_images:,} images of {run.dataset} (fingerprint {run.fingerprint}), "
-        f"with {LEVEL_TEXT} bootstrap intervals over images."
+        f"Solid and filled: measured here on {counted(run.n_images, 'image')} of {run.dataset} (fingerprint "
+        f"{run.fingerprint}), with {LEVEL_TEXT} bootstrap intervals over images."
     )
     published = (
         f"Dashed and hollow: published by Yang, Will & Mandt (2025), over {N_IMAGES:,} images; grey: systems that "

@@ -12,6 +12,7 @@ from uqdm.bench.paper import protocol
 from uqdm.bench.paper.judge import MIN_IMAGES, ROUNDING, WORDS
 from uqdm.bench.paper.protocol import Model
 from uqdm.bench.paper.rows import Run
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,8 @@ def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
         title=f"{protocol.TITLES[run.name]}: the figures of the paper, and those measured here",
         images=[
             f"Published: {protocol.FIGURES[run.name]} of {SOURCE}. Means over {IMAGES[run.name].text}.",
-            f"Measured: {run.n_images:,} images of {run.dataset}, fingerprint {run.fingerprint}. {run.relation.text}",
+            f"Measured: {counted(run.n_images, 'image')} of {run.dataset}, fingerprint {run.fingerprint}. "
+            f"{run.relation.text}",
         ],
         can_agree=[*_files(run, table), *_fid(run), *_uqdm(run, models), *_counts(run), _others(table)],
         rules=_rules(run, table, models),

@@ -21,6 +21,7 @@ from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
 from uqdm.model.zoo import absolute_name
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,7 +106,9 @@ def table(run: Run, models: Sequence[Model]) -> pd.DataFrame:
     for (name, label), system in known.items():
         points = records(figures[figures.system == name])
         if points and len(points) != len(system.places):
-            raise ValueError(f"{run.name}: {len(points)} published points of {name}, {len(system.places)} settings")
+            raise ValueError(
+                f"{run.name}: {len(points)} published points of {name}, {counted(len(system.places), 'setting')}"
+            )
         base = {**run.facts, "system": name, "model": label}
         for point, place in zip(points, system.places, strict=False):
             beside = _Pair(run, system, place, point, others.get(label, ""))
@@ -214,7 +217,7 @@ class _Pair:
         reasons = {
             "other images": self.run.relation.kind == "other",
             f"another model, {self.other_model}": bool(self.other_model),
-            f"{measured['failed']} images failed": measured["failed"] > 0,
+            f"{counted(measured['failed'], 'image')} failed": measured["failed"] > 0,
             f"n={self.run.n_images} is too few for an interval": self._too_few,
             "the published rate is the model's estimate": quantity == "file_bpp",
             "another encoder": quantity != "bpp_at_psnr" and self._by_psnr(measured),

@@ -29,6 +29,7 @@ from uqdm.bench.run.rates import NO_FILE, is_empty, is_ideal, with_rates
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def caption(run_dir: Path) -> str:
     """What the plot shows, over how many images, by which protocol."""
     summary = read_summary(run_dir)
     counts = summary[summary.status == STATUS_OK].groupby("dataset")["n"].max()
-    images = "; ".join(f"{name}: {n} image{'s' if n != 1 else ''}" for name, n in counts.items())
+    images = "; ".join(f"{name}: {counted(n, 'image')}" for name, n in counts.items())
     return (
         f"{images}. Rate: mean over images of all bits of the file per pixel. PSNR: mean over images of the image's "
         f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "

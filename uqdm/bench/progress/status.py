@@ -21,7 +21,7 @@ from uqdm.bench.progress.status_content import is_count, is_status
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_json
 from uqdm.bench.run.layout import evaluation_path, is_run, manifests_dir, scores_path, shard_files, status_path
-from uqdm.text import printable
+from uqdm.text import counted, printable
 
 DIED, UNFINISHED = "died", "unfinished"
 
@@ -100,7 +100,7 @@ class RunStatus:
     def _kept(self) -> str:
         if "total" in self.content:
             return f"{self.content['done']:,} of {self.content['total']:,} done are kept"
-        return f"{self.content.get('shard_files', 0):,} shards are kept"
+        return f"{counted(self.content.get('shard_files', 0), 'shard is', 'shards are')} kept"
 
 
 def run_status(run_dir: Path) -> RunStatus:

@@ -17,6 +17,7 @@ from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.run.rates import is_empty, with_rates
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import RATE_IDEAL, STATUS_OK, STATUS_REFERENCE
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +63,7 @@ def published_note(rows: pd.DataFrame, name: str, origin: Origin | None) -> str:
     advice = " Compare shapes, not numbers." if beside.kind == "other" else ""
     return (
         f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name].text}. "
-        f"This run: {n_images:,} images of {dataset} (fingerprint {fingerprint}). {beside.text}{advice}"
+        f"This run: {counted(n_images, 'image')} of {dataset} (fingerprint {fingerprint}). {beside.text}{advice}"
     )
 
 

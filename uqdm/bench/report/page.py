@@ -41,6 +41,7 @@ from uqdm.bench.run.layout import report_path, report_pictures_path
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary, summary_provenance
 from uqdm.files import write_bytes
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +209,7 @@ def _size(library: Library, pool: PicturePool, whole: ViewerPictures, plots: Seq
     n_pictures = len(pool.uris) + (len(whole) if whole.in_page else 0)
     parts = {
         "the plotting library": len(library.embedded),
-        f"{n_pictures} pictures": pool.n_bytes + (whole.n_bytes if whole.in_page else 0),
+        counted(n_pictures, "picture"): pool.n_bytes + (whole.n_bytes if whole.in_page else 0),
         "still plots": sum(len(plot["source"]) for plot in plots),
     }
     listed = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in parts.items())

@@ -13,6 +13,7 @@ from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,7 @@ def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
         f"{metric.label} {significant(row[metric.name])}" for metric in metrics if not _absent(row.get(metric.name))
     ]
     count = row.get(set_basis().n)
-    images = "" if count is None or _absent(count) else f" ({int(count):,} images)"
+    images = "" if count is None or _absent(count) else f" ({counted(int(count), 'image')})"
     return (
         f"Floor: {row['codec']}, {row['setting']}{images}: {', '.join(values) or 'none'}. These are the values for so "
         "few images without any coding. The curves compare pictures with their own originals, so they can be lower."

@@ -43,6 +43,7 @@ from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.pictures import STREAMS_GONE, Scored, ScoreJob, Streams
 from uqdm.bench.scoring.sets import Task, score_sets
 from uqdm.files import sweep_temporaries
+from uqdm.text import counted
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ class PictureScoring:
             lacking, total = (sum(len(shard.image_ids) for shard in of) for of in (todo[codec.name], codec.shards))
             self._progress.add(codec.name, codec.name, total, stored=total - lacking)
             left += lacking
-        self._progress.say(f"score {self._run.dataset.name}: {left:,} images x settings lack a score")
+        self._progress.say(
+            f"score {self._run.dataset.name}: {counted(left, 'image x setting', 'images x settings')} without a score"
+        )
         for name, reason in self.missing_scores.metric.items():
             self._progress.say(f"NOT SCORED {name}: {reason}")
         for broken in broken_metrics():

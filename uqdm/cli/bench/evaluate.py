@@ -14,6 +14,7 @@ from uqdm.cli.bench._failures import refuse_only_failures
 from uqdm.cli.bench._parameters import LogFile, RunFolder
 from uqdm.cli.bench._requests import DATA_SETS, CodecRequests, CodecsFile, requests
 from uqdm.cli.option_parameters import with_option_parameters
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     from uqdm.bench.datasets import DataSet
@@ -80,5 +81,8 @@ def _conclude(outcomes: list[CodecOutcome], out: Path, say: Callable[[str], None
     skipped = sum(outcome.skipped_settings for outcome in outcomes)
     advice = "; see their column `error`, and --retry-failed to try again" if failed else ""
     say(f"rows: {rows_dir(out)}")
-    say(f"evaluated: {ok:,} images x settings ok, {failed:,} failed, {skipped} settings skipped{advice}")
+    say(
+        f"evaluated: {counted(ok, 'image x setting', 'images x settings')} ok, {failed:,} failed, "
+        f"{counted(skipped, 'setting')} skipped{advice}"
+    )
     return not failed and not skipped

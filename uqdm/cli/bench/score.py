@@ -9,6 +9,7 @@ from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.cli.bench._failures import refuse_only_failures
 from uqdm.cli.bench._parameters import LogFile, RunFolder
 from uqdm.cli.option_parameters import with_option_parameters
+from uqdm.text import counted
 
 
 @with_option_parameters
@@ -35,7 +36,7 @@ def score_pictures(run: Path, options: ScoringOptions, log: Path | None) -> None
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
         for line in _failed_metrics(run):
             progress.say(line)
-        progress.say(f"scored: {outcome.scored:,} pictures now, {failed}")
+        progress.say(f"scored: {counted(outcome.scored, 'picture')} now, {failed}")
     if outcome.faults:
         refuse_only_failures(_ok_rows(run), [outcome.first_fault])
 

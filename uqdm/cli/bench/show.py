@@ -12,6 +12,7 @@ import typer
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import AsCsv
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +141,7 @@ def _print(frame: pd.DataFrame, query: _Query, schema: pa.Schema, *, as_csv: boo
     print_table("", list(shown.columns), cells, texts=(*_NAMED, *_STATE))
     for text in everywhere:
         typer.echo(text)
-    typer.echo(f"{len(frame):,} row{'s' * (len(frame) != 1)}")
+    typer.echo(counted(len(frame), "row"))
 
 
 def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
