@@ -15,6 +15,7 @@ from uqdm.bench.run import originals
 from uqdm.bench.run.layout import originals_path
 from uqdm.bench.run.originals import keep_originals
 from uqdm.bench.run.pictures import RunPictures
+from uqdm.bench.run.tables import records
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,15 @@ def test_a_run_of_lossy_codecs_has_originals_from_its_data_set(run_dir: Path) ->
     run = RunPictures(run_dir, "images")
     for index in range(N_IMAGES):
         np.testing.assert_array_equal(run.original(index), expected(index))
+    assert run.original_faults == []
+
+
+def test_rows_beside_those_of_a_skipped_codec_name_their_originals(toys: Path, tmp_path: Path) -> None:
+    demo = open_dataset("demo", N_IMAGES)
+    evaluate_here(tmp_path / "run", demo, "jpeg:quality=50", "toy-absent")
+    run = RunPictures(tmp_path / "run", "demo")
+    for row in records(run.rows):
+        np.testing.assert_array_equal(run.original(row["image_index"]), demo.load(row["image_index"]))
     assert run.original_faults == []
 
 

@@ -61,7 +61,8 @@ class RunPictures:
     def __init__(self, run_dir: Path, dataset: str) -> None:
         rows = read_rows(run_dir, COLUMNS)
         rows = rows[(rows.status == STATUS_OK) & (rows.dataset == dataset)]
-        self.rows: pd.DataFrame = rows.assign(rate_bpp=image_rates(rows))
+        # Rows of skipped codecs have no image, so the column was of floating-point numbers.
+        self.rows: pd.DataFrame = rows.assign(rate_bpp=image_rates(rows), image_index=rows.image_index.astype(int))
         """The rows of the data set's pictures, with the columns of ``COLUMNS``, and the rate, ideal or not."""
         self._run_dir = run_dir
         self._decoders: dict[tuple[str, str], StreamDecoder] = {}
