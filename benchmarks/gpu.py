@@ -162,8 +162,8 @@ def watched(model: UQDM, clock: Clock, busy: Busy) -> Iterator[None]:
     """Times the parts of coding inside."""
     plain = compressor.overlapped
 
-    def overlapped(work: Any, *arguments: Any) -> Any:
-        return plain(clock.timing(REST, work), *arguments)
+    def overlapped(work: Any, *arguments: Any, **options: Any) -> Any:
+        return plain(clock.timing(REST, work), *arguments, **options)
 
     places: list[tuple[Any, str, str]] = [
         (compressor, "choose_seed", SEEDS),
