@@ -27,6 +27,7 @@ from uqdm.bench.plots._panels import (
 from uqdm.bench.plots._style import write_caption
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.schema import STATUS_OK, STATUS_REFERENCE
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +83,7 @@ def caption(name: str, run_dir: Path) -> str:
 
 
 def _of_images(metric: Metric, known: pd.DataFrame) -> str:
-    images = "; ".join(f"{name}: {_counted(n)}" for name, n in known.groupby("dataset")["n"].max().items())
+    images = "; ".join(f"{name}: {counted(int(n), 'image')}" for name, n in known.groupby("dataset")["n"].max().items())
     return f"Mean over images ({images}). Bars: {LEVEL_TEXT} bootstrap intervals over images."
 
 
@@ -95,10 +96,6 @@ def _of_sets(metric: SetMetric, known: pd.DataFrame) -> str:
     caution = f"{basis.caution[0].upper()}{basis.caution[1:]}" if warned else ""
     advice = f" {caution}: compare at this number of images only." if caution else ""
     return f"Sets of {images} images.{bars}{advice}"
-
-
-def _counted(n: float) -> str:
-    return f"{n:,.0f} image{'s' if n != 1 else ''}"
 
 
 def _curves_with(rows: pd.DataFrame, name: str) -> list[Curve]:
@@ -114,28 +111,24 @@ def _reason(summary: pd.DataFrame, metric: Metric | SetMetric) -> str:
 
 def _draw_panel(axes: Axes, rows: pd.DataFrame, drawn: list[Curve], metric: Metric | SetMetric) -> None:
     styles = curve_styles(curves(rows))
-    is_log = isinstance(metric, SetMetric)
+    points = {curve.label: curve.points_with_bits for curve in drawn}
+    is_log = isinstance(metric, SetMetric) and any((one[metric.name] > 0).any() for one in points.values())
     spread = metric.spread if isinstance(metric, SetMetric) else None
+    above = 0.0 if is_log else -np.inf
     handles: dict[str, Any] = {}
     for curve in drawn:
-        handles[curve.title] = draw_curve(axes, curve, styles[curve.label], metric.name, spread)
+        handles[curve.title] = draw_curve(axes, curve, styles[curve.label], metric.name, spread, above=above)
     axes.margins(0.04, 0.06)
-    rates = [curve.points_with_bits for curve in drawn]
-    rate_axis(axes, _joined(one.rate_bpp[np.isfinite(one[metric.name].astype(float))] for one in rates))
-    if is_log and _joined(one[metric.name] for one in rates).gt(0).any():
+    known = [one.rate_bpp[np.isfinite(one[metric.name].astype(float))] for one in points.values()]
+    rate_axis(axes, np.concatenate([rates.to_numpy(float) for rates in known]))
+    if is_log:
         log_values(axes)
-        for curve in drawn:
-            _mark_below(axes, curve.points_with_bits, metric.name, styles[curve.label].colour)
+        for label, one in points.items():
+            _mark_below(axes, one, metric.name, styles[label].colour)
     handles |= _draw_floor(axes, rows, metric)
     axes.set_ylabel(f"{metric.label}, {metric.unit}" if metric.unit else metric.label)
     axes.set_title(f"{rows.dataset.iloc[0]}: rate and {metric.label}", loc="left", weight="bold")
     legend_beside(axes, handles)
-
-
-def _joined(parts: Any) -> pd.Series:
-    import pandas as pd
-
-    return pd.concat(list(parts)).astype(float)
 
 
 def _mark_below(axes: Axes, points: pd.DataFrame, name: str, colour: str) -> None:

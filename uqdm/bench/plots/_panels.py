@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 6.2, 4.4
 LEGEND_WIDTH_IN = 2.9
-MARGINS_IN = {"left": 0.75, "right": 0.1, "top": 0.35, "bottom": 0.55}
+MARGINS_IN = {"left": 0.95, "right": 0.1, "top": 0.35, "bottom": 0.55}
 """Room around the panels, for the labels of their axes; the caption is below it."""
 
 _LEGEND_COLUMNS = 38  # characters of a line
@@ -82,13 +82,16 @@ def arrange(figure: Figure, caption_top: float, n_panels: int, **more: float) ->
     )
 
 
-def draw_curve(axes: Axes, curve: Curve, style: CurveStyle, column: str, spread: str | None = None) -> Any:
+def draw_curve(
+    axes: Axes, curve: Curve, style: CurveStyle, column: str, spread: str | None = None, *, above: float = -np.inf
+) -> Any:
     """A curve with its intervals; hollow marks where some images are exact. Returns the line, for a legend.
 
-    ``column`` is the metric; ``spread`` the column of its standard deviation, drawn in place of an interval.
+    ``column`` is the metric; ``spread`` the column of its standard deviation, drawn in place of an interval. Only
+    values greater than ``above`` are drawn.
     """
     points = curve.points_with_bits
-    points = points[np.isfinite(points[column].astype(float))]
+    points = points[np.isfinite(points[column].astype(float)) & (points[column] > above)]
     (line,) = axes.plot(
         points.rate_bpp, points[column], ls=style.line, color=style.colour, lw=1.6, marker=style.marker, ms=5
     )

@@ -72,7 +72,8 @@ def caption(run_dir: Path) -> str:
     lacking = f" Not near that rate: {', '.join(gone)}." if gone else ""
     return (
         "A small mark is one image, a large one the mean. Each curve is shown at its measured point nearest to one "
-        f"rate, within a factor of {NEAR:g}. Images that are reproduced exactly have no PSNR and are left out.{lacking}"
+        f"rate, within a factor of {NEAR:g}; its mean rate in bits per pixel is in parentheses. Images that are "
+        f"reproduced exactly have no PSNR and are left out.{lacking}"
     )
 
 
@@ -93,8 +94,9 @@ def read_clouds(run_dir: Path) -> list[tuple[str, float, list[Cloud]]]:
 
 
 def rate_of(summary: pd.DataFrame) -> float:
-    """The rate at which the curves of a data set are shown: near that many have a measured point."""
-    return shared_rate(curves(summary), common_rate(summary), lambda curve, rate: _near_point(curve, rate) is not None)
+    """The rate at which the curves of a data set are shown: near that most of them have a measured point."""
+    rates = [curve.points_with_bits.rate_bpp.to_numpy(float) for curve in curves(summary)]
+    return shared_rate(rates, common_rate(summary), _is_near)
 
 
 def _clouds(summary: pd.DataFrame, rows: pd.DataFrame) -> list[Cloud]:
@@ -115,10 +117,14 @@ def _clouds(summary: pd.DataFrame, rows: pd.DataFrame) -> list[Cloud]:
 def _near_point(curve: Curve, rate: float) -> dict[str, Any] | None:
     """The point of a curve whose rate is nearest by ratio; None if it is not within ``NEAR``."""
     points = curve.points_with_bits
-    ratios = np.abs(np.log(points.rate_bpp.to_numpy(float) / rate))
-    if not len(ratios) or not ratios.min() <= np.log(NEAR):
+    rates = points.rate_bpp.to_numpy(float)
+    if not len(rates) or not _is_near(rates, rate):
         return None
-    return dict(records(points)[int(ratios.argmin())])
+    return dict(records(points)[int(np.abs(np.log(rates / rate)).argmin())])
+
+
+def _is_near(rates: np.ndarray, rate: float) -> bool:
+    return bool(np.abs(np.log(rates / rate)).min() <= np.log(NEAR))
 
 
 def _label(curve: Curve, point: dict[str, Any]) -> str:
@@ -126,7 +132,7 @@ def _label(curve: Curve, point: dict[str, Any]) -> str:
     swept = swept_parameter(parsed) if len(parsed) > 1 else None
     value = parameters_of(point["setting"]).get(swept or "")
     where = point["point"] if curve.points["point"].nunique() > 1 else f"{swept}={value}" if value else ""
-    return f"{curve.label}{f', {where}' if where else ''}: {point['rate_bpp']:.2f} bpp"
+    return f"{curve.label}{f', {where}' if where else ''} ({point['rate_bpp']:.2f})"
 
 
 def _draw_panel(axes: Axes, name: str, rate: float, clouds: list[Cloud]) -> None:
