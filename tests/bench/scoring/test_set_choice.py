@@ -87,15 +87,26 @@ def test_a_line_that_lacks_an_image_takes_the_same_patches_of_the_others() -> No
     ]
 
 
+class Extractor:
+    """An extractor that computes nothing."""
+
+    sha256 = "5" * 64
+    resize = ""
+    n_features = 12
+
+    def features(self, images: object, batch: int) -> NoReturn:
+        raise NotImplementedError
+
+
+def test_the_warning_of_too_few_images_is_in_rows_with_fid_alone() -> None:
+    line = line_of(3, PHOTO)
+    line.columns = {"patch_fid": 1.0, "patch_fid_n": 64.0}
+    assert (line.row(Extractor())["fid_n"], line.row(Extractor())["fid_warning"]) == (3, None)
+    line.columns["fid"] = 1.0
+    assert line.row(Extractor())["fid_warning"] == "n=3 is under 12: biased, singular covariance"
+
+
 def test_the_number_of_patches_is_part_of_the_name_of_stored_values() -> None:
-    class Extractor:
-        sha256 = "5" * 64
-        resize = ""
-        n_features = 12
-
-        def features(self, images: object, batch: int) -> NoReturn:
-            raise NotImplementedError
-
     keys = {line_of(3, PHOTO, most).key(PATCH_FID, Extractor()) for most in (16, 64, None)}
     assert len(keys) == 3
     assert line_of(3, PHOTO, 16).key(FID, Extractor()) == line_of(3, PHOTO, 64).key(FID, Extractor())

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from uqdm.bench.metrics import SetMetric, set_basis
+from uqdm.bench.metrics import SetMetric, basis_metric, set_basis
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.score_store import PictureKey, set_key
@@ -95,11 +95,13 @@ class SetLine:
         return bounds.too_few(metric, n_items)
 
     def row(self, extractor: Extractor | None) -> dict[str, Any]:
-        """The row as ``scores.json`` has it."""
-        basis = set_basis()
+        """The row as ``scores.json`` has it; with the warning only if the metric that declares it has a value."""
+        basis, warned = set_basis(), basis_metric()
         basis_columns: dict[str, Any] = dict.fromkeys(basis.names)
         if self.columns and extractor is not None:
             basis_columns = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
+            if warned is None or warned.name not in self.columns:
+                basis_columns[basis.warning] = None
         return {**self.names, **self.columns, **basis_columns, "unscored": unscored_map(self.reasons)}
 
 
