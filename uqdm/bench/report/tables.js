@@ -75,12 +75,14 @@ function makeFoldable(text) {
   });
 }
 
-// Puts the mark of its curve in front of the first text of a row.
+// Puts the mark of its curve in front of the codec or curve of a row.
 function markRows(codecs) {
   const looks = new Map(codecs.flatMap(({ name, curves }) => curves.map((curve) => [`${name}\n${curve.label}`, curve.look])));
   for (const row of document.querySelectorAll("tr[data-curve]")) {
     const look = looks.get(`${row.dataset.codec}\n${row.dataset.curve}`);
-    if (look) row.querySelector("td .text").prepend(swatch(look));
+    const headings = [...row.closest("table").tHead.rows[0].cells].map((heading) => heading.textContent.trim());
+    const place = headings.findIndex((text) => ["codec", "curve"].includes(text));
+    if (look) row.cells[Math.max(0, place)].querySelector(".text").prepend(swatch(look));
   }
 }
 
