@@ -10,6 +10,8 @@ OWN = {"metrics/fid.py", "metrics/kid.py", "metrics/patch_fid.py"}
 REASONS = {
     "paper/": "the FID that the paper published",
     "analysis/published_curves.py": "a column of the paper's published tables",
+    "plots/rate_fid.py": "the plot of that metric; nothing but its name and label",
+    "plots/rate_kid.py": "the plot of that metric; nothing but its name and label",
     "features/weights.py": "the name of the archive that holds the weights, and of the page on them",
 }
 NAMES = re.compile(r"(?<![A-Za-z])(fid|kid)s?(?![A-Za-z])", re.IGNORECASE)
