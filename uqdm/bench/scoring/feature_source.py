@@ -14,10 +14,7 @@ def load_inception(weights: Path | None) -> Extractor:
     """The Inception network; raises ValueError with the remedy if its weights or libraries are missing."""
     try:
         from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
-    except (
-        ImportError,
-        RuntimeError,
-    ) as error:  # the latter: torchvision was built for another torch
+    except (ImportError, RuntimeError) as error:  # the latter: torchvision was built for another torch
         raise ValueError(
             f"the Inception network cannot be imported ({error_text(error, 200)}); install torch and torchvision "
             "of one release from one package index"
