@@ -22,18 +22,19 @@ run: $(VENV)/.installed
 	XDG_CACHE_HOME="$(CACHE)" $(BIN)/snakemake --cores all --no-hooks
 	@$(BIN)/uqdm bench show
 
-# Two files of tests at a time, the longest first (see tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Some files of tests at a time, the longest first (see tests/conftest.py). Tests of a cluster, of a workflow and of kills
+# wait for most of their time, so that all tests take one process more than the quick ones.
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
 
 # While you work: all but the tests that need a cluster, a workflow, a browser or much time.
 check: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
 quick-tests: $(VENV)/.installed-test
-	$(PYTEST) -m "not (cluster or workflow or browser or slow)"
+	$(PYTEST) -n 2 -m "not (cluster or workflow or browser or slow)"
 
 test: lint
-	$(PYTEST)
+	$(PYTEST) -n 3
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check
