@@ -84,6 +84,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{report.duration:6.1f} s  {report.nodeid}")
 
 
+@pytest.fixture(autouse=True)
+def no_size_of_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on the variables of the terminal that the tests were started in."""
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The project's reference material next to the checkout; tests that need it are skipped without it."""

@@ -35,6 +35,8 @@ def check_arguments(arguments: list[str]) -> None:
     command = get_command(app)
     while isinstance(command, TyperGroup) and arguments and not arguments[0].startswith("-"):
         _, command, arguments = command.resolve_command(Context(command), list(arguments))
+    if not arguments and isinstance(command, TyperGroup):
+        return  # it shows its subcommands
     if arguments and arguments[0] in OPTIONS_THAT_ACT:
         assert any(arguments[0] in parameter.opts for parameter in command.get_params(Context(command)))
     else:

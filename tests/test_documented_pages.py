@@ -67,7 +67,14 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         script = folder / "bin" / name
         script.write_text(f'#!/bin/sh\nexec "{folder}/bin/python" -m {module} "$@"\n')
         script.chmod(0o755)
-    without_network = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+    # Other tests of this process may have put their packages on the path.
+    guard = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part.endswith("guard")]
+    without_network = {
+        "PYTHONPATH": os.pathsep.join(guard),
+        "PIP_NO_INDEX": "1",
+        "PIP_NO_DEPS": "1",
+        "PIP_NO_BUILD_ISOLATION": "0",
+    }
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
     return {**os.environ, **without_network, "PATH": path, "COLUMNS": "80", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -136,9 +137,12 @@ def test_wrong_usage_exits_2_without_a_traceback(uqdm: Run) -> None:
     assert "Traceback" not in said
 
 
-def test_a_cluster_that_does_not_answer_is_one_line(uqdm: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    status, said = uqdm(*EVALUATE, "--codec=png")
+def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
+    """In a process of its own: this one may be connected to a Ray of other tests."""
+    command = [sys.executable, "-m", "uqdm.cli.main", *EVALUATE, "--codec=png"]
+    environment = {**os.environ, "RAY_ADDRESS": "127.0.0.1:1"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    status, said = done.returncode, done.stderr
     assert status == 1
     assert said.splitlines()[-1].startswith("error: RAY_ADDRESS=127.0.0.1:1: no Ray cluster answers")
     assert "Traceback" not in said

@@ -82,7 +82,7 @@ def load_model(
 
     >>> model = load_model("uqdm-demo")
     >>> model
-    UQDM(uqdm-demo, 4 steps, 538,184 parameters, cpu, weights sha256:e8e0ef64a823f89d)
+    UQDM(uqdm-demo, 4 steps, 540,663 parameters, cpu, weights sha256:e8e0ef64a823f89d)
     >>> files = model.compress(np.zeros((2, 64, 64, 3), np.uint8))
     >>> model.decompress(files).shape, model.decompress(files[0]).shape
     ((2, 64, 64, 3), (64, 64, 3))

@@ -69,10 +69,10 @@ class Selector:
 def parse_selector(text: str) -> Selector:
     """Reads ``CODEC[:key=value,...][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` are wildcards after the ``@``.
 
-    >>> parse_selector("uqdm@step 2/denoise")
-    Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
     A value may be a list or a range, as in a request (:mod:`uqdm.bench.run.sweeps`).
 
+    >>> parse_selector("uqdm@step 2/denoise")
+    Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
     >>> parse_selector("jpeg:quality=50").parameters
     {'quality': '50'}
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ ROUGH_RATIO = 2
 WIDTH = 80
 """Longest line in characters, except for paths."""
 
-_MOST_LINES = 25
+MOST_LINES = 25
 _NOTES = 4  # notes on metrics of sets
 _REASONS = 3
 _ERROR_LENGTH = 150  # characters of a reason or note: two lines
@@ -129,10 +130,10 @@ def absences(summary: pd.DataFrame) -> list[str]:
     return texts
 
 
-def short_table(summary: pd.DataFrame) -> str:
-    """At most 25 lines of 80 characters: bits per pixel of each codec at a few PSNR levels and lossless, and PSNR and
-    metrics of sets at one rate.
+def short_table(summary: pd.DataFrame, most_lines: int | None = MOST_LINES) -> str:
+    """At most ``most_lines`` lines (None: all) of 80 characters, with a line for each codec.
 
+    A line has bits per pixel at a few PSNR levels and lossless, and PSNR and metrics of sets at one rate.
     Values between the measured points are interpolated (see :meth:`uqdm.bench.analysis.curves.Curve.bpp_at` and
     :meth:`~uqdm.bench.analysis.curves.Curve.at_rate`).
     """
@@ -140,7 +141,7 @@ def short_table(summary: pd.DataFrame) -> str:
     parts = {name: summary[summary.dataset == name] for name in dict.fromkeys(line.dataset for line in found)}
     below = _folded([note for data in parts.values() for note in _notes(data)][:_NOTES])
     reasons = _reasons(summary)
-    room = _MOST_LINES - len(below) - len(reasons)
+    room = sys.maxsize if most_lines is None else most_lines - len(below) - len(reasons)
     kept, text = _fitting_tables(found, {name: common_rate(data) for name, data in parts.items()}, room)
     text += _folded(_settings(kept))[: max(room - len(text), 0)]
     return "\n".join([*text, *below, *reasons])
@@ -207,8 +208,11 @@ def _fitting(found: list[Line], room: int) -> list[Line]:
     return kept[: max(room, 0)]
 
 
-def closing_message(run_dir: Path) -> str:
-    """The message at the end of a run: its short table, and the paths of report, plots, summary and rows that exist."""
+def closing_message(run_dir: Path, most_lines: int | None = MOST_LINES) -> str:
+    """The message at the end of a run: its short table, and the paths of report, plots, summary and rows that exist.
+
+    ``most_lines`` is as in :func:`short_table`.
+    """
     places = {
         "report": report_path(run_dir),
         "plots": plots_dir(run_dir),
@@ -217,7 +221,7 @@ def closing_message(run_dir: Path) -> str:
         "BD-rates": bd_path(run_dir),
         "rows": rows_dir(run_dir),
     }
-    table = [short_table(read_summary(run_dir)), ""] if summary_path(run_dir).is_file() else []
+    table = [short_table(read_summary(run_dir), most_lines), ""] if summary_path(run_dir).is_file() else []
     return "\n".join([*table, *(f"{name:8} {path}" for name, path in places.items() if path.exists())])
 
 

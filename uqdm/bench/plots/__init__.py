@@ -92,7 +92,7 @@ def find_plot(name: str) -> Plot:
 
     >>> find_plot("progresive")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    LookupError: no plot 'progresive' (did you mean progressive?); known: distortion_perception, progressive, ...
+    LookupError: no plot 'progresive' (did you mean progressive?); known: distortion_perception, per_image, ...
     """
     return PLOTS.get(name)
 

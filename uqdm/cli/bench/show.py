@@ -100,7 +100,7 @@ def _print_short(folders: Sequence[Path]) -> None:
 
     for folder in folders:
         read_summary(folder)  # raises an error with the remedy if there is none
-        typer.echo(closing_message(folder))
+        typer.echo(closing_message(folder, most_lines=None))
         if rows_dir(folder).is_dir():
             note_unfilled(folder)
 
