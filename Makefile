@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run check quick-tests test lint lock clean-venv
+.PHONY: run check quick-tests test proofs lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
@@ -31,10 +31,14 @@ check: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 lint quick-tests
 
 quick-tests: $(VENV)/.installed-test
-	$(PYTEST) -n 2 -m "not (cluster or workflow or browser or slow)"
+	$(PYTEST) -n 2 -m "not (cluster or workflow or browser or slow or proof)"
 
 test: lint
 	$(PYTEST) -n 3
+
+# Tests that take a minute or so each, and are left out of the others.
+proofs: $(VENV)/.installed-test
+	$(PYTEST) -n 3 -m proof
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff format --check

@@ -26,7 +26,7 @@ MARKS_OF_FIXTURES = {
     "inception_weights": "slow",
     "inception_archive": "slow",
 }
-NOT_IN_CHECK = ("workflow", "cluster", "browser", "slow")
+NOT_IN_CHECK = ("workflow", "cluster", "browser", "slow", "proof")
 """Marks of tests that `make check` leaves out. Tests run in this order, then the others: long files come first."""
 
 SLOW_SECONDS = 5.0

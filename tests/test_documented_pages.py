@@ -117,11 +117,12 @@ def write_blocks(page: str, folder: Path) -> None:
         (folder / name).write_text(content)
 
 
+LONG_PAGES = {"README.md": pytest.mark.proof}  # two minutes
 RUN_PAGES = sorted({command.page for command in commands() if not not_run(command)})
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("page", RUN_PAGES)
+@pytest.mark.parametrize("page", [pytest.param(page, marks=LONG_PAGES.get(page, ())) for page in RUN_PAGES])
 def test_the_commands_of_a_page_work_in_order(
     page: str, prepared: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:

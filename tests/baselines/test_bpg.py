@@ -242,6 +242,7 @@ def test_the_version_names_the_coder() -> None:
 BPGENC = {40: (0.7385, 25.009), 30: (1.7425, 30.960), 20: (3.5398, 36.761), 10: (6.0439, 40.524)}
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 @pytest.mark.shared
 def test_the_rate_on_cifar10_is_that_of_the_paper_at_equal_psnr(shared: Path) -> None:

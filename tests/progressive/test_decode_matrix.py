@@ -54,6 +54,7 @@ def expected(model, files):
     return matrix.pictures(model, files, batch=1)
 
 
+@pytest.mark.proof
 def test_every_configuration_decodes_to_the_same_pictures(files, images, expected):
     assert len(files) >= 50
     with ThreadPoolExecutor(2) as pool:

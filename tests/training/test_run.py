@@ -246,6 +246,7 @@ def test_too_few_validation_images_are_refused_before_training(write, tmp_path):
 
 
 @pytest.mark.cluster
+@pytest.mark.proof
 def test_two_workers_give_the_loss_curve_of_one(write, tmp_path):
     """Steps that are trained separately have the same weights for any number of processes."""
     from uqdm.bench.execute.ray_session import ray_session

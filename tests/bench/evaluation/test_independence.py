@@ -76,7 +76,10 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("shard_size", "cpus", "nodes"),
-    [pytest.param(16, 3, 1, id="3 workers, shards of 16"), pytest.param(7, 1, 2, id="2 nodes, shards of 7")],
+    [
+        pytest.param(16, 3, 1, id="3 workers, shards of 16", marks=pytest.mark.proof),
+        pytest.param(7, 1, 2, id="2 nodes, shards of 7"),
+    ],
 )
 def test_rows_and_files_are_those_of_one_worker_with_everything_in_a_shard(
     shard_size: int, cpus: int, nodes: int, one_worker: Path, tmp_path: Path

@@ -68,7 +68,13 @@ def stored(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("features/*/*/[!.]*.npz")}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGINT, id="interrupted", marks=pytest.mark.proof),
+    ],
+)
 def test_a_stopped_scoring_keeps_its_features_and_the_next_computes_the_others(
     how: signal.Signals, tmp_path: Path
 ) -> None:
