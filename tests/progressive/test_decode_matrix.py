@@ -64,6 +64,7 @@ def test_every_configuration_decodes_to_the_same_pictures(files, images, expecte
     assert all((shown[-1] == image).all() for shown, image in zip(expected, images, strict=True))
 
 
+@pytest.mark.proof
 def test_files_of_the_most_different_configuration_decode_here(model, images):
     files = matrix.encode_elsewhere(matrix.CELLS[-1], MODEL, images[:50])
     there, _ = matrix.decode_elsewhere(matrix.CELLS[-1], MODEL, files)

@@ -38,6 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.proof
 def test_tables_and_figures_are_written(folder: Path) -> None:
     run = folder / "results" / "paper_swirl"
     names = ("figure2", "figure6", "figure7", "reconstructions")
@@ -50,6 +51,7 @@ def test_tables_and_figures_are_written(folder: Path) -> None:
     assert "30 iterations" in page
 
 
+@pytest.mark.proof
 def test_files_of_all_models_were_exact_and_rates_are_in_the_table(folder: Path) -> None:
     run = folder / "results" / "paper_swirl"
     files = pd.read_parquet(run / "measured" / "files-seed0.parquet")
@@ -63,6 +65,7 @@ def test_files_of_all_models_were_exact_and_rates_are_in_the_table(folder: Path)
         assert rates[key] == pytest.approx(mean, abs=1e-5)  # six decimals in the table
 
 
+@pytest.mark.proof
 def test_second_run_does_nothing(folder: Path) -> None:
     done = snakemake(folder, {"quick": True, **SMALLER})
     assert done.returncode == 0

@@ -78,7 +78,7 @@ def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("shard_size", "cpus", "nodes"),
     [
         pytest.param(16, 3, 1, id="3 workers, shards of 16", marks=pytest.mark.proof),
-        pytest.param(7, 1, 2, id="2 nodes, shards of 7"),
+        pytest.param(7, 1, 2, id="2 nodes, shards of 7", marks=pytest.mark.proof),
     ],
 )
 def test_rows_and_files_are_those_of_one_worker_with_everything_in_a_shard(

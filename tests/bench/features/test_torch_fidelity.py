@@ -22,6 +22,7 @@ def _folder(folder: Path, images: list[np.ndarray]) -> str:
     return str(folder)
 
 
+@pytest.mark.proof
 def test_the_command_gives_our_fid_and_kid(
     tmp_path: Path,
     torch_fidelity_weights: Path,

@@ -32,7 +32,7 @@ class SlowMeans:
         self.log = log
 
     def features(self, images, batch):
-        time.sleep(0.04 * len(images))
+        time.sleep(0.1 * len(images))
         found = np.zeros((len(images), 2048), np.float32)
         found[:, :3] = [image.mean((0, 1)) for image in images]
         with Path(self.log).open("a") as file:
