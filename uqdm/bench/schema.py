@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-ROW_FORMAT = 8
+ROW_FORMAT = 9
 """Version of the rows and of the other files of a run: raise it when any of these changes. Rows of older formats can be
 read: missing columns are null (``original_changes`` before format 8), and ``unscored``, which was text before format 7,
 becomes a map."""
