@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -55,6 +58,22 @@ def test_a_signal_while_workers_run_keeps_finished_shards(number: signal.Signals
     check_stop(driver, number)
     status = run_status(tmp_path)
     assert status.content["done"] == len(stored(tmp_path)) >= 2
+
+
+def test_rays_core_sets_no_signal_handler() -> None:
+    """Its handler would print C++ stacks; it would be in place from Ray's connection on, until ours are set again."""
+    code = """
+import os, signal, time
+from uqdm.bench.execute import ray_session
+from uqdm.interrupts import interrupts_raised
+ray_session.renew = lambda: None
+with interrupts_raised(), ray_session.ray_session(1):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(5)
+"""
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    assert (ended.returncode, ended.stderr) == (128 + signal.SIGTERM, "")
 
 
 def check_stop(driver: Driver, number: signal.Signals) -> None:

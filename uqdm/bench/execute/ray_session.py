@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.ray_constants
 import ray._private.utils
 
 from uqdm.bench.execute import slurm
@@ -24,7 +25,8 @@ from uqdm.machine import available_cores
 _CONNECT_SECONDS = 10
 _STARTS = 3
 _NO_HANDLER = "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
-"""Environment variable with which Ray's core installs no handlers of signals."""
+"""Environment variable with which Ray's core installs no handlers of signals: read when Ray is imported, so by the
+processes that are started; in this process the constant of the same name in ``ray_constants`` counts."""
 
 
 @dataclass(frozen=True)
@@ -154,15 +156,24 @@ def _starting() -> Iterator[None]:
     if not are_raised():
         yield
         return
-    utils: Any = ray._private.utils
-    before = utils.set_sigterm_handler
-    utils.set_sigterm_handler = lambda handler: None
-    try:
-        with leaving_at_once(), environment_variables({_NO_HANDLER: "1"}):
+    with contextlib.ExitStack() as stack:
+        stack.callback(renew)
+        stack.enter_context(_replaced(ray._private.utils, "set_sigterm_handler", lambda handler: None))
+        stack.enter_context(_replaced(ray._private.ray_constants, _NO_HANDLER, True))
+        stack.enter_context(environment_variables({_NO_HANDLER: "1"}))
+        with leaving_at_once():
             yield
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, name: str, value: object) -> Iterator[None]:
+    """While the block runs, an attribute of a module of Ray's has another value."""
+    before = getattr(module, name, None)
+    setattr(module, name, value)
+    try:
+        yield
     finally:
-        utils.set_sigterm_handler = before
-        renew()
+        setattr(module, name, before)
 
 
 def _connect(address: str) -> None:
