@@ -33,7 +33,7 @@ def ms_ssim(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> flo
         last = scale == len(WEIGHTS) - 1
         value *= np.maximum(_similarity(x, y, with_luminance=last), 0) ** weight
         if not last:
-            x, y = _halved(x), _halved(y)
+            x, y = halved(x), halved(y)
     return float(value.mean())
 
 
@@ -54,7 +54,7 @@ def _window_means(values: np.ndarray) -> np.ndarray:
     return means[_REACH:-_REACH, _REACH:-_REACH]
 
 
-def _halved(values: np.ndarray) -> np.ndarray:
+def halved(values: np.ndarray) -> np.ndarray:
     """Means of 2 x 2 pixels [H, W, C]; odd sides are first made even by repeating their last pixels."""
     height, width = values.shape[:2]
     even = np.pad(values, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
