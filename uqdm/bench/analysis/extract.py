@@ -17,6 +17,7 @@ from uqdm.bench.run.decoding import DecodeFault, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import listed_shards, read_manifest
 from uqdm.bench.run.kept_pictures import png_bytes, png_picture
+from uqdm.bench.run.merged import check_not_merged
 from uqdm.bench.run.originals import Originals
 from uqdm.bench.run.rows_reader import image_ids, rows_files, rows_of_image, rows_with
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream
@@ -69,6 +70,7 @@ def extract(run_dir: Path, image: str, out: Path, asked: ExtractRequest | None =
     is asked for, and where it kept nothing of it.
     """
     asked = asked or ExtractRequest()
+    check_not_merged(run_dir, "extract from")
     manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
     index, image_id = _find_image(run_dir, manifests, image)
     extracted = Extracted(index, image_id)

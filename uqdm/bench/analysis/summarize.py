@@ -34,6 +34,7 @@ from uqdm.bench.metrics import (
 from uqdm.bench.run.errors import ResultsError, score_remedy
 from uqdm.bench.run.json_files import read_labels, read_scores
 from uqdm.bench.run.layout import summary_columns_path, summary_path
+from uqdm.bench.run.merged import MergedRun, merged_runs
 from uqdm.bench.run.provenance import provenance, with_provenance
 from uqdm.bench.run.rates import image_rates, is_ideal, with_rates
 from uqdm.bench.run.row_batches import image_indices, row_batches
@@ -49,7 +50,7 @@ from uqdm.bench.schema import (
     STATUS_SKIPPED,
 )
 from uqdm.files import replacing
-from uqdm.text import counted
+from uqdm.text import counted, printable
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
@@ -101,7 +102,10 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
         rows_with(path, columns)  # raises where one is lacking
     summary = summarize(row_batches(run_dir), lambda: read_scores(run_dir).get("sets", ()), run_dir)
     summary = _with_labels(summary, read_labels(run_dir))
-    origin = {**provenance(), "run_id": read_run_id(run_dir), "protocol": protocol(), "rows": rows_provenance(run_dir)}
+    runs = merged_runs(run_dir)
+    made = {"protocol": protocol() | _merged_from(runs), "rows": rows_provenance(run_dir)}
+    made |= {"merged_from": [one.name for one in runs]} if runs else {}
+    origin = {**provenance(), "run_id": read_run_id(run_dir), **made}
     schema = summary_schema()
     table = pa.Table.from_pandas(summary, schema, preserve_index=False).cast(with_provenance(schema, origin))
     clear_way(summary_path(run_dir))
@@ -109,6 +113,13 @@ def summarize_run(run_dir: Path) -> pd.DataFrame:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     write_summary_csv(table, summary_path(run_dir, ".csv"), summary_columns_path(run_dir))
     return summary
+
+
+def _merged_from(runs: Sequence[MergedRun]) -> dict[str, str]:
+    """Which runs the rows are of, where there are several."""
+    named = "; ".join(f"{one.name} ({printable(str(one.run_dir))})" for one in runs)
+    how = "a codec that several of them have is one codec where its files, pictures and versions are equal"
+    return {"merged from": f"{named}; {how}"} if named else {}
 
 
 def _with_labels(summary: pd.DataFrame, labels: Mapping[tuple[str, str], str]) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.merged import check_not_merged
 from uqdm.bench.run.originals import keep_originals
 from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.score_store import ScoreStore
@@ -66,6 +67,7 @@ def evaluate(
     False.
     """
     options, progress = options or EvaluationOptions(), progress or RunProgress()
+    check_not_merged(run_dir, "evaluate into")
     with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
         return _evaluate(dataset, codecs, run_dir, options, progress)
 

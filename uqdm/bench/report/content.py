@@ -28,8 +28,10 @@ def lead(summary: pd.DataFrame, origin: Mapping[str, Any]) -> str:
         f"{_images(data)} of {name} (fingerprint {data.fingerprint.iloc[0]})"
         for name, data in summary.groupby("dataset")
     )
+    runs = origin.get("merged_from", ())
+    merged = f"Merged from {_counted(len(runs), 'run')}: {', '.join(runs)}. " if runs else ""
     return (
-        f"{_counted(ran.codec.nunique(), 'codec')} at {_counted(settings, 'setting')} on {images}. "
+        f"{_counted(ran.codec.nunique(), 'codec')} at {_counted(settings, 'setting')} on {images}. {merged}"
         f"Summarized {_date(origin)} with {origin.get('project', 'an unknown version')}"
         f"{_revision(origin)}."
     )

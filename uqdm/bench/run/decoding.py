@@ -49,7 +49,8 @@ class StreamDecoder:
     def of_setting(cls, manifest: Mapping[str, Any], setting: str) -> Self:
         """The decoder of a codec at a setting, from the codec's manifest; raises as :meth:`make`."""
         (listed,) = (one for one in manifest["settings"] if one["setting"] == setting)
-        return cls.make(manifest["codec"], listed["parameters"], listed["codec_version"])
+        name = listed.get("taken_from", manifest)["codec"]  # a merged run may give a codec a longer name
+        return cls.make(name, listed["parameters"], listed["codec_version"])
 
     @classmethod
     def make(cls, name: str, parameters: Mapping[str, Any], measured_version: str | None) -> Self:

@@ -53,20 +53,24 @@ def read_labels(run_dir: Path) -> dict[tuple[str, str], str]:
 
 
 def listed_shards(manifest: Mapping[str, Any], setting: str | None = None) -> Iterator[ShardFacts]:
-    """The shards in a manifest, of one setting or of all, in the order of settings and images."""
+    """The shards in a manifest, of one setting or of all, in the order of settings and images.
+
+    Shards of a merged run are those of the run that a setting is ``taken_from`` (see :mod:`uqdm.bench.run.merged`).
+    """
     dataset = manifest["dataset"]
     for listed in manifest["settings"]:
         if setting not in (None, listed["setting"]):
             continue
+        taken_from = listed.get("taken_from", {})
         for shard in listed["shards"]:
             yield ShardFacts(
-                row_format=min(manifest.get("row_format", 0), SHARD_FORMAT),
+                row_format=min(taken_from.get("row_format", manifest.get("row_format", 0)), SHARD_FORMAT),
                 key=shard["key"],
-                dataset=dataset["name"],
+                dataset=taken_from.get("dataset", dataset["name"]),
                 fingerprint=dataset["fingerprint"],
                 start=shard["start"],
                 stop=shard["stop"],
-                codec=manifest["codec"],
+                codec=taken_from.get("codec", manifest["codec"]),
                 codec_version=listed["codec_version"],
                 setting=listed["setting"],
             )

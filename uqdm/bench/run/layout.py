@@ -2,6 +2,7 @@
 
 =============================== ====================================================================
 ``run.json``                    the run's id
+``merged.json``                 the runs that were merged into this folder, if it is not a run of its own
 ``shards/CODEC/KEY.parquet``    rows of a shard, as they were measured: what a resumed run reads
 ``streams/``                    the coded files of the present rows, one file for each shard
 ``reconstructions/``            the decoded pictures of the present rows, where they are kept
@@ -54,6 +55,7 @@ _ORIGINALS = "originals.parquet"
 _SUMMARY = "summary"
 _SUMMARY_COLUMNS = "summary_columns.csv"
 _RUN_ID = "run.json"
+_MERGED = "merged.json"
 _EVALUATION = "evaluation.json"
 _SCORING = "scores.json"
 _STATUS = "status.json"
@@ -71,6 +73,11 @@ def is_run(folder: Path) -> bool:
 def run_id_path(run_dir: Path) -> Path:
     """The run's id (see :mod:`uqdm.bench.run.run_id`)."""
     return run_dir / _RUN_ID
+
+
+def merged_path(run_dir: Path) -> Path:
+    """The runs that the folder was merged from (see :mod:`uqdm.bench.run.merged`)."""
+    return run_dir / _MERGED
 
 
 def lock_path(run_dir: Path) -> Path:

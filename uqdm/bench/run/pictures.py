@@ -11,13 +11,13 @@ import numpy as np
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError, StreamsNotKeptError
-from uqdm.bench.run.json_files import listed_shards, read_manifest
+from uqdm.bench.run.json_files import read_manifest
 from uqdm.bench.run.kept_pictures import png_picture
 from uqdm.bench.run.originals import Originals
 from uqdm.bench.run.picture_cache import PictureCache
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
-from uqdm.bench.run.shard_files import ShardFiles
+from uqdm.bench.run.shard_files import ShardFiles, shards_of
 from uqdm.bench.run.stored_streams import StreamDamagedError
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
@@ -134,9 +134,9 @@ class RunPictures:
         measured = self._measured_sha256(key)
         found: dict[PictureName, np.ndarray | DecodeFault] = {}
         try:
-            for shard in listed_shards(read_manifest(self._run_dir, codec), setting):
-                if shard.start <= index < shard.stop:
-                    for kept in ShardFiles(self._run_dir, shard).kept_pictures(index):
+            for shard in shards_of(self._run_dir, read_manifest(self._run_dir, codec), setting):
+                if shard.facts.start <= index < shard.facts.stop:
+                    for kept in shard.kept_pictures(index):
                         if measured.get((kept["point"], kept["reconstruction"])) == kept["picture_sha256"]:
                             found[kept["point"], kept["reconstruction"]] = png_picture(kept)
         except DAMAGED:
@@ -184,10 +184,11 @@ def read_streams(
     :class:`~uqdm.bench.run.errors.ResultsError` if one is damaged.
     """
     streams: dict[int, bytes] = {}
-    for shard in listed_shards(read_manifest(run_dir, codec), setting):
-        of_shard = {index: sha256 for index, sha256 in measured_sha256.items() if shard.start <= index < shard.stop}
+    for shard in shards_of(run_dir, read_manifest(run_dir, codec), setting):
+        start, stop = shard.facts.start, shard.facts.stop
+        of_shard = {index: sha256 for index, sha256 in measured_sha256.items() if start <= index < stop}
         if of_shard:
-            streams |= _shard_streams(ShardFiles(run_dir, shard), of_shard)
+            streams |= _shard_streams(shard, of_shard)
     absent = [index for index in measured_sha256 if index not in streams]
     if absent:
         raise StreamsNotKeptError(

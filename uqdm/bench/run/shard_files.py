@@ -17,6 +17,7 @@ from uqdm.bench.file_identity import (
     ShardFacts,
     open_parquet,
 )
+from uqdm.bench.run.json_files import listed_shards
 from uqdm.bench.run.kept_pictures import has_kept_pictures, read_kept_pictures
 from uqdm.bench.run.layout import ShardFolder
 from uqdm.bench.run.stored_streams import StreamDamagedError, checked_stream
@@ -116,6 +117,14 @@ class ShardFiles:
         if self.facts.row_format < FIRST_WITH_IDENTITY:
             return None
         return self.facts.identity(_KINDS[folder])
+
+
+def shards_of(run_dir: Path, manifest: Mapping[str, Any], setting: str) -> Iterator[ShardFiles]:
+    """The shards of a codec at one setting; those of a merged run are in the folder of the run that they are from."""
+    found = (listed for listed in manifest["settings"] if listed["setting"] == setting)
+    folder = next((listed["taken_from"]["run"] for listed in found if "taken_from" in listed), "")
+    for facts in listed_shards(manifest, setting):
+        yield ShardFiles(run_dir / folder, facts)
 
 
 def measured_sha256(rows: pa.Table) -> dict[int, str]:

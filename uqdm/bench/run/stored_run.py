@@ -15,6 +15,7 @@ from uqdm.bench.lazy_ids import IdRange
 from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import listed_shards, read_manifest
+from uqdm.bench.run.merged import check_not_merged
 from uqdm.bench.run.rows_reader import rows_files
 from uqdm.bench.run.shard_store import ShardStore
 from uqdm.bench.run.shards import Shard
@@ -62,6 +63,7 @@ def open_run(run_dir: Path, dataset: Images | None = None) -> StoredRun:
     Raises :class:`~uqdm.bench.run.errors.ResultsError` where something is missing, where codecs were evaluated on
     different images, and where the data set is no longer what was evaluated.
     """
+    check_not_merged(run_dir, "score")
     manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
     facts = _dataset_facts(manifests)
     dataset = dataset or _open(facts)

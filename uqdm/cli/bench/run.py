@@ -79,7 +79,7 @@ def run(
     with ray_kept():
         clean = measure(images, codecs, folder, evaluation, folder / "logs" / "evaluate.log")
         _score(folder, scoring, failed)
-    _make_products(folder, anchor, failed)
+    make_products(folder, anchor, failed)
     if _SUMMARIZE not in failed:
         typer.echo(closing_message(folder))
         note_unfilled(folder)
@@ -139,7 +139,7 @@ def _score(folder: Path, scoring: ScoringOptions, failed: list[str]) -> None:
             score_pictures(folder, _of_single_images(scoring), log)
 
 
-def _make_products(folder: Path, anchor: str | None, failed: list[str]) -> None:
+def make_products(folder: Path, anchor: str | None, failed: list[str]) -> None:
     """Makes the products as far as possible; adds the names of stages that failed to ``failed``."""
     from uqdm.bench.analysis.summarize import summarize_run
     from uqdm.bench.plots import all_plots, broken_plots
