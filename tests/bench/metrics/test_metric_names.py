@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[3] / "uqdm" / "bench"
-OWN = {"metrics/fid.py", "metrics/kid.py", "metrics/patch_fid.py"}
+OWN = {"metrics/fid.py", "metrics/kid.py", "metrics/patch_fid.py", "metrics/patch_fid_256.py"}
 REASONS = {
     "paper/": "the FID that the paper published",
     "analysis/published_curves.py": "a column of the paper's published tables",

@@ -7,6 +7,8 @@ import pytest
 
 from uqdm.bench.metrics.fid import fid
 from uqdm.bench.metrics.patch_fid import METRIC, PATCH, cut, patch_fid
+from uqdm.bench.metrics.patch_fid_256 import METRIC as METRIC_256
+from uqdm.bench.metrics.patch_fid_256 import patch_fid_256
 
 
 @pytest.mark.parametrize(("height", "width", "count"), [(128, 128, 5), (191, 200, 2 * 3 + 2 * 2), (512, 768, 173)])
@@ -34,3 +36,26 @@ def test_the_smallest_image_has_patches_of_both_grids() -> None:
 def test_patch_fid_is_the_fid_of_the_patches_and_states_their_number() -> None:
     one, other = np.random.default_rng(0).normal(size=(2, 40, 8))
     assert patch_fid(one, other) == {"patch_fid": fid(one, other)["fid"], "patch_fid_n": 40}
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"),
+    [
+        (256, 256, 1),
+        (383, 2040, 7),  # one side is too short for the second grid
+        (384, 384, 2),
+        (512, 768, 2 * 3 + 1 * 2),  # Kodak
+        (1356, 2040, 5 * 7 + 4 * 7),  # most of DIV2K
+        (1365, 2048, 5 * 8 + 4 * 7),  # most of the professional half of CLIC 2020
+    ],
+)
+def test_published_patches_are_two_grids_of_256(height: int, width: int, count: int) -> None:
+    assert METRIC_256.patches is not None
+    patches = METRIC_256.patches.cut(np.zeros((height, width, 3), np.uint8))
+    assert len(patches) == count
+    assert {patch.shape for patch in patches} == {(256, 256, 3)}
+
+
+def test_published_patch_fid_is_the_fid_of_the_patches_and_states_their_number() -> None:
+    one, other = np.random.default_rng(0).normal(size=(2, 40, 8))
+    assert patch_fid_256(one, other) == {"patch_fid_256": fid(one, other)["fid"], "patch_fid_256_n": 40}

@@ -19,6 +19,7 @@ from uqdm.bench.metrics import SetMetric
 from uqdm.bench.metrics.fid import METRIC as FID
 from uqdm.bench.metrics.kid import METRIC as KID
 from uqdm.bench.metrics.patch_fid import METRIC as PATCH_FID
+from uqdm.bench.metrics.patch_fid_256 import METRIC as PATCH_FID_256
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.run.codec_settings import CodecSetting
@@ -70,6 +71,18 @@ def test_positions_are_those_of_the_metric_and_the_same_at_every_call() -> None:
     first = choice.positions(PATCH_FID, 7)
     assert len(first) == 5
     assert first == choice.positions(PATCH_FID, 7) == PatchChoice({2: PHOTO, 7: PHOTO}, 10).positions(PATCH_FID, 7)
+
+
+def test_a_metric_of_all_patches_takes_all_or_is_not_computed() -> None:
+    line = line_of(3, PHOTO, 23)  # a photo has 2 x 3 and 1 x 2 patches of 256x256
+    assert len(line.keys(PATCH_FID_256, line.pictures)) == 24
+    reason = line.undefined_reason(PATCH_FID_256, SetMetricBounds())
+    assert reason == "it takes all 24 patches, more than 23; use --set-patches 0 to compute it"
+    assert line_of(3, PHOTO, 24).undefined_reason(PATCH_FID_256, SetMetricBounds()) is None
+    assert line_of(3, PHOTO, None).undefined_reason(PATCH_FID_256, SetMetricBounds()) is None
+    assert line.undefined_reason(PATCH_FID, SetMetricBounds()) is None  # takes some of them
+    small = line_of(3, (255, 900), None).undefined_reason(PATCH_FID_256, SetMetricBounds())
+    assert small == "255 px is under its smallest side of 256 px"
 
 
 def line_of(n_images: int, size: tuple[int, int], most: int | None = 64) -> SetLine:

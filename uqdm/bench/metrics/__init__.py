@@ -75,6 +75,8 @@ class Patches:
     name: str
     cut: Callable[[np.ndarray], Sequence[np.ndarray]]
     """Returns the patches of a picture, uint8 [H, W, 3]; images of equal size give equally many."""
+    complete: bool = False
+    """Whether the metric is only defined on all patches of its images; it is not computed on a part of them."""
 
 
 def _trusts_any_number(n_images: int, n_features: int) -> str | None:
@@ -292,8 +294,8 @@ def set_basis() -> SetBasis:
 def size_columns(metric: SetMetric) -> list[str]:
     """The columns with the number of items that ``metric`` was computed on, the best first.
 
-    >>> [size_columns(metric)[0] == metric.count for metric in all_set_metrics() if metric.count]
-    [True]
+    >>> all(size_columns(metric)[0] == metric.count for metric in all_set_metrics() if metric.count)
+    True
     """
     return [name for name in (metric.count, set_basis().n) if name is not None]
 

@@ -9,10 +9,10 @@ import numpy as np
 from uqdm.bench.metrics import Patches, SetMetric
 from uqdm.bench.metrics.fid import LEAST, LEAST_REASON
 
-PATCH = 64  # pixels; Mentzer et al. take 256, of images of some 2,000
+PATCH = 64  # pixels; patch_fid_256 takes those of Mentzer et al., for images of some 2,000
 
 
-def cut(image_uint8: np.ndarray) -> Sequence[np.ndarray]:
+def cut(image_uint8: np.ndarray, side: int = PATCH) -> Sequence[np.ndarray]:
     """Patches of an image [H, W, 3]: those of a grid from its corner, then of one shifted by half a patch both ways.
 
     Pixels at the right and at the bottom that do not fill a patch are left out.
@@ -21,10 +21,10 @@ def cut(image_uint8: np.ndarray) -> Sequence[np.ndarray]:
     173
     """
     return [
-        image_uint8[top : top + PATCH, left : left + PATCH]
-        for origin in (0, PATCH // 2)
-        for top in range(origin, image_uint8.shape[0] - PATCH + 1, PATCH)
-        for left in range(origin, image_uint8.shape[1] - PATCH + 1, PATCH)
+        image_uint8[top : top + side, left : left + side]
+        for origin in (0, side // 2)
+        for top in range(origin, image_uint8.shape[0] - side + 1, side)
+        for left in range(origin, image_uint8.shape[1] - side + 1, side)
     ]
 
 
@@ -42,8 +42,8 @@ METRIC = SetMetric(
     unit="",
     direction="lower",
     value_range=(0, float("inf")),
-    source="Mentzer et al., NeurIPS 2020, appendix A.7 (FID/256), with smaller patches",
-    comment=f"FID of the images' {PATCH}x{PATCH} patches, of two grids half a patch apart; biased for few",
+    source="as patch_fid_256, with smaller patches",
+    comment=f"FID of some of the images' {PATCH}x{PATCH} patches, of two grids half a patch apart; biased for few",
     columns={"patch_fid_n": "patches that patch_fid was computed on, of all images together"},
     count="patch_fid_n",
     version=2,

@@ -31,8 +31,18 @@ class PatchChoice:
             return WHOLE
         if metric.patches.name not in self._by_name:
             counts = [self._count(metric.patches, size) for size in self._sizes.values()]
-            self._by_name[metric.patches.name] = dict(zip(self._sizes, evenly_chosen(counts, self._most), strict=True))
+            most = None if metric.patches.complete else self._most
+            self._by_name[metric.patches.name] = dict(zip(self._sizes, evenly_chosen(counts, most), strict=True))
         return self._by_name[metric.patches.name][image_index]
+
+    def excess(self, metric: SetMetric) -> str | None:
+        """Why a metric of all patches is not computed: they are more than ``most``; None if they are not."""
+        if metric.patches is None or not metric.patches.complete or self._most is None:
+            return None
+        total = sum(self._count(metric.patches, size) for size in self._sizes.values())
+        if total <= self._most:
+            return None
+        return f"it takes all {total:,} patches, more than {self._most:,}; use --set-patches 0 to compute it"
 
     def _count(self, patches: Patches, size: tuple[int, int]) -> int:
         key = (patches.name, size)

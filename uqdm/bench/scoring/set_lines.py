@@ -92,7 +92,7 @@ class SetLine:
         n_items = min(len(self.keys(metric, members)) for members in self.sides)
         if n_items < metric.smallest_set:
             return f"n={n_items} is under the {metric.smallest_set} that it needs"
-        return bounds.too_few(metric, n_items)
+        return bounds.too_few(metric, n_items) or self.choice.excess(metric)
 
     def row(self, extractor: Extractor | None) -> dict[str, Any]:
         """The row as ``scores.json`` has it; with the warning only if the metric that declares it has a value."""
