@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "status": "uqdm.cli.bench.status:status",
     "show": "uqdm.cli.bench.show:show",
     "extract": "uqdm.cli.bench.extract:extract",
+    "export": "uqdm.cli.bench.export:export",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)
