@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import uqdm.bench.report
 from uqdm.bench.analysis.curve_styles import (
     _KNOWN,
     _OTHERS,
@@ -167,8 +170,17 @@ def test_colours_differ_for_every_vision_or_their_markers_do() -> None:
 
 @pytest.mark.parametrize("colour", [colour for colour, _ in (*_KNOWN.values(), *_OTHERS)])
 def test_colours_are_legible_on_white_and_on_a_dark_ground(colour: str) -> None:
-    assert contrast(colour, "#ffffff") > 2.2
-    assert contrast(on_dark(colour), "#1a1a1a") > 3
+    paper, dark_paper = page_grounds()
+    assert contrast(colour, paper) >= 3  # the least for graphics: WCAG 2.2, criterion 1.4.11
+    assert contrast(on_dark(colour), dark_paper) >= 3
+
+
+def page_grounds() -> tuple[str, str]:
+    """The grounds of the report's two themes."""
+    page = (Path(uqdm.bench.report.__file__).parent / "page.css").read_text()
+    found = re.search(r"--paper: light-dark\(#fff, (#[0-9a-f]{6})\)", page)
+    assert found is not None
+    return "#ffffff", found[1]
 
 
 def test_the_order_of_curves_does_not_matter() -> None:
