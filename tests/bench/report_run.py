@@ -19,7 +19,7 @@ from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.summary_reader import read_summary, summary_provenance
-from uqdm.bench.schema import BD, STATUS_OK, STATUS_REFERENCE
+from uqdm.bench.schema import BD, BD_OF_IMAGES, STATUS_OK, STATUS_REFERENCE
 
 N_IMAGES = 6
 NASTY = "</script><img src=x onerror=\"document.title='harmed'\">&amp;"
@@ -76,19 +76,29 @@ def with_made_up_sets(run_dir: Path) -> None:
 
 
 def write_deltas(run_dir: Path) -> None:
-    """Writes ``bd.csv`` with two metrics and two anchors; one row is undefined."""
+    """Writes ``bd.csv`` with two metrics and two anchors, one row undefined, and images of one metric and curve."""
     shared = dict.fromkeys(BD.names) | {"dataset": "cifar10-like", "n": N_IMAGES, "method": METHOD}
     known = {"bd_rate_percent": -12.34, "bd_rate_low": -15.0, "bd_rate_high": -9.1}
     known |= {"bd_quality": 1.2345, "bd_quality_low": 0.9, "bd_quality_high": 1.5}
     known |= {"overlap_low": 22.1, "overlap_high": 35.2, "overlap_share": 0.7}
     known |= {"anchor_overlap_share": 0.5}
+    quartiles = {"image_bd_rate_q1": -14.0, "image_bd_rate_median": -11.0, "image_bd_rate_q3": -9.0}
+    of_images = {**quartiles, "image_bd_rate_n": 5, "influential_image": "2", "bd_rate_without": -10.5}
+    of_images |= {"influence_share": 0.31, "rate_ratio_50": 0.88, "rate_ratio_50_n": 5}
     nothing = dict.fromkeys(known) | {"reason": "the curves share no quality"}
     rows = [
         {**shared, "metric": metric, "anchor": anchor, "codec": codec, "curve": codec}
         | (known if codec == "bpg" else nothing)
+        | (of_images if codec == "bpg" and metric == "psnr_db" else {})
         for metric in ("fid", "psnr_db")
         for anchor in ("bpg", "jpeg")
         for codec in ("jpeg", "bpg", "toy-model")
         if codec != anchor
     ]
     pd.DataFrame(rows).to_csv(run_dir / "bd.csv", index=False)
+    named = {"dataset": "cifar10-like", "metric": "psnr_db", "anchor": "jpeg", "curve": "bpg"}
+    images = [
+        {**named, "image_index": index, "image_id": NASTY if index == 0 else str(index), "bd_rate_percent": percent}
+        for index, percent in enumerate([-20.0, -14.0, 3.0, -9.0, -11.0, None])
+    ]
+    pd.DataFrame(images, columns=BD_OF_IMAGES.names).to_csv(run_dir / "bd_per_image.csv", index=False)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.schema import BD_OF_IMAGES
 from uqdm.cli.main import app
 
 
@@ -38,6 +39,20 @@ def test_deltas_are_written_and_printed(run_dir: Path) -> None:
     assert "jpeg2000 has 1 point of finite quality, and 4 are needed" in done.stdout
     assert "mse" not in done.stdout
     assert done.stdout.endswith(f"{run_dir / 'bd.csv'}\n")
+
+
+def test_images_are_written_and_printed_on_request(run_dir: Path) -> None:
+    done = bd(run_dir, "--metric", "psnr_db", "--per-image")
+    images = pd.read_csv(run_dir / "bd_per_image.csv").query("metric == 'psnr_db' and curve == 'webp'")
+    assert pd.read_csv(run_dir / "bd_per_image.csv").columns.tolist() == BD_OF_IMAGES.names
+    row = pd.read_csv(run_dir / "bd.csv").query("metric == 'psnr_db' and curve == 'webp'").iloc[0]
+    assert len(images) == 4
+    for value in (row.image_bd_rate_median, row.bd_rate_without, *images.bd_rate_percent):
+        assert f"{value:+.4g}" in done.stdout
+    assert f"{row.rate_ratio_50:.3f} (n={row.rate_ratio_50_n:g})" in done.stdout
+    worst = images.image_id[images.bd_rate_percent.idxmax()]
+    assert worst in done.stdout.partition("worst image")[2]
+    assert "worst image" not in bd(run_dir, "--metric", "psnr_db").stdout
 
 
 def test_with_another_anchor_the_delta_of_two_curves_is_inverted(run_dir: Path, tmp_path: Path) -> None:

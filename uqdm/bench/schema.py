@@ -1,7 +1,8 @@
 """The columns of a benchmark's results. Only metrics define further columns, their own.
 
 ``ROWS`` has a row for each image, setting, point and reconstruction. ``SUMMARY`` has a row for each setting, point
-and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor.
+and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor,
+and ``BD_OF_IMAGES`` a row for each image of these.
 ``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``STREAMS`` has the coded files themselves,
 ``RECONSTRUCTIONS`` the pictures that were decoded from them, ``ORIGINALS`` originals.
 :mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and the columns that describe the
@@ -175,6 +176,9 @@ ORIGINALS = pa.schema(
     ]
 )
 
+RATE_RATIO_SHARES = (25, 50, 75)
+"""Places in the common interval of quality at which ``BD`` compares rates, in percent of the way from its lower end."""
+
 BD = pa.schema(
     [
         _field("dataset", pa.string(), "name of the data set", nullable=False),
@@ -226,9 +230,54 @@ BD = pa.schema(
         ),
         _field("anchor_points", pa.int32(), "points of the anchor's curve that are used"),
         _field("n", pa.int64(), "images that both curves are means over"),
+        _field(
+            "image_bd_rate_n",
+            pa.int64(),
+            "of these, images with a BD-rate of their own; this and what follows is null for metrics of sets",
+        ),
+        _field("image_bd_rate_q1", pa.float64(), "lower quartile of the BD-rates of single images, percent"),
+        _field("image_bd_rate_median", pa.float64(), "their median, percent"),
+        _field("image_bd_rate_q3", pa.float64(), "their upper quartile, percent"),
+        _field("influential_image", pa.string(), "name of the image without which bd_rate_percent changes most"),
+        _field("bd_rate_without", pa.float64(), "bd_rate_percent without that image; null if there is none"),
+        _field(
+            "influence_share",
+            pa.float64(),
+            "square of that change over the sum of the squares for all images, 0 to 1: its share of the variance",
+        ),
+        _field("warning", pa.string(), "says which image carries the result, and why; null if none does"),
+        *(
+            field
+            for share in RATE_RATIO_SHARES
+            for field in (
+                _field(
+                    f"rate_ratio_{share}",
+                    pa.float64(),
+                    f"geometric mean over images of the rate over the anchor's rate, at the quality {share} % of "
+                    "the way from overlap_low to overlap_high",
+                ),
+                _field(f"rate_ratio_{share}_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+                _field(f"rate_ratio_{share}_high", pa.float64(), "upper end of that interval"),
+                _field(f"rate_ratio_{share}_n", pa.int64(), "images whose curves both reach that quality"),
+            )
+        ),
         _field("method", pa.string(), "interpolation of the curves", nullable=False),
         _field("reason", pa.string(), "reason why a figure or its interval is null"),
         _field("note", pa.string(), "spread of figures that depend on the interpolation, over 1.5 points of BD-rate"),
+    ]
+)
+
+BD_OF_IMAGES = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set", nullable=False),
+        _field("metric", pa.string(), "as in bd.csv", nullable=False),
+        _field("anchor", pa.string(), "as in bd.csv", nullable=False),
+        _field("curve", pa.string(), "as in bd.csv", nullable=False),
+        _field("image_index", pa.int32(), "as in the rows", nullable=False),
+        _field("image_id", pa.string(), "as in the rows", nullable=False),
+        _field("bd_rate_percent", pa.float64(), "BD-rate of the image alone, by its own two curves"),
+        _field("bd_rate_without", pa.float64(), "BD-rate of the set without the image; null if there is none"),
+        _field("reason", pa.string(), "reason why bd_rate_percent is null"),
     ]
 )
 

@@ -26,6 +26,7 @@ PRODUCTS = [
     layout.summary_path(Path(), ".csv"),
     layout.summary_columns_path(Path()),
     layout.bd_path(Path()),
+    layout.bd_of_images_path(Path()),
     PLOTS,
     layout.report_path(Path()),
 ]

@@ -1,4 +1,4 @@
-# Bjøntegaard deltas of every curve against one of them, by every metric.
+# Bjøntegaard deltas of every curve against one of them, by every metric, and of single images.
 
 
 rule compare:
@@ -6,6 +6,7 @@ rule compare:
         f"{RESULTS}/{{run}}/summary.parquet",
     output:
         f"{RESULTS}/{{run}}/bd.csv",
+        f"{RESULTS}/{{run}}/bd_per_image.csv",
     log:
         f"{RESULTS}/{{run}}/logs/compare.log",
     benchmark:

@@ -8,6 +8,7 @@ rule report:
         f"{RESULTS}/{{run}}/summary.parquet",
         f"{RESULTS}/{{run}}/scores.json",
         f"{RESULTS}/{{run}}/bd.csv",
+        f"{RESULTS}/{{run}}/bd_per_image.csv",
         f"{RESULTS}/{{run}}/{PLOTS}",
     output:
         f"{RESULTS}/{{run}}/report.html",

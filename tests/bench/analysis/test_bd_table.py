@@ -45,7 +45,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def rows_of(run_dir: Path) -> pd.DataFrame:
-    names = ["dataset", "image_index", "status", "codec", "setting", "point", "reconstruction", "bpp"]
+    names = ["dataset", "image_index", "image_id", "status", "codec", "setting", "point", "reconstruction", "bpp"]
     return read_rows(run_dir, [*names, *(metric.name for metric in all_metrics())])
 
 
@@ -135,6 +135,7 @@ def make(curves: dict[str, tuple[np.ndarray, np.ndarray]], **columns: Any) -> tu
             rows.append((codec, f"q={point}", image, bpp[image, point], psnr_db[image, point]))
     frame = pd.DataFrame(rows, columns=["codec", "setting", "image_index", "bpp", "psnr_db"])
     frame = frame.assign(dataset="d", fingerprint="5-a", point="full", reconstruction="decoded", status="ok")
+    frame["image_id"] = frame.image_index.map("image {}".format)
     frame["mse"] = 255**2 / 10 ** (frame.psnr_db / 10)
     kept = frame[np.isfinite(frame.bpp)]
     by = ["dataset", "fingerprint", "codec", "setting", "point", "reconstruction", "status"]

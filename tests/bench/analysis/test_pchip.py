@@ -1,4 +1,4 @@
-"""Guards the integrals against SciPy's interpolator, curve by curve."""
+"""Guards the integrals and values against SciPy's interpolator, curve by curve."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def test_integrals_are_those_of_scipy(n_points: int) -> None:
     expected = [PchipInterpolator(*row[:2]).integrate(*row[2:]) for row in zip(x, y, low, high, strict=True)]
     # Sums of a dozen products in another order: some units in the last place of values of up to 100.
     np.testing.assert_allclose(pchip.integrals(x, y, low, high), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_points", [2, 3, 4, 12])
+def test_values_are_those_of_scipy(n_points: int) -> None:
+    x, y, low, high = random_curves(np.random.default_rng(n_points), n_points)
+    for at in (low, high, x[:, 0], x[:, -1]):
+        expected = [float(PchipInterpolator(*row[:2])(row[2])) for row in zip(x, y, at, strict=True)]
+        np.testing.assert_allclose(pchip.values(x, y, at), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_whole_curves_from_end_to_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import json
 import shutil
@@ -21,6 +22,7 @@ from uqdm.bench.analysis.short_table import headings, lines
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import Origin
 from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.bd_images import image_deltas
 from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.extremes import extremes, middle_row
 from uqdm.bench.report.figures import figure_data, plotted_metrics, published_note
@@ -251,7 +253,8 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     keys = [(key["metric"], key["anchor"], key["codec"]) for key in deltas.table.keys]
     row = deltas.table.rows[keys.index(("psnr_db", "jpeg", "bpg"))]
     assert [cell.text for cell in row][3:6] == ["-12.3", "+1.23", "22.1 to 35.2 (70 / 50 %)"]
-    added = [name for name in BD.names if "_spread_" in name or name in ("noise_floor", "note")]
+    older_names = ("_spread_", "noise_floor", "note", "image", "rate_without", "influence", "warning", "rate_ratio")
+    added = [name for name in BD.names if any(part in name for part in older_names)]
     pd.read_csv(tmp_path / "bd.csv").drop(columns=added).to_csv(tmp_path / "bd.csv", index=False)
     older = read_deltas(tmp_path)
     assert older is not None
@@ -266,6 +269,30 @@ def test_deltas_are_read_or_refused_by_column(run_dir: Path, tmp_path: Path) -> 
     pd.read_csv(tmp_path / "bd.csv").drop(columns="method").to_csv(tmp_path / "bd.csv", index=False)
     with pytest.raises(ResultsError, match=r"bd\.csv: no column method; make it again: uqdm bench bd --run "):
         read_deltas(tmp_path)
+
+
+def test_images_of_bd_rates_are_shown_from_the_worst(run_dir: Path, summary: pd.DataFrame, tmp_path: Path) -> None:
+    shutil.copytree(run_dir, tmp_path / "run")
+    table = pd.read_csv(run_dir / "bd.csv")
+    table["warning"] = ["one image decides" if n == 5 else None for n in table.image_bd_rate_n]
+    table.to_csv(tmp_path / "run" / "bd.csv", index=False)
+    pool = PicturePool()
+    found = image_deltas(tmp_path / "run", functools.partial(RunPictures, tmp_path / "run"), summary, pool, {})
+    assert found is not None
+    ((curve, metric, _, drawing, images, median, *_),) = found.table.rows
+    assert (curve.text, metric.text, images.text) == ("bpg", "PSNR", "5 of 6")
+    assert (drawing.interval, drawing.svg.count("<circle")) == ("-20.0 to +3.0 %", 5)
+    assert (median.text, median.interval) == ("-11.0", "-14.0 to -9.0")
+    assert [warned.text for warned in found.warnings] == ["bpg: one image decides."]
+    (worst,) = found.worst
+    assert [(one.image_id, one.bd_rate_percent) for one in worst.images] == [("2", 3.0), ("3", -9.0), ("4", -11.0)]
+    assert worst.best.startswith(f"{report_run.NASTY} (-20.0 %), 1 (-14.0 %)")
+    run = RunPictures(run_dir, "cifar10-like")
+    for one in worst.images:
+        rows = run.rows[(run.rows.image_index == int(one.image_id)) & (run.rows.codec == "bpg")]
+        shown = rows[rows.rate_bpp.map("{:.3f} bpp".format).map(one.captions[-1].endswith)].iloc[0].to_dict()
+        assert np.array_equal(pixels(pool.uris[one.picture]), run.picture(shown))
+        assert (one.anchor is None) == bool(one.note) == (len(one.captions) == 1)
 
 
 def test_data_cannot_end_its_script_element() -> None:

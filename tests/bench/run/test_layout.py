@@ -26,6 +26,7 @@ FILES = {
         layout.summary_path(RUN, ".csv"),
         layout.summary_columns_path(RUN),
         layout.bd_path(RUN),
+        layout.bd_of_images_path(RUN),
         layout.not_drawn_path(layout.plots_dir(RUN)),
         layout.report_path(RUN),
     )

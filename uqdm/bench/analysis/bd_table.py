@@ -3,6 +3,9 @@
 Intervals are bootstrap intervals over images (see :mod:`uqdm.bench.analysis.bootstrap`): both curves are computed again
 from the same resample. A set metric has no value for an image, so its deltas have no interval.
 
+Beside the BD-rate of a set are those of its images (:mod:`uqdm.bench.analysis.bd_of_images`), and what it is without
+each of them (:mod:`uqdm.bench.analysis.influence`).
+
 Points that are no choice of rate or no measure of quality are left out of both curves: those that hold no bits of the
 image (:func:`uqdm.bench.run.rates.is_empty`), and of set metrics those within the noise
 (:mod:`uqdm.bench.analysis.noise_floor`).
@@ -13,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from uqdm.bench.analysis import bootstrap
+from uqdm.bench.analysis.bd_of_images import RateRatios, image_bd_rates, log_rate_ratios, rate_ratios
 from uqdm.bench.analysis.bjontegaard import (
     METHOD,
     MIN_POINTS,
@@ -32,15 +36,17 @@ from uqdm.bench.analysis.bjontegaard import (
 )
 from uqdm.bench.analysis.csv_cells import write_table
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.analysis.image_values import PICTURE, CurveValues, ImageValues
+from uqdm.bench.analysis.influence import influence
 from uqdm.bench.analysis.noise_floor import NoiseFloor
 from uqdm.bench.analysis.options import ANCHORS
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, declared, size_columns
 from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.layout import bd_of_images_path, bd_path
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
 from uqdm.bench.run.summary_reader import read_summary
-from uqdm.bench.run.tables import records
-from uqdm.bench.schema import BD, STATUS_OK
+from uqdm.bench.schema import BD, BD_OF_IMAGES, RATE_RATIO_SHARES, STATUS_OK
 from uqdm.files import replacing
 from uqdm.registry import suggest
 from uqdm.text import counted
@@ -48,26 +54,56 @@ from uqdm.text import counted
 MAX_UNDEFINED = 0.01
 """Largest share of resamples without a delta. Above it there is no interval: the others do not represent all."""
 
-_PICTURE = ["codec", "setting", "point", "reconstruction"]
+
+class BdTables(NamedTuple):
+    """The columns of ``BD``, a row for each curve and metric, and of ``BD_OF_IMAGES``, a row for each of its images."""
+
+    curves: pd.DataFrame
+    images: pd.DataFrame
 
 
 def make_bd_table(run_dir: Path, anchor: str | None = None) -> pd.DataFrame:
-    """The table of a summarized run (see :func:`bd_table`); nothing is written."""
+    """The deltas of the curves alone, of :func:`make_bd_tables`."""
+    return make_bd_tables(run_dir, anchor).curves
+
+
+def make_bd_tables(run_dir: Path, anchor: str | None = None) -> BdTables:
+    """The tables of a summarized run (see :func:`bd_tables`); nothing is written."""
     summary = read_summary(run_dir)
     metrics = [metric.name for metric in all_metrics()]
     rates = ["bpp", "rate_kind", "ideal_bits", "height", "width"]
-    rows = read_rows(run_dir, ["dataset", "image_index", "status", *rates, *_PICTURE, *metrics])
-    return bd_table(summary, rows, anchor)
+    rows = read_rows(run_dir, ["dataset", "image_index", "image_id", "status", *rates, *PICTURE, *metrics])
+    return bd_tables(summary, rows, anchor)
 
 
 def write_bd_table(table: pd.DataFrame, path: Path) -> None:
-    """Writes such a table as CSV."""
+    """Writes the deltas of the curves as CSV."""
+    _write(table, BD, path)
+
+
+def write_bd_of_images(table: pd.DataFrame, path: Path) -> None:
+    """Writes the deltas of the images as CSV."""
+    _write(table, BD_OF_IMAGES, path)
+
+
+def save_bd_tables(tables: BdTables, run_dir: Path) -> None:
+    """Writes both tables of a run into its folder."""
+    write_bd_of_images(tables.images, bd_of_images_path(run_dir))
+    write_bd_table(tables.curves, bd_path(run_dir))
+
+
+def _write(table: pd.DataFrame, schema: pa.Schema, path: Path) -> None:
     with replacing(path) as temporary:
-        write_table(pa.Table.from_pandas(table, BD, preserve_index=False), temporary)
+        write_table(pa.Table.from_pandas(table, schema, preserve_index=False), temporary)
 
 
 def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> pd.DataFrame:
-    """The columns of ``BD`` for every curve of a summary but the anchor's, with intervals from its rows.
+    """The deltas of the curves alone, of :func:`bd_tables`."""
+    return bd_tables(summary, rows, anchor).curves
+
+
+def bd_tables(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = None) -> BdTables:
+    """The deltas of every curve of a summary but the anchor's, with intervals from its rows, and of its images.
 
     ``anchor`` is the label of a curve, or the name of a codec (its first curve, where it has several); None is one of
     :data:`~uqdm.bench.analysis.options.ANCHORS`, or where none has a curve the first label with enough points, of files
@@ -75,6 +111,7 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
     :class:`~uqdm.bench.run.errors.ResultsError` for a name that is not in the summary.
     """
     lines: list[dict[str, Any]] = []
+    images: list[pd.DataFrame] = []
     for name, data in summary.groupby("dataset"):
         drawn = curves(data)
         base = find_anchor(data, drawn, anchor)
@@ -85,11 +122,14 @@ def bd_table(summary: pd.DataFrame, rows: pd.DataFrame, anchor: str | None = Non
             if base is None:
                 lines += [_without_anchor(metric, curve, anchor or ANCHORS[0]) for curve in others]
             elif isinstance(metric, Metric):
-                lines += _by_images(metric, base, others, _PerImage(ok, metric.name))
+                found = _by_images(metric, base, others, ImageValues(ok, metric.name))
+                lines += [line for line, _ in found]
+                images += [table for _, table in found]
             else:
                 floor = NoiseFloor.of(metric, data)
                 lines += [_by_sets(metric, floor, base, curve) for curve in others]
-    return pd.DataFrame(lines, columns=BD.names)
+    nothing = pd.DataFrame(columns=BD_OF_IMAGES.names)
+    return BdTables(pd.DataFrame(lines, columns=BD.names), pd.concat(images, ignore_index=True) if images else nothing)
 
 
 def find_anchor(summary: pd.DataFrame, drawn: Sequence[Curve], anchor: str | None) -> Curve | None:
@@ -135,30 +175,6 @@ def _without_anchor(metric: Metric | SetMetric, curve: Curve, anchor: str) -> di
 # ---- metrics of single pictures: from the rows ---------------------------------------------------------------
 
 
-class _PerImage:
-    """Rates and values of one metric [images, pictures].
-
-    Both are NaN where an image has no row or no value. The value alone is NaN where it is infinite: an exact image has
-    a rate, but no PSNR.
-    """
-
-    def __init__(self, ok: pd.DataFrame, metric: str) -> None:
-        numbers = ok.groupby(_PICTURE, sort=False).ngroup()
-        first = ~numbers.duplicated()
-        keys = ok.loc[first, _PICTURE].itertuples(index=False, name=None)
-        self._column = dict(zip(keys, numbers[first], strict=True))
-        images = pd.Index(ok.image_index.unique()).sort_values()
-        self.bpp, self.quality = (np.full((len(images), len(self._column)), np.nan) for _ in range(2))
-        place = images.get_indexer(ok.image_index), numbers.to_numpy()
-        self.bpp[place] = ok.rate_bpp.where(ok[metric].notna())
-        self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
-
-    def columns(self, curve: Curve) -> list[int]:
-        """The columns of a curve's points that have bits and a value, in order of their rate."""
-        found = [self._column[tuple(row[name] for name in _PICTURE)] for row in records(curve.points_with_bits)]
-        return [column for column in found if np.isfinite(self.quality[:, column]).any()]
-
-
 @dataclass(frozen=True)
 class _Means:
     """Means over images, and over the images of each resample [R, K], by column."""
@@ -185,10 +201,15 @@ class _Side:
     quality: np.ndarray
     left_out: str = ""
 
-    def usable(self) -> _Side:
-        """The points that have a value over all images, in order of their rate over all images."""
+    @property
+    def usable_places(self) -> np.ndarray:
+        """The places of the points that have a value over all images, in order of their rate over all images."""
         kept = np.flatnonzero(np.isfinite(self.quality[0]))
-        order = kept[np.argsort(self.bpp[0, kept], kind="stable")]
+        return kept[np.argsort(self.bpp[0, kept], kind="stable")]
+
+    def usable(self) -> _Side:
+        """These points."""
+        order = self.usable_places
         return replace(self, bpp=self.bpp[:, order], quality=self.quality[:, order])
 
     def points(self) -> Points:
@@ -201,26 +222,89 @@ def _empty_points(curve: Curve) -> str:
     return f"{counted(empty, 'point')} without bits of the image left out" if empty else ""
 
 
-def _by_images(metric: Metric, base: Curve, others: Sequence[Curve], values: _PerImage) -> list[dict[str, Any]]:
-    """Deltas of all curves. Curves that share the same images with the anchor share its resamples, drawn once."""
+def _by_images(
+    metric: Metric, base: Curve, others: Sequence[Curve], values: ImageValues
+) -> list[tuple[dict[str, Any], pd.DataFrame]]:
+    """Deltas of all curves and of their images. Curves that share images with the anchor share its resamples."""
     anchor_columns = values.columns(base)
     groups: dict[bytes, list[tuple[Curve, list[int]]]] = {}
     for curve in others:
         columns = values.columns(curve)
         common = np.isfinite(values.bpp[:, [*anchor_columns, *columns]]).all(axis=1)
         groups.setdefault(common.tobytes(), []).append((curve, columns))
-    lines = {}
+    found = {}
     for key, group in groups.items():
         common = np.frombuffer(key, bool)
         means = _means(values, common, sorted({*anchor_columns, *(column for _, found in group for column in found)}))
+        ids = values.images[common]
+        details: list[_OfImages] = []
         for curve, columns in group:
-            names = _names(metric, curve, base.label)
-            figures = _figures(metric, means.of(base, anchor_columns), means.of(curve, columns))
-            lines[curve.label] = {**names, **figures, "n": int(common.sum())}
-    return [lines[curve.label] for curve in others]
+            sides = means.of(base, anchor_columns), means.of(curve, columns)
+            figures = {**_names(metric, curve, base.label), **_figures(metric, *sides), "n": int(common.sum())}
+            pairs = zip(sides, (anchor_columns, columns), strict=True)
+            both = [values.of(common, [of_side[place] for place in side.usable_places]) for side, of_side in pairs]
+            details.append(_of_images(metric, figures, both[0], both[1], ids))
+        ratios = rate_ratios(np.concatenate([one.log_ratios for one in details], axis=1))
+        for (curve, _), one, place in zip(
+            group, details, range(0, len(ratios.ratio), len(RATE_RATIO_SHARES)), strict=True
+        ):
+            of_curve = RateRatios(*(values[place : place + len(RATE_RATIO_SHARES)] for values in ratios))
+            found[curve.label] = {**one.figures, **_ratio_figures(of_curve)}, one.table
+    return [found[curve.label] for curve in others]
 
 
-def _means(values: _PerImage, common: np.ndarray, columns: Sequence[int]) -> _Means:
+class _OfImages(NamedTuple):
+    """The figures of a curve, with those from its single images, the logarithms of its rate ratios, and its images."""
+
+    figures: dict[str, Any]
+    log_ratios: np.ndarray
+    table: pd.DataFrame
+
+
+def _of_images(
+    metric: Metric, figures: dict[str, Any], anchor: CurveValues, curve: CurveValues, ids: pd.Series
+) -> _OfImages:
+    """``anchor`` and ``curve`` have the points of the set's curves, in their order; ``ids`` are names by index."""
+    single = image_bd_rates(anchor, curve, metric.direction)
+    moved = influence(anchor, curve, figures["bd_rate_percent"], metric.direction)
+    known = single.percent[np.isfinite(single.percent)]
+    quartiles = np.quantile(known, [0.25, 0.5, 0.75]) if known.size else np.full(3, np.nan)
+    more: dict[str, Any] = dict(
+        zip(("image_bd_rate_q1", "image_bd_rate_median", "image_bd_rate_q3"), quartiles, strict=True)
+    )
+    more["image_bd_rate_n"] = int(known.size)
+    place = moved.largest
+    if place is not None and len(ids) > 1:
+        more["influential_image"] = str(ids.iloc[place])
+        more["bd_rate_without"] = float(moved.without_percent[place])
+        more["influence_share"] = float(moved.shares[place])
+        more["warning"] = moved.warning(figures["bd_rate_low"], figures["bd_rate_high"], list(map(str, ids)))
+    low, high = figures["overlap_low"], figures["overlap_high"]
+    levels = [low + share / 100 * (high - low) for share in RATE_RATIO_SHARES]
+    named = {name: figures[name] for name in ("dataset", "metric", "anchor", "curve")}
+    table = pd.DataFrame(
+        {
+            **named,
+            "image_index": ids.index,
+            "image_id": ids.to_numpy(),
+            "bd_rate_percent": single.percent,
+            "bd_rate_without": moved.without_percent,
+            "reason": single.reasons,
+        }
+    )
+    return _OfImages({**figures, **more}, log_rate_ratios(anchor, curve, levels, metric.direction), table)
+
+
+def _ratio_figures(ratios: RateRatios) -> dict[str, Any]:
+    """The ratios at each of ``RATE_RATIO_SHARES`` by the names of ``BD``."""
+    found: dict[str, Any] = {}
+    for share, ratio, low, high, n in zip(RATE_RATIO_SHARES, *ratios, strict=True):
+        name = f"rate_ratio_{share}"
+        found |= {name: ratio, f"{name}_low": low, f"{name}_high": high, f"{name}_n": int(n)}
+    return found
+
+
+def _means(values: ImageValues, common: np.ndarray, columns: Sequence[int]) -> _Means:
     both = np.concatenate([values.bpp[common][:, columns], values.quality[common][:, columns]], axis=1)
     means = bootstrap.column_means(both)
     resampled = bootstrap.resampled_means(both) if len(both) > 1 else np.empty((0, both.shape[1]))

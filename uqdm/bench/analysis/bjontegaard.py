@@ -105,7 +105,7 @@ def bd_rate(anchor: Points, curve: Points, direction: Direction = "higher") -> D
         reason = _not_improving(points, direction)
         if reason:
             return Delta(np.nan, reason=reason)
-    sign = _sign(direction)
+    sign = sign_of(direction)
     axes = [(sign * one.quality, np.log10(one.rate_bpp)) for one in ready]
     found = _delta(axes, [one.quality for one in ready])
     low, high = map(float, percent(np.array(found.spread)))
@@ -153,7 +153,7 @@ def bd_rates(
 
     Points are in order of their rate. NaN where :func:`bd_rate` gives a reason; the number of points is not checked.
     """
-    sign = _sign(direction)
+    sign = sign_of(direction)
     with np.errstate(invalid="ignore", divide="ignore"):
         pairs = [(sign * anchor_quality, np.log10(anchor_bpp)), (sign * quality, np.log10(bpp))]
     return percent(_mean_difference(*pairs))
@@ -172,7 +172,8 @@ def percent(log10_ratio: np.ndarray | float) -> np.ndarray:
     return 100 * np.expm1(np.log(10) * log10_ratio)
 
 
-def _sign(direction: Direction) -> int:
+def sign_of(direction: Direction) -> int:
+    """1 if higher values are better, else -1; raises ValueError for another direction."""
     if direction not in ("lower", "higher"):
         raise ValueError(f"direction={direction!r}: choose lower or higher")
     return 1 if direction == "higher" else -1
@@ -208,7 +209,7 @@ def _equal_rates(points: Points) -> str | None:
 
 def _not_improving(points: Points, direction: Direction) -> str | None:
     """Quality must improve with each point: otherwise a quality has no unique rate."""
-    worse = np.flatnonzero(_sign(direction) * np.diff(points.quality) <= 0)
+    worse = np.flatnonzero(sign_of(direction) * np.diff(points.quality) <= 0)
     if not worse.size:
         return None
     first, last = points.rate_bpp[worse[0]], points.rate_bpp[worse[0] + 1]

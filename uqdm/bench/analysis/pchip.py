@@ -1,4 +1,4 @@
-"""Integrals of monotone piecewise cubics (PCHIP) through many curves at once.
+"""Integrals and values of monotone piecewise cubics (PCHIP) through many curves at once.
 
 The same interpolation as ``scipy.interpolate.PchipInterpolator``, which takes one curve at a time; a bootstrap needs
 thousands. Slopes are those of Fritsch & Butland (SIAM J. Sci. Stat. Comput. 5, 1984), with Moler's one-sided slopes at
@@ -6,6 +6,8 @@ the ends (Numerical Computing with MATLAB, 2004, sec. 3.6).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +27,18 @@ def integrals(x: np.ndarray, y: np.ndarray, low: np.ndarray, high: np.ndarray) -
     with np.errstate(all="ignore"):
         slopes = _slopes(x, y)
         return _antiderivative(x, y, slopes, high) - _antiderivative(x, y, slopes, low)
+
+
+def values(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Values [R] at ``at`` [R] of the interpolants through ``x``, ``y`` [R, K], as :func:`integrals` takes them.
+
+    >>> x = np.array([[0.0, 1.0, 2.0, 3.0]])
+    >>> float(values(x, 2 * x, np.array([1.25]))[0])
+    2.5
+    """
+    with np.errstate(all="ignore"):
+        piece = _Piece.at(x, y, _slopes(x, y), at)
+        return piece.start + piece.u * (piece.slope + piece.u * (piece.quadratic + piece.u * piece.cubic))
 
 
 def _slopes(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -50,18 +64,37 @@ def _end_slope(h_0: np.ndarray, h_1: np.ndarray, secant_0: np.ndarray, secant_1:
     return np.where(np.sign(slope) != np.sign(secant_0), 0.0, np.where(turns, 3 * secant_0, slope))
 
 
+@dataclass(frozen=True)
+class _Piece:
+    """The cubic of each row [R] on the piece that holds a place: coefficients in the distance ``u`` from its start."""
+
+    index: np.ndarray
+    u: np.ndarray
+    start: np.ndarray
+    slope: np.ndarray
+    quadratic: np.ndarray
+    cubic: np.ndarray
+
+    @classmethod
+    def at(cls, x: np.ndarray, y: np.ndarray, slopes: np.ndarray, place: np.ndarray) -> _Piece:
+        index = np.clip((x <= place[:, None]).sum(axis=1) - 1, 0, x.shape[1] - 2)[:, None]
+
+        def of(values: np.ndarray, offset: int = 0) -> np.ndarray:
+            return np.take_along_axis(values, index + offset, axis=1)[:, 0]
+
+        width = of(x, 1) - of(x)
+        secant = (of(y, 1) - of(y)) / width
+        slope, next_slope = of(slopes), of(slopes, 1)
+        quadratic = (3 * secant - 2 * slope - next_slope) / width
+        return cls(index, place - of(x), of(y), slope, quadratic, (slope + next_slope - 2 * secant) / width**2)
+
+
 def _antiderivative(x: np.ndarray, y: np.ndarray, slopes: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Integrals [R] from each row's first point to ``at`` [R]."""
     h = np.diff(x)
     pieces = h * (y[:, :-1] + y[:, 1:]) / 2 + h**2 * (slopes[:, :-1] - slopes[:, 1:]) / 12
     before = np.concatenate([np.zeros((len(x), 1)), np.cumsum(pieces, axis=1)], axis=1)
-    piece = np.clip((x <= at[:, None]).sum(axis=1) - 1, 0, x.shape[1] - 2)[:, None]
-
-    def of(values: np.ndarray, offset: int = 0) -> np.ndarray:
-        return np.take_along_axis(values, piece + offset, axis=1)[:, 0]
-
-    width, start, slope, next_slope = of(h), of(y), of(slopes), of(slopes, 1)
-    secant, u = (of(y, 1) - start) / width, at - of(x)
-    quadratic = (3 * secant - 2 * slope - next_slope) / width
-    cubic = (slope + next_slope - 2 * secant) / width**2
-    return of(before) + u * (start + u * (slope / 2 + u * (quadratic / 3 + u * cubic / 4)))
+    piece = _Piece.at(x, y, slopes, at)
+    u = piece.u
+    within = u * (piece.start + u * (piece.slope / 2 + u * (piece.quadratic / 3 + u * piece.cubic / 4)))
+    return np.take_along_axis(before, piece.index, axis=1)[:, 0] + within

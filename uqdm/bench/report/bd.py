@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,9 @@ from uqdm.text import from_csv_cell
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
-_KEYS = ("codec", "curve", "metric", "anchor")
+KEYS = ("codec", "curve", "metric", "anchor")
 """Columns by which the page hides rows."""
 
 
@@ -31,6 +32,7 @@ _ADDED = (
     "bd_quality_spread_high",
     "noise_floor",
     "note",
+    *BD.names[BD.get_field_index("image_bd_rate_n") : BD.get_field_index("method")],
 )
 """Columns that files of earlier releases lack."""
 
@@ -54,8 +56,7 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` where the file has other columns.
     """
-    path = bd_path(run_dir)
-    frame = _read(path) if path.is_file() else None
+    frame = read_bd(run_dir)
     if frame is None or frame.empty:
         return None
     rows = records(frame)
@@ -66,17 +67,20 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
         Heading("curve", "codec, kind of reconstruction where it has several, and settings"),
         Heading("metric", "the quality"),
         Heading("anchor", "the curve that it is compared with"),
-        Heading("BD-rate, %", _comment("bd_rate_percent"), numeric=True),
-        Heading("BD-quality", _comment("bd_quality"), numeric=True),
+        Heading("BD-rate, %", comment_of("bd_rate_percent"), numeric=True),
+        Heading("BD-quality", comment_of("bd_quality"), numeric=True),
         Heading("overlap", "range of quality over which BD-rate is a mean, and how much of both curves it covers"),
-        Heading("images", _comment("n"), numeric=True),
-        Heading("remarks", "why a figure or its interval is lacking, and which figures depend on the interpolation"),
+        Heading("images", comment_of("n"), numeric=True),
+        Heading(
+            "remarks",
+            "why a figure or its interval is lacking, which figures depend on the interpolation or on one image",
+        ),
     ]
     return DeltaTable(
         table=Table(
             headings,
             [_cells(row, labels.get(row["metric"], row["metric"]), several, titles or {}) for row in rows],
-            [{name: row[name] for name in _KEYS} for row in rows],
+            [{name: row[name] for name in KEYS} for row in rows],
         ),
         method=", ".join(frame.method.unique()),
         metrics={
@@ -86,22 +90,29 @@ def read_deltas(run_dir: Path, titles: Mapping[tuple[str, str], str] | None = No
     )
 
 
-def _comment(name: str) -> str:
+def comment_of(name: str) -> str:
+    """What a column of ``BD`` means."""
     return str((BD.field(name).metadata or {}).get(b"comment", b"").decode())
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """Reads texts, empty where a cell is, and numbers as floats."""
+def read_bd(run_dir: Path) -> pd.DataFrame | None:
+    """The rows of ``bd.csv`` as :func:`read_csv` reads them; None if the run has none."""
+    path = bd_path(run_dir)
+    return read_csv(path, BD, _ADDED) if path.is_file() else None
+
+
+def read_csv(path: Path, schema: pa.Schema, added: Collection[str] = ()) -> pd.DataFrame:
+    """Reads texts, empty where a cell is, and numbers as floats. Columns in ``added`` may be lacking."""
     import pandas as pd
 
-    texts = [field.name for field in BD if str(field.type) == "string"]
-    numbers = [name for name in BD.names if name not in texts]
+    texts = [field.name for field in schema if str(field.type) == "string"]
+    numbers = [name for name in schema.names if name not in texts]
     frame = pd.read_csv(
         path, dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values={name: [""] for name in numbers}
     )
     frame = frame.assign(**{name: frame[name].map(from_csv_cell) for name in texts if name in frame})
-    frame = frame.assign(**{name: "" if name in texts else math.nan for name in _ADDED if name not in frame})
-    lacking = [name for name in BD.names if name not in frame]
+    frame = frame.assign(**{name: "" if name in texts else math.nan for name in added if name not in frame})
+    lacking = [name for name in schema.names if name not in frame]
     if lacking:
         raise ResultsError(f"{path}: no column {', '.join(lacking)}; make it again: uqdm bench bd --run {path.parent}")
     return frame
@@ -109,21 +120,22 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _cells(row: Mapping[str, Any], label: str, several: bool, titles: Mapping[tuple[str, str], str]) -> list[Cell]:
     title = titles.get((row["dataset"], row["curve"]), row["curve"])
-    remarks = "; ".join(filter(None, (row["reason"], row["note"])))
+    remarks = "; ".join(filter(None, (row["reason"], row["note"], row["warning"])))
     return [
         *([Cell(row["dataset"], row["dataset"])] if several else []),
         Cell(title, row["curve"]),
         Cell(label, label),
         Cell(row["anchor"], row["anchor"]),
-        _number(row, "bd_rate_percent", "bd_rate", "+.1f"),
-        _number(row, "bd_quality", "bd_quality", "+#.3g"),
+        number_cell(row, "bd_rate_percent", "bd_rate", "+.1f"),
+        number_cell(row, "bd_quality", "bd_quality", "+#.3g"),
         _overlap(row),
         Cell(NONE, math.nan) if math.isnan(row["n"]) else Cell(f"{row['n']:,.0f}", float(row["n"])),
         Cell(remarks, remarks),
     ]
 
 
-def _number(row: Mapping[str, Any], name: str, ends: str, form: str) -> Cell:
+def number_cell(row: Mapping[str, Any], name: str, ends: str, form: str) -> Cell:
+    """A figure, and below it its interval by the columns ``ENDS_low`` and ``ENDS_high``."""
     if not math.isfinite(row[name]):
         return Cell(NONE, math.nan)
     low, high = (_signed(row[f"{ends}_{end}"], form) for end in ("low", "high"))

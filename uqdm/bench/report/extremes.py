@@ -102,8 +102,6 @@ def _of_codec(
         rows = rows[rows[name] == middle[name]]
     rows = rows.sort_values(["psnr_db", "image_index"], ascending=[False, True], kind="stable")
     count = min(budget.count, len(rows) // 2)
-    parts = (short_settings(run.rows.setting[run.rows.codec == codec].unique())[middle["setting"]],)
-    parts += tuple(part for part in (middle["point"], middle["reconstruction"]) if part not in PLAIN)
     try:
         best = [_shown(run, row, budget) for row in records(rows.head(count))]
         worst = [_shown(run, row, budget) for row in reversed(records(rows.tail(count)))]
@@ -111,7 +109,13 @@ def _of_codec(
         return Extremes(dataset, codec, absent=f"No pictures: {error}.")
     if not count:
         return Extremes(dataset, codec, absent="No best and worst among fewer than two images.")
-    return Extremes(dataset, codec, ", ".join(filter(None, parts)), best, worst)
+    return Extremes(dataset, codec, where_of(run, middle), best, worst)
+
+
+def where_of(run: RunPictures, row: Mapping[str, Any]) -> str:
+    """The name of a picture among those of its codec, as in the viewer: short setting, point and reconstruction."""
+    short = short_settings(run.rows.setting[run.rows.codec == row["codec"]].unique())[row["setting"]]
+    return ", ".join(filter(None, (short, *(row[n] for n in ("point", "reconstruction") if row[n] not in PLAIN))))
 
 
 def _shown(run: RunPictures, row: Mapping[str, Any], budget: PictureBudget) -> ShownImage:

@@ -24,6 +24,7 @@ from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
+from uqdm.bench.report.bd_images import image_deltas
 from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.report.extremes import extremes
@@ -107,6 +108,7 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
     walk = walk_data(open_run, summary, pool)
     shown = extremes(open_run, summary, pool)
     viewer = viewer_data(open_run, summary, whole, pool)
+    of_images = image_deltas(run_dir, open_run, summary, pool, titles(summary))
     figures = figure_data(summary, read_origin(run_dir))
     script = "\n".join(_file(name) for name in _SCRIPTS)
     data = {"figures": figures, "walk": walk, "pictures": pool.uris}
@@ -126,6 +128,7 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
             rate_tolerance=round(100 * (TOLERANCE - 1)),
             viewer=viewer,
             extremes=shown,
+            image_deltas=of_images,
             original_notes=original_notes(open_run(name) for name in summary.dataset.unique()),
             data=embed_json(data),
             size=_size(library, pool, whole, plots),

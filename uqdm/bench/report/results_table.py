@@ -28,12 +28,16 @@ _LONG = 120
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: text, sort value, interval if there is one, and the full text where ``text`` is shortened."""
+    """A cell: text, sort value, interval if there is one, and the full text where ``text`` is shortened.
+
+    ``svg`` is a drawing that is shown in place of the text, which then describes it.
+    """
 
     text: str
     value: float | str
     interval: str = ""
     whole: str = ""
+    svg: str = ""
 
     @property
     def layout(self) -> str:

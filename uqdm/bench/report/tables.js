@@ -53,7 +53,7 @@ function chooseColumns(form) {
 }
 
 function showDeltas(form) {
-  for (const row of byId("delta-table").tBodies[0].rows) {
+  for (const row of document.querySelectorAll("[data-metric][data-anchor]")) {
     row.hidden = row.dataset.metric !== form.elements.metric.value || row.dataset.anchor !== form.elements.anchor.value;
   }
 }

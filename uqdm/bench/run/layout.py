@@ -18,6 +18,7 @@
 ``summary.csv``                 the same for people
 ``summary_columns.csv``         what its columns mean, and why values are lacking
 ``bd.csv``                      Bjøntegaard deltas
+``bd_per_image.csv``            Bjøntegaard deltas of single images
 ``plots/``, ``report.html``     figures and report
 ``plots/not_drawn.json``        plots that the run has nothing to show in, and why
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
@@ -61,6 +62,7 @@ _SCORING = "scores.json"
 _STATUS = "status.json"
 _LOCK = ".lock"
 _BD = "bd.csv"
+_BD_OF_IMAGES = "bd_per_image.csv"
 _REPORT = "report.html"
 _SIGNS = (_STATUS, _EVALUATION, _MANIFESTS, ShardFolder.ROWS, _ROWS, _LOCK)
 
@@ -173,6 +175,11 @@ def summary_columns_path(run_dir: Path) -> Path:
 def bd_path(run_dir: Path) -> Path:
     """The Bjøntegaard deltas of the run's curves."""
     return run_dir / _BD
+
+
+def bd_of_images_path(run_dir: Path) -> Path:
+    """The Bjøntegaard deltas of single images."""
+    return run_dir / _BD_OF_IMAGES
 
 
 def plots_dir(run_dir: Path) -> Path:

@@ -185,14 +185,15 @@ def _stage(name: str, failed: list[str]) -> Iterator[None]:
 
 
 def _save_deltas(folder: Path, anchor: str | None) -> None:
-    """Writes ``bd.csv``; where that fails, an earlier one is removed."""
-    from uqdm.bench.analysis.bd_table import make_bd_table, write_bd_table
-    from uqdm.bench.run.layout import bd_path
+    """Writes the tables of deltas; where that fails, earlier ones are removed."""
+    from uqdm.bench.analysis.bd_table import make_bd_tables, save_bd_tables
+    from uqdm.bench.run.layout import bd_of_images_path, bd_path
 
     try:
-        write_bd_table(make_bd_table(folder, anchor), bd_path(folder))
+        save_bd_tables(make_bd_tables(folder, anchor), folder)
     except Exception:
-        bd_path(folder).unlink(missing_ok=True)
+        for path in (bd_path(folder), bd_of_images_path(folder)):
+            path.unlink(missing_ok=True)
         raise
 
 
