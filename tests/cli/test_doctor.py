@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from uqdm import codec as registry
-from uqdm.bench.features.weights import Weights
+from uqdm.bench.features.weight_files import Weights
 from uqdm.cli.doctor import diagnose_machine, diagnose_weights
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Missing, register_codec

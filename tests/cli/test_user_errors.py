@@ -181,7 +181,7 @@ def test_the_classes_of_missing_codecs_and_lost_parts_are_user_errors() -> None:
     from baselines._process import ProgramError
     from uqdm.bench.checked_calls import MeasurementError
     from uqdm.bench.execute.ray_watch import RayLostError
-    from uqdm.bench.features.weights import WeightsError
+    from uqdm.bench.features.weight_files import WeightsError
     from uqdm.codec import CodecClashError, CodecUnavailableError, NoFileError
     from uqdm.plugins import PluginError
 

@@ -67,7 +67,8 @@ def diagnose(name: str, requests: list[Request]) -> Diagnosis:
 
 def diagnose_weights() -> Diagnosis:
     """Finds the weights of FID and KID on this machine, and reads them; downloads nothing."""
-    from uqdm.bench.features.weights import WeightsError, find_weights, remedy
+    from uqdm.bench.features.weight_files import WeightsError
+    from uqdm.bench.features.weights import find_weights, remedy
 
     try:
         weights = find_weights()

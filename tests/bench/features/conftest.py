@@ -13,7 +13,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.extractor import Extractor
-from uqdm.bench.features.weights import Weights
+from uqdm.bench.features.weight_files import Weights
 
 N_IMAGES = 24
 
@@ -59,7 +59,8 @@ def torch_fidelity_weights(inception_weights: Weights, tmp_path_factory: pytest.
     }
     classifier = {"fc.weight": torch.zeros(1008, 2048), "fc.bias": torch.zeros(1008)}
     path = tmp_path_factory.mktemp("torch-fidelity") / "inception.pth"
-    torch.save({**inception_weights.tensors, **counters, **classifier}, path)
+    network = {name: torch.from_numpy(array) for name, array in inception_weights.tensors.items()}
+    torch.save({**network, **counters, **classifier}, path)
     return path
 
 

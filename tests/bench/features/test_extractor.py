@@ -10,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from uqdm.bench.features.extractor import MAX_BATCH_PIXELS, Extractor, _batches
 from uqdm.bench.features.network import build
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
-from uqdm.bench.features.weights import Weights
+from uqdm.bench.features.weight_files import Weights
 
 # float32 with another order of additions, through about 50 layers: 9e-6 was measured on features up to 4.
 ROUNDING = 5e-5

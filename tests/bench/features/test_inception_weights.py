@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from uqdm.bench.features import weights as module
-from uqdm.bench.features.weights import MEMBER, Weights, WeightsError, find_weights, identity, load_weights
+from uqdm.bench.features.weight_files import KnownFile, Weights, WeightsError, file_sha256, identity
+from uqdm.bench.features.weights import MEMBER, find_weights, load_weights
 
 NOWHERE = "http://127.0.0.1:9/weights.pth"  # the port of discard, where nothing answers
 
@@ -32,13 +34,16 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def change(monkeypatch: pytest.MonkeyPatch, known_files: dict[str, KnownFile]) -> None:
+    """Makes other files the known ones."""
+    monkeypatch.setattr(module, "INCEPTION", replace(module.INCEPTION, known=known_files))
+
+
 @pytest.fixture
 def known(torch_fidelity_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in torch-fidelity's form, whose hash is a known one; the original is on its release page only."""
-    digest = module._sha256(torch_fidelity_weights)
-    readers = {**module._READERS, digest: module._READERS[module.TORCH_FIDELITY]}
-    monkeypatch.setattr(module, "_READERS", readers)
-    monkeypatch.setattr(module, "TORCH_FIDELITY", digest)
+    known_file = module.INCEPTION.known[module.TORCH_FIDELITY]
+    change(monkeypatch, {file_sha256(torch_fidelity_weights): known_file, **module.INCEPTION.known})
     return torch_fidelity_weights
 
 
@@ -68,12 +73,10 @@ def test_the_archive_gives_the_features_of_its_own_network(
 def test_weights_of_every_file_have_one_identity(known: Path, inception_weights: Weights) -> None:
     found = load_weights(known)
     assert found.sha256 == inception_weights.sha256
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in inception_weights.tensors.items())
+    assert all(np.array_equal(found.tensors[name], tensor) for name, tensor in inception_weights.tensors.items())
     assert not any(name.startswith("fc.") for name in found.tensors)
     changed = dict(found.tensors)
-    changed["Mixed_7c.branch_pool.bn.bias"] = torch.nextafter(
-        changed["Mixed_7c.branch_pool.bn.bias"], torch.tensor(torch.inf)
-    )
+    changed["Mixed_7c.branch_pool.bn.bias"] = np.nextafter(changed["Mixed_7c.branch_pool.bn.bias"], np.float32(np.inf))
     assert identity(changed) != found.sha256
 
 
@@ -152,7 +155,7 @@ def test_two_fetches_at_once_both_succeed(bare: Path, inception_weights: Weights
 
 @pytest.mark.usefixtures("release_page")
 def test_a_download_of_another_hash_is_not_read(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_READERS", {})
+    change(monkeypatch, {})
     with pytest.raises(WeightsError, match=r"release page: sha256 \w+\.\.\. is not among the known ones"):
         load_weights()
     assert not (bare / "inception").exists()

@@ -10,16 +10,11 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
-import torchvision
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-from torchmetrics.functional.image import (
-    learned_perceptual_image_patch_similarity,
-    multiscale_structural_similarity_index_measure,
-)
+from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
 from uqdm.bench import metrics
-from uqdm.bench.metrics import lpips
 from uqdm.bench.metrics.ms_ssim import WEIGHTS, ms_ssim
 from uqdm.bench.metrics.mse import mse
 from uqdm.bench.metrics.psnr import psnr_db
@@ -125,33 +120,6 @@ def test_every_metric_declares_itself() -> None:
             equal, other = metric.compute(original, original), metric.compute(original, noisy)
             assert all(metric.value_range[0] <= value <= metric.value_range[1] for value in (equal, other))
             assert equal < other if metric.direction == "lower" else equal > other
-
-
-def test_lpips_names_the_missing_file_and_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    assert str(lpips.weights_path()) == str(Path(torch.hub.get_dir()) / "checkpoints" / lpips.WEIGHTS)
-    missing = lpips.missing()
-    assert missing is not None
-    assert f"fetch {lpips.WEIGHTS_URL} and put it at {lpips.weights_path()}" in str(missing)
-    lpips.weights_path().parent.mkdir(parents=True)
-    lpips.weights_path().write_bytes(b"half")
-    assert "is damaged" in str(lpips.missing())
-
-
-@pytest.mark.slow
-def test_lpips_is_that_of_torchmetrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards the loading of weights, with a backbone of random weights: tests do not have the published ones."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    torch.manual_seed(3)
-    lpips.weights_path().parent.mkdir(parents=True)
-    torch.save(torchvision.models.alexnet(weights=None).state_dict(), lpips.weights_path())
-    pair = photograph_pair(64, 48)
-    tensors = [torch.from_numpy(side.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)[None] for side in pair]
-    theirs = float(learned_perceptual_image_patch_similarity(*tensors, net_type="alex"))
-    # The same float32 network on the same input; only threads could change the order of its additions.
-    assert lpips.lpips(*pair) == pytest.approx(theirs, rel=1e-5)
-    assert lpips.lpips(pair[0], pair[0]) == 0
-    lpips._network.cache_clear()
 
 
 def test_sliced_wasserstein_between_gaussians() -> None:

@@ -90,8 +90,10 @@ def _evaluate(
     for plan in plans:
         plan.find_stored(retry_failed=options.retry_failed)
     _announce(plans, dataset, progress)
-    outcomes = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
     waiting = [plan for plan in plans if plan.n_missing]
+    if waiting and context.metrics is not None:
+        context.metrics.fetch(progress.say)
+    outcomes = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
     stopwatch.lap("plan")
     if waiting:
         with ray_session(options.cpus, on_loss=progress.end) as resources:

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from uqdm.bench.features.network import N_FEATURES, RESIZE, build
-from uqdm.bench.features.weights import Weights, load_weights
+from uqdm.bench.features.weight_files import Weights
+from uqdm.bench.features.weights import load_weights
 from uqdm.codec import check_images
 from uqdm.model.arithmetic import float32_arithmetic
 
@@ -28,7 +29,7 @@ class Extractor:
 
     def __init__(self, network: nn.Module, sha256: str, device: torch.device) -> None:
         self.sha256 = sha256
-        """Hash of the weights: see :class:`uqdm.bench.features.weights.Weights`."""
+        """Hash of the weights: see :class:`uqdm.bench.features.weight_files.Weights`."""
         self.device = device
         self._network = network.to(device)
 
@@ -36,7 +37,7 @@ class Extractor:
     def load(cls, path: str | Path | None = None, device: str | None = None) -> Self:
         """An extractor with the weights of ``path``, or those that :func:`load_weights` finds.
 
-        ``device`` is a GPU where there is one. Raises :class:`uqdm.bench.features.weights.WeightsError`.
+        ``device`` is a GPU where there is one. Raises :class:`uqdm.bench.features.weight_files.WeightsError`.
         """
         return cls.of(load_weights(path), device)
 

@@ -19,8 +19,6 @@ RESIZE = "299x299, bilinear as in TensorFlow 1 (corners not aligned, no antialia
 PARTS = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
 """Tensors of a layer, by torch-fidelity's names."""
 
-Tensors = dict[str, torch.Tensor]
-
 
 class _Network(FeatureExtractorInceptionV3):
     """torch-fidelity's network without weights, on the meta device. Its constructor unpickles a file: an empty one."""
@@ -51,13 +49,14 @@ def tensor_names() -> list[str]:
     return [f"{layer}.{part}" for layer in layers() for part in PARTS]
 
 
-def build(tensors: Mapping[str, torch.Tensor]) -> nn.Module:
-    """The network with these weights: uint8 [B, 3, H, W] to a tuple of one tensor, float32 [B, 2048].
+def build(arrays: Mapping[str, Any]) -> nn.Module:
+    """The network with these weights (arrays or tensors): uint8 [B, 3, H, W] to a tuple of one float32 [B, 2048].
 
     Folding makes the network faster. It is done in float64, so its features are no less exact.
     Raises ValueError if a tensor is missing or has another shape.
     """
     network = _Network()
+    tensors = {name: torch.as_tensor(array) for name, array in arrays.items()}
     _check(tensors, network.state_dict())
     network.load_state_dict(tensors, strict=False, assign=True)  # counters and the classifier are left out
     network.fc = nn.Identity()

@@ -31,6 +31,10 @@ def _never_missing() -> Missing | None:
     return None
 
 
+def _nothing_to_fetch() -> None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Declaration:
     """What every metric declares."""
@@ -55,6 +59,11 @@ class _Declaration:
     """Part of the name of stored scores; a change that gives the same pictures other values must raise it."""
     missing: Callable[[], Missing | None] = _never_missing
     """Returns what the metric lacks on this machine; None if it can run. It never downloads."""
+    fetch: Callable[[], None] = _nothing_to_fetch
+    """Downloads what the metric lacks, where that can be had; called before workers start.
+
+    Raises an Exception with the reason if that fails.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +228,7 @@ def _checked(name: str, metric: Any) -> Metric | SetMetric:
             raise TypeError(f"{count}={getattr(metric, count)!r}: expected a whole number")
         if getattr(metric, count) < 1:
             raise ValueError(f"{count}={getattr(metric, count)}: must be at least 1")
-    for function in ("compute", "missing"):
+    for function in ("compute", "missing", "fetch"):
         if not callable(getattr(metric, function)):
             raise TypeError(f"{function} is {type(getattr(metric, function)).__name__}, not a function")
     return metric
@@ -253,6 +262,16 @@ def lack_of(metric: Metric | SetMetric) -> str | None:
             return None if lack is None else printable(str(lack))
     except Exception as error:
         return f"its check for what it needs failed with {plugins.reason_of(error)}"
+
+
+def fetch_fault(metric: Metric | SetMetric) -> str | None:
+    """Lets a metric download what it lacks; why that failed, None if it did not."""
+    try:
+        with plugins.contained():
+            metric.fetch()
+    except Exception as error:
+        return plugins.reason_of(error)
+    return None
 
 
 def columns_of(metric: Metric | SetMetric) -> dict[str, str]:

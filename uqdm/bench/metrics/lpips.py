@@ -1,73 +1,56 @@
-"""Learned perceptual image patch similarity, with the AlexNet backbone.
-
-The linear weights of version 0.1 come with torchmetrics; the backbone's are torchvision's and must be in torch's
-cache. They are never fetched here, so that a run does not depend on a download.
-"""
+"""Learned perceptual image patch similarity, with the AlexNet backbone."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import os
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from uqdm.bench.features.perceptual_weights import ALEXNET, fetch, missing
 from uqdm.bench.metrics import Metric
-from uqdm.codec import Missing
 
-WEIGHTS = "alexnet-owt-7be5be79.pth"
-"""torchvision's file; the digits in its name are the first of its SHA-256."""
-WEIGHTS_URL = f"https://download.pytorch.org/models/{WEIGHTS}"
+if TYPE_CHECKING:
+    import torch
+
+    from uqdm.bench.features.perceptual_networks import PictureFeatures
+
+SOURCE = "Zhang, Isola, Efros, Shechtman & Wang, CVPR 2018, version 0.1 of its weights"
+COMMENT = "learned perceptual image patch similarity, {}, version 0.1, pictures at their own size"
 
 _SMALLEST_SIDE = 31  # pixels: the input of AlexNet's second pooling then still has a side of 3
-
-
-def weights_path() -> Path:
-    """Where torch keeps the backbone's file (``torch.hub.get_dir()`` without importing torch)."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
-    return Path(os.path.expanduser(home)) / "hub" / "checkpoints" / WEIGHTS  # unchanged if there is no home
-
-
-def missing() -> Missing | None:
-    """Says where to put the backbone's weights; None if they are there."""
-    path = weights_path()
-    if not path.is_file():
-        return Missing("the weights of AlexNet are not here", f"fetch {WEIGHTS_URL} and put it at {path}")
-    if not _sha256(path).startswith(WEIGHTS.removesuffix(".pth").rpartition("-")[2]):
-        return Missing(f"{path} is damaged", f"fetch {WEIGHTS_URL} again")
-    return None
+_EPSILON = 1e-10  # the authors'; added to the length of a feature vector
 
 
 def lpips(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float:
-    """LPIPS 0.1 of uint8 [H, W, 3] with sides of at least 31 pixels; raises FileNotFoundError without weights."""
+    """LPIPS 0.1 by AlexNet, uint8 [H, W, 3] with sides of at least 31 pixels.
+
+    Raises :class:`~uqdm.bench.features.weight_files.WeightsError` without weights.
+    """
+    from uqdm.bench.features.perceptual_networks import alexnet_features
+
+    return lpips_distance(alexnet_features(), original_uint8, reconstruction_uint8)
+
+
+def lpips_distance(network: PictureFeatures, original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float:
+    """The distance of features (eq. 1): normalized over channels, squared differences weighted, then the spatial mean.
+
+    Each of the network's stages adds its mean.
+    """
     import torch
 
-    pair = [
-        torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 127.5 - 1)[None]
-        for image in (original_uint8, reconstruction_uint8)
-    ]  # (1, C, H, W), from -1 to 1
+    pairs = zip(network.of_original(original_uint8), network.of(reconstruction_uint8), network.linear, strict=True)
     with torch.inference_mode():
-        return float(_network(weights_path())(*pair))
+        return sum(float(_stage_distance(*pair)) for pair in pairs)
 
 
-@functools.lru_cache(maxsize=1)
-def _network(path: Path) -> Any:
-    import torch
-    from torchmetrics.functional.image.lpips import _NoTrainLpips  # the public class fetches weights by itself
-
-    network = _NoTrainLpips(net="alex", pnet_rand=True)
-    given = torch.load(path, map_location="cpu", weights_only=True)
-    named = {name: f"features.{name.partition('.')[2]}" for name in network.net.state_dict()}  # slice2.3.bias
-    network.net.load_state_dict({name: given[theirs] for name, theirs in named.items()})
-    return network.eval()
+def _stage_distance(first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    difference = _unit_vectors(first) - _unit_vectors(second)  # (C, h, w)
+    return (difference * difference).mean((1, 2)) @ weights
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _unit_vectors(features: torch.Tensor) -> torch.Tensor:
+    return features / (features.norm(dim=0, keepdim=True) + _EPSILON)
 
 
 METRIC = Metric(
@@ -76,9 +59,10 @@ METRIC = Metric(
     unit="",
     direction="lower",
     value_range=(0, float("inf")),
-    source="Zhang, Isola, Efros, Shechtman & Wang, CVPR 2018, version 0.1 of its weights",
-    comment="learned perceptual image patch similarity, AlexNet, version 0.1, pictures from -1 to 1 at their own size",
+    source=SOURCE,
+    comment=COMMENT.format("AlexNet"),
     smallest_side=_SMALLEST_SIDE,
-    missing=missing,
+    missing=partial(missing, ALEXNET),
+    fetch=partial(fetch, ALEXNET),
     compute=lpips,
 )

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import ray
 
-from uqdm.bench.metrics import Metric, SetMetric, all_metrics, check_names, is_of_another_package, lack_of
+from uqdm.bench.metrics import (
+    Metric,
+    SetMetric,
+    all_metrics,
+    check_names,
+    fetch_fault,
+    is_of_another_package,
+    lack_of,
+)
 from uqdm.plugins import contained
 from uqdm.text import error_line
 
@@ -31,6 +39,14 @@ class MetricChoice:
     def asks_for(self, name: str) -> bool:
         """Whether the metric of that name is to be computed."""
         return self.names is None or name in self.names or name in ALWAYS
+
+    def fetch(self, say: Callable[[str], None]) -> None:
+        """Downloads what metrics of single images lack on this machine; ``say`` gets a line if that fails."""
+        for metric in all_metrics():
+            if self.asks_for(metric.name) and lack_of(metric) is not None:
+                fault = fetch_fault(metric)
+                if fault is not None:
+                    say(f"could not fetch what {metric.name} needs: {fault}")
 
     def lack(self, metric: Metric | SetMetric) -> str | None:
         """Why a metric is not computed at all; None if it is."""

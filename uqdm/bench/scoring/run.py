@@ -91,6 +91,7 @@ def _score(run: StoredRun, options: ScoringOptions, progress: RunProgress, featu
     scores_path(run_dir).unlink(missing_ok=True)  # its presence means that the rows are scored
     origin = provenance()
     progress.plan(f"score {run.dataset.name}")
+    options.choice.fetch(progress.say)
     with contextlib.ExitStack() as stack:
         resources = functools.cache(lambda: stack.enter_context(ray_session(options.cpus, progress.end)))
         pictures = PictureScoring(run, options, progress)
