@@ -13,11 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
+from uqdm.bench.analysis.costs import pareto_front
 from uqdm.bench.analysis.curve_styles import curve_styles
 from uqdm.bench.analysis.curves import curves
 from uqdm.bench.metrics import summary_schema
-from uqdm.bench.plots import NothingToDrawError, find_plot, not_drawn, per_image, quality_time
+from uqdm.bench.plots import NothingToDrawError, find_plot, not_drawn, per_image, quality_time, rate_cost
+from uqdm.bench.plots._labels import Label, place_labels
 from uqdm.bench.plots._panels import legend_texts
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.rows_reader import read_rows
@@ -152,7 +155,47 @@ def test_without_times_there_is_no_plot_of_them(changed_run: Path) -> None:
         drawn(changed_run, "quality_time")
 
 
-@pytest.mark.parametrize("name", ["rate_fid", "rate_kid", "per_image", "quality_time", "rate_distortion"])
+def test_costs_are_those_of_the_curves_at_the_quality_and_faint_behind_the_front(reportable_run: Path) -> None:
+    rows = rate_cost.levels(reportable_run)
+    assert rows
+    figure = rate_cost.draw(reportable_run)
+    panels = iter(figure.axes)
+    columns = [name for name in rate_cost.AXES if any(name in row.points for row in rows)]
+    for row in rows:
+        styles = curve_styles(row.drawn)
+        for name in columns:
+            axes, points = next(panels), row.points.get(name, [])
+            unit = 2**20 if name == "peak_memory_bytes" else 1
+            shown = {
+                (*np.asarray(line.get_xydata())[0].tolist(), line.get_color(), line.get_alpha() is not None)
+                for line in axes.lines[1:]
+                if np.size(line.get_xydata())
+            }
+            front = pareto_front(points)
+            assert shown == {
+                (point.cost / unit, point.rate_bpp, styles[point.label].colour, point not in front) for point in points
+            }
+            labels = {text.get_text() for text in axes.texts}
+            assert labels <= {point.label for point in front}
+            assert axes.get_xscale() == ("symlog" if any(point.cost == 0 for point in points) else "log")
+
+
+def test_labels_cover_no_label_and_no_point() -> None:
+    figure = Figure(figsize=(4, 3))
+    axes = figure.subplots()
+    places = np.random.default_rng(0).uniform(0.05, 0.95, (25, 2))
+    points = [(float(x), float(y)) for x, y in places]
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    drawn = place_labels(axes, [Label(f"codec {n}", *point, "black") for n, point in enumerate(points)], points)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in drawn]
+    assert len(drawn) >= 15
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert not any(box.contains(*axes.transData.transform(point)) for box in boxes for point in points)
+    assert [text for text in axes.texts if isinstance(text, Annotation)] == drawn
+
+
+@pytest.mark.parametrize("name", ["rate_fid", "rate_kid", "per_image", "quality_time", "rate_cost", "rate_distortion"])
 def test_nothing_is_cut_off_or_drawn_over(reportable_run: Path, name: str) -> None:
     """Texts are inside the figure; legends cover no panel, and the caption covers no label of an axis."""
     figure = drawn(reportable_run, name)

@@ -84,6 +84,26 @@ class Curve:
         share = (psnr_db - low) / (high - low) if high != low else 0.0
         return float(np.exp(rates[0] + share * (rates[1] - rates[0])))
 
+    def cost_at(self, column: str, psnr_db: float) -> float:
+        """A cost at ``psnr_db``, between the points and with the weights of :meth:`bpp_at`; NaN where either has none.
+
+        It is interpolated in its logarithm, or as it is where one of the two is 0.
+
+        >>> import pandas as pd
+        >>> points = pd.DataFrame({"rate_bpp": [1.0, 2.0], "psnr_db": [30.0, 40.0], "encode_ms": [1.0, 100.0]})
+        >>> round(Curve("jpeg", "jpeg", points).cost_at("encode_ms", 35), 9)
+        10.0
+        """
+        left = self._left_of(psnr_db)
+        if left is None:
+            return float("nan")
+        (low, high), costs = self._psnr_db[left : left + 2], self.points_with_bits[column].to_numpy(float)
+        first, second = costs[left : left + 2]
+        share = (psnr_db - low) / (high - low) if high != low else 0.0
+        if min(first, second) > 0:
+            return float(first * (second / first) ** share)
+        return float(first + share * (second - first))
+
     def gap_db(self, psnr_db: float) -> float:
         """Distance in dB of the two points that :meth:`bpp_at` interpolates between; NaN outside the curve."""
         left = self._left_of(psnr_db)

@@ -125,23 +125,23 @@ def rate_axis(axes: Axes, rates: np.ndarray | pd.Series, least_bpp: float = 0.0)
     axes.set_xscale("log")
     if ((rates > 0) & (rates <= least_bpp)).any():
         axes.set_xlim(left=0.8 * drawn.min())
-    _plain_numbers(axes.xaxis, (1, 2, 5))
+    plain_numbers(axes.xaxis, (1, 2, 5))
 
 
 def time_axis(axes: Axes) -> None:
     """A horizontal logarithmic axis of times."""
     axes.set_xscale("log")
-    _plain_numbers(axes.xaxis, (1,))
+    plain_numbers(axes.xaxis, (1,))
 
 
 def log_values(axes: Axes) -> None:
     """A vertical logarithmic axis of values."""
     axes.set_yscale("log")
-    _plain_numbers(axes.yaxis, (1, 2, 5))
+    plain_numbers(axes.yaxis, (1, 2, 5))
 
 
-def _plain_numbers(axis: Axis, subs: tuple[int, ...]) -> None:
-    """Numbers at powers of ten times ``subs``, without exponents."""
+def plain_numbers(axis: Axis, subs: tuple[int, ...]) -> None:
+    """Numbers at powers of ten times ``subs`` on a logarithmic axis, without exponents."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=subs))
