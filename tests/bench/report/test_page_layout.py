@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_report_page import ARGUMENTS, RESET, chromium, hover, names
+from test_report_page import RESET, hover, names
 
 from uqdm.bench.analysis.curves import curves
 from uqdm.bench.metrics import summary_schema
@@ -34,16 +34,6 @@ TABLES = ("comparison-table-1", "result-table", "delta-table", "cost-table", "co
 PAPER_WIDTH = 703  # pixels of A4 between its margins
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 def make_odd(run_dir: Path) -> None:

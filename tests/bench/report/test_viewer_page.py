@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlparse
 import numpy as np
 import pytest
 from PIL import Image
-from test_report_page import ARGUMENTS, chromium
 
 from uqdm.bench.report import save_report, viewer_pictures
 from uqdm.bench.report.equal_rate import TOLERANCE
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def run_dir(reportable_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run_dir(chromium: str, reportable_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run, with two reports: pictures in the page, and as files beside it."""
-    chromium()
     folder = shutil.copytree(reportable_run, tmp_path_factory.mktemp("viewer") / "run")
     save_report(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -37,16 +35,6 @@ def run_dir(reportable_run: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="module")
 def run(run_dir: Path) -> RunPictures:
     return RunPictures(run_dir, "cifar10-like")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["report.html", "beside.html"])
