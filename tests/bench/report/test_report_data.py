@@ -31,7 +31,7 @@ from uqdm.bench.report.page import embed_json, render_report
 from uqdm.bench.report.pictures import PicturePool, data_uri
 from uqdm.bench.report.results_table import cost_table, full_table
 from uqdm.bench.report.sets import absent, caveats
-from uqdm.bench.report.walk import NO_STREAM, nearest, walk_data
+from uqdm.bench.report.walk import NO_STREAM, walk_data
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
@@ -135,12 +135,6 @@ def test_the_walk_has_the_pictures_of_the_rows(run: RunPictures, summary: pd.Dat
             assert np.mean((shown - original) ** 2) == pytest.approx(row["mse"], rel=1e-12)  # one rounding
             assert entry["bpp"] == row["bpp"]
             assert entry["exact"] == (row["mse"] == 0)
-
-
-def test_the_nearest_rate_is_nearest_by_ratio(run: RunPictures) -> None:
-    rows = pd.DataFrame({"bpp": [1.0, 3.0, 3.0], "psnr_db": [20.0, 30.0, 31.0]})
-    assert nearest(rows, 1.8)["psnr_db"] == 31  # 3 is 1.67 times as much, 1 a 1.8th
-    assert nearest(rows, 1.7)["psnr_db"] == 20
 
 
 def test_best_and_worst_are_those_of_the_rows(run: RunPictures, summary: pd.DataFrame) -> None:

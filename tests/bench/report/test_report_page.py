@@ -13,8 +13,8 @@ import pytest
 import report_run
 from PIL import Image
 
+from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.report import save_report
-from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.run.pictures import RunPictures
 from uqdm.bench.run.summary_reader import read_summary
 

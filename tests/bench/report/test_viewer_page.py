@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.report import save_report, viewer_pictures
-from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.run.pictures import RunPictures
 
 pytestmark = pytest.mark.slow

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 T = TypeVar("T")
+
+_PLAIN = ("full", "decoded")  # of a whole file, decoded: left out of names
 
 
 def varied_images(rows: pd.DataFrame, count: int) -> list[int]:
@@ -60,3 +62,15 @@ def progressive_settings(summary: pd.DataFrame, preferred: str = "uqdm") -> list
     counts = ok.groupby(["dataset", "codec", "setting"], sort=False)["point"].nunique()
     found = [(str(dataset), str(codec), str(setting)) for dataset, codec, setting in counts.index[counts > 1]]
     return sorted(found, key=lambda key: (key[1] != preferred, key))
+
+
+def place_of(row: Mapping[str, Any], setting: str) -> str:
+    """Where a picture is among those of its codec, as text: its setting, ``setting`` in short, point and way of making.
+
+    >>> place_of({"point": "step 2", "reconstruction": "denoise"}, "seed=0")
+    'seed=0, step 2, denoise'
+    >>> place_of({"point": "full", "reconstruction": "decoded"}, "quality=50")
+    'quality=50'
+    """
+    parts = (setting, *(row[name] for name in ("point", "reconstruction") if row[name] not in _PLAIN))
+    return ", ".join(filter(None, parts))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.analysis.curves import curves, short_settings
+from uqdm.bench.analysis.picture_choice import place_of
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import OpenRun, RunPictures
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 N_PICTURES = 3
 """Number of best images, and of worst ones."""
 BUDGET_PIXELS = 500_000
-PLAIN = ("full", "decoded")  # of a whole file, decoded: left out of titles
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _of_codec(
 def where_of(run: RunPictures, row: Mapping[str, Any]) -> str:
     """The name of a picture among those of its codec, as in the viewer: short setting, point and reconstruction."""
     short = short_settings(run.rows.setting[run.rows.codec == row["codec"]].unique())[row["setting"]]
-    return ", ".join(filter(None, (short, *(row[n] for n in ("point", "reconstruction") if row[n] not in PLAIN))))
+    return place_of(row, short)
 
 
 def _shown(run: RunPictures, row: Mapping[str, Any], budget: PictureBudget) -> ShownImage:

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import jinja2
 
 from uqdm.bench.analysis.curves import titles
+from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.analysis.short_table import ROUGH_DB, ROUGH_RATIO, absences, common_rate
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
@@ -26,7 +27,6 @@ from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
 from uqdm.bench.report.bd_images import image_deltas
 from uqdm.bench.report.comparison import comparison_tables
-from uqdm.bench.report.equal_rate import TOLERANCE
 from uqdm.bench.report.extremes import extremes
 from uqdm.bench.report.figures import figure_data
 from uqdm.bench.report.library import Library, csp_hash, plotly_library

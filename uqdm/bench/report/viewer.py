@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.analysis.curves import short_settings
-from uqdm.bench.analysis.picture_choice import progressive_settings, spread, varied_images
-from uqdm.bench.report.equal_rate import TOLERANCE
-from uqdm.bench.report.extremes import PLAIN, middle_row
+from uqdm.bench.analysis.equal_rate import TOLERANCE
+from uqdm.bench.analysis.picture_choice import place_of, progressive_settings, spread, varied_images
+from uqdm.bench.report.extremes import middle_row
 from uqdm.bench.report.pictures import PicturePool, centre, thumbnail
 from uqdm.bench.report.viewer_pictures import MOST_SIDE, ViewerPictures
 from uqdm.bench.run.errors import StreamsNotKeptError
@@ -137,11 +137,9 @@ class _Viewed:
             return []
 
     def _entry(self, row: Mapping[str, Any], extent: Extent) -> dict[str, Any]:
-        setting = self._shorts[row["codec"]][row["setting"]]
-        parts = [setting, *(row[name] for name in ("point", "reconstruction") if row[name] not in PLAIN)]
         psnr_db = row["psnr_db"]
         return {
-            "where": ", ".join(filter(None, parts)),
+            "where": place_of(row, self._shorts[row["codec"]][row["setting"]]),
             "bpp": float(row["rate_bpp"]),
             "ideal": NO_FILE if row["rate_kind"] == RATE_IDEAL else "",
             "psnr_db": float(psnr_db) if math.isfinite(psnr_db) else None,

@@ -7,12 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from uqdm.bench.analysis.curves import short_settings
-from uqdm.bench.analysis.picture_choice import progressive_settings, varied_images
-from uqdm.bench.report.equal_rate import interpolated_db, is_equal_rate, too_far
-from uqdm.bench.report.extremes import PLAIN
+from uqdm.bench.analysis.equal_rate import interpolated_db, is_equal_rate, nearest, too_far
+from uqdm.bench.analysis.picture_choice import place_of, progressive_settings, varied_images
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.run.errors import StreamsNotKeptError
 from uqdm.bench.run.pictures import OpenRun, RunPictures
@@ -121,10 +118,8 @@ class _Walk:
         row = nearest(rows, bpp)
         if is_equal_rate(bpp, row["bpp"]):
             return self._entry(row)
-        setting = self._shorts[row["codec"]][row["setting"]]
-        parts = [setting, *(row[name] for name in ("point", "reconstruction") if row[name] not in PLAIN)]
         return {
-            "absent": too_far(bpp, row["bpp"], ", ".join(filter(None, parts))),
+            "absent": too_far(bpp, row["bpp"], place_of(row, self._shorts[row["codec"]][row["setting"]])),
             "interpolated_db": interpolated_db(bpp, list(rows.bpp), list(rows.psnr_db)),
         }
 
@@ -138,13 +133,6 @@ class _Walk:
             "exact": bool(row["mse"] == 0),
             "picture": self._pool.add(self._run.picture(row), self._side),
         }
-
-
-def nearest(rows: pd.DataFrame, bpp: float) -> dict[str, Any]:
-    """The row whose rate is nearest to ``bpp`` in ratio; of several pictures the one with the highest PSNR."""
-    distance = np.abs(np.log(rows.bpp / bpp))
-    best: dict[str, Any] = records(rows[distance == distance.min()].sort_values("psnr_db", ascending=False))[0]
-    return best
 
 
 def _denoised_first(pictures: pd.DataFrame) -> list[dict[str, Any]]:

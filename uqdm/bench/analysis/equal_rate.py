@@ -1,31 +1,46 @@
-"""When two pictures may stand side by side as pictures of one rate."""
+"""When two pictures may stand side by side as pictures of one rate, and which picture is nearest to a rate."""
 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from uqdm.bench.run.tables import records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TOLERANCE = 1.15
 """The greatest ratio of two rates that count as one: 15 % are 0.7 dB where PSNR rises by 3.5 dB as the rate doubles."""
 
 
-def is_equal_rate(rate: float, other: float) -> bool:
-    """Whether two rates, in any one unit, differ by at most :data:`TOLERANCE`.
+def nearest(rows: pd.DataFrame, rate_bpp: float) -> dict[str, Any]:
+    """The row whose ``rate_bpp`` is nearest in ratio; of several pictures of one rate that with the highest PSNR."""
+    distance = np.abs(np.log(rows.rate_bpp / rate_bpp))
+    best: dict[str, Any] = records(rows[distance == distance.min()].sort_values("psnr_db", ascending=False))[0]
+    return best
+
+
+def is_equal_rate(rate: float, other: float, tolerance: float | None = None) -> bool:
+    """Whether two rates, in any one unit, differ by at most the ratio ``tolerance``; by default :data:`TOLERANCE`.
 
     >>> is_equal_rate(1.0, 1.1), is_equal_rate(1.1, 1.0), is_equal_rate(1.83, 1.01), is_equal_rate(0, 0)
     (True, True, False, True)
     """
     if min(rate, other) <= 0:
         return rate == other
-    return max(rate, other) / min(rate, other) <= TOLERANCE * (1 + 1e-9)
+    return max(rate, other) / min(rate, other) <= (tolerance or TOLERANCE) * (1 + 1e-9)
 
 
-def too_far(rate: float, nearest: float, where: str) -> str:
+def too_far(rate: float, nearest: float, where: str, tolerance: float | None = None) -> str:
     """Why no picture is shown at a rate: the nearest one, which ``where`` names, is too far away.
 
     >>> too_far(1.02, 1.834, "quality=50")
     'No picture within 15 % of 1.020 bpp; the nearest has 1.834 bpp (quality=50).'
     """
-    allowed = f"{100 * (TOLERANCE - 1):.0f} %"
+    allowed = f"{100 * ((tolerance or TOLERANCE) - 1):.3g} %"
     named = f" ({where})" if where else ""
     return f"No picture within {allowed} of {rate:.3f} bpp; the nearest has {nearest:.3f} bpp{named}."
 
