@@ -31,6 +31,7 @@ RUNS = {"small": {"dataset": "demo", "codecs": {"png": None}}}
 SECTIONS = Configuration.sections()
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 COMMANDS = {"evaluate": EvaluationOptions, "score": ScoringOptions, "channel": SECTIONS["channel_cost"]}
+COMMANDS |= {"grid": SECTIONS["grid"]}
 
 
 # ---- the schema ---------------------------------------------------------------------------------------------
@@ -133,7 +134,7 @@ def other_value(field: OptionField) -> Any:
     """A value that is allowed, and is not the default."""
     least = max(field.minimum or 0, field.above or 0)
     other = {bool: not field.default, int: int(least) + 7, float: least + 0.25, str: "jpeg", Path: Path("/other")}
-    value = "ssim" if field.name == "metrics" else other[field.kind]
+    value = {"metrics": "ssim", "crop": "64"}.get(field.name, other[field.kind])
     return (value,) if field.is_list else value
 
 
@@ -181,7 +182,7 @@ def test_the_help_text_of_a_command_has_every_option(command: str) -> None:
 
 def test_the_help_text_of_a_command_needs_no_heavy_library() -> None:
     code = (
-        "import sys; import uqdm.cli.bench.evaluate, uqdm.cli.bench.score, uqdm.cli.bench.channel\n"
+        "import sys; from uqdm.cli.bench import channel, evaluate, grid, score\n"
         "print(sorted({'ray', 'torch', 'pandas', 'matplotlib'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
@@ -203,6 +204,7 @@ def test_the_help_text_of_a_command_needs_no_heavy_library() -> None:
         ({"score": {"metrics": "ssim"}}, "^score: metrics='ssim': must be a list$"),
         ({"score": {"set_metrics": {"images": 1}}}, "^score: set_metrics: images=1: must be at least 2"),
         ({"score": {"features": ""}}, "^score: features: the path is empty"),
+        ({"grid": {"crop": "1,2"}}, "^grid: crop='1,2': write X,Y,WIDTH,HEIGHT in pixels, "),
         ({"channel_cost": {"kl_bits": [0.1]}}, "^channel_cost: kl_bits=0.1: must be at least 0.5$"),
         ({"compare": {"anchor": None}}, "^compare: anchor=None: must be text$"),
         ({"limit": 0}, "^limit=0: must be at least 1"),

@@ -18,6 +18,7 @@ from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.bench.datasets import spec_of
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.execute.limits import WorkerLimits
+from uqdm.bench.grid.options import GridOptions
 from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 from uqdm.bench.scoring.options import ScoringOptions
@@ -99,6 +100,7 @@ class Configuration:
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     score: ScoringOptions = field(default_factory=ScoringOptions)
     compare: ComparisonOptions = field(default_factory=ComparisonOptions)
+    grid: GridOptions = field(default_factory=GridOptions)
     channel_cost: ChannelCostOptions = field(default_factory=ChannelCostOptions)
     swirl: Settings = field(default_factory=Settings)
     paper: Mapping[str, PublishedFigures] = field(
@@ -174,6 +176,10 @@ class Configuration:
     def paper_arguments(self, name: str) -> list[str]:
         """Options of ``uqdm bench paper`` for the published figures of that name."""
         return self.paper[name].arguments()
+
+    def grid_arguments(self) -> list[str]:
+        """Options of ``uqdm bench grid``."""
+        return arguments(self.grid)
 
     def channel_cost_arguments(self) -> list[str]:
         """Options of ``uqdm bench channel``."""

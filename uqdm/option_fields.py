@@ -42,6 +42,7 @@ def option(
     maximum: float | None = None,
     is_folder: bool = False,
     in_section: bool = True,
+    joined: bool = False,
 ) -> Any:
     """A field of a dataclass that is an option.
 
@@ -55,6 +56,7 @@ def option(
         maximum: greatest value.
         is_folder: whether a path is that of a folder, not of a file.
         in_section: whether the configuration has it; otherwise it is an option of the command line alone.
+        joined: whether a list is one text with commas on the command line; otherwise the option is repeated.
     """
     metadata = {
         "help": help,
@@ -65,6 +67,7 @@ def option(
         "maximum": maximum,
         "is_folder": is_folder,
         "in_section": in_section,
+        "joined": joined,
     }
     return dataclasses.field(default=default, metadata={"option": metadata})
 
@@ -92,6 +95,7 @@ class OptionField:
     maximum: float | None
     is_folder: bool
     in_section: bool
+    joined: bool
 
     @property
     def zero_is_none(self) -> bool:
@@ -107,6 +111,13 @@ class OptionField:
         if not isinstance(value, list | tuple):
             raise ValueError(f"{self.name}={value!r}: must be a list")
         return tuple(map(self._read_one, value))
+
+    def split(self, text: str) -> tuple[Any, ...]:
+        """The items of a joined list on the command line; raises ValueError for one of another type."""
+        parts = [part.strip() for part in text.split(",")]
+        if not all(parts):
+            raise ValueError(f"{self.name}={text!r}: write {_KINDS[self.kind]} or several, with commas between them")
+        return tuple(self._read_one(_number(part) if self.kind in (int, float) else part) for part in parts)
 
     def _read_one(self, value: Any) -> Any:
         if self.kind is Path and isinstance(value, str | Path):
@@ -146,7 +157,17 @@ class OptionField:
         if self.kind is bool:
             on, _, off = self.flag.partition("/")
             return [flag for flag in (on if value else off,) if flag]
+        if self.joined:
+            return [f"{self.flag}={','.join(map(_text, value))}"]
         return [f"{self.flag}={_text(one)}" for one in (value if self.is_list else [value])]
+
+
+def _number(text: str) -> float | str:
+    """A text as a number, if it is one."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _text(value: Any) -> str:

@@ -59,6 +59,8 @@ def _parameter_name(field: OptionField) -> str:
 
 def _parameter(field: OptionField) -> inspect.Parameter:
     default = list(field.default) if field.is_list and field.default is not None else field.default
+    if field.joined and default is not None:
+        default = ",".join(map(str, default))
     return inspect.Parameter(
         _parameter_name(field),
         inspect.Parameter.KEYWORD_ONLY,
@@ -69,6 +71,8 @@ def _parameter(field: OptionField) -> inspect.Parameter:
 
 def _type(field: OptionField) -> Any:
     kind: Any = list[field.kind] if field.is_list else field.kind  # type: ignore[name-defined]
+    if field.joined:
+        kind = str
     return kind | None if field.default is None else kind
 
 
@@ -101,7 +105,9 @@ def _help(field: OptionField) -> str:
     >>> _help(option_fields(WorkerLimits)[0])
     'Time limit in seconds for a shard, then for each of its images alone; 0 for no limit'
     """
-    text = f"{field.help}; may be repeated" if field.is_list else field.help
+    text = field.help
+    if field.is_list:
+        text += ", with commas between them" if field.joined else "; may be repeated"
     if not field.none:
         return text
     return f"{text}; 0 for {field.none}" if field.zero_is_none else f"{text} [{field.none}]"
@@ -116,6 +122,8 @@ def _filled(of: type, values: Mapping[str, Any]) -> Any:
 
 def _value(field: OptionField, value: Any) -> Any:
     """What a parameter stands for: 0 for None where that cannot be left out, and a list for a tuple."""
+    if field.joined:
+        return field.default if value is None else field.split(value)
     if field.is_list:
         return tuple(value) if value else field.default
     return None if field.zero_is_none and value == 0 else value

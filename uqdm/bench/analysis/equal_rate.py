@@ -5,10 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from uqdm.bench.run.tables import records
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -18,6 +14,10 @@ TOLERANCE = 1.15
 
 def nearest(rows: pd.DataFrame, rate_bpp: float) -> dict[str, Any]:
     """The row whose ``rate_bpp`` is nearest in ratio; of several pictures of one rate that with the highest PSNR."""
+    import numpy as np
+
+    from uqdm.bench.run.tables import records
+
     distance = np.abs(np.log(rows.rate_bpp / rate_bpp))
     best: dict[str, Any] = records(rows[distance == distance.min()].sort_values("psnr_db", ascending=False))[0]
     return best

@@ -11,16 +11,14 @@ import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jinja2
-
 from uqdm.bench.analysis.curves import titles
 from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.analysis.short_table import ROUGH_DB, ROUGH_RATIO, absences, common_rate
+from uqdm.bench.grid.content import metric_columns
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
 from uqdm.bench.report import content
@@ -29,11 +27,13 @@ from uqdm.bench.report.bd_images import image_deltas
 from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.extremes import extremes
 from uqdm.bench.report.figures import figure_data
+from uqdm.bench.report.grid import report_grid
 from uqdm.bench.report.library import Library, csp_hash, plotly_library
 from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, cost_table, full_table
 from uqdm.bench.report.sets import caveats
+from uqdm.bench.report.templates import environment, text_of
 from uqdm.bench.report.viewer import viewer_data
 from uqdm.bench.report.viewer_pictures import ViewerPictures, remove_others, write_pictures
 from uqdm.bench.report.walk import walk_data
@@ -61,7 +61,7 @@ _SCRIPTS = (
     "viewer.js",
     "page.js",
 )
-_STYLES = ("page.css", "viewer.css")
+_STYLES = ("page.css", "viewer.css", "grid.css")
 
 
 @dataclass(frozen=True)
@@ -104,22 +104,23 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
     plots = _still_plots(run_dir, plots_folder)
     pool, library, whole = PicturePool(), plotly_library(), ViewerPictures()
-    open_run = functools.cache(functools.partial(RunPictures, run_dir))
+    open_run = functools.cache(functools.partial(RunPictures, run_dir, more_columns=metric_columns()))
     walk = walk_data(open_run, summary, pool)
     shown = extremes(open_run, summary, pool)
     viewer = viewer_data(open_run, summary, whole, pool)
     of_images = image_deltas(run_dir, open_run, summary, pool, titles(summary))
+    grid = report_grid(open_run, summary, pool)
     figures = figure_data(summary, read_origin(run_dir))
-    script = "\n".join(_file(name) for name in _SCRIPTS)
+    script = "\n".join(text_of(name) for name in _SCRIPTS)
     data = {"figures": figures, "walk": walk, "pictures": pool.uris}
     data["viewer"] = {**viewer, "folder": pictures_folder, "sources": whole.sources(quote(pictures_folder))}
     html = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             **_texts(run_dir, summary, origin),
             policy=_policy(script, library, whole),
-            style="\n".join(_file(name) for name in _STYLES),
+            style="\n".join(text_of(name) for name in _STYLES),
             script=script,
             library=library.embedded,
             plots=plots,
@@ -129,6 +130,7 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
             viewer=viewer,
             extremes=shown,
             image_deltas=of_images,
+            grid=grid,
             original_notes=original_notes(open_run(name) for name in summary.dataset.unique()),
             data=embed_json(data),
             size=_size(library, pool, whole, plots),
@@ -180,20 +182,6 @@ def _rates(summary: pd.DataFrame) -> list[str]:
     """The rates at which the codecs of each data set are compared."""
     rates = {str(name): common_rate(rows) for name, rows in summary.groupby("dataset")}
     return [f"{rate:.3g} bpp{f' on {name}' if len(rates) > 1 else ''}" for name, rate in rates.items() if rate == rate]
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader(str(__package__), package_path=""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _file(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(script: str, library: Library, whole: ViewerPictures) -> str:

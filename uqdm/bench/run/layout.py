@@ -20,6 +20,7 @@
 ``bd.csv``                      Bjøntegaard deltas
 ``bd_per_image.csv``            Bjøntegaard deltas of single images
 ``plots/``, ``report.html``     figures and report
+``grid/``                       pictures of codecs beside each other at equal rates
 ``plots/not_drawn.json``        plots that the run has nothing to show in, and why
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
 ``report_pictures/``            pictures that the report shows and that are too many for one page
@@ -52,6 +53,7 @@ _SETS = "sets"
 _FEATURES = "features"
 _PLOTS = "plots"
 _NOT_DRAWN = "not_drawn.json"
+_GRID = "grid"
 _ORIGINALS = "originals.parquet"
 _SUMMARY = "summary"
 _SUMMARY_COLUMNS = "summary_columns.csv"
@@ -190,6 +192,16 @@ def plots_dir(run_dir: Path) -> Path:
 def not_drawn_path(plots: Path) -> Path:
     """In a folder of plots: the plots that the run has nothing to draw for, each with the reason."""
     return plots / _NOT_DRAWN
+
+
+def grid_dir(run_dir: Path) -> Path:
+    """The folder of the grid of pictures."""
+    return run_dir / _GRID
+
+
+def grid_path(folder: Path, suffix: str) -> Path:
+    """The grid as a file of one kind, ``png``, ``pdf`` or ``html``, in a folder."""
+    return folder / f"{_GRID}.{suffix}"
 
 
 def report_path(run_dir: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,18 +52,18 @@ COLUMNS = [
     "stream_sha256",
     "status",
 ]
-"""The columns of the rows that are read."""
+"""The columns of the rows that are always read."""
 
 
 class RunPictures:
     """Pictures of one data set of a run when they are asked for; each stream is decoded once, as memory allows."""
 
-    def __init__(self, run_dir: Path, dataset: str) -> None:
-        rows = read_rows(run_dir, COLUMNS)
+    def __init__(self, run_dir: Path, dataset: str, more_columns: Sequence[str] = ()) -> None:
+        rows = read_rows(run_dir, list(dict.fromkeys([*COLUMNS, *more_columns])))
         rows = rows[(rows.status == STATUS_OK) & (rows.dataset == dataset)]
         # Rows of skipped codecs have no image, so the column was of floating-point numbers.
         self.rows: pd.DataFrame = rows.assign(rate_bpp=image_rates(rows), image_index=rows.image_index.astype(int))
-        """The rows of the data set's pictures, with the columns of ``COLUMNS``, and the rate, ideal or not."""
+        """The rows of the data set's pictures: ``COLUMNS``, those that were asked for, and the rate, ideal or not."""
         self._run_dir = run_dir
         self._decoders: dict[tuple[str, str], StreamDecoder] = {}
         self._decoded = PictureCache[tuple[str, str, int], PictureName, DecodeFault]()

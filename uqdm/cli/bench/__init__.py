@@ -17,6 +17,7 @@ SUBCOMMANDS = {
     "bd": "uqdm.cli.bench.bd:bd",
     "compare": "uqdm.cli.bench.compare:compare",
     "plot": "uqdm.cli.bench.plot:plot",
+    "grid": "uqdm.cli.bench.grid:grid",
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "channel": "uqdm.cli.bench.channel:channel",
