@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from uqdm.bench.analysis.bd_of_images import ENDS, worst_and_best
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.analysis.equal_rate import is_equal_rate, too_far
 from uqdm.bench.analysis.image_values import PICTURE
-from uqdm.bench.report.equal_rate import is_equal_rate, too_far
 from uqdm.bench.report.extremes import where_of
 from uqdm.bench.report.pictures import PicturePool, share_out
 from uqdm.bench.run.errors import StreamsNotKeptError
