@@ -115,5 +115,5 @@ def test_too_many_rows_are_an_error_before_drawing() -> None:
     picture = np.zeros((256, 256, 3), np.uint8)
     tiles = [Tile(picture, ("1.0 bpp",))]
     row = GridRow("image", 1.0, Window(0, 0, 256, 256), Tile(picture, ("24 bpp",)), None, tiles)
-    with pytest.raises(ValueError, match=r"300 rows and 1 columns make a figure of .* choose fewer images"):
+    with pytest.raises(ValueError, match=r"300 rows and 1 column make a figure of .* choose fewer images"):
         draw_grid(Grid("some", [GridColumn("jpeg", "jpeg")], [row] * 300, ""))

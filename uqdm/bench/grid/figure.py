@@ -17,6 +17,7 @@ from uqdm.bench.grid.content import Grid, GridRow, Tile
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, take_names_literally
 from uqdm.files import replacing
+from uqdm.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,9 +54,10 @@ def draw_grid(grid: Grid) -> Figure:
 
     layout = _Layout.of(grid)
     if max(layout.width, layout.height) > _MOST_PIXELS:
+        size = f"{counted(len(grid.rows), 'row')} and {counted(len(grid.columns), 'column')}"
         raise ValueError(
-            f"{len(grid.rows)} rows and {len(grid.columns)} columns make a figure of {layout.width} x {layout.height} "
-            f"pixels, more than {_MOST_PIXELS:,} on a side; choose fewer images, rates or codecs, or a smaller crop"
+            f"{size} make a figure of {layout.width} x {layout.height} pixels, more than {_MOST_PIXELS:,} on a side; "
+            "choose fewer images, rates or codecs, or a smaller crop"
         )
     # Matplotlib rounds the size in pixels down.
     size_in = [(pixels + 1e-6) / layout.dpi for pixels in (layout.width, layout.height)]
