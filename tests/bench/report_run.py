@@ -39,17 +39,20 @@ def make_run(folder: Path) -> Path:
     dataset.ids[0] = NASTY
     run_dir = measure_run(folder / "run", dataset, *CODECS)
     summarize_run(run_dir)
-    with_made_up_sets(run_dir)
+    with_made_up_metrics(run_dir)
     write_deltas(run_dir)
     for plot in all_plots():
         save_plot(plot, run_dir)
     return run_dir
 
 
-def with_made_up_sets(run_dir: Path) -> None:
-    """Gives the summary FID, KID and a floor, as a scoring with Inception would."""
+def with_made_up_metrics(run_dir: Path) -> None:
+    """Gives the summary LPIPS, DISTS, FID, KID and a floor, as a scoring with their networks would."""
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
     ok = summary.status == STATUS_OK
+    for name, scale in (("lpips", 0.5), ("dists", 0.3)):
+        for end, factor in (("", 1), ("_low", 0.9), ("_high", 1.1)):
+            summary[f"{name}{end}"] = np.where(ok, factor * scale / (1 + summary.bpp), np.nan)
     summary["fid"] = np.where(ok, 300 / (1 + summary.bpp), np.nan)
     summary["kid"] = np.where(ok, 0.2 / (1 + summary.bpp) - 0.02, np.nan)
     summary["kid_sd"] = np.where(ok, 0.002, np.nan)

@@ -305,11 +305,38 @@ def test_numbers_of_every_type_are_accepted_from_metrics(value: Any) -> None:
     assert answers.score(_metric(lambda *_: value), images[0], images[1]) == np.asarray(value).item()
 
 
+@pytest.mark.parametrize(
+    ("batch", "expected"),
+    [
+        (lambda originals, decoded: [2.0] * len(decoded), [2.0, 2.0]),
+        (lambda originals, decoded: [2.0], [1.0, 1.0]),
+        (lambda originals, decoded: [2.0, np.nan], [1.0, 1.0]),
+        (lambda originals, decoded: [2.0, 256.0], [1.0, 1.0]),
+        (lambda originals, decoded: decoded[1].fill(0) or [2.0, 2.0], [1.0, 1.0]),
+        (lambda originals, decoded: _raise(MemoryError()), [1.0, 1.0]),
+    ],
+)
+def test_pictures_are_scored_one_by_one_where_a_batch_fails(batch: Any, expected: list[float]) -> None:
+    images = unmarked_images(2)
+    metric = replace(_metric(lambda *_: 1.0), compute_batch=batch)
+    assert answers.scores(metric, [(images[0], images[1]), (images[1], images[0])]) == expected
+    assert answers.scores(metric, [(images[0], images[1])]) == [1.0]
+
+
+def test_a_picture_that_fails_does_not_affect_the_others() -> None:
+    bright, dark = np.full((2, 8, 8, 3), 255, np.uint8), np.zeros((8, 8, 3), np.uint8)
+    metric = _metric(lambda original, decoded: float(decoded.max()) or _raise(ValueError("dark")))
+    fine, fault = answers.scores(metric, [(bright[0], bright[1]), (bright[0], dark)])
+    assert fine == 255.0
+    assert str(fault) == "dark"
+
+
 def test_a_metric_of_sets_is_checked_too() -> None:
     from uqdm.bench.metrics import SetMetric
 
     def outcome(compute: Any) -> Any:
         declared: dict[str, Any] = dict(vars(_metric(compute)))
+        del declared["compute_batch"]
         return compute_set(SetMetric(**declared), np.ones((3, 2)), np.ones((3, 2)))
 
     assert outcome(lambda *_: {"odd": np.float32(0.5)}) == {"odd": 0.5}

@@ -207,18 +207,57 @@ def _picture(decoded: Any, shape: tuple[int, ...] | None) -> np.ndarray:
 # ---- metrics --------------------------------------------------------------------------------------------------
 
 
+_WROTE = "it wrote into the picture that it was given; it must work on a copy"
+
+
 def score(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float:
     """Computes a metric on copies of two pictures; raises an Exception if the value is not a number in its range."""
     pair = (original.copy(), decoded.copy())
     with contained():
         value = metric.compute(*pair)
     if not (np.array_equal(pair[0], original) and np.array_equal(pair[1], decoded)):
-        raise MeasurementError("it wrote into the picture that it was given; it must work on a copy")
+        raise MeasurementError(_WROTE)
+    return _checked_value(metric, value)
+
+
+def _checked_value(metric: Metric, value: Any) -> float:
     number = metric_value(value)
     low, high = metric.value_range
     if not _less(low) <= number <= -_less(-high):
         raise MeasurementError(f"gave {number}, which is not in its range, {low:g} to {high:g}")
     return number
+
+
+def scores(metric: Metric, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float | Exception]:
+    """The value of each pair of an original and a decoded picture, all of one size, or why it has none."""
+    if metric.compute_batch is not None and len(pairs) > 1:
+        try:
+            return list(_scores_at_once(metric, pairs))
+        except Exception:  # each alone: finds the pair that fails, and needs less memory
+            return [_score_or_fault(metric, *pair) for pair in pairs]
+    return [_score_or_fault(metric, *pair) for pair in pairs]
+
+
+def _scores_at_once(metric: Metric, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    assert metric.compute_batch is not None
+    originals, decoded = ([side.copy() for side in sides] for sides in zip(*pairs, strict=True))
+    with contained():
+        values = list(metric.compute_batch(originals, decoded))
+    if len(values) != len(pairs):
+        raise MeasurementError(f"gave {len(values)} values for {counted(len(pairs), 'picture')}")
+    unchanged = all(
+        map(np.array_equal, itertools.chain(originals, decoded), itertools.chain(*zip(*pairs, strict=True)))
+    )
+    if not unchanged:
+        raise MeasurementError(_WROTE)
+    return [_checked_value(metric, value) for value in values]
+
+
+def _score_or_fault(metric: Metric, original: np.ndarray, decoded: np.ndarray) -> float | Exception:
+    try:
+        return score(metric, original, decoded)
+    except Exception as error:
+        return error
 
 
 def _less(bound: float) -> float:

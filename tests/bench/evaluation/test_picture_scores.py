@@ -80,20 +80,20 @@ def test_a_metric_requested_after_evaluation_is_added_by_scoring(
 def test_the_process_gives_the_values_of_the_metrics(
     process: MetricProcess, pair_uint8: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    found = process.scores(*pair_uint8)
+    (found,) = process.scores([pair_uint8])
     defined = {metric.name: metric for metric in all_metrics() if metric.name in ("mse", "psnr_db", "ssim")}
     assert found == {name: score(metric, *pair_uint8) for name, metric in defined.items()}  # 64 px: no MS-SSIM
 
 
-def test_a_killed_process_loses_the_scores_of_one_picture(
+def test_a_killed_process_loses_the_scores_of_its_pictures_alone(
     process: MetricProcess, pair_uint8: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    whole = process.scores(*pair_uint8)
+    whole = process.scores([pair_uint8])
     assert process._process is not None
     os.kill(process._process.pid, signal.SIGKILL)
     process._process.wait()
-    assert process.scores(*pair_uint8) == {}
-    assert process.scores(*pair_uint8) == whole
+    assert process.scores([pair_uint8, pair_uint8]) == [{}, {}]
+    assert process.scores([pair_uint8]) == whole
 
 
 def test_scores_of_a_failed_image_are_discarded(
@@ -104,5 +104,21 @@ def test_scores_of_a_failed_image_are_discarded(
     for offset in (0, 1):
         scores.keep(offset, 0, row, pair_uint8[0])
     scores.discard(1)
-    assert [picture.image_index for picture, _ in scores.found["mse"]] == [7]
-    assert [one.value for _, one in scores.found["mse"]] == [0.0]
+    found = scores.finish()
+    assert [picture.image_index for picture, _ in found["mse"]] == [7]
+    assert [one.value for _, one in found["mse"]] == [0.0]
+
+
+def test_pictures_are_scored_in_groups_of_one_size(process: MetricProcess, photographs_uint8: list[np.ndarray]) -> None:
+    images = [*photographs_uint8, *(image[:40] for image in photographs_uint8[:3]), *photographs_uint8] * 3
+    decoded = [255 - image for image in images]
+    scores = PictureScores(process, range(len(images)), images)
+    for offset, picture in enumerate(decoded):
+        row = {"point": "all", "reconstruction": "decoded", "picture_sha256": str(offset)}
+        scores.keep(offset, 0, row, picture)
+        picture[:] = 0  # the codec uses its array again
+    found = scores.finish()["ssim"]
+    (ssim,) = [metric for metric in all_metrics() if metric.name == "ssim"]
+    expected = [(index, score(ssim, image, 255 - image)) for index, image in enumerate(images)]
+    assert [(picture.image_index, one.value) for picture, one in found] == expected
+    assert all(picture.row_sha256 == one.picture_sha256 == str(picture.image_index) for picture, one in found)

@@ -21,7 +21,7 @@ from uqdm.bench.features.perceptual_weights import ALEXNET, ALEXNET_CHANNELS, VG
 from uqdm.bench.features.weight_files import Arrays
 from uqdm.bench.metrics import all_metrics
 from uqdm.bench.metrics.dists import _dissimilarities, dists
-from uqdm.bench.metrics.lpips import lpips, lpips_distance
+from uqdm.bench.metrics.lpips import lpips, lpips_distances
 from uqdm.bench.metrics.lpips_vgg import lpips_vgg
 
 Distance = Callable[[np.ndarray, np.ndarray], float]
@@ -84,11 +84,11 @@ def test_lpips_is_that_of_torchmetrics(
 ) -> None:
     original = np.ascontiguousarray(photographs_uint8[0][: size[0], : size[1]])
     network = PictureFeatures(alexnet(random_alexnet), random_alexnet)
-    value = lpips_distance(network, original, jpeg(original, 10))
+    (value,) = lpips_distances(network, [original], [jpeg(original, 10)])
     # float32 of both, in another order; torchmetrics adds 1e-8 to squared lengths, the authors 1e-10 to lengths.
     assert value == pytest.approx(their_lpips("alex", random_alexnet)(original, jpeg(original, 10)), rel=1e-5)
     assert value > 0
-    assert lpips_distance(network, original, original) == 0
+    assert lpips_distances(network, [original], [original]) == [0]
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_lpips_vgg_is_that_of_torchmetrics(random_vgg16: Arrays, photographs_uin
     network = PictureFeatures(vgg16(random_vgg16), random_vgg16)
     for size in ((16, 16), (35, 50)):
         original = np.ascontiguousarray(photographs_uint8[1][: size[0], : size[1]])
-        value = lpips_distance(network, original, jpeg(original, 10))
+        (value,) = lpips_distances(network, [original], [jpeg(original, 10)])
         assert value == pytest.approx(theirs(original, jpeg(original, 10)), rel=1e-5)
 
 
@@ -116,6 +116,20 @@ def test_features_of_originals_are_kept_within_bounds(random_alexnet: Arrays) ->
     too_large = PictureFeatures(network, random_alexnet, cache_bytes=n_bytes - 1)
     assert too_large.of_original(pictures[0]) is not too_large.of_original(pictures[0])
     assert all(map(torch.equal, too_large.of_original(pictures[0]), again))
+
+
+def test_batches_give_the_values_of_single_pictures(
+    random_alexnet: Arrays, photographs_uint8: list[np.ndarray]
+) -> None:
+    originals = photographs_uint8[:4]
+    decoded = [jpeg(original, 10) for original in originals]
+    network = PictureFeatures(alexnet(random_alexnet), random_alexnet)
+    lpips_distances(network, originals[1:2], decoded[1:2])  # one is known, the others are new
+    together = lpips_distances(network, [*originals, originals[0]], [*decoded, originals[0]])
+    other = PictureFeatures(alexnet(random_alexnet), random_alexnet)
+    alone = [lpips_distances(other, [one], [picture])[0] for one, picture in zip(originals, decoded, strict=True)]
+    # Another order of float32 additions.
+    assert together == pytest.approx([*alone, 0], rel=1e-5, abs=1e-9)
 
 
 def test_similarities_of_dists_by_hand() -> None:

@@ -79,7 +79,7 @@ class MeasureJob(ShardJob):
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
         finished = measured_shard(self, _with_unreadable(measured, inputs), keeper)
-        return finished if scores is None else replace(finished, scores=scores.found)
+        return finished if scores is None else replace(finished, scores=scores.finish())
 
     def merge(self, results: Sequence[MeasuredShard]) -> MeasuredShard:
         """See :class:`~uqdm.bench.execute.job.Job`."""

@@ -16,9 +16,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from uqdm.bench.checked_calls import score
+from uqdm.bench.checked_calls import scores
 from uqdm.bench.metrics import all_metrics
 from uqdm.text import error_line
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""An original and its decoded picture, uint8 [H, W, 3]."""
 
 _ENDS_WITHIN_S = 5.0
 
@@ -30,21 +33,21 @@ class MetricProcess:
         self._metrics = tuple(metrics)
         self._process: subprocess.Popen[bytes] | None = None
 
-    def scores(self, original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
-        """The metrics of a decoded picture, both uint8 [H, W, 3].
+    def scores(self, pairs: Sequence[Pair]) -> list[dict[str, float]]:
+        """The metrics of each pair; all pictures have the same size.
 
-        A metric that fails, or is not defined for such a small image, is left out; if the process dies, all are.
+        A metric that fails, or is not defined for such small images, is left out; if the process dies, all are.
         """
         try:
             process = self._process or self._start()
             assert process.stdin is not None
             assert process.stdout is not None
-            pickle.dump((self._metrics, original, decoded), process.stdin)
+            pickle.dump((self._metrics, pairs), process.stdin)
             process.stdin.flush()
-            found: dict[str, float] = pickle.load(process.stdout)
+            found: list[dict[str, float]] = pickle.load(process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
-            self.close()  # the next picture starts a new process
-            return {}
+            self.close()  # the next pictures start a new process
+            return [{} for _ in pairs]
         return found
 
     def close(self) -> None:
@@ -64,14 +67,16 @@ class MetricProcess:
         return self._process
 
 
-def _answer(names: Sequence[str], original: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
-    found = {}
+def _answer(names: Sequence[str], pairs: Sequence[Pair]) -> list[dict[str, float]]:
+    found: list[dict[str, float]] = [{} for _ in pairs]
+    side = min(pairs[0][0].shape[:2])
     for metric in all_metrics():
-        if metric.name in names and min(original.shape[:2]) >= metric.smallest_side:
-            try:
-                found[metric.name] = score(metric, original, decoded)
-            except Exception as error:  # scoring computes it again, and writes the reason into the rows
-                print(f"metric {metric.name}: {error_line(error)}", file=sys.stderr)
+        if metric.name in names and side >= metric.smallest_side:
+            for values, value in zip(found, scores(metric, pairs), strict=True):
+                if isinstance(value, Exception):  # scoring computes it again, and writes the reason into the rows
+                    print(f"metric {metric.name}: {error_line(value)}", file=sys.stderr)
+                else:
+                    values[metric.name] = value
     return found
 
 

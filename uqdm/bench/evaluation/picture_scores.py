@@ -1,4 +1,4 @@
-"""Metrics of the pictures of a shard, computed as soon as each is decoded: see :class:`PictureScores`."""
+"""Metrics of the pictures of a shard, computed soon after each is decoded: see :class:`PictureScores`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ Scores = dict[str, list[tuple[PictureKey, Score]]]
 """The value of each picture, by name of the metric."""
 
 
+BATCH_PIXELS = 2**16
+"""Pictures are scored in groups of at most so many pixels: 16 of 64x64. A larger one is scored alone."""
+
+
 class PictureScores:
     """Receives the decoded pictures of a shard while it is measured, and computes their metrics in ``process``.
 
@@ -27,20 +31,40 @@ class PictureScores:
         self._process = process
         self._indices = indices
         self._originals = originals
-        self.found: Scores = {}
+        self._waiting: list[tuple[int, PictureKey, np.ndarray]] = []
+        self._found: Scores = {}
 
     def keep(self, offset: int, point_index: int, row: Mapping[str, Any], image_uint8: np.ndarray) -> None:
-        """Scores a picture of the image at ``offset``."""
+        """Takes a picture of the image at ``offset``, and scores those that wait once they are enough."""
         sha256 = row["picture_sha256"]
         picture = PictureKey(self._indices[offset], row["point"], row["reconstruction"], sha256)
-        for name, value in self._process.scores(self._originals[offset], image_uint8).items():
-            self.found.setdefault(name, []).append((picture, Score(sha256, value)))
+        if self._waiting and self._waiting[0][2].shape != image_uint8.shape:
+            self._score()
+        self._waiting.append((offset, picture, image_uint8.copy()))
+        height, width, _ = image_uint8.shape
+        if (len(self._waiting) + 1) * height * width > BATCH_PIXELS:
+            self._score()
 
     def discard(self, offset: int) -> None:
-        """Discards the scores of an image that failed later."""
+        """Discards the pictures and the scores of an image that failed later."""
+        self._waiting = [one for one in self._waiting if one[0] != offset]
         index = self._indices[offset]
-        for name, scores in self.found.items():
-            self.found[name] = [one for one in scores if one[0].image_index != index]
+        for name, scores in self._found.items():
+            self._found[name] = [one for one in scores if one[0].image_index != index]
+
+    def finish(self) -> Scores:
+        """The scores of all pictures."""
+        self._score()
+        return self._found
+
+    def _score(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        found = self._process.scores([(self._originals[offset], decoded) for offset, _, decoded in waiting])
+        for (_, picture, _), values in zip(waiting, found, strict=True):
+            for name, value in values.items():
+                self._found.setdefault(name, []).append((picture, Score(picture.row_sha256, value)))
 
 
 def write_scores(store: ScoreStore, shard: Shard, scores: Scores) -> None:

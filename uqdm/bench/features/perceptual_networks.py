@@ -131,29 +131,48 @@ class PictureFeatures:
         self._kept: OrderedDict[bytes, Features] = OrderedDict()
         self._kept_bytes = 0
 
-    def of_original(self, image_uint8: np.ndarray) -> Features:
-        """As :meth:`of`, for a picture that is compared with many others: its features are kept."""
-        key = hashlib.sha256(repr(image_uint8.shape).encode() + image_uint8.tobytes()).digest()
-        if key not in self._kept:
-            self._keep(key, self.of(image_uint8))
-        self._kept.move_to_end(key)
-        found = self._kept[key]
-        self._forget()
-        return found
-
     def of(self, image_uint8: np.ndarray) -> Features:
         """Features of a picture, uint8 [H, W, 3]. They must not be written to."""
-        with float32_arithmetic(), torch.inference_mode():
-            return [stage[0] for stage in self._network(unit_picture(image_uint8)[None])]
+        return self.of_each([image_uint8])[0]
 
-    def _keep(self, key: bytes, features: Features) -> None:
-        self._kept[key] = features
-        self._kept_bytes += _n_bytes(features)
+    def of_original(self, image_uint8: np.ndarray) -> Features:
+        """As :meth:`of`, for a picture that is compared with many others: its features are kept."""
+        return self.of_each_original([image_uint8])[0]
+
+    def of_each(self, images_uint8: Sequence[np.ndarray]) -> list[Features]:
+        """Features of pictures of equal size in one pass, which is faster; float32 values differ in the last digit."""
+        pictures = torch.stack([unit_picture(image) for image in images_uint8])
+        with float32_arithmetic(), torch.inference_mode():
+            stages = self._network(pictures)
+        return [[stage[index] for stage in stages] for index in range(len(pictures))]
+
+    def of_each_original(self, images_uint8: Sequence[np.ndarray]) -> list[Features]:
+        """As :meth:`of_original`, for pictures of equal size."""
+        images = {_key(image): image for image in images_uint8}
+        found = {key: self._kept[key] for key in images if key in self._kept}
+        new = {key: image for key, image in images.items() if key not in found}
+        if new:
+            found |= dict(zip(new, self.of_each(list(new.values())), strict=True))
+        for key in images:
+            self._keep(key, found[key], alone=len(new) < 2)
+        return [found[_key(image)] for image in images_uint8]
+
+    def _keep(self, key: bytes, features: Features, *, alone: bool) -> None:
+        """Makes these features the last used ones; a copy, unless they are ``alone`` in the memory of their pass."""
+        if key not in self._kept:
+            self._kept[key] = features if alone else [stage.clone() for stage in features]
+            self._kept_bytes += _n_bytes(features)
+        self._kept.move_to_end(key)
+        self._forget()
 
     def _forget(self) -> None:
         """Removes the features that were used least recently, until the others fit."""
         while self._kept_bytes > self._cache_bytes:
             self._kept_bytes -= _n_bytes(self._kept.popitem(last=False)[1])
+
+
+def _key(image_uint8: np.ndarray) -> bytes:
+    return hashlib.sha256(repr(image_uint8.shape).encode() + image_uint8.tobytes()).digest()
 
 
 def unit_picture(image_uint8: np.ndarray) -> torch.Tensor:

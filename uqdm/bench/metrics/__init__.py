@@ -75,6 +75,8 @@ class Metric(_Declaration):
     """
 
     compute: Callable[[np.ndarray, np.ndarray], float]
+    compute_batch: Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], Sequence[float]] | None = None
+    """The same for several originals and reconstructions of one size, where that is faster; None if it is not."""
 
 
 @dataclass(frozen=True)

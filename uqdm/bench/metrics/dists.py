@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,17 +26,32 @@ def dists(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float
     quality assessment first resizes the shorter side to 256 pixels.
     Raises :class:`~uqdm.bench.features.weight_files.WeightsError` without weights.
     """
+    return dists_batch([original_uint8], [reconstruction_uint8])[0]
+
+
+def dists_batch(originals_uint8: Sequence[np.ndarray], reconstructions_uint8: Sequence[np.ndarray]) -> list[float]:
+    """As :func:`dists`, for pictures of one size."""
     import torch
 
     from uqdm.bench.features.perceptual_networks import unit_picture, vgg16_features
 
     network = vgg16_features("l2")
-    first = [unit_picture(original_uint8), *network.of_original(original_uint8)]
-    second = [unit_picture(reconstruction_uint8), *network.of(reconstruction_uint8)]
+    originals = zip(map(unit_picture, originals_uint8), network.of_each_original(originals_uint8), strict=True)
+    reconstructions = zip(map(unit_picture, reconstructions_uint8), network.of_each(reconstructions_uint8), strict=True)
     with torch.inference_mode():
-        texture, structure = (torch.cat(terms) for terms in zip(*map(_dissimilarities, first, second), strict=True))
-        alpha, beta = _weights()
-        return float(alpha @ texture + beta @ structure)
+        return [
+            _distance([picture, *features], [decoded, *decoded_features])
+            for (picture, features), (decoded, decoded_features) in zip(originals, reconstructions, strict=True)
+        ]
+
+
+def _distance(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> float:
+    """The distance of two pictures, each with its features [C, h, w]."""
+    import torch
+
+    texture, structure = (torch.cat(terms) for terms in zip(*map(_dissimilarities, first, second), strict=True))
+    alpha, beta = _weights()
+    return float(alpha @ texture + beta @ structure)
 
 
 def _dissimilarities(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,4 +88,5 @@ METRIC = Metric(
     missing=partial(missing, VGG16, DISTS),
     fetch=partial(fetch, VGG16, DISTS),
     compute=dists,
+    compute_batch=dists_batch,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -29,19 +30,31 @@ def lpips(original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float
     """
     from uqdm.bench.features.perceptual_networks import alexnet_features
 
-    return lpips_distance(alexnet_features(), original_uint8, reconstruction_uint8)
+    return lpips_distances(alexnet_features(), [original_uint8], [reconstruction_uint8])[0]
 
 
-def lpips_distance(network: PictureFeatures, original_uint8: np.ndarray, reconstruction_uint8: np.ndarray) -> float:
-    """The distance of features (eq. 1): normalized over channels, squared differences weighted, then the spatial mean.
+def lpips_batch(originals_uint8: Sequence[np.ndarray], reconstructions_uint8: Sequence[np.ndarray]) -> list[float]:
+    """As :func:`lpips`, for pictures of one size."""
+    from uqdm.bench.features.perceptual_networks import alexnet_features
 
-    Each of the network's stages adds its mean.
+    return lpips_distances(alexnet_features(), originals_uint8, reconstructions_uint8)
+
+
+def lpips_distances(
+    network: PictureFeatures, originals_uint8: Sequence[np.ndarray], reconstructions_uint8: Sequence[np.ndarray]
+) -> list[float]:
+    """Distances of features (eq. 1): normalized over channels, squared differences weighted, then the spatial mean.
+
+    Each of the network's stages adds its mean. All pictures have the same size.
     """
     import torch
 
-    pairs = zip(network.of_original(original_uint8), network.of(reconstruction_uint8), network.linear, strict=True)
+    originals, reconstructions = network.of_each_original(originals_uint8), network.of_each(reconstructions_uint8)
     with torch.inference_mode():
-        return sum(float(_stage_distance(*pair)) for pair in pairs)
+        return [
+            sum(float(_stage_distance(*stage)) for stage in zip(first, second, network.linear, strict=True))
+            for first, second in zip(originals, reconstructions, strict=True)
+        ]
 
 
 def _stage_distance(first: torch.Tensor, second: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -65,4 +78,5 @@ METRIC = Metric(
     missing=partial(missing, ALEXNET),
     fetch=partial(fetch, ALEXNET),
     compute=lpips,
+    compute_batch=lpips_batch,
 )

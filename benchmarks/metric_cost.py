@@ -1,0 +1,110 @@
+"""Cost of each metric: CPU time of one core for a picture of 64x64 and of 768x512.
+
+    python benchmarks/metric_cost.py [--metric NAME ...] [--repeats 5]
+
+For each metric of single images that can run here: the least time of `repeats` calls with an original that was not seen
+before, and with one whose features are known, since an original is compared with the pictures of many settings. For
+metrics of sets: the time of a picture's features. Prints a table in Markdown. Other processes hardly change CPU time;
+a machine at rest gives somewhat less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+os.environ["OMP_NUM_THREADS"] = "1"  # as in a worker, whose metrics have one core; read when libraries are loaded
+
+import numpy as np
+import skimage.data
+import torch
+from PIL import Image
+
+from uqdm.bench.features.extractor import Extractor
+from uqdm.bench.features.weight_files import WeightsError
+from uqdm.bench.metrics import Metric, all_metrics, lack_of
+
+SIZES = {"64x64": (64, 64), "768x512": (512, 768)}  # as named, and as height and width
+HEADING = "| | 64x64, new original | 64x64 | 768x512, new original | 768x512 |"
+
+
+def main() -> int:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--metric", action="append", help="only this metric; repeatable [all, and features of sets]")
+    parser.add_argument("--repeats", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"CPU time of one core in ms\n\n{HEADING}\n| --- | ---: | ---: | ---: | ---: |")
+    for line in lines(given.metric, given.repeats):
+        print(line, flush=True)
+    return 0
+
+
+def lines(names: Sequence[str] | None, repeats: int) -> Iterator[str]:
+    """A line for each metric, and for the features of sets unless metrics are named."""
+    for metric in all_metrics():
+        if names is None or metric.name in names:
+            lack = lack_of(metric)
+            yield f"| `{metric.name}` | {lack} |" if lack else line_of(metric, repeats)
+    if names is None:
+        yield features_line(repeats)
+
+
+def line_of(metric: Metric, repeats: int) -> str:
+    """The times of a metric; empty where it is not defined for the size."""
+    cells = []
+    for size in SIZES.values():
+        if min(size) < metric.smallest_side:
+            cells += ["", ""]
+            continue
+        originals = [photograph(size, shift) for shift in range(repeats + 1)]
+        decoded = [jpeg(original) for original in originals]
+        metric.compute(originals[0], decoded[0])  # loads libraries and weights
+        new = [milliseconds(metric.compute, *pair) for pair in zip(originals[1:], decoded[1:], strict=True)]
+        seen = [milliseconds(metric.compute, originals[-1], decoded[-1]) for _ in range(repeats)]
+        cells += [f"{min(new):.1f}", f"{min(seen):.1f}"]
+    return f"| `{metric.name}` | {' | '.join(cells)} |"
+
+
+def features_line(repeats: int) -> str:
+    """The times of Inception's features, of which the originals' are computed once for all settings."""
+    try:
+        extractor = Extractor.load(device="cpu")
+    except WeightsError as error:
+        return f"| features of FID and KID | {str(error).splitlines()[0]} |"
+    cells = []
+    for size in SIZES.values():
+        picture = photograph(size, 0)
+        extractor.features([picture])
+        times = [milliseconds(extractor.features, [picture]) for _ in range(repeats)]
+        cells += ["", f"{min(times):.1f}"]
+    return f"| features of FID and KID | {' | '.join(cells)} |"
+
+
+def milliseconds(function: Callable[..., object], *arguments: object) -> float:
+    """CPU time of a call."""
+    started = time.process_time()
+    function(*arguments)
+    return 1e3 * (time.process_time() - started)
+
+
+def photograph(size: tuple[int, int], shift: int) -> np.ndarray:
+    """A cut of a photograph [512, 512] beside its mirror image, uint8 [H, W, 3]; each shift gives another one."""
+    picture = skimage.data.astronaut()
+    wide = np.roll(np.concatenate([picture, picture[:, ::-1]], axis=1), 7 * shift, axis=1)
+    return np.ascontiguousarray(wide[: size[0], 100 : 100 + size[1]])
+
+
+def jpeg(image: np.ndarray) -> np.ndarray:
+    """The picture after JPEG of quality 30."""
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=30)
+    return np.asarray(Image.open(file).convert("RGB"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,7 @@
+"""DISTS against rate."""
+
+from __future__ import annotations
+
+from uqdm.bench.plots._metric_plot import metric_plot
+
+PLOT = metric_plot("dists", "DISTS", order=35)
