@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uqdm.bench.analysis.options import ComparisonOptions
+from uqdm.bench.analysis.options import PUBLISHED_DEFAULT, PUBLISHED_HELP, ComparisonOptions
+from uqdm.bench.analysis.published_systems import check_choice
 from uqdm.bench.channel_cost.options import ChannelCostOptions
 from uqdm.bench.datasets import spec_of
 from uqdm.bench.evaluation.options import EvaluationOptions
@@ -96,6 +97,7 @@ class Configuration:
     runs: Mapping[str, RunOptions]
     results: Path = option(Path("results"), "Folder with a subfolder for each run", is_folder=True)
     limit: int | None = option(None, "Only the first N images of every run", none="each run's own limit", minimum=1)
+    published: str | None = option(None, PUBLISHED_HELP, none=PUBLISHED_DEFAULT)
     evaluate: EvaluationOptions = field(default_factory=EvaluationOptions)
     workers: WorkerLimits = field(default_factory=WorkerLimits)
     score: ScoringOptions = field(default_factory=ScoringOptions)
@@ -172,6 +174,14 @@ class Configuration:
         if self.compare.anchor not in codec_names():
             codec_class(self.compare.anchor)  # raises, with suggestions
         return arguments(self.compare) if self.compare.anchor in run.codecs else []
+
+    def published_arguments(self) -> list[str]:
+        """Options of ``uqdm bench plot`` and ``report`` that choose published curves.
+
+        Raises LookupError for an unknown system.
+        """
+        check_choice(self.published)
+        return [] if self.published is None else [f"--published={self.published}"]
 
     def paper_arguments(self, name: str) -> list[str]:
         """Options of ``uqdm bench paper`` for the published figures of that name."""

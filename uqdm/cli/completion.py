@@ -46,6 +46,17 @@ def metrics(incomplete: str) -> list[str]:
     return _beginning([metric.name for metric in declared()], incomplete)
 
 
+def published(incomplete: str) -> list[str]:
+    """Sets of images with published curves.
+
+    >>> published("kod")
+    ['kodak', 'kodak-512crop']
+    """
+    from uqdm.bench.analysis.published_systems import set_names
+
+    return _beginning(set_names(), incomplete)
+
+
 def plots(incomplete: str) -> list[str]:
     """Names of plots.
 

@@ -84,6 +84,11 @@ def compare_options(wildcards):
         return CONFIGURATION.compare_arguments(named_run(RUNS, wildcards.run))
 
 
+def published_options(wildcards):
+    with errors_on_one_line("configuration: published: "):
+        return CONFIGURATION.published_arguments()
+
+
 def paper_options(wildcards):
     with errors_on_one_line(f"configuration: paper: {wildcards.paper}: "):
         return CONFIGURATION.paper_arguments(wildcards.paper)

@@ -15,5 +15,6 @@ rule plot:
     params:
         run=subpath(input[0], parent=True),
         plots=plot_names(),
+        published=published_options,
     shell:
-        "uqdm bench plot --run={params.run:q} > {log:q} 2>&1"
+        "uqdm bench plot --run={params.run:q} {params.published:q} > {log:q} 2>&1"

@@ -21,5 +21,6 @@ rule report:
         "../envs/uqdm.yaml"
     params:
         run=subpath(input[0], parent=True),
+        published=published_options,
     shell:
-        "uqdm bench report --run={params.run:q} > {log:q} 2>&1"
+        "uqdm bench report --run={params.run:q} {params.published:q} > {log:q} 2>&1"

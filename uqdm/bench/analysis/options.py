@@ -10,6 +10,12 @@ ANCHORS = ("jpeg", "jpeg-tuned")
 """Codecs that curves are compared with if no other is named: the first of these that has a curve."""
 
 
+PUBLISHED_HELP = (
+    "Published curves beside those of a run on the same images: best, all, none, or names with commas between"
+)
+PUBLISHED_DEFAULT = "the best of each family; of the paper's systems all"
+
+
 @dataclass(frozen=True)
 class ComparisonOptions:
     """What BD-rates and BD-qualities of a run are measured against."""

@@ -1,7 +1,12 @@
-"""The curves that the authors of UQDM published, as data, to show next to measured ones; the two are never mixed."""
+"""The sets of images that there are published curves for, how the images of a run relate to them, and the figures that
+the authors of UQDM published, as data. They are shown next to measured curves, and never enter statistics.
+
+:mod:`uqdm.bench.analysis.published_systems` has the curves of all sets in one form.
+"""
 
 from __future__ import annotations
 
+import csv
 import functools
 import math
 import re
@@ -9,13 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uqdm.registry import suggest
+from uqdm.text import counted
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from uqdm.bench.datasets import Origin
 
 FOLDER = Path(__file__).resolve().parents[2] / "published"
-"""A CSV file for each data set."""
+"""A CSV file for each data set of the paper."""
+FIELD = FOLDER / "field"
+"""Published curves of other systems: ``sets.csv``, ``systems.csv``, ``sources.csv`` and ``points/SET.csv``."""
 
 COLUMNS = {
     "dataset": "name of the data set",
@@ -33,7 +43,9 @@ COLUMNS = {
 """The columns of those files."""
 
 N_IMAGES = 10_000
-"""Number of images of every published figure."""
+"""Number of images of every figure of the paper."""
+LEAST_PART = 8
+"""Images of a set that is known by its files that a run needs for the set's curves: fewer say little of the mean."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,11 @@ class PublishedImages:
     release: str
     whole: bool
     """True if they are the whole release; False if it is not known which part of it they are."""
+    n: int | None = N_IMAGES
+    """Their number; None if the sources do not say it."""
+    by_files: bool = False
+    """True if the images of a run are recognized by the hashes of their files, in any order; False if by name."""
+    caveat: str = ""
 
 
 IMAGES = {
@@ -55,7 +72,7 @@ IMAGES = {
         whole=False,
     ),
 }
-"""By the names of :func:`published_names`."""
+"""Those of the paper, by the names of :func:`published_names`."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +87,47 @@ class Relation:
     kind: str
     text: str
     sampling: float
+    n_published: int | None = N_IMAGES
 
     @property
     def published_images(self) -> str:
         """The published images in a few words, for the legend of a plot."""
         beside = {"same": "the same", "part": "these among them", "other": "none of these"}
-        return f"{N_IMAGES:,} images, {beside.get(self.kind, 'perhaps none of these')}"
+        count = "" if self.n_published is None else f"{counted(self.n_published, 'image')}, "
+        return f"{count}{beside.get(self.kind, 'perhaps none of these')}"
+
+
+@functools.cache
+def field_sets() -> dict[str, PublishedImages]:
+    """The images of the published curves of the field, by the names of their sets.
+
+    >>> field_sets()["kodak"].n, field_sets()["kodak"].by_files, field_sets()["tecnick"].by_files
+    (24, True, False)
+    """
+    with (FIELD / "sets.csv").open(encoding="utf-8", newline="") as file:
+        return {
+            row["data_set"]: PublishedImages(
+                row["images"],
+                row["data_set"],
+                whole=True,
+                n=int(row["n_images"]) if row["n_images"] else None,
+                by_files=row["identity"] == "files",
+                caveat=row["caveat"],
+            )
+            for row in csv.DictReader(file)
+        }
+
+
+def images_of(name: str) -> PublishedImages:
+    """The images of the published curves of a set; raises LookupError with suggestions for an unknown one."""
+    known = {**IMAGES, **field_sets()}
+    if name not in known:
+        raise LookupError(f"no published curves on {name!r}{suggest(name, known)}; known sets: {', '.join(known)}")
+    return known[name]
 
 
 def published_names() -> list[str]:
-    """Names of the data sets that there are figures for.
+    """Names of the data sets that the paper has figures for.
 
     >>> published_names()
     ['cifar10', 'imagenet64']
@@ -88,15 +136,38 @@ def published_names() -> list[str]:
 
 
 def published_name(dataset: str) -> str | None:
-    """The published data set that a run's data set belongs to, by its name; None if there are no figures for it.
+    """The published set that a run's data set belongs to by its name; None if there is none.
 
-    The first word of the name counts, so that a part of a data set is recognized.
+    The first word of the name counts for the paper's sets, so that a part of a data set is recognized; other sets need
+    their own name. Sets that are known by their files are not found by name.
 
     >>> published_name("cifar10-part-test"), published_name("CIFAR10"), published_name("demo")
     ('cifar10', 'cifar10', None)
+    >>> published_name("CLIC2020-pro-valid"), published_name("kodak")
+    ('clic2020-pro-valid', None)
     """
-    first = re.split(r"[^a-z0-9]", dataset.lower())[0]
+    lowered = dataset.lower()
+    if lowered in field_sets():
+        return None if field_sets()[lowered].by_files else lowered
+    first = re.split(r"[^a-z0-9]", lowered)[0]
     return first if first in published_names() else None
+
+
+def matching_set(dataset: str, n_images: int, origin: Origin | None = None) -> str | None:
+    """The published set whose curves belong beside a run on ``n_images`` images of ``dataset``; None if none does.
+
+    Of a set that is known by its files, the run needs :data:`LEAST_PART` images. ``origin`` is what the run knows of
+    its images.
+
+    >>> from uqdm.bench.datasets import Origin
+    >>> kodak = Origin("kodak", "photographs of the Kodak suite", "SHA-256 of each file")
+    >>> [matching_set("my-photos", n, kodak) for n in (7, 8, 24)], matching_set("my-photos", 24)
+    ([None, 'kodak', 'kodak'], None)
+    """
+    theirs = field_sets().get(origin.release) if origin is not None and origin.proof else None
+    if origin is not None and theirs is not None and theirs.by_files:
+        return origin.release if n_images >= LEAST_PART else None
+    return published_name(dataset)
 
 
 def relation(name: str, dataset: str, n_images: int, origin: Origin | None = None) -> Relation:
@@ -109,28 +180,45 @@ def relation(name: str, dataset: str, n_images: int, origin: Origin | None = Non
     >>> relation("cifar10", "cifar10-part-test", 1017).kind, relation("cifar10", "demo", 128).kind
     ('named', 'other')
     """
-    theirs = IMAGES[name]
-    share = min(n_images / N_IMAGES, 1.0)
+    theirs = images_of(name)
+    kind, text, sampling = _relation(theirs, name, dataset, n_images, origin)
+    return Relation(kind, text, sampling, theirs.n)
+
+
+def _relation(
+    theirs: PublishedImages, name: str, dataset: str, n_images: int, origin: Origin | None
+) -> tuple[str, str, float]:
+    share = min(n_images / theirs.n, 1.0) if theirs.n else math.nan
     independent = math.sqrt(1 + share)
     if origin is None or (origin.release == theirs.release and not origin.proof):
         if published_name(dataset) != name:
-            return Relation("other", f"The images of {dataset} are others than the published ones.", math.nan)
+            return "other", f"The images of {dataset} are others than the published ones.", math.nan
         known = "by its name" if origin is None else "by number and form of its images"
-        return Relation("named", f"{dataset} is taken for images of that kind {known}; nothing proves it.", independent)
+        text = f"{dataset} is taken for images of that kind {known}; nothing proves it."
+        return "named", text + _count_differs(theirs, name, n_images), independent
     if origin.release != theirs.release:
-        return Relation("other", f"The images are of {origin.text}, others than the published ones.", math.nan)
+        return "other", f"The images are of {origin.text}, others than the published ones.", math.nan
     if not theirs.whole:
         text = f"The images are of {origin.text} ({origin.proof}); whether they are the published ones is not known."
-        return Relation("sample", text, independent)
-    if n_images == N_IMAGES:
-        return Relation("same", f"The images are the published ones ({origin.proof}).", 0.0)
+        return "sample", text, independent
+    if n_images == theirs.n:
+        return "same", f"The images are the published ones ({origin.proof}).", 0.0
     text = f"The images are the first {n_images:,} of the published ones ({origin.proof})."
-    return Relation("part", text, math.sqrt(1 - share))
+    if theirs.by_files:
+        text = f"The set is a part: {n_images} of the {theirs.n} published images ({origin.proof})."
+    return "part", text, math.sqrt(1 - share)
+
+
+def _count_differs(theirs: PublishedImages, name: str, n_images: int) -> str:
+    """A remark on a run whose number of images shows that they are not all of the published ones."""
+    if name in IMAGES or theirs.n in (None, n_images):
+        return ""
+    return f" It has {counted(n_images, 'image')}, the published set {theirs.n:,}."
 
 
 @functools.cache
 def published(name: str) -> pd.DataFrame:
-    """The figures for one data set, with the columns of ``COLUMNS``; raises LookupError for an unknown one.
+    """The paper's figures for one data set, with the columns of ``COLUMNS``; raises LookupError for an unknown one.
 
     >>> float(published("cifar10").query("system == 'jpeg'").bpp.max())
     10.7999

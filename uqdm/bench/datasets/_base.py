@@ -106,6 +106,10 @@ class DataSet(ABC):
         """
         return () if self.holds_pixels else None
 
+    def find_origin(self) -> Origin | None:
+        """The release that the images are of, which may need their files' hashes; None if that is not known."""
+        return self.origin
+
     def __len__(self) -> int:
         return len(self.ids)
 

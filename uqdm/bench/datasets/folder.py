@@ -14,7 +14,9 @@ from typing import Self
 
 import numpy as np
 
-from uqdm.bench.datasets._base import DataSet, DataSetError
+from uqdm.bench.datasets import kodak
+from uqdm.bench.datasets._base import DataSet, DataSetError, Origin
+from uqdm.bench.datasets._file_hashes import file_hashes
 from uqdm.images import image_names, read_with_changes
 from uqdm.paths import absolute_path
 from uqdm.text import printable
@@ -51,6 +53,16 @@ class Folder(DataSet):
         """The image files by their ids."""
         (root,) = cls.files(argument)
         return {printable(name): root / name for name in _listed(root, limit)}
+
+    def find_origin(self) -> Origin | None:
+        """That of the Kodak suite if each file is another one of its photographs, whatever the files are called."""
+        if not 0 < len(self) <= len(kodak.SHA256):  # no other folder is read for it
+            return None
+        try:
+            found = set(file_hashes([self.root / name for name in self._names]))
+        except DataSetError:  # a file that is gone; its rows say so
+            return None
+        return kodak.ORIGIN if len(found) == len(self) and found <= set(kodak.SHA256) else None
 
     def read(self, index: int) -> np.ndarray:
         """Decodes file ``index``."""

@@ -51,6 +51,7 @@ SHA256 = (
     "e3111a2fd4da24af15d6459ef9eacfe54106b38e27b4a21821b75c3f5d2d5baf",
     "1071c68372cc5a01435c2c225a5cf7d4bb803846ec08bb6b3d6721b156d7cb96",
 )
+ORIGIN = Origin("kodak", "photographs of the Kodak suite", "SHA-256 of each file")
 _FETCH = f"Fetch kodim01.png to kodim24.png from {URL} into one folder named kodak."
 
 
@@ -60,7 +61,7 @@ class Kodak(DataSet):
     kind = "kodak"
     holds_pixels = True
     argument = "[PATH]"
-    origin = Origin("kodak", "the 24 photographs of the Kodak suite", "SHA-256 of each file")
+    origin = ORIGIN
 
     def __init__(self, root: Path, ids: list[str]) -> None:
         super().__init__("kodak", f"{self.kind}:{root}", ids)

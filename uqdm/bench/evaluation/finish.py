@@ -137,7 +137,8 @@ def _run_facts(context: Context) -> dict[str, Any]:
 
 def _origin(dataset: Images) -> dict[str, str] | None:
     """The release that the images come from; None if the data set does not know it."""
-    origin: Origin | None = getattr(dataset, "origin", None)
+    find_origin = getattr(dataset, "find_origin", None)
+    origin: Origin | None = find_origin() if find_origin else getattr(dataset, "origin", None)
     return None if origin is None else asdict(origin)
 
 

@@ -54,8 +54,8 @@ class Plot:
     """Name of its module or entry point, and of its files."""
     title: str
     """Heading in reports."""
-    draw: Callable[[Path], Figure]
-    caption: Callable[[Path], str]
+    draw: Callable[..., Figure]
+    caption: Callable[..., str]
     """The caption of the plot of one run, in the run's report."""
     formats: tuple[str, ...] = ("png", "svg", "pdf")
     """Some of ``"png"``, ``"svg"`` and ``"pdf"``."""
@@ -67,6 +67,16 @@ class Plot:
     """True if the picture holds its caption."""
     about: str = ""
     """What the plot shows of any run: a paragraph of plain text for the workflow's report."""
+    shows_published: bool = False
+    """True if ``draw`` and ``caption`` also take ``published``: the choice of published curves, or None."""
+
+    def drawn(self, run_dir: Path, published: str | None = None) -> Figure:
+        """The figure of a run; plots that show no published curves ignore the choice of them."""
+        return self.draw(run_dir, published=published) if self.shows_published else self.draw(run_dir)
+
+    def captioned(self, run_dir: Path, published: str | None = None) -> str:
+        """The caption of :meth:`drawn`."""
+        return self.caption(run_dir, published=published) if self.shows_published else self.caption(run_dir)
 
     def files(self, run_dir: Path, folder: Path | None = None) -> list[Path]:
         """Where the plot of a run is kept, in the order of ``formats``: in ``folder``, or in the run if None."""
@@ -125,9 +135,15 @@ PLOTS: Registry[Plot] = Registry(
 
 
 def save_plot(
-    plot: Plot, run_dir: Path, folder: Path | None = None, say: Callable[[str], None] | None = None
+    plot: Plot,
+    run_dir: Path,
+    folder: Path | None = None,
+    say: Callable[[str], None] | None = None,
+    published: str | None = None,
 ) -> list[Path]:
     """Draws a plot of a run and writes it in each of its formats, into ``folder`` or the run; returns the files.
+
+    ``published`` chooses published curves (:func:`uqdm.bench.analysis.published_systems.check_choice`).
 
     A run that has nothing to draw gets no files, and those of an earlier time are removed; the reason is passed to
     ``say``, and kept beside the plots.
@@ -139,7 +155,7 @@ def save_plot(
     files = plot.files(run_dir, folder)
     with rc_context(rc=RC):  # type: ignore[arg-type]  # its keys are plain text here
         try:
-            figure = plot.draw(run_dir)
+            figure = plot.drawn(run_dir, published)
         except NothingToDrawError as error:
             _note(plot.name, str(error), files[0].parent)
             for path in files:

@@ -23,7 +23,7 @@ from uqdm.bench.plots._panels import (
     legend_height_in,
     rate_axis,
 )
-from uqdm.bench.plots._published import draw_published, published_note, published_rows, relations
+from uqdm.bench.plots._published import draw_published, legend_lines, matching_sets, published_note, relations
 from uqdm.bench.plots._style import write_caption
 from uqdm.bench.run.rates import NO_FILE, is_empty, is_ideal, with_rates
 from uqdm.bench.run.summary_reader import read_summary
@@ -43,8 +43,8 @@ LEAST_BPP = 0.02
 """Ideal rates may be near 0; those below this do not extend the axis."""
 
 
-def draw(run_dir: Path) -> Figure:
-    """A panel for each data set of the run.
+def draw(run_dir: Path, published: str | None = None) -> Figure:
+    """A panel for each data set of the run; ``published`` chooses the curves of others on the same images.
 
     Raises :class:`~uqdm.bench.plots.NothingToDrawError` if no codec succeeded on any image.
     """
@@ -53,25 +53,26 @@ def draw(run_dir: Path) -> Figure:
     if not data:
         raise NothingToDrawError("; ".join(["no codec succeeded on any image", *absences(summary)]))
     strip_in = _LOSSLESS_ROW_IN * (1.2 + max(len(lossless(rows)) for rows in data))
-    panel_in = max(PANEL_HEIGHT_IN, *map(_legends_in, data))
+    sets, beside = matching_sets(run_dir), relations(run_dir)
+    lines = {str(rows.dataset.iloc[0]): legend_lines(sets.get(str(rows.dataset.iloc[0])), published) for rows in data}
+    panel_in = max(PANEL_HEIGHT_IN, *(_legends_in(rows, lines[str(rows.dataset.iloc[0])]) for rows in data))
     figure = figure_of(len(data), panel_in + strip_in)
     notes = [text if len(text) <= _REASON_LENGTH else f"{text[: _REASON_LENGTH - 3]}..." for text in absences(summary)]
-    top = write_caption(figure, [caption(run_dir), *notes])
+    top = write_caption(figure, [caption(run_dir, published), *notes])
     axes = figure.subplots(2, len(data), sharex="col", squeeze=False, height_ratios=[strip_in, panel_in])
     arrange(figure, top, len(data), hspace=0.06)
-    beside = relations(run_dir)
     for (upper, lower), rows in zip(axes.T, data, strict=True):
         dataset = str(rows.dataset.iloc[0])
         drawn, exact = curves(rows), lossless(rows)
         _draw_curves(lower, drawn)
         _draw_lossless(upper, exact, variant_styles(drawn, exact.variant))
         _label_axes(upper, lower, rows)
-        draw_published(lower, dataset, beside.get(dataset))
+        draw_published(lower, sets.get(dataset), beside.get(dataset), published)
     return figure
 
 
-def caption(run_dir: Path) -> str:
-    """What the plot shows, over how many images, by which protocol."""
+def caption(run_dir: Path, published: str | None = None) -> str:
+    """What the plot shows, over how many images, by which protocol; ``published`` as in :func:`draw`."""
     summary = read_summary(run_dir)
     counts = summary[summary.status == STATUS_OK].groupby("dataset")["n"].max()
     images = "; ".join(f"{name}: {counted(n, 'image')}" for name, n in counts.items())
@@ -80,7 +81,7 @@ def caption(run_dir: Path) -> str:
         f"PSNR; images reproduced exactly are left out, hollow marks say that some were. Bars: {LEVEL_TEXT} bootstrap "
         "intervals over images. Top: lossless coding, where every image is exact."
         + _dashed(summary)
-        + published_note(run_dir)
+        + published_note(run_dir, published)
     )
 
 
@@ -96,11 +97,9 @@ def _dashed(summary: pd.DataFrame) -> str:
     )
 
 
-def _legends_in(rows: pd.DataFrame) -> float:
+def _legends_in(rows: pd.DataFrame, published_lines: int) -> float:
     """Inches that the legends beside the panel of a data set need."""
-    published = published_rows(str(rows.dataset.iloc[0]))
-    systems = 0 if published is None else published.system.nunique() + 3
-    return legend_height_in([*(curve.title for curve in curves(rows)), IDEAL, *[""] * systems])
+    return legend_height_in([*(curve.title for curve in curves(rows)), IDEAL, *[""] * published_lines])
 
 
 def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
@@ -156,6 +155,7 @@ PLOT = Plot(
     caption,
     order=0,
     caption_drawn=True,
+    shows_published=True,
     about=(
         "PSNR against rate for every codec of the run. A mark is a setting, or a point of a progressive stream; bars "
         "are 95 % bootstrap intervals over images; a hollow mark says that some images were exact and are left out of "

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from uqdm.bench.analysis.best_of_family import best_of_families
 from uqdm.bench.analysis.curve_styles import IDEAL_LINE_STYLES, CurveStyle, LineStyle, curve_styles, variant_styles
 from uqdm.bench.analysis.curves import Curve, curves, lossless, short_settings
-from uqdm.bench.analysis.published_curves import IMAGES, published, published_name, published_names, relation
+from uqdm.bench.analysis.published_curves import (
+    IMAGES,
+    images_of,
+    matching_set,
+    published_names,
+    relation,
+)
+from uqdm.bench.analysis.published_systems import FAMILIES, RATE_KINDS, PublishedSystem, published_systems
 from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
-from uqdm.bench.plots._published import MARKERS, STYLES
+from uqdm.bench.plots._published import STYLES, default_choice, markers_of
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.run.rates import is_empty, with_rates
 from uqdm.bench.run.tables import records
@@ -34,18 +42,41 @@ _SYMBOLS |= {"h": "hexagon", "H": "hexagon2", "*": "star", "8": "octagon"}
 _DIGITS = 7  # significant, of numbers in the page
 
 
-def figure_data(summary: pd.DataFrame, origin: Origin | None = None) -> dict[str, Any]:
+def figure_data(summary: pd.DataFrame, origin: Origin | None = None, published: str | None = None) -> dict[str, Any]:
     """Metrics, the curves of each data set, and the published ones, as values for JSON.
 
-    ``origin`` is the known origin of the images, for the note on published curves.
+    ``origin`` is the known origin of the images, which tells the published curves on them. ``published`` chooses
+    those that are shown at first (:func:`uqdm.bench.analysis.published_systems.check_choice`).
     """
     metrics = plotted_metrics(summary)
     data = [rows for _, rows in summary.groupby("dataset")]
+    measured = [rows for rows in data if (rows.status == STATUS_OK).any()]
+    offered = offered_sets(measured, origin)
     return {
         "metrics": [_metric(metric) for metric in metrics],
-        "datasets": [_dataset(rows, metrics, origin) for rows in data if (rows.status == STATUS_OK).any()],
-        "published": {name: {"systems": _systems(name), "images": IMAGES[name].text} for name in published_names()},
+        "datasets": [_dataset(rows, metrics, origin, offered) for rows in measured],
+        "published": {
+            name: {
+                "systems": _systems(name, metrics),
+                "images": images_of(name).text,
+                "of_paper": name in IMAGES,
+                "choice": published or default_choice(name),
+            }
+            for name in offered
+        },
+        "families": FAMILIES,
+        "rate_kinds": RATE_KINDS,
     }
+
+
+def offered_sets(data: Sequence[pd.DataFrame], origin: Origin | None) -> list[str]:
+    """The published sets that the page offers: those that belong to its images, and the paper's."""
+    return list(dict.fromkeys([*filter(None, (_matching_set(rows, origin) for rows in data)), *published_names()]))
+
+
+def _matching_set(rows: pd.DataFrame, origin: Origin | None) -> str | None:
+    n_images = int(rows.n[rows.status == STATUS_OK].max())
+    return matching_set(str(rows.dataset.iloc[0]), n_images, origin)
 
 
 def plotted_metrics(summary: pd.DataFrame) -> list[Metric | SetMetric]:
@@ -61,8 +92,11 @@ def published_note(rows: pd.DataFrame, name: str, origin: Origin | None) -> str:
     n_images = int(rows.n.max())
     beside = relation(name, dataset, n_images, origin)
     advice = " Compare shapes, not numbers." if beside.kind == "other" else ""
+    theirs = images_of(name)
+    by = "Yang, Will & Mandt (ICLR 2025)" if name in IMAGES else "others"
+    caveat = f" ({theirs.caveat})" if theirs.caveat else ""
     return (
-        f"Grey and hollow: published by Yang, Will & Mandt (ICLR 2025), not measured here, on {IMAGES[name].text}. "
+        f"Grey and hollow: published by {by}, not measured here, on {theirs.text}{caveat}. "
         f"This run: {counted(n_images, 'image')} of {dataset} (fingerprint {fingerprint}). {beside.text}{advice}"
     )
 
@@ -81,7 +115,9 @@ def _metric(metric: Metric | SetMetric) -> dict[str, Any]:
     }
 
 
-def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None) -> dict[str, Any]:
+def _dataset(
+    rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Origin | None, offered: Sequence[str]
+) -> dict[str, Any]:
     drawn = curves(rows)
     exact = lossless(rows).sort_values("rate_bpp")
     styles, of_exact = curve_styles(drawn), variant_styles(drawn, exact.variant)
@@ -105,8 +141,8 @@ def _dataset(rows: pd.DataFrame, metrics: list[Metric | SetMetric], origin: Orig
             for row in records(exact)
         ],
         "floor": _floor(rows, metrics),
-        "published": published_name(name),
-        "published_notes": {known: published_note(ok, known, origin) for known in published_names()},
+        "published": _matching_set(rows, origin),
+        "published_notes": {known: published_note(ok, known, origin) for known in offered},
     }
 
 
@@ -185,25 +221,39 @@ def _number(value: float | None) -> float | None:
     return float(f"{value:.{_DIGITS}g}") if value is not None and math.isfinite(value) else None
 
 
-def _systems(name: str) -> list[dict[str, Any]]:
-    """Published systems, each with its own marker, and a line style by its kind of rate."""
-    found = published(name)
-    systems = found[found.bpp > 0].groupby("system", sort=False)
+def _systems(name: str, metrics: list[Metric | SetMetric]) -> list[dict[str, Any]]:
+    """Published systems with their curves, each with a marker, and a line style by its kind of rate.
+
+    ``best`` are the metrics by which a system is the best of its family.
+    """
+    systems = published_systems(name)
+    best = {one.name: best_of_families(systems, one.name, one.direction).values() for one in metrics}
     return [
         {
-            "system": system,
-            "kind": points.kind.iloc[0],
-            "protocol": points.protocol.iloc[0],
-            "dash": _DASHES[STYLES[points.kind.iloc[0]]],
+            "system": one.name,
+            "label": one.label,
+            "family": one.family,
+            "kind": one.rate_kind,
+            "protocol": one.protocol,
+            "source": one.source,
+            "caveat": "; ".join(filter(None, [one.caveat, one.doubtful])),
+            "plain": one.plain,
+            "best": [metric for metric, names in best.items() if one.name in names],
+            "dash": _DASHES[STYLES[one.rate_kind]],
             "symbol": f"{_SYMBOLS[marker]}-open",
-            "points": [
-                {
-                    "bpp": _number(point["bpp"]),
-                    **{metric.name: _number(point[metric.name]) for metric in declared() if metric.name in point},
-                    "suspect": point["suspect_reason"],
-                }
-                for point in records(points)
-            ],
+            "points": _published_points(one),
         }
-        for (system, points), marker in zip(systems, MARKERS, strict=False)
+        for one, marker in zip(systems, markers_of(name, systems), strict=True)
+    ]
+
+
+def _published_points(system: PublishedSystem) -> list[dict[str, Any]]:
+    """The points with the values that each has."""
+    names = ["bpp", *system.metrics]
+    return [
+        {
+            **{name: _number(point[name]) for name in names},
+            **({"suspect": point["suspect"]} if point["suspect"] else {}),
+        }
+        for point in records(system.points)
     ]

@@ -55,6 +55,7 @@ _SCRIPTS = (
     "codec_filter.js",
     "tables.js",
     "traces.js",
+    "published.js",
     "axes.js",
     "plots.js",
     "walk.js",
@@ -72,8 +73,12 @@ class RenderedPage:
     files: dict[str, bytes]
 
 
-def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | None = None) -> Path:
+def save_report(
+    run_dir: Path, path: Path | None = None, plots_folder: Path | None = None, published: str | None = None
+) -> Path:
     """Writes the report of a run, to ``report.html`` in it if ``path`` is None, and returns its path.
+
+    ``published`` chooses the published curves that it shows at first, as for the plots.
 
     ``plots_folder`` holds its plots; the run's own folder of plots if None. Pictures that are too many for one page are
     written to a folder beside it, which has its name and ``_pictures``. The folder of the run's own report is always
@@ -82,7 +87,7 @@ def save_report(run_dir: Path, path: Path | None = None, plots_folder: Path | No
     """
     path = path or report_path(run_dir)
     folder = report_pictures_path(path)
-    page = render_page(run_dir, plots_folder, folder.name)
+    page = render_page(run_dir, plots_folder, folder.name, published)
     if page.files or path == report_path(run_dir):
         write_pictures(folder, page.files)
     write_bytes(path, page.html.encode())
@@ -96,13 +101,15 @@ def render_report(run_dir: Path, plots_folder: Path | None = None) -> str:
     return render_page(run_dir, plots_folder, report_pictures_path(report_path(run_dir)).name).html
 
 
-def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) -> RenderedPage:
+def render_page(
+    run_dir: Path, plots_folder: Path | None, pictures_folder: str, published: str | None = None
+) -> RenderedPage:
     """The page, which shows the pictures that are too many for it from the folder of that name beside it.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` if the summary or a plot is missing.
     """
     summary, origin = read_summary(run_dir), summary_provenance(run_dir)
-    plots = _still_plots(run_dir, plots_folder)
+    plots = _still_plots(run_dir, plots_folder, published)
     pool, library, whole = PicturePool(), plotly_library(), ViewerPictures()
     open_run = functools.cache(functools.partial(RunPictures, run_dir, more_columns=metric_columns()))
     walk = walk_data(open_run, summary, pool)
@@ -110,7 +117,7 @@ def render_page(run_dir: Path, plots_folder: Path | None, pictures_folder: str) 
     viewer = viewer_data(open_run, summary, whole, pool)
     of_images = image_deltas(run_dir, open_run, summary, pool, titles(summary))
     grid = report_grid(open_run, summary, pool)
-    figures = figure_data(summary, read_origin(run_dir))
+    figures = figure_data(summary, read_origin(run_dir), published)
     script = "\n".join(text_of(name) for name in _SCRIPTS)
     data = {"figures": figures, "walk": walk, "pictures": pool.uris}
     data["viewer"] = {**viewer, "folder": pictures_folder, "sources": whole.sources(quote(pictures_folder))}
@@ -215,19 +222,19 @@ def _beside(whole: ViewerPictures) -> str:
     )
 
 
-def _still_plots(run_dir: Path, folder: Path | None) -> list[dict[str, Any]]:
+def _still_plots(run_dir: Path, folder: Path | None, published: str | None) -> list[dict[str, Any]]:
     """The plots that the run has something to draw for, in the order of the page."""
     found = [(plot, shown_file(plot, run_dir, folder)) for plot in sorted(all_plots(), key=lambda plot: plot.order)]
-    return [_embedded(plot, run_dir, path) for plot, path in found if path is not None]
+    return [_embedded(plot, run_dir, path, published) for plot, path in found if path is not None]
 
 
-def _embedded(plot: Plot, run_dir: Path, path: Path) -> dict[str, Any]:
+def _embedded(plot: Plot, run_dir: Path, path: Path, published: str | None) -> dict[str, Any]:
     """A plot for the template: title, caption, and its picture as a data URI."""
     data = base64.b64encode(path.read_bytes()).decode()
     return {
         "name": plot.name,
         "title": plot.title,
-        "caption": plot.caption(run_dir),
+        "caption": plot.captioned(run_dir, published),
         "caption_drawn": plot.caption_drawn,
         "source": f"data:{_MIME[path.suffix]};base64,{data}",
     }

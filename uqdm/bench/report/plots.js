@@ -73,7 +73,7 @@ class PlotFigure {
 
 class Plots {
   constructor(figures, filter, theme) {
-    Object.assign(this, { figures, filter, theme, off: new Set(), printing: false });
+    Object.assign(this, { figures, filter, theme, printing: false });
     const { metrics, datasets, published } = figures;
     byId("dataset").append(...datasets.map((data) => element("option", {}, data.name)));
     byId("dataset-choice").hidden = datasets.length < 2;
@@ -86,8 +86,9 @@ class Plots {
     this.sets = this.setMetrics.map((metric) => new PlotFigure(metric.name, byId("plots")));
     byId("plots").classList.toggle("several", this.sets.length > 0);
     byId("dataset").addEventListener("input", () => this.choose());
-    byId("published").addEventListener("input", () => this.fillSystems());
-    for (const id of ["plot-controls", "systems"]) byId(id).addEventListener("input", () => this.draw()); // last
+    this.picker = new PublishedPicker(figures, () => this.draw());
+    byId("published").addEventListener("input", () => this.usePublished());
+    byId("plot-controls").addEventListener("input", () => this.draw()); // last
     byId("plot-controls").addEventListener("submit", (event) => event.preventDefault());
     filter.onChange(() => this.draw());
     theme.onChange(() => this.draw());
@@ -117,37 +118,14 @@ class Plots {
     byId("log-rate").checked = this.data.log_rate;
     byId("published").value = this.data.published ?? "";
     byId("ideal-choice").hidden = !this.data.curves.some((curve) => curve.points.some((point) => point.ideal_bpp > 0));
-    this.off.clear();
-    this.fillSystems();
+    this.usePublished();
   }
 
-  fillSystems() {
-    const holder = byId("systems");
-    const chosen = this.figures.published[byId("published").value];
-    const systems = chosen?.systems ?? [];
-    holder.hidden = !chosen;
-    holder.replaceChildren(holder.firstElementChild);
-    for (const system of systems) {
-      const turn = (isOn) => this.turn(system.system, isOn);
-      const text = `${system.system} (${system.kind})`;
-      holder.append(chip(`published\n${system.system}`, text, turn, swatch(publishedLook(system))));
-    }
-    if (chosen) holder.append(...allOrNone((isOn) => this.turnAll(holder, isOn)));
-    byId("published-note").hidden = !chosen;
-    byId("published-note").textContent = chosen ? this.data.published_notes[byId("published").value] : "";
-  }
-
-  turn(system, isOn) {
-    if (isOn) this.off.delete(system);
-    else this.off.add(system);
-  }
-
-  turnAll(holder, isOn) {
-    for (const one of holder.querySelectorAll(".chip")) {
-      one.firstElementChild.checked = isOn;
-      this.turn(one.dataset.key.split("\n")[1], isOn);
-    }
-    this.draw();
+  usePublished() {
+    const name = byId("published").value;
+    byId("published-note").hidden = !name;
+    byId("published-note").textContent = name ? this.data.published_notes[name] : "";
+    this.picker.use(name);
   }
 
   options() {
@@ -158,8 +136,7 @@ class Plots {
   }
 
   traces(metric, options, colours) {
-    const chosen = this.figures.published[byId("published").value];
-    const systems = (chosen?.systems ?? []).filter((system) => !this.off.has(system.system));
+    const systems = this.picker.shown(metric);
     const curves = this.data.curves.filter((curve) => this.filter.shows(curve.codec, [curve.label]));
     return [
       ...systems.map((system) => publishedTrace(system, metric, colours)),
@@ -175,6 +152,7 @@ class Plots {
     const options = this.options();
     const metric = this.figures.metrics[byId("metric").selectedIndex];
     const theme = this.printing ? "light" : this.theme.name;
+    this.picker.mark(metric);
     const make = (colours) => this.content(this.main, metric, options, colours, this.lossless);
     this.main.draw(`${this.data.name}: rate and ${metric.label}`, this.caption(metric, options), make, theme);
     this.setMetrics.forEach((one, place) => {

@@ -24,13 +24,6 @@ function hoverText(point, label, metric, isIdeal) {
   return lines.join("<br>");
 }
 
-function publishedText(system, point, metric) {
-  const lines = [`<b>${plain(system.system)}</b>, published`, `rate ${number(point.bpp)} bpp (${system.kind})`];
-  lines.push(`${plain(metric.label)} ${number(point[metric.name])} ${plain(metric.unit)}`.trimEnd());
-  if (point.suspect) lines.push(`<i>doubtful: ${wrapped(point.suspect)}</i>`);
-  return lines.join("<br>");
-}
-
 // ---- traces -------------------------------------------------------------------------------------------------
 
 function errorBars(values, colour) {
@@ -85,23 +78,6 @@ function curveTraces(curve, metric, options, colours) {
   return traces;
 }
 
-function publishedTrace(system, metric, colours) {
-  const points = system.points.filter((point) => (point[metric.name] ?? null) !== null);
-  return {
-    type: "scatter",
-    x: points.map((point) => point.bpp),
-    y: points.map((point) => point[metric.name]),
-    text: points.map((point) => publishedText(system, point, metric)),
-    hovertemplate: "%{text}<extra></extra>",
-    name: plain(system.system),
-    published: true,
-    system,
-    mode: "lines+markers",
-    line: { color: colours.published, dash: system.dash, width: 1 },
-    marker: { symbol: system.symbol, size: 7, color: colours.published, line: { width: 1, color: colours.published } },
-  };
-}
-
 function losslessTraces(points, metric, colours) {
   return points.map((point, row) => ({
     type: "scatter",
@@ -123,17 +99,13 @@ function legendEntry(look, text, title = text) {
   return element("li", {}, swatch(look), element("span", { title }, text));
 }
 
-function publishedLook(system) {
-  return { colour: "var(--published)", dark_colour: "var(--published)", symbol: system.symbol, dash: system.dash };
-}
-
 // An entry for each curve that has points in the plot; `floor` is the text of the dotted line, if there is one.
 function fillLegend(list, traces, floor) {
   const curves = new Set(traces.map((trace) => trace.curve).filter(Boolean));
   const systems = traces.map((trace) => trace.system).filter(Boolean);
   list.replaceChildren(
     ...[...curves].map((curve) => legendEntry(curve.look, curve.label, curve.title)),
-    ...systems.map((system) => legendEntry(publishedLook(system), `${system.system}, published`)),
+    ...publishedEntries(systems),
     ...(floor ? [legendEntry({ colour: "var(--soft)", dark_colour: "var(--soft)", dash: "dot" }, floor)] : []),
   );
 }

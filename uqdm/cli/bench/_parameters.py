@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from uqdm.bench.analysis.options import PUBLISHED_DEFAULT, PUBLISHED_HELP
 from uqdm.cli import completion
 
 RunFolder = Annotated[
     Path, typer.Option(help="Folder of the run, e.g. results/demo", file_okay=False, autocompletion=completion.runs)
 ]
 LogFile = Annotated[Path | None, typer.Option(help="Write the progress lines to this file too", dir_okay=False)]
+PublishedChoice = Annotated[str | None, typer.Option(help=f"{PUBLISHED_HELP} [{PUBLISHED_DEFAULT}]")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, with every digit and every column")]

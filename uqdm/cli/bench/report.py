@@ -11,6 +11,7 @@ import typer
 
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import PublishedChoice
 
 _PAGE = ".html"
 
@@ -41,6 +42,7 @@ def report(
             autocompletion=completion.codecs,
         ),
     ] = None,
+    published: PublishedChoice = None,
 ) -> None:
     """Writes report.html of a run: tables, plots, pictures, protocol and provenance.
 
@@ -50,13 +52,16 @@ def report(
 
     Pictures that are too many for one page lie in report_pictures beside it.
     """
+    from uqdm.bench.analysis.published_systems import check_choice
+
+    check_choice(published)
     named = [*(runs or ()), *([run] if run is not None else ())]
     if not named:
         raise typer.BadParameter("name the folder of a run, or of several")
     if len(named) > 1:
         if plots is not None:
             raise typer.BadParameter("--plots is for one run; the plots of several are drawn anew")
-        _report_merged(named, out, anchor)
+        _report_merged(named, out, anchor, published)
         return
     if anchor is not None:
         raise typer.BadParameter("--anchor is for several runs; use: uqdm bench bd --anchor, then report again")
@@ -65,27 +70,29 @@ def report(
 
     if out is not None:
         check_output(out, is_html, force=None)
-    typer.echo(save_report(named[0], out, plots))
+    typer.echo(save_report(named[0], out, plots, published))
     note_unfilled(named[0])
 
 
-def _report_merged(runs: Sequence[Path], out: Path | None, anchor: str | None) -> None:
+def _report_merged(runs: Sequence[Path], out: Path | None, anchor: str | None, published: str | None) -> None:
     """Merges runs, and makes the products of all rows: in a folder, or as a page alone."""
     from uqdm.bench.analysis.merge_runs import merged_folder
     from uqdm.bench.report import save_report
     from uqdm.output import check_output, is_html
 
     if out is None or out.suffix.lower() != _PAGE:
-        _merge(runs, out or merged_folder(runs), anchor)
+        _merge(runs, out or merged_folder(runs), anchor, published)
         return
     check_output(out, is_html, force=None)
     with tempfile.TemporaryDirectory(prefix="uqdm-") as temporary:
         folder = Path(temporary, "merged")
-        _merge(runs, folder, anchor, quiet=True)
-        typer.echo(save_report(folder, out))
+        _merge(runs, folder, anchor, published, quiet=True)
+        typer.echo(save_report(folder, out, published=published))
 
 
-def _merge(runs: Sequence[Path], folder: Path, anchor: str | None, *, quiet: bool = False) -> None:
+def _merge(
+    runs: Sequence[Path], folder: Path, anchor: str | None, published: str | None, *, quiet: bool = False
+) -> None:
     from uqdm.bench.analysis.merge_runs import merge_runs
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.cli.bench.run import make_products
@@ -93,7 +100,7 @@ def _merge(runs: Sequence[Path], folder: Path, anchor: str | None, *, quiet: boo
     names = merge_runs(runs, folder)
     typer.echo(f"merged {', '.join(names)}", err=True)
     failed: list[str] = []
-    make_products(folder, anchor, failed)
+    make_products(folder, anchor, published, failed)
     if failed:
         raise ValueError(f"{', '.join(failed)} failed, as said above")
     if not quiet:

@@ -16,6 +16,7 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
+from uqdm.cli.bench._parameters import PublishedChoice
 from uqdm.cli.bench._requests import DATA_SETS, CodecRequests, CodecsFile, requests
 from uqdm.cli.option_parameters import with_option_parameters
 from uqdm.cli.workflow import wants_traceback
@@ -50,6 +51,7 @@ def run(
             autocompletion=completion.codecs,
         ),
     ] = None,
+    published: PublishedChoice = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if an image failed or a codec was skipped")] = False,
 ) -> None:
     """Compares codecs on a folder of images, or another data set: every stage of a run, up to its report.
@@ -61,6 +63,7 @@ def run(
     A stage that fails after the evaluation is reported, and the other stages follow as far as they can without it; the
     command then exits 1. Progress is also written to logs/ in the run.
     """
+    from uqdm.bench.analysis.published_systems import check_choice
     from uqdm.bench.analysis.short_table import closing_message
     from uqdm.bench.datasets import dataset_files, open_dataset, spec_of
     from uqdm.bench.execute.ray_session import ray_kept
@@ -68,6 +71,7 @@ def run(
     from uqdm.bench.run.codec_settings import Request, resolve
     from uqdm.cli.bench.evaluate import measure
 
+    check_choice(published)
     spec = spec_of(dataset)
     dataset_files(spec)  # a mistaken name is reported at once
     codecs = resolve(requests(codec or [], codecs_file) or [Request(name) for name in CODECS])
@@ -79,7 +83,7 @@ def run(
     with ray_kept():
         clean = measure(images, codecs, folder, evaluation, folder / "logs" / "evaluate.log")
         _score(folder, scoring, failed)
-    make_products(folder, anchor, failed)
+    make_products(folder, anchor, published, failed)
     if _SUMMARIZE not in failed:
         typer.echo(closing_message(folder))
         note_unfilled(folder)
@@ -139,7 +143,7 @@ def _score(folder: Path, scoring: ScoringOptions, failed: list[str]) -> None:
             score_pictures(folder, _of_single_images(scoring), log)
 
 
-def make_products(folder: Path, anchor: str | None, failed: list[str]) -> None:
+def make_products(folder: Path, anchor: str | None, published: str | None, failed: list[str]) -> None:
     """Makes the products as far as possible; adds the names of stages that failed to ``failed``."""
     from uqdm.bench.analysis.summarize import summarize_run
     from uqdm.bench.plots import all_plots, broken_plots
@@ -155,9 +159,9 @@ def make_products(folder: Path, anchor: str | None, failed: list[str]) -> None:
         typer.echo(f"SKIPPED {broken}", err=True)
     for plot in all_plots():
         with _stage(f"plot {plot.name}", failed):
-            _save_plot(plot, folder)
+            _save_plot(plot, folder, published)
     with _stage("report", failed):
-        save_report(folder)
+        save_report(folder, published=published)
 
 
 def _of_single_images(scoring: ScoringOptions) -> ScoringOptions:
@@ -197,12 +201,12 @@ def _save_deltas(folder: Path, anchor: str | None) -> None:
         raise
 
 
-def _save_plot(plot: Plot, folder: Path) -> None:
+def _save_plot(plot: Plot, folder: Path, published: str | None) -> None:
     """Draws a plot, or says that the run has nothing to draw; where it fails, its earlier files are removed."""
     from uqdm.bench.plots import save_plot
 
     try:
-        save_plot(plot, folder, say=lambda text: typer.echo(text, err=True))
+        save_plot(plot, folder, say=lambda text: typer.echo(text, err=True), published=published)
     except Exception:
         for file in plot.files(folder):
             file.unlink(missing_ok=True)
