@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small_run import measure_run
-from test_report_page import ARGUMENTS, chromium, traces
+from test_report_page import traces
 from toy_images import MemoryImages
 
 from uqdm.bench.analysis.summarize import summarize_run
@@ -17,16 +16,6 @@ from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import save_report
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    path = chromium()
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra 'test'")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
