@@ -72,6 +72,7 @@ class Registry(Generic[T]):
     ``kind`` is the word for them in messages: "codec". ``group`` is their group of entry points. ``check`` takes a name
     and a loaded object, and returns the object or raises what is wrong with it. ``package`` is a package of ours with a
     module for each plug-in, of which ``pick`` takes the object; modules whose names begin with ``_`` are none.
+    ``name_of`` gives the name of a plug-in by that of its module.
     ``check_conflicts`` raises ValueError if a plug-in conflicts with those that were accepted before it.
     """
 
@@ -83,6 +84,7 @@ class Registry(Generic[T]):
         *,
         package: str | None = None,
         pick: Callable[[str, ModuleType], Any] | None = None,
+        name_of: Callable[[str], str] = str,
         check_conflicts: Callable[[Plugin[T], Sequence[Plugin[T]]], None] = _accept,
         errors: Errors = Errors(),
     ) -> None:
@@ -93,6 +95,7 @@ class Registry(Generic[T]):
         self._check = check
         self._package = package
         self._pick = pick
+        self._name_of = name_of
         self._check_conflicts = check_conflicts
         self._errors = errors
         self._found: Found | None = None
@@ -164,32 +167,33 @@ class Registry(Generic[T]):
 
     def _find(self) -> Found:
         if self._found is None:
-            self._found = find(self.kind, self.group, own=self._modules())
+            self._found = find(self.kind, self.group, own=sorted(self._modules()))
         return self._found
 
-    def _modules(self) -> list[str]:
+    def _modules(self) -> dict[str, str]:
+        """The modules of this package by the names of their plug-ins."""
         if self._package is None:
-            return []
-        names = [module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)]
-        return sorted(name for name in names if not name.startswith("_"))
+            return {}
+        modules = [module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__)]
+        return {self._name_of(module): module for module in sorted(modules) if not module.startswith("_")}
 
     def _sources(self) -> dict[str, _Source]:
         """Where each plug-in is, by name: those of this package first."""
         found = {}
-        for name in self._modules():
-            module = f"{self._package}.{printable(name)}"
-            found[name] = _Source(module, module, partial(self._from_module, name), is_foreign=False)
+        for name, module in self._modules().items():
+            place = f"{self._package}.{printable(module)}"
+            found[name] = _Source(place, place, partial(self._from_module, name, module), is_foreign=False)
         usable = self._find().usable
         for name in sorted(usable):
             value = usable[name].value
             found[name] = _Source(value, origin(usable[name]), partial(load, usable[name]), is_foreign=True)
         return found
 
-    def _from_module(self, name: str) -> Any:
+    def _from_module(self, name: str, module: str) -> Any:
         assert self._pick is not None, "a registry with a package needs `pick`"
         check_name(self.kind, name)
         with contained():
-            return self._pick(name, importlib.import_module(f"{self._package}.{name}"))
+            return self._pick(name, importlib.import_module(f"{self._package}.{module}"))
 
     def _load_all(self) -> tuple[tuple[Plugin[T], ...], tuple[Broken, ...]]:
         if self._loaded is None:

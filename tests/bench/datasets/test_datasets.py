@@ -52,7 +52,10 @@ def test_an_unknown_kind_gets_a_suggestion_and_the_list(spec: str, hint: str) ->
     with pytest.raises(UnknownDataSetError) as caught:
         open_dataset(spec)
     assert hint in str(caught.value)
-    assert "known: cifar10, demo, folder, imagenet64, kodak, npz" in str(caught.value)
+    known = (
+        "cifar10, clic2020-pro-valid, clic2020-test, demo, div2k-val, folder, imagenet64, kodak, mscoco-30k-256, npz"
+    )
+    assert f"known: {known}, tecnick" in str(caught.value)
 
 
 def test_a_bare_path_gets_a_hint_at_its_spec(tmp_path: Path) -> None:

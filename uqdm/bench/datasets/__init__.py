@@ -1,7 +1,8 @@
 """Data sets of images: one module for each kind, found in this package by its name; others are added by entry point.
 
-A new kind of data set is one new file here that defines a subclass of :class:`DataSet`; the file's name is the
-kind's name. Another package names its subclass in the entry point group ``uqdm.datasets``.
+A new kind of data set is one new file here that defines a subclass of :class:`DataSet`; the file's name, with
+hyphens for its underscores, is the kind's name. Another package names its subclass in the entry point group
+``uqdm.datasets``.
 """
 
 from uqdm.bench.datasets._base import DataSet, DataSetError, Origin, UnknownDataSetError, content_fingerprint

@@ -50,7 +50,7 @@ class DataSet(ABC):
     """
 
     kind: ClassVar[str]
-    """Name of this kind of data set, as at the start of a spec; the name of its module."""
+    """Name of this kind of data set, as at the start of a spec; that of its module, hyphens in place of underscores."""
     argument: ClassVar[str] = ""
     """The argument after the kind in a spec, as messages show it, e.g. ``"PATH"``; in brackets if it is optional,
     empty if there is none."""

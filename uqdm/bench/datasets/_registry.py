@@ -24,9 +24,9 @@ def open_dataset(spec: str, limit: int | None = None, *, check: bool = True) -> 
     """Opens a data set and checks all of its images, or with ``check=False`` none: its fingerprint is not taken then.
 
     ``spec`` is ``"KIND"`` or ``"KIND:ARGUMENT"``: ``"demo"``, ``"folder:PATH"``, ``"npz:PATH"`` (``"npz:PATH#KEY"``
-    where the file holds several arrays), ``"cifar10"``, ``"imagenet64"``, ``"kodak"`` (each with ``":PATH"`` where it
-    is not in the cache), or a kind that another package brings. With ``limit`` only the first so many images are used
-    and checked (all, if there are fewer), and the fingerprint is theirs.
+    where the file holds several arrays), a published set such as ``"cifar10"``, ``"kodak"`` or ``"tecnick"`` (each with
+    ``":PATH"`` where it is not in the cache), or a kind that another package brings. With ``limit`` only the first so
+    many images are used and checked (all, if there are fewer), and the fingerprint is theirs.
 
     Raises :class:`UnknownDataSetError` for an unknown kind, and :class:`DataSetError` that names every image that
     cannot be used.
@@ -164,11 +164,21 @@ def _class_in_module(kind: str, module: ModuleType) -> Any:
     return found[0]
 
 
+def _kind_of(module: str) -> str:
+    """The kind that a module defines, by its name.
+
+    >>> _kind_of("clic2020_pro_valid")
+    'clic2020-pro-valid'
+    """
+    return module.replace("_", "-")
+
+
 DATA_SETS: Registry[type[DataSet]] = Registry(
     "data set",
     ENTRY_POINT_GROUP,
     _check,
     package=__package__,
     pick=_class_in_module,
+    name_of=_kind_of,
     errors=Errors(UnknownDataSetError, clash=DataSetError, unavailable=DataSetError),
 )

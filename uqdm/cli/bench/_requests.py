@@ -25,7 +25,7 @@ CodecsFile = Annotated[
     Path | None,
     typer.Option(help="YAML or JSON: {NAME: null | {key: value} | [{key: value}, ...]}", exists=True, dir_okay=False),
 ]
-DATA_SETS = "demo, cifar10, imagenet64, kodak, folder:PATH, npz:PATH, or the path of a folder of images"
+DATA_SETS = "demo, cifar10, imagenet64, kodak, tecnick, ..., folder:PATH, npz:PATH, or the path of a folder of images"
 
 
 def requests(codecs: list[str], codecs_file: Path | None) -> list[Request]:
