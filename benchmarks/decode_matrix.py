@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,38 +27,31 @@ from rich.console import Console
 from rich.table import Table
 
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.robustness.cells import PLAIN_KERNELS, Cell, set_up_torch
 from uqdm.model.zoo import load_named
 from uqdm.progressive import UQDM
 from uqdm.progressive.step_pictures import WantedPicture
 
-# Kernels without vector instructions, or with older ones: what another processor would run.
-PLAIN_KERNELS = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41"}
-
 
 @dataclass(frozen=True)
-class Cell:
-    """One way to run the network. ``batch`` counts the files that are given at once."""
+class ModelCell(Cell):
+    """One way to run the network, with its precision and device."""
 
-    name: str
-    batch: int = 1
-    threads: int = 1
-    onednn: bool = True
     precision: str = "float32"
     device: str = "cpu"
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 CELLS = (
-    Cell("batch 1"),
-    Cell("batch 4", batch=4),
-    Cell("batch 16, 2 threads", batch=16, threads=2),
-    Cell("batch 1, 2 threads, no oneDNN", threads=2, onednn=False),
-    Cell("batch 4, no oneDNN", batch=4, onednn=False),
-    Cell("batch 1, plain kernels", environment=PLAIN_KERNELS),
-    Cell("batch 1, float64", precision="float64"),
-    Cell("batch 4, 2 threads, plain, no oneDNN", 4, 2, False, environment=PLAIN_KERNELS),
+    ModelCell("batch 1"),
+    ModelCell("batch 4", batch=4),
+    ModelCell("batch 16, 2 threads", batch=16, threads=2),
+    ModelCell("batch 1, 2 threads, no oneDNN", threads=2, onednn=False),
+    ModelCell("batch 4, no oneDNN", batch=4, onednn=False),
+    ModelCell("batch 1, plain kernels", environment=PLAIN_KERNELS),
+    ModelCell("batch 1, float64", precision="float64"),
+    ModelCell("batch 4, 2 threads, plain, no oneDNN", 4, 2, False, PLAIN_KERNELS),
 )
-CUDA_CELLS = (Cell("GPU, batch 1", device="cuda"), Cell("GPU, batch 16", batch=16, device="cuda"))
+CUDA_CELLS = (ModelCell("GPU, batch 1", device="cuda"), ModelCell("GPU, batch 16", batch=16, device="cuda"))
 
 
 @dataclass(frozen=True)
@@ -72,15 +64,14 @@ class Outcome:
     """Pixels with a difference in any channel."""
 
 
-def all_cells() -> tuple[Cell, ...]:
+def all_cells() -> tuple[ModelCell, ...]:
     """The cells that this machine can run."""
     return CELLS + (CUDA_CELLS if torch.cuda.is_available() else ())
 
 
-def prepare(cell: Cell, model: str) -> UQDM:
+def prepare(cell: ModelCell, model: str) -> UQDM:
     """Sets up this process, and loads the model, as the cell says, except for its environment."""
-    torch.set_num_threads(cell.threads)
-    torch.backends.mkldnn.set_flags(cell.onednn)
+    set_up_torch(cell.threads, cell.onednn)
     return UQDM(load_named(model), cell.device, precision=cell.precision)
 
 
@@ -108,26 +99,24 @@ def compare(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> Outc
 # ---- other processes ------------------------------------------------------------------------------------------
 
 
-def decode_elsewhere(cell: Cell, model: str, files: Sequence[bytes]) -> tuple[list[np.ndarray], float]:
+def decode_elsewhere(cell: ModelCell, model: str, files: Sequence[bytes]) -> tuple[list[np.ndarray], float]:
     """Pictures of files as another process makes them, and its seconds of decoding."""
     arrays, seconds = _run_worker("decode", cell, model, [np.frombuffer(file, np.uint8) for file in files])
     return arrays, seconds
 
 
-def encode_elsewhere(cell: Cell, model: str, images: Sequence[np.ndarray]) -> list[bytes]:
+def encode_elsewhere(cell: ModelCell, model: str, images: Sequence[np.ndarray]) -> list[bytes]:
     """Files of images as another process makes them."""
     return [array.tobytes() for array in _run_worker("encode", cell, model, images)[0]]
 
 
-def _run_worker(task: str, cell: Cell, model: str, arrays: Sequence[np.ndarray]) -> tuple[list[np.ndarray], float]:
+def _run_worker(task: str, cell: ModelCell, model: str, arrays: Sequence[np.ndarray]) -> tuple[list[np.ndarray], float]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _save(folder / "in.npz", arrays)
         job = {"task": task, "model": model, "cell": dataclasses.asdict(cell)}
-        environment = {**os.environ, **cell.environment, "OMP_NUM_THREADS": str(cell.threads)}
-        environment["OMP_WAIT_POLICY"] = "passive"  # or threads that wait take the cores of those that work
         command = [sys.executable, str(Path(__file__).resolve()), "--worker", json.dumps(job), name]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=cell.process_environment(), capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{task} in cell {cell.name!r} failed:\n{done.stderr}")
         return _load(folder / "out.npz"), float(done.stdout)
@@ -136,7 +125,7 @@ def _run_worker(task: str, cell: Cell, model: str, arrays: Sequence[np.ndarray])
 def _work(text: str, folder: Path) -> None:
     """The work of the other process: prints its seconds, without the loading of the model."""
     job = json.loads(text)
-    cell = Cell(**job["cell"])
+    cell = ModelCell(**job["cell"])
     codec, arrays = prepare(cell, job["model"]), _load(folder / "in.npz")
     begun = time.perf_counter()
     if job["task"] == "encode":
@@ -164,8 +153,8 @@ def _load(path: Path) -> list[np.ndarray]:
 class Row:
     """What one cell made of another's files."""
 
-    maker: Cell
-    cell: Cell
+    maker: ModelCell
+    cell: ModelCell
     outcome: Outcome
     n_not_lossless: int
     """Pixels of the last picture that are not the image's."""
@@ -177,7 +166,7 @@ class Row:
         return self.outcome.n_differing == self.n_not_lossless == 0
 
 
-def run(model: str, images: Sequence[np.ndarray], cells: Sequence[Cell], jobs: int) -> list[Row]:
+def run(model: str, images: Sequence[np.ndarray], cells: Sequence[ModelCell], jobs: int) -> list[Row]:
     """Makes files in the first cell and in the last of all, and decodes them in all others."""
     rows = []
     for maker in (cells[0], CELLS[-1]):

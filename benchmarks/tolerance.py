@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from decode_matrix import PLAIN_KERNELS
 from rich.console import Console
 from rich.table import Table
 
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.robustness.cells import PLAIN_KERNELS
 from uqdm.coding.randomness import dither, start
 from uqdm.model.checkpoint import Model
 from uqdm.model.zoo import load_named

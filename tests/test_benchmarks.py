@@ -146,21 +146,6 @@ def test_the_comparison_of_a_killed_run_finds_differences(benchmark, tmp_path):
     assert benchmark("independence").differences([one, other], "jpeg") == {**none, "differing_files": len(table)}
 
 
-def test_damage_detected_by_formats_and_by_the_store_is_counted_separately(benchmark, photographs_uint8):
-    robustness = benchmark("robustness")
-    crop = photographs_uint8[0][:16, :16]
-    png = robustness.measure("png", [crop], 6)
-    assert all(png[kind] == {"detected": 6, "store": 6} for kind in robustness.KINDS)  # every chunk has a CRC
-    webp = robustness.measure("webp:quality=60", [crop], 6)
-    assert webp["cut short"] == {"detected": 6, "store": 6}
-    assert webp["bytes behind the end"] == {"harmless": 6, "store": 6}
-    flipped = webp["a bit flipped"]
-    assert flipped["silent"] > 0
-    assert flipped["store"] == flipped["silent"] + flipped["detected"] + flipped["harmless"] == 6
-    text = robustness.table({"png": png})
-    assert text.splitlines()[2] == "| `png` | 6 | 0 | 0 | 6 | 0 | 0 | 6 | 0 | 0 | 0 | 0 | 18 of 18 |"
-
-
 def test_other_settings_of_a_classic_codec_are_compared_with_its_sweep(benchmark, photographs_uint8):
     settings = benchmark("classic_settings")
     rows = settings.lines("jpeg-tuned", settings.Measurement(photographs_uint8[:4]), show_points=False)

@@ -32,6 +32,7 @@ SECTIONS = Configuration.sections()
 TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", Path: "string"}
 COMMANDS = {"evaluate": EvaluationOptions, "score": ScoringOptions, "channel": SECTIONS["channel_cost"]}
 COMMANDS |= {"grid": SECTIONS["grid"]}
+COMMANDS["robustness"] = SECTIONS["robustness"]
 
 
 # ---- the schema ---------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.grid.options import GridOptions
 from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
+from uqdm.bench.robustness.options import RobustnessOptions
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
@@ -103,6 +104,7 @@ class Configuration:
     score: ScoringOptions = field(default_factory=ScoringOptions)
     compare: ComparisonOptions = field(default_factory=ComparisonOptions)
     grid: GridOptions = field(default_factory=GridOptions)
+    robustness: RobustnessOptions = field(default_factory=RobustnessOptions)
     channel_cost: ChannelCostOptions = field(default_factory=ChannelCostOptions)
     swirl: Settings = field(default_factory=Settings)
     paper: Mapping[str, PublishedFigures] = field(
@@ -190,6 +192,10 @@ class Configuration:
     def grid_arguments(self) -> list[str]:
         """Options of ``uqdm bench grid``."""
         return arguments(self.grid)
+
+    def robustness_arguments(self) -> list[str]:
+        """Options of ``uqdm bench robustness``."""
+        return arguments(self.robustness)
 
     def channel_cost_arguments(self) -> list[str]:
         """Options of ``uqdm bench channel``."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from uqdm.codec import Codec, Encoded, Missing, Parameter, Point, Reconstruction, StreamError
 
-RAISE, KILL, WRONG_SHAPE, WRONG_DTYPE, WRONG_POINT, HANG, CRASH = 201, 202, 203, 204, 205, 206, 207
+RAISE, KILL, WRONG_SHAPE, WRONG_DTYPE, WRONG_POINT, HANG, CRASH, FILL = 201, 202, 203, 204, 205, 206, 207, 208
 
 
 class Raw(Codec):
@@ -200,6 +200,43 @@ class Perilous(Raw):
         return super().encode(images)
 
 
+class Layered(Model):
+    """As Model, but without one; decodes a cut stream to its high nibbles."""
+
+    name = "toy-layered"
+    holds_model = False
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        return [self._decode_prefix(stream) for stream in streams]
+
+    def _decode_prefix(self, stream: bytes) -> np.ndarray:
+        height, width = struct.unpack("<II", stream[:8])
+        n = height * width * 3
+        if not 8 + n <= len(stream) <= 8 + 2 * n:
+            raise StreamError(f"{len(stream)} bytes for {height} x {width} pixels")
+        if len(stream) == 8 + 2 * n:
+            return list(self.reconstructions(stream))[-1].image_uint8
+        return np.frombuffer(stream, np.uint8, n, offset=8).reshape(height, width, 3) << 4
+
+
+class Hazardous(Raw):
+    """Crashes in C, hangs in C with Python's lock held, or fills the memory, when it decodes a marked picture."""
+
+    name = "toy-hazardous"
+    sweep: ClassVar = ({},)
+
+    def _decode(self, stream: bytes) -> np.ndarray:
+        mark = stream[8]
+        if mark == CRASH:
+            ctypes.string_at(0)
+        if mark == HANG:
+            ctypes.PyDLL(None).sleep(1000)
+        blocks = []
+        while mark == FILL and len(blocks) < 64:
+            blocks.append(np.ones(1 << 23))  # 64 MiB
+        return super()._decode(stream)
+
+
 BROKEN = "TOY_BROKEN"
 """If this variable is set in a node's environment, :class:`Picky` cannot be constructed."""
 
@@ -259,7 +296,7 @@ class Versioned(Raw):
 
 
 ALL = (Raw, Faulty, Model, Absent, Slow, Once, Noisy, Deadly, SlowDecoder)
-ALL += (Perilous, Picky, OnGpu, BesideGpu, Versioned)
+ALL += (Layered, Perilous, Hazardous, Picky, OnGpu, BesideGpu, Versioned)
 
 
 def install(folder: os.PathLike[str]) -> None:

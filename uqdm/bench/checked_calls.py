@@ -177,6 +177,15 @@ def pictures(
         yield picture, spent_ms if picture.decode_ms is None else picture.decode_ms
 
 
+def decode(codec: Codec, streams: Sequence[bytes]) -> list[np.ndarray]:
+    """The picture of each whole stream, all decoded in one call; raises :class:`MeasurementError` for other results."""
+    with contained():
+        found = list(itertools.islice(codec.decode(list(streams)), len(streams) + 1))
+    if len(found) != len(streams):
+        raise MeasurementError(f"{len(found)} pictures or more for {counted(len(streams), 'stream')}")
+    return [_picture(one, None) for one in found]
+
+
 def _reconstruction(one: Any, shape: tuple[int, ...] | None) -> Reconstruction:
     if not isinstance(one, Reconstruction):
         raise MeasurementError(f"a reconstruction is {type(one).__name__}, not Reconstruction")

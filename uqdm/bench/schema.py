@@ -3,7 +3,8 @@
 ``ROWS`` has a row for each image, setting, point and reconstruction. ``SUMMARY`` has a row for each setting, point
 and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor,
 and ``BD_OF_IMAGES`` a row for each image of these.
-``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``STREAMS`` has the coded files themselves,
+``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``ROBUSTNESS`` has a row for each setting and
+kind of damage, and one for each setting and other process. ``STREAMS`` has the coded files themselves,
 ``RECONSTRUCTIONS`` the pictures that were decoded from them, ``ORIGINALS`` originals.
 :mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and the columns that describe the
 pictures of set metrics.
@@ -306,6 +307,68 @@ COMPARISON = pa.schema(
         _field("equal", pa.int64(), "images on which both are equal to the last bit"),
         _field("same_pictures", pa.int64(), "images whose two pictures are equal in every pixel"),
         _field("reason", pa.string(), "reason why a figure is null"),
+    ]
+)
+
+ROBUSTNESS = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set", nullable=False),
+        _field("codec", pa.string(), "registered name of the codec", nullable=False),
+        _field("codec_version", pa.string(), "version of the codec that decoded", nullable=False),
+        _field("setting", pa.string(), "canonical text of the codec's parameters", nullable=False),
+        _field(
+            "check",
+            pa.string(),
+            "'damage': damaged files are decoded as whole files; 'elsewhere': whole files are decoded in a process "
+            "that computes in another way",
+            nullable=False,
+        ),
+        _field(
+            "case",
+            pa.string(),
+            "the kind of damage: 'cut', 'flip', 'overwrite', 'splice', 'random', 'extend'; or the way of the process",
+            nullable=False,
+        ),
+        _field("files", pa.int64(), "undamaged files of the codec", nullable=False),
+        _field(
+            "n",
+            pa.int64(),
+            "damaged files; or pictures that were compared: every picture of each file, and where several files are "
+            "decoded at once also the picture of each whole file",
+            nullable=False,
+        ),
+        _field("refused", pa.int64(), "of n: decoding raised an error", nullable=False),
+        _field(
+            "earlier",
+            pa.int64(),
+            "of n: the picture of a shorter prefix of the undamaged file that ends at one of its points; null where "
+            "check is 'elsewhere'",
+        ),
+        _field("same", pa.int64(), "of n: the picture of the undamaged file", nullable=False),
+        _field("wrong", pa.int64(), "of n: another picture, without an error", nullable=False),
+        _field("crashed", pa.int64(), "of n: the process ended", nullable=False),
+        _field("hung", pa.int64(), "of n: no answer within file_time_limit_s", nullable=False),
+        _field("out_of_memory", pa.int64(), "of n: more resident memory than memory_limit_gib", nullable=False),
+        _field(
+            "varying",
+            pa.int64(),
+            "of n: another picture, of a kind that the codec declares as varying between machines; null for damage",
+        ),
+        _field(
+            "largest_difference",
+            pa.int64(),
+            "largest difference of a value (0 to 255) in varying and wrong pictures; null if there are none, and for "
+            "damage",
+        ),
+        _field(
+            "store_refused",
+            pa.int64(),
+            "of n: damaged files that the length and SHA-256 in a run's store detect; null where check is 'elsewhere'",
+        ),
+        _field("seed", pa.int64(), "seed of the damage", nullable=False),
+        _field("file_time_limit_s", pa.float64(), "time limit of a file, seconds", nullable=False),
+        _field("memory_limit_gib", pa.float64(), "memory limit of the decoding process, GiB", nullable=False),
     ]
 )
 

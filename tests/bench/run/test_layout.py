@@ -27,6 +27,8 @@ FILES = {
         layout.summary_columns_path(RUN),
         layout.bd_path(RUN),
         layout.bd_of_images_path(RUN),
+        layout.robustness_path(RUN),
+        layout.robustness_path(RUN, ".parquet"),
         layout.not_drawn_path(layout.plots_dir(RUN)),
         layout.report_path(RUN),
     )

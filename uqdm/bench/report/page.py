@@ -32,6 +32,7 @@ from uqdm.bench.report.library import Library, csp_hash, plotly_library
 from uqdm.bench.report.originals import original_notes
 from uqdm.bench.report.pictures import PicturePool
 from uqdm.bench.report.results_table import GROUPS, cost_table, full_table
+from uqdm.bench.report.robustness import read_robustness
 from uqdm.bench.report.sets import caveats
 from uqdm.bench.report.templates import environment, text_of
 from uqdm.bench.report.viewer import viewer_data
@@ -179,6 +180,7 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
             group: name for group, name in GROUPS.items() if any(heading.group == group for heading in table.headings)
         },
         "costs": cost_table(summary),
+        "robustness": read_robustness(run_dir),
         "protocol": content.protocol(origin),
         "codecs": content.codec_table(summary, origin),
         "packages": content.packages(origin),

@@ -19,6 +19,8 @@
 ``summary_columns.csv``         what its columns mean, and why values are lacking
 ``bd.csv``                      Bjøntegaard deltas
 ``bd_per_image.csv``            Bjøntegaard deltas of single images
+``robustness.csv``              damaged files, and decoding in other processes, where that was measured
+``robustness.parquet``          the same rows
 ``plots/``, ``report.html``     figures and report
 ``grid/``                       pictures of codecs beside each other at equal rates
 ``plots/not_drawn.json``        plots that the run has nothing to show in, and why
@@ -65,6 +67,7 @@ _STATUS = "status.json"
 _LOCK = ".lock"
 _BD = "bd.csv"
 _BD_OF_IMAGES = "bd_per_image.csv"
+_ROBUSTNESS = "robustness"
 _REPORT = "report.html"
 _SIGNS = (_STATUS, _EVALUATION, _MANIFESTS, ShardFolder.ROWS, _ROWS, _LOCK)
 
@@ -182,6 +185,11 @@ def bd_path(run_dir: Path) -> Path:
 def bd_of_images_path(run_dir: Path) -> Path:
     """The Bjøntegaard deltas of single images."""
     return run_dir / _BD_OF_IMAGES
+
+
+def robustness_path(run_dir: Path, suffix: str = ".csv") -> Path:
+    """What codecs did with damaged files and in other processes: ``.csv``, or ``.parquet`` with the same rows."""
+    return run_dir / f"{_ROBUSTNESS}{suffix}"
 
 
 def plots_dir(run_dir: Path) -> Path:

@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "show": "uqdm.cli.bench.show:show",
     "extract": "uqdm.cli.bench.extract:extract",
     "export": "uqdm.cli.bench.export:export",
+    "robustness": "uqdm.cli.bench.robustness:robustness",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)
