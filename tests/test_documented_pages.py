@@ -21,6 +21,7 @@ NOT_RUN = {
     r"^make |^python3 -m venv|^pip install -c|^\. \.venv": "set-up of the environment that runs this test",
     r"^pytest|^ruff ": "these tests and linters themselves",
     r"^snakemake .*paper_|^snakemake --workflow-profile": "hours, or SLURM; tests/test_workflow.py has small ones",
+    r"^snakemake .*robustness": "a run of the demo, and the command that the same page runs",
     r"^(RAY_ADDRESS=\S+ )?snakemake --cores all$|^snakemake --cores all --config": "run by tests/test_workflow.py",
     r"kodim05": "an image of Kodak, which is not in the repository",
     r"ray (start|job)|RAY_AUTH|imagenet64|egg_info|git archive|^#": "a cluster; benchmarks/scaling.py has one",
@@ -35,6 +36,7 @@ NOT_RUN = {
 SMALLER = (
     (r"(--dataset demo|bench run demo)(?!.*--limit)", r"\1 --limit 4"),
     (r"--limit 32\b", "--limit 4"),
+    (r"(bench robustness \S+)", r"\1 --files 1 --damages 1"),
 )
 """What is added so that commands take seconds."""
 
