@@ -182,7 +182,7 @@ def decode(codec: Codec, streams: Sequence[bytes]) -> list[np.ndarray]:
     with contained():
         found = list(itertools.islice(codec.decode(list(streams)), len(streams) + 1))
     if len(found) != len(streams):
-        raise MeasurementError(f"{len(found)} pictures or more for {counted(len(streams), 'stream')}")
+        raise MeasurementError(f"decode gave another number of pictures for {counted(len(streams), 'stream')}")
     return [_picture(one, None) for one in found]
 
 
