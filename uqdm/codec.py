@@ -25,6 +25,8 @@ ENTRY_POINT_GROUP = "uqdm.codecs"
 
 LABEL = "label"
 """The key of a request that names its curve. No codec may have a parameter of this name."""
+TARGET = "target"
+"""The key of a request for what its setting is searched for. No codec may have a parameter of this name."""
 
 
 class StreamError(ValueError):
@@ -420,6 +422,8 @@ def _check_class(name: str, codec: Any) -> type[Codec]:
         raise TypeError(f"codec {name!r}: parameters must be uqdm.codec.Parameter, got {codec.parameters!r}")
     if any(parameter.name == LABEL for parameter in codec.parameters):
         raise TypeError(f"codec {name!r}: a parameter is named {LABEL!r}, which names curves; rename the parameter")
+    if any(parameter.name == TARGET for parameter in codec.parameters):
+        raise TypeError(f"codec {name!r}: a parameter is named {TARGET!r}, which names targets; rename the parameter")
     if not isinstance(codec.summary, str):
         raise TypeError(f"codec {name!r}: its summary is {type(codec.summary).__name__}, not text")
     for settings in codec.sweep:

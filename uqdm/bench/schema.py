@@ -23,7 +23,7 @@ SHARD_FORMAT = 6
 """Version of the measurement of images and of its columns: the first row format whose stored shards are still used.
 It is part of a shard's name: set it to ROW_FORMAT when rows of the same images would change."""
 
-ADDED_COLUMNS = ("original_changes",)
+ADDED_COLUMNS = ("original_changes", "target", "found_setting", "found_point", "target_tries", "target_error")
 """Columns that row formats after SHARD_FORMAT added: stored shards may lack them, and a shard's name does not depend on
 them. Clear it when SHARD_FORMAT is raised."""
 
@@ -95,9 +95,47 @@ ROWS = pa.schema(
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("codec_version", pa.string(), "library and version, or model and its hash; null if skipped or invalid"),
         _field(
-            "setting", pa.string(), "canonical text of the codec's parameters; empty if it has none", nullable=False
+            "setting",
+            pa.string(),
+            "canonical text of the codec's parameters; empty if it has none; after an '@' the target that every image "
+            "has a setting of its own for",
+            nullable=False,
         ),
-        _field("point", pa.string(), "the place where the stream is cut: 'full', or a step of a progressive stream"),
+        _field(
+            "target",
+            pa.string(),
+            "what the setting was searched for, 'bpp=0.5', or 'mean_bpp=0.5' for the mean over the images; several "
+            "joined by '; '; null without a target, and before row format 9",
+        ),
+        _field(
+            "found_setting",
+            pa.string(),
+            "parameters that the search found, 'quality=37'; empty if the points of one file answer; null without a "
+            "target or if it is not reached, and before row format 9",
+        ),
+        _field(
+            "found_point",
+            pa.string(),
+            "the place where the file of this image is cut if the point is 'target'; else null; null before row format "
+            "9",
+        ),
+        _field(
+            "target_tries",
+            pa.int32(),
+            "settings that the search measured, for this image or for the mean; 1 if the points of one file answer; "
+            "null without a target, and before row format 9",
+        ),
+        _field(
+            "target_error",
+            pa.float64(),
+            "how far off the target is: found / target - 1 for a rate, found - target in the metric's unit otherwise; "
+            "null without a target or if it is not reached, and before row format 9",
+        ),
+        _field(
+            "point",
+            pa.string(),
+            "the place where the stream is cut: 'full', a step of a progressive stream, or 'target': found_point",
+        ),
         _field("point_index", pa.int32(), "position of the point in its stream, from 0"),
         _field("reconstruction", pa.string(), "how the picture is decoded from the bytes: 'decoded', 'denoise', ..."),
         _field("seed", pa.int64(), "seed of the stream's randomness; null if there is none"),
@@ -379,6 +417,13 @@ SUMMARY = pa.schema(
         _field("codec", pa.string(), "registered name of the codec", nullable=False),
         _field("codec_version", pa.string(), "library and version, or model and its hash"),
         _field("setting", pa.string(), "canonical text of the codec's parameters", nullable=False),
+        _field("target", pa.string(), "what the setting was searched for, as in the rows; null without a target"),
+        _field("target_tries", pa.float64(), "mean over images of the settings that the search measured"),
+        _field(
+            "target_error",
+            pa.float64(),
+            "mean over images of the size of target_error in the rows: how far off the target is, either way",
+        ),
         _field("label", pa.string(), "label of the codec's request, which names its curves; null without one"),
         _field("point", pa.string(), "the place where the stream is cut"),
         _field("point_index", pa.int32(), "position of the point in its stream"),

@@ -20,12 +20,14 @@ from uqdm.bench.analysis.paired import paired_figures
 from uqdm.bench.metrics import SetMetric, all_metrics, declared, size_columns
 from uqdm.bench.run.codec_settings import parse_request
 from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.found_settings import TARGET_POINT
 from uqdm.bench.run.layout import summary_path
 from uqdm.bench.run.rates import image_rates, is_ideal
 from uqdm.bench.run.rows_reader import read_rows
-from uqdm.bench.run.setting_families import parameters_of
+from uqdm.bench.run.setting_families import AT, parameters_of
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.sweeps import names_value
+from uqdm.bench.run.targets import is_target
 from uqdm.bench.schema import COMPARISON, STATUS_OK
 from uqdm.codec import ParameterError
 from uqdm.registry import suggest
@@ -39,7 +41,7 @@ _COLUMNS += ["rate_kind", "ideal_bits", "height", "width"]
 IDEAL_RATE = "ideal_bpp"
 """The column of ideal rates, separate from rates of files: the two are never compared."""
 _RATES = ("bpp", IDEAL_RATE)
-_NOT_NAMED = ("", "full", "decoded", "exact")  # points and reconstructions that labels leave out
+_NOT_NAMED = ("", "full", "decoded", "exact", TARGET_POINT)  # points and reconstructions that labels leave out
 
 Key = tuple[str, str, str, str]
 """Codec, setting, point and reconstruction of a picture."""
@@ -67,7 +69,7 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """Reads ``CODEC[:key=value,...][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` are wildcards after the ``@``.
+    """Reads ``CODEC[:key=value,...][@TARGET][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` are wildcards in a point.
 
     A value may be a list or a range, as in a request (:mod:`uqdm.bench.run.sweeps`).
 
@@ -75,12 +77,18 @@ def parse_selector(text: str) -> Selector:
     Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
     >>> parse_selector("jpeg:quality=50").parameters
     {'quality': '50'}
+    >>> parse_selector("jpeg@bpp=0.5|1").parameters
+    {'@bpp': '0.5|1'}
     """
-    before, at, behind = text.rpartition("@")
+    before, at, behind = text.rpartition(AT)
+    if is_target(behind):
+        before, at, behind = "", "", text
     request = parse_request(before if at else behind)
     if request.label is not None:
         raise ParameterError(f"{text!r}: rows have no labels; choose pictures by the codec's parameters")
     parameters = {str(name): str(value) for name, value in (request.parameters or {}).items()}
+    if request.target is not None:
+        parameters |= parameters_of(AT + request.target)
     point, _, reconstruction = behind.partition("/") if at else ("", "", "")
     return Selector(request.name, parameters, point or "*", reconstruction or "*")
 

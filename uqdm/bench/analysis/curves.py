@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from uqdm.bench.analysis.variants import LONGEST_VALUE, Variant, heads, shortest_names, variant_of
+from uqdm.bench.run.found_settings import TARGET_POINT
 from uqdm.bench.run.rates import is_empty, is_ideal, labelled, with_rates
 from uqdm.bench.run.setting_families import NAMING, families, is_numeric, parameters_of, swept_parameter, values_of
 from uqdm.bench.schema import STATUS_OK
@@ -318,6 +319,7 @@ def _curves_of(variant: Variant, head: str, ok: pd.DataFrame) -> list[Curve]:
         label = labelled(" ".join(part.strip() for part in parts if part), ideal)
         points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
         omitted = {*parameters_of(short.get(name, "")), *(NAMING if head != variant.codec else ())}
-        settings = "" if is_stream else described(points["setting"].unique(), omitted)
+        is_of_streams = is_stream or bool((points["point"] == TARGET_POINT).all())
+        settings = "" if is_of_streams else described(points["setting"].unique(), omitted)
         found.append(Curve(variant.codec, label, points, ideal, way, settings, variant))
     return found

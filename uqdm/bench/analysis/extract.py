@@ -15,6 +15,7 @@ from uqdm.bench.analysis.file_names import FileNames
 from uqdm.bench.file_identity import DAMAGED, ShardFacts
 from uqdm.bench.run.decoding import DecodeFault, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError
+from uqdm.bench.run.found_settings import FOUND_COLUMNS, found_setting
 from uqdm.bench.run.json_files import listed_shards, read_manifest
 from uqdm.bench.run.kept_pictures import png_bytes, png_picture
 from uqdm.bench.run.merged import check_not_merged
@@ -32,6 +33,7 @@ _ROW_COLUMNS = [
     "image_id",
     "point",
     "reconstruction",
+    *FOUND_COLUMNS,
     "original_sha256",
     "picture_sha256",
     "stream_sha256",
@@ -235,7 +237,7 @@ def _decode(
         write.lacks(parts, decode_fault(error).reason)
         return
     errors: set[str] = set()
-    for name, picture in decoder.pictures(stream, measured_sha256):
+    for name, picture in decoder.pictures(stream, measured_sha256, found_setting(rows)):
         if not isinstance(picture, DecodeFault):
             write.file((*parts, *name), ".png", png_bytes(picture))
         elif picture.error is None:

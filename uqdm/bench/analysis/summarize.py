@@ -57,7 +57,18 @@ _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
 _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
 _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
-_COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
+_COLUMNS += [
+    "target",
+    "target_tries",
+    "target_error",
+    "image_index",
+    "height",
+    "width",
+    "ideal_bits",
+    "unscored",
+    "status",
+    "error",
+]
 _CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
 _MOST_BYTES = 2**26  # of metrics' values held at once; their intervals take four times as much
 
@@ -238,7 +249,7 @@ class _DataSetSummary:
         settings, pictures = pd.concat(self._settings), _with_sets(pd.concat(self._pictures, ignore_index=True), sets)
         bare = settings.loc[settings.index.difference(pd.MultiIndex.from_frame(pictures[_SETTING]))]
         bare = bare.reset_index().assign(n=0, exact=0)
-        known = settings.drop(columns="status").reset_index()
+        known = settings.drop(columns=["status", "target"]).reset_index()
         references = pd.DataFrame([_reference(line) for line in sets if line.get("status") == STATUS_REFERENCE])
         found = pd.concat([pictures.merge(known, on=_SETTING, how="left"), bare, references])
         return found.assign(**self._named)
@@ -268,7 +279,7 @@ def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:
     """For each codec and setting: version, images that failed, first reason, and its status if no image succeeded."""
     groups = rows.groupby(_SETTING)
-    settings = groups[["codec_version", "rate_kind", "error"]].first()
+    settings = groups[["codec_version", "rate_kind", "error", "target"]].first()
     failed = rows[rows.status == STATUS_FAILED].groupby(_SETTING)["image_index"].nunique()
     settings["failed"] = failed.reindex(settings.index, fill_value=0)
     settings["status"] = np.where(settings.failed > 0, STATUS_FAILED, STATUS_SKIPPED)
@@ -281,12 +292,16 @@ def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[st
     The values are float64 [images, pictures], NaN where a picture lacks an image.
     """
     ok = ok.assign(exact=ok.mse == 0, ideal_bpp=ok.ideal_bits / (ok.height * ok.width))
+    ok = ok.assign(target_error=ok.target_error.astype(float).abs(), target_tries=ok.target_tries.astype(float))
     groups = ok.groupby(_PICTURE, sort=False)
     table = groups[_MEANS].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
     table["device"] = groups["device"].agg(_joined)
     table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
     unscored = [_unscored(reasons) for _, reasons in groups["unscored"]] if len(table) else None
+    table["target"] = groups["target"].first()
+    table["target_tries"] = groups["target_tries"].mean()
+    table["target_error"] = groups["target_error"].mean()
     table["unscored"] = pd.Series(unscored, index=table.index, dtype=object)
     place = (images.get_indexer(pd.Index(ok.image_index)), groups.ngroup())
     values = {}

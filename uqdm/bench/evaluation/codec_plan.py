@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -25,11 +25,13 @@ class CodecPlan:
         self._n_ranges = -(-len(context.dataset) // context.shard_size)
         self._known = np.full((len(self._runnable), self._n_ranges, 2), _UNKNOWN, np.int32)
 
-    def find_stored(self, *, retry_failed: bool = False) -> None:
-        """Finds the stored shards; with ``retry_failed``, a shard with failed images counts as missing."""
+    def find_stored(
+        self, *, retry_failed: bool = False, is_complete: Callable[[Shard], bool] = lambda shard: True
+    ) -> None:
+        """Finds the stored shards that are complete; with ``retry_failed``, one with failed images is missing."""
         for shard in self.shards():
             counts = self._context.store.counts(shard)
-            if counts is not None and not (retry_failed and counts["failed"]):
+            if counts is not None and not (retry_failed and counts["failed"]) and is_complete(shard):
                 self.mark_stored(shard, counts)
 
     def mark_stored(self, shard: Shard, counts: Counter[str]) -> None:

@@ -8,6 +8,7 @@ that are added later are computed from the streams (see :mod:`uqdm.bench.scoring
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import time
@@ -19,7 +20,8 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import CodecOutcome, finish_codec, finish_run, prune_others
-from uqdm.bench.evaluation.hidden_results import finished_manifests, hidden_results
+from uqdm.bench.evaluation.hidden_results import finished_manifests, hidden_results, named_settings
+from uqdm.bench.evaluation.mean_targets import has_mean_targets, with_settings_found
 from uqdm.bench.evaluation.measure_job import MeasuredShard, MeasureJob
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import changes_notes, changes_of_originals, read_originals
@@ -29,7 +31,7 @@ from uqdm.bench.evaluation.worker_sharing import sharing_workers
 from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.limits import WorkerLimits
-from uqdm.bench.execute.ray_session import Resources, ray_session
+from uqdm.bench.execute.ray_session import Resources, ray_kept, ray_session
 from uqdm.bench.execute.scheduler import Group
 from uqdm.bench.progress.lock import locked
 from uqdm.bench.progress.progress import RunProgress
@@ -68,7 +70,8 @@ def evaluate(
     """
     options, progress = options or EvaluationOptions(), progress or RunProgress()
     check_not_merged(run_dir, "evaluate into")
-    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say):
+    one_ray = ray_kept() if has_mean_targets(codecs) else contextlib.nullcontext()  # for the searches and the rest
+    with locked(run_dir, f"evaluate {dataset.name}", wait=options.wait, say=progress.say), one_ray:
         return _evaluate(dataset, codecs, run_dir, options, progress)
 
 
@@ -86,6 +89,9 @@ def _evaluate(
     store = ShardStore(run_dir)
     kept = KeepOptions(options.keep_streams, options.keep_reconstructions)
     context = Context(dataset, store, provenance(), options.shard_size, kept, options.choice)
+    if has_mean_targets(codecs):
+        codecs = _settings_found(context, codecs, options, progress)
+        stopwatch.lap("search")
     plans = [CodecPlan(context, name, codec_settings) for name, codec_settings in codecs.items()]
     for plan in plans:
         plan.find_stored(retry_failed=options.retry_failed)
@@ -119,7 +125,7 @@ def _warn_of_hidden(
     options: EvaluationOptions,
     progress: RunProgress,
 ) -> None:
-    settings = {name: [one.setting for one in listed] for name, listed in codecs.items()}
+    settings = {name: named_settings(listed) for name, listed in codecs.items()}
     for warning in hidden_results(finished_manifests(run_dir), dataset, settings, prune=options.prune):
         progress.say(warning)
 
@@ -156,10 +162,30 @@ def _announce(plans: Sequence[CodecPlan], dataset: Images, progress: RunProgress
             progress.say(f"SKIPPED {plan.name}: {reason}")
 
 
+def _settings_found(
+    context: Context, codecs: Mapping[str, Sequence[CodecSetting]], options: EvaluationOptions, progress: RunProgress
+) -> dict[str, list[CodecSetting]]:
+    """The settings, of which those with a target for the mean are found by measuring."""
+
+    def measure(searched: Context, plan: CodecPlan) -> None:
+        progress.add(plan.name, f"{plan.name} (search)", plan.n_images, stored=plan.totals().total())
+        with ray_session(options.cpus, on_loss=progress.end) as resources:
+            _measure(searched, [plan], resources, options.limits, progress, finish=False)
+
+    return with_settings_found(context, codecs, measure, progress.say)
+
+
 def _measure(
-    context: Context, plans: Sequence[CodecPlan], resources: Resources, limits: WorkerLimits, progress: RunProgress
+    context: Context,
+    plans: Sequence[CodecPlan],
+    resources: Resources,
+    limits: WorkerLimits,
+    progress: RunProgress,
+    *,
+    finish: bool = True,
 ) -> list[CodecOutcome]:
-    collector = _Collector(context, plans, progress)
+    """Measures the missing shards of plans; with ``finish``, writes the rows of each codec once it has all."""
+    collector = _Collector(context, plans, progress, finish)
     groups = [_group(context, group) for group in sharing_workers(plans)]
     load = functools.partial(read_originals, context.dataset)
     Executor(resources, load, collector, limits).run(groups)
@@ -179,9 +205,10 @@ def _changes(context: Context, shard: Shard) -> dict[int, str]:
 
 
 class _Collector:
-    """Stores shards as they come in, and finishes a codec with its last one."""
+    """Stores shards as they come in, and (if ``finish``) finishes a codec with its last one."""
 
-    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: RunProgress) -> None:
+    def __init__(self, context: Context, plans: Sequence[CodecPlan], progress: RunProgress, finish: bool) -> None:
+        self._finishes = finish
         self._context = context
         self._scores = ScoreStore(context.store.run_dir)
         self._plans = {plan.name: plan for plan in plans}
@@ -200,7 +227,7 @@ class _Collector:
         self._progress.shard(shard_timing(work.shard, done))
         self._progress.advance(plan.name, finished.counts.total(), finished.counts["failed"])
         self._left[plan.name] -= 1
-        if self._left[plan.name] == 0:
+        if self._left[plan.name] == 0 and self._finishes:
             self.outcomes.append(_finish(self._context, plan, self._progress))
 
 

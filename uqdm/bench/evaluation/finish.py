@@ -16,7 +16,7 @@ from uqdm.bench.evaluation.context import Context
 from uqdm.bench.file_identity import clear_way, write_stored
 from uqdm.bench.metrics import all_metrics, rows_schema
 from uqdm.bench.run.codec_settings import CodecSetting
-from uqdm.bench.run.filled_rows import MissingScores, filled_rows, scored_origin
+from uqdm.bench.run.filled_rows import MissingScores, filled_rows, scored_origin, with_mean_found
 from uqdm.bench.run.layout import evaluation_path, manifest_path, manifests_dir, rows_dir, rows_path
 from uqdm.bench.run.provenance import with_provenance
 from uqdm.bench.run.rows_writer import writing_rows
@@ -75,7 +75,7 @@ def finish_codec(context: Context, plan: CodecPlan) -> CodecOutcome:
 def _rows_to_write(context: Context, shard: Shard, rows: pa.Table, schema: pa.Schema) -> pa.Table:
     """The rows of a shard, with their stored metrics if metrics are requested."""
     if context.metrics is None:
-        return with_columns(rows, schema)
+        return with_columns(with_mean_found(rows, shard.codec_setting), schema)
     missing_scores = MissingScores(context.metrics.lacks(all_metrics()))
     return filled_rows(rows, shard, ScoreStore(context.store.run_dir), missing_scores, schema)
 
@@ -92,6 +92,7 @@ def _first_error(rows: pa.Table) -> str | None:
 def _skipped_row(context: Context, codec_setting: CodecSetting, schema: pa.Schema) -> pa.Table:
     shared = {"dataset": context.dataset.name, "fingerprint": context.dataset.fingerprint, "status": STATUS_SKIPPED}
     row = {**shared, "codec": codec_setting.name, "setting": codec_setting.setting, "error": codec_setting.missing}
+    row["target"] = None if codec_setting.target is None else codec_setting.target.text
     return pa.Table.from_pylist([row], schema=schema)
 
 
@@ -106,6 +107,7 @@ def _manifest(context: Context, outcome: CodecOutcome, plan: CodecPlan) -> dict[
                 "parameters": dict(codec_setting.parameters),
                 "codec_version": codec_setting.version,
                 "skipped": codec_setting.missing,
+                "mean_found": None if codec_setting.mean_found is None else asdict(codec_setting.mean_found),
                 "shards": [
                     {"key": shard.key, "start": shard.start, "stop": shard.stop, **(plan.counts(shard) or {})}
                     for shard in plan.shards(codec_setting)

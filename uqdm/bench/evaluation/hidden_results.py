@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.bench.datasets import Images
-from uqdm.bench.run.codec_settings import parse_request, resolve
+from uqdm.bench.run.codec_settings import CodecSetting, parse_request, resolve
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_manifest
 from uqdm.bench.run.layout import manifests_dir
+from uqdm.bench.run.setting_families import AT
+from uqdm.bench.run.targets import MEAN
 from uqdm.text import shortened_list
 
 Manifests = Mapping[str, Mapping[str, Any]]
@@ -51,13 +53,23 @@ def hidden_results(
         yield _images_warning(different, manifests[different[0]]["dataset"], dataset)
 
 
+def named_settings(codec_settings: Sequence[CodecSetting]) -> list[str]:
+    """The settings that a request names: their texts, and the targets of which searches are to find settings again."""
+    return [_name(one.setting, None if one.target is None else one.target.text) for one in codec_settings]
+
+
+def _name(setting: str, mean_target: str | None) -> str:
+    return AT + mean_target if mean_target is not None and mean_target.startswith(MEAN) else setting
+
+
 def finished_settings(manifest: Mapping[str, Any]) -> list[str]:
-    """The settings of a manifest that were measured.
+    """The settings of a manifest that were measured; one that a search for the mean found is named by its target.
 
     >>> finished_settings({"settings": [{"setting": "step=1", "skipped": None}, {"setting": "", "skipped": "no tool"}]})
     ['step=1']
     """
-    return [one["setting"] for one in manifest["settings"] if one["skipped"] is None]
+    measured = [one for one in manifest["settings"] if one["skipped"] is None]
+    return [_name(one["setting"], (one.get("mean_found") or {}).get("target")) for one in measured]
 
 
 def _settings_warning(codec: str, left_out: Sequence[str]) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,11 +15,19 @@ import pyarrow.parquet as pq
 
 from uqdm.bench.checked_calls import MeasurementError, version_of
 from uqdm.bench.evaluation import resource_use
-from uqdm.bench.evaluation.measure import Measured, failure, image_columns, measure_images, warm_up
+from uqdm.bench.evaluation.measure import (
+    Measured,
+    PictureObserver,
+    failure,
+    image_columns,
+    measure_images,
+    warm_up,
+)
 from uqdm.bench.evaluation.metric_process import MetricProcess
 from uqdm.bench.evaluation.original_images import OriginalImage, Unreadable
 from uqdm.bench.evaluation.picture_scores import PictureScores, Scores, merged_scores
 from uqdm.bench.evaluation.shard_job import ShardJob
+from uqdm.bench.evaluation.target_search import TargetSearch, score_of
 from uqdm.bench.execute.job import NotLoaded
 from uqdm.bench.execute.worker import Worker, limit_threads
 from uqdm.bench.file_identity import KIND_RECONSTRUCTIONS, KIND_ROWS, KIND_STREAMS, Identity, with_identity
@@ -32,6 +41,9 @@ from uqdm.codec import Codec, CodecUnavailableError, get_codec
 from uqdm.machine import machine
 from uqdm.plugins import contained
 from uqdm.text import error_line
+
+Measure = Callable[[Sequence[np.ndarray], Sequence[PictureObserver]], Measured]
+"""Measures images, whose pictures observers receive."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class MeasureJob(ShardJob):
         resource_use.reset_peak()
         try:
             with contained():
-                encoder, decoder = _warm_codec(worker, self.shard.codec_setting, next(iter(readable.values())))
+                measure = _measuring(self, worker, next(iter(readable.values())))
         except MeasurementError as error:  # the codec violates its contract in every worker
             return measured_shard(self, failed(inputs, error_line(error)))
         except Exception as error:
@@ -74,7 +86,7 @@ class MeasureJob(ShardJob):
         keeper = _keeper(self, list(readable))
         scores = _scores(self, worker, readable)
         observers = [one for one in (keeper, scores) if one is not None]
-        measured = measure_images(encoder, decoder, list(readable.values()), observers)
+        measured = measure(list(readable.values()), observers)
         taken = {"threads": measured.threads, "peak_memory_bytes": resource_use.peak_memory_bytes()}
         for row in measured.rows:
             row |= taken if row["status"] == STATUS_OK else {}
@@ -101,6 +113,24 @@ class MeasureJob(ShardJob):
 def _concatenate(files: list[bytes], identity: Identity) -> bytes:
     table = pa.concat_tables([pq.read_table(pa.BufferReader(data)) for data in files])
     return to_parquet(table.cast(with_identity(table.schema, identity)))
+
+
+def _measuring(job: MeasureJob, worker: Worker, image: np.ndarray) -> Measure:
+    """What measures the images of a job: its codec, made and warmed up by now, or the search for its target."""
+    codec_setting = job.shard.codec_setting
+    target = codec_setting.target
+    if target is None:
+        encoder, decoder = _warm_codec(worker, codec_setting, image)
+        return functools.partial(measure_images, encoder, decoder)
+
+    def make(place: int) -> tuple[Codec, Codec]:
+        return _warm_codec(worker, codec_setting if codec_setting.search is None else codec_setting.at(place), image)
+
+    progressive = type(make(0)[0]).points is not Codec.points
+    metrics = (target.quantity,)
+    process = worker.keep(("metrics", metrics), lambda: MetricProcess(metrics))  # starts when it is first asked
+    score = score_of(process, target.quantity)
+    return TargetSearch(target, make, score, codec_setting.search, progressive).measure
 
 
 def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) -> tuple[Codec, Codec]:

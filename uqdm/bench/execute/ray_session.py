@@ -96,9 +96,13 @@ _kept: _Kept | None = None
 def ray_kept() -> Iterator[None]:
     """A Ray that a session starts inside of the block stays up for the sessions after it, and ends with the block.
 
-    Stages that follow each other in one process so start it once. Nothing is started if no session is.
+    Stages that follow each other in one process so start it once. Nothing is started if no session is. Inside of
+    another such block it changes nothing.
     """
     global _kept
+    if _kept is not None:
+        yield
+        return
     with contextlib.ExitStack() as stack:
         _kept = _Kept(stack)
         try:

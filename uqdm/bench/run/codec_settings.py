@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from uqdm.bench.checked_calls import MeasurementError, setting_of, version_of
 from uqdm.bench.run.labels import check_label, check_labels
+from uqdm.bench.run.search_values import SearchValues, named_ranges, range_values, usual_values
+from uqdm.bench.run.setting_families import AT
 from uqdm.bench.run.sweeps import combinations, settings_of
-from uqdm.codec import LABEL, Codec, CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
+from uqdm.bench.run.targets import FORMS, Target, split_target, targets_of
+from uqdm.codec import LABEL, TARGET, Codec, CodecUnavailableError, ParameterError, UnknownCodecError, codec_class
 from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
 
@@ -22,12 +26,28 @@ class Request:
     """A codec by name, at one setting, or at those that :func:`~uqdm.bench.run.sweeps.settings_of` reads in the texts.
 
     ``parameters`` is None for all settings of its class's ``sweep``. ``label`` names its curve in plots and tables, and
-    changes nothing that is measured.
+    changes nothing that is measured. With a ``target``, such as ``bpp=0.5``, the setting is searched for; its value may
+    be a list or a range, too (:func:`~uqdm.bench.run.targets.targets_of`).
     """
 
     name: str
     parameters: Mapping[str, Any] | None = None
     label: str | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class MeanFound:
+    """The setting that the search for a target of the mean found: the columns of its rows that say so.
+
+    ``point`` is the point of the progressive file that answers; None for other codecs, whose rows all have it.
+    """
+
+    target: str
+    found_setting: str
+    target_tries: int
+    target_error: float
+    point: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,10 @@ class CodecSetting:
     ``missing`` says why it cannot run here; None if it can. ``broken`` says that the reason is a fault of the codec,
     which no installation would repair. ``version`` is None if the codec cannot run, or if it runs and its version
     breaks the contract; its images then fail. ``progressive`` says that its streams may have several points.
+
+    With a ``target``, ``parameters`` are those that are not searched, and the text of the setting ends with the target.
+    ``search`` has the values to try; None where the points of one file answer. ``mean_found`` says of an ordinary
+    setting that a search for the mean found it.
     """
 
     name: str
@@ -51,19 +75,31 @@ class CodecSetting:
     label: str | None = None
     missing: str | None = None
     broken: bool = False
+    target: Target | None = None
+    search: SearchValues | None = None
+    mean_found: MeanFound | None = None
+
+    def at(self, index: int) -> CodecSetting:
+        """The codec at the value of that place of its search, with a setting that is its own in this process."""
+        assert self.search is not None
+        parameters = {**self.parameters, **self.search.at(index)}
+        return replace(self, parameters=parameters, setting=f"{self.setting},{index}", target=None, search=None)
 
 
 def parse_request(text: str) -> Request:
-    """Reads ``NAME`` or ``NAME:key=value,...``; a part without ``=`` continues the value before it.
+    """Reads ``NAME`` or ``NAME:key=value,...``, each with ``@TARGET``; a part without ``=`` continues the value before.
 
     The key ``label`` is the label of the request. Alone, it names the settings of the sweep.
 
     >>> parse_request("jpeg2000:layers=20,10,5").parameters
     {'layers': '20,10,5'}
     >>> parse_request("jpeg:label=ours")
-    Request(name='jpeg', parameters=None, label='ours')
+    Request(name='jpeg', parameters=None, label='ours', target=None)
+    >>> parse_request("jpeg:label=ours@bpp=0.5|1")
+    Request(name='jpeg', parameters=None, label='ours', target='bpp=0.5|1')
     """
-    name, colon, settings = text.partition(":")
+    rest, target = split_target(text)
+    name, colon, settings = rest.partition(":")
     parameters: dict[str, str] = {}
     key = None
     for part in settings.split(",") if settings else ():
@@ -82,25 +118,35 @@ def parse_request(text: str) -> Request:
             parameters[key] += f",{part}"
     if not name:
         raise ParameterError(f"codec {text!r}: the name is missing; expected NAME or NAME:key=value,...")
-    return _request(name, parameters if colon else None)
+    if target is not None:
+        if TARGET in parameters:
+            raise ParameterError(f"codec {text!r}: has two targets; leave one out")
+        parameters[TARGET] = target
+    return _request(name, parameters if colon or parameters else None)
 
 
 def _request(name: str, parameters: Mapping[str, Any] | None) -> Request:
-    """The request of a codec at parameters, one of which may be its label."""
-    if parameters is None or LABEL not in parameters:
+    """The request of a codec at parameters, some of which may be its label and its target."""
+    if parameters is None or not {LABEL, TARGET} & set(parameters):
         return Request(name, parameters)
-    others = {key: value for key, value in parameters.items() if key != LABEL}
-    return Request(name, others or None, check_label(name, parameters[LABEL]))
+    others = {key: value for key, value in parameters.items() if key not in (LABEL, TARGET)}
+    label = check_label(name, parameters[LABEL]) if LABEL in parameters else None
+    target = parameters.get(TARGET)
+    if TARGET in parameters and not isinstance(target, str):
+        raise ParameterError(f"codec {name}: {TARGET}={target!r}: expected a condition as text, such as {FORMS}")
+    return Request(name, others or None, label, target)
 
 
 def requests_from_mapping(codecs: Mapping[str, Any]) -> list[Request]:
     """Reads ``{name: null | {key: value} | [{key: value}, ...]}``, as in the configuration; null is the sweep.
 
     A value may be a list of values; each gives a request. The key ``label`` is the label of the request. Alone, it
-    names the settings of the sweep.
+    names the settings of the sweep. The key ``target`` is what the setting is searched for.
 
     >>> requests_from_mapping({"png": None, "jpeg": {"quality": [10, 20], "label": "ours"}})[1:]  # doctest: +ELLIPSIS
-    [Request(name='jpeg', parameters={'quality': 10}, label='ours'), Request(name='jpeg', ...
+    [Request(name='jpeg', parameters={'quality': 10}, label='ours', target=None), Request(name='jpeg', ...
+    >>> [one.target for one in requests_from_mapping({"jpeg": {"target": ["bpp=0.5", "bpp=1"]}})]
+    ['bpp=0.5', 'bpp=1']
     """
     requests = []
     for name, settings in codecs.items():
@@ -128,12 +174,15 @@ def format_request(request: Request) -> str:
 
     >>> format_request(Request("jpeg", {"quality": 50}))
     'jpeg:quality=50'
+    >>> format_request(Request("jpeg", {"quality": "10..90"}, target="bpp=0.5"))
+    'jpeg:quality=10..90@bpp=0.5'
     """
     label = {} if request.label is None else {LABEL: request.label}
+    target = "" if request.target is None else AT + request.target
     if request.parameters is None and not label:
-        return request.name
+        return request.name + target
     values = {**(request.parameters or {}), **label}
-    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in values.items())
+    return f"{request.name}:" + ",".join(f"{key}={format_value(value)}" for key, value in values.items()) + target
 
 
 def format_value(value: Any) -> str:
@@ -174,10 +223,58 @@ def _codec_settings(request: Request) -> list[CodecSetting]:
         raise
     except Exception as error:
         return [_left_out(request.name, {}, wanted, error)]
+    if request.target is not None:
+        return list(_to_reach(codec, request, targets_of(request.name, request.target)))
+    return _listed_settings(codec, request)
+
+
+def _listed_settings(codec: type[Codec], request: Request) -> list[CodecSetting]:
+    """The settings that a request names, without its target."""
     if request.parameters is None:
         return [_codec_setting(codec, setting, is_asked_for=False) for setting in codec.sweep]
     settings = settings_of(request.name, request.parameters, codec.parameters)
     return [_codec_setting(codec, setting, is_asked_for=True) for setting in settings]
+
+
+def _to_reach(codec: type[Codec], request: Request, targets: Iterable[Target]) -> Iterator[CodecSetting]:
+    """The settings of a request with targets: those of a progressive codec, unless it names a range to search."""
+    if codec.ideal:
+        raise ParameterError(f"codec {codec.name}: an ideal codec makes no files that a target could be searched for")
+    parameters = dict(request.parameters or {})
+    ranges = named_ranges(codec, parameters)
+    if codec.points is not Codec.points and not ranges:
+        for one, target in itertools.product(_listed_settings(codec, request), targets):
+            yield _with_target(one, target, one.setting)
+        return
+    fixed = {name: value for name, value in parameters.items() if name not in ranges}
+    search = range_values(codec, ranges) if ranges else usual_values(codec, fixed)
+    for one, target in itertools.product(settings_of(codec.name, fixed, codec.parameters), targets):
+        yield _searched(codec, one, ranges, search, target)
+
+
+def _searched(
+    codec: type[Codec], fixed: Mapping[str, Any], ranges: Mapping[str, str], search: SearchValues, target: Target
+) -> CodecSetting:
+    """A codec with parameters that a search varies; both ends of it are checked."""
+    ends = [_codec_setting(codec, {**fixed, **search.at(end)}, is_asked_for=True) for end in (-1, 0)]
+    found = next((one for one in ends if one.missing is not None), ends[-1])
+    held = {name: value for name, value in found.parameters.items() if name not in search.names}
+    shown = ",".join(f"{name}={format_value(value)}" for name, value in {**held, **ranges}.items())
+    return replace(_with_target(found, target, one_line(shown)), parameters=held, search=search)
+
+
+def _with_target(codec_setting: CodecSetting, target: Target, shown: str) -> CodecSetting:
+    """A setting whose text ends with the target. Each image has one point in it, also where its file has several."""
+    setting = ",".join(filter(None, [shown, AT + target.text]))
+    return replace(codec_setting, setting=setting, target=target, progressive=False)
+
+
+def ordinary_setting(codec_setting: CodecSetting, index: int | None) -> CodecSetting:
+    """The setting without the target of ``codec_setting``, at the value of that place if values are searched."""
+    parameters = dict(codec_setting.parameters)
+    if codec_setting.search is not None and index is not None:
+        parameters |= codec_setting.search.at(index)
+    return _codec_setting(codec_class(codec_setting.name), parameters, is_asked_for=True)
 
 
 def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: bool) -> CodecSetting:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from uqdm.bench.checked_calls import pictures, version_of
+from uqdm.bench.run.found_settings import NOTHING_FOUND, FoundSetting
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.codec import Codec, get_codec
 from uqdm.plugins import contained
@@ -16,6 +17,8 @@ from uqdm.text import error_line
 
 PictureName = tuple[str, str]
 """The names of a point and of a reconstruction, which identify a picture of a stream."""
+MakeCodec = Callable[[Mapping[str, Any]], Codec]
+"""Makes a codec at a setting with these parameters in addition."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,15 @@ class StreamDecoder:
 
     Another picture than the measured one is taken only where the codec says that this kind of
     reconstruction varies by rounding between machines, and its version is the one that measured.
+
+    Where each image has a setting that a search found, its files are decoded at that setting.
     """
 
-    def __init__(self, codec: Codec, measured_version: str | None) -> None:
+    def __init__(self, codec: Codec, measured_version: str | None, make: MakeCodec | None = None) -> None:
         self._codec = codec
         self._measured_version = measured_version
+        self._make = make
+        self._found: tuple[str, Codec] = ("", codec)
 
     @classmethod
     def of_setting(cls, manifest: Mapping[str, Any], setting: str) -> Self:
@@ -55,42 +62,56 @@ class StreamDecoder:
     @classmethod
     def make(cls, name: str, parameters: Mapping[str, Any], measured_version: str | None) -> Self:
         """The decoder of a codec; raises whatever the codec raises where it cannot be made here."""
-        with contained():
-            return cls(get_codec(name, **parameters), measured_version)
+
+        def make(found: Mapping[str, Any]) -> Codec:
+            with contained():
+                return get_codec(name, **{**parameters, **found})
+
+        return cls(make({}), measured_version, make)
 
     def pictures(
-        self, stream: bytes, measured_sha256: Mapping[PictureName, str]
+        self, stream: bytes, measured_sha256: Mapping[PictureName, str], found: FoundSetting = NOTHING_FOUND
     ) -> Iterator[tuple[PictureName, np.ndarray | DecodeFault]]:
         """Each picture in ``measured_sha256``, uint8 [H, W, 3], as soon as it is decoded, or why there is none.
 
-        The rest of the stream is not decoded.
+        The rest of the stream is not decoded. ``found`` is what a search found for the image of the stream.
         """
-        left = dict(measured_sha256)
+        asked: dict[PictureName, list[PictureName]] = {}
+        for name in measured_sha256:
+            asked.setdefault(found.in_stream(*name), []).append(name)
         fault = NO_SUCH_PICTURE
-        found = pictures(self._codec, stream)
         try:
-            while left:
-                picture, _ = next(found)
-                name = (picture.point.name, picture.name)
-                if name in left:
-                    checked = self._checked(name, picture.image_uint8, left[name])
-                    del left[name]
-                    yield name, checked
+            codec = self._codec_at(found)
+            decoded = pictures(codec, stream)
+            while asked:
+                picture, _ = next(decoded)
+                for name in asked.pop((picture.point.name, picture.name), ()):
+                    yield name, self._checked(codec, name, picture.image_uint8, measured_sha256[name])
         except StopIteration:
             pass
         except Exception as error:
             fault = decode_fault(error)
-        for name in left:
-            yield name, fault
+        for names in asked.values():
+            yield from ((name, fault) for name in names)
 
-    def _checked(self, name: PictureName, image_uint8: np.ndarray, measured_sha256: str) -> np.ndarray | DecodeFault:
+    def _codec_at(self, found: FoundSetting) -> Codec:
+        """The codec at the parameters that were found; the last one is kept, as neighbours often agree."""
+        if not found.setting or self._make is None:
+            return self._codec
+        if self._found[0] != found.setting:
+            self._found = (found.setting, self._make(found.parameters))
+        return self._found[1]
+
+    def _checked(
+        self, codec: Codec, name: PictureName, image_uint8: np.ndarray, measured_sha256: str
+    ) -> np.ndarray | DecodeFault:
         sha256 = picture_sha256(image_uint8)
         if sha256 == measured_sha256:
             return image_uint8
-        version = version_of(self._codec)
+        version = version_of(codec)
         is_same_codec = version == self._measured_version
         point, reconstruction = name
-        if is_same_codec and reconstruction in self._varying():
+        if is_same_codec and reconstruction in _varying(codec):
             return image_uint8
         versions = "" if is_same_codec else f"; decoded by {version}, measured by {self._measured_version}"
         return DecodeFault(
@@ -99,9 +120,10 @@ class StreamDecoder:
             is_other=True,
         )
 
-    def _varying(self) -> Collection[str]:
-        with contained():
-            return frozenset(self._codec.varying_reconstructions)
+
+def _varying(codec: Codec) -> Collection[str]:
+    with contained():
+        return frozenset(codec.varying_reconstructions)
 
 
 def decode_fault(error: Exception) -> DecodeFault:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from uqdm.bench.metrics import Metric, all_metrics
+from uqdm.bench.run.codec_settings import CodecSetting
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.score_store import PictureKey, Score, ScoreStore
 from uqdm.bench.run.shards import Shard
@@ -60,8 +61,23 @@ def filled_rows(
     """The rows of a shard in the columns of ``schema``, with what is stored of each metric."""
     metrics = all_metrics()
     stored = {metric.name: store.read(shard, metric) for metric in metrics}
+    rows = with_mean_found(rows, shard.codec_setting)
     filled = [_fill(row, shard, metrics, stored, missing_scores) for row in rows.to_pylist()]
     return pa.Table.from_pylist(filled, schema=schema)
+
+
+def with_mean_found(rows: pa.Table, codec_setting: CodecSetting) -> pa.Table:
+    """Rows with what a search for the mean found, if one found their setting; stored rows serve other requests, too.
+
+    The columns are those of all rows, or of the rows at the point of a progressive file that answers.
+    """
+    found = codec_setting.mean_found
+    if found is None:
+        return rows
+    values = asdict(found)
+    point = values.pop("point")
+    filled = [{**row, **values} if point in (None, row["point"]) else row for row in rows.to_pylist()]
+    return pa.Table.from_pylist(filled, schema=rows.schema)
 
 
 def _fill(

@@ -11,6 +11,7 @@ import numpy as np
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.run.decoding import DecodeFault, PictureName, StreamDecoder, decode_fault
 from uqdm.bench.run.errors import ResultsError, StreamsNotKeptError
+from uqdm.bench.run.found_settings import FOUND_COLUMNS, found_setting
 from uqdm.bench.run.json_files import read_manifest
 from uqdm.bench.run.kept_pictures import png_picture
 from uqdm.bench.run.originals import Originals
@@ -33,6 +34,7 @@ COLUMNS = [
     "codec",
     "codec_version",
     "setting",
+    *FOUND_COLUMNS,
     "point",
     "point_index",
     "reconstruction",
@@ -126,7 +128,7 @@ class RunPictures:
         sha256 = row["stream_sha256"]
         measured = {index: sha256 if isinstance(sha256, str) else None}
         stream = read_streams(self._run_dir, codec, setting, measured)[index]
-        return dict(decoder.pictures(stream, self._measured_sha256(key)))
+        return dict(decoder.pictures(stream, self._measured_sha256(key), found_setting(self._rows_of(key))))
 
     def _kept(self, key: tuple[str, str, int]) -> dict[PictureName, np.ndarray | DecodeFault]:
         """The pictures of a stream as the run keeps them; empty unless all are there and are those of the rows."""
@@ -145,10 +147,13 @@ class RunPictures:
 
     def _measured_sha256(self, key: tuple[str, str, int]) -> dict[PictureName, str]:
         """The hashes of all pictures of a stream, by their names."""
+        return {(row["point"], row["reconstruction"]): row["picture_sha256"] for row in self._rows_of(key)}
+
+    def _rows_of(self, key: tuple[str, str, int]) -> list[dict[str, Any]]:
+        """The rows of one image at one setting of a codec."""
         codec, setting, index = key
         rows = self.rows[self.rows.image_index == index]
-        rows = rows[(rows.codec == codec) & (rows.setting == setting)]
-        return {(row["point"], row["reconstruction"]): row["picture_sha256"] for row in records(rows)}
+        return records(rows[(rows.codec == codec) & (rows.setting == setting)])
 
     def _decoder(self, name: str, setting: str) -> StreamDecoder:
         if (name, setting) not in self._decoders:

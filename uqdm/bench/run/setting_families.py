@@ -6,6 +6,8 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+AT = "@"
+"""Before the target in the text of a setting, and before targets in requests: ``@bpp=0.5``."""
 NAMING = ("model", "codec", "encode", "decode")
 """Parameters whose values name what codes: a model, another codec, a program. Settings that differ in one of these are
 never points of one curve."""
@@ -38,8 +40,32 @@ def families(settings: Iterable[str]) -> dict[str, str]:
 
     >>> families(["quality=1,full=false", "quality=2,full=false", "quality=3,full=true"]).values()
     dict_values(['', '', ''])
+
+    Settings that were searched for targets of one quantity are families of their own, apart from the others.
+
+    >>> families(["quality=1", "quality=2", "@bpp=0.5", "@bpp=1"]).values()
+    dict_values(['', '', 'target=bpp', 'target=bpp'])
     """
-    parsed = {setting: parameters_of(setting) for setting in settings}
+    kinds: dict[str, dict[str, dict[str, str]]] = {}
+    for setting in settings:
+        kinds.setdefault(_target_of(parameters_of(setting)), {})[setting] = parameters_of(setting)
+    found = {kind: _families_of_kind(parsed) for kind, parsed in kinds.items()}
+    by_setting = {setting: (kind, family) for kind, of_kind in found.items() for setting, family in of_kind.items()}
+    if len(kinds) == 1:
+        return {setting: family for setting, (_, family) in by_setting.items()}
+    return {
+        setting: ",".join(filter(None, [f"target={kind}" if kind else "", family]))
+        for setting, (kind, family) in by_setting.items()
+    }
+
+
+def _target_of(parameters: Mapping[str, str]) -> str:
+    """The quantity and relation of a setting's target, ``bpp`` or ``lpips<=``; empty without a target."""
+    names = [name.removeprefix(AT) for name in parameters if name.startswith(AT)]
+    return "".join(f"{name}=" if name[-1] in "<>" else name for name in names)
+
+
+def _families_of_kind(parsed: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     swept = swept_parameter(parsed.values())
     values = values_of(parsed.values())
     varied = [name for name in values if name != swept and len(values[name]) > 1]

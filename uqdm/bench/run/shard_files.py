@@ -17,6 +17,7 @@ from uqdm.bench.file_identity import (
     ShardFacts,
     open_parquet,
 )
+from uqdm.bench.run.found_settings import NOTHING_FOUND, FoundSetting
 from uqdm.bench.run.json_files import listed_shards
 from uqdm.bench.run.kept_pictures import has_kept_pictures, read_kept_pictures
 from uqdm.bench.run.layout import ShardFolder
@@ -35,10 +36,11 @@ _STREAM_COLUMNS = ["image_index", "suffix", "stream", "n_bytes", "stream_sha256"
 
 @dataclass(frozen=True)
 class StoredStream:
-    """A coded file as it was measured, and the suffix of such files."""
+    """A coded file as it was measured, the suffix of such files, and what a search found for its image."""
 
     stream: bytes
     suffix: str
+    found: FoundSetting = NOTHING_FOUND
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from uqdm.bench.file_identity import DAMAGED, write_stored
 from uqdm.bench.run.absent_columns import absent_columns
+from uqdm.bench.run.found_settings import FOUND_COLUMNS, found_setting
 from uqdm.bench.run.layout import ShardFolder, shard_path, superseded_dir
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream, measured_sha256
 from uqdm.bench.run.shards import Shard, count_images
@@ -57,7 +60,9 @@ class ShardStore:
         Columns that a later release added are null.
         """
         table = self.files(shard).rows()
-        for name in set(absent_columns(ROWS, table.schema)) & set(ADDED_COLUMNS):
+        for name in absent_columns(ROWS, table.schema):  # in the order of the columns, so that each gets its place
+            if name not in ADDED_COLUMNS:
+                continue
             column = ROWS.field(name)
             table = table.add_column(ROWS.get_field_index(name), column, pa.nulls(len(table), column.type))
         if not table.schema.equals(ROWS):
@@ -77,8 +82,10 @@ class ShardStore:
         not read.
         """
         files = self.files(shard)
-        measured = measured_sha256(files.rows(["stream_sha256"]))
-        return files.streams({index: measured.get(index) for index in image_indices})
+        rows = files.rows(["stream_sha256", "reconstruction", *FOUND_COLUMNS], image_indices)
+        measured = measured_sha256(rows)
+        streams = files.streams({index: measured.get(index) for index in image_indices})
+        return {index: _with_found(index, one, rows) for index, one in streams.items()}
 
     def streams_path(self, shard: Shard) -> Path:
         """Where a shard's coded files are."""
@@ -100,3 +107,13 @@ class ShardStore:
     def _place(self, shard: Shard, folder: ShardFolder) -> Path:
         """Where a shard's file of one kind is written."""
         return shard_path(self.run_dir, folder, shard.codec_setting.name, shard.key)
+
+
+def _with_found(
+    image_index: int, stream: StoredStream | StreamDamagedError, rows: pa.Table
+) -> StoredStream | StreamDamagedError:
+    """A coded file with what a search found for its image, which it is decoded by."""
+    if isinstance(stream, StreamDamagedError) or "found_setting" not in rows.column_names:
+        return stream
+    own = rows.filter(pc.equal(rows["image_index"], image_index))
+    return replace(stream, found=found_setting(own.to_pylist()))

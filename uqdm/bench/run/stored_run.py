@@ -12,7 +12,7 @@ import pyarrow as pa
 from uqdm.bench.datasets import DataSetError, Images, open_dataset
 from uqdm.bench.file_identity import DAMAGED
 from uqdm.bench.lazy_ids import IdRange
-from uqdm.bench.run.codec_settings import CodecSetting
+from uqdm.bench.run.codec_settings import CodecSetting, MeanFound
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import listed_shards, read_manifest
 from uqdm.bench.run.merged import check_not_merged
@@ -107,7 +107,8 @@ def _codec(dataset: Images, manifest: Mapping[str, Any]) -> StoredCodec:
 def _shards(dataset: Images, manifest: Mapping[str, Any], setting: Mapping[str, Any]) -> Sequence[Shard]:
     name = manifest["codec"]
     codec_setting = CodecSetting(name, setting["parameters"], setting["setting"], setting["codec_version"])
-    codec_setting = replace(codec_setting, **_needs(name))
+    found = setting.get("mean_found")
+    codec_setting = replace(codec_setting, mean_found=None if found is None else MeanFound(**found), **_needs(name))
     shards = []
     for facts in listed_shards(manifest, setting["setting"]):
         ids = IdRange(dataset.ids, facts.start, facts.stop)

@@ -37,7 +37,7 @@ class Streams:
 
     store: ShardStore
     shard: Shard
-    streams: Mapping[int, bytes] = field(default_factory=dict)
+    streams: Mapping[int, StoredStream] = field(default_factory=dict)
     faults: Mapping[int, str] = field(default_factory=dict)
 
     def read(self, image_indices: set[int]) -> Self:
@@ -49,7 +49,7 @@ class Streams:
         except DAMAGED as error:
             reason = f"its coded file cannot be read: {error_line(error)}; {_MEASURE_AGAIN}"
             return replace(self, faults=dict.fromkeys(image_indices, reason))
-        streams = {index: one.stream for index, one in found.items() if isinstance(one, StoredStream)}
+        streams = {index: one for index, one in found.items() if isinstance(one, StoredStream)}
         damaged = {index: one for index, one in found.items() if isinstance(one, StreamDamagedError)}
         faults = {index: f"{error}; {_MEASURE_AGAIN}" for index, error in damaged.items()}
         return replace(self, streams=streams, faults=faults)
@@ -169,5 +169,5 @@ def _decode_image(
         yield from ((picture, reason) for picture in wanted.values())
         return
     measured_sha256 = {name: picture.row_sha256 for name, picture in wanted.items()}
-    for name, decoded in decoder.pictures(stream, measured_sha256):
+    for name, decoded in decoder.pictures(stream.stream, measured_sha256, stream.found):
         yield wanted[name], decoded.reason if isinstance(decoded, DecodeFault) else decoded
