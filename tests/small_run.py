@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.evaluation.finish import finish_codec
+from uqdm.bench.evaluation.mean_targets import with_settings_found
 from uqdm.bench.evaluation.measure_job import MeasureJob
 from uqdm.bench.evaluation.original_images import changes_of_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
@@ -53,15 +55,22 @@ def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = 
 def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricChoice | None = None) -> None:
     """Measures codecs, and computes ``metrics``; if None, their rows are not scored yet."""
     context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, metrics=metrics)
-    own = () if metrics is None else metrics.own()
     worker = Worker()
-    for name, codec_settings in resolve([parse_request(text) for text in codecs]).items():
+    measure = functools.partial(measure_plan, worker)
+    asked = resolve([parse_request(text) for text in codecs])
+    for name, codec_settings in with_settings_found(context, asked, measure, lambda text: None).items():
         plan = CodecPlan(context, name, codec_settings)
-        for shard in plan.shards():
-            images = [dataset.load(index) for index in range(shard.start, shard.stop)]
-            changes = changes_of_originals(dataset, range(shard.start, shard.stop))
-            finished = MeasureJob(shard, context.origin, own, changes).run(worker, images)
-            write_scores(ScoreStore(run_dir), shard, finished.scores)
-            context.store.write(shard, finished.rows, finished.streams)
-            plan.mark_stored(shard, finished.counts)
+        measure(context, plan)
         finish_codec(context, plan)
+
+
+def measure_plan(worker: Worker, context: Context, plan: CodecPlan) -> None:
+    """Measures the shards of a plan that are missing, and stores them."""
+    own = () if context.metrics is None else context.metrics.own()
+    for shard in plan.missing():
+        images = [context.dataset.load(index) for index in range(shard.start, shard.stop)]
+        changes = changes_of_originals(context.dataset, range(shard.start, shard.stop))
+        finished = MeasureJob(shard, context.origin, own, changes).run(worker, images)
+        write_scores(ScoreStore(context.store.run_dir), shard, finished.scores)
+        context.store.write(shard, finished.rows, finished.streams)
+        plan.mark_stored(shard, finished.counts)

@@ -6,17 +6,16 @@ their rows are left out. An evaluation says so before it starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from uqdm.bench.datasets import Images
-from uqdm.bench.run.codec_settings import CodecSetting, parse_request, resolve
+from uqdm.bench.run.codec_settings import TARGETS_JOINED_BY, CodecSetting, parse_request, resolve
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_manifest
 from uqdm.bench.run.layout import manifests_dir
 from uqdm.bench.run.setting_families import AT
-from uqdm.bench.run.targets import MEAN
 from uqdm.text import shortened_list
 
 Manifests = Mapping[str, Mapping[str, Any]]
@@ -44,7 +43,7 @@ def hidden_results(
         return
     for codec, manifest in manifests.items():
         if codec in settings:
-            left_out = [one for one in finished_settings(manifest) if one not in settings[codec]]
+            left_out = hidden_settings(manifest, settings[codec])
             if left_out:
                 yield _settings_warning(codec, left_out)
     others = [codec for codec in manifests if codec not in settings]
@@ -54,22 +53,29 @@ def hidden_results(
 
 
 def named_settings(codec_settings: Sequence[CodecSetting]) -> list[str]:
-    """The settings that a request names: their texts, and the targets of which searches are to find settings again."""
-    return [_name(one.setting, None if one.target is None else one.target.text) for one in codec_settings]
+    """The settings that a request names: their texts; of a search for the mean the target, as in ``@mean_bpp=0.5``."""
+    return [
+        one.setting if one.target is None or not one.target.of_mean else AT + one.target.text for one in codec_settings
+    ]
 
 
-def _name(setting: str, mean_target: str | None) -> str:
-    return AT + mean_target if mean_target is not None and mean_target.startswith(MEAN) else setting
+def hidden_settings(manifest: Mapping[str, Any], named: Collection[str]) -> list[str]:
+    """The settings of a manifest that were measured and are not named; one that a search found, by its targets.
 
-
-def finished_settings(manifest: Mapping[str, Any]) -> list[str]:
-    """The settings of a manifest that were measured; one that a search for the mean found is named by its target.
-
-    >>> finished_settings({"settings": [{"setting": "step=1", "skipped": None}, {"setting": "", "skipped": "no tool"}]})
+    >>> measured = [{"setting": "step=1", "skipped": None}, {"setting": "", "skipped": "no tool"}]
+    >>> hidden_settings({"settings": measured}, ["step=2"])
     ['step=1']
+    >>> found = {"setting": "step=3", "skipped": None, "mean_found": {"target": "mean_bpp=1; mean_bpp=2"}}
+    >>> hidden_settings({"settings": [found]}, ["@mean_bpp=1"]), hidden_settings({"settings": [found]}, ["step=3"])
+    (['@mean_bpp=2'], [])
     """
-    measured = [one for one in manifest["settings"] if one["skipped"] is None]
-    return [_name(one["setting"], (one.get("mean_found") or {}).get("target")) for one in measured]
+    hidden: list[str] = []
+    for one in manifest["settings"]:
+        if one["skipped"] is None and one["setting"] not in named:
+            found = (one.get("mean_found") or {}).get("target")
+            names = [one["setting"]] if found is None else [AT + target for target in found.split(TARGETS_JOINED_BY)]
+            hidden += [name for name in names if name not in named]
+    return hidden
 
 
 def _settings_warning(codec: str, left_out: Sequence[str]) -> str:

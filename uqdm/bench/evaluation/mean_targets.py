@@ -17,7 +17,13 @@ from uqdm.bench.evaluation.bisection import Bisection, bisect, unreachable
 from uqdm.bench.evaluation.codec_plan import CodecPlan
 from uqdm.bench.evaluation.context import Context
 from uqdm.bench.metrics import all_metrics
-from uqdm.bench.run.codec_settings import CodecSetting, MeanFound, format_value, ordinary_setting
+from uqdm.bench.run.codec_settings import (
+    TARGETS_JOINED_BY,
+    CodecSetting,
+    MeanFound,
+    format_value,
+    ordinary_setting,
+)
 from uqdm.bench.run.filled_rows import picture_of
 from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.score_store import ScoreStore
@@ -76,7 +82,7 @@ def _joined(first: CodecSetting | None, other: CodecSetting) -> CodecSetting:
         return other
     if first.mean_found is None or other.mean_found is None:
         return replace(first, mean_found=first.mean_found or other.mean_found)
-    target = f"{first.mean_found.target}; {other.mean_found.target}"
+    target = TARGETS_JOINED_BY.join([first.mean_found.target, other.mean_found.target])
     return replace(first, mean_found=replace(first.mean_found, target=target))
 
 

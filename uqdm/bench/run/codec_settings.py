@@ -36,6 +36,10 @@ class Request:
     target: str | None = None
 
 
+TARGETS_JOINED_BY = "; "
+"""Between the targets of one setting that several searches found."""
+
+
 @dataclass(frozen=True)
 class MeanFound:
     """The setting that the search for a target of the mean found: the columns of its rows that say so.
