@@ -57,18 +57,8 @@ _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
 _COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
 _MEANS = ["bpp", *_COSTS]
 _COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
-_COLUMNS += [
-    "target",
-    "target_tries",
-    "target_error",
-    "image_index",
-    "height",
-    "width",
-    "ideal_bits",
-    "unscored",
-    "status",
-    "error",
-]
+_COLUMNS += ["target", "target_tries", "target_error"]
+_COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
 _MOST_BYTES = 2**26  # of metrics' values held at once; their intervals take four times as much
 

@@ -54,9 +54,9 @@ def hidden_results(
 
 def named_settings(codec_settings: Sequence[CodecSetting]) -> list[str]:
     """The settings that a request names: their texts; of a search for the mean the target, as in ``@mean_bpp=0.5``."""
-    return [
-        one.setting if one.target is None or not one.target.of_mean else AT + one.target.text for one in codec_settings
-    ]
+    searched = [one.target for one in codec_settings if one.target is not None and one.target.of_mean]
+    others = [one.setting for one in codec_settings if one.target not in searched]
+    return [*others, *(AT + target.text for target in searched)]
 
 
 def hidden_settings(manifest: Mapping[str, Any], named: Collection[str]) -> list[str]:

@@ -17,7 +17,8 @@ CodecRequests = Annotated[
     typer.Option(
         "--codec",
         help="NAME for its default settings, or NAME:key=value,...; a value may be a range or a list: "
-        "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; label=TEXT names its curve; may be repeated",
+        "jpeg:quality=10..90:10, 'jpeg:quality=10|50'; label=TEXT names its curve; @TARGET searches a setting for each "
+        "image, or for the mean: jpeg@bpp=0.5, 'jpeg@psnr_db>=35', jpeg@mean_bpp=0.5; may be repeated",
         autocompletion=completion.codecs,
     ),
 ]
