@@ -181,7 +181,7 @@ def targets_of(codec: str, text: str) -> list[Target]:
 
 def _quantity(codec: str, text: str, written: str) -> tuple[bool, str, Metric | None]:
     """Whether a target is for the mean, its quantity, and the metric that this is, None for a rate."""
-    from uqdm.bench.metrics import all_metrics, lack_of  # commands that name no target do without
+    from uqdm.bench.metrics import all_metrics  # commands that name no target do without
 
     metrics = {metric.name: metric for metric in all_metrics()}
     known = [*RATES, *metrics]
@@ -193,10 +193,21 @@ def _quantity(codec: str, text: str, written: str) -> tuple[bool, str, Metric | 
             f"for one of {', '.join(known)}, or {MEAN} before it for the mean over images"
         )
     metric = metrics.get(quantity)
-    lack = None if metric is None else lack_of(metric)
+    lack = None if metric is None else _lack(metric)
     if lack is not None:
         raise ParameterError(f"codec {codec}: target {text}: {quantity} cannot be computed here: {lack}")
     return of_mean, quantity, metric
+
+
+def _lack(metric: Metric) -> str | None:
+    """What a metric lacks here, after an attempt to download it."""
+    from uqdm.bench.metrics import fetch_fault, lack_of
+
+    lack = lack_of(metric)
+    if lack is None:
+        return None
+    fault = fetch_fault(metric)
+    return lack_of(metric) if fault is None else f"{lack} ({fault})"
 
 
 def _number(codec: str, text: str, value: str) -> float:
