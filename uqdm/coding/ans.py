@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uqdm.coding.bounds import Bounds
+from uqdm.coding.frequencies import Frequencies
 from uqdm.coding.logistic import TOTAL, TOTAL_BITS, bounded, bounded_cumulative, cumulative, half_window
 from uqdm.compiled import njit
 
@@ -247,6 +248,56 @@ def _pop_choices(state, words, n, counts, values):  # type: ignore[no-untyped-de
     return state, n
 
 
+@njit(cache=True, nogil=True)
+def _push_tabled(state, words, n, symbols, rows, edges, starts, firsts):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size - 1, -1, -1):
+        row = rows[i]
+        start, last = starts[row], starts[row + 1] - 1
+        place = start + symbols[i] - firsts[row]
+        if place < start:
+            state, n = _push_excess(state, words, n, start - 1 - place)
+            state, n = _push(state, words, n, 0, edges[start])
+        elif place >= last:
+            state, n = _push_excess(state, words, n, place - last)
+            state, n = _push(state, words, n, edges[last], TOTAL - edges[last])
+        else:
+            state, n = _push(state, words, n, edges[place], edges[place + 1] - edges[place])
+    return state, n
+
+
+@njit(cache=True, nogil=True)
+def _pop_tabled(state, words, n, rows, edges, starts, firsts, symbols):  # type: ignore[no-untyped-def]
+    for i in range(symbols.size):
+        row = rows[i]
+        start, last = starts[row], starts[row + 1] - 1
+        slot = np.int64(state & np.uint64(TOTAL - 1))
+        if slot < edges[start]:
+            state, n = _pop(state, words, n, 0, edges[start])
+            if n < 0:
+                return state, n
+            excess, state, n = _pop_excess(state, words, n)
+            symbols[i] = firsts[row] - 1 - excess
+        elif slot >= edges[last]:
+            state, n = _pop(state, words, n, edges[last], TOTAL - edges[last])
+            if n < 0:
+                return state, n
+            excess, state, n = _pop_excess(state, words, n)
+            symbols[i] = firsts[row] + last - start + excess
+        else:
+            low, high = start, last
+            while high - low > 1:
+                middle = (low + high) >> 1
+                if slot >= edges[middle]:
+                    low = middle
+                else:
+                    high = middle
+            state, n = _pop(state, words, n, edges[low], edges[low + 1] - edges[low])
+            symbols[i] = firsts[row] + low - start
+        if n < 0:
+            return state, n
+    return state, n
+
+
 class Writer:
     """Collects values in the order in which they are read; :meth:`finish` codes them.
 
@@ -285,6 +336,15 @@ class Writer:
         self._pieces.append(("bounded", (symbols, locations, scales, *of)))
         self._size += symbols.size
 
+    def tabled(self, symbols: np.ndarray, rows: np.ndarray, frequencies: Frequencies) -> None:
+        """Integers, each with the frequencies of a row of a table; int64 arrays [N].
+
+        Every 32-bit integer can be coded.
+        """
+        of = (frequencies.edges, frequencies.starts, frequencies.firsts)
+        self._pieces.append(("tabled", (symbols, rows, *of)))
+        self._size += symbols.size
+
     def choices(self, values: np.ndarray, counts: np.ndarray) -> None:
         """Values uniform in 0..count-1, int64 arrays [N]; a count of 1 takes no bits."""
         self._pieces.append(("choices", (values, counts)))
@@ -315,6 +375,7 @@ _PUSHERS: dict[str, Any] = {
     "raw": _push_raw,
     "symbols": _push_symbols,
     "bounded": _push_bounded,
+    "tabled": _push_tabled,
     "choices": _push_choices,
 }
 
@@ -357,6 +418,13 @@ class Reader:
         symbols = np.empty(locations.size, np.int64)
         of = (bounds.low, bounds.high, bounds.first, bounds.last)
         self._advance(*_pop_bounded(self._state, self._words, self._n, locations, scales, *of, symbols))
+        return symbols
+
+    def tabled(self, rows: np.ndarray, frequencies: Frequencies) -> np.ndarray:
+        """See :meth:`Writer.tabled`; int64 [N]."""
+        symbols = np.empty(rows.size, np.int64)
+        of = (frequencies.edges, frequencies.starts, frequencies.firsts)
+        self._advance(*_pop_tabled(self._state, self._words, self._n, rows, *of, symbols))
         return symbols
 
     def choices(self, counts: np.ndarray) -> np.ndarray:
