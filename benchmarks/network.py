@@ -26,8 +26,8 @@ from tile_images import load_tiles
 from torch import nn
 
 from uqdm import load_model
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.randomness import start
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Denoiser, Prediction, merge
 from uqdm.model.schedule import Step
 from uqdm.model.unet import AttentionOp

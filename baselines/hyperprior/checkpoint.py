@@ -19,8 +19,8 @@ import torch
 
 from baselines.hyperprior.networks import FACTORIZED, MEAN_SCALE, SCALE, Shape, Transforms
 from baselines.hyperprior.prior import Prior, prior_of
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.codec import ParameterError
-from uqdm.model.arithmetic import float32_arithmetic
 
 Tensors = Mapping[str, torch.Tensor]
 

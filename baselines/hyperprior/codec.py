@@ -97,8 +97,8 @@ class Hyperprior(Codec):
         import torch
 
         from baselines.hyperprior import latents
+        from uqdm.arithmetic import float32_arithmetic
         from uqdm.coding.ans import Writer
-        from uqdm.model.arithmetic import float32_arithmetic
 
         height, width = image_uint8.shape[:2]
         if height * width > MAX_PIXELS:
@@ -121,8 +121,8 @@ class Hyperprior(Codec):
 
     def _latents(self, data: bytes) -> tuple[Header, Latents]:
         from baselines.hyperprior import latents
+        from uqdm.arithmetic import float32_arithmetic
         from uqdm.coding.ans import DamagedStreamError, Reader
-        from uqdm.model.arithmetic import float32_arithmetic
 
         header, stream = parse(data)
         model = self._model
@@ -145,7 +145,7 @@ class Hyperprior(Codec):
     def _synthesis(self, y: torch.Tensor) -> np.ndarray:
         import torch
 
-        from uqdm.model.arithmetic import float32_arithmetic
+        from uqdm.arithmetic import float32_arithmetic
 
         with float32_arithmetic(), torch.inference_mode():
             image = self._model.transforms.synthesis(y.to(self._model.device))[0]

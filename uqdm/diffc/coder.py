@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from uqdm.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.channel.prefix_code import BitReader, EndOfBitsError, gamma_bits, read_gamma
 from uqdm.channel.randomness import normals
 from uqdm.diffc import chunks
@@ -16,7 +17,6 @@ from uqdm.diffc.chunks import Channel, Limits, Tally
 from uqdm.diffusion.gaussian import reverse
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import reverse_mean
-from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from uqdm.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.codec import StreamError, check_images
 from uqdm.diffc import file
 from uqdm.diffc.chunks import Limits, Tally
@@ -16,7 +17,6 @@ from uqdm.diffusion import gaussian
 from uqdm.diffusion.choices import DENOISE, FLOW, RECONSTRUCTIONS
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.reconstruct import flow
-from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.progressive import tiles
 

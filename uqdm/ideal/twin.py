@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from uqdm.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.choices import DENOISE, FLOW
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.process import NoiseSource, last_stage_bits
 from uqdm.diffusion.reconstruct import flow
-from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened
 from uqdm.model.weights import check_bits

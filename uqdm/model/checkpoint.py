@@ -17,8 +17,8 @@ import safetensors.torch
 import torch
 from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.model import published
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.config import FORMAT, check_model, check_own, least_weights, read_config
 from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
 from uqdm.model.files import CONFIG, WEIGHTS, WEIGHTS_CHOICES, CheckpointError, write_file

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.codec import StreamError, check_images
 from uqdm.coding.container import CHUNK_TILES, MAX_EPS, MODEL_ID_BYTES, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
 from uqdm.diffusion.choices import DENOISE, RECONSTRUCTIONS
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.weights import check_bits
 from uqdm.model.zoo import load_named

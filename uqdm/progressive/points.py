@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.codec import StreamError
 from uqdm.coding import grids
 from uqdm.coding.ans import DamagedStreamError, Reader, Writer
@@ -23,7 +24,6 @@ from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.diffusion.levels import levels_of
 from uqdm.diffusion.process import last_stage_bits, step_bits
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Prediction
 from uqdm.model.schedule import Step

@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.container import CHUNK_TILES
 from uqdm.coding.lattice import START_UNIT
 from uqdm.coding.randomness import start
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser, Opened
 from uqdm.progressive.codable import CHANNELS, lattice_faults, lattice_of

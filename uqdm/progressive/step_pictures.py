@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.grids import Cells
 from uqdm.diffusion.reconstruct import Uniform, ancestral, flow
 from uqdm.diffusion.window import Window
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Opened
 from uqdm.model.schedule import Step
 from uqdm.progressive.chunk_stream import ChunkStream, FileChunk, Latents

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.randomness import dither, start
 from uqdm.diffusion.images import N_LEVELS
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load, write_config
 from uqdm.places import cache_folder
 from uqdm.progressive.codable import check_codable

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.last_stage import draw_levels
 from uqdm.diffusion.process import last_stage_bits
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Opened
 from uqdm.model.schedule import Step
 from uqdm.swirl.systems import SwirlSystem, noise_of

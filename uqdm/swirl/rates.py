@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion import gaussian, process
 from uqdm.diffusion.process import last_stage_bits
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.swirl.systems import SwirlSystem, noise_of

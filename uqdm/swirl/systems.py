@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion import process
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import step_bits
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model, load
 from uqdm.model.denoiser import Denoiser, Prediction
 from uqdm.model.points import PointsDenoiser

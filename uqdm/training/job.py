@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion.levels import levels_of
 from uqdm.machine import available_cores
 from uqdm.model import checkpoint
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.training import state
 from uqdm.training.data import open_source

@@ -13,11 +13,11 @@ import ray
 import torch
 from ray.util.queue import Queue
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
 from uqdm.interrupts import interrupts_held, leaving_at_once, noted, raise_if_interrupted
 from uqdm.model import checkpoint
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.identity import schedule_of
 from uqdm.training import state
 from uqdm.training.data import open_source

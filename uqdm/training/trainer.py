@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule

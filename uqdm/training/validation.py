@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.datasets import open_dataset
 from uqdm.diffusion import gaussian, process, reconstruct
 from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
 from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits
 from uqdm.diffusion.window import Window
-from uqdm.model.arithmetic import float32_arithmetic
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.features.network import N_FEATURES, RESIZE, build
 from uqdm.bench.features.weight_files import Weights
 from uqdm.bench.features.weights import load_weights
 from uqdm.codec import check_images
-from uqdm.model.arithmetic import float32_arithmetic
 
 MAX_BATCH_PIXELS = 2**23
 """The most pixels, before the resize, of a batch of the network: about 600 MB with their copies."""

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.features.perceptual_weights import ALEXNET, ALEXNET_CHANNELS, VGG16, VGG16_CHANNELS, load
 from uqdm.bench.features.weight_files import WeightFiles
-from uqdm.model.arithmetic import float32_arithmetic
 
 CACHE_BYTES = 2**28
 """Most memory for features of originals, for each network: some 140 of 64x64 by VGG16, or one of 768x512."""

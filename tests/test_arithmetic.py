@@ -15,8 +15,8 @@ import torch
 from small_models import CODED_SLOPE, small_codec
 
 import uqdm
+from uqdm.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.codec import get_codec
-from uqdm.model.arithmetic import each_in_float32, float32_arithmetic
 from uqdm.progressive import tolerance
 from uqdm.training.job import TrainingCallbacks, prepare
 from uqdm.training.run import train
