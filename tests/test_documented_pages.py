@@ -30,6 +30,7 @@ NOT_RUN = {
     r"^python benchmarks/": "minutes or hours of measurements; tests/test_benchmarks.py has small ones",
     r"cjxl": "needs cjxl, which no package of the registry has",
     r"npz:IMAGES|^uqdm bench score --run RUN": "images that are not in the repository",
+    r"^uqdm bench import theirs": "points of others; tests/bench/exchange has small files",
 }
 """Commands that are not run here, with the reason. Their options are checked nevertheless."""
 

@@ -175,7 +175,11 @@ class Configuration:
         """Options of ``uqdm bench bd`` for a run; none if the run lacks the anchor: the command chooses another."""
         if self.compare.anchor not in codec_names():
             codec_class(self.compare.anchor)  # raises, with suggestions
-        return arguments(self.compare) if self.compare.anchor in run.codecs else []
+        return [f"--anchor={self.compare.anchor}"] if self.compare.anchor in run.codecs else []
+
+    def imported_files(self, name: str) -> list[str]:
+        """The files of curves of others that are imported into a run; none for the runs of the paper's figures."""
+        return [str(path) for path in self.compare.imported or ()] if name in self.runs else []
 
     def published_arguments(self) -> list[str]:
         """Options of ``uqdm bench plot`` and ``report`` that choose published curves.

@@ -84,6 +84,16 @@ def compare_options(wildcards):
         return CONFIGURATION.compare_arguments(named_run(RUNS, wildcards.run))
 
 
+def imported_files(wildcards):
+    """The files of curves of others for a run."""
+    return CONFIGURATION.imported_files(wildcards.run)
+
+
+def imported_folder(wildcards):
+    """The folder of the imported curves of a run, if the configuration names any."""
+    return [f"{RESULTS}/{wildcards.run}/imported"] if imported_files(wildcards) else []
+
+
 def published_options(wildcards):
     with errors_on_one_line("configuration: published: "):
         return CONFIGURATION.published_arguments()

@@ -4,6 +4,7 @@
 rule plot:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
+        imported_folder,
     output:
         plot_outputs(f"{RESULTS}/{{run}}/plots"),
     log:

@@ -10,6 +10,7 @@ rule report:
         f"{RESULTS}/{{run}}/bd.csv",
         f"{RESULTS}/{{run}}/bd_per_image.csv",
         f"{RESULTS}/{{run}}/{PLOTS}",
+        imported_folder,
     output:
         f"{RESULTS}/{{run}}/report.html",
         directory(f"{RESULTS}/{{run}}/report_pictures"),

@@ -133,6 +133,13 @@ def variant_styles(drawn: Sequence[Curve], variants: Iterable[Variant]) -> dict[
     return found | {variant: CurveStyle(*looks[key]) for variant, key in bare.items()}
 
 
+def imported_styles(names: Sequence[str], drawn: Sequence[Curve]) -> dict[str, CurveStyle]:
+    """The style of each imported curve, by its name, beside the curves of a run: dashed, in a colour of its own."""
+    keys = {name: _Key(True, Variant("", name), "", "") for name in names}
+    looks = _looks([*(_key_of(curve) for curve in drawn), *keys.values()])
+    return {name: CurveStyle(*looks[key], IDEAL_LINE_STYLES[0]) for name, key in keys.items()}
+
+
 def codec_style(codec: str) -> Look:
     """Colour and marker of a codec's standard variant; they depend on its name alone.
 

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from uqdm.bench.analysis.file_names import safe
 from uqdm.bench.analysis.variants import Variant, variant_of
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import all_metrics, rows_schema, set_basis
@@ -28,6 +29,7 @@ from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_json, read_manifest, read_scores
 from uqdm.bench.run.layout import (
     evaluation_path,
+    imported_dir,
     manifest_path,
     merged_path,
     originals_path,
@@ -133,6 +135,7 @@ def merge_runs(runs: Sequence[Path], folder: Path) -> list[str]:
         _write_json(merged_path(new), {"run_id": run_id, "runs": [_entry(run, folder) for run in found]})
         if originals_path(found[0].run_dir).is_file():
             shutil.copyfile(originals_path(found[0].run_dir), originals_path(new))
+        _copy_imported(found, new)
     return [run.name for run in found]
 
 
@@ -357,6 +360,16 @@ def _evaluation(first: _Run, merged: Sequence[tuple[str, Sequence[_Part]]], run_
 
 def _entry(run: _Run, folder: Path) -> dict[str, Any]:
     return {"name": run.name, "run": _relative(run.run_dir, folder), "run_id": read_run_id(run.run_dir)}
+
+
+def _copy_imported(runs: Sequence[_Run], new: Path) -> None:
+    """Copies the imported curves of all runs; different files of one name get the names of the runs."""
+    for run in runs:
+        for path in sorted(imported_dir(run.run_dir).glob("[!.]*.csv")):
+            target = imported_dir(new) / path.name
+            if target.exists() and target.read_bytes() != path.read_bytes():
+                target = target.with_stem(f"{path.stem}-{safe(run.name)}")
+            write_stored(target, path.read_bytes())
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from uqdm.option_fields import option
 
@@ -18,8 +19,11 @@ PUBLISHED_DEFAULT = "the best of each family; of the paper's systems all"
 
 @dataclass(frozen=True)
 class ComparisonOptions:
-    """What BD-rates and BD-qualities of a run are measured against."""
+    """What curves of a run are compared with."""
 
     anchor: str = option(
         "jpeg-tuned", "Codec that every curve is compared with; a run without it uses another of its codecs"
+    )
+    imported: tuple[Path, ...] | None = option(
+        None, "Files of curves of others, CSV or CompressAI's JSON, that plots and report show too", none="none"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ import numpy as np
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.analysis.curve_styles import curve_styles
 from uqdm.bench.analysis.curves import Curve, curves
+from uqdm.bench.exchange.imported import imported_label, imported_note
 from uqdm.bench.metrics import METRICS, Metric, SetMetric, set_basis
 from uqdm.bench.plots import NothingToDrawError, Plot
+from uqdm.bench.plots._imported import draw_imported, imported_rates, imported_with
 from uqdm.bench.plots._panels import (
     PANEL_HEIGHT_IN,
     arrange,
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from uqdm.bench.exchange.rd_curve import RdCurve
 
 _BELOW = "v"  # the mark of a value that a logarithmic axis cannot show
 _FLOOR_COLOUR = "#444444"
@@ -61,11 +65,13 @@ def draw(name: str, run_dir: Path) -> Figure:
     data = [(rows, drawn) for rows, drawn in data if drawn]
     if not data:
         raise NothingToDrawError(_reason(summary, metric))
-    height = max(PANEL_HEIGHT_IN, *(legend_height_in([curve.title for curve in drawn] + [""] * 2) for _, drawn in data))
+    imported = imported_with(run_dir, name)
+    beside = [*map(imported_label, imported), "", ""]
+    height = max(PANEL_HEIGHT_IN, *(legend_height_in([curve.title for curve in drawn] + beside) for _, drawn in data))
     figure = figure_of(len(data), height)
     top = write_caption(figure, [caption(name, run_dir)])
     for axes, (rows, drawn) in zip(figure.subplots(1, len(data), squeeze=False)[0], data, strict=True):
-        _draw_panel(axes, rows, drawn, metric)
+        _draw_panel(axes, rows, drawn, imported, metric)
     arrange(figure, top, len(data))
     return figure
 
@@ -79,7 +85,7 @@ def caption(name: str, run_dir: Path) -> str:
     parts += [_of_sets(metric, known)] if isinstance(metric, SetMetric) else [_of_images(metric, known)]
     if isinstance(metric, SetMetric) and (known[name] <= 0).any():
         parts.append("Hollow triangles on the lower edge: values of 0 or less, which noise alone gives.")
-    return " ".join(parts)
+    return " ".join([*parts, *filter(None, [imported_note(imported_with(run_dir, name))])])
 
 
 def _of_images(metric: Metric, known: pd.DataFrame) -> str:
@@ -109,7 +115,9 @@ def _reason(summary: pd.DataFrame, metric: Metric | SetMetric) -> str:
     return f"no curve has values of {metric.label}" + (f": {reason}" if reason else "")
 
 
-def _draw_panel(axes: Axes, rows: pd.DataFrame, drawn: list[Curve], metric: Metric | SetMetric) -> None:
+def _draw_panel(
+    axes: Axes, rows: pd.DataFrame, drawn: list[Curve], imported: Sequence[RdCurve], metric: Metric | SetMetric
+) -> None:
     styles = curve_styles(curves(rows))
     points = {curve.label: curve.points_with_bits for curve in drawn}
     is_log = isinstance(metric, SetMetric) and any((one[metric.name] > 0).any() for one in points.values())
@@ -118,9 +126,10 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, drawn: list[Curve], metric: Metr
     handles: dict[str, Any] = {}
     for curve in drawn:
         handles[curve.title] = draw_curve(axes, curve, styles[curve.label], metric.name, spread, above=above)
+    handles |= draw_imported(axes, imported, drawn, metric.name)
     axes.margins(0.04, 0.06)
     known = [one.rate_bpp[np.isfinite(one[metric.name].astype(float))] for one in points.values()]
-    rate_axis(axes, np.concatenate([rates.to_numpy(float) for rates in known]))
+    rate_axis(axes, np.concatenate([*(rates.to_numpy(float) for rates in known), imported_rates(imported)]))
     if is_log:
         log_values(axes)
         for label, one in points.items():

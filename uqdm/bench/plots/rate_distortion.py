@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from uqdm.bench.analysis.curve_styles import CurveStyle, curve_styles, variant_s
 from uqdm.bench.analysis.curves import Curve, curves, lossless
 from uqdm.bench.analysis.short_table import absences
 from uqdm.bench.analysis.variants import Variant
+from uqdm.bench.exchange.imported import imported_label, imported_note
 from uqdm.bench.plots import NothingToDrawError, Plot
+from uqdm.bench.plots._imported import draw_imported, imported_rates, imported_with
 from uqdm.bench.plots._panels import (
     PANEL_HEIGHT_IN,
     arrange,
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from uqdm.bench.exchange.rd_curve import RdCurve
+
 _LOSSLESS_ROW_IN = 0.21
 _REASON_LENGTH = 140  # characters of a reason in the picture; the report has all of it
 IDEAL = "ideal rate"
@@ -53,9 +57,9 @@ def draw(run_dir: Path, published: str | None = None) -> Figure:
     if not data:
         raise NothingToDrawError("; ".join(["no codec succeeded on any image", *absences(summary)]))
     strip_in = _LOSSLESS_ROW_IN * (1.2 + max(len(lossless(rows)) for rows in data))
-    sets, beside = matching_sets(run_dir), relations(run_dir)
+    sets, beside, imported = matching_sets(run_dir), relations(run_dir), imported_with(run_dir, "psnr_db")
     lines = {str(rows.dataset.iloc[0]): legend_lines(sets.get(str(rows.dataset.iloc[0])), published) for rows in data}
-    panel_in = max(PANEL_HEIGHT_IN, *(_legends_in(rows, lines[str(rows.dataset.iloc[0])]) for rows in data))
+    panel_in = max(PANEL_HEIGHT_IN, *(_legends_in(rows, imported, lines[str(rows.dataset.iloc[0])]) for rows in data))
     figure = figure_of(len(data), panel_in + strip_in)
     notes = [text if len(text) <= _REASON_LENGTH else f"{text[: _REASON_LENGTH - 3]}..." for text in absences(summary)]
     top = write_caption(figure, [caption(run_dir, published), *notes])
@@ -64,9 +68,9 @@ def draw(run_dir: Path, published: str | None = None) -> Figure:
     for (upper, lower), rows in zip(axes.T, data, strict=True):
         dataset = str(rows.dataset.iloc[0])
         drawn, exact = curves(rows), lossless(rows)
-        _draw_curves(lower, drawn)
+        _draw_curves(lower, drawn, imported)
         _draw_lossless(upper, exact, variant_styles(drawn, exact.variant))
-        _label_axes(upper, lower, rows)
+        _label_axes(upper, lower, rows, imported)
         draw_published(lower, sets.get(dataset), beside.get(dataset), published)
     return figure
 
@@ -82,6 +86,7 @@ def caption(run_dir: Path, published: str | None = None) -> str:
         "intervals over images. Top: lossless coding, where every image is exact."
         + _dashed(summary)
         + published_note(run_dir, published)
+        + f" {imported_note(imported_with(run_dir, 'psnr_db'))}".rstrip()
     )
 
 
@@ -97,17 +102,19 @@ def _dashed(summary: pd.DataFrame) -> str:
     )
 
 
-def _legends_in(rows: pd.DataFrame, published_lines: int) -> float:
+def _legends_in(rows: pd.DataFrame, imported: Sequence[RdCurve], published_lines: int) -> float:
     """Inches that the legends beside the panel of a data set need."""
-    return legend_height_in([*(curve.title for curve in curves(rows)), IDEAL, *[""] * published_lines])
+    named = [*(curve.title for curve in curves(rows)), IDEAL, *map(imported_label, imported)]
+    return legend_height_in([*named, *[""] * published_lines])
 
 
-def _draw_curves(axes: Axes, drawn: list[Curve]) -> None:
+def _draw_curves(axes: Axes, drawn: list[Curve], imported: Sequence[RdCurve]) -> None:
     styles = curve_styles(drawn)
     handles = {curve.title: draw_curve(axes, curve, styles[curve.label], "psnr_db") for curve in drawn}
     ideal = [_draw_ideal(axes, curve, styles[curve.label]) for curve in drawn]
     if any(line is not None for line in ideal):
         handles[IDEAL] = next(line for line in ideal if line is not None)  # once for all curves
+    handles |= draw_imported(axes, imported, drawn, "psnr_db")
     if handles:
         legend_beside(axes, handles)
 
@@ -142,10 +149,11 @@ def _draw_lossless(axes: Axes, rows: pd.DataFrame, styles: Mapping[Variant, Curv
     )
 
 
-def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame) -> None:
+def _label_axes(upper: Axes, lower: Axes, rows: pd.DataFrame, imported: Sequence[RdCurve]) -> None:
     upper.set_title(f"{rows.dataset.iloc[0]}: rate and distortion", loc="left", weight="bold")
     lower.set_ylabel("PSNR, dB")
-    rate_axis(lower, with_rates(rows[~is_empty(rows)]).rate_bpp, LEAST_BPP)
+    rates = with_rates(rows[~is_empty(rows)]).rate_bpp.to_numpy(float)
+    rate_axis(lower, np.concatenate([rates, imported_rates(imported)]), LEAST_BPP)
 
 
 PLOT = Plot(

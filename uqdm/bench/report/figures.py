@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from uqdm.bench.analysis.best_of_family import best_of_families
-from uqdm.bench.analysis.curve_styles import IDEAL_LINE_STYLES, CurveStyle, LineStyle, curve_styles, variant_styles
+from uqdm.bench.analysis.curve_styles import (
+    IDEAL_LINE_STYLES,
+    CurveStyle,
+    LineStyle,
+    curve_styles,
+    imported_styles,
+    variant_styles,
+)
 from uqdm.bench.analysis.curves import Curve, curves, lossless, short_settings
 from uqdm.bench.analysis.published_curves import (
     IMAGES,
@@ -19,6 +26,7 @@ from uqdm.bench.analysis.published_curves import (
     relation,
 )
 from uqdm.bench.analysis.published_systems import FAMILIES, RATE_KINDS, PublishedSystem, published_systems
+from uqdm.bench.exchange.imported import imported_note
 from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
 from uqdm.bench.plots._published import STYLES, default_choice, markers_of
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from uqdm.bench.datasets import Origin
+    from uqdm.bench.exchange.rd_curve import RdCurve
 
 # Plotly's names of the line styles and markers of the other plots.
 _DASHES: dict[LineStyle, str] = {"-": "solid", "-.": "dashdot", ":": "dot", "--": "dash"}
@@ -42,8 +51,13 @@ _SYMBOLS |= {"h": "hexagon", "H": "hexagon2", "*": "star", "8": "octagon"}
 _DIGITS = 7  # significant, of numbers in the page
 
 
-def figure_data(summary: pd.DataFrame, origin: Origin | None = None, published: str | None = None) -> dict[str, Any]:
-    """Metrics, the curves of each data set, and the published ones, as values for JSON.
+def figure_data(
+    summary: pd.DataFrame,
+    origin: Origin | None = None,
+    published: str | None = None,
+    imported: Sequence[RdCurve] = (),
+) -> dict[str, Any]:
+    """Metrics, the curves of each data set, and the published and ``imported`` ones, as values for JSON.
 
     ``origin`` is the known origin of the images, which tells the published curves on them. ``published`` chooses
     those that are shown at first (:func:`uqdm.bench.analysis.published_systems.check_choice`).
@@ -55,6 +69,8 @@ def figure_data(summary: pd.DataFrame, origin: Origin | None = None, published: 
     return {
         "metrics": [_metric(metric) for metric in metrics],
         "datasets": [_dataset(rows, metrics, origin, offered) for rows in measured],
+        "imported": _imported(imported, [curve for rows in measured for curve in curves(rows)]),
+        "imported_note": imported_note(imported),
         "published": {
             name: {
                 "systems": _systems(name, metrics),
@@ -244,6 +260,23 @@ def _systems(name: str, metrics: list[Metric | SetMetric]) -> list[dict[str, Any
             "points": _published_points(one),
         }
         for one, marker in zip(systems, markers_of(name, systems), strict=True)
+    ]
+
+
+def _imported(found: Sequence[RdCurve], drawn: Sequence[Curve]) -> list[dict[str, Any]]:
+    """Imported curves; ``drawn`` are the measured ones, whose colours are taken."""
+    styles = imported_styles([curve.name for curve in found], drawn)
+    looks = {name: _look(style) for name, style in styles.items()}
+    return [
+        {
+            "name": curve.name,
+            "kind": curve.rate_kind,
+            "protocol": curve.protocol,
+            "source": curve.source,
+            "look": {**looks[curve.name], "symbol": f"{looks[curve.name]['symbol']}-open"},
+            "points": [{name: _number(value) for name, value in point.items()} for point in records(curve.points)],
+        }
+        for curve in found
     ]
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from uqdm.bench.analysis.curves import titles
 from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.analysis.short_table import ROUGH_DB, ROUGH_RATIO, absences, common_rate
+from uqdm.bench.exchange.imported import imported_curves
 from uqdm.bench.grid.content import metric_columns
 from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
@@ -57,6 +58,7 @@ _SCRIPTS = (
     "tables.js",
     "traces.js",
     "published.js",
+    "imported.js",
     "axes.js",
     "plots.js",
     "walk.js",
@@ -118,7 +120,7 @@ def render_page(
     viewer = viewer_data(open_run, summary, whole, pool)
     of_images = image_deltas(run_dir, open_run, summary, pool, titles(summary))
     grid = report_grid(open_run, summary, pool)
-    figures = figure_data(summary, read_origin(run_dir), published)
+    figures = figure_data(summary, read_origin(run_dir), published, imported_curves(run_dir))
     script = "\n".join(text_of(name) for name in _SCRIPTS)
     data = {"figures": figures, "walk": walk, "pictures": pool.uris}
     data["viewer"] = {**viewer, "folder": pictures_folder, "sources": whole.sources(quote(pictures_folder))}

@@ -88,6 +88,7 @@ class Plots {
     byId("dataset").addEventListener("input", () => this.choose());
     this.picker = new PublishedPicker(figures, () => this.draw());
     byId("published").addEventListener("input", () => this.usePublished());
+    this.imported = new ImportedCurves(figures, () => this.draw());
     byId("plot-controls").addEventListener("input", () => this.draw()); // last
     byId("plot-controls").addEventListener("submit", (event) => event.preventDefault());
     filter.onChange(() => this.draw());
@@ -140,6 +141,7 @@ class Plots {
     const curves = this.data.curves.filter((curve) => this.filter.shows(curve.codec, [curve.label]));
     return [
       ...systems.map((system) => publishedTrace(system, metric, colours)),
+      ...this.imported.shown().map((curve) => importedTrace(curve, metric, colours)),
       ...curves.flatMap((curve) => curveTraces(curve, metric, options, colours)),
     ].filter((trace) => trace.x.length);
   }

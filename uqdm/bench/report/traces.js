@@ -105,6 +105,7 @@ function fillLegend(list, traces, floor) {
   const systems = traces.map((trace) => trace.system).filter(Boolean);
   list.replaceChildren(
     ...[...curves].map((curve) => legendEntry(curve.look, curve.label, curve.title)),
+    ...traces.filter((trace) => trace.imported).map(({ imported }) => importedEntry(imported)),
     ...publishedEntries(systems),
     ...(floor ? [legendEntry({ colour: "var(--soft)", dark_colour: "var(--soft)", dash: "dot" }, floor)] : []),
   );

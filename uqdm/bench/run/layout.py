@@ -21,6 +21,7 @@
 ``bd_per_image.csv``            Bjøntegaard deltas of single images
 ``robustness.csv``              damaged files, and decoding in other processes, where that was measured
 ``robustness.parquet``          the same rows
+``imported/NAME.csv``           curves of others, imported to be shown beside those of the run
 ``plots/``, ``report.html``     figures and report
 ``grid/``                       pictures of codecs beside each other at equal rates
 ``plots/not_drawn.json``        plots that the run has nothing to show in, and why
@@ -53,6 +54,7 @@ _MANIFESTS = "manifests"
 _SCORES = "scores"
 _SETS = "sets"
 _FEATURES = "features"
+_IMPORTED = "imported"
 _PLOTS = "plots"
 _NOT_DRAWN = "not_drawn.json"
 _GRID = "grid"
@@ -190,6 +192,11 @@ def bd_of_images_path(run_dir: Path) -> Path:
 def robustness_path(run_dir: Path, suffix: str = ".csv") -> Path:
     """What codecs did with damaged files and in other processes: ``.csv``, or ``.parquet`` with the same rows."""
     return run_dir / f"{_ROBUSTNESS}{suffix}"
+
+
+def imported_dir(run_dir: Path) -> Path:
+    """The folder of imported curves, a CSV file for each (see :mod:`uqdm.bench.exchange.imported`)."""
+    return run_dir / _IMPORTED
 
 
 def plots_dir(run_dir: Path) -> Path:

@@ -27,6 +27,7 @@ SUBCOMMANDS = {
     "extract": "uqdm.cli.bench.extract:extract",
     "export": "uqdm.cli.bench.export:export",
     "robustness": "uqdm.cli.bench.robustness:robustness",
+    "import": "uqdm.cli.bench.import_points:import_points",
 }
 
 app = typer.Typer(cls=lazy_group(SUBCOMMANDS), no_args_is_help=True, rich_markup_mode=None)
