@@ -1,11 +1,11 @@
-"""Cost of each metric: CPU time of one core for a picture of 64x64 and of 768x512.
+"""Cost of each metric: CPU time of one core per picture of 64x64 and of 768x512.
 
     python benchmarks/metric_cost.py [--metric NAME ...] [--repeats 5]
 
-For each metric of single images that can run here: the least time of `repeats` calls with an original that was not seen
-before, and with one whose features are known, since an original is compared with the pictures of many settings. For
-metrics of sets: the time of a picture's features. Prints a table in Markdown. Other processes hardly change CPU time;
-a machine at rest gives somewhat less.
+For each metric of single images that can run here: the least time of `repeats` with an original that was not seen
+before, and with one whose features are known, since an original is compared with the pictures of many settings.
+Pictures of 64x64 come in groups of 16, as in an evaluation. For metrics of sets: the time of a picture's features.
+Prints a table in Markdown. A machine at rest gives less: a core that is shared takes more CPU time.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import skimage.data
 import torch
 from PIL import Image
 
+from uqdm.bench.checked_calls import scores
+from uqdm.bench.evaluation.picture_scores import BATCH_PIXELS
 from uqdm.bench.features.extractor import Extractor
 from uqdm.bench.features.weight_files import WeightsError
 from uqdm.bench.metrics import Metric, all_metrics, lack_of
 
-SIZES = {"64x64": (64, 64), "768x512": (512, 768)}  # as named, and as height and width
+SIZES = ((64, 64), (512, 768))  # height and width
 HEADING = "| | 64x64, new original | 64x64 | 768x512, new original | 768x512 |"
 
 
@@ -57,15 +59,15 @@ def lines(names: Sequence[str] | None, repeats: int) -> Iterator[str]:
 def line_of(metric: Metric, repeats: int) -> str:
     """The times of a metric; empty where it is not defined for the size."""
     cells = []
-    for size in SIZES.values():
+    for size in SIZES:
         if min(size) < metric.smallest_side:
             cells += ["", ""]
             continue
-        originals = [photograph(size, shift) for shift in range(repeats + 1)]
-        decoded = [jpeg(original) for original in originals]
-        metric.compute(originals[0], decoded[0])  # loads libraries and weights
-        new = [milliseconds(metric.compute, *pair) for pair in zip(originals[1:], decoded[1:], strict=True)]
-        seen = [milliseconds(metric.compute, originals[-1], decoded[-1]) for _ in range(repeats)]
+        n = max(1, BATCH_PIXELS // (size[0] * size[1]))
+        groups = [group_of(size, n, number) for number in range(repeats + 1)]
+        scores(metric, groups[0])  # loads libraries and weights
+        new = [milliseconds(scores, metric, group) / n for group in groups[1:]]
+        seen = [milliseconds(scores, metric, groups[-1]) / n for _ in range(repeats)]
         cells += [f"{min(new):.1f}", f"{min(seen):.1f}"]
     return f"| `{metric.name}` | {' | '.join(cells)} |"
 
@@ -77,12 +79,18 @@ def features_line(repeats: int) -> str:
     except WeightsError as error:
         return f"| features of FID and KID | {str(error).splitlines()[0]} |"
     cells = []
-    for size in SIZES.values():
+    for size in SIZES:
         picture = photograph(size, 0)
         extractor.features([picture])
         times = [milliseconds(extractor.features, [picture]) for _ in range(repeats)]
         cells += ["", f"{min(times):.1f}"]
     return f"| features of FID and KID | {' | '.join(cells)} |"
+
+
+def group_of(size: tuple[int, int], n: int, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Originals and their reconstructions; each number gives others."""
+    originals = [photograph(size, n * number + index) for index in range(n)]
+    return [(original, jpeg(original)) for original in originals]
 
 
 def milliseconds(function: Callable[..., object], *arguments: object) -> float:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from uqdm import codec as registry
 from uqdm.bench.features.weight_files import Weights
-from uqdm.cli.doctor import diagnose_machine, diagnose_weights
+from uqdm.cli.doctor import diagnose_machine, diagnose_perceptual_weights, diagnose_weights
 from uqdm.cli.main import app
 from uqdm.codec import Codec, Missing, register_codec
 
@@ -112,6 +112,24 @@ def test_present_fid_weights_are_named(inception_weights: Weights) -> None:
     here = diagnose_weights()
     assert here.status == "works"
     assert here.version.startswith(f"{inception_weights.sha256[:16]} from ")
+
+
+def test_perceptual_weights_are_reported_and_not_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = diagnose_perceptual_weights()  # tests name a folder that does not exist
+    assert (wrong.codec, wrong.status) == ("perceptual-weights", "not here")
+    assert "no such file" in wrong.reason
+    monkeypatch.delenv("UQDM_PERCEPTUAL")
+    monkeypatch.setenv("UQDM_CACHE", str(tmp_path))
+    absent = diagnose_perceptual_weights()
+    assert absent.status == "not here"
+    assert "UQDM_PERCEPTUAL=FOLDER" in absent.reason
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("perceptual_weights")
+def test_present_perceptual_weights_are_named() -> None:
+    assert diagnose_perceptual_weights().status == "works"
 
 
 def test_faults_of_the_machine_are_reported_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""``uqdm doctor``: tests every codec on this machine, finds FID's weights, and checks the machine itself.
+"""``uqdm doctor``: tests every codec on this machine, finds weights of metrics, and checks the machine itself.
 
 It says how to get missing parts, and lists plug-ins of other packages that are left out, with the reason.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 WORKS, ABSENT, FAILS, SKIPPED = "works", "not here", "FAILS", "SKIPPED"
 FID_WEIGHTS = "fid-weights"
+PERCEPTUAL_WEIGHTS = "perceptual-weights"
 _COLOURS = {WORKS: "green", ABSENT: "yellow", FAILS: "red", SKIPPED: "red"}
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One codec, FID's weights, a property of the machine, or a plug-in that is left out.
+    """One codec, weights of metrics, a property of the machine, or a plug-in that is left out.
 
     It has a version, whether it works, the reason and remedy if not, and the checks that ran.
     """
@@ -79,6 +81,19 @@ def diagnose_weights() -> Diagnosis:
     return Diagnosis(FID_WEIGHTS, WORKS, f"{weights.sha256[:16]} from {weights.source}")
 
 
+def diagnose_perceptual_weights() -> Diagnosis:
+    """Finds the weights of LPIPS and DISTS on this machine; downloads nothing."""
+    from uqdm.bench.features.perceptual_weights import ALEXNET, DISTS, VARIABLE, VGG16, missing
+    from uqdm.places import cache_folder
+
+    lack = missing(ALEXNET, VGG16, DISTS)
+    if lack is None:
+        place = os.environ.get(VARIABLE) or cache_folder()
+        return Diagnosis(PERCEPTUAL_WEIGHTS, WORKS, f"LPIPS 0.1 and DISTS from {place}")
+    tried = "" if os.environ.get(VARIABLE) else "runs try to fetch them (64 MB). "
+    return Diagnosis(PERCEPTUAL_WEIGHTS, ABSENT, reason=f"{tried}{lack}")
+
+
 def left_out() -> list[Diagnosis]:
     """Plug-ins (codecs, metrics, data sets, plots) that are left out, and why each."""
     from uqdm.bench.datasets import broken_datasets
@@ -114,9 +129,9 @@ def doctor(
 ) -> None:
     """Tests every codec: its version, whether its pictures come back correctly, or how to get it.
 
-    Also checks the weights of FID and KID and the machine, and lists plug-ins that are left out, unless codecs are
-    named. Exits 1 if an installed codec fails, or if Ray could not start here. A missing codec, or a plug-in that is
-    left out, is not a failure.
+    Also checks the weights of FID, LPIPS and DISTS and the machine, and lists plug-ins that are left out, unless codecs
+    are named. Exits 1 if an installed codec fails, or if Ray could not start here. A missing codec, or a plug-in that
+    is left out, is not a failure.
     """
     found = []
     tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]
@@ -136,6 +151,7 @@ def doctor(
 
 def _others() -> Iterator[Diagnosis]:
     yield diagnose_weights()
+    yield diagnose_perceptual_weights()
     yield from diagnose_machine()
     yield from left_out()
 
