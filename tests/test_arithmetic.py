@@ -23,7 +23,7 @@ from uqdm.training.run import train
 
 pytestmark = pytest.mark.slow
 
-STORED = Path(__file__).parents[1] / "progressive"
+STORED = Path(__file__).parent / "progressive"
 PICTURES_SHA256 = "df47ab87d2523cb3"
 """Of all pictures of the stored file, in the order of the steps."""
 NEWER = hasattr(torch.backends.cuda.matmul, "fp32_precision")
