@@ -23,7 +23,19 @@ SHARD_FORMAT = 6
 """Version of the measurement of images and of its columns: the first row format whose stored shards are still used.
 It is part of a shard's name: set it to ROW_FORMAT when rows of the same images would change."""
 
-ADDED_COLUMNS = ("original_changes", "target", "found_setting", "found_point", "target_tries", "target_error")
+ADDED_COLUMNS = (
+    "original_changes",
+    "target",
+    "found_setting",
+    "found_point",
+    "target_tries",
+    "target_error",
+    "timing_repeats",
+    "encode_ms_min",
+    "encode_ms_median",
+    "decode_ms_min",
+    "decode_ms_median",
+)
 """Columns that row formats after SHARD_FORMAT added: stored shards may lack them, and a shard's name does not depend on
 them. Clear it when SHARD_FORMAT is raised."""
 
@@ -49,7 +61,10 @@ _CALLS = (
     "without a network, null if the codec does not report it"
 )
 
-MEASURED = ("encode_ms", "decode_ms", "threads", "peak_memory_bytes")
+REPEATED_TIMES = ("encode_ms_min", "encode_ms_median", "decode_ms_min", "decode_ms_median")
+"""Columns of times that are measured again in rounds (:mod:`uqdm.bench.evaluation.timing_rounds`)."""
+
+MEASURED = ("encode_ms", "decode_ms", *REPEATED_TIMES, "threads", "peak_memory_bytes")
 """Columns in which the rows of two identical runs on one machine differ."""
 
 STATUS_OK = "ok"
@@ -164,6 +179,16 @@ ROWS = pa.schema(
             "encode_ms", pa.float64(), "milliseconds to encode the whole stream, warm; the image's share of its batch"
         ),
         _field("decode_ms", pa.float64(), "milliseconds from the stream to this picture, warm; one image alone"),
+        _field(
+            "timing_repeats",
+            pa.int32(),
+            "rounds in which times were measured again, codecs interleaved, by one worker alone; this and the next "
+            "four are null if there were none, and before row format 9",
+        ),
+        _field("encode_ms_min", pa.float64(), "least encode_ms of these rounds"),
+        _field("encode_ms_median", pa.float64(), "median encode_ms of these rounds"),
+        _field("decode_ms_min", pa.float64(), "least decode_ms of these rounds"),
+        _field("decode_ms_median", pa.float64(), "median decode_ms of these rounds"),
         _field("batch_size", pa.int32(), "images in one call of the codec; the last call may have fewer"),
         _field("device", pa.string(), "device of encoder and decoder: 'cpu', or 'cuda:' with the name of the GPU"),
         _field("threads", pa.int32(), THREADS_CONVENTION),
@@ -445,6 +470,11 @@ SUMMARY = pa.schema(
         _field("unscored", UNSCORED, "reasons for null metrics, by name of the metric; null if none is null"),
         _field("encode_ms", pa.float64(), "mean over images, milliseconds"),
         _field("decode_ms", pa.float64(), "mean over images, milliseconds"),
+        _field("timing_repeats", pa.int64(), "rounds in which times were measured again; null if there were none"),
+        *(
+            _field(name, pa.float64(), f"mean of {name} over the images that were timed in rounds; null if none was")
+            for name in REPEATED_TIMES
+        ),
         _field("batch_size", pa.float64(), "mean over images of the images in one call of the codec"),
         _field("device", pa.string(), "devices of encoder and decoder; several joined by '; '"),
         _field("threads", pa.float64(), f"mean over images of the {THREADS_CONVENTION}"),

@@ -84,6 +84,22 @@ def test_a_second_run_measures_nothing_and_a_damaged_shard_is_redone(tmp_path: P
     pd.testing.assert_frame_equal(rows_of(tmp_path, "toy-raw").drop(columns=measured), first.drop(columns=measured))
 
 
+def test_times_are_measured_again_in_rounds_by_one_worker(tmp_path: Path) -> None:
+    dataset = MemoryImages(unmarked_images(6))
+    (outcome,) = run(dataset, ["toy-raw"], tmp_path, timing_repeats=3, timing_images=5)
+    assert outcome == CodecOutcome("toy-raw", 12, 0, 0)
+    rows = rows_of(tmp_path, "toy-raw")
+    assert set(rows.image_index[rows.timing_repeats == 3]) == set(range(5))
+    for name in ("encode_ms", "decode_ms"):
+        timed = rows[rows.timing_repeats == 3]
+        assert (timed[f"{name}_min"] > 0).all()
+        assert (timed[f"{name}_min"] <= timed[f"{name}_median"]).all()
+    seconds = json.loads((tmp_path / "evaluation.json").read_text())["seconds"]
+    assert {"work", "timing"} <= seconds.keys()
+    run(dataset, ["toy-raw"], tmp_path)
+    pd.testing.assert_frame_equal(rows_of(tmp_path, "toy-raw"), rows)
+
+
 def test_rows_are_those_of_the_current_configuration(tmp_path: Path) -> None:
     dataset = MemoryImages(unmarked_images(4))
     run(dataset, ["toy-raw", "toy-model"], tmp_path)

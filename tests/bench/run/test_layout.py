@@ -42,6 +42,7 @@ FOLDERS = {
     layout.report_pictures_path(layout.report_path(RUN)).name,
     layout.features_dir(RUN).name,
     *layout.set_scores_path(RUN, "key").parts[1:-1],
+    layout.shard_timings_path(RUN, "codec", "key").parts[1],
 }
 
 

@@ -21,6 +21,19 @@ class CostPoint:
     cost: float
 
 
+def timed(drawn: Iterable[Curve], column: str) -> str:
+    """The column that a time is taken from: the median of its rounds where every curve of files has it, else as it is.
+
+    >>> import pandas as pd
+    >>> points = pd.DataFrame({"rate_bpp": [1.0], "decode_ms": [5.0], "decode_ms_median": [4.0]})
+    >>> timed([Curve("jpeg", "jpeg", points)], "decode_ms")
+    'decode_ms_median'
+    """
+    median = f"{column}_median"
+    files = [curve.points_with_bits for curve in drawn if not curve.ideal]
+    return median if files and all(median in one and one[median].notna().all() for one in files) else column
+
+
 def cost_points(drawn: Iterable[Curve], column: str, psnr_db: float) -> list[CostPoint]:
     """The curves that reach a PSNR and have the cost there. Ideal codecs are left out: their rates are of no file."""
     found = [

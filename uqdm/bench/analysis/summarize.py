@@ -44,6 +44,7 @@ from uqdm.bench.run.unscored import is_not_scored, unscored_map
 from uqdm.bench.schema import (
     MACS_CONVENTION,
     PEAK_MEMORY_CONVENTION,
+    REPEATED_TIMES,
     STATUS_FAILED,
     STATUS_OK,
     STATUS_REFERENCE,
@@ -54,11 +55,21 @@ from uqdm.text import counted, printable
 
 _SETTING = ["codec", "setting"]
 _PICTURE = [*_SETTING, "point_index", "point", "reconstruction"]
-_COSTS = ["encode_ms", "decode_ms", "batch_size", "threads", "encode_calls", "decode_calls", "macs_per_pixel"]
+_COSTS = [
+    "encode_ms",
+    "decode_ms",
+    *REPEATED_TIMES,
+    "batch_size",
+    "threads",
+    "encode_calls",
+    "decode_calls",
+    "macs_per_pixel",
+]
 _MEANS = ["bpp", *_COSTS]
-_COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device", "peak_memory_bytes"]
+_COLUMNS = ["dataset", "fingerprint", "codec_version", "rate_kind", *_PICTURE, *_MEANS, "device"]
 _COLUMNS += ["target", "target_tries", "target_error"]
-_COLUMNS += ["image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
+_LARGEST = ["peak_memory_bytes", "timing_repeats"]
+_COLUMNS += [*_LARGEST, "image_index", "height", "width", "ideal_bits", "unscored", "status", "error"]
 _CHECKED = ["dataset", "fingerprint", *_SETTING, "codec_version", "image_index", "status", "unscored"]
 _MOST_BYTES = 2**26  # of metrics' values held at once; their intervals take four times as much
 
@@ -287,7 +298,7 @@ def _pictures(ok: pd.DataFrame, images: pd.Index) -> tuple[pd.DataFrame, dict[st
     table = groups[_MEANS].mean()
     table["n"], table["exact"] = groups.size(), groups["exact"].sum()
     table["device"] = groups["device"].agg(_joined)
-    table["peak_memory_bytes"] = groups["peak_memory_bytes"].max()
+    table[_LARGEST] = groups[_LARGEST].max()
     unscored = [_unscored(reasons) for _, reasons in groups["unscored"]] if len(table) else None
     table["target"] = groups["target"].first()
     table["target_tries"] = groups["target_tries"].mean()

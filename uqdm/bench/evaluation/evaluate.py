@@ -27,6 +27,7 @@ from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.evaluation.original_images import changes_notes, changes_of_originals, read_originals
 from uqdm.bench.evaluation.picture_scores import write_scores
 from uqdm.bench.evaluation.shard_job import shard_timing
+from uqdm.bench.evaluation.timing_rounds import TimingRounds
 from uqdm.bench.evaluation.worker_sharing import sharing_workers
 from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
@@ -100,13 +101,19 @@ def _evaluate(
     if waiting and context.metrics is not None:
         context.metrics.fetch(progress.say)
     outcomes = [_finish(context, plan, progress) for plan in plans if not plan.n_missing]
+    rounds = TimingRounds.of(context, plans, options)
     stopwatch.lap("plan")
-    if waiting:
+    if waiting or rounds.shards:
         with ray_session(options.cpus, on_loss=progress.end) as resources:
             stopwatch.lap("ray_start")
             outcomes += _measure(context, waiting, resources, options.limits, progress)
             stopwatch.lap("work")
+            if rounds.shards:
+                rounds.run(resources, options, progress)
+                stopwatch.lap("timing")
         stopwatch.lap("ray_stop")
+    if rounds.shards:
+        outcomes = [finish_codec(context, plan) for plan in plans]  # the rows get their times
     if options.prune:
         prune_others(run_dir, keep=list(codecs))
     if kept.streams or kept.reconstructions:

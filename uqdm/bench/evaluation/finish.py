@@ -25,6 +25,7 @@ from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.shards import Shard
 from uqdm.bench.run.superseded import arrange, set_aside_others
 from uqdm.bench.run.tables import with_columns
+from uqdm.bench.run.timing_store import TimingStore
 from uqdm.bench.schema import ROW_FORMAT, STATUS_SKIPPED
 from uqdm.text import counted
 
@@ -56,11 +57,11 @@ def finish_codec(context: Context, plan: CodecPlan) -> CodecOutcome:
         origin["scored"] = scored_origin(context.origin, context.metrics)
     schema = with_provenance(rows_schema(), origin)
     reason = skipped[0].missing if skipped else None
-    path = rows_path(run_dir, plan.name)
+    path, timings = rows_path(run_dir, plan.name), TimingStore(run_dir)
     clear_way(path)
     with writing_rows(path, schema) as writer:
         for shard in plan.shards():
-            rows = context.store.read(shard)
+            rows = timings.with_times(context.store.read(shard), shard)
             writer.write(_rows_to_write(context, shard, rows, schema))
             reason = reason or _first_error(rows)
         for codec_setting in skipped:

@@ -137,8 +137,7 @@ def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) 
     """An encoder and a decoder after warm-up; one object for both if construction is slow."""
 
     def make_both() -> tuple[Codec, Codec]:
-        encoder = _make(codec_setting)
-        decoder = encoder if codec_setting.holds_model else _make(codec_setting)
+        encoder, decoder = make_codecs(codec_setting)
         _check_device(worker, encoder)
         limit_threads(worker.threads)
         warm_up(encoder, decoder, image)
@@ -146,6 +145,15 @@ def _warm_codec(worker: Worker, codec_setting: CodecSetting, image: np.ndarray) 
 
     key = ("codec", codec_setting.name, codec_setting.setting)
     return worker.keep(key, make_both, alone=codec_setting.holds_model)
+
+
+def make_codecs(codec_setting: CodecSetting) -> tuple[Codec, Codec]:
+    """An encoder and a decoder; one object for both if construction is slow.
+
+    Raises :class:`~uqdm.codec.CodecUnavailableError` where this worker has another version of the codec.
+    """
+    encoder = _make(codec_setting)
+    return encoder, encoder if codec_setting.holds_model else _make(codec_setting)
 
 
 def _check_device(worker: Worker, codec: Codec) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationOptions(StageOptions):
-    """Options of an evaluation. None changes a number; with another shard size, stored shards are not reused."""
+    """Options of an evaluation. None changes a number except times; another shard size makes stored shards useless."""
 
     shard_size: int = option(50, "Images in a shard, the unit of work and of resuming", minimum=1)
     keep_streams: bool = option(
@@ -24,6 +24,12 @@ class EvaluationOptions(StageOptions):
         KeepOptions.reconstructions,
         "Keep every decoded picture, as a PNG",
         flag="--reconstructions/--no-reconstructions",
+    )
+    timing_repeats: int = option(
+        0, "Rounds in which one worker alone measures times again, codecs interleaved", minimum=0
+    )
+    timing_images: int | None = option(
+        None, "Images whose times are measured again, the first of the data set", none="all", minimum=1
     )
     retry_failed: bool = option(False, "Measure shards with failed images again", flag="--retry-failed")
     metrics: tuple[str, ...] | None = option(

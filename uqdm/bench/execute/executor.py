@@ -91,7 +91,8 @@ class Executor:
         if group is None:
             return None
         resources = self._limits.actor_resources(self._resources.gpus, uses_gpu=group.uses_gpu)
-        pool = ActorPool(group.job_class, resources, group.n_jobs, lane.reserved)
+        most = min(group.n_jobs, group.most_workers or group.n_jobs)
+        pool = ActorPool(group.job_class, resources, most, lane.reserved)
         return Scheduler(group, pool, self._prefetcher, self._disk, self._listener, self._limits)
 
     def _turn(self, live: Sequence[Scheduler]) -> None:

@@ -23,12 +23,16 @@ from uqdm.bench.execute.worker_loss import why_lost
 
 @dataclass(frozen=True)
 class Group:
-    """Jobs of one class for one pool of actors, about ``n_jobs`` of them; lazily generated."""
+    """Jobs of one class for one pool of actors, about ``n_jobs`` of them; lazily generated.
+
+    ``most_workers`` is the greatest number of actors; None for as many as there is room for.
+    """
 
     job_class: type[Job]
     jobs: Iterable[Job]
     n_jobs: int
     uses_gpu: bool = False
+    most_workers: int | None = None
 
 
 class Listener(Protocol):

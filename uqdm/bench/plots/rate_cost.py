@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.bench.analysis.costs import COSTS, CostPoint, cost_points, pareto_front
+from uqdm.bench.analysis.costs import COSTS, CostPoint, cost_points, pareto_front, timed
 from uqdm.bench.analysis.curve_styles import CurveStyle, curve_styles
 from uqdm.bench.analysis.curves import PSNR_LEVELS_DB, Curve, curves
 from uqdm.bench.plots import NothingToDrawError, Plot
@@ -83,7 +83,7 @@ def levels(run_dir: Path) -> list[Level]:
     for name, summary in read_summary(run_dir).groupby("dataset"):
         drawn = curves(summary)
         for psnr_db in PSNR_LEVELS_DB:
-            points = {column: cost_points(drawn, column, psnr_db) for column in COSTS}
+            points = {column: cost_points(drawn, timed(drawn, column), psnr_db) for column in COSTS}
             points = {column: of for column, of in points.items() if len(of) >= _LEAST and any(p.cost > 0 for p in of)}
             if points:
                 shown = {point.label for of in points.values() for point in of}
@@ -96,9 +96,9 @@ def caption(run_dir: Path) -> str:
     return (
         "Down is better, left is cheaper. Each mark is a codec at the PSNR of its row, between its measured points: "
         "linear in dB and in the logarithms of rate and cost. The line is the Pareto front: no codec needs fewer bits "
-        "at no higher cost. Codecs behind it are faint. Costs are means over images, memory the largest. Times and "
-        "memory depend on the machine and its load, and compare only within one run. Ideal codecs have no files and "
-        "are left out."
+        "at no higher cost. Codecs behind it are faint. Costs are means over images, memory the largest; of times "
+        "that were repeated in rounds the median. Times and memory depend on the machine and its load, and compare "
+        "only within one run. Ideal codecs have no files and are left out."
     )
 
 

@@ -161,6 +161,11 @@ _FIRST = (
 _LAST = (
     _Column("encode_ms", "encode, ms", COST, _three_digits),
     _Column("decode_ms", "decode, ms", COST, _three_digits),
+    _Column("timing_repeats", "timing rounds", COST, _decimals(0)),
+    _Column("encode_ms_min", "encode, ms, least", COST, _three_digits),
+    _Column("encode_ms_median", "encode, ms, median", COST, _three_digits),
+    _Column("decode_ms_min", "decode, ms, least", COST, _three_digits),
+    _Column("decode_ms_median", "decode, ms, median", COST, _three_digits),
     _Column("batch_size", "batch", COST, with_prefix),
     _Column("device", "device", COST),
     _Column("threads", "threads", COST, with_prefix),

@@ -8,6 +8,7 @@
 ``reconstructions/``            the decoded pictures of the present rows, where they are kept
 ``originals.parquet``           originals, up to a number of bytes, for a report without the data set
 ``superseded/``                 streams and pictures that belong to no present row, in these folders
+``timings/CODEC/KEY.parquet``   times of a shard that were measured again in rounds
 ``scores/CODEC/KEY.parquet``    values of one metric on a shard
 ``scores/sets/KEY.json``        values of one metric of sets
 ``per_image/CODEC.parquet``     the rows of a codec, one for each picture
@@ -53,6 +54,7 @@ _ROWS = "per_image"
 _MANIFESTS = "manifests"
 _SCORES = "scores"
 _SETS = "sets"
+_TIMINGS = "timings"
 _FEATURES = "features"
 _IMPORTED = "imported"
 _PLOTS = "plots"
@@ -157,6 +159,11 @@ def scores_path(run_dir: Path) -> Path:
 def shard_scores_path(run_dir: Path, codec: str, key: str) -> Path:
     """The values of a metric on a shard; ``key`` depends on both."""
     return run_dir / _SCORES / codec / f"{key}.parquet"
+
+
+def shard_timings_path(run_dir: Path, codec: str, key: str) -> Path:
+    """The repeated times of a shard; ``key`` is that of the shard."""
+    return run_dir / _TIMINGS / codec / f"{key}.parquet"
 
 
 def set_scores_path(run_dir: Path, key: str) -> Path:

@@ -21,6 +21,7 @@ from uqdm.bench.run.rows_writer import writing_rows
 from uqdm.bench.run.score_store import ScoreStore
 from uqdm.bench.run.stored_run import StoredCodec, StoredRun
 from uqdm.bench.run.tables import with_columns
+from uqdm.bench.run.timing_store import TimingStore
 from uqdm.bench.schema import STATUS_SKIPPED
 
 
@@ -37,12 +38,13 @@ def write_rows(
     path = rows_path(run.store.run_dir, codec.name)
     written = rows_provenance(run.store.run_dir)[codec.name]  # raises if the file is not of this run and codec
     schema = with_provenance(rows_schema(), {**written, "scored": dict(origin)})
-    scores = ScoreStore(run.store.run_dir)
+    scores, timings = ScoreStore(run.store.run_dir), TimingStore(run.store.run_dir)
     skipped = _skipped(path, schema)
     clear_way(path)
     with writing_rows(path, schema) as writer:
         for shard in codec.shards:
-            writer.write(filled_rows(run.rows(shard), shard, scores, missing_scores, schema))
+            rows = timings.with_times(run.rows(shard), shard)
+            writer.write(filled_rows(rows, shard, scores, missing_scores, schema))
         for number in range(len(skipped)):
             writer.write(skipped.slice(number, 1))
 
