@@ -200,7 +200,11 @@ def test_streams_that_are_fewer_or_changed_are_measured_again(
 def test_scores_and_features_of_others_are_not_used(
     name: str, dataset: MemoryImages, shards: list[Shard], tmp_path: Path
 ) -> None:
-    metric, scores, features = all_metrics()[0], ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32)
+    metric, scores, features = (
+        all_metrics()[0],
+        ScoreStore(tmp_path),
+        FeatureStore(tmp_path / "features", "12" * 32, 2048),
+    )
     pictures = [PictureKey(shard.start, "full", "decoded", "ab") for shard in shards]
     vectors = [np.full(2048, number, np.float32) for number in range(2)]
     keys = ["ab" * 32, "cd" * 32]
@@ -227,7 +231,7 @@ def test_scores_and_features_of_others_are_not_used(
 
 
 def test_damage_to_any_byte_of_small_files_is_detected(tmp_path: Path) -> None:
-    scores, features = ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32)
+    scores, features = ScoreStore(tmp_path), FeatureStore(tmp_path / "features", "12" * 32, 2048)
     key, vector = "ab" * 32, np.arange(2048, dtype=np.float32)
     scores.write_set(key, {"fid": 1.5})
     features.put(key, vector)
@@ -244,7 +248,7 @@ def test_damage_to_any_byte_of_small_files_is_detected(tmp_path: Path) -> None:
 
 
 def test_features_of_another_network_are_not_used(tmp_path: Path) -> None:
-    one, other = (FeatureStore(tmp_path, digit * 64) for digit in "12")
+    one, other = (FeatureStore(tmp_path, digit * 64, 2048) for digit in "12")
     one.put("ab" * 32, np.zeros(2048, np.float32))
     path = other._path("ab" * 32)
     path.parent.mkdir(parents=True)

@@ -33,7 +33,7 @@ def test_scoring_fills_the_metrics_that_summarizing_misses(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metric", "sssim"], "no metric 'sssim' (did you mean ssim, ms_ssim?)"),
+        (["--metric", "sssim"], "no metric 'sssim' (did you mean ssim, ms_ssim, ssimulacra2?)"),
         (["--inception", "nowhere.pt"], "--inception: no file nowhere.pt"),
         ([], "make it with: uqdm bench evaluate"),
     ],

@@ -13,6 +13,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.extractor import Extractor
+from uqdm.bench.features.extractors.inception import of_weights
 from uqdm.bench.features.weight_files import Weights
 
 N_IMAGES = 24
@@ -38,7 +39,7 @@ def jpegs_uint8(originals_uint8: list[np.ndarray]) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session")
 def extractor(inception_weights: Weights) -> Extractor:
-    return Extractor.of(inception_weights)
+    return of_weights(inception_weights)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from uqdm.bench.features.extractor import MAX_BATCH_PIXELS, Extractor, _batches
+from uqdm.bench.features.extractors.inception import Single, of_weights
 from uqdm.bench.features.network import build
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.features.weight_files import Weights
@@ -52,9 +53,8 @@ def test_distances_do_not_depend_on_the_number_of_workers(
     import ray
 
     actor = ray.remote(Extractor)
-    workers = [
-        actor.options(num_cpus=1).remote(build(inception_weights.tensors), "", torch.device("cpu")) for _ in "ab"
-    ]
+    network = Single(build(inception_weights.tensors))
+    workers = [actor.options(num_cpus=1).remote(network, "", 2048, "", device="cpu") for _ in "ab"]
     halves = [jpegs_uint8[:12], jpegs_uint8[12:]]
     found = ray.get([worker.features.remote(half) for worker, half in zip(workers, halves, strict=True)])
     originals = Gaussian.of(originals_features)
@@ -104,7 +104,7 @@ def test_a_gpu_gives_the_same_distances(
     originals_features: np.ndarray,
     jpegs_features: np.ndarray,
 ) -> None:
-    features = Extractor.of(inception_weights, "cuda").features(jpegs_uint8)
+    features = of_weights(inception_weights, "cuda").features(jpegs_uint8)
     originals = Gaussian.of(originals_features)
     distances = [frechet_distance(originals, Gaussian.of(each)) for each in (features, jpegs_features)]
     assert distances[0] == pytest.approx(distances[1], abs=1e-3)

@@ -15,17 +15,17 @@ FEATURES = np.random.default_rng(0).random(2048, dtype=np.float32)
 
 @pytest.fixture
 def store(tmp_path: Path) -> FeatureStore:
-    store = FeatureStore(tmp_path, NETWORK)
+    store = FeatureStore(tmp_path, NETWORK, 2048)
     store.put(KEY, FEATURES)
     return store
 
 
 def test_stored_features_are_returned_unchanged(store: FeatureStore, tmp_path: Path) -> None:
-    found = FeatureStore(tmp_path, NETWORK).get(KEY)
+    found = FeatureStore(tmp_path, NETWORK, 2048).get(KEY)
     assert found is not None
     np.testing.assert_array_equal(found, FEATURES)
     assert store.get("cd" * 32) is None
-    assert FeatureStore(tmp_path, "34" * 32).get(KEY) is None
+    assert FeatureStore(tmp_path, "34" * 32, 2048).get(KEY) is None
 
 
 def test_a_file_damaged_at_any_byte_counts_as_absent(store: FeatureStore, tmp_path: Path) -> None:

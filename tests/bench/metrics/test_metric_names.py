@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 
 BENCH = Path(__file__).resolve().parents[3] / "uqdm" / "bench"
-OWN = {"metrics/fid.py", "metrics/kid.py", "metrics/patch_fid.py", "metrics/patch_fid_256.py"}
+OWN = {
+    f"metrics/{name}.py" for name in ("fid", "kid", "patch_fid", "patch_fid_256", "fd_dinov2", "fd_clip")
+}  # the last two are computed as FID is
 REASONS = {
     "paper/": "the FID that the paper published",
     "analysis/published_curves.py": "a column of the paper's published tables",
     "plots/rate_fid.py": "the plot of that metric; nothing but its name and label",
     "plots/rate_kid.py": "the plot of that metric; nothing but its name and label",
+    "features/given_weights.py": "the name of the page on weights",
     "features/weights.py": "the name of the archive that holds the weights, and of the page on them",
 }
 NAMES = re.compile(r"(?<![A-Za-z])(fid|kid)s?(?![A-Za-z])", re.IGNORECASE)

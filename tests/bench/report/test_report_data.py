@@ -74,7 +74,7 @@ def test_the_figures_hold_every_point_of_every_curve(summary: pd.DataFrame) -> N
         ends = [point["values"]["psnr_db"][1:] for point in curve["points"]]
         np.testing.assert_allclose(ends, points[["psnr_db_low", "psnr_db_high"]], rtol=1e-6)
         assert [point["set_n"] for point in curve["points"]] == [report_run.N_IMAGES] * len(points)
-        assert {point["warning"] for point in curve["points"]} == {report_run.WARNING}
+        assert all(point["warnings"]["fid"] == report_run.WARNING for point in curve["points"])
     assert [point["codec"] for point in data["lossless"]] == ["png", "toy-model"]  # lowest rate first
     assert data["floor"]["values"] == {"fid": 123.4, "kid": 0.0123}
     json.dumps(data, allow_nan=False)
@@ -100,7 +100,7 @@ def test_notes_on_published_curves_state_the_relation_of_the_images(summary: pd.
 
 def test_the_caveats_name_images_extractor_floor_and_warning(summary: pd.DataFrame) -> None:
     said = caveats(summary)
-    assert said.warnings == [report_run.WARNING]
+    assert said.warnings == [f"FID: {report_run.WARNING}"]
     text = " ".join(said.facts)
     assert "Sets of 6 pictures against as many originals" in text
     assert "weights 0123456789abcdef; resized: bilinear to 299 x 299" in text

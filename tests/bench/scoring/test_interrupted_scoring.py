@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 class SlowMeans:
-    sha256, resize, n_features = "7" * 64, "none", 2048
+    sha256, resize, n_features, caution = "7" * 64, "none", 2048, None
 
     def __init__(self, log):
         self.log = log
@@ -46,7 +46,7 @@ if __name__ == "__main__":
     from uqdm.bench.scoring.selection import SetMetricBounds
     run_dir, log = sys.argv[1:]
     options = ScoringOptions(("mse", "psnr_db", "patch_fid"), cpus=1, set_metrics=SetMetricBounds(patches=None))
-    score_run(Path(run_dir), options, features=FeatureSource(lambda weights: SlowMeans(log)))
+    score_run(Path(run_dir), options, features=FeatureSource(lambda name, weights: SlowMeans(log)))
 """
 N_PASSES = 3 * (8 * 8 + 7 * 7)  # of a photo of 512x512 and two JPEGs of it
 

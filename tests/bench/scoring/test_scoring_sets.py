@@ -20,6 +20,7 @@ from uqdm.bench.analysis.short_table import short_table
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
 from uqdm.bench.features.statistics import Gaussian, frechet_distance
+from uqdm.bench.metrics.fd_clip import fd_clip
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.json_files import read_scores
 from uqdm.bench.run.summary_reader import read_summary
@@ -42,6 +43,7 @@ class Means:
     sha256 = "5" * 64
     resize = "quarters"
     n_features = 12
+    caution = None
     log: ClassVar[Path]
 
     def __init__(self, log: Path) -> None:
@@ -77,7 +79,7 @@ def options_in(folder: Path, **bounds: int | None) -> ScoringOptions:
 
 def features_in(folder: Path) -> FeatureSource:
     log = folder / CALLS
-    return FeatureSource(lambda weights: Means(log), lambda path, extractor: Folder(path))
+    return FeatureSource(lambda name, weights: Means(log), lambda path, extractor: Folder(path))
 
 
 def score(
@@ -116,7 +118,8 @@ def test_values_equal_a_direct_computation_and_features_are_computed_once(tmp_pa
     assert line["fid"] == pytest.approx(fid_by_hand(dataset.images, decoded, tmp_path), rel=1e-9)
     assert (line["fid_n"], line["fid_extractor"], line["fid_resize"]) == (8, "5" * 16, "quarters")
     assert line["fid_warning"] == "n=8 is under 12: biased, singular covariance"
-    assert line["unscored"] == {"patch_fid": "64 px is under its smallest side of 128 px"}
+    asked = {name: reason for name, reason in line["unscored"].items() if reason != "not asked for"}
+    assert asked == {"patch_fid": "64 px is under its smallest side of 128 px"}
     floor = lines["originals", "first half against second half", None, None]
     assert floor["fid"] == pytest.approx(fid_by_hand(dataset.images[:4], dataset.images[4:], tmp_path), rel=1e-9)
     assert (floor["status"], floor["fid_n"]) == ("reference", 4)
@@ -184,7 +187,7 @@ def test_large_pictures_have_features_of_their_patches(tmp_path: Path) -> None:
 def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_path: Path) -> None:
     dataset, run_dir = photographs(4), tmp_path / "run"
 
-    def absent(weights: Path | None) -> Means:
+    def absent(name: str, weights: Path | None) -> Means:
         raise RuntimeError("weights are not here; put them there")
 
     evaluate_here(run_dir, dataset, "jpeg:quality=50")
@@ -232,6 +235,41 @@ def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     assert f"floor: originals, first half against second half (n=4): FID {sets['originals']['fid']:.1f}" in text
     assert f"{sets['jpeg']['fid']:.1f}" in next(line for line in text.splitlines() if line.startswith("jpeg"))
     assert not any(line.startswith("originals") for line in text.splitlines())
+
+
+class FewerMeans(Means):
+    """Another extractor, with weights that are not the published ones: mean colours of whole pictures."""
+
+    sha256, resize, n_features, caution = "6" * 64, "none", 3, "made up"
+
+    def features(self, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
+        return np.stack([image.mean((0, 1)) for image in images]).astype(np.float32)
+
+
+def test_metrics_of_several_extractors_are_computed_apart(tmp_path: Path) -> None:
+    dataset, run_dir = photographs(6), tmp_path / "run"
+    evaluate_here(run_dir, dataset, "jpeg:quality=5")
+
+    def load(name: str, weights: Path | None) -> Means:
+        assert weights == (tmp_path / "clip.pt" if name == "clip" else None)
+        if name == "dinov2":
+            raise RuntimeError("no weights")
+        return {"inception": Means, "clip": FewerMeans}[name](tmp_path / CALLS)
+
+    metrics = ("fid", "fd_clip", "fd_dinov2")
+    options = replace(options_in(tmp_path), metrics=metrics, clip_weights=tmp_path / "clip.pt")
+    (line, _) = score(run_dir, dataset, options, FeatureSource(load)).values()
+    stored = {folder.name.partition("-")[0] for folder in (tmp_path / "features").iterdir()}
+    assert stored == {"5" * 16, "6" * 16}
+    assert line["fid_warning"] == "n=6 is under 12: biased, singular covariance"
+    assert (line["fd_clip_n"], line["fd_clip_extractor"], line["fd_clip_warning"]) == (6, "6" * 16, "made up")
+    assert (line["fd_dinov2_n"], line["unscored"]["fd_dinov2"]) == (None, "no weights")
+    jpeg = get_codec("jpeg", quality=5)
+    means = FewerMeans(tmp_path / CALLS)
+    sides = [means.features(images, 6) for images in (dataset.images, jpeg.decode(jpeg.encode(dataset.images)))]
+    assert line["fd_clip"] == pytest.approx(fd_clip(*sides)["fd_clip"], rel=1e-9)
+    (row,) = summarize_run(run_dir).query("codec == 'jpeg'").to_dict("records")
+    assert (row["fd_clip_n"], row["fd_clip_warning"]) == (6, "made up")
 
 
 def test_features_are_stored_next_to_the_runs_by_default(tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ class Extractor:
     sha256 = "5" * 64
     resize = ""
     n_features = 12
+    caution = None
 
     def features(self, images: object, batch: int) -> NoReturn:
         raise NotImplementedError
@@ -114,9 +115,12 @@ class Extractor:
 def test_the_warning_of_too_few_images_is_in_rows_with_fid_alone() -> None:
     line = line_of(3, PHOTO)
     line.columns = {"patch_fid": 1.0, "patch_fid_n": 64.0}
-    assert (line.row(Extractor())["fid_n"], line.row(Extractor())["fid_warning"]) == (3, None)
+    row = line.row({"inception": Extractor()})
+    assert (row["fid_n"], row["fid_warning"]) == (3, None)
     line.columns["fid"] = 1.0
-    assert line.row(Extractor())["fid_warning"] == "n=3 is under 12: biased, singular covariance"
+    row = line.row({"inception": Extractor()})
+    assert row["fid_warning"] == "n=3 is under 12: biased, singular covariance"
+    assert (row["fd_clip_n"], row["fd_clip_extractor"], row["fd_clip_warning"]) == (None, None, None)
 
 
 def test_the_number_of_patches_is_part_of_the_name_of_stored_values() -> None:
@@ -197,16 +201,16 @@ class Known:
 def test_only_patches_that_are_not_stored_are_requested_originals_first() -> None:
     line = line_of(3, PHOTO)
     keys = line.keys(PATCH_FID, line.pictures)
-    absent = list(absent_features([(line, PATCH_FID), (line, PATCH_FID)], Known(set(keys[:-2]))))
+    absent = list(absent_features([(line, PATCH_FID), (line, PATCH_FID)], {"inception": Known(set(keys[:-2]))}))
     assert [one.request.sha256 for one in absent] == ["original-0", "original-1", "original-2", "picture-2"]
-    assert absent[-1].request.keys == keys[-2:]
+    assert absent[-1].request.keys == [("inception", key) for key in keys[-2:]]
     assert sum(one.request.n_passes for one in absent) == 64 + 2
 
 
 def job_of(*requests: FeatureRequest) -> FeatureJob:
     shard = Shard("memory", "0", 0, tuple(f"image-{index}" for index in range(50)), CodecSetting("png"), True)
-    spec = ExtractorSpec(lambda weights: NotImplemented, None, 4)
-    return FeatureJob(shard, Streams(ShardStore(Path("nowhere")), shard), requests, spec)
+    spec = ExtractorSpec("inception", lambda name, weights: NotImplemented, None, 4)
+    return FeatureJob(shard, Streams(ShardStore(Path("nowhere")), shard), requests, {"inception": spec})
 
 
 def request(index: int, n_patches: int, point: str = "full") -> FeatureRequest:

@@ -28,6 +28,8 @@ from uqdm.bench.metrics import (
     columns_of,
     headline_set_metrics,
     labels_of,
+    n_set_images,
+    set_bases,
     set_basis,
     summary_schema,
 )
@@ -259,7 +261,8 @@ class _DataSetSummary:
 def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """``pictures`` with the columns of metrics of sets; ``unscored`` names metrics of both kinds."""
     names = [name for metric in all_set_metrics() for name in columns_of(metric)]
-    columns = [*_PICTURE, *names, *set_basis().names, "unscored"]
+    of_bases = [name for basis in set_bases() for name in basis.names]
+    columns = [*_PICTURE, *names, *of_bases, "unscored"]
     found = pd.DataFrame([line for line in sets if line.get("status") != STATUS_REFERENCE]).reindex(columns=columns)
     merged = pictures.merge(found, on=_PICTURE, how="left", suffixes=("", "_sets")) if len(found) else pictures
     if len(found):
@@ -274,7 +277,7 @@ def _with_sets(pictures: pd.DataFrame, sets: Sequence[Mapping[str, Any]]) -> pd.
 
 def _reference(line: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the summary that compares originals with originals; no codec takes part."""
-    return {**line, "n": line.get(set_basis().n) or 0, "failed": 0, "exact": 0}
+    return {**line, "n": n_set_images(line) or 0, "failed": 0, "exact": 0}
 
 
 def _settings(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from uqdm.bench.features.network import N_FEATURES
 from uqdm.bench.file_identity import KIND_FEATURES, check_regular, write_stored
 
 _FORM = "v2"  # version of the files and of the computation (resize, network); raised when either changes
@@ -24,18 +23,19 @@ class FeatureStore:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     store = FeatureStore(folder, extractor_sha256="12" * 32)
+    ...     store = FeatureStore(folder, extractor_sha256="12" * 32, n_features=2048)
     ...     store.put("ab" * 32, np.arange(2048, dtype=np.float32))
     ...     float(store.get("ab" * 32)[-1]), store.get("cd" * 32)
     (2047.0, None)
     """
 
-    def __init__(self, folder: str | Path, extractor_sha256: str) -> None:
+    def __init__(self, folder: str | Path, extractor_sha256: str, n_features: int) -> None:
+        self._n_features = n_features
         self._extractor_sha256 = extractor_sha256
         self.folder = Path(folder) / f"{extractor_sha256[:16]}-{_FORM}"
 
     def get(self, key: str) -> np.ndarray | None:
-        """Features of the picture whose SHA-256 is ``key``, float32 [2048]; None if they are not stored."""
+        """Features of the picture whose SHA-256 is ``key``, float32 [n_features]; None if they are not stored."""
         path = self._path(key)
         try:
             check_regular(path)
@@ -45,14 +45,14 @@ class FeatureStore:
                 said, features = file["identity"], file["features"]
         except Exception:  # damage makes zipfile and NumPy raise a dozen types
             return None
-        if features.shape != (N_FEATURES,) or features.dtype != np.float32:
+        if features.shape != (self._n_features,) or features.dtype != np.float32:
             return None
         return features if said.shape == () and str(said) == self._identity(key, features) else None
 
     def put(self, key: str, features: np.ndarray) -> None:
-        """Stores features, float32 [2048]; raises ValueError for another type or shape."""
-        if features.shape != (N_FEATURES,) or features.dtype != np.float32:
-            raise ValueError(f"expected float32 [{N_FEATURES}], got {features.dtype} {list(features.shape)}")
+        """Stores features, float32 [n_features]; raises ValueError for another type or shape."""
+        if features.shape != (self._n_features,) or features.dtype != np.float32:
+            raise ValueError(f"expected float32 [{self._n_features}], got {features.dtype} {list(features.shape)}")
         data = io.BytesIO()
         np.savez(data, features=features, identity=np.array(self._identity(key, features)))
         write_stored(self._path(key), data.getvalue())

@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from uqdm import plugins
+from uqdm.bench.features.extractors import extractor_names
 from uqdm.bench.schema import ROWS, SUMMARY
 from uqdm.codec import Missing
 from uqdm.plugins import Broken
@@ -90,13 +91,36 @@ class Patches:
     """Whether the metric is only defined on all patches of its images; it is not computed on a part of them."""
 
 
+class ExtractorFacts(Protocol):
+    """What the results say of a feature extractor."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights."""
+
+    @property
+    def resize(self) -> str:
+        """The method that resizes pictures to the extractor's size."""
+
+    @property
+    def n_features(self) -> int:
+        """The number of features of a picture."""
+
+    @property
+    def caution(self) -> str | None:
+        """Why its features are not those of the published extractor; None if they are."""
+
+
 def _trusts_any_number(n_images: int, n_features: int) -> str | None:
     return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetBasis:
-    """What the metrics of sets were computed on, as columns of the summary; one metric declares it for all of them."""
+    """What metrics of sets were computed on, as columns of the summary.
+
+    One metric declares it for all of the same extractor.
+    """
 
     n: str = "set_n"
     """Name of the column: how many images."""
@@ -116,9 +140,11 @@ class SetBasis:
         """The names of the columns, in their order."""
         return (self.n, self.extractor, self.resize, self.warning)
 
-    def values(self, n_images: int, extractor_sha256: str, resize: str, n_features: int) -> dict[str, int | str | None]:
-        """The columns of one row of the summary."""
-        known = (n_images, extractor_sha256[:16], resize, self.warn(n_images, n_features))
+    def values(self, n_images: int, extractor: ExtractorFacts, *, is_warned: bool) -> dict[str, int | str | None]:
+        """The columns of one row of the summary, the warning of too few images only for ``is_warned``."""
+        too_few = self.warn(n_images, extractor.n_features) if is_warned else None
+        warning = "; ".join(filter(None, [too_few, extractor.caution])) or None
+        known = (n_images, extractor.sha256[:16], extractor.resize, warning)
         return dict(zip(self.names, known, strict=True))
 
     def fields(self) -> list[pa.Field]:
@@ -141,9 +167,9 @@ class SetMetric(_Declaration):
     """A figure for the pictures of a whole data set, compared with the originals.
 
     ``compute`` takes two arrays [n, d], one row for each item: the originals' and the pictures', and returns the
-    metric's columns by name. Under ``takes == "features"`` the items are Inception features (float32, d = 2048) of
-    images, or of their ``patches``; under ``takes == "points"`` they are points of a point data set themselves, and
-    the metric is not applied to images.
+    metric's columns by name. Under ``takes == "features"`` the items are features of images, or of their ``patches``,
+    by ``extractor`` (float32; d is 2048 for Inception); under ``takes == "points"`` they are points of a point data set
+    themselves, and the metric is not applied to images.
     """
 
     compute: Callable[[np.ndarray, np.ndarray], Mapping[str, float]]
@@ -155,8 +181,10 @@ class SetMetric(_Declaration):
     """Which of ``columns`` is the number of items, where these are patches and not the images themselves."""
     short_decimals: int | None = None
     """Decimals in the short table and the report's comparison; None leaves the metric out of these."""
+    extractor: str = "inception"
+    """Name of the feature extractor, a module of :mod:`uqdm.bench.features.extractors`."""
     basis: SetBasis | None = None
-    """Columns that say what metrics of sets were computed on, from the one metric that declares them."""
+    """Columns that say what metrics of this extractor were computed on, from the one metric that declares them."""
     takes: Literal["features", "points"] = "features"
     patches: Patches | None = None
     smallest_set: int = 2
@@ -230,6 +258,8 @@ def _checked(name: str, metric: Any) -> Metric | SetMetric:
             raise TypeError(f"{count}={getattr(metric, count)!r}: expected a whole number")
         if getattr(metric, count) < 1:
             raise ValueError(f"{count}={getattr(metric, count)}: must be at least 1")
+    if isinstance(metric, SetMetric) and metric.extractor not in extractor_names():
+        raise ValueError(f"extractor={metric.extractor!r}: expected one of {', '.join(extractor_names())}")
     for function in ("compute", "missing", "fetch"):
         if not callable(getattr(metric, function)):
             raise TypeError(f"{function} is {type(getattr(metric, function)).__name__}, not a function")
@@ -301,15 +331,29 @@ def headline_set_metrics() -> tuple[SetMetric, ...]:
     return tuple(metric for metric in all_set_metrics() if metric.short_decimals is not None)
 
 
-def basis_metric() -> SetMetric | None:
-    """The metric that declares the columns of :func:`set_basis`; None if none does."""
-    return next((metric for metric in all_set_metrics() if metric.basis is not None), None)
+def basis_metrics() -> dict[str, SetMetric]:
+    """The metrics that declare what the metrics of an extractor were computed on, by the name of the extractor."""
+    return {metric.extractor: metric for metric in all_set_metrics() if metric.basis is not None}
 
 
-def set_basis() -> SetBasis:
-    """The columns that say what metrics of sets were computed on."""
-    metric = basis_metric()
-    return SetBasis() if metric is None or metric.basis is None else metric.basis
+def set_bases() -> tuple[SetBasis, ...]:
+    """The columns of every extractor that say what its metrics were computed on."""
+    return tuple(metric.basis for metric in basis_metrics().values() if metric.basis is not None)
+
+
+def set_basis(metric: SetMetric | None = None) -> SetBasis:
+    """The columns that say what ``metric`` was computed on; by default, of the metrics that the short table shows."""
+    shown = metric or next(iter(headline_set_metrics()), None)
+    declarer = basis_metrics().get(shown.extractor) if shown is not None else None
+    return SetBasis() if declarer is None or declarer.basis is None else declarer.basis
+
+
+def n_set_images(row: Mapping[str, Any]) -> int | None:
+    """The number of images of a row's metrics of sets; None if it has none."""
+    counts = (row.get(basis.n) for basis in set_bases())
+    return next(
+        (int(count) for count in counts if count is not None and count == count), None
+    )  # NaN differs from itself
 
 
 def size_columns(metric: SetMetric) -> list[str]:
@@ -318,7 +362,7 @@ def size_columns(metric: SetMetric) -> list[str]:
     >>> all(size_columns(metric)[0] == metric.count for metric in all_set_metrics() if metric.count)
     True
     """
-    return [name for name in (metric.count, set_basis().n) if name is not None]
+    return [name for name in (metric.count, set_basis(metric).n) if name is not None]
 
 
 def labels_of(metrics: Iterable[Metric | SetMetric], word: str = "and") -> str:
@@ -349,13 +393,14 @@ def rows_schema() -> pa.Schema:
 
 
 def summary_schema() -> pa.Schema:
-    """The schema of the summary: ``SUMMARY``, the columns of :func:`set_basis`, and the columns of each metric.
+    """The schema of the summary: ``SUMMARY``, the columns of :func:`set_bases`, and the columns of each metric.
 
     Columns in ``SUMMARY`` keep the definition that they have there.
     """
     base = SUMMARY
     place = base.names.index("unscored")
-    for number, field_of_basis in enumerate(set_basis().fields()):
+    fields = [one for basis in set_bases() for one in basis.fields()]
+    for number, field_of_basis in enumerate(fields):
         base = base.insert(place + number, field_of_basis)
     columns: dict[str, str] = {}
     for metric in all_metrics():

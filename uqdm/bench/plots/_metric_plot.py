@@ -94,7 +94,7 @@ def _of_images(metric: Metric, known: pd.DataFrame) -> str:
 
 
 def _of_sets(metric: SetMetric, known: pd.DataFrame) -> str:
-    basis = set_basis()
+    basis = set_basis(metric)
     counts = sorted(known[basis.n].dropna().unique()) if basis.n in known else []
     images = " or ".join(f"{count:,.0f}" for count in counts) or "an unknown number of"
     bars = f" Bars: standard deviation of {metric.label} over its subsets." if metric.spread is not None else ""

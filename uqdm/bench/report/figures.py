@@ -27,7 +27,7 @@ from uqdm.bench.analysis.published_curves import (
 )
 from uqdm.bench.analysis.published_systems import FAMILIES, RATE_KINDS, PublishedSystem, published_systems
 from uqdm.bench.exchange.imported import imported_note
-from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, set_basis
+from uqdm.bench.metrics import Metric, SetMetric, all_set_metrics, declared, n_set_images, set_basis
 from uqdm.bench.plots._published import STYLES, default_choice, markers_of
 from uqdm.bench.plots.rate_distortion import LEAST_BPP
 from uqdm.bench.run.rates import is_empty, with_rates
@@ -216,14 +216,12 @@ def _floor(rows: pd.DataFrame, metrics: list[Metric | SetMetric]) -> dict[str, A
 
 
 def _of_sets(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Number of images of a set metric, its warning and its spread."""
-    basis = set_basis()
-    count = row.get(basis.n)
-    warning = row.get(basis.warning)
+    """Number of images of set metrics, and the warning and spread of each."""
+    warnings = {metric.name: row.get(set_basis(metric).warning) for metric in all_set_metrics()}
     spreads = {metric.name: metric.spread for metric in all_set_metrics() if metric.spread is not None}
     return {
-        "set_n": None if count is None or math.isnan(count) else int(count),
-        "warning": warning if isinstance(warning, str) else None,
+        "set_n": n_set_images(row),
+        "warnings": {name: text for name, text in warnings.items() if isinstance(text, str)},
         "spreads": {name: _number(row.get(column)) for name, column in spreads.items()},
     }
 

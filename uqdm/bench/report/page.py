@@ -20,7 +20,7 @@ from uqdm.bench.analysis.equal_rate import TOLERANCE
 from uqdm.bench.analysis.short_table import ROUGH_DB, ROUGH_RATIO, absences, common_rate
 from uqdm.bench.exchange.imported import imported_curves
 from uqdm.bench.grid.content import metric_columns
-from uqdm.bench.metrics import basis_metric, headline_set_metrics, labels_of
+from uqdm.bench.metrics import headline_set_metrics, labels_of
 from uqdm.bench.plots import Plot, all_plots, shown_file
 from uqdm.bench.report import content
 from uqdm.bench.report.bd import read_deltas
@@ -170,7 +170,6 @@ def _texts(run_dir: Path, summary: pd.DataFrame, origin: Mapping[str, Any]) -> d
         "rough_ratio": ROUGH_RATIO,
         "comparison_metrics": ", ".join(["PSNR", labels_of(headline_set_metrics())]),
         "set_metrics": labels_of(headline_set_metrics()),
-        "warned_metric": labels_of(filter(None, [basis_metric()])),
         "comparison": comparison_tables(summary),
         "comparison_rates": "; ".join(_rates(summary)),
         "several_datasets": summary.dataset.nunique() > 1,

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uqdm.bench.metrics import SetMetric, declared, headline_set_metrics, labels_of, set_basis
+from uqdm.bench.metrics import (
+    SetMetric,
+    basis_metrics,
+    declared,
+    headline_set_metrics,
+    labels_of,
+    n_set_images,
+    set_basis,
+)
 from uqdm.bench.report.figures import plotted_metrics
 from uqdm.bench.report.results_table import significant
 from uqdm.bench.run.tables import records
@@ -25,6 +33,7 @@ class Caveats:
 
     facts: list[str]
     warnings: list[str]
+    """Each begins with the metric that it is about."""
 
 
 def absent() -> str:
@@ -43,29 +52,38 @@ def caveats(summary: pd.DataFrame) -> Caveats:
         prefix = f"{dataset}: " if summary.dataset.nunique() > 1 else ""
         ok = rows[rows.status == STATUS_OK]
         floor = records(rows[rows.status == STATUS_REFERENCE])
-        facts += [prefix + text for text in (_basis(ok), *(_floor(row, metrics) for row in floor), *_unscored(ok))]
-        warnings += [prefix + text for text in _texts(ok, set_basis().warning)]
+        bases = list(_bases(ok, metrics))
+        facts += [prefix + text for text in (*bases, *(_floor(row, metrics) for row in floor), *_unscored(ok))]
+        warnings += [
+            f"{prefix}{declarer.label}: {text}"
+            for declarer in basis_metrics().values()
+            for text in _texts(ok, set_basis(declarer).warning)
+        ]
     return Caveats(facts, warnings)
 
 
-def _basis(ok: pd.DataFrame) -> str:
-    basis = set_basis()
-    numbers = sorted(ok[basis.n].dropna().unique()) if basis.n in ok else []
-    counts = ", ".join(f"{int(count):,}" for count in numbers)
-    parts = [f"Sets of {counts or 'an unstated number of'} pictures against as many originals"]
-    parts += [
-        f"features by the network with weights {', '.join(found)}" for found in [_texts(ok, basis.extractor)] if found
-    ]
-    parts += [f"resized: {', '.join(found)}" for found in [_texts(ok, basis.resize)] if found]
-    return "; ".join(parts) + "."
+def _bases(ok: pd.DataFrame, metrics: list[SetMetric]) -> Iterator[str]:
+    """For each extractor: the number of pictures, its weights, and how it resizes them."""
+    extractors = {metric.extractor: metric for metric in metrics}
+    for metric in extractors.values():
+        basis = set_basis(metric)
+        numbers = sorted(ok[basis.n].dropna().unique()) if basis.n in ok else []
+        counts = ", ".join(f"{int(count):,}" for count in numbers)
+        alike = labels_of(one for one in metrics if one.extractor == metric.extractor)
+        of = f"{alike}: sets" if len(extractors) > 1 else "Sets"
+        parts = [f"{of} of {counts or 'an unstated number of'} pictures against as many originals"]
+        weights, resizes = (", ".join(_texts(ok, name)) for name in (basis.extractor, basis.resize))
+        parts += [f"features by the network with weights {weights}"] if weights else []
+        parts += [f"resized: {resizes}"] if resizes else []
+        yield "; ".join(parts) + "."
 
 
 def _floor(row: dict[str, Any], metrics: list[SetMetric]) -> str:
     values = [
         f"{metric.label} {significant(row[metric.name])}" for metric in metrics if not _absent(row.get(metric.name))
     ]
-    count = row.get(set_basis().n)
-    images = "" if count is None or _absent(count) else f" ({counted(int(count), 'image')})"
+    count = n_set_images(row)
+    images = "" if count is None else f" ({counted(count, 'image')})"
     return (
         f"Floor: {row['codec']}, {row['setting']}{images}: {', '.join(values) or 'none'}. These are the values for so "
         "few images without any coding. The curves compare pictures with their own originals, so they can be lower."

@@ -20,7 +20,8 @@ function hoverText(point, label, metric, isIdeal) {
   }
   const images = metric.of_sets ? (point.set_n ?? point.n) : point.n;
   lines.push(`n = ${count(images)}${point.exact ? `, ${count(point.exact)} of them exact` : ""}`);
-  if (metric.of_sets && point.warning) lines.push(`<i>${wrapped(point.warning)}</i>`);
+  const warning = metric.of_sets ? point.warnings[metric.name] : null;
+  if (warning) lines.push(`<i>${wrapped(warning)}</i>`);
   return lines.join("<br>");
 }
 

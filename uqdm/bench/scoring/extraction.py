@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -16,7 +16,7 @@ from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.original_images import OriginalImage
 from uqdm.bench.evaluation.shard_job import ShardJob
 from uqdm.bench.execute.worker import Worker
-from uqdm.bench.metrics import Patches
+from uqdm.bench.metrics import ExtractorFacts, Patches
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.score_store import PictureKey
 from uqdm.bench.run.shards import Shard
@@ -33,20 +33,8 @@ PICTURES_AT_ONCE = 32
 _RANGE = 4096  # maximum distance between a job's first and last image: the job has the names of all between
 
 
-class Extractor(Protocol):
+class Extractor(ExtractorFacts, Protocol):
     """The part of :class:`~uqdm.bench.features.extractor.Extractor` that scoring uses."""
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the weights."""
-
-    @property
-    def resize(self) -> str:
-        """The method that resizes pictures to the extractor's size."""
-
-    @property
-    def n_features(self) -> int:
-        """The number of features of a picture."""
 
     def features(self, images: Sequence[np.ndarray], batch: int) -> np.ndarray:
         """Features of uint8 images [H, W, 3]: float32 [n, n_features]."""
@@ -66,14 +54,15 @@ class Store(Protocol):
 class ExtractorSpec:
     """How features are computed: extractor, weights and batch size."""
 
-    load: Callable[[Path | None], Extractor]
+    name: str
+    load: Callable[[str, Path | None], Extractor]
     weights: Path | None
     batch: int
     """Pictures in one batch of the network."""
 
     def extractor(self, worker: Worker) -> Extractor:
         """The extractor, loaded once in a worker."""
-        return worker.keep(("extractor", self.weights), lambda: self.load(self.weights))
+        return worker.keep(("extractor", self.name, self.weights), lambda: self.load(self.name, self.weights))
 
 
 def feature_keys(sha256: str, patches: Patches | None, positions: Sequence[int]) -> list[str]:
@@ -86,13 +75,15 @@ def feature_keys(sha256: str, patches: Patches | None, positions: Sequence[int])
 WHOLE = (0,)
 """The positions of a picture that is taken whole: a single pass of the network."""
 
-Features = dict[str, np.ndarray | str]
-"""Features by their keys in the store, or the reason why they could not be computed."""
+FeatureKey = tuple[str, str]
+"""The name of an extractor, and the key of features in its store."""
+Features = dict[FeatureKey, np.ndarray | str]
+"""Features by their keys, or the reason why they could not be computed."""
 
 
 @dataclass(frozen=True)
 class FeatureRequest:
-    """A picture whose features are to be computed; ``sha256`` is its hash.
+    """A picture whose features by ``extractor`` are to be computed; ``sha256`` is its hash.
 
     ``positions`` are the numbers of its patches whose features are wanted; without ``patches`` it is taken whole.
     """
@@ -101,11 +92,12 @@ class FeatureRequest:
     sha256: str
     patches: Patches | None = None
     positions: tuple[int, ...] = WHOLE
+    extractor: str = "inception"
 
     @property
-    def keys(self) -> list[str]:
-        """The keys of its features in the store, one for each pass of the network."""
-        return feature_keys(self.sha256, self.patches, self.positions)
+    def keys(self) -> list[FeatureKey]:
+        """The keys of its features, one for each pass of the network."""
+        return [(self.extractor, key) for key in feature_keys(self.sha256, self.patches, self.positions)]
 
     @property
     def n_passes(self) -> int:
@@ -119,7 +111,8 @@ class FeatureJob(ShardJob):
 
     source: Streams
     requests: tuple[FeatureRequest, ...]
-    extractor_spec: ExtractorSpec
+    extractor_specs: Mapping[str, ExtractorSpec]
+    """How features are computed, by the name of the extractor: a picture is decoded once for all of them."""
 
     @property
     def n_passes(self) -> int:
@@ -148,7 +141,7 @@ class FeatureJob(ShardJob):
                     faults |= dict.fromkeys(one.keys, "decoded differently by another worker; score on one machine")
                 else:
                     found.append((one, decoded))
-        return faults | extract(worker, self.extractor_spec, found)
+        return faults | extract(worker, self.extractor_specs, found)
 
     def on(self, shard: Shard) -> Self:
         """See :class:`~uqdm.bench.evaluation.shard_job.ShardJob`."""
@@ -179,27 +172,29 @@ class OriginalsJob(FeatureJob):
 
     def run(self, worker: Worker, inputs: Sequence[OriginalImage]) -> Features:
         """See :class:`~uqdm.bench.execute.job.Job`."""
-        return extract(worker, self.extractor_spec, list(zip(self.requests, self.originals, strict=True)))
+        return extract(worker, self.extractor_specs, list(zip(self.requests, self.originals, strict=True)))
 
 
 def extract(
-    worker: Worker, extractor_spec: ExtractorSpec, found: Sequence[tuple[FeatureRequest, np.ndarray]]
+    worker: Worker, extractor_specs: Mapping[str, ExtractorSpec], found: Sequence[tuple[FeatureRequest, np.ndarray]]
 ) -> Features:
-    """Features of decoded pictures, whole or by patches, by their keys in the store."""
-    named: list[tuple[str, np.ndarray]] = []
-    faults = Features()
+    """Features of decoded pictures, whole or by patches, by their keys."""
+    named: dict[str, list[tuple[FeatureKey, np.ndarray]]] = {}
+    results = Features()
     for one, picture in found:
         try:
             with contained():
-                named += _parts(one, picture)
+                named.setdefault(one.extractor, []).extend(_parts(one, picture))
         except Exception as error:  # raised by a metric's function that cuts patches
-            faults |= dict.fromkeys(one.keys, f"its patches: {error_line(error)}")
-    return faults | _features(worker, extractor_spec, named)
+            results |= dict.fromkeys(one.keys, f"its patches: {error_line(error)}")
+    for name, parts in named.items():
+        results |= _features(worker, extractor_specs[name], parts)
+    return results
 
 
-def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tuple[str, np.ndarray]]) -> Features:
-    if not named:
-        return {}
+def _features(
+    worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tuple[FeatureKey, np.ndarray]]
+) -> Features:
     keys, parts = zip(*named, strict=True)
     try:
         features = extractor_spec.extractor(worker).features(parts, extractor_spec.batch)
@@ -208,7 +203,7 @@ def _features(worker: Worker, extractor_spec: ExtractorSpec, named: Sequence[tup
     return dict(zip(keys, features, strict=True))
 
 
-def _parts(one: FeatureRequest, picture: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def _parts(one: FeatureRequest, picture: np.ndarray) -> list[tuple[FeatureKey, np.ndarray]]:
     if one.patches is None:
         return list(zip(one.keys, [picture], strict=True))
     parts = one.patches.cut(picture.copy())

@@ -1,4 +1,4 @@
-"""The source of features of pictures: the extractor and the store of features."""
+"""The source of features of pictures: extractors and the store of features."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from uqdm.bench.features import extractors
 from uqdm.bench.scoring.extraction import Extractor, Store
 from uqdm.text import error_text
 
 
-def load_inception(weights: Path | None) -> Extractor:
-    """The Inception network; raises ValueError with the remedy if its weights or libraries are missing."""
+def load_extractor(name: str, weights: Path | None) -> Extractor:
+    """The extractor ``name``; raises ValueError with the remedy if its weights or libraries are missing."""
     try:
-        from uqdm.bench.features.extractor import Extractor as InceptionExtractor  # imports torch
+        load = extractors.loader(name)
     except (ImportError, RuntimeError) as error:  # the latter: torchvision was built for another torch
         raise ValueError(
-            f"the Inception network cannot be imported ({error_text(error, 200)}); install torch and torchvision "
-            "of one release from one package index"
+            f"the feature extractor {name} cannot be imported ({error_text(error, 200)}); install torch and "
+            "torchvision of one release from one package index"
         ) from error
-    return InceptionExtractor.load(weights)
+    return load(weights)
 
 
 def open_features(folder: Path, extractor: Extractor) -> Store:
     """The store of an extractor's features below ``folder``."""
     from uqdm.bench.features.store import FeatureStore
 
-    return FeatureStore(folder, extractor.sha256)
+    return FeatureStore(folder, extractor.sha256, extractor.n_features)
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """Loads the extractor from a file of weights (None: the default file), and opens the store of its features."""
+    """Loads an extractor by its name from a file of weights (None: the default), and opens the store of features."""
 
-    load: Callable[[Path | None], Extractor] = load_inception
+    load: Callable[[str, Path | None], Extractor] = load_extractor
     open_store: Callable[[Path, Extractor], Store] = open_features

@@ -30,6 +30,12 @@ class ScoringOptions(StageOptions):
         flag="--inception",
         none="a search in the caches, then a download",
     )
+    dinov2_weights: Path | None = option(
+        None, "File of the weights of DINOv2 ViT-L/14", flag="--dinov2", none="the file that UQDM_DINOV2 names"
+    )
+    clip_weights: Path | None = option(
+        None, "File of the weights of CLIP ViT-B/32", flag="--clip", none="the file that UQDM_CLIP names"
+    )
     batch: int = option(32, "Pictures in one batch of the network", minimum=1, in_section=False)
     set_metrics: SetMetricBounds = option_group(
         SetMetricBounds, "Images, settings and patches that set metrics are computed on"
@@ -38,6 +44,11 @@ class ScoringOptions(StageOptions):
     def __post_init__(self) -> None:
         check_bounds(self)
         metric_choice(self.metrics)
+
+    def weights(self, extractor: str) -> Path | None:
+        """The file of the weights of a feature extractor; None where none is named."""
+        named: Path | None = getattr(self, f"{extractor}_weights")
+        return named
 
     @property
     def choice(self) -> MetricChoice:

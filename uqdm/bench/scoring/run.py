@@ -21,6 +21,7 @@ from uqdm.bench.execute.executor import Executor
 from uqdm.bench.execute.job import Done
 from uqdm.bench.execute.ray_session import Resources, ray_session
 from uqdm.bench.execute.scheduler import Group
+from uqdm.bench.features.extractors import extractor_names
 from uqdm.bench.file_identity import write_stored
 from uqdm.bench.metrics import Metric, all_metrics, all_set_metrics, broken_metrics
 from uqdm.bench.progress.lock import locked
@@ -70,7 +71,7 @@ def score_run(
         options: metrics and resources; all metrics by default.
         progress: shows the progress; lines on stderr if None.
         dataset: the originals; the data set of the evaluation is opened again if None.
-        features: the source of features for set metrics; the Inception network if None.
+        features: the source of features for set metrics; the extractors of this package if None.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` if rows or originals have changed. A metric that cannot run here
     is left out, with the reason in the column ``unscored``; a picture that its stream no longer decodes to becomes a
@@ -229,7 +230,7 @@ def _score_sets(
         run,
         [metric for metric in of_images if metric.name not in reasons],
         options.set_metrics,
-        ExtractorSpec(features.load, options.inception_weights, options.batch),
+        {name: ExtractorSpec(name, features.load, options.weights(name), options.batch) for name in extractor_names()},
         options.limits,
         lambda extractor: features.open_store(folder, extractor),
         resources,

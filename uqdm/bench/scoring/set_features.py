@@ -6,8 +6,6 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
 from uqdm.bench.datasets import Images
 from uqdm.bench.evaluation.original_images import read_originals
 from uqdm.bench.execute.executor import Executor
@@ -26,7 +24,9 @@ from uqdm.bench.scoring.extraction import (
     PASSES_AT_ONCE,
     ExtractorSpec,
     FeatureJob,
+    FeatureKey,
     FeatureRequest,
+    Features,
     OriginalsJob,
     Store,
     split_jobs,
@@ -47,16 +47,25 @@ class Absent(NamedTuple):
 
 
 class FeatureStage:
-    """Computes features of a run's pictures on Ray; ``faults`` has the reasons for those that failed, by key."""
+    """Computes features of a run's pictures on Ray; ``faults`` has the reasons for those that failed, by key.
 
-    def __init__(self, run: StoredRun, extractor_spec: ExtractorSpec, store: Store, progress: RunProgress) -> None:
-        self._run, self._spec, self._store, self._progress = run, extractor_spec, store, progress
+    ``extractor_specs`` and ``stores`` have what each extractor is made from and the store of its features, by its name.
+    """
+
+    def __init__(
+        self,
+        run: StoredRun,
+        extractor_specs: Mapping[str, ExtractorSpec],
+        stores: Mapping[str, Store],
+        progress: RunProgress,
+    ) -> None:
+        self._run, self._specs, self._stores, self._progress = run, extractor_specs, stores, progress
         self.tick, self.say = progress.tick, progress.say
-        self.faults: dict[str, str] = {}
+        self.faults: dict[FeatureKey, str] = {}
 
     def run(self, todo: Iterable[tuple[SetLine, SetMetric]], resources: Resources, limits: WorkerLimits) -> None:
         """Computes the features that lines need for metrics and that are not stored yet, each once."""
-        jobs = list(self._jobs(absent_features(todo, self._store)))
+        jobs = list(self._jobs(absent_features(todo, self._stores)))
         if not jobs:
             return
         total = sum(job.n_passes for job in jobs)
@@ -66,12 +75,12 @@ class FeatureStage:
 
     def done(self, job: FeatureJob, done: Done) -> None:
         """See :class:`~uqdm.bench.execute.scheduler.Listener`; features are on disk when it returns."""
-        features: Mapping[str, np.ndarray | str] = done.result
-        for key, value in features.items():
+        features: Features = done.result
+        for (extractor, key), value in features.items():
             if isinstance(value, str):
-                self.faults[key] = value
+                self.faults[extractor, key] = value
             else:
-                self._store.put(key, value)
+                self._stores[extractor].put(key, value)
         self._progress.begin(_PART, seconds_ago=done.seconds)
         self._progress.advance(_PART, job.n_passes)
 
@@ -87,23 +96,23 @@ class FeatureStage:
         if shard is None:
             whole = _all_originals(self._run.dataset)
             source = Streams(self._run.store, whole)
-            return split_jobs(OriginalsJob(whole, source, requests, self._spec, self._run.dataset))
+            return split_jobs(OriginalsJob(whole, source, requests, self._specs, self._run.dataset))
         most = PASSES_AFTER_MODEL if shard.codec_setting.holds_model else PASSES_AT_ONCE
-        return split_jobs(FeatureJob(shard, Streams(self._run.store, shard), requests, self._spec), most)
+        return split_jobs(FeatureJob(shard, Streams(self._run.store, shard), requests, self._specs), most)
 
 
-def absent_features(todo: Iterable[tuple[SetLine, SetMetric]], store: Store) -> Iterator[Absent]:
+def absent_features(todo: Iterable[tuple[SetLine, SetMetric]], stores: Mapping[str, Store]) -> Iterator[Absent]:
     """The features that are not stored, each once; originals come before pictures, also before equal ones."""
     pairs = list(todo)
-    seen: set[str] = set()
+    seen: set[FeatureKey] = set()
     for side in (0, 1):
         for line, metric in pairs:
             for member in line.sides[side]:
                 positions = line.positions(metric, member)
-                keys = member.keys(metric, positions)
+                keys = [(metric.extractor, key) for key in member.keys(metric, positions)]
                 new = [(key, at) for key, at in zip(keys, positions, strict=True) if key not in seen]
                 seen.update(keys)
-                lacking = tuple(at for key, at in new if store.get(key) is None)
+                lacking = tuple(at for (extractor, key), at in new if stores[extractor].get(key) is None)
                 if lacking:
                     yield Absent(member.shard, member.request(metric, lacking))
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from uqdm.bench.metrics import SetMetric, basis_metric, set_basis
+from uqdm.bench.metrics import SetMetric, all_set_metrics, basis_metrics
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.row_batches import row_groups, with_status
 from uqdm.bench.run.score_store import PictureKey, set_key
@@ -48,7 +48,7 @@ class SetPicture:
     def request(self, metric: SetMetric, positions: tuple[int, ...]) -> FeatureRequest:
         """The request for this picture's features for ``metric``, at these positions."""
         picture = PictureKey(self.image_index, self.point, self.reconstruction, self.sha256)
-        return FeatureRequest(picture, self.sha256, metric.patches, positions)
+        return FeatureRequest(picture, self.sha256, metric.patches, positions, metric.extractor)
 
     def keys(self, metric: SetMetric, positions: tuple[int, ...]) -> list[str]:
         """Keys of this picture's features for ``metric``, at these positions."""
@@ -94,14 +94,21 @@ class SetLine:
             return f"n={n_items} is under the {metric.smallest_set} that it needs"
         return bounds.too_few(metric, n_items) or self.choice.excess(metric)
 
-    def row(self, extractor: Extractor | None) -> dict[str, Any]:
-        """The row as ``scores.json`` has it; with the warning only if the metric that declares it has a value."""
-        basis, warned = set_basis(), basis_metric()
-        basis_columns: dict[str, Any] = dict.fromkeys(basis.names)
-        if self.columns and extractor is not None:
-            basis_columns = basis.values(len(self.pictures), extractor.sha256, extractor.resize, extractor.n_features)
-            if warned is None or warned.name not in self.columns:
-                basis_columns[basis.warning] = None
+    def row(self, extractors: Mapping[str, Extractor]) -> dict[str, Any]:
+        """The row as ``scores.json`` has it, from the extractors that were loaded, by name.
+
+        It says what the values of each extractor were computed on, and warns of too few images only if the metric that
+        declares the warning has a value.
+        """
+        used = {metric.extractor for metric in all_set_metrics() if metric.name in self.columns}
+        basis_columns: dict[str, Any] = {}
+        for name, declarer in basis_metrics().items():
+            basis, extractor = declarer.basis, extractors.get(name)
+            assert basis is not None
+            basis_columns |= dict.fromkeys(basis.names)
+            if extractor is not None and name in used:
+                is_warned = declarer.name in self.columns
+                basis_columns |= basis.values(len(self.pictures), extractor, is_warned=is_warned)
         return {**self.names, **self.columns, **basis_columns, "unscored": unscored_map(self.reasons)}
 
 

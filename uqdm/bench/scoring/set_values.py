@@ -15,7 +15,7 @@ from uqdm.bench.execute.waiting import completed
 from uqdm.bench.execute.worker import limit_threads
 from uqdm.bench.metrics import SetMetric, columns_of
 from uqdm.bench.run.score_store import ScoreStore
-from uqdm.bench.scoring.extraction import Extractor, Store
+from uqdm.bench.scoring.extraction import Extractor, FeatureKey, Store
 from uqdm.bench.scoring.set_lines import SetLine, SetPicture
 from uqdm.plugins import contained
 from uqdm.text import error_line, one_line
@@ -45,25 +45,26 @@ def compute_set(metric: SetMetric, originals: np.ndarray, pictures: np.ndarray) 
 def compute_values(
     todo: Pairs,
     scores: ScoreStore,
-    store: Store,
-    faults: Mapping[str, str],
-    extractor: Extractor,
+    stores: Mapping[str, Store],
+    faults: Mapping[FeatureKey, str],
+    extractors: Mapping[str, Extractor],
     n_cores: int,
     tick: Callable[[], None],
 ) -> None:
     """Computes each metric of each line as a Ray task; equal sets are computed once.
 
-    ``faults`` has the reasons for features that are not in ``store``; ``tick`` is called about once a second.
+    ``stores`` and ``extractors`` are by the name of the extractor; ``faults`` has the reasons for features that are not
+    stored; ``tick`` is called about once a second.
     """
     by_key: dict[str, list[tuple[SetLine, SetMetric]]] = {}
     for line, metric in todo:
-        by_key.setdefault(line.key(metric, extractor), []).append((line, metric))
+        by_key.setdefault(line.key(metric, extractors[metric.extractor]), []).append((line, metric))
     remote: Any = ray.remote(compute_set).options(num_cpus=1)
 
     def start() -> Iterator[tuple[ray.ObjectRef, str]]:
         for key, alike in by_key.items():
             line, metric = alike[0]
-            sides = [_features(line, members, metric, store, faults) for members in line.sides]
+            sides = [_features(line, members, metric, stores[metric.extractor], faults) for members in line.sides]
             reason = next((side for side in sides if isinstance(side, str)), None)
             if reason is not None:
                 _settle(alike, reason)
@@ -95,13 +96,13 @@ def _settle(alike: Pairs, found: Mapping[str, float] | str) -> None:
 
 
 def _features(
-    line: SetLine, members: Sequence[SetPicture], metric: SetMetric, store: Store, faults: Mapping[str, str]
+    line: SetLine, members: Sequence[SetPicture], metric: SetMetric, store: Store, faults: Mapping[FeatureKey, str]
 ) -> np.ndarray | str:
     """Features [n, d] of a set, or the reason why there are none."""
     found = []
     for key in line.keys(metric, members):
         features = store.get(key)
         if features is None:
-            return faults.get(key, "its features were not stored; score again")
+            return faults.get((metric.extractor, key), "its features were not stored; score again")
         found.append(features)
     return np.stack(found)

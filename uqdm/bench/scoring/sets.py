@@ -28,7 +28,8 @@ class Task:
     run: StoredRun
     metrics: Sequence[SetMetric]
     set_metrics: SetMetricBounds
-    extractor_spec: ExtractorSpec
+    extractor_specs: Mapping[str, ExtractorSpec]
+    """How features are computed, by the name of the extractor."""
     limits: WorkerLimits
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
@@ -39,16 +40,17 @@ def score_sets(task: Task, not_requested: Mapping[str, str]) -> list[dict[str, A
     """A row for each setting, point and reconstruction among the scored rows, and one for the originals alone.
 
     A metric that cannot be computed is left out of its row, and ``unscored`` has the reason; ``not_requested`` has the
-    reasons for metrics that are not requested or cannot run. Where nothing is to compute, no network is loaded.
+    reasons for metrics that are not requested or cannot run. Only extractors of metrics that are to be computed are
+    loaded.
     """
     lines = set_lines(task.run, task.metrics, task.set_metrics)
     for line in lines:
         line.reasons |= not_requested
     wanted = list(_defined(task, lines))
-    extractor = _extractor(task, lines) if wanted else None
-    if extractor is not None:
-        _compute(task, wanted, extractor)
-    return [line.row(extractor) for line in lines]
+    loaded = {name: _extractor(task, name, lines) for name in sorted({metric.extractor for _, metric in wanted})}
+    extractors = {name: extractor for name, extractor in loaded.items() if extractor is not None}
+    _compute(task, [(line, metric) for line, metric in wanted if metric.extractor in extractors], extractors)
+    return [line.row(extractors) for line in lines]
 
 
 def _defined(task: Task, lines: Sequence[SetLine]) -> Iterator[tuple[SetLine, SetMetric]]:
@@ -71,31 +73,34 @@ def _undefined_reason(line: SetLine, metric: SetMetric, bounds: SetMetricBounds)
         return f"its patches: {error_line(error)}"
 
 
-def _extractor(task: Task, lines: Sequence[SetLine]) -> Extractor | None:
-    """The extractor; None if it does not load, in which case every line gets the reason."""
+def _extractor(task: Task, name: str, lines: Sequence[SetLine]) -> Extractor | None:
+    """The extractor; None if it does not load, in which case its metrics get the reason in every line."""
+    spec = task.extractor_specs[name]
     try:
-        return task.extractor_spec.load(task.extractor_spec.weights)
+        return spec.load(name, spec.weights)
     except Exception as error:  # a missing file or package, or too little memory
         text = " ".join(str(error).split()) or type(error).__name__
-        task.progress.say(f"NOT SCORED {', '.join(metric.name for metric in task.metrics)}: {text}")
+        lacking = [metric.name for metric in task.metrics if metric.extractor == name]
+        task.progress.say(f"NOT SCORED {', '.join(lacking)}: {text}")
         for line in lines:
-            line.reasons |= dict.fromkeys((metric.name for metric in task.metrics), text) | line.reasons
+            line.reasons |= dict.fromkeys(lacking, text) | line.reasons
         return None
 
 
-def _compute(task: Task, wanted: Sequence[tuple[SetLine, SetMetric]], extractor: Extractor) -> None:
+def _compute(task: Task, wanted: Sequence[tuple[SetLine, SetMetric]], extractors: Mapping[str, Extractor]) -> None:
     """Fills the lines from the store of scores, or else from features; missing features are computed."""
     scores = ScoreStore(task.run.store.run_dir)
     todo: list[tuple[SetLine, SetMetric]] = []
     for line, metric in wanted:
-        known = scores.read_set(line.key(metric, extractor))
+        known = scores.read_set(line.key(metric, extractors[metric.extractor]))
         if known is None:
             todo.append((line, metric))
         else:
             line.columns |= known
     if not todo:
         return
-    store, resources = task.open_store(extractor), task.resources()
-    features = FeatureStage(task.run, task.extractor_spec, store, task.progress)
+    stores = {name: task.open_store(extractor) for name, extractor in extractors.items()}
+    resources = task.resources()
+    features = FeatureStage(task.run, task.extractor_specs, stores, task.progress)
     features.run(todo, resources, task.limits)
-    compute_values(todo, scores, store, features.faults, extractor, resources.cpus, task.progress.tick)
+    compute_values(todo, scores, stores, features.faults, extractors, resources.cpus, task.progress.tick)

@@ -169,7 +169,7 @@ def _of_single_images(scoring: ScoringOptions) -> ScoringOptions:
     from uqdm.bench.metrics import all_metrics
 
     names = tuple(metric.name for metric in all_metrics() if scoring.choice.asks_for(metric.name))
-    return replace(scoring, metrics=names, inception_weights=None)
+    return replace(scoring, metrics=names, inception_weights=None, dinov2_weights=None, clip_weights=None)
 
 
 @contextlib.contextmanager

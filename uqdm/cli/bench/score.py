@@ -24,13 +24,15 @@ def score(
 
 def score_pictures(run: Path, options: ScoringOptions, log: Path | None) -> None:
     """Scores a run, shows the progress and prints the outcome; raises ValueError where all pictures failed."""
+    from uqdm.bench.features.extractors import extractor_names
     from uqdm.bench.progress.show import show_progress
     from uqdm.bench.run.layout import status_path
     from uqdm.bench.scoring.run import score_run
 
-    weights = options.inception_weights
-    if weights is not None and not weights.is_file():
-        raise FileNotFoundError(f"--inception: no file {weights}")
+    for name in extractor_names():
+        weights = options.weights(name)
+        if weights is not None and not weights.is_file():
+            raise FileNotFoundError(f"--{name}: no file {weights}")
     with show_progress(log, status_path(run)) as progress:
         outcome = score_run(run, options, progress)
         failed = f"{outcome.faults:,} FAILED, the first: {outcome.first_fault}" if outcome.faults else "0 failed"
