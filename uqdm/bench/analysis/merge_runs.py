@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from uqdm.bench.analysis.file_names import safe
 from uqdm.bench.analysis.variants import Variant, variant_of
 from uqdm.bench.file_identity import write_stored
-from uqdm.bench.metrics import all_metrics, rows_schema, set_basis
+from uqdm.bench.metrics import all_metrics, rows_schema, set_bases
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.json_files import read_json, read_manifest, read_scores
 from uqdm.bench.run.layout import (
@@ -222,9 +222,16 @@ def _differences(one: _Run, other: _Run) -> Iterator[tuple[str, Any, Any]]:
     for name in versions[0]:
         if name in versions[1] and versions[0][name] != versions[1][name]:
             yield f"the version of {name}", versions[0][name], versions[1][name]
-    basis = set_basis()
-    names = {basis.extractor: "the feature extractor", basis.resize: "the size for the feature extractor"}
-    for name, what in {**names, basis.n: "the number of images in metrics of sets"}.items():
+    names = {
+        name: what
+        for basis in set_bases()
+        for name, what in (
+            (basis.extractor, "the feature extractor"),
+            (basis.resize, "the size for the feature extractor"),
+            (basis.n, "the number of images in metrics of sets"),
+        )
+    }
+    for name, what in names.items():
         values = [_of_sets(run, name) for run in (one, other)]
         if all(values) and values[0] != values[1]:
             one_has, other_has = (", ".join(map(str, sorted(found))) for found in values)
