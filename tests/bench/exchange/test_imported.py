@@ -14,7 +14,7 @@ from uqdm.bench.analysis.merge_runs import merge_runs
 from uqdm.bench.analysis.short_table import closing_message
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.exchange.export import export_run, run_curves
-from uqdm.bench.exchange.imported import About, import_points, imported_curves
+from uqdm.bench.exchange.imported import About, import_points, imported_curves, imported_note, legend_of
 from uqdm.bench.exchange.rd_curve import PointsError
 from uqdm.bench.plots import rate_distortion
 from uqdm.bench.report.figures import figure_data
@@ -94,6 +94,15 @@ def test_they_are_drawn_dashed_with_their_protocol(own_run: Path, theirs: Path) 
     elic, vtm = figure_data(read_summary(own_run), imported=imported_curves(own_run))["imported"]
     assert (vtm["look"]["dash"], vtm["protocol"]) == ("dash", "VTM 23, intra")
     assert elic["look"]["colour"] != vtm["look"]["colour"]
+
+
+def test_many_curves_take_one_line_of_the_legend(own_run: Path, tmp_path: Path) -> None:
+    rows = [f"system {number},{number + 1},30,p" for number in range(40)]
+    (tmp_path / "many.csv").write_text("\n".join(["curve,bpp,psnr_db,protocol", *rows]))
+    import_points(own_run, tmp_path / "many.csv", About())
+    found = imported_curves(own_run)
+    assert legend_of(found) == ["40 imported curves"]
+    assert imported_note(found).endswith("; 34 more: see the report, and the files in imported/.")
 
 
 def test_a_second_import_replaces_and_a_removed_file_is_gone(own_run: Path, theirs: Path) -> None:

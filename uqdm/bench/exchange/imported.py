@@ -22,6 +22,10 @@ from uqdm.bench.run.layout import imported_dir, is_run
 from uqdm.registry import suggest
 from uqdm.text import printable
 
+MOST_NAMED = 12
+"""Imported curves that a legend names."""
+MOST_DESCRIBED = 6
+"""Imported curves whose protocols a note lists."""
 UNSTATED = "unstated"
 """The kind of a rate that nobody states."""
 _ALIASES = {"estimate": "ideal", "file size": "file", "entropy estimate": "ideal", "": UNSTATED, "unknown": UNSTATED}
@@ -138,5 +142,14 @@ def imported_note(curves: Sequence[RdCurve]) -> str:
     """The note below plots with imported curves; empty without any."""
     if not curves:
         return ""
-    listed = "; ".join(f"{curve.name}: {curve.protocol} ({curve.source})" for curve in curves)
-    return f"Dashed, with hollow marks: imported curves of others, not measured here. {listed}."
+    listed = [f"{curve.name}: {curve.protocol} ({curve.source})" for curve in curves[:MOST_DESCRIBED]]
+    more = len(curves) - len(listed)
+    listed += [f"{more} more: see the report, and the files in imported/"] if more else []
+    return f"Dashed, with hollow marks: imported curves of others, not measured here. {'; '.join(listed)}."
+
+
+def legend_of(curves: Sequence[RdCurve]) -> list[str]:
+    """The texts of imported curves in a legend: a line for each, or one line for all where they are many."""
+    if len(curves) > MOST_NAMED:
+        return [f"{len(curves)} imported curves"]
+    return [imported_label(curve) for curve in curves]

@@ -12,7 +12,7 @@ import numpy as np
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.analysis.curve_styles import curve_styles
 from uqdm.bench.analysis.curves import Curve, curves
-from uqdm.bench.exchange.imported import imported_label, imported_note
+from uqdm.bench.exchange.imported import imported_note, legend_of
 from uqdm.bench.metrics import METRICS, Metric, SetMetric, set_basis
 from uqdm.bench.plots import NothingToDrawError, Plot
 from uqdm.bench.plots._imported import draw_imported, imported_rates, imported_with
@@ -66,7 +66,7 @@ def draw(name: str, run_dir: Path) -> Figure:
     if not data:
         raise NothingToDrawError(_reason(summary, metric))
     imported = imported_with(run_dir, name)
-    beside = [*map(imported_label, imported), "", ""]
+    beside = [*legend_of(imported), "", ""]
     height = max(PANEL_HEIGHT_IN, *(legend_height_in([curve.title for curve in drawn] + beside) for _, drawn in data))
     figure = figure_of(len(data), height)
     top = write_caption(figure, [caption(name, run_dir)])

@@ -13,7 +13,7 @@ from uqdm.bench.analysis.curve_styles import CurveStyle, curve_styles, variant_s
 from uqdm.bench.analysis.curves import Curve, curves, lossless
 from uqdm.bench.analysis.short_table import absences
 from uqdm.bench.analysis.variants import Variant
-from uqdm.bench.exchange.imported import imported_label, imported_note
+from uqdm.bench.exchange.imported import imported_note, legend_of
 from uqdm.bench.plots import NothingToDrawError, Plot
 from uqdm.bench.plots._imported import draw_imported, imported_rates, imported_with
 from uqdm.bench.plots._panels import (
@@ -104,7 +104,7 @@ def _dashed(summary: pd.DataFrame) -> str:
 
 def _legends_in(rows: pd.DataFrame, imported: Sequence[RdCurve], published_lines: int) -> float:
     """Inches that the legends beside the panel of a data set need."""
-    named = [*(curve.title for curve in curves(rows)), IDEAL, *map(imported_label, imported)]
+    named = [*(curve.title for curve in curves(rows)), IDEAL, *legend_of(imported)]
     return legend_height_in([*named, *[""] * published_lines])
 
 

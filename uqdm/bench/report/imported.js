@@ -8,6 +8,13 @@ class ImportedCurves {
     byId("imported").hidden = byId("imported-note").hidden = !imported.length;
     byId("imported-note").textContent = note;
     byId("imported").append(...imported.map((curve) => this.chip(curve, redraw)));
+    if (imported.length > 1) byId("imported").append(...allOrNone((isOn) => this.turnAll(isOn, redraw)));
+  }
+
+  turnAll(isOn, redraw) {
+    this.off = new Set(isOn ? [] : this.curves.map((curve) => curve.name));
+    for (const box of byId("imported").querySelectorAll("input")) box.checked = isOn;
+    redraw();
   }
 
   chip(curve, redraw) {
@@ -51,4 +58,10 @@ function importedTrace(curve, metric, colours) {
   };
 }
 
-const importedEntry = (curve) => legendEntry(curve.look, `${curve.name}, imported (${curve.kind})`, curve.protocol);
+// The legend of the imported curves in a plot.
+function importedEntries(curves) {
+  if (curves.length > MOST_NAMED) {
+    return [element("li", {}, `${curves.length} imported curves: rest the pointer on a curve`)];
+  }
+  return curves.map((curve) => legendEntry(curve.look, `${curve.name}, imported (${curve.kind})`, curve.protocol));
+}

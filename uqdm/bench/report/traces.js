@@ -106,7 +106,7 @@ function fillLegend(list, traces, floor) {
   const systems = traces.map((trace) => trace.system).filter(Boolean);
   list.replaceChildren(
     ...[...curves].map((curve) => legendEntry(curve.look, curve.label, curve.title)),
-    ...traces.filter((trace) => trace.imported).map(({ imported }) => importedEntry(imported)),
+    ...importedEntries(traces.map((trace) => trace.imported).filter(Boolean)),
     ...publishedEntries(systems),
     ...(floor ? [legendEntry({ colour: "var(--soft)", dark_colour: "var(--soft)", dash: "dot" }, floor)] : []),
   );
