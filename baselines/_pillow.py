@@ -49,8 +49,8 @@ class PillowCodec(Codec):
         return Missing(f"this Pillow {Image.__version__} was built without {cls.format} ({cls.feature})", remedy)
 
     @functools.cached_property
-    def container_bits(self) -> int | None:
-        """Bits of the file of one black pixel; see :attr:`uqdm.codec.Codec.container_bits`."""
+    def black_pixel_bits(self) -> int | None:
+        """Bits of the file of one black pixel; see :attr:`uqdm.codec.Codec.black_pixel_bits`."""
         return 8 * len(self.encode([np.zeros((1, 1, 3), np.uint8)])[0])
 
     @abstractmethod

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from PIL import ImageFile, features
 
+from baselines._jpeg_segments import parts_of
 from baselines._pillow import PillowCodec, check_end_marker, pillow_version
-from uqdm.codec import Parameter
+from uqdm.codec import Parameter, StreamParts
 
 _MOST_BYTES = 6
 """Bytes of a pixel in a file: two for each coefficient, more than noise in saturated colours needs at quality 100."""
@@ -47,6 +48,10 @@ class JPEG(PillowCodec):
     def _save(self, image_uint8: np.ndarray, options: Mapping[str, Any]) -> bytes:
         with _block_of(_MOST_BYTES * image_uint8[..., 0].size):
             return super()._save(image_uint8, options)
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Coded data of scans; tables and headers of scans; the rest."""
+        return {point.name: parts_of(stream[: point.n_bytes]) for point in self.points(stream)}
 
     def check_stream(self, stream: bytes) -> None:
         """Requires the end marker."""

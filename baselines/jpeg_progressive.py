@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from baselines._jpeg_segments import EOI, SOS, segments
 from baselines._prefixes import PrefixCodec
 from baselines.jpeg import JPEG
 from uqdm.codec import StreamError
-
-_SOI, _SOS, _EOI = 0xD8, 0xDA, 0xD9
-_INSIDE_A_SCAN = {0x00, *range(0xD0, 0xD8)}  # after 0xFF: a stuffed byte, or a restart marker
 
 
 class JPEGProgressive(JPEG, PrefixCodec):
@@ -36,32 +34,15 @@ class JPEGProgressive(JPEG, PrefixCodec):
     def complete(self, prefix: bytes) -> bytes:
         """Appends the end marker to a prefix that has none."""
         scan_ends(prefix)  # at least one
-        return prefix if prefix.endswith(bytes([0xFF, _EOI])) else prefix + bytes([0xFF, _EOI])
+        return prefix if prefix.endswith(bytes([0xFF, EOI])) else prefix + bytes([0xFF, EOI])
 
 
 def scan_ends(stream: bytes) -> list[int]:
-    """End of the coded data of each scan, in bytes from the start (T.81, B.1.1 and B.2).
+    """End of the coded data of each scan, in bytes from the start.
 
     An incomplete scan ends with the stream. Raises StreamError if there is no scan.
     """
-    if not stream.startswith(bytes([0xFF, _SOI])):
-        raise StreamError("not a JPEG file")
-    position, ends = 2, []
-    while position + 4 <= len(stream) and stream[position] == 0xFF and stream[position + 1] != _EOI:
-        is_scan = stream[position + 1] == _SOS
-        position += 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
-        if is_scan and position < len(stream):
-            position = _next_marker(stream, position)
-            ends.append(position)
+    ends = [one.end for one in segments(stream) if one.marker == SOS and one.data_begin < len(stream)]
     if not ends:
         raise StreamError("it holds no scan")
     return ends
-
-
-def _next_marker(stream: bytes, position: int) -> int:
-    """The first marker from ``position`` on that ends a scan; the end of the stream if there is none."""
-    while (position := stream.find(b"\xff", position)) >= 0:
-        if position + 1 < len(stream) and stream[position + 1] not in _INSIDE_A_SCAN:
-            return position
-        position += 2
-    return len(stream)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import features
 
 from baselines._pillow import PillowCodec, open_image, pillow_version
-from uqdm.codec import StreamError
+from uqdm.codec import StreamError, StreamParts
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _END = b"\0\0\0\0IEND\xae\x42\x60\x82"  # the closing chunk: no data, its name, its checksum
 
 
@@ -31,6 +33,17 @@ class PNG(PillowCodec):
     def save_options(self) -> dict[str, Any]:
         """Eight bits a channel, level 9."""
         return {"optimize": True, "compress_level": 9}
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Data of the IDAT chunks; the checksums of all chunks; the rest."""
+        payload_bytes = side_bytes = 0
+        position = len(_SIGNATURE)
+        while position < len(stream):
+            length = int.from_bytes(stream[position : position + 4], "big")
+            payload_bytes += length if stream[position + 4 : position + 8] == b"IDAT" else 0
+            side_bytes += 4
+            position += 12 + length
+        return {"full": StreamParts(payload_bytes, side_bytes, len(stream) - payload_bytes - side_bytes)}
 
     def check_stream(self, stream: bytes) -> None:
         """Checks the checksum of every chunk and the closing one, which decoding does not check."""

@@ -108,8 +108,8 @@ class Program(Codec):
         return ", ".join(parts)
 
     @functools.cached_property
-    def container_bits(self) -> int | None:
-        """See :attr:`uqdm.codec.Codec.container_bits`; None for a program that takes no picture of one pixel."""
+    def black_pixel_bits(self) -> int | None:
+        """See :attr:`uqdm.codec.Codec.black_pixel_bits`; None for a program that takes no picture of one pixel."""
         try:
             return 8 * len(self._encode(np.zeros((1, 1, 3), np.uint8)))
         except ProgramError:

@@ -170,6 +170,28 @@ class Point:
 
 
 @dataclass(frozen=True)
+class StreamParts:
+    """Where the bytes of a stream up to a point go: each byte is of one part.
+
+    ``payload_bytes`` is what the entropy coder wrote. ``side_bytes`` is what its decoder needs besides: lengths and
+    places of the payload's parts, tables, parameters of the coding tools, check values. ``container_bytes`` is the
+    rest: signature, version, size, flags, names.
+
+    >>> StreamParts(90, 6, 4).n_bytes
+    100
+    """
+
+    payload_bytes: int
+    side_bytes: int
+    container_bytes: int
+
+    @property
+    def n_bytes(self) -> int:
+        """All bytes."""
+        return self.payload_bytes + self.side_bytes + self.container_bytes
+
+
+@dataclass(frozen=True)
 class Encoded:
     """A stream with additional data from its encoder.
 
@@ -272,7 +294,7 @@ class Codec(ABC):
         return "cpu"
 
     @property
-    def container_bits(self) -> int | None:
+    def black_pixel_bits(self) -> int | None:
         """The overhead of the format: bits of the whole file of one black pixel at these parameters.
 
         None if it cannot be determined, or would mislead. It helps to interpret rates of small pictures and is never
@@ -295,6 +317,10 @@ class Codec(ABC):
     def points(self, stream: bytes) -> list[Point]:
         """The points of a stream in order of their bytes; the last one is the whole stream."""
         return [Point("full", len(stream))]
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Where the bytes of each point go, by its name, as the stream itself tells; empty if it cannot be told."""
+        return {}
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Decodes a stream once, and yields every reconstruction of every point, in the order of the points."""

@@ -8,7 +8,7 @@ two, pixel by pixel, has the optimal compromises in squared error and Wasserstei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from uqdm.codec import (
     ParameterError,
     Point,
     Reconstruction,
+    StreamParts,
     check_parameters,
     codec_class,
     get_codec,
@@ -133,9 +134,13 @@ class Interpolated(Codec):
         return self.inner.device
 
     @property
-    def container_bits(self) -> int | None:
+    def black_pixel_bits(self) -> int | None:
         """As the inner codec."""
-        return self.inner.container_bits
+        return self.inner.black_pixel_bits
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """As the inner codec."""
+        return self.inner.parts(stream)
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """As the inner codec."""

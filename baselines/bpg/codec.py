@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from baselines.bpg import hevc, libbpg
-from baselines.bpg.file import read_file, write_file
+from baselines.bpg.file import parts_of, read_file, write_file
 from baselines.bpg.header import ColourSpace, FileHeader, PixelFormat
-from uqdm.codec import Codec, Missing, Parameter, ParameterError, StreamError, check_images
+from uqdm.codec import Codec, Missing, Parameter, ParameterError, StreamError, StreamParts, check_images
 
 _FORMATS = {
     "420": (PixelFormat.YUV420, ColourSpace.BT601),
@@ -77,6 +77,10 @@ class BPG(Codec):
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
         """Decodes .bpg files of eight bits without alpha, from any encoder, to uint8 [H, W, 3]."""
         return [self._decode(stream) for stream in streams]
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Slices of the picture; parameters and tables of the coding tools; header of the file."""
+        return {"full": parts_of(stream)}
 
     @property
     def _by_libbpg(self) -> bool:

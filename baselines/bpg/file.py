@@ -9,7 +9,7 @@ from baselines.bpg.colour import to_image, to_planes
 from baselines.bpg.header import MAX_PIXELS, MAX_SIDE, FileHeader, PixelFormat, read_header
 from baselines.bpg.parameter_sets import read_sequence_set, write_parameter_sets
 from baselines.bpg.tools import check_payload, read_tools, write_tools
-from uqdm.codec import StreamError
+from uqdm.codec import StreamError, StreamParts
 
 _LEFT_OUT = (nal.VPS, nal.SPS, nal.AUD, nal.PREFIX_SEI, nal.SUFFIX_SEI)
 # With chroma one step finer than luma, libx265 at 4:2:0 keeps to the rate of bpgenc -e jctvc at equal PSNR of RGB: on
@@ -49,6 +49,19 @@ def read_file(stream: bytes) -> np.ndarray:
     annex_b = nal.join_units([*sets, *_picture_units(data)])
     planes = hevc.decode_picture(annex_b, height, width, header.pixel_format)
     return to_image(hevc.crop_planes(planes, header.height, header.width, header.pixel_format), header)
+
+
+def parts_of(stream: bytes) -> StreamParts:
+    """Where the bytes of a file go: the NAL units of slices; the rest of the picture; the header, and other data.
+
+    The rest of the picture is the header of HEVC, which names the coding tools, the picture parameter set, and start
+    codes.
+    """
+    _, picture = read_header(stream)
+    _, data = read_tools(picture)
+    units = nal.split_units(nal.START_CODE + data)
+    payload_bytes = sum(len(unit) for unit in units if nal.nal_type(unit) in nal.INSTANT_REFRESH)
+    return StreamParts(payload_bytes, len(picture) - payload_bytes, len(stream) - len(picture))
 
 
 def _picture_units(data: bytes) -> list[bytes]:

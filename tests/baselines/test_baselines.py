@@ -263,8 +263,8 @@ def test_lossless_with_a_quality_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_container_bits_are_reported_with_the_rate(name: str, photographs_uint8: list[np.ndarray]) -> None:
+def test_bits_of_a_black_pixel_are_reported_with_the_rate(name: str, photographs_uint8: list[np.ndarray]) -> None:
     codec = _codec(name)
     (row, *_) = measure_images(codec, codec, photographs_uint8[:1]).rows
-    assert row["container_bits"] == 8 * len(codec.encode([np.zeros((1, 1, 3), np.uint8)])[0])
-    assert 0 < row["container_bits"] < 8 * len(codec.encode(photographs_uint8[:1])[0])
+    assert row["black_pixel_bits"] == 8 * len(codec.encode([np.zeros((1, 1, 3), np.uint8)])[0])
+    assert 0 < row["black_pixel_bits"] < 8 * len(codec.encode(photographs_uint8[:1])[0])

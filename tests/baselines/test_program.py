@@ -89,7 +89,7 @@ def test_rows_carry_rate_version_and_container(photographs_uint8: list[np.ndarra
     assert [row["picture_sha256"] for row in measured.rows] == [
         picture_sha256(image) for image in photographs_uint8[:2]
     ]
-    assert codec.container_bits == 8 * (11 + 3)
+    assert codec.black_pixel_bits == 8 * (11 + 3)
     assert codec.version.startswith("cp sha256:")
 
 

@@ -27,7 +27,7 @@ from uqdm.bench.run.provenance import provenance
 from uqdm.bench.run.shards import shard_at
 from uqdm.bench.run.stage_options import KeepOptions
 from uqdm.bench.scoring.set_values import compute_set
-from uqdm.codec import Codec, Encoded, ParameterError, Point, Reconstruction, register_codec
+from uqdm.codec import Codec, Encoded, ParameterError, Point, Reconstruction, StreamParts, register_codec
 from uqdm.text import error_line
 
 
@@ -75,9 +75,12 @@ class Odd(Raw):
             made = replace(made, image_uint8=self._parts["image"](made.image_uint8))
         return self._parts.get("pictures", iter)([made])
 
+    def parts(self, stream: bytes) -> Any:
+        return self._parts["parts"](len(stream)) if "parts" in self._parts else super().parts(stream)
+
     @property
-    def container_bits(self) -> int | None:
-        return self._parts.get("container_bits")
+    def black_pixel_bits(self) -> int | None:
+        return self._parts.get("black_pixel_bits")
 
 
 BROKEN: dict[str, tuple[dict[str, Any], str]] = {
@@ -108,7 +111,12 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a long error": ({"encode": lambda images: _raise(OSError("x" * 10**7))}, "..."),
     "an error without text": ({"encode": lambda images: _raise(TextlessError())}, "its text cannot be made"),
     "recursion": ({"encode": _recursion}, "RecursionError"),
-    "container bits as text": ({"container_bits": "12"}, "container_bits is str"),
+    "bits of a pixel as text": ({"black_pixel_bits": "12"}, "black_pixel_bits is str"),
+    "parts of another point": ({"parts": lambda n: {"step 1": StreamParts(n, 0, 0)}}, "which is no point of the"),
+    "parts as numbers": ({"parts": lambda n: {"full": (n, 0, 0)}}, "parts of 'full' are tuple, not StreamParts"),
+    "parts below 0": ({"parts": lambda n: {"full": StreamParts(n + 1, 0, -1)}}, "a part of 'full' is -1, not in"),
+    "parts that lack a byte": ({"parts": lambda n: {"full": StreamParts(n - 2, 1, 0)}}, "bytes, and it has"),
+    "parts as a list": ({"parts": lambda n: [n]}, "parts are list, not a mapping"),
     "points out of order": ({"points": lambda n: [Point("b", n), Point("a", 1)]}, "the last point must be"),
     "a point of a half byte": ({"points": lambda n: [Point("a", n / 2), Point("full", n)]}, "is float, not a whole"),
     "a point without text": ({"points": lambda n: [Point(1, n)]}, "point is int, not text"),
@@ -142,10 +150,10 @@ def test_a_result_that_violates_the_contract_is_a_failed_row_with_the_reason(cas
 def test_numpy_integers_and_reused_arrays_are_accepted() -> None:
     image = unmarked_images(1)[0]
     encoded = {"seed": np.uint64(7), "calls": np.int32(2), "ideal_bits": {"full": np.float32(1.5), "other": 1}}
-    codec = Odd(encoded=encoded, container_bits=np.int64(8), image=np.ma.masked_array)
+    codec = Odd(encoded=encoded, black_pixel_bits=np.int64(8), image=np.ma.masked_array)
     (row,) = measure_images(codec, codec, [image]).rows
-    assert (row["seed"], row["encode_calls"], row["ideal_bits"], row["container_bits"]) == (7, 2, 1.5, 8)
-    assert {type(row[name]) for name in ("seed", "encode_calls", "container_bits", "file_bits")} == {int}
+    assert (row["seed"], row["encode_calls"], row["ideal_bits"], row["black_pixel_bits"]) == (7, 2, 1.5, 8)
+    assert {type(row[name]) for name in ("seed", "encode_calls", "black_pixel_bits", "file_bits")} == {int}
 
     class OneBuffer(Model):
         """Decodes every picture into the same array."""

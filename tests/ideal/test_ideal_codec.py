@@ -40,7 +40,7 @@ def test_ideal_codec_has_rates_and_no_files(unet: Path, images: list[np.ndarray]
     assert record.startswith(b"uqdm ideal record 1: original pixels and a seed, no bitstream\n")
     assert codec.suffix == ".ideal-record"
     assert {point.n_bytes for point in codec.points(record)} == {len(record)}  # no prefix of it shows anything
-    assert codec.container_bits is None
+    assert codec.black_pixel_bits is None
 
 
 @pytest.mark.parametrize("n_steps", [0, 1, 7])

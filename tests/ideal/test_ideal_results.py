@@ -35,7 +35,17 @@ from uqdm.model.zoo import KNOWN, shipped_names
 
 pytestmark = pytest.mark.slow
 
-EMPTY = ["file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"]
+EMPTY = [
+    "file_bits",
+    "payload_bits",
+    "side_bits",
+    "container_bits",
+    "black_pixel_bits",
+    "bpp",
+    "encode_ms",
+    "decode_ms",
+    "roundtrip_checked",
+]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.codec import Codec, Encoded, Point, Reconstruction, StreamParts
 from uqdm.errors import UserError
 from uqdm.plugins import contained
 from uqdm.text import counted, one_line
@@ -128,11 +128,33 @@ def _encoded(one: Any) -> Encoded:
     return Encoded(one.stream, bits, seed, _count("calls", one.calls))
 
 
-def container_bits(codec: Codec) -> int | None:
-    """See :attr:`uqdm.codec.Codec.container_bits`."""
+def black_pixel_bits(codec: Codec) -> int | None:
+    """See :attr:`uqdm.codec.Codec.black_pixel_bits`."""
     with contained():
-        bits = codec.container_bits
-    return None if bits is None else _whole("container_bits", bits, 0, _INT64)
+        bits = codec.black_pixel_bits
+    return None if bits is None else _whole("black_pixel_bits", bits, 0, _INT64)
+
+
+def parts(codec: Codec, stream: bytes, points: Sequence[Point]) -> dict[str, StreamParts]:
+    """See :meth:`uqdm.codec.Codec.parts`; raises :class:`MeasurementError` if parts are not those of the points."""
+    with contained():
+        found = codec.parts(stream)
+    if not isinstance(found, Mapping):
+        raise MeasurementError(f"parts are {type(found).__name__}, not a mapping")
+    sizes = {point.name: point.n_bytes for point in points}
+    return {name: _parts(name, one, sizes) for name, one in found.items()}
+
+
+def _parts(name: Any, one: Any, sizes: Mapping[str, int]) -> StreamParts:
+    if name not in sizes:
+        raise MeasurementError(f"parts of {name!r}, which is no point of the stream")
+    if not isinstance(one, StreamParts):
+        raise MeasurementError(f"parts of {name!r} are {type(one).__name__}, not StreamParts")
+    whole = (one.payload_bytes, one.side_bytes, one.container_bytes)
+    checked = StreamParts(*(_whole(f"a part of {name!r}", count, 0, _MOST_BYTES) for count in whole))
+    if checked.n_bytes != sizes[name]:
+        raise MeasurementError(f"the parts of {name!r} have {checked.n_bytes:,} bytes, and it has {sizes[name]:,}")
+    return checked
 
 
 def points(codec: Codec, stream: bytes) -> list[Point]:

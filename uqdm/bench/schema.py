@@ -25,6 +25,9 @@ It is part of a shard's name: set it to ROW_FORMAT when rows of the same images 
 
 ADDED_COLUMNS = (
     "original_changes",
+    "payload_bits",
+    "side_bits",
+    "black_pixel_bits",
     "target",
     "found_setting",
     "found_point",
@@ -157,11 +160,34 @@ ROWS = pa.schema(
         _field(
             "rate_kind",
             pa.string(),
-            "kind of the rate: 'file', or 'ideal' for an ideal codec, which makes no file: file_bits, container_bits, "
-            "bpp, encode_ms, decode_ms and roundtrip_checked are then null; null if skipped",
+            "kind of the rate: 'file', or 'ideal' for an ideal codec, which makes no file: file_bits, its parts, "
+            "black_pixel_bits, bpp, encode_ms, decode_ms and roundtrip_checked are then null; null if skipped",
         ),
         _field("file_bits", pa.int64(), "8 x bytes of the shortest prefix of the file that decodes to the point"),
-        _field("container_bits", pa.int64(), "bits of the file of one black pixel at this setting; null if unknown"),
+        _field(
+            "payload_bits",
+            pa.int64(),
+            "of file_bits: what the entropy coder wrote, in whole bytes; null if the codec cannot tell, and before row "
+            "format 9",
+        ),
+        _field(
+            "side_bits",
+            pa.int64(),
+            "of file_bits: what decoding the payload needs besides it: lengths and places of its parts, tables, "
+            "parameters of coding tools, check values; null where payload_bits is",
+        ),
+        _field(
+            "container_bits",
+            pa.int64(),
+            "of file_bits: the rest, such as signature, version, size, flags, names; payload_bits + side_bits + "
+            "container_bits = file_bits; null where payload_bits is",
+        ),
+        _field(
+            "black_pixel_bits",
+            pa.int64(),
+            "bits of the file of one black pixel at this setting; null if unknown; before row format 9 its name was "
+            "container_bits",
+        ),
         _field("ideal_bits", pa.float64(), "information content up to the point, by the model; null if there is none"),
         _field("bpp", pa.float64(), "file_bits / (height x width), bits per pixel"),
         _field("mse", pa.float64(), "mean squared error over pixels and channels, values 0 to 255"),

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from uqdm.codec import StreamError
+from uqdm.codec import StreamError, StreamParts
 from uqdm.coding.fields import Field, faults_of
 
 MAGIC = b"UQ"
@@ -25,6 +25,8 @@ VERSIONS = (1, 2)
 """2: the coordinates of a step are coded in sections, and the images of steps are rounded separately."""
 CHUNK_TILES = 16
 MODEL_ID_BYTES = 3
+HEADER_CHECK_BYTES = 2
+"""Length of the check value of header and index, which ends the header."""
 MAX_SIDE = 1 << 20
 MAX_PIXELS = 1 << 28
 """Maximum of pixels that a header may state."""
@@ -127,6 +129,15 @@ class Layout:
             return self.header_bytes + self.index_bytes
         return self.stages[-1][n_stages - 1].end
 
+    def parts(self, n_bytes: int) -> StreamParts:
+        """Where the first ``n_bytes`` bytes go, which hold header and index: streams; index and check values; header.
+
+        Offsets of grids and the check value of the last stage are inside the streams.
+        """
+        side_bytes = HEADER_CHECK_BYTES + self.index_bytes
+        payload_bytes = n_bytes - self.header_bytes - self.index_bytes
+        return StreamParts(payload_bytes, side_bytes, self.header_bytes - HEADER_CHECK_BYTES)
+
     def stages_in(self, n_bytes: int) -> int:
         """Number of stages that are complete in the first ``n_bytes`` bytes of the file."""
         return sum(stage.end <= n_bytes for stage in self.stages[-1])
@@ -221,7 +232,7 @@ def read_layout(file: BinaryIO) -> Layout:
         raise StreamError(f"format version {version} is unknown; this program reads versions {known}")
     header = _parse_header(source, version)
     head = bytes(source.taken)
-    crc = source.take(2, "header check")
+    crc = source.take(HEADER_CHECK_BYTES, "header check")
     index_begin = len(source.taken)
     entries = _parse_index(source, header)
     index = bytes(source.taken[index_begin:])

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.codec import Codec, Encoded, Parameter, ParameterError, Point, Reconstruction, check_parameters
+from uqdm.codec import (
+    Codec,
+    Encoded,
+    Parameter,
+    ParameterError,
+    Point,
+    Reconstruction,
+    StreamParts,
+    check_parameters,
+)
+from uqdm.diffc import file
 from uqdm.diffusion.choices import DENOISE, DEVIATIONS, RECONSTRUCTIONS
 from uqdm.model.files import WEIGHTS_CHOICES
 from uqdm.model.identity import Identity
@@ -101,6 +111,10 @@ class DiffCCodec(Codec):
         ends = self._diffc.step_ends(stream)
         ends[-1] = len(stream)  # the file ends with the check value of all steps
         return [Point(_step_name(step), end, self._reconstructions) for step, end in enumerate(ends)]
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Steps; check values of the header and, at the end of the file, of the steps; header."""
+        return {point.name: file.parts(point.n_bytes, len(stream)) for point in self.points(stream)}
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every reconstruction of every step."""

@@ -26,7 +26,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from uqdm.codec import StreamError
+from uqdm.codec import StreamError, StreamParts
 from uqdm.coding.fields import Field, faults_of
 from uqdm.progressive import tiles
 from uqdm.text import counted
@@ -140,6 +140,16 @@ def check_body(body: bytes, end: int) -> None:
         raise StreamError(f"{len(body) - end - CHECK_BYTES} bytes follow the last step")
     if len(body) == end + CHECK_BYTES and _crc(body[:end]) != body[end:]:
         raise StreamError("the file is damaged: its check value differs")
+
+
+def parts(n_bytes: int, file_bytes: int) -> StreamParts:
+    """Where the first ``n_bytes`` of a file of ``file_bytes`` go: steps; check values; header.
+
+    >>> parts(200, file_bytes=200)
+    StreamParts(payload_bytes=177, side_bytes=4, container_bytes=19)
+    """
+    side_bytes = CHECK_BYTES + (CHECK_BYTES if n_bytes == file_bytes else 0)
+    return StreamParts(n_bytes - side_bytes - _FORMAT.size, side_bytes, _FORMAT.size)
 
 
 def _crc(data: bytes) -> bytes:

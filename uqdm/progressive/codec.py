@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction, check_parameters
+from uqdm.codec import Codec, Encoded, Parameter, Point, Reconstruction, StreamParts, check_parameters
 from uqdm.diffusion.choices import RECONSTRUCTIONS
 from uqdm.model.files import WEIGHTS_CHOICES
 from uqdm.model.zoo import MODEL_HELP, absolute_name, identify
@@ -103,6 +103,11 @@ class UQDMCodec(Codec):
             Point(_step_name(step), container.stage_end(step), self._reconstructions) for step in range(n_steps + 1)
         ]
         return [*points, Point(LOSSLESS, len(stream), ("exact",))]
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """Streams of the chunks; index and check values; header."""
+        container = self._model.open(stream)
+        return {point.name: container.parts(point.n_bytes) for point in self.points(stream)}
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream; network calls that pictures share are made once."""

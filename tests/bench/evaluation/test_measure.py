@@ -118,13 +118,13 @@ def test_a_second_instance_detects_a_decoder_that_uses_the_encoders_state() -> N
     assert [row["status"] for row in measured.rows] == ["failed"]
 
 
-def test_container_bits_are_a_column_and_null_if_unknown() -> None:
+def test_bits_of_a_black_pixel_are_a_column_and_null_if_unknown() -> None:
     class Telling(Raw):
-        container_bits = 64  # type: ignore[assignment]
+        black_pixel_bits = 64  # type: ignore[assignment]
 
     (image,) = unmarked_images(1)
-    assert measure(Raw(), [image])[0][0]["container_bits"] is None
-    assert measure(Telling(), [image])[0][0]["container_bits"] == 64
+    assert measure(Raw(), [image])[0][0]["black_pixel_bits"] is None
+    assert measure(Telling(), [image])[0][0]["black_pixel_bits"] == 64
 
 
 COSTS = ("batch_size", "device", "encode_calls", "decode_calls", "macs_per_pixel")

@@ -19,7 +19,7 @@ from uqdm.bench.evaluation.thread_use import ThreadUse
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.stored_streams import stream_sha256
 from uqdm.bench.schema import NOT_SCORED, STATUS_FAILED, STATUS_OK
-from uqdm.codec import Codec, Encoded, Point, Reconstruction
+from uqdm.codec import Codec, Encoded, Point, Reconstruction, StreamParts
 from uqdm.plugins import contained
 from uqdm.text import error_line
 
@@ -28,7 +28,10 @@ _MOST_TO_WARM = 256  # images
 Row = dict[str, Any]
 _Keep = Callable[[int, Row, np.ndarray], None]
 
-_NO_FILE = dict.fromkeys(("file_bits", "container_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked"))
+_PARTS = ("payload_bits", "side_bits", "container_bits")
+_NO_FILE = dict.fromkeys(
+    ("file_bits", *_PARTS, "black_pixel_bits", "bpp", "encode_ms", "decode_ms", "roundtrip_checked")
+)
 """Columns that are null in rows of an ideal codec: its record is not a file, and no coder is timed."""
 
 
@@ -138,11 +141,11 @@ def _measure_image(
     size["stream_sha256"] = stream_sha256(encoded.stream)
     try:
         pictures = list(_decode(codec, image, encoded, keep, use))
-        container_bits = checked_calls.container_bits(codec)
+        black_pixel_bits = checked_calls.black_pixel_bits(codec)
     except Exception as error:
         return [{**size, **failure(f"decode: {error_line(error)}")}], encoded.stream
     pixels = image.shape[0] * image.shape[1]
-    shared = {**size, **encoding, "seed": encoded.seed, "container_bits": container_bits}
+    shared = {**size, **encoding, "seed": encoded.seed, "black_pixel_bits": black_pixel_bits}
     shared |= {"status": STATUS_OK, "roundtrip_checked": True}
     rows = [{**shared, **row, "bpp": row["file_bits"] / pixels} for row in pictures]
     return [{**row, **_NO_FILE} if codec.ideal else row for row in rows], encoded.stream
@@ -164,6 +167,7 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_K
     points = _checked_points(codec, stream)
     if codec.ideal:
         _check_ideal(points, encoded)
+    parts = {} if codec.ideal else checked_calls.parts(codec, stream, points)
     expected = {(point.name, name) for point in points for name in point.reconstructions}
     for picture, decode_ms in checked_calls.pictures(codec, stream, image.shape, use.call):
         key = (picture.point.name, picture.name)
@@ -171,7 +175,7 @@ def _decode(codec: Codec, image: np.ndarray, encoded: Encoded, keep: Sequence[_K
             raise MeasurementError(f"picture {key} is repeated, or not among the points of the stream")
         expected.remove(key)
         index = [point.name for point in points].index(picture.point.name)
-        columns = _picture_columns(encoded, points[index], picture)
+        columns = _picture_columns(encoded, points[index], picture, parts.get(picture.point.name))
         for take in keep:
             take(index, columns, picture.image_uint8)
         yield {**columns, **_cost_columns(codec, picture, image), "point_index": index, "decode_ms": decode_ms}
@@ -200,15 +204,23 @@ def _check_ideal(points: Sequence[Point], encoded: Encoded) -> None:
         raise MeasurementError(f"an ideal codec's bits must be known at every point, and not fall: {named}")
 
 
-def _picture_columns(encoded: Encoded, point: Point, picture: Reconstruction) -> Row:
+def _picture_columns(encoded: Encoded, point: Point, picture: Reconstruction, parts: StreamParts | None) -> Row:
     return {
         "point": point.name,
         "reconstruction": picture.name,
         "file_bits": 8 * point.n_bytes,
+        **_part_columns(parts),
         "ideal_bits": encoded.ideal_bits.get(point.name),
         "picture_sha256": picture_sha256(picture.image_uint8),
         "unscored": NOT_SCORED,
     }
+
+
+def _part_columns(parts: StreamParts | None) -> Row:
+    if parts is None:
+        return dict.fromkeys(_PARTS)
+    sizes = (parts.payload_bytes, parts.side_bytes, parts.container_bytes)
+    return dict(zip(_PARTS, (8 * n_bytes for n_bytes in sizes), strict=True))
 
 
 def _cost_columns(codec: Codec, picture: Reconstruction, image: np.ndarray) -> Row:

@@ -21,6 +21,23 @@ def absent_columns(expected: pa.Schema, found: pa.Schema) -> list[str]:
     return [name for name in expected.names if name not in there]
 
 
+def has_older_names(schema: pa.Schema) -> bool:
+    """Whether rows are of a format before 9, in which ``container_bits`` was the name of ``black_pixel_bits``."""
+    return "payload_bits" not in schema.names
+
+
+def with_present_names(table: pa.Table) -> pa.Table:
+    """Rows of a format before 9 with their ``container_bits`` under the present name.
+
+    >>> with_present_names(pa.table({"container_bits": [8]})).column_names
+    ['black_pixel_bits']
+    """
+    if "container_bits" not in table.column_names:
+        return table
+    renamed = table.rename_columns({"container_bits": "black_pixel_bits"})
+    return renamed.replace_schema_metadata(table.schema.metadata)
+
+
 def rows_remedies(run_dir: Path, absent: Collection[str]) -> dict[str, str]:
     """For each metric among the columns that rows lack, how to fill it."""
     remedy = f"not scored in this run, fill it with: uqdm bench score --run {run_dir}"

@@ -12,7 +12,13 @@ import pyarrow.parquet as pq
 
 from uqdm.bench.file_identity import DAMAGED, open_parquet
 from uqdm.bench.metrics import rows_schema
-from uqdm.bench.run.absent_columns import absent_columns, rows_remedies, with_unscored
+from uqdm.bench.run.absent_columns import (
+    absent_columns,
+    has_older_names,
+    rows_remedies,
+    with_present_names,
+    with_unscored,
+)
 from uqdm.bench.run.errors import ResultsError, evaluate_codec_again, evaluate_remedy
 from uqdm.bench.run.json_files import read_manifest
 from uqdm.bench.run.layout import manifest_path, rows_dir, run_of_rows
@@ -66,6 +72,7 @@ class RowsFile:
         self._file = _open(path)
         absent = absent_columns(rows_schema(), self.schema)
         remedies = rows_remedies(run_of_rows(path), absent)
+        self._has_older_names = has_older_names(self.schema)
         self._more_unscored = remedies if "unscored" not in absent else {}
 
     @property
@@ -87,12 +94,16 @@ class RowsFile:
         return self._completed(self._file.read_row_group(group, self._stored(columns)), columns)
 
     def _stored(self, columns: Sequence[str]) -> list[str]:
-        needed = [*columns, "status"] if "unscored" in columns else columns
+        needed = [*columns, "status"] if "unscored" in columns else list(columns)
+        if self._has_older_names:
+            present = {"black_pixel_bits": "container_bits", "container_bits": "black_pixel_bits"}
+            needed = [present.get(name, name) for name in needed]
         return [name for name in dict.fromkeys([*needed, "codec"]) if name in self.schema.names]
 
     def _completed(self, table: pa.Table, columns: Sequence[str]) -> pa.Table:
         known = rows_schema()
         table = table.replace_schema_metadata()
+        table = with_present_names(table) if self._has_older_names else table
         schema = pa.schema([known.field(name) for name in columns])
         try:
             if self._more_unscored and "unscored" in columns:

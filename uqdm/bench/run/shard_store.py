@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from uqdm.bench.file_identity import DAMAGED, write_stored
-from uqdm.bench.run.absent_columns import absent_columns
+from uqdm.bench.run.absent_columns import absent_columns, has_older_names, with_present_names
 from uqdm.bench.run.found_settings import FOUND_COLUMNS, found_setting
 from uqdm.bench.run.layout import ShardFolder, shard_path, superseded_dir
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream, measured_sha256
@@ -60,11 +60,14 @@ class ShardStore:
         Columns that a later release added are null.
         """
         table = self.files(shard).rows()
+        added = {*ADDED_COLUMNS}
+        if has_older_names(table.schema):
+            table = with_present_names(table)
+            added.add("container_bits")
         for name in absent_columns(ROWS, table.schema):  # in the order of the columns, so that each gets its place
-            if name not in ADDED_COLUMNS:
-                continue
-            column = ROWS.field(name)
-            table = table.add_column(ROWS.get_field_index(name), column, pa.nulls(len(table), column.type))
+            if name in added:
+                column = ROWS.field(name)
+                table = table.add_column(ROWS.get_field_index(name), column, pa.nulls(len(table), column.type))
         if not table.schema.equals(ROWS):
             raise pa.ArrowInvalid(f"{self._place(shard, ShardFolder.ROWS)}: not the columns of a result")
         return table
