@@ -102,7 +102,7 @@ def test_many_curves_take_one_line_of_the_legend(own_run: Path, tmp_path: Path) 
     import_points(own_run, tmp_path / "many.csv", About())
     found = imported_curves(own_run)
     assert legend_of(found) == ["40 imported curves"]
-    assert imported_note(found).endswith("; 34 more: see the report, and the files in imported/.")
+    assert imported_note(found).endswith("; 34 more, whose protocols are in the files of imported/.")
 
 
 def test_a_second_import_replaces_and_a_removed_file_is_gone(own_run: Path, theirs: Path) -> None:

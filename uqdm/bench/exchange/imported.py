@@ -144,7 +144,7 @@ def imported_note(curves: Sequence[RdCurve]) -> str:
         return ""
     listed = [f"{curve.name}: {curve.protocol} ({curve.source})" for curve in curves[:MOST_DESCRIBED]]
     more = len(curves) - len(listed)
-    listed += [f"{more} more: see the report, and the files in imported/"] if more else []
+    listed += [f"{more} more, whose protocols are in the files of imported/"] if more else []
     return f"Dashed, with hollow marks: imported curves of others, not measured here. {'; '.join(listed)}."
 
 
