@@ -115,6 +115,11 @@ class PublishedSystem:
         return not self.digitised and not self.doubtful
 
     @property
+    def flag(self) -> str:
+        """What keeps its figures from being plain, in words."""
+        return f"doubtful: {self.doubtful}" if self.doubtful else "digitised" if self.digitised else ""
+
+    @property
     def metrics(self) -> list[str]:
         """The metrics that some point has."""
         return [str(name) for name in self.points if name not in ("bpp", "suspect") and self.points[name].notna().any()]

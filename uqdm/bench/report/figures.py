@@ -250,7 +250,7 @@ def _systems(name: str, metrics: list[Metric | SetMetric]) -> list[dict[str, Any
             "kind": one.rate_kind,
             "protocol": one.protocol,
             "source": one.source,
-            "caveat": "; ".join(filter(None, [one.caveat, one.doubtful])),
+            "caveat": "; ".join(filter(None, [one.flag, one.caveat])),
             "plain": one.plain,
             "best": [metric for metric, names in best.items() if one.name in names],
             "dash": _DASHES[STYLES[one.rate_kind]],

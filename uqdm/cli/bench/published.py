@@ -73,8 +73,7 @@ def _print_systems(name: str, families: Sequence[str]) -> None:
 
 def _cells(one: PublishedSystem) -> list[str]:
     rates = f"{one.points.bpp.min():.3g} to {one.points.bpp.max():.3g}"
-    flag = f"doubtful: {one.doubtful}" if one.doubtful else "digitised" if one.digitised else ""
-    note = "; ".join(filter(None, [one.label, flag, one.caveat]))
+    note = "; ".join(filter(None, [one.label, one.flag, one.caveat]))
     metrics = ", ".join(one.metrics) or "none that is comparable"
     return [one.name, one.family, str(len(one.points)), rates, metrics, one.rate_kind, one.source, note]
 
