@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from small_run import measure_run
-from test_report_page import traces
+from test_report_page import hover, traces
 from toy_images import MemoryImages
 
 from uqdm.bench.analysis.summarize import summarize_run
@@ -45,6 +45,12 @@ def test_systems_are_shown_by_family_by_search_and_all(browser: Any, report: Pat
     assert published(page) == best
     note = page.locator("#published-note").text_content()
     assert "tecnick is taken for images of that kind by its name; nothing proves it. It has 2 images" in note
+    page.evaluate("Plotly.relayout('main-plot', {'xaxis.autorange': true, 'yaxis.autorange': true})")
+    said = hover(page, "main-plot", "qarv", 12)
+    for part in ("QARV (Duan 2023)", "(file)", "duanzhiihao/lossy-vae"):
+        assert part in said
+    outlines = "[...document.querySelectorAll('.hoverlayer tspan')].map((one) => getComputedStyle(one).outlineStyle)"
+    assert set(page.evaluate(outlines)) == {"none"}  # no style of the page has a class of the plotting library
     page.fill("#systems-search", "mlic")
     assert page.locator("#systems .chip:visible").count() == 3
     page.check("#systems .chip:has-text('MLIC++') input")

@@ -146,7 +146,7 @@ def test_the_line_wipes_where_it_is_dragged(page: Any) -> None:
     page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 30)
     assert page.input_value("#viewer-position") == "25"
     assert page.locator(".frame").nth(1).evaluate("(frame) => frame.style.clipPath") == "inset(0px 0px 0px 25%)"
-    line = page.locator(".line").bounding_box()
+    line = page.locator(".divider").bounding_box()
     assert line["x"] + line["width"] / 2 == pytest.approx(box["x"] + 0.25 * box["width"], abs=2)
     page.focus("#viewer-position")
     page.keyboard.press("End")

@@ -11,7 +11,7 @@ class Viewer {
     this.pictures = pictures;
     this.front = 0; // the side that flip shows
     this.images = [0, 1].map(() => element("img", { draggable: "false" }));
-    this.line = element("div", { class: "line" });
+    this.line = element("div", { class: "divider" });
     this.frames = this.images.map((image) => element("div", { class: "frame" }, image));
     this.canvas = element("div", { class: "canvas-of-two" }, ...this.frames, this.line);
     byId("viewer-stage").append(this.canvas);
