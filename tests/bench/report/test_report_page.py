@@ -292,12 +292,16 @@ def test_deltas_are_narrowed_to_a_metric_and_an_anchor(open_page: Open) -> None:
     ]
     assert "-12.3\n-15.0 to -9.1" in rows.first.inner_text()
     assert "the curves share no quality" in rows.last.inner_text()
+    of_images = page.locator("#image-delta-table tbody tr:visible")
+    assert [row.split("\t")[:3] for row in of_images.all_inner_texts()] == [[BPG_TITLE, "PSNR", "jpeg"]]
+    assert page.locator(".triples figure").count() == 3
     page.select_option("#delta-controls select[name=metric]", "fid")
     page.select_option("#delta-controls select[name=anchor]", "bpg")
     assert [row.split("\t")[:3] for row in rows.all_inner_texts()] == [
         ["jpeg", "FID", "bpg"],
         ["toy-model", "FID", "bpg"],
     ]
+    assert of_images.count() == 0
 
 
 def test_every_picture_of_the_page_is_there(open_page: Open) -> None:
