@@ -21,11 +21,13 @@ from uqdm.bench.analysis.curves import curves
 from uqdm.bench.analysis.short_table import headings, lines
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import Origin
+from uqdm.bench.grid.content import metric_columns
 from uqdm.bench.report.bd import read_deltas
 from uqdm.bench.report.bd_images import image_deltas
 from uqdm.bench.report.comparison import comparison_tables
 from uqdm.bench.report.extremes import extremes, middle_row
 from uqdm.bench.report.figures import figure_data, plotted_metrics, published_note
+from uqdm.bench.report.grid import report_grid
 from uqdm.bench.report.library import csp_hash, plotly_library
 from uqdm.bench.report.page import embed_json, render_report
 from uqdm.bench.report.pictures import PicturePool, data_uri
@@ -135,6 +137,24 @@ def test_the_walk_has_the_pictures_of_the_rows(run: RunPictures, summary: pd.Dat
             assert np.mean((shown - original) ** 2) == pytest.approx(row["mse"], rel=1e-12)  # one rounding
             assert entry["bpp"] == row["bpp"]
             assert entry["exact"] == (row["mse"] == 0)
+
+
+def test_the_grid_at_equal_rates_shows_pictures_of_the_run(run_dir: Path, summary: pd.DataFrame) -> None:
+    run, pool = RunPictures(run_dir, "cifar10-like", metric_columns()), PicturePool()
+    grid = report_grid(lambda _: run, summary, pool)
+    assert len({row.image_id for row in grid.rows}) == 3
+    assert {"jpeg", "bpg"} <= {column.codec for column in grid.columns}
+    for row in grid.rows:
+        rows = run.rows[run.rows.image_id == row.image_id]
+        original = run.original(int(rows.image_index.iloc[0]))
+        assert original is not None
+        shown = [tile for tile in row.tiles if tile.picture is not None]
+        assert len(shown) >= 2
+        for tile in shown:
+            assert tile.picture is not None
+            error = np.mean((pixels(pool.uris[int(tile.picture.value)]).astype(float) - original) ** 2)
+            measured = rows.mse[rows.codec == tile.codec] if tile.codec else [0]
+            assert any(error == pytest.approx(mse, rel=1e-12, abs=0) for mse in measured)  # one rounding
 
 
 def test_best_and_worst_are_those_of_the_rows(run: RunPictures, summary: pd.DataFrame) -> None:

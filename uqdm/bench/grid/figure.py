@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,9 +127,10 @@ class _Layout:
     side: int
     thumbnails: int
     """Width of the column of whole images; 0 without one."""
-    head: int
-    row_heights: tuple[int, ...]
     n_columns: int
+    head: int = 0
+    """Height of the headings."""
+    row_heights: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, grid: Grid) -> _Layout:
@@ -140,20 +141,21 @@ class _Layout:
         tile_in = float(np.clip((PAGE_IN - _SIDE_IN) / n_parts - _GAP_IN, *_TILE_IN))
         tile = longest * max(1, math.ceil(_TILE_PIXELS / longest))
         dpi = round(tile / tile_in)
-        one = cls(
+        gap = round(_GAP_IN * dpi)
+        without_rows = cls(
             tile=tile,
             dpi=dpi,
-            gap=round(_GAP_IN * dpi),
+            gap=gap,
             side=round(_SIDE_IN * dpi),
-            thumbnails=thumbnails + round(_GAP_IN * dpi) if thumbnails else 0,
-            head=0,
-            row_heights=(),
+            thumbnails=thumbnails + gap if thumbnails else 0,
             n_columns=n_columns,
         )
-        n_heads = max(one.wrapped(name).count("\n") + 1 for name in _headings(grid))
-        head = one.pixels(n_heads * _LINE_IN + _MARGIN_IN)
-        heights = tuple(one._height(row) for row in grid.rows)
-        return cls(**{**one.__dict__, "head": head, "row_heights": heights})
+        n_lines = max(without_rows.wrapped(name).count("\n") + 1 for name in _headings(grid))
+        return replace(
+            without_rows,
+            head=without_rows.pixels(n_lines * _LINE_IN + _MARGIN_IN),
+            row_heights=tuple(map(without_rows.row_height, grid.rows)),
+        )
 
     @property
     def width(self) -> int:
@@ -185,7 +187,8 @@ class _Layout:
         """A text in lines that fit a tile."""
         return textwrap.fill(text, max(4, int((self.tile + self.gap) / self.dpi / _CHARACTER_IN)))
 
-    def _height(self, row: GridRow) -> int:
+    def row_height(self, row: GridRow) -> int:
+        """Height of a row: its pictures and the lines under them."""
         tiles = [row.original, *row.tiles]
         n_lines = max(sum(self.wrapped(line).count("\n") + 1 for line in tile.lines) for tile in tiles)
         pictures = max(self.enlarged(row.window.height, row), 0 if row.thumbnail is None else row.thumbnail.shape[0])
