@@ -15,8 +15,8 @@ PARTS = ("payload_bits", "side_bits", "container_bits")
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        ("uqdm", {"reconstruct": "denoise", "seeds": 1}),
-        ("diffc", {"chunk_bits": 6, "margin_bits": 2, "send": 2}),
+        pytest.param("uqdm", {"reconstruct": "denoise", "seeds": 1}, marks=pytest.mark.slow),
+        pytest.param("diffc", {"chunk_bits": 6, "margin_bits": 2, "send": 2}, marks=pytest.mark.slow),
         ("bpg", {"quality": 30}),
         ("bpg", {"lossless": True}),
         ("jpeg", {}),
@@ -37,6 +37,7 @@ def test_the_parts_of_every_row_add_up_to_its_file(
     assert len({row["container_bits"] for row in rows}) == 1 or name == "jpeg-progressive"  # the end marker comes last
 
 
+@pytest.mark.slow
 def test_parts_of_a_file_are_those_of_its_index(photographs_uint8: list[np.ndarray]) -> None:
     codec = get_codec("uqdm", seeds=1)
     (stream,) = codec.encode([photographs_uint8[0][:40, :70]])

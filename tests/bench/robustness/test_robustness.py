@@ -94,6 +94,8 @@ def test_a_codec_or_setting_that_the_run_lacks_is_named(measured_run: Path) -> N
         files_of_run(measured_run, [parse_request("toy-row")])
     with pytest.raises(ResultsError, match="no setting 'drop=1' in the run; it has: 'drop=0', 'drop=4'"):
         files_of_run(measured_run, [parse_request("toy-raw:drop=1")])
+    with pytest.raises(ValueError, match=r"jpeg@bpp=0.5: is a target; name a setting"):
+        files_of_run(measured_run, [parse_request("jpeg@bpp=0.5")])
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from uqdm.bench.run.json_files import listed_shards, read_manifest
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.bench.run.rows_reader import rows_files
 from uqdm.bench.run.shard_files import ShardFiles, StoredStream
+from uqdm.bench.run.targets import split_target
 from uqdm.bench.schema import STATUS_OK
 from uqdm.codec import codec_class
 from uqdm.registry import suggest
@@ -102,9 +103,11 @@ def _stored(shard: ShardFiles, wanted: Sequence[int]) -> Iterator[CodedFile]:
 def files_of_run(run_dir: Path, requests: Sequence[Request]) -> list[CodecFiles]:
     """The codecs of a run, each at the middle one of its settings; or those of ``requests``.
 
-    A request without parameters is the middle setting of its codec. Ideal codecs have no files, and are left out.
-    Raises :class:`~uqdm.bench.run.errors.ResultsError` for a codec or setting that the run does not have.
+    A request without parameters is the middle setting of its codec. Left out are ideal codecs, which have no files, and
+    settings with a target. Raises :class:`~uqdm.bench.run.errors.ResultsError` for a codec or setting that the run does
+    not have, and ValueError for a request with a target.
     """
+    _check_no_targets(requests)
     manifests = {path.stem: read_manifest(run_dir, path.stem) for path in rows_files(run_dir)}
     if not requests:
         return [_middle(run_dir, manifest) for manifest in manifests.values() if _has_files(manifest)]
@@ -133,7 +136,9 @@ def _of_request(run_dir: Path, manifest: Mapping[str, Any], request: Request) ->
 
 
 def _ran(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [one for one in manifest["settings"] if one["skipped"] is None]
+    """The settings that ran, but those with a target: each of their images has a setting of its own."""
+    ran = [one for one in manifest["settings"] if one["skipped"] is None]
+    return [one for one in ran if split_target(f"{manifest['codec']}:{one['setting']}")[1] is None]
 
 
 def _has_files(manifest: Mapping[str, Any]) -> bool:
@@ -193,6 +198,7 @@ def files_of_images(images: Images, requests: Sequence[Request]) -> list[CodecFi
     A request without parameters is the middle one of the codec's default settings. Raises as
     :func:`~uqdm.bench.run.codec_settings.resolve`.
     """
+    _check_no_targets(requests)
     found: list[CodecFiles] = []
     for request in requests:
         settings = resolve([request])[request.name]
@@ -201,6 +207,12 @@ def files_of_images(images: Images, requests: Sequence[Request]) -> list[CodecFi
                 facts = (images.name, images.fingerprint, one.name, one.parameters, one.setting)
                 found.append(NewFiles(*facts, images, one.missing))
     return found
+
+
+def _check_no_targets(requests: Sequence[Request]) -> None:
+    for request in requests:
+        if request.target is not None:
+            raise ValueError(f"{request.name}@{request.target}: is a target; name a setting, as in jpeg:quality=50")
 
 
 def middle(settings: Sequence[Any]) -> Any:
