@@ -85,6 +85,21 @@ def test_the_process_gives_the_values_of_the_metrics(
     assert found == {name: score(metric, *pair_uint8) for name, metric in defined.items()}  # 64 px: no MS-SSIM
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("perceptual_weights")
+def test_the_process_scores_groups_by_networks(photographs_uint8: list[np.ndarray]) -> None:
+    pairs = [(image, 255 - image) for image in photographs_uint8[:3]]
+    process = MetricProcess(("lpips",))
+    try:
+        together = process.scores(pairs)
+        alone = [process.scores([pair])[0] for pair in pairs]
+    finally:
+        process.close()
+    assert all(0.1 < one["lpips"] < 2 for one in together)
+    # Another order of float32 additions.
+    assert [one["lpips"] for one in together] == pytest.approx([one["lpips"] for one in alone], rel=1e-5)
+
+
 def test_a_killed_process_loses_the_scores_of_its_pictures_alone(
     process: MetricProcess, pair_uint8: tuple[np.ndarray, np.ndarray]
 ) -> None:

@@ -91,7 +91,7 @@ def test_lpips_is_that_of_torchmetrics(
     assert lpips_distances(network, [original], [original]) == [0]
 
 
-@pytest.mark.slow
+@pytest.mark.proof
 def test_lpips_vgg_is_that_of_torchmetrics(random_vgg16: Arrays, photographs_uint8: list[np.ndarray]) -> None:
     theirs = their_lpips("vgg", random_vgg16)
     network = PictureFeatures(vgg16(random_vgg16), random_vgg16)
