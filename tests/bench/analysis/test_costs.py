@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from uqdm.bench.analysis.costs import CostPoint, cost_points, pareto_front
+from uqdm.bench.analysis.costs import CostPoint, cost_points, pareto_front, timed
 from uqdm.bench.analysis.curves import Curve
 
 
@@ -51,3 +51,14 @@ def test_the_front_is_what_a_weighted_sum_or_a_limit_can_choose() -> None:
         front = pareto_front(points)
         assert {point.label for point in front} == expected
         assert [point.cost for point in front] == sorted(point.cost for point in front)
+
+
+def test_medians_are_taken_only_if_all_curves_with_times_have_them() -> None:
+    found = curve_of("a", [2.0, 2.0, 2.0])
+    with_medians = Curve("a", "a", found.points.assign(encode_ms_median=[1.0, 1.0, 1.0]))
+    some = Curve("b", "b", found.points.assign(encode_ms_median=[1.0, np.nan, 1.0]))
+    untimed = Curve("c", "c", found.points.assign(encode_ms=np.nan, encode_ms_median=np.nan))
+    assert timed([with_medians, untimed], "encode_ms") == "encode_ms_median"
+    for others in ([found], [some], [some, untimed]):
+        assert timed([with_medians, *others], "encode_ms") == "encode_ms"
+    assert timed([untimed], "encode_ms") == timed([], "encode_ms") == "encode_ms"

@@ -22,7 +22,7 @@ class CostPoint:
 
 
 def timed(drawn: Iterable[Curve], column: str) -> str:
-    """The column that a time is taken from: the median of its rounds where every curve of files has it, else as it is.
+    """The column that a time is taken from: the median of its rounds if all curves with times have it.
 
     >>> import pandas as pd
     >>> points = pd.DataFrame({"rate_bpp": [1.0], "decode_ms": [5.0], "decode_ms_median": [4.0]})
@@ -30,8 +30,9 @@ def timed(drawn: Iterable[Curve], column: str) -> str:
     'decode_ms_median'
     """
     median = f"{column}_median"
-    files = [curve.points_with_bits for curve in drawn if not curve.ideal]
-    return median if files and all(median in one and one[median].notna().all() for one in files) else column
+    known = [points[points[column].notna()] for points in (one.points_with_bits for one in drawn if not one.ideal)]
+    known = [points for points in known if len(points)]
+    return median if known and all(median in one and one[median].notna().all() for one in known) else column
 
 
 def cost_points(drawn: Iterable[Curve], column: str, psnr_db: float) -> list[CostPoint]:
