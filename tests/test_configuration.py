@@ -233,6 +233,14 @@ def test_the_path_of_a_folder_is_a_data_set(tmp_path: Path) -> None:
     )
 
 
+def test_the_choice_of_published_curves_is_checked_and_passed_on() -> None:
+    assert Configuration.from_mapping({"runs": RUNS}).published_arguments() == []
+    named = Configuration.from_mapping({"runs": RUNS, "published": "dcae,coin"})
+    assert named.published_arguments() == ["--published=dcae,coin"]
+    with pytest.raises(LookupError, match=r"no published system 'dcea' .did you mean dcae"):
+        Configuration.from_mapping({"runs": RUNS, "published": "dcea"}).published_arguments()
+
+
 def test_an_anchor_that_is_not_a_codec_is_an_error_with_suggestions() -> None:
     found = Configuration.from_mapping({"runs": RUNS, "compare": {"anchor": "jpgg"}})
     with pytest.raises(LookupError, match="did you mean jpeg"):
