@@ -36,7 +36,7 @@ NOT_RUN = {
 
 SMALLER = (
     (r"(--dataset demo|bench run demo)(?!.*--limit)", r"\1 --limit 4"),
-    (r"--limit 32\b", "--limit 4"),
+    (r"--limit (16|32)\b", "--limit 4"),
     (r"(bench robustness \S+)", r"\1 --files 1 --damages 1"),
 )
 """What is added so that commands take seconds."""

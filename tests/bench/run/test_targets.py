@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
 import pytest
+import yaml
 
 from uqdm.bench.run.codec_settings import (
     CodecSetting,
@@ -17,6 +19,10 @@ from uqdm.bench.run.codec_settings import (
 )
 from uqdm.bench.run.targets import Found, Target, split_target, targets_of
 from uqdm.codec import ParameterError
+from uqdm.config_schema import check_against_schema
+from uqdm.configuration import Configuration
+
+SCHEMA = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def resolved(text: str) -> list[CodecSetting]:
@@ -45,6 +51,14 @@ def test_configuration_takes_targets_and_lists_of_them() -> None:
     found = requests_from_mapping({"jpeg": {"target": ["bpp=0.5", "psnr_db=35"], "label": "matched"}})
     assert found == [Request("jpeg", None, "matched", one) for one in ("bpp=0.5", "psnr_db=35")]
     assert parse_request("jpeg:target=bpp=0.5") == parse_request("jpeg@bpp=0.5")
+
+
+def test_a_run_of_the_workflow_asks_for_its_targets() -> None:
+    codecs = {"jpeg": {"target": ["bpp=0.5", "lpips<=0.1"]}, "webp": [{"method": 4, "target": "mean_bpp=1"}]}
+    config = {"runs": {"demo": {"dataset": "demo", "codecs": codecs}}}
+    check_against_schema(config, yaml.safe_load(SCHEMA.read_text()))
+    run = Configuration.from_mapping(config).runs["demo"]
+    assert run.codec_requests() == ["jpeg@bpp=0.5", "jpeg@lpips<=0.1", "webp:method=4@mean_bpp=1"]
 
 
 def test_a_target_may_be_a_list_or_a_range() -> None:
