@@ -6,18 +6,21 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from small_run import measure_run
+from small_run import evaluate_here, score_here
 from typer.testing import CliRunner
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
+from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.cli.main import app
 
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codecs = [f"{name}:quality={quality}" for name in ("jpeg", "webp") for quality in (10, 90)]
-    run = measure_run(tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=2), *codecs)
+    run, dataset = tmp_path_factory.mktemp("cli") / "run", open_dataset("demo", limit=2)
+    evaluate_here(run, dataset, *codecs)
+    score_here(run, dataset, ScoringOptions(metrics=("psnr_db",)))  # others take seconds
     summarize_run(run)
     return run
 
