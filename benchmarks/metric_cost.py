@@ -25,7 +25,7 @@ from PIL import Image
 
 from uqdm.bench.checked_calls import scores
 from uqdm.bench.evaluation.picture_scores import BATCH_PIXELS
-from uqdm.bench.features.extractor import Extractor
+from uqdm.bench.features.extractors import inception
 from uqdm.bench.features.weight_files import WeightsError
 from uqdm.bench.metrics import Metric, all_metrics, lack_of
 
@@ -75,7 +75,7 @@ def line_of(metric: Metric, repeats: int) -> str:
 def features_line(repeats: int) -> str:
     """The times of Inception's features, of which the originals' are computed once for all settings."""
     try:
-        extractor = Extractor.load(device="cpu")
+        extractor = inception.load(device="cpu")
     except WeightsError as error:
         return f"| features of FID and KID | {str(error).splitlines()[0]} |"
     cells = []

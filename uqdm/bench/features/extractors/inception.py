@@ -27,9 +27,9 @@ class Single(nn.Module):
         return features
 
 
-def load(path: Path | None = None) -> Extractor:
+def load(path: Path | None = None, device: str | None = None) -> Extractor:
     """See :func:`uqdm.bench.features.weights.load_weights`, which finds or fetches the weights."""
-    return of_weights(load_weights(path))
+    return of_weights(load_weights(path), device)
 
 
 def of_weights(weights: Weights, device: str | None = None) -> Extractor:
