@@ -269,7 +269,7 @@ def test_an_added_metric_is_scored_without_measuring_again(tmp_path: Path) -> No
 
 
 def test_a_killed_run_resumes(tmp_path: Path) -> None:
-    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1, limit=8)
+    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
     run_dir = tmp_path / "results" / "small"
     process = subprocess.Popen(
         snakemake_command(tmp_path, "results/small/summary.parquet"),
@@ -280,13 +280,13 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     )
     try:
         deadline = time.monotonic() + 120
-        while len(files_with_times(run_dir)) < 40 and time.monotonic() < deadline and process.poll() is None:
+        while len(files_with_times(run_dir)) < 20 and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.02)
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     before = files_with_times(run_dir)
-    assert len(before) >= 40
+    assert len(before) >= 20
     assert not (run_dir / "evaluation.json").exists(), "the run ended before it could be killed"
     done = snakemake(tmp_path, "results/small/summary.parquet")
     assert done.returncode == 0, done.stderr
@@ -294,7 +294,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     rows = read(run_dir, "per_image")
     assert not rows.duplicated(["codec", "setting", "image_index"]).any()
     assert (rows["status"] == "ok").all()
-    assert set(rows.groupby(["codec", "setting"]).size()) == {8}
+    assert set(rows.groupby(["codec", "setting"]).size()) == {N_IMAGES}
     hidden = {path.name for path in run_dir.rglob(".*")}
     assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # no temporary files remain
 
@@ -303,7 +303,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
 def test_a_signal_stops_the_workflow_with_what_is_kept(number: signal.Signals, to_group: bool, tmp_path: Path) -> None:
     """Ctrl-C reaches every process of a terminal, and the signal of a scheduler Snakemake alone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
-    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1, limit=8)
+    configure(tmp_path, {"jpeg": None, "png": None, "avif": None}, shard_size=1)
     run_dir = tmp_path / "results" / "small"
     process = subprocess.Popen(
         snakemake_command(tmp_path, "results/small/summary.parquet"),
