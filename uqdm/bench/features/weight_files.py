@@ -158,7 +158,7 @@ class WeightFiles:
         found = self.find(path)
         if found is not None:
             return found
-        with _alone(cache_folder() / f"fetch-{self.kept_as.replace('/', '-')}.lock"):
+        with _alone(cache_folder() / f"{self.kept_as.replace('/', '-')}-fetch.lock"):
             return self.find(path) or self._fetch()
 
     def find(self, path: str | Path | None = None) -> Weights | None:
