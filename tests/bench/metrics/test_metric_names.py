@@ -12,6 +12,8 @@ OWN = {
 REASONS = {
     "paper/": "the FID that the paper published",
     "analysis/published_curves.py": "a column of the paper's published tables",
+    "analysis/published_systems.py": "columns of published tables, and the metric beside which each may stand",
+    "datasets/": "the published number of patches of a data set, by which its images are checked",
     "plots/rate_fid.py": "the plot of that metric; nothing but its name and label",
     "plots/rate_kid.py": "the plot of that metric; nothing but its name and label",
     "features/given_weights.py": "the name of the page on weights",
