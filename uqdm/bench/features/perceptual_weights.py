@@ -58,13 +58,13 @@ def fetch(*needed: WeightFiles) -> None:
     for files in needed:
         if not files.are_here():
             source = next(iter(files.fetches))
-            if source in _failed_sources:
-                raise WeightsError(_failed_sources[source])
-            try:
-                files.load()
-            except WeightsError as error:
-                _failed_sources[source] = str(error)
-                raise
+            if source not in _failed_sources:
+                try:
+                    files.fetch()
+                    continue
+                except WeightsError as error:
+                    _failed_sources[source] = str(error).partition("\n")[2].strip()
+            raise WeightsError(f"the {files.what} could not be fetched: {_failed_sources[source]}")
 
 
 _failed_sources: dict[str, str] = {}

@@ -158,8 +158,15 @@ class WeightFiles:
         found = self.find(path)
         if found is not None:
             return found
+        try:
+            return self.fetch()
+        except WeightsError as error:
+            raise WeightsError(f"{error}\n{self.remedy()}") from error
+
+    def fetch(self) -> Weights:
+        """Downloads them, unless they are here by now; the text of a :class:`WeightsError` has no remedy."""
         with _alone(cache_folder() / f"{self.kept_as.replace('/', '-')}-fetch.lock"):
-            return self.find(path) or self._fetch()
+            return self.find() or self._fetch()
 
     def find(self, path: str | Path | None = None) -> Weights | None:
         """As :meth:`load`, but only from this machine; None if they are not there."""
@@ -219,8 +226,7 @@ class WeightFiles:
             except (OSError, HTTPException, WeightsError) as error:
                 reasons.append(f"{name}: {error}")
         listed = "\n".join(f"  {reason}" for reason in reasons)
-        text = f"the {self.what} are not on this machine and could not be fetched:\n{listed}\n{self.remedy()}"
-        raise WeightsError(text)
+        raise WeightsError(f"the {self.what} are not on this machine and could not be fetched:\n{listed}")
 
     def _convert(self, path: Path, source: str) -> Weights:
         """Reads a file whose hash is one of the known ones, and stores its tensors in the cache."""
