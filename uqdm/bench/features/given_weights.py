@@ -12,7 +12,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from uqdm.bench.features.weight_files import WeightsError, file_sha256, identity
+from uqdm.bench.features.weight_files import WeightsError, WeightsNotNamedError, file_sha256, identity
 from uqdm.paths import expand_path
 
 Tensors = dict[str, torch.Tensor]
@@ -52,11 +52,12 @@ class OfficialFile:
         Any file with the tensors of the official one, by the same names, is read: safetensors, or a dictionary of
         tensors that PyTorch saved. No code in it runs: PyTorch's files are read with ``weights_only``, and a
         TorchScript file only if it is the official one. Raises
-        :class:`~uqdm.bench.features.weight_files.WeightsError` if no file is named, or it cannot be read.
+        :class:`~uqdm.bench.features.weight_files.WeightsNotNamedError` if no file is named, and
+        :class:`~uqdm.bench.features.weight_files.WeightsError` if it cannot be read.
         """
         named = path or os.environ.get(self.variable)
         if not named:
-            raise WeightsError(
+            raise WeightsNotNamedError(
                 f"the weights of {self.network} cannot be fetched from a package registry; "
                 f"name their file by {self.variable}=FILE or {self.option} FILE (docs/fid.md)"
             )

@@ -46,6 +46,10 @@ class WeightsError(UserError):
     """The weights are absent and cannot be fetched, or a given file is not a known one. The message has a remedy."""
 
 
+class WeightsNotNamedError(WeightsError):
+    """No file of weights is named that can only be had by naming one."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """The tensors of a network, and where they came from.

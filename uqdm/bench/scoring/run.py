@@ -235,6 +235,7 @@ def _score_sets(
         lambda extractor: features.open_store(folder, extractor),
         resources,
         progress,
+        options.choice.names or (),
     )
     return score_sets(task, reasons)
 

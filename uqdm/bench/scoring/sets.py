@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.execute.ray_session import Resources
+from uqdm.bench.features.weight_files import WeightsNotNamedError
 from uqdm.bench.metrics import SetMetric
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.score_store import ScoreStore
@@ -34,6 +35,8 @@ class Task:
     open_store: Callable[[Extractor], Store]
     resources: Callable[[], Resources]
     progress: RunProgress
+    named: Collection[str] = ()
+    """Metrics that the user asked for by name."""
 
 
 def score_sets(task: Task, not_requested: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -81,7 +84,8 @@ def _extractor(task: Task, name: str, lines: Sequence[SetLine]) -> Extractor | N
     except Exception as error:  # a missing file or package, or too little memory
         text = " ".join(str(error).split()) or type(error).__name__
         lacking = [metric.name for metric in task.metrics if metric.extractor == name]
-        task.progress.say(f"NOT SCORED {', '.join(lacking)}: {text}")
+        if not isinstance(error, WeightsNotNamedError) or set(lacking) & set(task.named):
+            task.progress.say(f"NOT SCORED {', '.join(lacking)}: {text}")
         for line in lines:
             line.reasons |= dict.fromkeys(lacking, text) | line.reasons
         return None
