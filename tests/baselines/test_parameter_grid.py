@@ -14,7 +14,8 @@ from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, 
 NAMES = [
     name
     for name in codec_names()
-    if codec_class(name).__module__.partition(".")[0] == "baselines" and name != "program"  # has no choices
+    if codec_class(name).__module__.partition(".")[0] == "baselines"
+    and name not in ("program", "hyperprior")  # their default settings name no program or model
 ]
 EFFORTS = ("preset", "speed", "method", "effort", "scans")
 """Parameters whose values may give the same bytes."""

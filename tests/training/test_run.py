@@ -168,7 +168,7 @@ def test_killed_command_resumes_to_the_same_weights(write, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.proof)])
 def test_a_signal_keeps_every_iteration_and_says_how_to_go_on(write, tmp_path, number):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

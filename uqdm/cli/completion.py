@@ -60,8 +60,8 @@ def published(incomplete: str) -> list[str]:
 def plots(incomplete: str) -> list[str]:
     """Names of plots.
 
-    >>> plots("rate_d")
-    ['rate_distortion']
+    >>> plots("rate_di")
+    ['rate_distortion', 'rate_dists']
     """
     from uqdm.bench.plots import PLOTS
 

@@ -60,6 +60,7 @@ def test_another_version_of_a_codec(toys: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "run" / "shards").rglob("*.parquet"))) == 2 * 2
 
 
+@pytest.mark.proof
 def test_other_weights_of_a_model_of_the_same_name(tmp_path: Path) -> None:
     dataset = MemoryImages([image[:5, :6] for image in unmarked_images(3)])
     model = tmp_path / "small"

@@ -127,7 +127,8 @@ def test_the_death_of_raylet_or_gcs_is_a_message_and_the_same_command_resumes(tm
         assert driver.process.returncode == 1
         errors = [line for line in printed.splitlines() if not line.startswith("evaluate demo")]
         assert len(errors) == 1
-        assert errors[0].startswith(f"error: Ray ended while it was needed: {role}")
+        assert errors[0].startswith("error: Ray ended while it was needed: its ")
+        assert f"{role}, which" in errors[0]  # a slow machine may notice the death of the other one, too, which follows
         assert errors[0].endswith("what is finished is kept, and the same command resumes from there")
         assert not psutil.wait_procs(tree, timeout=5)[1]
         assert kept.items() <= stored(tmp_path).items()

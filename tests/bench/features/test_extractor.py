@@ -43,6 +43,7 @@ def test_distances_do_not_depend_on_the_batch(
     assert one == pytest.approx(many, abs=1e-3)
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_distances_do_not_depend_on_the_number_of_workers(
     inception_weights: Weights,

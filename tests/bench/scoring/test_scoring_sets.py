@@ -133,6 +133,7 @@ def test_values_equal_a_direct_computation_and_features_are_computed_once(tmp_pa
     assert extracted(tmp_path) == 40
 
 
+@pytest.mark.proof
 def test_features_are_shared_by_runs(tmp_path: Path) -> None:
     dataset = photographs(6)
     evaluate_here(tmp_path / "a", dataset, "jpeg:quality=50")
@@ -272,6 +273,7 @@ def test_metrics_of_several_extractors_are_computed_apart(tmp_path: Path) -> Non
     assert (row["fd_clip_n"], row["fd_clip_warning"]) == (6, "made up")
 
 
+@pytest.mark.proof
 def test_features_are_stored_next_to_the_runs_by_default(tmp_path: Path) -> None:
     opened: list[Path] = []
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
