@@ -55,6 +55,7 @@ def test_one_command_makes_every_product_and_resumes(photos: Path) -> None:
     assert "16 of 16 images x settings are done already" in again.stderr
 
 
+@pytest.mark.proof
 @pytest.mark.cluster
 def test_a_stage_that_fails_is_reported_and_the_others_are_done(photos: Path) -> None:
     done = bench_run(photos, *QUICK, "--anchor=avif", "--inception=absent.pth", "--out=here")

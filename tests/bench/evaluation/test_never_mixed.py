@@ -84,6 +84,7 @@ def test_other_settings(tmp_path: Path) -> None:
     assert set(new["setting"]) == {"drop=3"}
 
 
+@pytest.mark.proof
 def test_other_images_of_the_same_names(tmp_path: Path) -> None:
     first = MemoryImages(unmarked_images(6))
     second = MemoryImages([255 - image for image in first.images])
@@ -93,6 +94,7 @@ def test_other_images_of_the_same_names(tmp_path: Path) -> None:
     assert not set(old["picture_sha256"]) & set(new["picture_sha256"])
 
 
+@pytest.mark.proof
 def test_one_image_among_others_that_stay(tmp_path: Path) -> None:
     first = MemoryImages(unmarked_images(6))
     second = MemoryImages([*first.images[:5], 255 - first.images[5]])
@@ -100,6 +102,7 @@ def test_one_image_among_others_that_stay(tmp_path: Path) -> None:
     check_new(tmp_path, old, second, "toy-raw")
 
 
+@pytest.mark.proof
 def test_other_shard_sizes_give_the_same_rows_once(tmp_path: Path) -> None:
     dataset = MemoryImages(unmarked_images(6))
     old = rows_of(tmp_path, dataset, "toy-raw", shard_size=4)

@@ -104,6 +104,7 @@ def test_a_second_run_in_the_same_folder_is_refused_or_waits(
     assert seen.content["messages"][-1].startswith(f"evaluated: {N_IMAGES} images x settings ok, 0 failed")
 
 
+@pytest.mark.proof
 @pytest.mark.workflow
 def test_snakemake_waits_for_the_evaluation_that_a_killed_snakemake_left_behind(
     tmp_path: Path, environment: dict[str, str]

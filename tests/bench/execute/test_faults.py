@@ -124,6 +124,7 @@ def test_a_codec_that_does_not_load_on_one_node_is_measured_on_the_others(
     assert "toy-picky: 32 ok, 0 failed" in printed
 
 
+@pytest.mark.proof
 def test_a_codec_that_loads_on_no_node_fails_without_affecting_others(
     images: Path, tmp_path: Path, toys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +149,7 @@ def test_an_image_that_hangs_crashes_or_raises_affects_no_other(cluster: object,
         pixels[index, 0, 0, 0] = mark
     np.savez(tmp_path / "marked.npz", images=pixels)
     run_dir, plain_dir = tmp_path / "run", tmp_path / "plain"
-    options = ("--time-limit=2",)
+    options = ("--time-limit=4", "--metric=psnr_db")  # a busy machine takes seconds for all metrics of a first image
     driver = Driver(run_dir, ["toy-perilous"], f"npz:{tmp_path / 'marked.npz'}", cluster.address, options)
     printed = driver.finish()
     assert "toy-perilous: 9 ok, 3 FAILED" in printed
@@ -156,7 +157,7 @@ def test_an_image_that_hangs_crashes_or_raises_affects_no_other(cluster: object,
     found = rows(run_dir, "toy-perilous").set_index("image_index")
     errors = found["error"].dropna()
     assert errors.index.tolist() == [1, 5, 10]
-    assert "took more than the time limit of 2 s" in errors[1]
+    assert "took more than the time limit of 4 s" in errors[1]
     assert "worker lost 3 times on this image" in errors[5]
     assert errors[10] == "encode: RuntimeError: cannot encode this"
     # The nine other images have the rows of a run without faults.
@@ -169,6 +170,7 @@ def test_an_image_that_hangs_crashes_or_raises_affects_no_other(cluster: object,
     assert not workers()  # the process that hung was killed
 
 
+@pytest.mark.proof
 def test_an_image_that_becomes_unreadable_is_a_failed_row(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -221,6 +223,7 @@ def mount(folder: Path, *options: str) -> None:
         pytest.skip(f"needs permission to mount a small disk: {made.stderr.strip()}")
 
 
+@pytest.mark.proof
 def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_path: Path, toys: Path) -> None:
     # The GPU exists only in Ray's bookkeeping: the test checks which workers get a part of it.
     cluster = NodesOfThisMachine(initialize_head=True, head_node_args={"num_cpus": 3, "num_gpus": 1})

@@ -110,6 +110,7 @@ def wait_until_none_is_left(environment: dict[str, str], node: str = "") -> None
     assert left_over(environment, node) == []
 
 
+@pytest.mark.proof
 @pytest.mark.cluster
 def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path) -> None:
     environment = install(tmp_path)

@@ -71,7 +71,7 @@ def stored(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     "how",
     [
-        pytest.param(signal.SIGKILL, id="killed"),
+        pytest.param(signal.SIGKILL, id="killed", marks=pytest.mark.proof),
         pytest.param(signal.SIGINT, id="interrupted", marks=pytest.mark.proof),
     ],
 )

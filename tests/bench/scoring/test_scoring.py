@@ -170,6 +170,7 @@ def test_stored_scores_are_reused_after_another_evaluation(tmp_path: Path) -> No
     assert scored(tmp_path, dataset).scored == 4  # the setting that was added
 
 
+@pytest.mark.proof
 def test_unkept_streams_are_removed_and_a_later_metric_has_the_reason(tmp_path: Path) -> None:
     dataset = photographs(4)
     evaluated(dataset, ["toy-raw:drop=4"], tmp_path, keep_streams=False)
@@ -185,6 +186,7 @@ def test_unkept_streams_are_removed_and_a_later_metric_has_the_reason(tmp_path: 
     assert rows_of(tmp_path)["ssim"].notna().all()
 
 
+@pytest.mark.proof
 def test_a_picture_that_is_decoded_differently_is_a_failed_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = photographs(3)
     evaluated(dataset, ["toy-once", "toy-noisy"], tmp_path)

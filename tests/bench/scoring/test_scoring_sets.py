@@ -147,6 +147,7 @@ def test_features_are_shared_by_runs(tmp_path: Path) -> None:
     assert extracted(tmp_path) == 12
 
 
+@pytest.mark.proof
 def test_bounds_choose_images_and_settings_and_the_others_have_a_reason(tmp_path: Path) -> None:
     dataset, run_dir = photographs(9), tmp_path / "run"
     qualities = (10, 30, 50, 70, 90)
@@ -201,6 +202,7 @@ def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_pat
     assert "no FID and KID: weights are not here; put them there" in short_table(read_summary(run_dir))
 
 
+@pytest.mark.proof
 def test_a_picture_that_cannot_be_decoded_affects_only_its_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
     evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
