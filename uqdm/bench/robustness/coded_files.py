@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ class CodedFile:
 
 
 @dataclass(frozen=True)
-class CodecFiles:
+class CodecFiles(ABC):
     """A codec at one setting, on a data set; :meth:`read` gives its files."""
 
     dataset: str
@@ -49,12 +50,12 @@ class CodecFiles:
     def __str__(self) -> str:
         return f"{self.codec}:{self.setting}" if self.setting else self.codec
 
+    @abstractmethod
     def read(self, count: int) -> list[CodedFile]:
         """At most ``count`` files, of images spread evenly over the data set.
 
         Raises an exception with the reason where there are none.
         """
-        raise NotImplementedError
 
 
 # ---- of a run -------------------------------------------------------------------------------------------------
