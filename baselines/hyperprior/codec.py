@@ -15,6 +15,7 @@ from uqdm.codec import (
     CodecUnavailableError,
     Encoded,
     Parameter,
+    ParameterError,
     Reconstruction,
     StreamError,
     check_images,
@@ -24,9 +25,10 @@ from uqdm.paths import absolute_text
 if TYPE_CHECKING:
     import torch
 
-    from baselines.hyperprior.checkpoint import Model
     from baselines.hyperprior.latents import Latents
-    from baselines.hyperprior.networks import Shape
+    from uqdm.transform.model import Model
+
+_LEVEL = 0  # checkpoints have one rate
 
 
 class Hyperprior(Codec):
@@ -61,7 +63,8 @@ class Hyperprior(Codec):
     @property
     def version(self) -> str:
         """Architecture, file and digest of the model; raises CodecUnavailableError where none is named."""
-        return f"{self._model.shape.architecture}, {self._model.name} sha256:{self._model.sha256[:16]}"
+        model = self._model
+        return f"{model.transforms.architecture}, {model.name} sha256:{model.sha256[:16]}"
 
     @property
     def device(self) -> str:
@@ -89,8 +92,7 @@ class Hyperprior(Codec):
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """The picture, with its network calls and multiply-accumulates."""
         picture, height, width = self._decode(stream)
-        shape = self._model.shape
-        macs = _decoder_macs(shape, *_padded(height, width, shape.stride))
+        macs = _decoder_macs(self._model, *_padded(height, width, self._model.transforms.stride))
         yield Reconstruction(self.points(stream)[-1], "decoded", picture, calls=1, macs=macs)
 
     def _encode(self, image_uint8: np.ndarray) -> Encoded:
@@ -105,10 +107,11 @@ class Hyperprior(Codec):
             raise ValueError(f"{height} x {width} pixels: {self.name} codes images of at most {MAX_PIXELS:,}")
         model, writer = self._model, Writer()
         with float32_arithmetic(), torch.inference_mode():
-            x = torch.from_numpy(_pad(image_uint8, model.shape.stride)).permute(2, 0, 1)[None].to(model.device)
-            y = model.transforms.analysis(x.float() / 255)
-            z = model.transforms.hyper_analysis(y) if model.shape.stride > 16 else None
-            made, check = latents.write(writer, model, y.cpu(), None if z is None else z.cpu())
+            transforms, level = model.transforms, torch.tensor([_LEVEL], device=model.device)
+            x = torch.from_numpy(_pad(image_uint8, transforms.stride)).permute(2, 0, 1)[None].to(model.device)
+            y = transforms.analysis(x.float() / 255, level)
+            z = transforms.hyper_analysis(y, level).cpu() if transforms.side_channels else None
+            made, check = latents.write(writer, model, y.cpu(), z, _LEVEL)
         header = Header(bytes.fromhex(model.sha256)[:MODEL_ID_BYTES], height, width)
         stream, _ = writer.finish(check)
         bits = {} if made.ideal_bits is None else {"full": made.ideal_bits}
@@ -131,11 +134,13 @@ class Hyperprior(Codec):
                 f"the file needs the model {header.model_id.hex()}..., and {model.name} is {model.sha256[:6]}...: "
                 "decode it with the checkpoint that it was made with"
             )
-        height, width = _padded(header.height, header.width, model.shape.stride)
+        transforms = model.transforms
+        height, width = _padded(header.height, header.width, transforms.stride)
+        size = height // transforms.latent_stride, width // transforms.latent_stride
         try:
             reader = Reader(stream)
             with float32_arithmetic():
-                found, check = latents.read(reader, model, height // 16, width // 16)
+                found, check = latents.read(reader, model, *size, _LEVEL)
             if reader.check() != check:
                 raise StreamError("the check value does not match: the file is damaged")
         except DamagedStreamError as error:
@@ -148,7 +153,8 @@ class Hyperprior(Codec):
         from uqdm.arithmetic import float32_arithmetic
 
         with float32_arithmetic(), torch.inference_mode():
-            image = self._model.transforms.synthesis(y.to(self._model.device))[0]
+            level = torch.tensor([_LEVEL], device=self._model.device)
+            image = self._model.transforms.synthesis(y.to(self._model.device), level)[0]
             levels = (image.clamp(0, 1) * 255).round().nan_to_num().to(torch.uint8)
         return levels.permute(1, 2, 0).cpu().numpy()
 
@@ -177,17 +183,20 @@ def _stamp(path: str) -> tuple[int, int]:
 def _load(path: str, size: int, mtime_ns: int) -> Model:
     import torch
 
-    from baselines.hyperprior.checkpoint import load
+    from uqdm.transform.checkpoint import load
 
-    model = load(Path(path))
+    try:
+        model = load(Path(path))
+    except ValueError as error:
+        raise ParameterError(f"checkpoint: {error}") from error
     if torch.cuda.is_available():
         model.transforms.cuda()
     return model
 
 
 @functools.lru_cache(maxsize=64)
-def _decoder_macs(shape: Shape, height: int, width: int) -> int:
+def _decoder_macs(model: Model, height: int, width: int) -> int:
     """Multiply-accumulates of a decoder for a padded image."""
-    from baselines.hyperprior.macs import decoder_macs
+    from uqdm.transform.macs import decoder_macs
 
-    return decoder_macs(shape, height, width)
+    return decoder_macs(model.transforms, height, width)

@@ -14,16 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from baselines.hyperprior.checkpoint import Model
-from baselines.hyperprior.networks import FACTORIZED, SCALE
 from uqdm.coding import offsets
 from uqdm.coding.ans import DamagedStreamError, Reader, Writer
 from uqdm.coding.gaussian import CELL_BITS, MAX_OCTAVE, MIN_OCTAVE, N_ROWS, gaussian_frequencies
 from uqdm.coding.offsets import Offsets
+from uqdm.transform.contract import MIN_DEVIATION
+from uqdm.transform.model import Model
 
 EPS = 2.0**-30
 """Largest difference between two machines' means, or binary logarithms of deviations, that a file tolerates."""
-MIN_DEVIATION = 0.11
 _MEAN_CELL_BITS = 8
 _FRACTION_BITS = 16
 _CELL_FRACTION = CELL_BITS + offsets.OFFSET_BITS  # in which the middle of a cell of deviations is exact
@@ -38,65 +37,97 @@ class Latents:
     ideal_bits: float | None = None
 
 
-def write(writer: Writer, model: Model, y: torch.Tensor, z: torch.Tensor | None) -> tuple[Latents, int]:
+def write(writer: Writer, model: Model, y: torch.Tensor, z: torch.Tensor | None, level: int) -> tuple[Latents, int]:
     """Writes latents y and side information z (None without a hyperprior), float32 [1, C, h, w] on the CPU.
 
     Returns the latents that a reader will get, and the check value of all symbols. Raises ValueError for values that
     are not finite.
     """
     if z is None:
-        symbols, bits = _write_bottleneck(writer, model, y)
-        return Latents(_bottleneck_values(model, symbols, y.shape), bits), _check(symbols)
-    side, side_bits = _write_bottleneck(writer, model, z)
-    means, deviations = hyper_outputs(model, _bottleneck_values(model, side, z.shape))
-    exponents = _exponents(deviations)
-    found = _choose_and_write(writer, exponents, CELL_BITS)
-    rows = _rows(exponents, found)
-    mean = np.zeros(means.size)
-    if model.shape.architecture != SCALE:
-        mean = _round_means(means, _choose_and_write(writer, means, _MEAN_CELL_BITS))
-    values = y.double().numpy().ravel()
-    symbols = _symbols(values - mean)
-    writer.tabled(symbols, rows, gaussian_frequencies())
-    bits = side_bits + _gaussian_bits(symbols, deviations)
-    return Latents(_latents(symbols, mean, y.shape), bits), _check(side, symbols)
+        symbols, bits = _write_by_prior(writer, model, y, level)
+        return Latents(_values_by_prior(model, symbols, y.shape, level), bits), _check(symbols)
+    side, bits = _write_by_prior(writer, model, z, level)
+    densities = _Densities(model, _values_by_prior(model, side, z.shape, level), level)
+    parts = [side]
+    for index, values in enumerate(y.split(model.transforms.sections, 1)):
+        means, deviations = densities.of(index)
+        exponents = _exponents(deviations)
+        rows = _rows(exponents, _choose_and_write(writer, exponents, CELL_BITS))
+        mean = np.zeros(means.size)
+        if model.transforms.has_means:
+            mean = _round_means(means, _choose_and_write(writer, means, _MEAN_CELL_BITS))
+        symbols = _symbols(values.double().numpy().ravel() - mean)
+        writer.tabled(symbols, rows, gaussian_frequencies())
+        bits += _gaussian_bits(symbols, deviations)
+        densities.add(_latents(symbols, mean, values.shape))
+        parts.append(symbols)
+    return Latents(densities.known.float(), bits), _check(*parts)
 
 
-def read(reader: Reader, model: Model, height: int, width: int) -> tuple[Latents, int]:
+def read(reader: Reader, model: Model, height: int, width: int, level: int) -> tuple[Latents, int]:
     """Reads what :func:`write` wrote for latents of ``height`` x ``width``; with the check value of what was read."""
-    shape = (1, model.shape.m, height, width)
-    if model.shape.architecture == FACTORIZED:
-        symbols = reader.tabled(_channel_rows(shape), model.prior.frequencies)
-        return Latents(_bottleneck_values(model, symbols, shape)), _check(symbols)
-    side_shape = (1, model.shape.n, height // 4, width // 4)
-    side = reader.tabled(_channel_rows(side_shape), model.prior.frequencies)
-    means, deviations = hyper_outputs(model, _bottleneck_values(model, side, side_shape))
-    rows = _rows(_exponents(deviations), offsets.read(reader))
-    mean = np.zeros(means.size)
-    if model.shape.architecture != SCALE:
-        mean = _round_means(means, offsets.read(reader))
-    symbols = reader.tabled(rows, gaussian_frequencies())
-    return Latents(_latents(symbols, mean, shape)), _check(side, symbols)
+    transforms = model.transforms
+    if not transforms.side_channels:
+        shape = (1, transforms.channels, height, width)
+        symbols = reader.tabled(_channel_rows(model, shape, level), model.prior.frequencies)
+        return Latents(_values_by_prior(model, symbols, shape, level)), _check(symbols)
+    ratio = transforms.stride // transforms.latent_stride
+    side_shape = (1, transforms.side_channels, height // ratio, width // ratio)
+    side = reader.tabled(_channel_rows(model, side_shape, level), model.prior.frequencies)
+    densities = _Densities(model, _values_by_prior(model, side, side_shape, level), level)
+    parts = [side]
+    for index, count in enumerate(transforms.sections):
+        means, deviations = densities.of(index)
+        rows = _rows(_exponents(deviations), offsets.read(reader))
+        mean = np.zeros(means.size)
+        if transforms.has_means:
+            mean = _round_means(means, offsets.read(reader))
+        symbols = reader.tabled(rows, gaussian_frequencies())
+        densities.add(_latents(symbols, mean, (1, count, height, width)))
+        parts.append(symbols)
+    return Latents(densities.known.float()), _check(*parts)
 
 
-def hyper_outputs(model: Model, side: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Means and deviations of the latents, float64 [N] each, from exact side information; computed in float64."""
-    with torch.inference_mode():
-        means, deviations = model.transforms.hyper_synthesis(side.double().to(model.device))
-    return means.cpu().numpy().ravel(), deviations.cpu().numpy().ravel()
+class _Densities:
+    """Means and deviations of the sections of the latents, from exact side information and exact latents before them.
+
+    They are computed in float64.
+    """
+
+    def __init__(self, model: Model, side: torch.Tensor, level: int) -> None:
+        self._networks, self._level = model.densities, torch.tensor([level], device=model.device)
+        ratio = model.transforms.stride // model.transforms.latent_stride
+        self.known = torch.zeros(1, 0, side.shape[2] * ratio, side.shape[3] * ratio, dtype=torch.float64)
+        """The latents decoded so far."""
+        with torch.inference_mode():
+            self._features = self._networks.features(side.double().to(model.device), self._level)
+
+    def of(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations of a section, float64 [N] each."""
+        earlier = self.known.to(self._features.device)
+        with torch.inference_mode():
+            means, deviations = self._networks.section(index, self._features, earlier, self._level)
+        return means.cpu().numpy().ravel(), deviations.cpu().numpy().ravel()
+
+    def add(self, latents: torch.Tensor) -> None:
+        """Adds the latents of a section."""
+        self.known = torch.cat([self.known, latents], 1)
 
 
-# ---- the factorized prior -----------------------------------------------------------------------------------
+# ---- the prior -----------------------------------------------------------------------------------
 
 
-def _channel_rows(shape: tuple[int, ...] | torch.Size) -> np.ndarray:
-    return np.repeat(np.arange(shape[1]), shape[2] * shape[3])
+def _channel_rows(model: Model, shape: tuple[int, ...] | torch.Size, level: int) -> np.ndarray:
+    return np.repeat(model.prior.rows[level], shape[2] * shape[3])
 
 
-def _write_bottleneck(writer: Writer, model: Model, values: torch.Tensor) -> tuple[np.ndarray, float]:
-    medians = torch.from_numpy(model.prior.medians)[None, :, None, None]
-    symbols = _symbols((values - medians).double().numpy().ravel())
-    rows = _channel_rows(values.shape)
+def _medians(model: Model, level: int) -> torch.Tensor:
+    return torch.from_numpy(model.prior.medians[level])[None, :, None, None]
+
+
+def _write_by_prior(writer: Writer, model: Model, values: torch.Tensor, level: int) -> tuple[np.ndarray, float]:
+    symbols = _symbols((values - _medians(model, level)).double().numpy().ravel())
+    rows = _channel_rows(model, values.shape, level)
     writer.tabled(symbols, rows, model.prior.frequencies)
     return symbols, _table_bits(model, symbols, rows)
 
@@ -110,12 +141,13 @@ def _table_bits(model: Model, symbols: np.ndarray, rows: np.ndarray) -> float:
     return float((24 - np.log2(slots)).sum())
 
 
-def _bottleneck_values(model: Model, symbols: np.ndarray, shape: tuple[int, ...] | torch.Size) -> torch.Tensor:
-    medians = torch.from_numpy(model.prior.medians)[None, :, None, None]
-    return torch.from_numpy(symbols.reshape(shape)).float() + medians
+def _values_by_prior(
+    model: Model, symbols: np.ndarray, shape: tuple[int, ...] | torch.Size, level: int
+) -> torch.Tensor:
+    return torch.from_numpy(symbols.reshape(shape)).float() + _medians(model, level)
 
 
-# ---- the hyperprior -----------------------------------------------------------------------------------------
+# ---- the densities -----------------------------------------------------------------------------------------
 
 
 def _exponents(deviations: np.ndarray) -> np.ndarray:
@@ -149,7 +181,7 @@ def _symbols(values: np.ndarray) -> np.ndarray:
 
 
 def _latents(symbols: np.ndarray, mean: np.ndarray, shape: tuple[int, ...] | torch.Size) -> torch.Tensor:
-    return torch.from_numpy((symbols + mean).reshape(shape)).float()
+    return torch.from_numpy((symbols + mean).reshape(shape))
 
 
 def _gaussian_bits(symbols: np.ndarray, deviations: np.ndarray) -> float:
@@ -166,4 +198,4 @@ def _check(*symbols: np.ndarray) -> int:
     return found
 
 
-__all__ = ["DamagedStreamError", "Latents", "hyper_outputs", "read", "write"]
+__all__ = ["DamagedStreamError", "Latents", "read", "write"]

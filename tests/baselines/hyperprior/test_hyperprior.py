@@ -10,13 +10,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from baselines.hyperprior import Hyperprior
-from baselines.hyperprior.checkpoint import load, model_of, read_tensors
+from baselines.hyperprior import Hyperprior, latents
 from baselines.hyperprior.file import MAX_PIXELS, Header, parse
-from baselines.hyperprior.latents import hyper_outputs
-from baselines.hyperprior.networks import FACTORIZED, MEAN_SCALE, SCALE
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import CodecUnavailableError, ParameterError, StreamError
+from uqdm.transform.checkpoint import load, model_of_tensors, read_tensors
+from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE
 
 FOLDER = Path(__file__).with_name("compressai")
 """By benchmarks/compressai_checkpoints.py with CompressAI 1.2.8: random weights, and what its classes compute."""
@@ -49,7 +48,7 @@ def test_compressais_checkpoints_give_its_latents_and_pictures(architecture: str
     image = expected["0.image"].numpy()
     codec, model = codec_of(architecture), load(path_of(architecture))
     with torch.inference_mode():
-        y = model.transforms.analysis(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255)
+        y = model.transforms.analysis(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, torch.tensor([0]))
     assert (y - expected["0.y"]).abs().max() <= 1e-5
     (stream,) = codec.encode([image])
     assert (codec._latents(stream)[1].y - y).abs().max() <= 0.5 + 2**-8  # means are rounded to cells of 2^-8 here
@@ -106,12 +105,14 @@ def test_errors_within_the_tolerance_change_no_latent(
     expected = [codec._latents(stream)[1].y for stream in streams]
     generator = np.random.default_rng(0)
 
-    def disturbed(*arguments: object) -> tuple[np.ndarray, np.ndarray]:
-        means, deviations = hyper_outputs(*arguments)  # type: ignore[arg-type]
+    found = latents._Densities.of
+
+    def disturbed(densities: latents._Densities, index: int) -> tuple[np.ndarray, np.ndarray]:
+        means, deviations = found(densities, index)
         error = generator.uniform(-0.9, 0.9, means.size) * 2.0**-30
         return means + error, deviations * 2.0**error
 
-    monkeypatch.setattr("baselines.hyperprior.latents.hyper_outputs", disturbed)
+    monkeypatch.setattr(latents._Densities, "of", disturbed)
     assert all(torch.equal(codec._latents(s)[1].y, y) for s, y in zip(streams, expected, strict=True))
 
 
@@ -146,9 +147,9 @@ def test_without_a_model_it_says_how_to_name_one() -> None:
 def test_tables_that_are_not_stored_are_computed_alike() -> None:
     """Here out of 2^24, and in CompressAI out of 2^16 with one escape for both tails."""
     tensors = read_tensors(path_of(FACTORIZED))
-    stored = model_of("stored", tensors).prior.frequencies
+    stored = model_of_tensors("stored", tensors).prior.frequencies
     without = {name: value[:0] if name.endswith("_quantized_cdf") else value for name, value in tensors.items()}
-    computed = model_of("computed", without).prior.frequencies
+    computed = model_of_tensors("computed", without).prior.frequencies
     assert computed.firsts.tolist() == stored.firsts.tolist()
     assert computed.starts.tolist() == stored.starts.tolist()
     inside = np.diff(computed.starts)[0] - 1  # all rows have as many symbols; differences across rows are left out

@@ -1,8 +1,9 @@
-"""The factorized prior: a table of frequencies and a median for each channel.
+"""The prior of the side information, or of the latents without a hyperprior: a row of frequencies for each channel.
 
-A checkpoint whose tables were made by CompressAI's ``update()`` gives these; else they are computed here, from the
-cumulative function of each channel (Balle et al. 2018, appendix 6.1), in float64. The tables are part of a model's
-identity, so two machines that would compute different ones refuse each other's files.
+The prior of a model of many rates has normal densities, with a row and a median for each level and channel. That of
+CompressAI's checkpoints is the factorized prior. A checkpoint whose tables were made by ``update()`` gives these; else
+they are computed here, from the cumulative function of each channel (Balle et al. 2018, appendix 6.1), in float64. The
+tables are part of a model's identity, so two machines that would compute different ones refuse each other's files.
 """
 
 from __future__ import annotations
@@ -23,10 +24,18 @@ _MAX_SIDE = 4096
 
 @dataclass(frozen=True)
 class Prior:
-    """Frequencies of round(z - median), a row for each channel, and the medians, float32 [C]."""
+    """Frequencies of round(z - median).
+
+    ``rows``, int64 [L, C], and ``medians``, float32 [L, C], have an entry for each level and channel.
+    """
 
     frequencies: Frequencies
+    rows: np.ndarray
     medians: np.ndarray
+
+
+def _of_one_level(frequencies: Frequencies, medians: np.ndarray) -> Prior:
+    return Prior(frequencies, np.arange(medians.size)[None], medians[None])
 
 
 def prior_of(tensors: Mapping[str, np.ndarray]) -> Prior:
@@ -40,8 +49,8 @@ def prior_of(tensors: Mapping[str, np.ndarray]) -> Prior:
     medians = quantiles[:, 0, 1]
     stored = tensors.get("_quantized_cdf")
     if stored is not None and stored.size:
-        return Prior(_stored(stored, tensors["_cdf_length"], tensors["_offset"]), medians)
-    return Prior(_computed(tensors, quantiles), medians)
+        return _of_one_level(_stored(stored, tensors["_cdf_length"], tensors["_offset"]), medians)
+    return _of_one_level(_computed(tensors, quantiles), medians)
 
 
 def _stored(tables: np.ndarray, lengths: np.ndarray, offsets: np.ndarray) -> Frequencies:

@@ -18,6 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from uqdm.transform.contract import Transforms
+
 FACTORIZED, SCALE, MEAN_SCALE = "bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean"
 
 _PEDESTAL = 2.0**-36
@@ -65,24 +67,17 @@ class Shape:
     n: int
     m: int
 
-    @property
-    def stride(self) -> int:
-        """Sides of padded images are multiples of it: 16, or 64 with a hyperprior."""
-        return 16 if self.architecture == FACTORIZED else 64
 
-    @property
-    def bottleneck(self) -> int:
-        """Channels that the factorized prior codes."""
-        return self.m if self.architecture == FACTORIZED else self.n
-
-
-class Transforms(nn.Module):
-    """The transforms of a model; ``h_a`` and ``h_s`` are empty without a hyperprior."""
+class HyperpriorTransforms(Transforms):
+    """The transforms of a model, of one rate; ``h_a`` and ``h_s`` are empty without a hyperprior."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         n, m = shape.n, shape.m
-        self.shape = shape
+        self.shape, self.architecture = shape, shape.architecture
+        self.channels, self.side_channels = m, 0 if shape.architecture == FACTORIZED else n
+        self.latent_stride, self.stride = 16, 16 if shape.architecture == FACTORIZED else 64
+        self.sections, self.has_means, self.n_levels = (m,), shape.architecture == MEAN_SCALE, 1
         self.g_a = nn.Sequential(_down(3, n), GDN(n), _down(n, n), GDN(n), _down(n, n), GDN(n), _down(n, m))
         inverse = [GDN(n, inverse=True) for _ in range(3)]
         self.g_s = nn.Sequential(_up(m, n), inverse[0], _up(n, n), inverse[1], _up(n, n), inverse[2], _up(n, 3))
@@ -94,25 +89,31 @@ class Transforms(nn.Module):
             self.h_a = nn.Sequential(_same(m, n), nn.LeakyReLU(), _down(n, n), nn.LeakyReLU(), _down(n, n))
             self.h_s = nn.Sequential(_up(n, m), nn.LeakyReLU(), _up(m, wide), nn.LeakyReLU(), _same(wide, 2 * m))
 
-    def analysis(self, image: torch.Tensor) -> torch.Tensor:
-        """Latents y [B, M, H/16, W/16] of an image [B, 3, H, W] from 0 to 1."""
+    def analysis(self, image: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Transforms.analysis`."""
         found: torch.Tensor = self.g_a(image)
         return found
 
-    def synthesis(self, latents: torch.Tensor) -> torch.Tensor:
-        """The image of latents, not clipped."""
+    def synthesis(self, latents: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Transforms.synthesis`."""
         found: torch.Tensor = self.g_s(latents)
         return found
 
-    def hyper_analysis(self, latents: torch.Tensor) -> torch.Tensor:
-        """Side information z [B, N, H/64, W/64] of latents."""
-        found: torch.Tensor = self.h_a(latents.abs() if self.shape.architecture == SCALE else latents)
+    def hyper_analysis(self, latents: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Transforms.hyper_analysis`."""
+        found: torch.Tensor = self.h_a(latents.abs() if self.architecture == SCALE else latents)
         return found
 
-    def hyper_synthesis(self, side: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Means and deviations of the latents; means are 0 where the hyperprior has deviations alone."""
-        found = self.h_s(side)
-        if self.shape.architecture == SCALE:
-            return torch.zeros_like(found), found
-        deviations, means = found.chunk(2, 1)
+    def features(self, side: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
+        """See :meth:`Transforms.features`."""
+        found: torch.Tensor = self.h_s(side)
+        return found
+
+    def section(
+        self, index: int, features: torch.Tensor, earlier: torch.Tensor, level: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See :meth:`Transforms.section`; means are 0 where the hyperprior has deviations alone."""
+        if self.architecture == SCALE:
+            return torch.zeros_like(features), features
+        deviations, means = features.chunk(2, 1)
         return means, deviations

@@ -1,4 +1,4 @@
-"""Reads checkpoints of the three architectures: CompressAI's files (``.pth.tar``, ``.pth``, ``.pt``), or safetensors.
+"""Reads checkpoints of the three hyperprior architectures as CompressAI saves them, or safetensors with its names.
 
 The architecture and the numbers of channels come from the tensors. No file can run code: ``torch.load`` reads tensors
 alone (``weights_only=True``).
@@ -6,21 +6,20 @@ alone (``weights_only=True``).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import safetensors
 import safetensors.torch
 import torch
 
-from baselines.hyperprior.networks import FACTORIZED, MEAN_SCALE, SCALE, Shape, Transforms
-from baselines.hyperprior.prior import Prior, prior_of
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.codec import ParameterError
+from uqdm.model.files import CheckpointError
+from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE, HyperpriorTransforms, Shape
+from uqdm.transform.model import Level, Model, model_of
+from uqdm.transform.prior import prior_of
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -31,35 +30,15 @@ _LISTED = {"matrices": "_matrix", "biases": "_bias", "factors": "_factor"}
 _SOURCE = "expected a checkpoint of bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean, as CompressAI saves it"
 
 
-@dataclass(frozen=True)
-class Model:
-    """A model ready to code: transforms in evaluation mode, factorized prior, and the digest of all that files use."""
-
-    name: str
-    transforms: Transforms
-    prior: Prior
-    sha256: str
-
-    @property
-    def shape(self) -> Shape:
-        """Architecture and channels."""
-        return self.transforms.shape
-
-    @property
-    def device(self) -> torch.device:
-        """Where the transforms run."""
-        return next(self.transforms.parameters()).device
-
-
 def load(path: Path) -> Model:
-    """The model of a checkpoint file; raises :class:`uqdm.codec.ParameterError`, which names the file."""
+    """The model of a checkpoint file; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
     if not path.is_file():
-        raise ParameterError(f"checkpoint={str(path)!r}: no such file; {_SOURCE}")
+        raise CheckpointError(f"{path}: no such file; {_SOURCE}")
     try:
-        return model_of(path.name, read_tensors(path))
+        return model_of_tensors(path.name, read_tensors(path))
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         reason = f"tensor {error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
-        raise ParameterError(f"checkpoint={str(path)!r}: {reason}; {_SOURCE}") from error
+        raise CheckpointError(f"{path}: {reason}; {_SOURCE}") from error
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:
@@ -79,7 +58,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return dict(found)
 
 
-def model_of(name: str, tensors: Tensors) -> Model:
+def model_of_tensors(name: str, tensors: Tensors) -> Model:
     """The model of tensors by name; raises KeyError, ValueError or RuntimeError for those of another architecture."""
     named = {_today(key): value for key, value in tensors.items()}
     shape = shape_of(named)
@@ -91,15 +70,14 @@ def model_of(name: str, tensors: Tensors) -> Model:
     if not all(torch.isfinite(value).all() for value in weights.values()):
         raise ValueError("its weights are not finite")
     with float32_arithmetic():
-        transforms = Transforms(shape)
+        transforms = HyperpriorTransforms(shape)
         transforms.load_state_dict(weights)
-    if shape.architecture != FACTORIZED:
-        transforms.h_s.double()  # see baselines.hyperprior.latents
     own = {key.removeprefix(_BOTTLENECK): value.numpy() for key, value in named.items() if key.startswith(_BOTTLENECK)}
     prior = prior_of(own)
-    if prior.medians.size != shape.bottleneck:
-        raise ValueError(f"its factorized prior has {prior.medians.size} channels, not {shape.bottleneck}")
-    return Model(name, transforms.eval().requires_grad_(False), prior, _digest(shape, weights, prior))
+    wanted = transforms.side_channels or transforms.channels
+    if prior.medians.size != wanted:
+        raise ValueError(f"its factorized prior has {prior.medians.size} channels, not {wanted}")
+    return model_of(name, transforms, prior, (Level(),), asdict(shape))
 
 
 def shape_of(tensors: Tensors) -> Shape:
@@ -120,14 +98,3 @@ def _today(key: str) -> str:
     key = key.removeprefix("module.")
     listed = re.fullmatch(r"entropy_bottleneck\._?(matrices|biases|factors)\.(\d)", key)
     return f"{_BOTTLENECK}{_LISTED[listed[1]]}{listed[2]}" if listed else key
-
-
-def _digest(shape: Shape, weights: Tensors, prior: Prior) -> str:
-    found = hashlib.sha256(f"{shape}\n".encode())
-    for key, value in sorted(weights.items()):
-        found.update(f"{key} {list(value.shape)}\n".encode())
-        found.update(value.numpy().astype("<f4").tobytes())
-    for table in (prior.frequencies.edges, prior.frequencies.starts, prior.frequencies.firsts):
-        found.update(np.ascontiguousarray(table, "<i8").tobytes())
-    found.update(prior.medians.astype("<f4").tobytes())
-    return found.hexdigest()
