@@ -88,6 +88,13 @@ def test_models_and_programs_are_never_points_of_one_curve() -> None:
     assert sorted(curve.label for curve in curves(summary(*rows))) == ["c avifenc", "c cjxl"]
 
 
+def test_models_of_one_rate_each_are_one_curve_if_they_share_a_label() -> None:
+    rows = [{"setting": f"model=/zoo/{q}.pth.tar,quality=0", "bpp": float(q)} for q in (3, 1, 2)]
+    (curve,) = curves(summary(*({**row, "label": "zoo"} for row in rows)))
+    assert (curve.title, list(curve.points.bpp)) == ("zoo (quality=0)", [1.0, 2.0, 3.0])
+    assert len(curves(summary(*rows))) == 3
+
+
 def test_a_label_names_the_curves_of_its_settings_and_joins_them_with_no_others() -> None:
     rows = [{"setting": f"q={q}", "bpp": float(q), "label": "ours" if q < 3 else None} for q in (1, 2, 3, 4)]
     found = {curve.label: list(curve.points.bpp) for curve in curves(summary(*rows))}

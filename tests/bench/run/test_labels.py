@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ from uqdm.bench.run.codec_settings import (
     resolve,
 )
 from uqdm.bench.run.json_files import read_labels, read_manifest
-from uqdm.bench.run.labels import LONGEST_LABEL
+from uqdm.bench.run.labels import LONGEST_LABEL, check_labels
 from uqdm.bench.run.layout import rows_path
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.codec import Codec, Parameter, ParameterError, register_codec
@@ -81,6 +82,16 @@ def test_a_label_that_is_not_allowed_is_refused_by_name(label: object) -> None:
 def test_a_label_for_two_curves_is_refused_with_both(texts: tuple[str, ...]) -> None:
     with pytest.raises(ParameterError, match=r"label 'x' is given to two curves, .* and .*; give each curve its own"):
         resolved(*texts)
+
+
+def test_models_of_one_rate_each_may_share_a_label_and_are_one_curve() -> None:
+    settings = ["model=/a/low.pth.tar,quality=0", "model=/a/high.pth.tar,quality=0"]
+    check_labels({"learned": [CodecSetting("learned", {}, setting, label="x") for setting in settings]})
+    for others in ({"progressive": True}, {"setting": "model=/a/high.pth.tar,quality=1"}):
+        two = [CodecSetting("learned", {}, settings[0], label="x")]
+        two.append(replace(CodecSetting("learned", {}, settings[1], label="x"), **others))
+        with pytest.raises(ParameterError, match="label 'x' is given to two curves"):
+            check_labels({"learned": two})
 
 
 @pytest.mark.parametrize("label", ["jpeg", "jpeg fast"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from uqdm.bench.run.setting_families import NAMING, families, parameters_of
+from uqdm.bench.run.setting_families import MODEL, NAMING, families, parameters_of
 from uqdm.codec import LABEL, ParameterError
 from uqdm.text import printable
 
@@ -91,7 +91,7 @@ def _are_one_curve(pair: Sequence[Labelled], named: Sequence[Labelled]) -> bool:
     """Whether two settings are points of one curve, among all that share their label."""
     if len({one.name for one in pair}) > 1 or any(one.progressive for one in pair):
         return False
-    names = [[parameters_of(one.setting).get(name) for name in NAMING] for one in pair]
+    names = [[parameters_of(one.setting).get(name) for name in NAMING if name != MODEL] for one in pair]
     if names[0] != names[1]:
         return False
     found = families(one.setting for one in named if one.name == pair[0].name and not _is_exact(one))

@@ -10,7 +10,8 @@ AT = "@"
 """Before the target in the text of a setting, and before targets in requests: ``@bpp=0.5``."""
 NAMING = ("model", "codec", "encode", "decode")
 """Parameters whose values name what codes: a model, another codec, a program. Settings that differ in one of these are
-never points of one curve."""
+not points of one curve, except for models of one rate each that share a label."""
+MODEL = "model"
 
 
 def parameters_of(setting: str) -> dict[str, str]:
@@ -45,6 +46,11 @@ def families(settings: Iterable[str]) -> dict[str, str]:
 
     >>> families(["quality=1", "quality=2", "@bpp=0.5", "@bpp=1"]).values()
     dict_values(['', '', 'target=bpp', 'target=bpp'])
+
+    Models are swept where nothing else is: models of one rate each.
+
+    >>> families(["model=low.pth.tar,quality=0", "model=high.pth.tar,quality=0"]).values()
+    dict_values(['', ''])
     """
     kinds: dict[str, dict[str, dict[str, str]]] = {}
     for setting in settings:
@@ -83,9 +89,12 @@ def values_of(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]
 
 
 def swept_parameter(parsed: Iterable[Mapping[str, str]]) -> str | None:
-    """The parameter with the most values; the first one of several."""
-    values = {name: found for name, found in values_of(parsed).items() if name not in NAMING}
-    return max(values, key=lambda name: len(values[name]), default=None)
+    """The parameter with the most values, the first one of several; the model if no other parameter varies."""
+    values = values_of(parsed)
+    swept = max((name for name in values if name not in NAMING), key=lambda name: len(values[name]), default=None)
+    if len(values.get(MODEL, ())) > 1 and (swept is None or len(values[swept]) == 1):
+        return MODEL
+    return swept
 
 
 def is_numeric(parsed: Sequence[Mapping[str, str]], name: str) -> bool:
