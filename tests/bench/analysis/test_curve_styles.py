@@ -88,6 +88,15 @@ def test_models_of_one_codec_have_colours_and_markers_of_their_own() -> None:
     assert (found["uqdm uqdm-demo"].colour, found["uqdm uqdm-demo"].marker) == codec_style("uqdm")
 
 
+@pytest.mark.parametrize("codec", ["hyperprior", "uq-ntc"])
+def test_a_learned_codec_has_its_colour_by_its_shipped_model_and_another_by_other_weights(codec: str) -> None:
+    rates = [(codec, f"model={name},quality=1", None) for name in ("ntc-demo", "/a/low.pth.tar")]
+    found = styles(*rates)
+    assert len({style.colour for style in found.values()}) == 2
+    (shipped,) = [style for label, style in found.items() if "ntc-demo" in label]
+    assert (shipped.colour, shipped.marker) == codec_style(codec)
+
+
 def test_programs_have_colours_of_their_own() -> None:
     programs = [("program", f"encode={name} {{input}} -o {{output}},decode={name} -d", None) for name in ("a", "b")]
     found = styles(*programs)

@@ -124,7 +124,7 @@ def test_a_codec_keeps_its_colour_when_others_join(finished_run: Path) -> None:
 
 
 def test_known_codecs_differ_in_colour_and_marker() -> None:
-    styles = [codec_style(name) for name in ("uqdm", "jpeg", "jpeg2000", "webp", "avif", "jxl", "png")]
+    styles = [codec_style(name) for name in ("uqdm", "jpeg", "jpeg2000", "webp", "avif", "jxl", "png", "hyperprior")]
     assert len({colour for colour, _ in styles}) == len({marker for _, marker in styles}) == len(styles)
 
 

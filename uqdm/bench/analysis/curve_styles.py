@@ -42,8 +42,10 @@ _KNOWN: dict[str, Look] = {
     "bpg": ("#117733", "d"),
     "bpg-tuned": ("#70A020", "d"),
     "vdm": ("#332288", "h"),
+    "hyperprior": ("#C51B7D", "<"),
+    "uq-ntc": ("#A020F0", "h"),
 }
-_STANDARD_NAMES = ("", "model=uqdm-demo")
+_STANDARD_NAMES = ("", "model=uqdm-demo", "model=ntc-demo")
 """``Variant.names`` of the variants that have the colour of their codec."""
 # Other curves take one of these by their names, so that no curve changes another's.
 _OTHERS: tuple[Look, ...] = (
