@@ -1,5 +1,5 @@
-"""Learned transform codes with a factorized prior or a hyperprior (Balle et al. 2018; Minnen et al. 2018), in files."""
+"""Learned transform codes in files: a factorized prior or a hyperprior, and rounding or universal quantization."""
 
-from baselines.hyperprior.codec import Hyperprior
+from baselines.hyperprior.codec import Hyperprior, UniversallyQuantized
 
-__all__ = ["Hyperprior"]
+__all__ = ["Hyperprior", "UniversallyQuantized"]

@@ -1,15 +1,15 @@
-"""The learned transform codes as a :class:`uqdm.codec.Codec`."""
+"""The learned transform codes as :class:`uqdm.codec.Codec`: by rounding, and by universal quantization."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
-from baselines.hyperprior.file import MAX_PIXELS, MODEL_ID_BYTES, Header, parse
+from baselines.hyperprior.file import CHECK_BYTES, MAX_PIXELS, MAX_SEED, Header, parse
 from uqdm.codec import (
     Codec,
     CodecUnavailableError,
@@ -18,63 +18,81 @@ from uqdm.codec import (
     ParameterError,
     Reconstruction,
     StreamError,
+    StreamParts,
     check_images,
+    check_parameters,
 )
-from uqdm.paths import absolute_text
+from uqdm.transform import zoo
+from uqdm.transform.quantization import ROUNDING, UNIVERSAL
 
 if TYPE_CHECKING:
-    import torch
-
-    from baselines.hyperprior.latents import Latents
+    from baselines.hyperprior.coder import Opened
     from uqdm.transform.model import Model
 
-_LEVEL = 0  # checkpoints have one rate
+DEFAULT_MODEL = "ntc-demo"
+_N_QUALITIES = 8
+"""Levels of the default model for each quantization."""
+_BATCH = 8
+_BATCH_PIXELS = 1 << 18
+_Result = TypeVar("_Result")
 
 
-class Hyperprior(Codec):
-    """Transform coding with a factorized prior, a scale hyperprior, or a mean-scale hyperprior, from a checkpoint.
+class TransformCodec(Codec):
+    """Transform coding by a model of :mod:`uqdm.transform`; a subclass says how latents are quantized.
 
-    Latents decode to the same values on every machine; the synthesis turns them into pictures that may differ by
-    rounding. Images are padded to multiples of 16 or 64 by repeating their last row and column.
+    Latents decode to the same values on every machine. So do the pictures of the project's own models; those of
+    CompressAI's checkpoints may differ by rounding. Images are padded to multiples of the model's stride, 16 or 64, by
+    repeating their last row and column.
     """
 
-    name = "hyperprior"
-    summary = "learned transform codes (Balle et al. 2018, Minnen et al. 2018) from CompressAI's checkpoints, in files"
-    parameters = (
-        Parameter(
-            "checkpoint", str, "", "file of a model, as CompressAI saves it", canonical=absolute_text, sweeps=True
-        ),
-    )
-    suffix = ".hyperprior"
+    quantization: ClassVar[str]
+    sweep: ClassVar = tuple({"quality": quality} for quality in range(1, _N_QUALITIES + 1))
+    batch_size = _BATCH
     holds_model = True
     uses_gpu = True
-    varying_reconstructions = frozenset({"decoded"})
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self._given = _load(path, *_stamp(path)) if (path := self.values["checkpoint"]) else None
+        self._loaded = None if _lacks_default(self.values["model"]) else _load(self.values["model"], self.quantization)
+        if self._loaded is not None:
+            from baselines.hyperprior.pictures import are_exact
+
+            self._quality = _quality(self._loaded, self.quantization, self.values["quality"])
+            self.varying_reconstructions = frozenset() if are_exact(self._loaded) else frozenset({"decoded"})
 
     @property
     def _model(self) -> Model:
-        if self._given is None:
-            raise CodecUnavailableError(f"no model is named; name a checkpoint: {self.name}:checkpoint=FILE.pth.tar")
-        return self._given
+        if self._loaded is None:
+            raise CodecUnavailableError(_unavailable(self.name))
+        return self._loaded
 
     @property
     def version(self) -> str:
-        """Architecture, file and digest of the model; raises CodecUnavailableError where none is named."""
-        model = self._model
-        return f"{model.transforms.architecture}, {model.name} sha256:{model.sha256[:16]}"
+        """Name and digest of the model; raises CodecUnavailableError where it is not in the package."""
+        return f"{self._model.name} sha256:{self._model.sha256[:16]}"
+
+    @classmethod
+    def version_of(cls, **values: Any) -> str:
+        """See :meth:`uqdm.codec.Codec.version_of`."""
+        model = check_parameters(cls, values)["model"]
+        if _lacks_default(model):
+            raise CodecUnavailableError(_unavailable(cls.name))
+        return str(zoo.identify(model, cls.quantization))
 
     @property
     def device(self) -> str:
         """``cpu``, or the name of the GPU."""
         import torch
 
-        if self._given is None:
+        if self._loaded is None:
             return "cpu"
-        device = self._given.device
+        device = self._loaded.device
         return f"cuda:{torch.cuda.get_device_name(device)}" if device.type == "cuda" else "cpu"
+
+    @property
+    def _seed(self) -> int:
+        """Seed of the dither."""
+        return int(self.values.get("seed", 0))
 
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
@@ -82,113 +100,137 @@ class Hyperprior(Codec):
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
         """Adds the model's estimate of the bits. Raises ValueError for an image of more than 2^24 pixels."""
+        from baselines.hyperprior import coder
+
         check_images(images)
-        return [self._encode(image) for image in images]
+        headers = [self._header(*image.shape[:2]) for image in images]
+        seed = self._seed if self.quantization == UNIVERSAL else None
+
+        def encode(places: Sequence[int]) -> list[Encoded]:
+            made = coder.encode(self._model, [images[place] for place in places], [headers[place] for place in places])
+            return [Encoded(one.file, {"full": one.ideal_bits}, seed, calls=1) for one in made]
+
+        return _by_batches(headers, self._model.transforms.stride, encode)
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
         """See :meth:`uqdm.codec.Codec.decode`."""
-        return [self._decode(stream)[0] for stream in streams]
+        return [opened.picture for opened in self.open(streams)]
+
+    def open(self, streams: Sequence[bytes]) -> list[Opened]:
+        """Latents and pictures of files; raises :class:`uqdm.codec.StreamError`."""
+        from baselines.hyperprior import coder
+
+        files = [self._parse(stream) for stream in streams]
+
+        def decode(places: Sequence[int]) -> list[Opened]:
+            return coder.decode(self._model, [files[place] for place in places])
+
+        return _by_batches([header for header, _, _ in files], self._model.transforms.stride, decode)
+
+    def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
+        """The stream; its check value; the header."""
+        _, end = parse(stream)
+        return {"full": StreamParts(len(stream) - end - CHECK_BYTES, CHECK_BYTES, end)}
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """The picture, with its network calls and multiply-accumulates."""
-        picture, height, width = self._decode(stream)
-        macs = _decoder_macs(self._model, *_padded(height, width, self._model.transforms.stride))
-        yield Reconstruction(self.points(stream)[-1], "decoded", picture, calls=1, macs=macs)
+        (opened,) = self.open([stream])
+        macs = _decoder_macs(self._model, *parse(stream)[0].padded(self._model.transforms.stride))
+        yield Reconstruction(self.points(stream)[-1], "decoded", opened.picture, calls=1, macs=macs)
 
-    def _encode(self, image_uint8: np.ndarray) -> Encoded:
-        import torch
-
-        from baselines.hyperprior import latents
-        from uqdm.arithmetic import float32_arithmetic
-        from uqdm.coding.ans import Writer
-
-        height, width = image_uint8.shape[:2]
+    def _header(self, height: int, width: int) -> Header:
         if height * width > MAX_PIXELS:
             raise ValueError(f"{height} x {width} pixels: {self.name} codes images of at most {MAX_PIXELS:,}")
-        model, writer = self._model, Writer()
-        with float32_arithmetic(), torch.inference_mode():
-            transforms, level = model.transforms, torch.tensor([_LEVEL], device=model.device)
-            x = torch.from_numpy(_pad(image_uint8, transforms.stride)).permute(2, 0, 1)[None].to(model.device)
-            y = transforms.analysis(x.float() / 255, level)
-            z = transforms.hyper_analysis(y, level).cpu() if transforms.side_channels else None
-            made, check = latents.write(writer, model, y.cpu(), z, _LEVEL)
-        header = Header(bytes.fromhex(model.sha256)[:MODEL_ID_BYTES], height, width)
-        stream, _ = writer.finish(check)
-        bits = {} if made.ideal_bits is None else {"full": made.ideal_bits}
-        return Encoded(header.pack() + stream, bits, calls=1)
+        return Header(self.quantization, _model_id(self._model), self._quality, height, width, self._seed)
 
-    def _decode(self, data: bytes) -> tuple[np.ndarray, int, int]:
-        header, found = self._latents(data)
-        picture = self._synthesis(found.y)[: header.height, : header.width]
-        return np.ascontiguousarray(picture), header.height, header.width
-
-    def _latents(self, data: bytes) -> tuple[Header, Latents]:
-        from baselines.hyperprior import latents
-        from uqdm.arithmetic import float32_arithmetic
-        from uqdm.coding.ans import DamagedStreamError, Reader
-
-        header, stream = parse(data)
-        model = self._model
-        if header.model_id != bytes.fromhex(model.sha256)[:MODEL_ID_BYTES]:
+    def _parse(self, data: bytes) -> tuple[Header, bytes, bytes]:
+        """Header, its bytes, and stream of a file."""
+        header, end = parse(data)
+        if header.quantization != self.quantization:
+            raise StreamError(f"the file is of {header.quantization} quantization; {self.name} has {self.quantization}")
+        if header.model_id != _model_id(self._model):
             raise StreamError(
-                f"the file needs the model {header.model_id.hex()}..., and {model.name} is {model.sha256[:6]}...: "
-                "decode it with the checkpoint that it was made with"
+                f"the file needs a model whose SHA-256 begins with {header.model_id:02x}, and that of "
+                f"{self._model.name} is {self._model.sha256[:6]}...: decode it with the model that it was made with"
             )
-        transforms = model.transforms
-        height, width = _padded(header.height, header.width, transforms.stride)
-        size = height // transforms.latent_stride, width // transforms.latent_stride
-        try:
-            reader = Reader(stream)
-            with float32_arithmetic():
-                found, check = latents.read(reader, model, *size, _LEVEL)
-            if reader.check() != check:
-                raise StreamError("the check value does not match: the file is damaged")
-        except DamagedStreamError as error:
-            raise StreamError(f"the file is damaged: {error}") from error
-        return header, found
-
-    def _synthesis(self, y: torch.Tensor) -> np.ndarray:
-        import torch
-
-        from uqdm.arithmetic import float32_arithmetic
-
-        with float32_arithmetic(), torch.inference_mode():
-            level = torch.tensor([_LEVEL], device=self._model.device)
-            image = self._model.transforms.synthesis(y.to(self._model.device), level)[0]
-            levels = (image.clamp(0, 1) * 255).round().nan_to_num().to(torch.uint8)
-        return levels.permute(1, 2, 0).cpu().numpy()
+        return header, data[:end], data[end:]
 
 
-def _padded(height: int, width: int, stride: int) -> tuple[int, int]:
-    return -(-height // stride) * stride, -(-width // stride) * stride
+_MODEL = Parameter("model", str, DEFAULT_MODEL, zoo.MODEL_HELP, canonical=zoo.absolute_name, sweeps=True)
+_QUALITY = Parameter("quality", int, 0, "rate, from 1 for the lowest of the model's; 0: the middle one", minimum=0)
 
 
-def _pad(image_uint8: np.ndarray, stride: int) -> np.ndarray:
-    """The image with its last row and column repeated up to multiples of ``stride``."""
-    height, width = image_uint8.shape[:2]
-    to_height, to_width = _padded(height, width, stride)
-    return np.pad(image_uint8, ((0, to_height - height), (0, to_width - width), (0, 0)), "edge")
+class Hyperprior(TransformCodec):
+    """Transform coding with a hyperprior or a factorized prior (Balle et al. 2018, Minnen et al. 2018)."""
+
+    name = "hyperprior"
+    summary = "learned transform coding (Balle et al. 2018, Minnen et al. 2018), CompressAI's checkpoints too, in files"
+    parameters = (_MODEL, _QUALITY)
+    suffix = ".hyperprior"
+    quantization = ROUNDING
 
 
-def _stamp(path: str) -> tuple[int, int]:
-    """Size and time of a file, so that a changed one is read again; zeros if there is none."""
+class UniversallyQuantized(TransformCodec):
+    """The same with universal quantization: the latents that a decoder gets are y plus uniform noise."""
+
+    name = "uq-ntc"
+    summary = "learned transform coding with universal quantization (Agustsson & Theis 2020), in files"
+    parameters = (_MODEL, _QUALITY, Parameter("seed", int, 0, "of the dither", minimum=0, maximum=MAX_SEED))
+    suffix = ".uqntc"
+    quantization = UNIVERSAL
+
+
+def _by_batches(
+    headers: Sequence[Header], stride: int, work: Callable[[Sequence[int]], Sequence[_Result]]
+) -> list[_Result]:
+    """Results for all images, in their order; ``work`` gets places of images that go through the networks together."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for place, header in enumerate(headers):
+        key = (*header.padded(stride), header.quality, header.seed, header.offsets)
+        groups.setdefault(key, []).append(place)
+    found: dict[int, _Result] = {}
+    for (height, width, *_, offsets), places in groups.items():
+        at_once = 1 if offsets else max(1, min(_BATCH, _BATCH_PIXELS // (height * width)))
+        for begin in range(0, len(places), at_once):
+            batch = places[begin : begin + at_once]
+            found.update(zip(batch, work(batch), strict=True))
+    return [found[place] for place in range(len(headers))]
+
+
+def _model_id(model: Model) -> int:
+    return bytes.fromhex(model.sha256)[0]
+
+
+def _quality(model: Model, quantization: str, wanted: int) -> int:
+    """The quality, or the middle one for 0; raises :class:`uqdm.codec.ParameterError`."""
+    n = len(model.levels_for(quantization))
+    if wanted > n:
+        has = f"has qualities 1 to {n}" if n > 1 else "has one quality, 1"
+        raise ParameterError(f"quality={wanted}: the model {model.name} {has}")
+    return wanted or (n + 1) // 2
+
+
+def _lacks_default(model: str) -> bool:
+    return model == DEFAULT_MODEL and DEFAULT_MODEL not in zoo.shipped_transforms()
+
+
+def _unavailable(name: str) -> str:
+    return f"the model {DEFAULT_MODEL} is not in this package; name one: {name}:model=FOLDER or FILE.pth.tar"
+
+
+def _load(model: str, quantization: str) -> Model:
     try:
-        found = Path(path).stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        path = zoo.find(model)
+        return _load_file(path, quantization, zoo.stamps(path))
+    except zoo.CheckpointError as error:
+        raise ParameterError(f"model: {error}") from error
 
 
 @functools.lru_cache(maxsize=4)
-def _load(path: str, size: int, mtime_ns: int) -> Model:
+def _load_file(path: Path, quantization: str, stamps: tuple[tuple[int, int], ...]) -> Model:
     import torch
 
-    from uqdm.transform.checkpoint import load
-
-    try:
-        model = load(Path(path))
-    except ValueError as error:
-        raise ParameterError(f"checkpoint: {error}") from error
+    model = zoo.load_named(str(path), quantization)
     if torch.cuda.is_available():
         model.transforms.cuda()
     return model

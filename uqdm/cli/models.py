@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 
 LAYOUTS = ("own", "published")
+OF_UQDM = ("uqdm", "vdm", "diffc")
+OF_TRANSFORM = ("hyperprior", "uq-ntc")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Listing:
     """The state of a model on this machine. ``sha256`` is that of its weights file, if known or present."""
 
     name: str
+    codecs: tuple[str, ...]
+    """The codecs whose parameter ``model`` takes it."""
     about: str
     source: str
     sha256: str | None
@@ -46,17 +50,18 @@ def listings() -> list[Listing]:
     """All known models."""
     from uqdm.model import zoo
 
-    shipped = [_shipped(name) for name in zoo.shipped_names()]
-    return [*shipped, *(_known(known) for known in zoo.KNOWN.values())]
+    shipped = [_shipped(name, OF_UQDM) for name in zoo.shipped_names()]
+    transforms = [_shipped(name, OF_TRANSFORM) for name in zoo.shipped_transforms()]
+    return [*shipped, *transforms, *(_known(known) for known in zoo.KNOWN.values())]
 
 
-def _shipped(name: str) -> Listing:
+def _shipped(name: str, codecs: tuple[str, ...]) -> Listing:
     from uqdm.model import zoo
 
     folder = zoo.SHIPPED / name
     card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").is_file() else ""
     about = " ".join(card.partition("\n\n")[2].partition("\n\n")[0].split()) or "no model card"
-    return Listing(name, about, "shipped with the package", _sha256(folder / zoo.WEIGHTS), str(folder), None)
+    return Listing(name, codecs, about, "shipped with the package", _sha256(folder / zoo.WEIGHTS), str(folder), None)
 
 
 def _known(known: PublishedModel) -> Listing:
@@ -65,10 +70,12 @@ def _known(known: PublishedModel) -> Listing:
 
     folder = zoo.folder_of(known.name)
     if folder is not None:
-        return Listing(known.name, known.about, known.page, _sha256(folder / PUBLISHED_WEIGHTS), str(folder), None)
+        return Listing(
+            known.name, OF_UQDM, known.about, known.page, _sha256(folder / PUBLISHED_WEIGHTS), str(folder), None
+        )
     expected = next(item.sha256 for item in known.downloads if item.name == PUBLISHED_WEIGHTS)
     sha256 = expected[0] if expected else None
-    return Listing(known.name, known.about, known.page, sha256, None, f"uqdm models get {known.name}")
+    return Listing(known.name, OF_UQDM, known.about, known.page, sha256, None, f"uqdm models get {known.name}")
 
 
 def _sha256(file: Path) -> str:
@@ -98,7 +105,7 @@ def _print(entry: Listing) -> None:
     from uqdm.cli.folding import show_pieces, terminal_width
 
     here = [("here", "green")] if entry.here else [("not here; get it with: ", None), (str(entry.get), "yellow")]
-    lines = [[(f"{entry.name}  ", None), *here]]
+    lines = [[(f"{entry.name}  ", None), *here], [(f"for: {', '.join(entry.codecs)}", None)]]
     lines += [
         [(text, None)] for text in (_plain(entry.about), f"from: {entry.source}", _weights(entry), entry.here) if text
     ]

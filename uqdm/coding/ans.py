@@ -3,6 +3,11 @@
 The stream is last in, first out: the writer pushes symbols in reverse, so that a reader which stops after any symbol
 needs only a prefix of the bytes. The state is in [2^32, 2^48), words have 16 bits, frequencies are out of 2^24. The
 writer's initial state carries a check value of 32 bits, which the reader finds after the last symbol.
+
+A *short* stream is for small files that are read as a whole. Its initial state is 2^16 plus a check value of 16 bits:
+until the first word is due, the state may be below the usual range. The final state takes its own number of bytes, 3 to
+6, and the length of the stream tells how many. So a short stream has the information of its symbols, 16 to 17 bits of
+the initial state, and less than a byte to fill the last one.
 """
 
 from __future__ import annotations
@@ -21,6 +26,9 @@ _WORD_BITS = 16
 _WORD_MASK = 0xFFFF
 _RENORM = (_LOW >> TOTAL_BITS) << _WORD_BITS
 STATE_BYTES = 6
+_SHORT_BYTES = 5  # of a state in the usual range that is below 2^40
+_SHORT_LOW = 1 << 16
+SHORT_CHECK_BITS = 16
 MAX_RAW_BITS = 16
 _ESCAPE_LENGTH_BITS = 6
 _WORDS_PER_SYMBOL = 8  # for an escaped symbol, of 24 + 6 + at most 63 bits
@@ -43,13 +51,16 @@ def _push(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _pop(state, words, n, first, frequency):  # type: ignore[no-untyped-def]
-    """Removes a symbol; returns the new state and position, or -1 as position if no words are left."""
+def _pop(state, words, n, least, first, frequency):  # type: ignore[no-untyped-def]
+    """Removes a symbol; returns the new state and position, or -1 as position if no words are left.
+
+    Without words a state from ``least`` on stands: the writer began with one that is below the usual range.
+    """
     slot = state & np.uint64(TOTAL - 1)
     state = np.uint64(frequency) * (state >> np.uint64(TOTAL_BITS)) + slot - np.uint64(first)
     while state < np.uint64(_LOW):
         if n >= words.size:
-            return state, -1
+            return state, (n if state >= np.uint64(least) else -1)
         state = (state << np.uint64(_WORD_BITS)) | np.uint64(words[n])
         n += 1
     return state, n
@@ -61,9 +72,9 @@ def _push_raw(state, words, n, value, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _pop_raw(state, words, n, bits):  # type: ignore[no-untyped-def]
+def _pop_raw(state, words, n, least, bits):  # type: ignore[no-untyped-def]
     value = np.int64(state & np.uint64(TOTAL - 1)) >> (TOTAL_BITS - bits)
-    state, n = _pop(state, words, n, value << (TOTAL_BITS - bits), 1 << (TOTAL_BITS - bits))
+    state, n = _pop(state, words, n, least, value << (TOTAL_BITS - bits), 1 << (TOTAL_BITS - bits))
     return value, state, n
 
 
@@ -80,8 +91,8 @@ def _push_excess(state, words, n, excess):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _pop_excess(state, words, n):  # type: ignore[no-untyped-def]
-    length, state, n = _pop_raw(state, words, n, _ESCAPE_LENGTH_BITS)
+def _pop_excess(state, words, n, least):  # type: ignore[no-untyped-def]
+    length, state, n = _pop_raw(state, words, n, least, _ESCAPE_LENGTH_BITS)
     if n < 0 or length > 33:  # no 32-bit symbol is further away
         return 0, state, -2 if n >= 0 else -1
     value, left = 1, length
@@ -89,7 +100,7 @@ def _pop_excess(state, words, n):  # type: ignore[no-untyped-def]
         bits = left % MAX_RAW_BITS
         if bits == 0:
             bits = MAX_RAW_BITS
-        part, state, n = _pop_raw(state, words, n, bits)
+        part, state, n = _pop_raw(state, words, n, least, bits)
         if n < 0:
             return 0, state, n
         value = (value << bits) | part
@@ -118,7 +129,7 @@ def _push_symbols(state, words, n, symbols, locations, scales):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _pop_symbols(state, words, n, locations, scales, symbols):  # type: ignore[no-untyped-def]
+def _pop_symbols(state, words, n, least, locations, scales, symbols):  # type: ignore[no-untyped-def]
     for i in range(symbols.size):
         scale = scales[i]
         half = half_window(scale)
@@ -129,20 +140,20 @@ def _pop_symbols(state, words, n, locations, scales, symbols):  # type: ignore[n
         first = cumulative(low, rest, scale, half)
         past = cumulative(high, rest, scale, half)
         if slot < first:
-            state, n = _pop(state, words, n, 0, first)
+            state, n = _pop(state, words, n, least, 0, first)
             if n < 0:
                 return state, n
-            excess, state, n = _pop_excess(state, words, n)
+            excess, state, n = _pop_excess(state, words, n, least)
             symbols[i] = base - half - 1 - excess
         elif slot >= past:
-            state, n = _pop(state, words, n, past, TOTAL - past)
+            state, n = _pop(state, words, n, least, past, TOTAL - past)
             if n < 0:
                 return state, n
-            excess, state, n = _pop_excess(state, words, n)
+            excess, state, n = _pop_excess(state, words, n, least)
             symbols[i] = base + half + excess
         else:
             low, first, past = _search(slot, rest, scale, half, first, past)
-            state, n = _pop(state, words, n, first, past - first)
+            state, n = _pop(state, words, n, least, first, past - first)
             symbols[i] = base + low
         if n < 0:
             return state, n
@@ -198,7 +209,7 @@ def _push_bounded(state, words, n, symbols, locations, scales, lows, highs, firs
 
 
 @njit(cache=True, nogil=True)
-def _pop_bounded(state, words, n, locations, scales, lows, highs, firsts, lasts, symbols):  # type: ignore[no-untyped-def]
+def _pop_bounded(state, words, n, least, locations, scales, lows, highs, firsts, lasts, symbols):  # type: ignore[no-untyped-def]
     for i in range(symbols.size):
         symbols[i] = firsts[i]
         count = lasts[i] - firsts[i] + 1
@@ -215,7 +226,7 @@ def _pop_bounded(state, words, n, locations, scales, lows, highs, firsts, lasts,
                     low, first = middle, at
                 else:
                     high, past = middle, at
-            state, n = _pop(state, words, n, first, past - first)
+            state, n = _pop(state, words, n, least, first, past - first)
             if n < 0:
                 return state, n
             symbols[i] += low
@@ -234,14 +245,14 @@ def _push_choices(state, words, n, values, counts):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def _pop_choices(state, words, n, counts, values):  # type: ignore[no-untyped-def]
+def _pop_choices(state, words, n, least, counts, values):  # type: ignore[no-untyped-def]
     for i in range(counts.size):
         values[i] = 0
         if counts[i] > 1:
             share = TOTAL // counts[i]
             value = min(np.int64(state & np.uint64(TOTAL - 1)) // share, counts[i] - 1)
             first = value * share
-            state, n = _pop(state, words, n, first, share if value + 1 < counts[i] else TOTAL - first)
+            state, n = _pop(state, words, n, least, first, share if value + 1 < counts[i] else TOTAL - first)
             if n < 0:
                 return state, n
             values[i] = value
@@ -266,22 +277,22 @@ def _push_tabled(state, words, n, symbols, rows, edges, starts, firsts):  # type
 
 
 @njit(cache=True, nogil=True)
-def _pop_tabled(state, words, n, rows, edges, starts, firsts, symbols):  # type: ignore[no-untyped-def]
+def _pop_tabled(state, words, n, least, rows, edges, starts, firsts, symbols):  # type: ignore[no-untyped-def]
     for i in range(symbols.size):
         row = rows[i]
         start, last = starts[row], starts[row + 1] - 1
         slot = np.int64(state & np.uint64(TOTAL - 1))
         if slot < edges[start]:
-            state, n = _pop(state, words, n, 0, edges[start])
+            state, n = _pop(state, words, n, least, 0, edges[start])
             if n < 0:
                 return state, n
-            excess, state, n = _pop_excess(state, words, n)
+            excess, state, n = _pop_excess(state, words, n, least)
             symbols[i] = firsts[row] - 1 - excess
         elif slot >= edges[last]:
-            state, n = _pop(state, words, n, edges[last], TOTAL - edges[last])
+            state, n = _pop(state, words, n, least, edges[last], TOTAL - edges[last])
             if n < 0:
                 return state, n
-            excess, state, n = _pop_excess(state, words, n)
+            excess, state, n = _pop_excess(state, words, n, least)
             symbols[i] = firsts[row] + last - start + excess
         else:
             low, high = start, last
@@ -291,7 +302,7 @@ def _pop_tabled(state, words, n, rows, edges, starts, firsts, symbols):  # type:
                     low = middle
                 else:
                     high = middle
-            state, n = _pop(state, words, n, edges[low], edges[low + 1] - edges[low])
+            state, n = _pop(state, words, n, least, edges[low], edges[low + 1] - edges[low])
             symbols[i] = firsts[row] + low - start
         if n < 0:
             return state, n
@@ -359,16 +370,33 @@ class Writer:
 
         ``check`` is a number of 32 bits that the reader finds at the end; it takes no additional bits.
         """
+        state, words, marks = self._code(_LOW + check)
+        head = state.to_bytes(STATE_BYTES, "big")
+        return head + words.tobytes(), [STATE_BYTES + 2 * (words.size - mark) for mark in marks]
+
+    def finish_short(self, check: int) -> bytes:
+        """Codes all values to a short stream; ``check`` has 16 bits.
+
+        >>> writer = Writer()
+        >>> writer.raw(5, bits=3)
+        >>> stream = writer.finish_short(check=7)
+        >>> reader = Reader.short(stream)
+        >>> len(stream), reader.raw(3), reader.check()
+        (3, 5, 7)
+        """
+        state, words, _ = self._code(_SHORT_LOW + check)
+        return state.to_bytes((state.bit_length() + 7) // 8, "big") + words.tobytes()
+
+    def _code(self, initial: int) -> tuple[int, np.ndarray, list[int]]:
+        """Final state, words in the order of reading, and for each mark the number of words after it."""
         words = np.empty(_WORDS_PER_SYMBOL * self._size + 8, np.uint16)
-        state, n, marks = np.uint64(_LOW + check), 0, []
+        state, n, marks = np.uint64(initial), 0, []
         for kind, data in reversed(self._pieces):
             if kind == "mark":
                 marks.append(n)
             else:
                 state, n = _PUSHERS[kind](np.uint64(state), words, n, *data)
-        head = int(state).to_bytes(STATE_BYTES, "big")
-        body = words[:n][::-1].astype(">u2").tobytes()
-        return head + body, [STATE_BYTES + 2 * (n - mark) for mark in reversed(marks)]
+        return int(state), words[:n][::-1].astype(">u2"), marks[::-1]
 
 
 _PUSHERS: dict[str, Any] = {
@@ -389,12 +417,27 @@ class Reader:
     def __init__(self, stream: bytes):
         if len(stream) < STATE_BYTES:
             raise DamagedStreamError(f"{len(stream)} bytes are no stream: its state alone takes {STATE_BYTES}")
-        self._state = np.uint64(int.from_bytes(stream[:STATE_BYTES], "big"))
-        usable = (len(stream) - STATE_BYTES) // 2 * 2
-        self._words = np.frombuffer(stream, ">u2", usable // 2, STATE_BYTES).astype(np.uint16)
-        self._n = 0
+        self._begin(stream, STATE_BYTES, _LOW)
+        self._check_bits = 32
         if not _LOW <= int(self._state) < _LOW << _WORD_BITS:
             raise DamagedStreamError("the stream begins with an invalid state")
+
+    @classmethod
+    def short(cls, stream: bytes) -> Reader:
+        """A reader of a short stream, which must be whole."""
+        reader = cls.__new__(cls)
+        size = len(stream) if len(stream) <= STATE_BYTES else _SHORT_BYTES + (len(stream) - _SHORT_BYTES) % 2
+        reader._begin(stream, size, _SHORT_LOW)
+        reader._check_bits = SHORT_CHECK_BITS
+        if int(reader._state) < _SHORT_LOW or not stream[0]:
+            raise DamagedStreamError("the stream begins with an invalid state")
+        return reader
+
+    def _begin(self, stream: bytes, state_bytes: int, least: int) -> None:
+        self._state = np.uint64(int.from_bytes(stream[:state_bytes], "big"))
+        usable = (len(stream) - state_bytes) // 2 * 2
+        self._words = np.frombuffer(stream, ">u2", usable // 2, state_bytes).astype(np.uint16)
+        self._least, self._n = least, 0
 
     @property
     def position(self) -> int:
@@ -403,40 +446,40 @@ class Reader:
 
     def raw(self, bits: int) -> int:
         """See :meth:`Writer.raw`."""
-        value, state, n = _pop_raw(self._state, self._words, self._n, bits)
+        value, state, n = _pop_raw(self._state, self._words, self._n, self._least, bits)
         self._advance(state, n)
         return int(value)
 
     def symbols(self, locations: np.ndarray, scales: np.ndarray) -> np.ndarray:
         """See :meth:`Writer.symbols`; int64 [N]."""
         symbols = np.empty(locations.size, np.int64)
-        self._advance(*_pop_symbols(self._state, self._words, self._n, locations, scales, symbols))
+        self._advance(*_pop_symbols(self._state, self._words, self._n, self._least, locations, scales, symbols))
         return symbols
 
     def bounded(self, locations: np.ndarray, scales: np.ndarray, bounds: Bounds) -> np.ndarray:
         """See :meth:`Writer.bounded`; int64 [N]."""
         symbols = np.empty(locations.size, np.int64)
         of = (bounds.low, bounds.high, bounds.first, bounds.last)
-        self._advance(*_pop_bounded(self._state, self._words, self._n, locations, scales, *of, symbols))
+        self._advance(*_pop_bounded(self._state, self._words, self._n, self._least, locations, scales, *of, symbols))
         return symbols
 
     def tabled(self, rows: np.ndarray, frequencies: Frequencies) -> np.ndarray:
         """See :meth:`Writer.tabled`; int64 [N]."""
         symbols = np.empty(rows.size, np.int64)
         of = (frequencies.edges, frequencies.starts, frequencies.firsts)
-        self._advance(*_pop_tabled(self._state, self._words, self._n, rows, *of, symbols))
+        self._advance(*_pop_tabled(self._state, self._words, self._n, self._least, rows, *of, symbols))
         return symbols
 
     def choices(self, counts: np.ndarray) -> np.ndarray:
         """See :meth:`Writer.choices`; int64 [N]."""
         values = np.empty(counts.size, np.int64)
-        self._advance(*_pop_choices(self._state, self._words, self._n, counts, values))
+        self._advance(*_pop_choices(self._state, self._words, self._n, self._least, counts, values))
         return values
 
     def check(self) -> int:
         """The writer's check value, after all values have been read."""
-        value = int(self._state) - _LOW
-        if self._n != self._words.size or not 0 <= value < 1 << 32:
+        value = int(self._state) - self._least
+        if self._n != self._words.size or not 0 <= value < 1 << self._check_bits:
             raise DamagedStreamError("the stream does not end after its last value")
         return value
 

@@ -2,6 +2,9 @@
 
 A symbol k of deviation s has probability Phi((k + 1/2) / s) - Phi((k - 1/2) / s). Deviations are powers of two with
 exponents in steps of 1/8. Phi is tabulated in decimal arithmetic, rounded to 30 bits, and interpolated in integers.
+
+With a dither u, a symbol has probability Phi((k + u + 1/2) / s) - Phi((k + u - 1/2) / s). Dithers are the 32 values
+(2 j + 1) / 64 - 1/2.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ CELLS = 1 << CELL_BITS
 MIN_OCTAVE, MAX_OCTAVE = -4, 8
 """Deviations are from 2^-4 to 2^8."""
 N_ROWS = (MAX_OCTAVE - MIN_OCTAVE) * CELLS
+"""Number of deviations."""
+DITHERS = 32
+"""Number of dithers."""
 
 _ONE = 1 << 30
 _STEP_BITS = 8  # Phi is tabulated in steps of 2^-8
@@ -75,15 +81,52 @@ def gaussian_frequencies() -> Frequencies:
     return Frequencies.of(rows, firsts)
 
 
+def dither_values(j: np.ndarray) -> np.ndarray:
+    """The dithers of indices j in 0..31, float64.
+
+    >>> dither_values(np.array([0, 31])).tolist()
+    [-0.484375, 0.484375]
+    """
+    return (2 * j + 1) / (2 * DITHERS) - 0.5
+
+
+@functools.cache
+def dithered_frequencies() -> Frequencies:
+    """A row for each deviation and dither: row 32 r + j of deviation r of the above and dither j.
+
+    >>> dithered_frequencies().n_rows
+    3072
+    """
+    rows, firsts = [], []
+    for inverse in _inverse_deviations():
+        half = int(np.ceil(_REACH * _ONE / inverse)) + 1
+        mirrored = [_dithered_row(inverse, half, j) for j in range(DITHERS // 2, DITHERS)]
+        rows += [TOTAL - row[::-1] for row in reversed(mirrored)]
+        rows += mirrored
+        firsts += [-half] * DITHERS
+    return Frequencies.of(rows, firsts)
+
+
 def _row(inverse: int, half: int) -> np.ndarray:
     """Edges of the symbols -half to half: the upper ones from Phi, the lower ones by symmetry."""
-    middles = 2 * np.arange(half + 1, dtype=object) + 1  # twice the upper edges of 0, 1, ..., half
-    arguments = np.array([(int(twice) * inverse) >> (31 - _ARGUMENT_BITS) for twice in middles], np.int64)
-    upper = _interpolated(arguments)
+    upper = _phi_of_halves(2 * np.arange(half + 1) + 1, 1, inverse)  # at the upper edges of 0, 1, ..., half
     share = TOTAL - 2 * half - 3  # every symbol and escape has a slot of its own
     above = (share * upper) >> 30
     slots = np.concatenate([share - above[::-1], above])
     return slots + np.arange(1, 2 * half + 3)
+
+
+def _dithered_row(inverse: int, half: int, j: int) -> np.ndarray:
+    """Edges of the symbols -half to half for a dither: k + u - 1/2 is (64 k + 2 j - 63) / 64."""
+    numerators = 2 * DITHERS * np.arange(-half, half + 2) + 2 * j + 1 - 2 * DITHERS
+    at = _phi_of_halves(np.abs(numerators), DITHERS, inverse)
+    share = TOTAL - 2 * half - 3
+    return ((share * np.where(numerators < 0, _ONE - at, at)) >> 30) + np.arange(1, 2 * half + 3)
+
+
+def _phi_of_halves(numerators: np.ndarray, parts: int, inverse: int) -> np.ndarray:
+    """Phi of numerator / (2 parts s), 0 or more, in units of 2^-30; 1 / s is ``inverse`` in units of 2^-30."""
+    return _interpolated((numerators * inverse) // (parts << (31 - _ARGUMENT_BITS)))
 
 
 def _interpolated(arguments: np.ndarray) -> np.ndarray:

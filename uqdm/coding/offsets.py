@@ -29,6 +29,16 @@ class MarginError(ValueError):
     """No offsets keep all coordinates away from boundaries; the network must run at a higher precision."""
 
 
+def are_clear(values: np.ndarray, cell_bits: int, eps: float, shift: float = 0.0) -> bool:
+    """Whether all values are more than ``eps`` away from the boundaries of cells of 2^-cell_bits, shifted by cells.
+
+    >>> are_clear(np.array([0.2, 1.7]), 0, 0.1), are_clear(np.array([0.2, 1.95]), 0, 0.1)
+    (True, False)
+    """
+    in_cells = np.ldexp(values, cell_bits) + shift
+    return bool((np.abs(in_cells - np.rint(in_cells)) > np.ldexp(eps, cell_bits)).all())
+
+
 @dataclass(frozen=True)
 class Offsets:
     """Offsets of all groups, as places 0..127 in the order of trial, int64 [1, 2, 4, ... or 64]."""

@@ -5,18 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from uqdm.files import write_bytes
+from uqdm.model import schema
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 """Weights in the project's own layout."""
 PUBLISHED_WEIGHTS = "checkpoint.pt"
 """Weights in the published layout."""
+TRANSFORM_FORMAT = "uqdm-transform-1"
+"""The ``format`` in the configuration of a model of transform coding (:mod:`uqdm.transform`)."""
 WEIGHTS_CHOICES = ("ema", "as-released")
 """The weights that a published checkpoint holds: averages, and raw ones."""
 
 
 class CheckpointError(ValueError):
     """A model folder cannot be read. The message names the file and the remedy."""
+
+
+def format_of(folder: Path) -> str | None:
+    """The ``format`` of a folder's configuration; None if it has none that can be read."""
+    try:
+        found = schema.read_json(folder / CONFIG).get("format")
+    except (OSError, schema.SchemaError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from uqdm.model.files import CONFIG, PUBLISHED_WEIGHTS, WEIGHTS, CheckpointError
+from uqdm.model.files import CONFIG, PUBLISHED_WEIGHTS, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, format_of
 from uqdm.model.identity import Identity, own_identity
 from uqdm.paths import absolute_text, expand_path
 from uqdm.places import cache_folder, writable_cache_folder
@@ -99,8 +99,18 @@ KNOWN = {
 
 
 def shipped_names() -> list[str]:
-    """Names of the models inside the package."""
-    return sorted(folder.parent.name for folder in SHIPPED.glob(f"*/{CONFIG}"))
+    """Names of the UQDM models inside the package."""
+    return [name for name, is_transform in _shipped() if not is_transform]
+
+
+def shipped_transforms() -> list[str]:
+    """Names of the models of transform coding inside the package (:mod:`uqdm.transform`)."""
+    return [name for name, is_transform in _shipped() if is_transform]
+
+
+def _shipped() -> list[tuple[str, bool]]:
+    folders = sorted(file.parent for file in SHIPPED.glob(f"*/{CONFIG}"))
+    return [(folder.name, format_of(folder) == TRANSFORM_FORMAT) for folder in folders]
 
 
 def cached_folder(name: str) -> Path:
@@ -128,6 +138,8 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if folder is not None:
         return folder
     path = expand_path(name_or_path, "model")
+    if name in shipped_transforms() or (path.is_dir() and format_of(path) == TRANSFORM_FORMAT):
+        raise CheckpointError(f"{name} is a model of transform coding: use it as hyperprior:model={name}")
     if path.is_dir():
         return path
     if name in KNOWN:

@@ -20,6 +20,7 @@ from uqdm.model.files import CheckpointError
 from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE, HyperpriorTransforms, Shape
 from uqdm.transform.model import Level, Model, model_of
 from uqdm.transform.prior import prior_of
+from uqdm.transform.quantization import ROUNDING
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -30,12 +31,12 @@ _LISTED = {"matrices": "_matrix", "biases": "_bias", "factors": "_factor"}
 _SOURCE = "expected a checkpoint of bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean, as CompressAI saves it"
 
 
-def load(path: Path) -> Model:
+def load(path: Path, quantization: str = ROUNDING) -> Model:
     """The model of a checkpoint file; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; {_SOURCE}")
     try:
-        return model_of_tensors(path.name, read_tensors(path))
+        return model_of_tensors(path.name, read_tensors(path), quantization)
     except (KeyError, IndexError, ValueError, RuntimeError) as error:
         reason = f"tensor {error} is missing" if isinstance(error, KeyError) else str(error).splitlines()[0]
         raise CheckpointError(f"{path}: {reason}; {_SOURCE}") from error
@@ -58,7 +59,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     return dict(found)
 
 
-def model_of_tensors(name: str, tensors: Tensors) -> Model:
+def model_of_tensors(name: str, tensors: Tensors, quantization: str = ROUNDING) -> Model:
     """The model of tensors by name; raises KeyError, ValueError or RuntimeError for those of another architecture."""
     named = {_today(key): value for key, value in tensors.items()}
     shape = shape_of(named)
@@ -73,7 +74,7 @@ def model_of_tensors(name: str, tensors: Tensors) -> Model:
         transforms = HyperpriorTransforms(shape)
         transforms.load_state_dict(weights)
     own = {key.removeprefix(_BOTTLENECK): value.numpy() for key, value in named.items() if key.startswith(_BOTTLENECK)}
-    prior = prior_of(own)
+    prior = prior_of(own, quantization)
     wanted = transforms.side_channels or transforms.channels
     if prior.medians.size != wanted:
         raise ValueError(f"its factorized prior has {prior.medians.size} channels, not {wanted}")

@@ -16,42 +16,33 @@ import safetensors.torch
 import torch
 
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.coding.gaussian import CELL_BITS, MIN_OCTAVE, N_ROWS, gaussian_frequencies
+from uqdm.coding.gaussian import CELL_BITS, MIN_OCTAVE, N_ROWS
 from uqdm.model import schema
-from uqdm.model.files import CONFIG, WEIGHTS, CheckpointError, write_file
+from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, write_file
 from uqdm.model.weights import fill
 from uqdm.transform.blocks import BlockTransforms
+from uqdm.transform.identity import SIDE_MEDIANS, SIDE_ROWS, described, prior_of_folder, read_config
 from uqdm.transform.model import Level, Model, model_of
-from uqdm.transform.prior import Prior
+from uqdm.transform.prior import MEDIAN_UNIT
+from uqdm.transform.quantization import ROUNDING
 
-FORMAT = "uqdm-transform-1"
-SIDE_ROWS, SIDE_MEDIANS = "prior.rows", "prior.medians"
-_MEDIAN_UNIT = 256
+FORMAT = TRANSFORM_FORMAT
 _MEDIANS = 1 << 15
 
 
 @float32_arithmetic()
-def load(folder: Path) -> Model:
+def load(folder: Path, quantization: str = ROUNDING) -> Model:
     """The model of a folder; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
-    try:
-        config = schema.read_json(folder / CONFIG)
-    except OSError as error:
-        raise CheckpointError(f"{folder / CONFIG}: cannot be read ({error.strerror})") from error
-    except schema.SchemaError as error:
-        raise CheckpointError(str(error)) from error
-    if config.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{folder / CONFIG}: format {config.get('format')!r} is not {FORMAT!r}: not a model of transform coding"
-        )
+    config = read_config(folder)
     try:
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{folder / WEIGHTS}: not a safetensors file ({error})") from error
-    rows, medians = tensors.pop(SIDE_ROWS, None), tensors.pop(SIDE_MEDIANS, None)
+    rows, medians = (_as_numpy(tensors.pop(name, None)) for name in (SIDE_ROWS, SIDE_MEDIANS))
     transforms = build(config, str(folder / CONFIG), n_weights=sum(value.numel() for value in tensors.values()))
     fill(transforms, tensors, folder / WEIGHTS)
-    prior = _prior(rows, medians, (transforms.n_levels, transforms.side_channels), folder / WEIGHTS)
-    return model_of(folder.name, transforms, prior, _levels(config), _described(config))
+    prior = prior_of_folder(rows, medians, _side_shape(transforms), folder / WEIGHTS, quantization)
+    return model_of(folder.name, transforms, prior, _levels(config), described(config))
 
 
 def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> BlockTransforms:
@@ -87,38 +78,29 @@ def save(folder: Path, config: Mapping[str, Any], transforms: BlockTransforms, *
     write_file(folder / WEIGHTS, safetensors.torch.save({**tensors, SIDE_ROWS: rows, SIDE_MEDIANS: medians}))
 
 
-def in_memory(name: str, config: Mapping[str, Any], transforms: BlockTransforms) -> Model:
+def in_memory(name: str, config: Mapping[str, Any], transforms: BlockTransforms, quantization: str = ROUNDING) -> Model:
     """A model of networks that are not on disk; the networks are no longer trained."""
     state = transforms.state_dict()
-    rows, medians = _integers(state["side_log_deviation"], state["side_mean"])
-    prior = _prior(rows, medians, (transforms.n_levels, transforms.side_channels), Path(name))
-    return model_of(name, transforms, prior, _levels(config), _described(config))
+    rows, medians = (value.numpy() for value in _integers(state["side_log_deviation"], state["side_mean"]))
+    prior = prior_of_folder(rows, medians, _side_shape(transforms), Path(name), quantization)
+    return model_of(name, transforms, prior, _levels(config), described(config))
+
+
+def _as_numpy(tensor: torch.Tensor | None) -> np.ndarray | None:
+    return None if tensor is None else tensor.numpy()
+
+
+def _side_shape(transforms: BlockTransforms) -> tuple[int, int]:
+    return transforms.n_levels, transforms.side_channels
 
 
 def _integers(log_deviation: torch.Tensor, mean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows of the table of normal distributions, and medians in units of 1/256: floats are rounded once, here."""
     exponents = log_deviation.cpu().double() / np.log(2)
     rows = ((exponents - MIN_OCTAVE) * (1 << CELL_BITS)).floor().clamp(0, N_ROWS - 1)
-    medians = (mean.cpu().double() * _MEDIAN_UNIT).round().clamp(-_MEDIANS, _MEDIANS - 1)
+    medians = (mean.cpu().double() * MEDIAN_UNIT).round().clamp(-_MEDIANS, _MEDIANS - 1)
     return rows.to(torch.uint8), medians.to(torch.int16)
-
-
-def _prior(rows: torch.Tensor | None, medians: torch.Tensor | None, shape: tuple[int, int], file: Path) -> Prior:
-    for name, value, kind in ((SIDE_ROWS, rows, torch.uint8), (SIDE_MEDIANS, medians, torch.int16)):
-        if value is None or tuple(value.shape) != shape or value.dtype != kind:
-            raise CheckpointError(f"{file}: tensor {name!r} must be {kind} of shape {list(shape)}")
-    assert rows is not None
-    assert medians is not None
-    if int(rows.max()) >= N_ROWS:
-        raise CheckpointError(f"{file}: tensor {SIDE_ROWS!r} holds {int(rows.max())}; rows are below {N_ROWS}")
-    return Prior(
-        gaussian_frequencies(), rows.numpy().astype(np.int64), medians.numpy().astype(np.float32) / _MEDIAN_UNIT
-    )
 
 
 def _levels(config: Mapping[str, Any]) -> tuple[Level, ...]:
     return tuple(Level(level["quantization"], float(level["weight"])) for level in config["levels"])
-
-
-def _described(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: config[key] for key in ("transform", "levels")}

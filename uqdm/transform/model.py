@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from uqdm.transform.contract import Transforms
+from uqdm.transform.identity import digest
 from uqdm.transform.prior import Prior
-
-ROUNDING, UNIVERSAL = "rounding", "universal"
-QUANTIZATIONS = (ROUNDING, UNIVERSAL)
+from uqdm.transform.quantization import QUANTIZATIONS, ROUNDING, UNIVERSAL
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,8 @@ class Model:
     sha256: str
 
     @functools.cached_property
-    def densities(self) -> Transforms:
-        """The networks in float64, for the densities of the latents: there two machines differ by less than 2^-30."""
+    def precise(self) -> Transforms:
+        """The networks in float64, in which two machines differ by less than 2^-30."""
         return copy.deepcopy(self.transforms).double()
 
     @property
@@ -60,15 +56,8 @@ def model_of(
 ) -> Model:
     """A model of networks in memory; ``description`` is all besides weights and prior that its files depend on."""
     transforms = transforms.eval().requires_grad_(False)
-    return Model(name, transforms, prior, levels, _digest(transforms, prior, description))
+    tensors = {name: value.detach().cpu().numpy() for name, value in transforms.state_dict().items()}
+    return Model(name, transforms, prior, levels, digest(tensors, prior, description))
 
 
-def _digest(transforms: Transforms, prior: Prior, description: Mapping[str, Any]) -> str:
-    found = hashlib.sha256(f"{json.dumps(description, sort_keys=True)}\n".encode())
-    for key, value in sorted(transforms.state_dict().items()):
-        found.update(f"{key} {list(value.shape)}\n".encode())
-        found.update(value.detach().cpu().numpy().astype("<f4").tobytes())
-    for table in (prior.frequencies.edges, prior.frequencies.starts, prior.frequencies.firsts, prior.rows):
-        found.update(np.ascontiguousarray(table, "<i8").tobytes())
-    found.update(prior.medians.astype("<f4").tobytes())
-    return found.hexdigest()
+__all__ = ["QUANTIZATIONS", "ROUNDING", "UNIVERSAL", "Level", "Model", "model_of"]

@@ -1,4 +1,4 @@
-"""Guards the codec `hyperprior`: agreement with CompressAI, exact latents, its files and their damage."""
+"""Guards codec `hyperprior` with CompressAI's checkpoints: agreement, and files of its models."""
 
 from __future__ import annotations
 
@@ -10,143 +10,84 @@ import pytest
 import safetensors.torch
 import torch
 
-from baselines.hyperprior import Hyperprior, latents
-from baselines.hyperprior.file import MAX_PIXELS, Header, parse
-from uqdm.bench.datasets import open_dataset
+from baselines.hyperprior import Hyperprior, UniversallyQuantized
 from uqdm.codec import CodecUnavailableError, ParameterError, StreamError
 from uqdm.transform.checkpoint import load, model_of_tensors, read_tensors
 from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE
+from uqdm.transform.quantization import UNIVERSAL
+from uqdm.transform.zoo import shipped_transforms
 
 FOLDER = Path(__file__).with_name("compressai")
 """By benchmarks/compressai_checkpoints.py with CompressAI 1.2.8: random weights, and what its classes compute."""
 ARCHITECTURES = (FACTORIZED, SCALE, MEAN_SCALE)
 
 
-def path_of(architecture: str) -> Path:
-    return FOLDER / f"{architecture}.pth.tar"
-
-
-def codec_of(architecture: str) -> Hyperprior:
-    return Hyperprior(checkpoint=str(path_of(architecture)))
-
-
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def codec(request: pytest.FixtureRequest) -> Hyperprior:
-    return codec_of(request.param)
-
-
-@pytest.fixture(scope="module")
-def images() -> list[np.ndarray]:
-    sizes = [(37, 75, 3), (1, 1, 3), (130, 64, 3)]
-    generator = np.random.default_rng(0)
-    return [open_dataset("demo", 1).load(0), *(generator.integers(0, 256, size, np.uint8) for size in sizes)]
+def path_of(architecture: str) -> str:
+    return str(FOLDER / f"{architecture}.pth.tar")
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_compressais_checkpoints_give_its_latents_and_pictures(architecture: str) -> None:
     expected = safetensors.torch.load_file(FOLDER / f"{architecture}.safetensors")
     image = expected["0.image"].numpy()
-    codec, model = codec_of(architecture), load(path_of(architecture))
+    codec, model = Hyperprior(model=path_of(architecture)), load(Path(path_of(architecture)))
     with torch.inference_mode():
         y = model.transforms.analysis(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, torch.tensor([0]))
     assert (y - expected["0.y"]).abs().max() <= 1e-5
-    (stream,) = codec.encode([image])
-    assert (codec._latents(stream)[1].y - y).abs().max() <= 0.5 + 2**-8  # means are rounded to cells of 2^-8 here
+    (opened,) = codec.open(codec.encode([image]))
+    assert (opened.y - y).abs().max() <= 0.5 + 2**-9  # means are rounded to multiples of 2^-8 here
     if architecture != MEAN_SCALE:  # there a rounded mean may move a latent across its boundary, to the other side of y
         picture = expected["0.x_hat"][0].clamp(0, 1).permute(1, 2, 0).numpy() * 255
-        assert np.abs(codec.decode([stream])[0] - picture).max() < 0.5 + 1e-3  # rounded to levels here
+        assert np.abs(opened.picture - picture).max() < 0.5 + 1e-3  # rounded to levels here
+    assert codec.varying_reconstructions == {"decoded"}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_files_are_no_larger_than_compressais_strings_and_a_header(architecture: str) -> None:
+def test_files_are_no_larger_than_compressais_strings(architecture: str) -> None:
+    """Although they have a header and a check value: its state takes 32 bits, and it has one for each string."""
     expected = safetensors.torch.load_file(FOLDER / f"{architecture}.safetensors")
-    image = expected["0.image"].numpy()
-    made = codec_of(architecture).encode_detailed([image])[0]
-    header, stream = parse(made.stream)
-    assert 8 * len(stream) <= int(expected["0.bits"])
-    assert 8 * len(stream) <= made.ideal_bits["full"] + 32 + 16 + 16 + 16  # check, state, offsets, whole words
-    assert (header.height, header.width) == image.shape[:2]
+    made = Hyperprior(model=path_of(architecture)).encode_detailed([expected["0.image"].numpy()])[0]
+    assert 8 * len(made.stream) <= int(expected["0.bits"])
+    assert 8 * len(made.stream) <= made.ideal_bits["full"] + 16 + 17 + 8 + 8  # header, check, last byte, rounded cells
 
 
-def test_images_of_any_size_come_back(codec: Hyperprior, images: list[np.ndarray]) -> None:
-    decoded = codec.decode(codec.encode(images))
-    assert [one.shape for one in decoded] == [one.shape for one in images]
-    assert all(one.dtype == np.uint8 for one in decoded)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_noise_of_universal_quantization_is_uniform_with_checkpoints(architecture: str) -> None:
+    image = safetensors.torch.load_file(FOLDER / f"{architecture}.safetensors")["0.image"].numpy()
+    codec, model = UniversallyQuantized(model=path_of(architecture)), load(Path(path_of(architecture)))
+    with torch.inference_mode():
+        y = model.transforms.analysis(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255, torch.tensor([0]))
+    made = codec.encode_detailed([image])[0]
+    noise = (codec.open([made.stream])[0].y - y).numpy().ravel()
+    assert np.abs(noise).max() <= 0.5 + 1 / 64 + 2**-9  # half a step of the dither, of a rounded mean
+    assert abs(noise.mean()) < 4 * np.sqrt(1 / 12 / noise.size)
+    assert abs(noise.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / noise.size)
+    assert 8 * len(made.stream) <= made.ideal_bits["full"] + 16 + 17 + 8 + 8
 
 
-def test_reconstruction_tells_its_costs(codec: Hyperprior, images: list[np.ndarray]) -> None:
-    stream = codec.encode(images[:1])[0]
-    (found,) = codec.reconstructions(stream)
-    assert found.calls == 1
-    assert found.macs is not None
-    assert found.macs > 64 * 64 * 25 * 8 * 3 / 4  # its last layer alone
-    assert np.array_equal(found.image_uint8, codec.decode([stream])[0])
+def test_a_file_of_another_model_names_it() -> None:
+    image = np.zeros((8, 8, 3), np.uint8)
+    stream = Hyperprior(model=path_of(SCALE)).encode([image])[0]
+    with pytest.raises(StreamError, match="the file needs a model whose SHA-256 begins with"):
+        Hyperprior(model=path_of(MEAN_SCALE)).decode([stream])
 
 
-def test_latents_do_not_depend_on_threads(images: list[np.ndarray]) -> None:
-    """Another number of threads changes no decoded latent."""
-    codec = codec_of(MEAN_SCALE)
-    streams = codec.encode(images)
-    expected = [codec._latents(stream)[1].y for stream in streams]
-    before = torch.get_num_threads()
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            assert all(torch.equal(codec._latents(s)[1].y, y) for s, y in zip(streams, expected, strict=True))
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_errors_within_the_tolerance_change_no_latent(
-    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    codec = codec_of(MEAN_SCALE)
-    streams = codec.encode(images)
-    expected = [codec._latents(stream)[1].y for stream in streams]
-    generator = np.random.default_rng(0)
-
-    found = latents._Densities.of
-
-    def disturbed(densities: latents._Densities, index: int) -> tuple[np.ndarray, np.ndarray]:
-        means, deviations = found(densities, index)
-        error = generator.uniform(-0.9, 0.9, means.size) * 2.0**-30
-        return means + error, deviations * 2.0**error
-
-    monkeypatch.setattr(latents._Densities, "of", disturbed)
-    assert all(torch.equal(codec._latents(s)[1].y, y) for s, y in zip(streams, expected, strict=True))
-
-
-def test_every_flip_and_cut_is_refused(codec: Hyperprior, images: list[np.ndarray]) -> None:
-    stream = codec.encode(images[:1])[0]
-    for place in range(0, len(stream), 3):
-        damaged = bytearray(stream)
-        damaged[place] ^= 1 << place % 8
-        for wrong in (bytes(damaged), stream[:place]):
-            with pytest.raises(StreamError):
-                codec.decode([wrong])
-
-
-def test_a_claim_of_too_many_pixels_is_refused(codec: Hyperprior, images: list[np.ndarray]) -> None:
-    header, stream = parse(codec.encode(images[:1])[0])
-    for size in ((MAX_PIXELS, 2), (0, 5)):
-        with pytest.raises(StreamError, match="claims"):
-            codec.decode([Header(header.model_id, *size).pack() + stream])
-
-
-def test_a_file_of_another_model_names_it(images: list[np.ndarray]) -> None:
-    stream = codec_of(SCALE).encode(images[:1])[0]
-    with pytest.raises(StreamError, match="the file needs the model"):
-        codec_of(MEAN_SCALE).decode([stream])
-
-
+@pytest.mark.skipif(bool(shipped_transforms()), reason="a model is shipped")
 def test_without_a_model_it_says_how_to_name_one() -> None:
-    with pytest.raises(CodecUnavailableError, match="hyperprior:checkpoint=FILE"):
+    with pytest.raises(CodecUnavailableError, match="hyperprior:model=FOLDER"):
         _ = Hyperprior().version
+    with pytest.raises(CodecUnavailableError, match="uq-ntc:model=FOLDER"):
+        UniversallyQuantized.version_of()
+
+
+def test_a_checkpoint_has_one_quality() -> None:
+    with pytest.raises(ParameterError, match=r"quality=2: the model .* has one quality, 1"):
+        Hyperprior(model=path_of(SCALE), quality=2)
 
 
 def test_tables_that_are_not_stored_are_computed_alike() -> None:
     """Here out of 2^24, and in CompressAI out of 2^16 with one escape for both tails."""
-    tensors = read_tensors(path_of(FACTORIZED))
+    tensors = read_tensors(Path(path_of(FACTORIZED)))
     stored = model_of_tensors("stored", tensors).prior.frequencies
     without = {name: value[:0] if name.endswith("_quantized_cdf") else value for name, value in tensors.items()}
     computed = model_of_tensors("computed", without).prior.frequencies
@@ -157,15 +98,27 @@ def test_tables_that_are_not_stored_are_computed_alike() -> None:
     assert np.abs(slots[0] - slots[1]).max() <= 2 * 2**24 / 2**16
 
 
+def test_dithered_tables_of_the_factorized_prior_are_its_cumulative_function_at_the_dithers() -> None:
+    tensors = read_tensors(Path(path_of(FACTORIZED)))
+    found = model_of_tensors("universal", tensors, UNIVERSAL).prior.frequencies
+    tensors = {name: value[:0] if name.endswith("_quantized_cdf") else value for name, value in tensors.items()}
+    plain = model_of_tensors("rounding", tensors).prior.frequencies
+    inside = np.diff(found.starts)[0] - 1
+    edges = found.edges.reshape(-1, 32, inside + 1)
+    assert (np.diff(edges, axis=1) >= 0).all()  # a greater dither moves every border up
+    middle = (edges[:, 15] + edges[:, 16]) / 2  # the dithers -1/64 and 1/64
+    assert np.abs(middle - plain.edges.reshape(-1, inside + 1)).max() <= 2e-4 * 2**24
+
+
 @pytest.mark.parametrize("prefix", ["module.", ""])
 def test_names_of_parallel_training_and_of_lists_are_read(prefix: str, tmp_path: Path) -> None:
     tensors = {}
-    for name, value in read_tensors(path_of(SCALE)).items():
+    for name, value in read_tensors(Path(path_of(SCALE))).items():
         kind, _, number = name.partition(".")[2].rpartition("_matrix")
         listed = f"entropy_bottleneck._matrices.{number}" if not kind and number.isdigit() else name
         tensors[f"{prefix}{listed}"] = value
     torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "named.pth.tar")
-    assert load(tmp_path / "named.pth.tar").sha256 == load(path_of(SCALE)).sha256
+    assert load(tmp_path / "named.pth.tar").sha256 == load(Path(path_of(SCALE))).sha256
 
 
 def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
@@ -185,5 +138,5 @@ def test_other_files_are_refused_with_their_name(tmp_path: Path) -> None:
         "absent.pth": "no such file",
     }.items():
         with pytest.raises(ParameterError, match=f"{name}'?: .*{reason}"):
-            Hyperprior(checkpoint=str(tmp_path / name))
+            Hyperprior(model=str(tmp_path / name))
     assert not (tmp_path / "ran").exists()
