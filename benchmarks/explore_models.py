@@ -21,8 +21,9 @@ from tile_images import load_tiles
 
 from uqdm.model import checkpoint
 from uqdm.training.data import Tiles, random_tiles
+from uqdm.training.objective import make_objective
 from uqdm.training.recipe import SeparateRecipe, StepPlan
-from uqdm.training.trainer import Training, make_objective
+from uqdm.training.trainer import Training
 from uqdm.training.validation import evaluate
 
 N_STEPS = 4

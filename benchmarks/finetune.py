@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from uqdm.model.checkpoint import load
-from uqdm.training.config import Validation, read_config
+from uqdm.training.config import Validation
+from uqdm.training.config_file import read_config
 from uqdm.training.job import TrainingCallbacks, TrainingJob, prepare
 from uqdm.training.run import train
 from uqdm.training.validation import ValidationResult, validate, validation_images

@@ -8,7 +8,7 @@ from uqdm.codec import ParameterError, get_codec
 from uqdm.coding.container import MAX_EPS, N_STAGES, TILE_SIZE
 from uqdm.model import checkpoint
 from uqdm.progressive import UQDM
-from uqdm.training.config import read_config
+from uqdm.training.config_file import read_config
 from uqdm.training.structure import TrainingConfigError
 
 IMAGES = {"kind": "stepwise", "widths": [4, 4, 4], "dilations": [[1], [1], [1]]}

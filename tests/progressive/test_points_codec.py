@@ -15,7 +15,8 @@ from uqdm.progressive.points import HEADER_BYTES, PointsCodec
 from uqdm.swirl.measure import held_out
 from uqdm.swirl.training import model_config, recipe
 from uqdm.training.data.swirl import Swirl
-from uqdm.training.trainer import Training, make_objective
+from uqdm.training.objective import make_objective
+from uqdm.training.trainer import Training
 
 N_POINTS = 1024
 

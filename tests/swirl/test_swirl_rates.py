@@ -18,7 +18,7 @@ from uqdm.swirl.pictures import progressive, samples
 from uqdm.swirl.rates import nelbo_bits
 from uqdm.swirl.systems import ScaledDenoiser, SwirlSystem, fitted_factors, with_forward_kernel
 from uqdm.swirl.training import model_config
-from uqdm.training.objective import Objective
+from uqdm.training.objective import DiffusionObjective
 
 POINTS = held_out(512)
 
@@ -33,7 +33,7 @@ def untrained(kind: str, n_steps: int, *, name: str = "one") -> SwirlSystem:
 @pytest.mark.parametrize(("kind", "n_steps"), [("learned", 5), ("vdm", 10)])
 def test_bound_equals_the_training_objective(kind: str, n_steps: int) -> None:
     system = untrained(kind, n_steps)
-    objective = Objective(
+    objective = DiffusionObjective(
         system.denoiser,
         LearnedSchedule(system.schedule),
         process="gaussian" if system.is_gaussian else "uniform",

@@ -13,7 +13,7 @@ from uqdm.model.denoiser import Denoiser, Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.points import PointsDenoiser
 from uqdm.model.schedule import Schedule
-from uqdm.training.objective import Objective
+from uqdm.training.objective import DiffusionObjective
 
 UNET = {
     "schedule": {"slope": 17.5, "gamma_max": 6.0, "n_steps": 4},
@@ -30,7 +30,7 @@ def objective_of(config, *, learned=("slope", "gamma_max"), dtype=torch.float64,
     denoiser, schedule = build(config)
     for parameter in denoiser.parameters():  # what starts at zero would hide mistakes
         torch.nn.init.normal_(parameter, std=0.1)
-    return Objective(denoiser.to(dtype), LearnedSchedule(schedule, learned), **options)
+    return DiffusionObjective(denoiser.to(dtype), LearnedSchedule(schedule, learned), **options)
 
 
 def data(n=6, dtype=torch.float64, channels=3, size=8):
@@ -139,7 +139,7 @@ class Ideal(Denoiser):
 
 def test_gaussian_steps_cost_nothing_for_an_ideal_denoiser():
     x = data(64)
-    objective = Objective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)), process="gaussian")
+    objective = DiffusionObjective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)), process="gaussian")
     _, rates = objective(x, drawn(objective, x), None)
     assert all(abs(float(rates[f"step_{i}"])) < 1e-12 for i in range(1, 5))
     # KL(N(alpha x, sigma^2) || N(0, 1)) of three channels, by torch's own formula.
@@ -151,7 +151,7 @@ def test_gaussian_steps_cost_nothing_for_an_ideal_denoiser():
 
 def test_uniform_steps_cost_0_38_bits_for_an_ideal_denoiser():
     x = data(64)
-    objective = Objective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)))
+    objective = DiffusionObjective(Ideal(x), LearnedSchedule(Schedule(18.3, 6.0, 4)))
     _, rates = objective(x, drawn(objective, x), None)
     # A logistic of the noise's own deviation costs .38 bits a coordinate even with a perfect estimate.
     assert float(rates["step_2"]) / 3 == pytest.approx(0.38, abs=0.01)
@@ -161,7 +161,7 @@ def test_points_have_standardized_levels_without_clipping():
     levels = Levels.standardized([115.6, 135.3], [47.2, 41.6])
     torch.manual_seed(0)
     denoiser = PointsDenoiser(width=16)
-    objective = Objective(denoiser, LearnedSchedule(Schedule(14.0, 5.0, 5)), levels=levels)
+    objective = DiffusionObjective(denoiser, LearnedSchedule(Schedule(14.0, 5.0, 5)), levels=levels)
     x = levels.to_data(torch.tensor([[200, 20], [13, 250]], dtype=torch.uint8)[:, None, None].numpy())
     assert x.abs().max() > 2
     assert (levels.nearest(x).flatten(1) == torch.tensor([[200.0, 20.0], [13.0, 250.0]])).all()

@@ -11,9 +11,10 @@ from uqdm.model import checkpoint
 from uqdm.progressive import load_model
 from uqdm.training.data import Tiles
 from uqdm.training.job import TrainingCallbacks, prepare
+from uqdm.training.objective import make_objective
 from uqdm.training.recipe import SeparateRecipe, StepPlan
 from uqdm.training.run import train
-from uqdm.training.trainer import Training, TrainingError, make_objective
+from uqdm.training.trainer import Training, TrainingError
 from uqdm.training.validation import evaluate
 
 pytestmark = pytest.mark.slow

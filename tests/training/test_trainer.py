@@ -14,9 +14,9 @@ from uqdm.model.learned_schedule import LearnedSchedule
 from uqdm.model.schedule import Schedule
 from uqdm.training.averages import Averages
 from uqdm.training.data import Tiles
-from uqdm.training.objective import Objective
+from uqdm.training.objective import DiffusionObjective, make_objective, schedule_fault
 from uqdm.training.recipe import JointRecipe, SeparateRecipe, StepPlan
-from uqdm.training.trainer import Training, TrainingError, make_objective, schedule_fault
+from uqdm.training.trainer import Training, TrainingError
 from uqdm.training.validation import evaluate
 
 BOUND = {
@@ -139,7 +139,7 @@ def test_schedule_fault_names_the_fault(schedule, fault):
 
 def test_averages_follow_only_trained_parameters():
     denoiser, schedule = build(MODEL)
-    objective = Objective(denoiser, LearnedSchedule(schedule, ["slope"]))
+    objective = DiffusionObjective(denoiser, LearnedSchedule(schedule, ["slope"]))
     averages = Averages(objective, 0.5)
     with torch.no_grad():
         objective.schedule.slope.add_(1.0)

@@ -7,7 +7,7 @@ import yaml
 from small_training import MODEL, RECIPE
 
 from uqdm.model.checkpoint import build
-from uqdm.training.config import read_config
+from uqdm.training.config_file import read_config
 from uqdm.training.recipe import JointRecipe, SeparateRecipe
 from uqdm.training.structure import TrainingConfigError
 
@@ -44,6 +44,7 @@ MODEL_NAMES = {
     "imagenet64-medium": "uqdm-medium",
     "imagenet64-small": "uqdm-small",
     "imagenet64-tiny": "uqdm-tiny",
+    "ntc-demo": "ntc-demo",
     "swirl": "swirl",
     "swirl-vdm": "swirl-vdm",
     "uqdm-cifar": "uqdm-cifar",

@@ -16,8 +16,8 @@ from uqdm.cli.file_arguments import shown
 
 if TYPE_CHECKING:
     from uqdm.training.job import TrainingCallbacks
+    from uqdm.training.kinds.contract import Measured
     from uqdm.training.trainer import TrainingProgress
-    from uqdm.training.validation import ValidationResult
 
 
 def train(
@@ -79,7 +79,7 @@ def _display(total: int, *, per_point: bool) -> Iterator[TrainingCallbacks]:
             bar.update(task, completed=together.iteration, description=f"{together.total_bpp:.3f} {unit}")
             console.print(f"{_line(together, total, unit)}  gradient {seen.grad_norm:.2g}  {left / 60:.1f} min left")
 
-        def validated(iteration: int, result: ValidationResult) -> None:
+        def validated(iteration: int, result: Measured) -> None:
             real = "" if result.file_bpp is None else f", files {result.file_bpp:.3f}"
             console.print(f"{iteration}/{total}  validation: ideal {result.ideal_bpp:.3f} {unit}{real}")
 
@@ -94,5 +94,5 @@ def _display(total: int, *, per_point: bool) -> Iterator[TrainingCallbacks]:
 def _line(progress: TrainingProgress, total: int, unit: str) -> str:
     """How far it is, with the rate of each step if they are few; a dash for those not trained yet."""
     steps = " ".join("-" if math.isnan(bpp) else f"{bpp:.3f}" for bpp in progress.step_bpp)
-    by_step = f" (by step: {steps})" if progress.schedule.n_steps <= 8 else ""
+    by_step = f" (by step: {steps})" if 0 < progress.n_steps <= 8 else ""
     return f"{progress.iteration}/{total}  {progress.total_bpp:.3f} {unit}{by_step}"

@@ -14,22 +14,17 @@ from typing import Any
 import torch
 
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.diffusion.levels import levels_of
 from uqdm.machine import available_cores
 from uqdm.model import checkpoint
-from uqdm.model.checkpoint import Model
-from uqdm.model.denoiser import Denoiser
-from uqdm.model.schedule import Schedule
-from uqdm.model.zoo import load_named
 from uqdm.paths import expand_path
-from uqdm.progressive import tolerance
 from uqdm.progressive.device import checked_device
-from uqdm.training.config import TrainingConfig, check_model, read_config
-from uqdm.training.objective import Objective
-from uqdm.training.trainer import TrainingError, TrainingProgress, make_objective
-from uqdm.training.validation import ValidationResult
-
-MODEL_KEYS = ("schedule", "denoiser", "density", "process", "levels")
+from uqdm.training.config import TrainingConfig
+from uqdm.training.config_file import check_model, read_config
+from uqdm.training.contract import Objective
+from uqdm.training.kinds import KINDS, kind_of
+from uqdm.training.kinds.contract import Measured, ModelKind
+from uqdm.training.trainer import TrainingError, TrainingProgress
+from uqdm.transform.folder import FORMAT as TRANSFORM_FORMAT
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class TrainingCallbacks:
     """
 
     progress: Callable[[TrainingProgress], Any] = lambda progress: None
-    validated: Callable[[int, ValidationResult], Any] = lambda iteration, result: None
+    validated: Callable[[int, Measured], Any] = lambda iteration, result: None
     """Arguments: the iteration, and what was measured after it."""
     resumed: Callable[[int, int | None], Any] = lambda iteration, only_step: None
     """Arguments: the iteration that a run resumes after, and the step, where each is trained by itself."""
@@ -63,13 +58,14 @@ class TrainingJob:
         left_out = ("output", "validation", "name")
         return json.loads(json.dumps({key: value for key, value in config.items() if key not in left_out}))
 
-    def model_config(self, schedule: Schedule) -> dict[str, Any]:
-        """The model's configuration, with the given (perhaps learned) schedule."""
-        return {"image_size": self.image_size, **self.model, "schedule": dataclasses.asdict(schedule)}
+    @property
+    def kind(self) -> ModelKind:
+        """The kind of the model."""
+        return kind_of(self.model)
 
-    def as_model(self, denoiser: Denoiser, schedule: Schedule) -> Model:
-        """A model of weights in memory."""
-        return checkpoint.as_model(self.config.name, denoiser, self.model_config(schedule))
+    def snapshot(self, objective: Objective) -> Any:
+        """A model of an objective's weights, to be measured."""
+        return self.kind.snapshot(self.config.name, self.model, self.image_size, objective)
 
 
 def prepare(
@@ -93,7 +89,9 @@ def prepare(
     if (out / checkpoint.WEIGHTS).exists():
         raise TrainingError(f"{out}: the folder holds a model already; name another folder")
     config_there = out / checkpoint.CONFIG
-    if config_there.exists() and checkpoint.FORMAT not in config_there.read_text(errors="replace"):
+    if config_there.exists() and not any(
+        form in config_there.read_text(errors="replace") for form in (checkpoint.FORMAT, TRANSFORM_FORMAT)
+    ):
         raise TrainingError(
             f"{config_there}: it exists already and is not the configuration of a model; name another folder"
         )
@@ -108,10 +106,9 @@ def prepare(
 def _model_config(config: TrainingConfig, file: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
     if config.model is not None and config.image_size is not None:
         return config.model, config.image_size
-    start = load_named(str(config.init))
-    kept = {key: start.config[key] for key in MODEL_KEYS if key in start.config}
-    image_size = config.image_size or start.image_size
-    check_model(file, kept, image_size, config.recipe)
+    kept, image_size = next(found for kind in KINDS if (found := kind.named(str(config.init))) is not None)
+    image_size = config.image_size or image_size
+    check_model(config, kept, image_size, file)
     return kept, image_size
 
 
@@ -120,20 +117,13 @@ def default_workers(job: TrainingJob) -> int:
     return job.config.recipe.default_workers(available_cores()) if job.device == "cpu" else 1
 
 
-@float32_arithmetic()
 def start_objective(job: TrainingJob) -> Objective:
     """The objective with fresh weights from the recipe's seed, or with those of the model that training starts from."""
-    torch.manual_seed(job.config.recipe.seed)
-    denoiser, schedule = checkpoint.build(job.model)
-    if job.config.init is not None:
-        denoiser.load_state_dict(load_named(job.config.init).denoiser.state_dict())
-    denoiser = denoiser.to(memory_format=denoiser.memory_format)  # type: ignore[call-overload]
-    process, levels = job.model.get("process", "uniform"), levels_of(job.model)
-    return make_objective(denoiser, schedule, job.config.recipe, process=process, levels=levels)
+    return job.kind.start(job.config, job.model)
 
 
 @float32_arithmetic()
-def write_model(job: TrainingJob, denoiser: Denoiser, schedule: Schedule, n_tiles: int) -> None:
+def write_model(job: TrainingJob, objective: Objective, n_tiles: int) -> None:
     """Writes the model folder, its weights last, so that a folder with weights is complete."""
     provenance = {
         "recipe": dataclasses.asdict(job.config.recipe),
@@ -142,11 +132,9 @@ def write_model(job: TrainingJob, denoiser: Denoiser, schedule: Schedule, n_tile
         "n_tiles": n_tiles,
         "torch": torch.__version__,
     }
-    config = json.loads(json.dumps({**job.model_config(schedule), "training": provenance}))
+    half = job.config.output.weights == "float16"
     with tempfile.TemporaryDirectory(prefix=".model-", dir=job.out) as folder:
         written = Path(folder)
-        checkpoint.save(written, config, denoiser, half=job.config.output.weights == "float16")
-        if job.image_size > 1 and job.model.get("process", "uniform") == "uniform":
-            tolerance.record(written)
+        job.kind.write(written, job.model, job.image_size, objective, provenance, half=half)
         for name in (checkpoint.CONFIG, checkpoint.WEIGHTS):
             os.replace(written / name, job.out / name)

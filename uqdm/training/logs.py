@@ -12,14 +12,13 @@ from typing import Any, Self, TextIO
 import numpy as np
 from PIL import Image
 
+from uqdm.training.kinds.contract import LogColumns, Measured
 from uqdm.training.trainer import TrainingProgress
-from uqdm.training.validation import ValidationResult
 
 TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
-RATES = ("prior", "last_stage")
-MAX_STEPS = 32
-"""Longer schedules have no columns of single steps."""
+NOT_RATES = ("x_hat_error", "distortion")
+"""Parts of losses that are no rates: their columns have the same name."""
 
 
 class Logs:
@@ -28,22 +27,11 @@ class Logs:
     ``only_step`` is the step, where each is trained by itself: each then has files of its own.
     """
 
-    def __init__(self, folder: Path, n_steps: int, since: int, *, only_step: int | None = None):
-        self._steps = range(1, n_steps + 1) if n_steps <= MAX_STEPS else range(0)
+    def __init__(self, folder: Path, columns: LogColumns, since: int, *, only_step: int | None = None):
         name = "" if only_step is None else f"step-{only_step + 1}-"
-        columns = ["iteration", "seconds", "total_bpp", *(f"step_{i}_bpp" for i in self._steps)]
-        columns += [
-            *(f"{rate}_bpp" for rate in RATES),
-            "x_hat_error",
-            "grad_norm",
-            "learning_rate",
-            "slope",
-            "gamma_max",
-        ]
-        self._training = _Table(folder / f"{name}{TRAINING_LOG}", columns, since)
-        columns = ["iteration", "ideal_bpp", *(f"step_{i}_bpp" for i in self._steps), "last_stage_bpp", "file_bpp"]
-        columns += [f"step_{i}_psnr_db" for i in self._steps]
-        self._validation = _Table(folder / f"{name}{VALIDATION_LOG}", columns, since)
+        training = ["iteration", "seconds", "total_bpp", *columns.training]
+        self._training = _Table(folder / f"{name}{TRAINING_LOG}", training, since)
+        self._validation = _Table(folder / f"{name}{VALIDATION_LOG}", ["iteration", *columns.validation], since)
         self._pictures = folder / PICTURES
         self._board = _board(folder / TENSORBOARD / name, since) if has_tensorboard() else None
 
@@ -54,25 +42,17 @@ class Logs:
             "seconds": progress.seconds,
             "total_bpp": progress.total_bpp,
             **{f"{name}_bpp": rate for name, rate in progress.rates_bpp.items()},
-            "x_hat_error": progress.rates_bpp.get("x_hat_error"),
+            **{name: value for name, value in progress.rates_bpp.items() if name in NOT_RATES},
             "grad_norm": progress.grad_norm,
             "learning_rate": progress.learning_rate,
-            "slope": progress.schedule.slope,
-            "gamma_max": progress.schedule.gamma_max,
+            **progress.settings,
         }
         self._training.add(values)
         self._scalars("train", values, progress.iteration)
 
-    def validated(self, iteration: int, result: ValidationResult) -> None:
+    def validated(self, iteration: int, result: Measured) -> None:
         """Adds a row to the validation log."""
-        values = {
-            "iteration": iteration,
-            "ideal_bpp": result.ideal_bpp,
-            "last_stage_bpp": result.last_stage_bpp,
-            "file_bpp": result.file_bpp,
-            **{f"step_{i}_bpp": rate for i, rate in enumerate(result.step_bpp, start=1)},
-            **{f"step_{i}_psnr_db": psnr for i, psnr in enumerate(result.step_psnr_db, start=1)},
-        }
+        values = {"iteration": iteration, **result.columns()}
         self._validation.add(values)
         self._scalars("validation", values, iteration)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from torch import nn
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
-from uqdm.model.checkpoint import Model
 from uqdm.training import state
+from uqdm.training.contract import Objective
 from uqdm.training.data import open_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
 from uqdm.training.logs import Logs
-from uqdm.training.objective import Objective
 from uqdm.training.recipe import TrainingPlan
 from uqdm.training.trainer import Training, TrainingError
-from uqdm.training.validation import is_finite, pictures, validate, validation_images
+from uqdm.training.validation import validation_images
 
 CHECKPOINT = "checkpoint.safetensors"
 PICTURED = 4  # validation images on a sheet of pictures
@@ -58,9 +59,10 @@ def train_together(
         while training.iteration < plan.n_iterations:
             training.advance()
         return
-    with Logs(job.out, training.objective.schedule.n_steps, training.iteration) as logs:
+    columns = job.kind.columns(job.model, training.objective)
+    with Logs(job.out, columns, training.iteration) as logs:
         if training.iteration == 0:
-            validator.validate(averaged(job, training), 0, logs)
+            validator.validate(job.snapshot(training.averages.module), 0, logs)
         with interrupts_held():
             while training.iteration < plan.n_iterations:
                 raise_if_interrupted()
@@ -70,21 +72,14 @@ def train_together(
                     logs.progress(progress)
                     callbacks.progress(progress)
                 if is_last or validator.is_due(progress.iteration):
-                    validator.validate(averaged(job, training), progress.iteration, logs)
+                    validator.validate(job.snapshot(training.averages.module), progress.iteration, logs)
                 if is_last or progress.iteration % job.config.output.pictures_every == 0:
-                    validator.picture(averaged(job, training), progress.iteration, logs)
+                    validator.picture(job.snapshot(training.averages.module), progress.iteration, logs)
                 is_stopped = noted() is not None
                 if is_last or is_stopped or progress.iteration % job.config.output.checkpoint_every == 0:
                     state.save(training, job.identity, file)
     training.feed.close()
-    averages = training.averages.module
-    write_model(job, averages.denoiser, averages.schedule.fixed(), len(source))
-
-
-def averaged(job: TrainingJob, training: Training) -> Model:
-    """The averaged weights and schedule at the present iteration."""
-    averages = training.averages.module
-    return job.as_model(averages.denoiser, averages.schedule.fixed())
+    write_model(job, training.averages.module, len(source))
 
 
 class Validator:
@@ -102,17 +97,17 @@ class Validator:
         """Whether to validate after an iteration."""
         return self._settings is not None and iteration % self._settings.every == 0
 
-    def validate(self, model: Model, iteration: int, logs: Logs) -> None:
+    def validate(self, model: Any, iteration: int, logs: Logs) -> None:
         """Measures rates and files. Raises ValueError where a rate is not a number or a file does not decode."""
         if self._settings is None:
             return
-        result = validate(model, self._images_uint8, self._settings.coded, device=self._job.device)
-        if not is_finite(result):
+        result = self._job.kind.validate(model, self._images_uint8, self._settings.coded, self._job.device)
+        if not math.isfinite(result.ideal_bpp):
             raise TrainingError(f"iteration {iteration}: the validation rate is {result.ideal_bpp}")
         logs.validated(iteration, result)
         self._callbacks.validated(iteration, result)
 
-    def picture(self, model: Model, iteration: int, logs: Logs) -> None:
+    def picture(self, model: Any, iteration: int, logs: Logs) -> None:
         """Draws a sheet of estimates and samples; none for points."""
         if self._settings is not None and self._job.image_size > 1:
-            logs.picture(iteration, pictures(model, self._images_uint8[:PICTURED], device=self._job.device))
+            logs.picture(iteration, self._job.kind.pictures(model, self._images_uint8[:PICTURED], self._job.device))

@@ -6,25 +6,29 @@ learned schedule is complete: it flows through the rates' constants and through 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 
+from uqdm.arithmetic import float32_arithmetic
 from uqdm.diffusion import gaussian
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.process import last_stage_bits, posterior_mean, step_bits
 from uqdm.diffusion.window import Window
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.learned_schedule import LearnedSchedule
-from uqdm.model.schedule import Step
+from uqdm.model.schedule import Schedule, Step
 from uqdm.model.stepwise import SIGMA_DATA
+from uqdm.training.contract import Batch, Objective, Rates
+from uqdm.training.recipe import JointRecipe, SeparateRecipe, TrainingPlan
 
-Rates = dict[str, torch.Tensor]
-"""Mean rates in bits per pixel: ``prior``, ``step_1`` .. ``step_T`` and ``last_stage``, those that were computed, and
-``x_hat_error``, the mean squared error of x_hat over that of the best linear estimate of white data."""
+MAX_GAMMA = 30.0
+MIN_WIDTH = 2.0**-16
+"""Narrower steps of a learned schedule than this would overflow the coder's lattice."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,11 @@ class BatchNoise:
         return BatchNoise(self.start[rows], [noise[rows] for noise in self.steps])
 
 
-class Objective(nn.Module):
+class DiffusionObjective(Objective):
     """A denoiser with its schedule, and the rates that training minimizes.
+
+    Rates are ``prior``, ``step_1`` .. ``step_T`` and ``last_stage``, those that were computed, and ``x_hat_error``, the
+    mean squared error of x_hat over that of the best linear estimate of white data.
 
     ``start``: z_T is drawn from its ``posterior`` q(z_T | x), or as in coding from the ``prior``. With ``autocast`` the
     network computes in bfloat16 where torch allows it; rates are float32.
@@ -92,6 +99,58 @@ class Objective(nn.Module):
         self.denoiser, self.schedule = denoiser, schedule
         self.process, self.levels, self.start = process, levels, start
         self.last_stage, self.autocast = last_stage, autocast
+
+    @property
+    def n_choices(self) -> int:
+        """The steps of the schedule."""
+        return self.schedule.n_steps
+
+    @property
+    def n_steps(self) -> int:
+        """See :attr:`Objective.n_steps`."""
+        return self.schedule.n_steps
+
+    @property
+    def rate_names(self) -> list[str]:
+        """See :attr:`Objective.rate_names`."""
+        return ["prior", "steps", "last_stage", "x_hat_error", *(f"step_{i + 1}" for i in range(self.n_choices))]
+
+    def groups(self) -> list[dict[str, Any]]:
+        """See :meth:`Objective.groups`; a learned schedule has no weight decay, since 0 is no special value of it."""
+        groups: list[dict[str, Any]] = [{"params": list(self.denoiser.parameters())}]
+        if self.schedule.is_learned:
+            groups.append({"params": list(self.schedule.parameters()), "weight_decay": 0.0})
+        return groups
+
+    def inputs(self, batch: Batch, plan: TrainingPlan, iteration: int, generator: torch.Generator) -> tuple[Any, ...]:
+        """See :meth:`Objective.inputs`."""
+        device = generator.device
+        x = self.levels.to_data(batch.images_uint8).to(device)
+        height, width, channels = batch.images_uint8.shape[1:]
+
+        def blank() -> torch.Tensor:  # in the memory order of x; of all workers' samples
+            return torch.empty((batch.n, height, width, channels), device=device).permute(0, 3, 1, 2)
+
+        n_noises = batch.steps + 1 if isinstance(batch.steps, int) else self.n_choices
+        noise = self.draw(blank, n_noises, generator)
+        mine = noise if len(x) == batch.n else noise.rows(batch.rows)
+        extra = LossWeights(plan.x_hat_weight_at(iteration), plan.learning.unbounded_at(iteration))
+        if isinstance(batch.steps, np.ndarray):
+            return x, mine, torch.from_numpy(batch.steps[batch.rows]).to(device), extra
+        return x, mine, batch.steps, extra
+
+    def fault(self) -> str | None:
+        """See :meth:`Objective.fault`."""
+        return schedule_fault(self.schedule.fixed()) if self.schedule.is_learned else None
+
+    def settings(self) -> dict[str, float]:
+        """The schedule's slope and gamma_max."""
+        schedule = self.schedule.fixed()
+        return {"slope": schedule.slope, "gamma_max": schedule.gamma_max}
+
+    def compile_networks(self) -> None:
+        """See :meth:`Objective.compile_networks`."""
+        self.denoiser.compile()
 
     def draw(self, blank: Callable[[], torch.Tensor], n_steps: int, generator: torch.Generator) -> BatchNoise:
         """Draws the noise of z_T, then that of ``n_steps`` steps; ``blank`` makes an empty tensor."""
@@ -268,3 +327,41 @@ MAX_REPORTED = 32
 
 def _pixels(x: torch.Tensor) -> float:
     return x.numel() / x.shape[1]
+
+
+def schedule_fault(schedule: Schedule) -> str | None:
+    """The reason why no file can be coded with a schedule, or None.
+
+    >>> schedule_fault(Schedule(-1.0, 6.0, 4))
+    'slope -1 is not positive'
+    """
+    if not (math.isfinite(schedule.slope) and math.isfinite(schedule.gamma_max)):
+        return f"slope {schedule.slope}, gamma_max {schedule.gamma_max}"
+    if schedule.slope <= 0:
+        return f"slope {schedule.slope:.4g} is not positive"
+    gamma_min = schedule.gamma_max - schedule.slope
+    if gamma_min < -MAX_GAMMA or schedule.gamma_max > MAX_GAMMA:
+        return f"gamma from {schedule.gamma_max:.4g} to {gamma_min:.4g} leaves -{MAX_GAMMA:g}..{MAX_GAMMA:g}"
+    width = schedule.step(schedule.n_steps - 1).width
+    return None if width >= MIN_WIDTH else f"the last step's noise is only {width:.3g} wide"
+
+
+@float32_arithmetic()
+def make_objective(
+    denoiser: Denoiser,
+    schedule: Schedule,
+    recipe: JointRecipe | SeparateRecipe,
+    *,
+    process: str = "uniform",
+    levels: Levels = IMAGE_LEVELS,
+) -> DiffusionObjective:
+    """The objective that a recipe asks for."""
+    return DiffusionObjective(
+        denoiser,
+        LearnedSchedule(schedule, recipe.learned_parameters),
+        process=process,
+        levels=levels,
+        start=recipe.starts_from,
+        last_stage=recipe.counts_last_stage,
+        autocast=recipe.learning.bfloat16,
+    )

@@ -21,9 +21,9 @@ from torch import nn
 
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.interrupts import leaving_at_once
+from uqdm.training.contract import Objective
 from uqdm.training.job import TrainingCallbacks, TrainingJob
 from uqdm.training.loop import train_together
-from uqdm.training.objective import Objective
 from uqdm.training.recipe import TrainingPlan
 from uqdm.training.remote import absolute, cause, forwarding, passing_on
 from uqdm.training.trainer import TrainingError

@@ -1,7 +1,7 @@
 """Recipes of training: the samples of each iteration, its learning rate, and the weights of the loss terms.
 
-There are two kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a model together,
-:class:`SeparateRecipe` each step by itself. Both are a :class:`TrainingRecipe`.
+There are three kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a diffusion model together,
+:class:`SeparateRecipe` each step by itself, and :class:`TransformRecipe` all levels of a model of transform coding.
 """
 
 from __future__ import annotations
@@ -131,11 +131,11 @@ class JointRecipe(LearningSettings):
 
     @property
     def learned_parameters(self) -> Sequence[str]:
-        """See :attr:`TrainingRecipe.learned_parameters`."""
+        """See :attr:`DiffusionRecipe.learned_parameters`."""
         return self.learned_schedule
 
     def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
-        """See :meth:`TrainingRecipe.faults`."""
+        """See :meth:`DiffusionRecipe.faults`."""
         lists = {name: getattr(self, name) for name in ("step_shares", "batch_sizes", "crop_sizes")}
         yield from _list_faults(lists, schedule.n_steps)
         yield from _crop_faults([*(self.crop_sizes or []), self.crop_size or 0], image_size)
@@ -190,12 +190,80 @@ class JointRecipe(LearningSettings):
         warm = self.warm(iteration)
         if self.decay == "none":
             return self.learning_rate * warm
-        return self.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * iteration / self.n_iterations)))
+        return self.learning_rate * warm * _cosine(iteration / self.n_iterations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformRecipe(LearningSettings):
+    """Trains all levels of a model of transform coding together; each sample is trained at one of them.
+
+    A batch has each level equally often, as far as its size allows.
+    """
+
+    n_iterations: int
+    batch_size: int
+    level_weights: list[float]
+    """Weight of each level's loss R + lambda D: losses of high rates are larger."""
+    crop_size: int | None = None
+    """By default the model's image size."""
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(min(self.level_weights, default=0) > 0, "level_weights", self.level_weights, "must be positive")
+        for name in ("n_iterations", "batch_size"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
+
+    def shortened(self, n_iterations: int) -> TransformRecipe:
+        """The same recipe with ``n_iterations`` in all."""
+        return dataclasses.replace(self, n_iterations=n_iterations)
+
+    def default_workers(self, n_cores: int) -> int:
+        """See :meth:`TrainingRecipe.default_workers`: one, which uses all cores."""
+        return 1
+
+    def train(self, modes: TrainingModes) -> None:
+        """See :meth:`TrainingRecipe.train`."""
+        modes.train_together(self)
+
+    @property
+    def all_batch_sizes(self) -> set[int]:
+        """See :attr:`TrainingPlan.all_batch_sizes`."""
+        return {self.batch_size}
+
+    @property
+    def learning(self) -> LearningSettings:
+        """See :attr:`TrainingPlan.learning`."""
+        return self
+
+    @property
+    def seeds(self) -> tuple[Any, int]:
+        """See :attr:`TrainingPlan.seeds`."""
+        return self.seed, self.seed
+
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """See :meth:`TrainingPlan.choose`: a level for each sample."""
+        levels = rng.permutation((np.arange(self.batch_size) + rng.integers(n_steps)) % n_steps)
+        return IterationPlan(levels, self.batch_size, self.crop_size)
+
+    def x_hat_weight_at(self, iteration: int) -> float:
+        """See :meth:`TrainingPlan.x_hat_weight_at`: there is no such term."""
+        return 0.0
+
+    def rate_at(self, iteration: int) -> float:
+        """See :meth:`TrainingPlan.rate_at`: linear warm-up times a cosine down to 2 %."""
+        return self.learning_rate * self.warm(iteration) * _cosine(iteration / self.n_iterations)
+
+
+def _cosine(share: float) -> float:
+    """From 1 to 2 % as ``share`` goes from 0 to 1."""
+    return 0.02 + 0.49 * (1 + math.cos(math.pi * share))
 
 
 @dataclass(frozen=True)
 class IterationPlan:
-    """What an iteration trains: one step, a step for each sample, or (None) all; on ``n`` crops of ``size`` pixels."""
+    """What an iteration trains: one step, a step or level for each sample, or (None) all steps; on ``n`` crops of
+    ``size`` pixels."""
 
     steps: int | np.ndarray | None
     n: int
@@ -246,7 +314,7 @@ class TrainingModes(Protocol):
 
 
 class TrainingRecipe(Protocol):
-    """What a run asks of a recipe of either kind."""
+    """What a run asks of a recipe of any kind."""
 
     @property
     def learning(self) -> LearningSettings:
@@ -255,6 +323,19 @@ class TrainingRecipe(Protocol):
     @property
     def n_iterations(self) -> int:
         """Number of iterations in all."""
+
+    def shortened(self, n_iterations: int) -> TrainingRecipe:
+        """The same recipe with ``n_iterations`` in all."""
+
+    def default_workers(self, n_cores: int) -> int:
+        """Processes on a machine of ``n_cores`` where the user names no number."""
+
+    def train(self, modes: TrainingModes) -> None:
+        """Calls the method of ``modes`` that carries out this kind of recipe."""
+
+
+class DiffusionRecipe(TrainingRecipe, Protocol):
+    """What a run of a diffusion model asks of its recipe, besides."""
 
     @property
     def learned_parameters(self) -> Sequence[str]:
@@ -270,15 +351,6 @@ class TrainingRecipe(Protocol):
 
     def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
         """Reasons why the recipe cannot train a model, each with the key that is wrong."""
-
-    def shortened(self, n_iterations: int) -> TrainingRecipe:
-        """The same recipe with ``n_iterations`` in all."""
-
-    def default_workers(self, n_cores: int) -> int:
-        """Processes on a machine of ``n_cores`` where the user names no number."""
-
-    def train(self, modes: TrainingModes) -> None:
-        """Calls the method of ``modes`` that carries out this kind of recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,17 +395,17 @@ class SeparateRecipe(LearningSettings):
 
     @property
     def learned_parameters(self) -> Sequence[str]:
-        """See :attr:`TrainingRecipe.learned_parameters`: none, since the steps share the schedule."""
+        """See :attr:`DiffusionRecipe.learned_parameters`: none, since the steps share the schedule."""
         return ()
 
     @property
     def starts_from(self) -> str:
-        """See :attr:`TrainingRecipe.starts_from`."""
+        """See :attr:`DiffusionRecipe.starts_from`."""
         return "prior"
 
     @property
     def counts_last_stage(self) -> bool:
-        """See :attr:`TrainingRecipe.counts_last_stage`."""
+        """See :attr:`DiffusionRecipe.counts_last_stage`."""
         return False
 
     @property
@@ -342,7 +414,7 @@ class SeparateRecipe(LearningSettings):
         return [StepPlan(self, index) for index in range(len(self.iterations))]
 
     def faults(self, denoiser: Denoiser, schedule: Schedule, image_size: int) -> Iterator[str]:
-        """See :meth:`TrainingRecipe.faults`."""
+        """See :meth:`DiffusionRecipe.faults`."""
         names = ("iterations", "batch_sizes", "x_hat_weights", "crop_sizes", "cool_down", "learning_rates")
         yield from _list_faults({name: getattr(self, name) for name in names}, schedule.n_steps)
         yield from _crop_faults(self.crop_sizes, image_size)

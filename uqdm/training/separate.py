@@ -17,8 +17,6 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
 from uqdm.interrupts import interrupts_held, leaving_at_once, noted, raise_if_interrupted
-from uqdm.model import checkpoint
-from uqdm.model.identity import schedule_of
 from uqdm.training import state
 from uqdm.training.data import open_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
@@ -34,26 +32,26 @@ def train_steps(job: TrainingJob, plans: Sequence[StepPlan], n_processes: int, c
     """Trains every step, the longest first, ``n_processes`` at a time, and writes the model of all steps."""
     validator = Validator(job, callbacks)
     order = sorted(plans, key=lambda plan: -plan.n_iterations)
-    schedule = schedule_of(job.model)
     if not any(_file(job, plan.index).exists() for plan in order):
-        with Logs(job.out, schedule.n_steps, 0) as logs:
-            validator.validate(job.as_model(start_objective(job).denoiser, schedule), 0, logs)
+        start = start_objective(job)
+        with Logs(job.out, job.kind.columns(job.model, start), 0) as logs:
+            validator.validate(job.snapshot(start), 0, logs)
     if n_processes > 1:
         _in_processes(job, order, n_processes, callbacks)
     else:
         for plan in order:
             train_step(job, plan, callbacks)
-    denoiser, _ = checkpoint.build(job.model)
-    weights = denoiser.state_dict()
+    trained = start_objective(job)
+    weights = trained.state_dict()
     for plan in order:
         weights |= state.trained_averages(_file(job, plan.index))
-    denoiser.load_state_dict(weights)
-    model = job.as_model(denoiser, schedule)
+    trained.load_state_dict(weights)
+    model = job.snapshot(trained)
     done = sum(plan.n_iterations for plan in plans)
-    with Logs(job.out, schedule.n_steps, done) as logs:
+    with Logs(job.out, job.kind.columns(job.model, trained), done) as logs:
         validator.validate(model, done, logs)
         validator.picture(model, done, logs)
-    write_model(job, denoiser, schedule, len(open_source(job.config.data, job.image_size)))
+    write_model(job, trained, len(open_source(job.config.data, job.image_size)))
 
 
 @float32_arithmetic()
@@ -68,7 +66,8 @@ def train_step(job: TrainingJob, plan: StepPlan, callbacks: TrainingCallbacks) -
         if file.is_file():
             state.restore(training, job.identity, file)
             callbacks.resumed(training.iteration, index)
-        logs = Logs(job.out, training.objective.schedule.n_steps, training.iteration, only_step=index)
+        columns = job.kind.columns(job.model, training.objective)
+        logs = Logs(job.out, columns, training.iteration, only_step=index)
         with logs, interrupts_held():
             while training.iteration < plan.n_iterations:
                 progress = training.advance()

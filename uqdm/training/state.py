@@ -88,10 +88,10 @@ def restore(training: Training, config: dict[str, Any], file: Path) -> None:
 
 
 def trained_averages(file: Path) -> dict[str, torch.Tensor]:
-    """The averages of those weights of the denoiser that the checkpoint's run has trained."""
+    """The averages of those weights of the objective that the checkpoint's run has trained."""
     trained = read_state(file)["updates"]
     averages = _below("averages.", safetensors.torch.load_file(file))
-    return _below("denoiser.", {name: averages[name] for name in trained})
+    return {name: averages[name] for name in trained}
 
 
 def _differ(key: str, first: dict[str, Any], second: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -51,6 +50,16 @@ class ValidationResult:
     def ideal_bpp(self) -> float:
         """Ideal rate of lossless coding."""
         return sum(self.step_bpp) + self.last_stage_bpp
+
+    def columns(self) -> dict[str, float | None]:
+        """Values of the validation log by column."""
+        return {
+            "ideal_bpp": self.ideal_bpp,
+            "last_stage_bpp": self.last_stage_bpp,
+            "file_bpp": self.file_bpp,
+            **{f"step_{i}_bpp": rate for i, rate in enumerate(self.step_bpp, start=1)},
+            **{f"step_{i}_psnr_db": psnr for i, psnr in enumerate(self.step_psnr_db, start=1)},
+        }
 
 
 @float32_arithmetic()
@@ -211,8 +220,3 @@ def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.n
     first = model.denoiser.begin(z, steps[0])
     drawn = reconstruct.ancestral(model.denoiser, z, first, steps, uniform, window, density=model.denoiser.density)
     return to_uint8(drawn)
-
-
-def is_finite(result: ValidationResult) -> bool:
-    """Whether every rate is a number."""
-    return math.isfinite(result.ideal_bpp)
