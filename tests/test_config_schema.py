@@ -45,6 +45,7 @@ def in_paper(**change: Any) -> dict[str, Any]:
         (in_run(codecs={"jpeg": [5]}), "runs: small: codecs: jpeg: item 1=5: must be a mapping"),
         (in_paper(models={"a b": "x"}), "paper: cifar10: models: 'a b': use letters, digits"),
         (in_paper(models={"a": {"published": True}}), "paper: cifar10: models: a: the key 'path' is missing"),
+        (in_paper(checkpoints={"vae-x": ["a"]}), "paper: cifar10: checkpoints: no key 'vae-x'"),
         ({"paper": {"cifar100": {}}}, "paper: no key 'cifar100' (did you mean cifar10?)"),
     ],
 )

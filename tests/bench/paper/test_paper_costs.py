@@ -17,9 +17,9 @@ from toy_images import MemoryImages
 from uqdm.bench.analysis.published_curves import Relation
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.paper.costs import COLUMNS, MAX_OVERHEAD_PERCENT, cost_table
+from uqdm.bench.paper.measured import Run, read_run
 from uqdm.bench.paper.networks import count, network_of, networks
 from uqdm.bench.paper.protocol import Model
-from uqdm.bench.paper.rows import Run, read_run
 from uqdm.bench.paper.strips import WAYS, draw, read_strips
 from uqdm.model import checkpoint
 from uqdm.progressive import tolerance

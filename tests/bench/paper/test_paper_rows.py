@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_run
+import torch
 from small_run import measure_run
 from toy_images import MemoryImages
 
@@ -21,8 +22,10 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.configuration import PublishedFigures
 from uqdm.bench.paper.judge import Estimate, accepted, judge
-from uqdm.bench.paper.protocol import Model, Place
-from uqdm.bench.paper.rows import COLUMNS, Run, find_row, read_run, table
+from uqdm.bench.paper.learned import weights_rows
+from uqdm.bench.paper.measured import Run, find_row, read_run
+from uqdm.bench.paper.protocol import HYPERPRIOR, SMALL_LABEL, Model, Place, Weights
+from uqdm.bench.paper.rows import COLUMNS, table
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
 from uqdm.bench.run.errors import ResultsError
 from uqdm.bench.run.rates import with_rates
@@ -33,14 +36,25 @@ pytestmark = pytest.mark.slow
 SAME = Relation("same", "The images are the published ones.", 0.0)
 OTHER = Relation("other", "The images are others.", math.nan)
 DEMO = Model("demo", "uqdm-demo")
+CHECKPOINT = Path(__file__).parents[2] / "baselines/hyperprior/compressai/bmshj2018-hyperprior.pth.tar"
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory, photographs_uint8: list[np.ndarray]) -> Path:
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
+    """Random weights, and the same with latents 20 times as large: two rates."""
+    file = tmp_path_factory.mktemp("weights") / "more.pth.tar"
+    tensors = torch.load(CHECKPOINT, weights_only=True)
+    more = {"g_a.6.weight": tensors["g_a.6.weight"] * 20, "g_s.0.weight": tensors["g_s.0.weight"] / 20}
+    torch.save({**tensors, **more}, file)
+    return Weights("vae-b", (str(CHECKPOINT), str(file)))
+
+
+@pytest.fixture(scope="module")
+def run_dir(tmp_path_factory: pytest.TempPathFactory, photographs_uint8: list[np.ndarray], weights: Weights) -> Path:
     """A real run of all codecs of the paper's rows, on three photographs that are declared as CIFAR-10."""
     folder = tmp_path_factory.mktemp("paper") / "run"
     images = MemoryImages([image[:32, :32].copy() for image in photographs_uint8[:3]], name="cifar10-few")
-    requests = requests_from_mapping(protocol.codecs([DEMO]))
+    requests = requests_from_mapping(protocol.codecs([DEMO], weights=[weights]))
     measure_run(folder, images, *map(format_request, requests))
     summarize_run(folder)
     return folder
@@ -54,6 +68,12 @@ def run(run_dir: Path) -> Run:
 @pytest.fixture(scope="module")
 def rows(run: Run) -> pd.DataFrame:
     return table(run, [DEMO])
+
+
+@pytest.fixture(scope="module")
+def learned(run: Run, weights: Weights) -> pd.DataFrame:
+    found = table(run, [], [weights])
+    return found[found.system == weights.system]
 
 
 def as_published(run: Run, models: list[Model], **changes: Any) -> Run:
@@ -158,7 +178,7 @@ def test_means_of_samples_agree_as_often_as_stated() -> None:
 def test_every_published_figure_has_a_row(rows: pd.DataFrame) -> None:
     assert list(rows.columns) == list(COLUMNS)
     figures = published("cifar10")
-    shown = rows[rows["quantity"].isin(["bpp", "psnr_db", "fid"])]
+    shown = rows[rows["quantity"].isin(["bpp", "psnr_db", "fid"]) & (rows.system != HYPERPRIOR)]
     assert not shown.duplicated(["system", "point", "quantity"]).any()
     for column in ("bpp", "psnr_db", "fid"):
         one = shown[shown["quantity"] == column].set_index(["system", "point"]).published
@@ -200,7 +220,7 @@ def test_rates_at_equal_psnr_are_read_off_the_measured_curve(run: Run, rows: pd.
 
 
 def test_fid_of_few_images_is_not_shown(rows: pd.DataFrame) -> None:
-    fid = rows[(rows["quantity"] == "fid") & rows.codec.notna()]
+    fid = rows[(rows["quantity"] == "fid") & rows.codec.notna() & (rows.system != HYPERPRIOR)]
     assert set(fid.verdict) == {"not comparable"}
     assert set(fid.reason) == {"n=3 against 10,000"}
     assert fid.ours.isna().all()
@@ -217,7 +237,14 @@ def test_systems_that_do_not_run_here_are_references(rows: pd.DataFrame, run: Ru
     others = rows[rows.codec.isna()]
     assert set(others.system) == {"vdm-d", "vdm-a", "vdm-f", "vdm-1000d", "vae-b", "vae-m"}
     ideal = others.system.str.startswith("vdm")
-    assert set(others[~ideal].verdict + ": " + others[~ideal].reason) == {"not run: no runnable system"}
+    reasons = others.drop_duplicates("system").set_index("system").reason
+    assert reasons["vae-b"] == (
+        "no weights are named: list checkpoints of bmshj2018-hyperprior, a file for each rate, as checkpoints: vae-b"
+    )
+    assert reasons["vae-m"].startswith(
+        "no codec here has its architecture; for mbt2018-mean beside it, list checkpoints"
+    )
+    assert set(others.verdict) == {"not run"}
     assert all(others[ideal].reason.str.startswith("ideal rates of a Gaussian model whose weights are not here"))
     assert set(others[ideal].rate_kind) == {"ideal"}
     doubtful = others[others.doubt != ""]
@@ -230,7 +257,7 @@ def test_systems_that_do_not_run_here_are_references(rows: pd.DataFrame, run: Ru
 def test_the_published_figures_agree_with_themselves(run: Run) -> None:
     models = [replace(DEMO, is_published=True)]
     found = table(as_published(run, models), models)
-    judged = found[found.codec.notna() & (found["quantity"] != "file_bpp")]
+    judged = found[found.codec.notna() & (found["quantity"] != "file_bpp") & (found.system != HYPERPRIOR)]
     judged = judged[
         ~(judged.system.str.startswith("uqdm") & (judged["quantity"] == "bpp"))
     ]  # from rows, not this summary
@@ -282,7 +309,7 @@ def test_few_images_are_not_judged(run: Run, n_images: int, too_few: bool) -> No
 
 def test_other_images_are_never_judged(run: Run) -> None:
     found = table(replace(run, relation=OTHER), [DEMO])
-    judged = found[found.codec.notna() & (found["quantity"] != "fid")]
+    judged = found[found.codec.notna() & (found["quantity"] != "fid") & (found.system != HYPERPRIOR)]
     assert set(judged.verdict) == {"not comparable"}
     assert "other images" in set(judged.reason)
     assert judged[judged["quantity"] == "bpp"].difference.notna().all()
@@ -337,6 +364,93 @@ def test_lossless_is_found_only_where_it_is_asked_for(run: Run) -> None:
     assert row["psnr_db"] == math.inf
     row, reason = find_row(run.summary, Place("bpg", {"quality": 29}))  # the default, which lossless has too
     assert (row, reason) == (None, "bpg at quality 29 is not in the run")
+
+
+# ---- learned codecs -----------------------------------------------------------------------------------------
+
+
+def test_the_configuration_names_weights_of_learned_codecs() -> None:
+    checkpoints = {"vae-b": {"files": ["/a/1.pth.tar", "/a/2.pth.tar"], "published": True}, "vae-m": ["/b/1.pth.tar"]}
+    figures = PublishedFigures.from_mapping({"dataset": "demo", "checkpoints": checkpoints}, "paper: imagenet64")
+    named = [one for one in figures.codecs()[HYPERPRIOR] if one["model"] != protocol.SMALL_MODEL]
+    assert named == [
+        {"model": "/a/1.pth.tar", "label": "vae-b (published weights)"},
+        {"model": "/a/2.pth.tar", "label": "vae-b (published weights)"},
+        {"model": "/b/1.pth.tar", "label": "vae-m (other weights)"},
+    ]
+    options = [option.split("=", 1) for option in figures.arguments()]
+    texts, whole = (
+        [value for name, value in options if name == wanted] for wanted in ("--checkpoint", "--published-checkpoints")
+    )
+    assert protocol.parse_weights(texts, whole) == list(figures.weights)
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole", "message"),
+    [
+        (["vae-x=a"], [], "checkpoint 'vae-x=a': write it as SYSTEM=FILE, SYSTEM one of vae-b, vae-m"),
+        (["vae-b="], [], "checkpoint 'vae-b=': write it"),
+        (["vae-b=a"], ["vae-m"], "no checkpoint is named for vae-m"),
+    ],
+)
+def test_weights_are_named_with_their_system(texts: list[str], whole: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        protocol.parse_weights(texts, whole)
+
+
+def test_named_weights_have_the_published_points_and_points_of_their_own(
+    run: Run, weights: Weights, learned: pd.DataFrame
+) -> None:
+    published_points, measured = learned[learned.model == ""], learned[learned.model == "other weights"]
+    assert len(published_points) == 4 * len(published("cifar10").query("system == 'vae-b'"))
+    at_equal_psnr = published_points[published_points["quantity"] == "bpp_at_psnr"]
+    assert set(at_equal_psnr.verdict + ": " + at_equal_psnr.reason) == {
+        "not comparable: the curve measured here does not reach that PSNR"
+    }
+    bpp = measured[measured["quantity"] == "bpp"]
+    assert list(bpp.setting) == [CHECKPOINT.name, "more.pth.tar"]
+    assert list(bpp.ours) == [run.summary.set_index("setting").bpp.filter(like=file).iloc[0] for file in weights.files]
+    assert set(bpp.verdict + ": " + bpp.reason) == {"not comparable: no published point has its setting"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "share", "verdict"),
+    [
+        ({"is_published": True}, 1.0, "agrees"),
+        ({"is_published": True}, 1.5, "differs"),
+        ({}, 1.0, "not comparable: other weights than the published ones"),
+        ({"is_published": True, "system": "vae-m"}, 1.0, "not comparable: another architecture, bmshj2018-hyperprior"),
+    ],
+)
+def test_weights_are_judged_at_equal_psnr_if_they_are_the_published_ones(
+    run: Run, weights: Weights, changes: dict[str, Any], share: float, verdict: str
+) -> None:
+    named = replace(weights, **changes)
+    measured = [find_row(run.summary, place)[0] for place in named.places]
+    (low, high) = [row for row in measured if row is not None]
+    middle = {name: (low[name] + high[name]) / 2 for name in ("psnr_db", "bpp")}
+    rate = math.sqrt(low["bpp"] * high["bpp"])  # linear in the logarithm between two points
+    point = {"system": named.system, "point": 0, "kind": "unstated", "suspect": False, "fid": 1.0}
+    found = list(weights_rows(replace(run, relation=SAME), named, [{**point, **middle, "bpp": share * rate}]))
+    (row,) = [row for row in found if row["quantity"] == "bpp_at_psnr"]
+    assert row["ours"] == pytest.approx(rate, rel=1e-9)
+    assert f"{row['verdict']}: {row['reason']}".startswith(verdict)
+
+
+def test_the_shipped_small_model_is_shown_but_not_judged(run: Run) -> None:
+    assert [dict(place.parameters) for place in protocol.SMALL_PLACES] == [
+        {"model": protocol.SMALL_MODEL, "quality": quality} for quality in range(1, 9)
+    ]
+    at = run.summary.setting.str.contains(CHECKPOINT.name, regex=False)
+    small = run.summary[at].assign(setting=f"model={protocol.SMALL_MODEL},quality=3")
+    others = run.summary[~run.summary.setting.str.startswith(f"model={protocol.SMALL_MODEL},")]
+    found = table(replace(run, summary=pd.concat([others, small])), [])
+    rows = found[found.model == SMALL_LABEL].set_index(["setting", "quantity"])
+    assert len(rows) == 8 * 3
+    assert rows.loc[("quality 3", "bpp"), "ours"] == small.bpp.iloc[0]
+    assert rows.loc[("quality 3", "bpp"), "verdict"] == "not comparable"
+    assert rows.loc[("quality 3", "psnr_db"), "reason"] == "another, smaller model, trained on 800 images"
+    assert rows.loc[("quality 1", "bpp"), "reason"] == "hyperprior at quality 1 is not in the run"
 
 
 # ---- real images --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uqdm.bench.paper import costs
-from uqdm.bench.paper.rows import QUANTITIES
+from uqdm.bench.paper.points import QUANTITIES
 
 HEADINGS = ("setting", "quantity", "published", "here", "difference", "95 % interval", "verdict")
 REFERENCE_HEADINGS = ("system", "point", "kind of rate", "rate, bpp", "PSNR, dB", "FID", "verdict")

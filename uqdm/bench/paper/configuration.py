@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from uqdm.bench.datasets import spec_of
-from uqdm.bench.paper.protocol import Model, codecs
+from uqdm.bench.paper.protocol import Model, Weights, codecs
 from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 
 PUBLISHED_ON = ("cifar10", "imagenet64")
@@ -24,6 +24,8 @@ class PublishedFigures:
     """Only the first N images; all if None."""
     models: tuple[Model, ...] = ()
     """UQDM models for the published rows of UQDM."""
+    weights: tuple[Weights, ...] = ()
+    """Checkpoints for the published rows of learned codecs."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """More parameters of codecs, by name."""
     set_metrics: SetMetricBounds | None = None
@@ -36,6 +38,7 @@ class PublishedFigures:
             spec_of(section["dataset"]),
             section.get("limit"),
             _models(section.get("models") or {}),
+            _weights(section.get("checkpoints") or {}),
             section.get("options") or {},
             bounds_of_run(section.get("set_metrics"), name),
         )
@@ -46,12 +49,12 @@ class PublishedFigures:
         Raises ValueError for options of a codec that is none of them.
 
         >>> list(PublishedFigures("cifar10").codecs())
-        ['jpeg', 'jpeg2000', 'bpg']
+        ['jpeg', 'jpeg2000', 'bpg', 'hyperprior']
         """
-        return codecs(self.models, self.options)
+        return codecs(self.models, self.options, self.weights)
 
     def arguments(self) -> list[str]:
-        """The options of ``uqdm bench paper`` about models.
+        """The options of ``uqdm bench paper`` about models and checkpoints.
 
         >>> PublishedFigures.from_mapping({"dataset": "demo", "models": {"tiny": "models/tiny"}}, "paper").arguments()
         ['--model=tiny=models/tiny']
@@ -60,6 +63,9 @@ class PublishedFigures:
         for model in self.models:
             options.append(f"--model={model.label}={model.path}")
             options += [f"--published-model={model.label}"] if model.is_published else []
+        for weights in self.weights:
+            options += [f"--checkpoint={weights.system}={file}" for file in weights.files]
+            options += [f"--published-checkpoints={weights.system}"] if weights.is_published else []
         return options
 
 
@@ -69,4 +75,14 @@ def _models(given: Mapping[str, Any]) -> tuple[Model, ...]:
     for label, value in given.items():
         wanted: Mapping[str, Any] = {"path": value} if isinstance(value, str) else value
         found.append(Model(label, wanted["path"], wanted.get("published", False)))
+    return tuple(found)
+
+
+def _weights(given: Mapping[str, Any]) -> tuple[Weights, ...]:
+    """Checkpoints by published system, each a list of files, or a mapping with ``files`` and ``published``."""
+    found = []
+    for system, value in given.items():
+        if value is not None:
+            wanted: Mapping[str, Any] = {"files": value} if isinstance(value, list) else value
+            found.append(Weights(system, tuple(wanted["files"]), wanted.get("published", False)))
     return tuple(found)

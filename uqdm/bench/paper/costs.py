@@ -20,9 +20,9 @@ from uqdm.bench.paper.judge import (
     Verdict,
     judge,
 )
+from uqdm.bench.paper.measured import Run, find_row
 from uqdm.bench.paper.networks import Network, Stated, count, network_of, networks
 from uqdm.bench.paper.protocol import UQDM, Model, Place
-from uqdm.bench.paper.rows import Run, find_row
 from uqdm.text import counted
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.analysis.curve_styles import codec_style
 from uqdm.bench.analysis.published_curves import N_IMAGES
 from uqdm.bench.paper import protocol
+from uqdm.bench.paper.head import bpg_by_psnr
 from uqdm.bench.paper.judge import NOT_COMPARABLE
-from uqdm.bench.paper.rows import Run
+from uqdm.bench.paper.measured import Run
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, error_bars, take_names_literally, write_caption
 from uqdm.files import replacing
@@ -111,7 +112,13 @@ def _measured(table: pd.DataFrame, quantity: str) -> Iterator[PlottedCurve]:
         points = _paired(rows, quantity, "ours")
         if len(points):
             look = {**_own_look(system), "ls": "-", "lw": 1.6, "ms": 4.5, "zorder": 3}
-            yield PlottedCurve(f"{system}, {model}" if model else system, look, points)
+            yield PlottedCurve(_label(system, model), look, points)
+
+
+def _label(system: str, model: str) -> str:
+    if system == protocol.HYPERPRIOR:
+        return protocol.SMALL_TITLE
+    return f"{system}, {model}" if model else system
 
 
 def _own_look(system: str) -> dict[str, Any]:
@@ -178,16 +185,16 @@ def _caption(run: Run, table: pd.DataFrame, quantity: str, nothing: str) -> str:
     )
     published = (
         f"Dashed and hollow: published by Yang, Will & Mandt (2025), over {N_IMAGES:,} images; grey: systems that "
-        "nothing here runs."
+        "were not run here."
     )
     parts = [f"{nothing}.", published] if nothing else [measured, published, run.relation.text]
     if run.relation.kind == "named" and not nothing:
         parts.append("Differences may be those of the images.")
-    if (table.model != "").any():
+    if table.system[table.model != ""].isin(_WAYS).any():
         parts.append("Rates of UQDM are ideal ones, as published; those of its files are in the table.")
     if quantity == "fid":
         parts.append(_fid_note(table))
-    elif (table.quantity == "bpp_at_psnr").any():
+    elif bpg_by_psnr(table):
         parts.append("BPG: libx265 here, jctvc as published.")
     return " ".join(part for part in parts if part)
 

@@ -10,8 +10,8 @@ from uqdm.bench.analysis import bootstrap
 from uqdm.bench.analysis.published_curves import IMAGES, N_IMAGES, Relation
 from uqdm.bench.paper import protocol
 from uqdm.bench.paper.judge import MIN_IMAGES, ROUNDING, WORDS
-from uqdm.bench.paper.protocol import Model
-from uqdm.bench.paper.rows import Run
+from uqdm.bench.paper.measured import Run
+from uqdm.bench.paper.protocol import HYPERPRIOR, LEARNED, Model, Weights
 from uqdm.text import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Head:
     rules: list[str]
 
 
-def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
+def head(run: Run, table: pd.DataFrame, models: Sequence[Model], weights: Sequence[Weights] = ()) -> Head:
     """The head of a run's table."""
     return Head(
         title=f"{protocol.TITLES[run.name]}: the figures of the paper, and those measured here",
@@ -40,8 +40,15 @@ def head(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> Head:
             f"Measured: {counted(run.n_images, 'image')} of {run.dataset}, fingerprint {run.fingerprint}. "
             f"{run.relation.text}",
         ],
-        can_agree=[*_files(run, table), *_fid(run), *_uqdm(run, models), *_counts(run), _others(table)],
-        rules=_rules(run, table, models),
+        can_agree=[
+            *_files(run, table),
+            *_fid(run),
+            *_uqdm(run, models),
+            *_learned(run, weights),
+            *_counts(run),
+            _others(table),
+        ],
+        rules=_rules(run, table, models, weights),
     )
 
 
@@ -73,7 +80,16 @@ def references(table: pd.DataFrame) -> pd.DataFrame:
     return wide.merge(doubts, on=["system", "point"])
 
 
+def bpg_by_psnr(table: pd.DataFrame) -> bool:
+    """Whether the rates of BPG are compared at equal PSNR, because another encoder wrote its files."""
+    return bool(((table.quantity == "bpp_at_psnr") & (table.system == "bpg")).any())
+
+
 def _title(system: str, model: str) -> str:
+    if system == HYPERPRIOR:
+        return protocol.SMALL_TITLE
+    if system in LEARNED:
+        return f"{LEARNED[system].title}: {model or 'rates at the published PSNR'} ({system})"
     title = protocol.systems([Model(model, "")] if model else [])[system, model].title
     return f"{title} ({system})" if model else title
 
@@ -90,7 +106,7 @@ def _files(run: Run, table: pd.DataFrame) -> list[str]:
         "named": "to within the sampling error of two samples, if the images are what their name says",
     }
     texts = [f"Rate and PSNR of JPEG, JPEG 2000 and BPG can: {limits[run.relation.kind]}."]
-    if (table.quantity == "bpp_at_psnr").any():
+    if bpg_by_psnr(table):
         texts.append(
             "Of BPG only the rate at equal PSNR can: it was coded by libx265 here, which counts quality differently "
             "than the paper's jctvc, so that neither rate nor PSNR at one quality is the published one."
@@ -118,6 +134,27 @@ def _uqdm(run: Run, models: Sequence[Model]) -> list[str]:
     return texts
 
 
+def _learned(run: Run, weights: Sequence[Weights]) -> list[str]:
+    texts = []
+    for one in weights:
+        architecture = LEARNED[one.system].architecture
+        if not (one.is_published and architecture):
+            texts.append(
+                f"{one.system} by the named checkpoints cannot: they are not the published weights; the rates at the "
+                "published PSNR are shown for comparison."
+            )
+        elif run.relation.kind != "other":
+            texts.append(
+                f"Of {one.system} only the rate at equal PSNR can, by checkpoints of {architecture}: its settings are "
+                "not published. The configuration says that they are the published weights."
+            )
+    lacking = [name for name in LEARNED if name not in {one.system for one in weights}]
+    if lacking:
+        texts.append(f"Not run, since the configuration names no weights for them: {', '.join(lacking)}.")
+    texts.append(f"{protocol.SMALL_TITLE} cannot: it is {protocol.SMALL_REASON}; its figures are shown for comparison.")
+    return texts
+
+
 def _counts(run: Run) -> list[str]:
     if run.name != "imagenet64":
         return []
@@ -125,14 +162,16 @@ def _counts(run: Run) -> list[str]:
 
 
 def _others(table: pd.DataFrame) -> str:
-    names = table[table.codec.isna() & ~table.system.str.startswith("uqdm")].system.unique()
+    with_weights = table.system.str.startswith("uqdm") | table.system.isin(LEARNED)
+    names = table[table.codec.isna() & ~with_weights].system.unique()
     return f"Nothing here runs {', '.join(names)}: their published figures are listed for reference."
 
 
-def _rules(run: Run, table: pd.DataFrame, models: Sequence[Model]) -> list[str]:
+def _rules(run: Run, table: pd.DataFrame, models: Sequence[Model], weights: Sequence[Weights]) -> list[str]:
     return [
         _agreement(run.relation),
-        *_tolerances(models, by_psnr=bool((table.quantity == "bpp_at_psnr").any())),
+        *_tolerances(models, by_psnr=bpg_by_psnr(table)),
+        *_tolerance_of_learned(run, weights),
         f"FID has no interval over images: it agrees within {protocol.FID_SHARE:.0%} of the published one and "
         f"{protocol.FID_ABSOLUTE:g}.",
         "Agreement is only as precise as the interval, which is wide for few images.",
@@ -171,3 +210,14 @@ def _tolerances(models: Sequence[Model], *, by_psnr: bool) -> list[str]:
             "the curve measured here, linear in dB and log rate between neighbouring settings (another HEVC encoder)."
         )
     return texts
+
+
+def _tolerance_of_learned(run: Run, weights: Sequence[Weights]) -> list[str]:
+    if not weights:
+        return []
+    names = " and ".join(one.system for one in weights)
+    bpp = 8 * protocol.LEARNED_BYTES / protocol.PIXELS[run.name]
+    return [
+        f"Tolerance for {names}: {protocol.EQUAL_PSNR_SHARE:.1%} of the rate at the published PSNR, read off as for "
+        f"BPG, and {bpp:.2g} bpp (header and end of a file)."
+    ]

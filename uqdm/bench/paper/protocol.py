@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uqdm.paths import absolute_text
+
 FIGURES = {"cifar10": "Figure 3", "imagenet64": "Figure 4"}
 """By the names of :func:`uqdm.bench.analysis.published_curves.published_names`."""
 TITLES = {"cifar10": "CIFAR-10", "imagenet64": "ImageNet 64x64"}
+PIXELS = {"cifar10": 32 * 32, "imagenet64": 64 * 64}
+"""Pixels of an image."""
 
 _LAYERS = ("20", "10", "5", "3", "2", "1")
 _WAYS = {"uqdm-d": "denoise", "uqdm-a": "ancestral", "uqdm-f": "flow"}
 UQDM = "uqdm"
+HYPERPRIOR = "hyperprior"
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,14 @@ class Place:
         """The text that distinguishes the points of a system."""
         if self.codec == UQDM:
             return self.point
+        if self.codec == HYPERPRIOR:
+            return f"quality {self.parameters['quality']}" if "quality" in self.parameters else self.file_name
         return " ".join(key if value is True else f"{key} {value}" for key, value in self.parameters.items())
+
+    @property
+    def file_name(self) -> str:
+        """The file of a place that names a checkpoint."""
+        return Path(self.parameters["model"]).name
 
 
 @dataclass(frozen=True)
@@ -71,6 +83,40 @@ class Model:
         return {"model": self.path, "seeds": 1}
 
 
+@dataclass(frozen=True)
+class Learned:
+    """A published learned codec, whose weights and settings are not published.
+
+    ``architecture`` is the one of the codec ``hyperprior`` that it is; empty if it is none of them. ``lacking`` says
+    what to do for a run.
+    """
+
+    title: str
+    architecture: str
+    lacking: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Checkpoints to run for a published learned codec, a file for each rate; ``is_published`` says that they are those
+    of the published figures.
+    """
+
+    system: str
+    files: tuple[str, ...]
+    is_published: bool = False
+
+    @property
+    def label(self) -> str:
+        """The text that distinguishes them from the published figures."""
+        return "published weights" if self.is_published else "other weights"
+
+    @property
+    def places(self) -> list[Place]:
+        """The files in a run, in the given order."""
+        return [Place(HYPERPRIOR, {"model": absolute_text(file)}) for file in self.files]
+
+
 _FILES = {
     "jpeg": System(
         "JPEG",
@@ -96,6 +142,30 @@ _UQDM_TOLERANCE = Tolerance(
     0, 0.1, 0.1, "the seed: over 16 of them the first step of uqdm-tiny costs 0.51 to 0.67 bpp on ImageNet64"
 )
 
+# The script that plots the published figures names the two papers: Ballé et al., 2018, and Minnen et al., 2020.
+_NAME_WEIGHTS = "no weights are named: list checkpoints of {}, a file for each rate, as checkpoints: {}"
+LEARNED = {
+    "vae-b": Learned(
+        "VAE (Ballé et al. 2018)", "bmshj2018-hyperprior", _NAME_WEIGHTS.format("bmshj2018-hyperprior", "vae-b")
+    ),
+    "vae-m": Learned(
+        "VAE (Minnen et al. 2020)",
+        "",
+        "no codec here has its architecture; for mbt2018-mean beside it, list checkpoints, a file for each rate, as "
+        "checkpoints: vae-m",
+    ),
+}
+"""Published learned codecs that run with weights that the configuration names."""
+
+SMALL_MODEL = "ntc-demo"
+SMALL_LABEL = f"{SMALL_MODEL} (small)"
+SMALL_TITLE = f"{HYPERPRIOR} {SMALL_LABEL}"
+SMALL_REASON = "another, smaller model, trained on 800 images"
+SMALL_PLACES = [Place(HYPERPRIOR, {"model": SMALL_MODEL, "quality": quality}) for quality in range(1, 9)]
+"""The shipped model of learned transform coding, which is run beside the published systems."""
+
+LEARNED_BYTES = 15
+"""Tolerance of the rate of a learned codec: header and end of a file, which published rates may not count."""
 EQUAL_PSNR_SHARE = 0.025
 """Tolerance of the rate at equal PSNR, for BPG by an HEVC encoder other than the published one."""
 FID_SHARE, FID_ABSOLUTE = 0.02, 0.05
@@ -117,7 +187,11 @@ def systems(models: Sequence[Model]) -> dict[tuple[str, str], System]:
     return found
 
 
-def codecs(models: Sequence[Model], options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+def codecs(
+    models: Sequence[Model],
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    weights: Sequence[Weights] = (),
+) -> dict[str, Any]:
     """The codecs of a run that has all of these points, as under ``codecs`` in the configuration.
 
     ``options`` holds more parameters by codec, for each of its settings.
@@ -128,6 +202,9 @@ def codecs(models: Sequence[Model], options: Mapping[str, Mapping[str, Any]] | N
     wanted = {name: [dict(place.parameters) for place in system.places] for name, system in _FILES.items()}
     if models:
         wanted[UQDM] = [model.parameters for model in models]
+    wanted[HYPERPRIOR] = [{**place.parameters, "label": SMALL_LABEL} for place in SMALL_PLACES]
+    for one in weights:
+        wanted[HYPERPRIOR] += [{**place.parameters, "label": f"{one.system} ({one.label})"} for place in one.places]
     for name, more in (options or {}).items():
         if name not in wanted:
             raise ValueError(f"options for {name}, which is no codec of the paper's rows: {', '.join(wanted)}")
@@ -168,3 +245,21 @@ def parse_models(texts: Sequence[str], published: Sequence[str] = ()) -> list[Mo
     if unknown:
         raise ValueError(f"no model is labelled {', '.join(sorted(unknown))}")
     return models
+
+
+def parse_weights(texts: Sequence[str], published: Sequence[str] = ()) -> list[Weights]:
+    """Checkpoints from ``SYSTEM=FILE``, one for each rate; ``published`` lists the systems whose own ones they are.
+
+    >>> parse_weights(["vae-b=low.pth.tar", "vae-b=high.pth.tar"])
+    [Weights(system='vae-b', files=('low.pth.tar', 'high.pth.tar'), is_published=False)]
+    """
+    files: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        system, _, file = text.partition("=")
+        if system not in LEARNED or not file:
+            raise ValueError(f"checkpoint {text!r}: write it as SYSTEM=FILE, SYSTEM one of {', '.join(LEARNED)}")
+        files[system] = (*files.get(system, ()), file)
+    unknown = set(published) - set(files)
+    if unknown:
+        raise ValueError(f"no checkpoint is named for {', '.join(sorted(unknown))}")
+    return [Weights(system, of_system, system in published) for system, of_system in files.items()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uqdm.bench.analysis.csv_cells import frame_for_people
 from uqdm.bench.paper.judge import WORDS
-from uqdm.bench.paper.protocol import Model
+from uqdm.bench.paper.protocol import Model, Weights
 from uqdm.files import replacing, write_bytes
 
 
@@ -21,7 +21,7 @@ def costs_path(run_dir: Path) -> Path:
     return run_dir / "costs.csv"
 
 
-def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
+def save_paper(run_dir: Path, name: str, models: Sequence[Model], weights: Sequence[Weights] = ()) -> list[Path]:
     """Compares a summarized run with the published figures ``name``, writes tables and figures, and returns the files.
 
     Raises :class:`~uqdm.bench.run.errors.ResultsError` if the run is incomplete.
@@ -31,12 +31,13 @@ def save_paper(run_dir: Path, name: str, models: Sequence[Model]) -> list[Path]:
     from uqdm.bench.paper.head import head
     from uqdm.bench.paper.latex import latex
     from uqdm.bench.paper.markdown import markdown
-    from uqdm.bench.paper.rows import read_run, table
+    from uqdm.bench.paper.measured import read_run
+    from uqdm.bench.paper.rows import table
     from uqdm.bench.paper.strips import save_strips
 
     run = read_run(run_dir, name)
-    rows = table(run, models)
-    above = head(run, rows, models)
+    rows = table(run, models, weights)
+    above = head(run, rows, models, weights)
     with replacing(table_path(run_dir, ".csv")) as temporary:
         frame_for_people(rows).to_csv(temporary, index=False)
     costs = cost_table(run, models)

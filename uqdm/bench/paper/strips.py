@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uqdm.bench.analysis.picture_choice import varied_images
+from uqdm.bench.paper.measured import Run, find_row
 from uqdm.bench.paper.protocol import UQDM, Model, Place
-from uqdm.bench.paper.rows import Run, find_row
 from uqdm.bench.plots import NO_METADATA
 from uqdm.bench.plots._style import RC, message_figure, take_names_literally
 from uqdm.bench.plots.progressive import Strip, draw_strip, picture_of
