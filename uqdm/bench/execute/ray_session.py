@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.node
 import ray._private.ray_constants
 import ray._private.utils
 
@@ -198,7 +199,7 @@ def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
     address: dict[str, Any] = {} if ip is None else {"_node_ip_address": ip}
     for attempt in range(_STARTS):
         try:
-            with _starting():
+            with _starting(), _without_unused_processes():
                 ray.init(
                     address="local",
                     num_cpus=cpus,
@@ -214,7 +215,6 @@ def _start_here(cpus: int, folder: Path, ip: str | None = None) -> None:
             ray.shutdown()
             if "timed out during startup" not in str(error) or attempt + 1 == _STARTS:
                 raise
-    _stop_autoscaler()
 
 
 def _check_listening(address: str) -> None:
@@ -224,8 +224,19 @@ def _check_listening(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
-def _stop_autoscaler() -> None:
-    """Ends the process that would scale a cluster: one machine has nothing to scale, and it delays shutdown by 1 s."""
-    node = getattr(ray._private.worker, "_global_node", None)
-    for info in getattr(node, "all_processes", {}).get("monitor", ()):
-        info.process.kill()
+_UNUSED = ("start_monitor", "start_log_monitor", "start_api_server")
+"""Methods of Ray's node that start processes for which a session on this machine has no use."""
+
+
+@contextlib.contextmanager
+def _without_unused_processes() -> Iterator[None]:
+    """Ray starts no autoscaler, no server of the dashboard, and no forwarder of the workers' output.
+
+    Each takes most of a second of a core to start, and the autoscaler delays the end by a second.
+    """
+    node = ray._private.node.Node
+    with contextlib.ExitStack() as stack:
+        for name in _UNUSED:
+            if hasattr(node, name):
+                stack.enter_context(_replaced(node, name, lambda *_, **__: None))
+        yield
