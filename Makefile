@@ -4,6 +4,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# All cores write the byte code, which pip would do by one; some packages have files for other versions of Python.
+INSTALL := $(PIP) install --no-compile
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib uqdm baselines || true
 LOCK := requirements.lock
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 
@@ -15,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run check quick-tests test proofs lint lock clean-venv
+.PHONY: run check quick-tests test all-tests proofs lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
@@ -33,7 +36,11 @@ check: $(VENV)/.installed-test
 quick-tests: $(VENV)/.installed-test
 	$(PYTEST) -n 2 -m "not (cluster or workflow or browser or slow or proof)"
 
-test: lint
+# The linters use one core for most of a minute.
+test: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs=2 lint all-tests
+
+all-tests: $(VENV)/.installed-test
 	$(PYTEST) -n 3
 
 # Tests that take a minute or so each, and are left out of the others.
@@ -56,11 +63,13 @@ clean-venv:
 	rm -rf $(VENV)
 
 $(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
-	$(PIP) install -c $(LOCK) -e ".[codecs]"
+	$(INSTALL) -c $(LOCK) -e ".[codecs]"
+	@$(COMPILE)
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(LOCK) | $(BIN)/python
-	$(PIP) install -c $(LOCK) -e ".[codecs,test]"
+	$(INSTALL) -c $(LOCK) -e ".[codecs,test]"
+	@$(COMPILE)
 	touch $@ $(VENV)/.installed
 
 $(BIN)/python:
