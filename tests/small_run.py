@@ -52,9 +52,15 @@ def score_here(run_dir: Path, dataset: Images, options: ScoringOptions | None = 
     write_outcome(run, Outcome(scoring.scored, 0, None, []), origin, options, 0.0)
 
 
-def evaluate_here(run_dir: Path, dataset: Images, *codecs: str, metrics: MetricChoice | None = None) -> None:
+def evaluate_here(
+    run_dir: Path,
+    dataset: Images,
+    *codecs: str,
+    metrics: MetricChoice | None = None,
+    shard_size: int = SHARD_SIZE,
+) -> None:
     """Measures codecs, and computes ``metrics``; if None, their rows are not scored yet."""
-    context = Context(dataset, ShardStore(run_dir), provenance(), SHARD_SIZE, metrics=metrics)
+    context = Context(dataset, ShardStore(run_dir), provenance(), shard_size, metrics=metrics)
     worker = Worker()
     measure = functools.partial(measure_plan, worker)
     asked = resolve([parse_request(text) for text in codecs])

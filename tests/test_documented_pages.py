@@ -120,20 +120,19 @@ def write_blocks(page: str, folder: Path) -> None:
         (folder / name).write_text(content)
 
 
-IN_EVERY_RUN = "docs/add-a-codec.md"
-"""A page that takes nothing as given; the others take minutes, and `make proofs` types them in."""
+OWN_FOLDER = "docs/add-a-codec.md"
+"""A page that takes nothing as given; tests/test_add_a_codec.py follows it in every run of the tests."""
 RUN_PAGES = sorted({command.page for command in commands() if not not_run(command)})
 
 
+@pytest.mark.proof
 @pytest.mark.cluster
-@pytest.mark.parametrize(
-    "page", [pytest.param(page, marks=() if page == IN_EVERY_RUN else pytest.mark.proof) for page in RUN_PAGES]
-)
+@pytest.mark.parametrize("page", RUN_PAGES)
 def test_the_commands_of_a_page_work_in_order(
     page: str, request: pytest.FixtureRequest, environment: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "work"
-    if page == IN_EVERY_RUN:
+    if page == OWN_FOLDER:
         folder.mkdir()
     else:
         shutil.copytree(request.getfixturevalue("prepared"), folder)

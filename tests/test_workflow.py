@@ -302,7 +302,9 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert hidden <= {lock_path(run_dir).name, ".snakemake_timestamp"}  # no temporary files remain
 
 
-@pytest.mark.parametrize(("number", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+@pytest.mark.parametrize(
+    ("number", "to_group"), [(signal.SIGINT, True), pytest.param(signal.SIGTERM, False, marks=pytest.mark.proof)]
+)
 def test_a_signal_stops_the_workflow_with_what_is_kept(number: signal.Signals, to_group: bool, tmp_path: Path) -> None:
     """Ctrl-C reaches every process of a terminal, and the signal of a scheduler Snakemake alone."""
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
@@ -398,19 +400,24 @@ def check_one_line(done: subprocess.CompletedProcess[str], named: str) -> None:
     assert not any("Error" in line or "Traceback" in line for line in said)
 
 
+def proof(*values: Any) -> Any:
+    """A case like another; the function behind it is tested without Snakemake, in tests/test_config*.py or its room."""
+    return pytest.param(*values, marks=pytest.mark.proof)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"codecs": {"jpgg": None}}, "did you mean jpeg"),
-        ({"codecs": {"jpeg": {"quality": 500}}}, "must be at most 100"),
-        ({"codecs": {"jpeg": 5}}, "jpeg"),
-        ({"codecs": {}}, "codecs"),
-        ({"limit": 0}, "limit"),
+        proof({"codecs": {"jpeg": {"quality": 500}}}, "must be at most 100"),
+        proof({"codecs": {"jpeg": 5}}, "jpeg"),
+        proof({"codecs": {}}, "codecs"),
+        proof({"limit": 0}, "limit"),
         ({"speed": 3}, "runs: small: no key 'speed'"),
-        ({"limmit": 3}, "did you mean limit"),
+        proof({"limmit": 3}, "did you mean limit"),
         ({"dataset": "npz:nowhere.npz"}, "nowhere.npz"),
-        ({"dataset": "kodka"}, "did you mean kodak"),
-        ({"dataset": "folder:~nobody-here/x"}, "write ./~nobody-here"),
+        proof({"dataset": "kodka"}, "did you mean kodak"),
+        proof({"dataset": "folder:~nobody-here/x"}, "write ./~nobody-here"),
     ],
 )
 def test_a_wrong_configuration_is_reported_before_work_starts(
@@ -430,8 +437,8 @@ def test_a_target_of_an_unknown_run_is_reported_with_near_names(tmp_path: Path) 
     ("score", "named"),
     [
         ({"metrics": ["psnr"]}, "did you mean psnr_db"),
-        ({"set_metrics": {"images": 1}}, "images"),
-        ({"metric": ["psnr_db"]}, "metric"),
+        proof({"set_metrics": {"images": 1}}, "images"),
+        proof({"metric": ["psnr_db"]}, "metric"),
     ],
 )
 def test_a_wrong_configuration_of_scoring_is_reported_too(score: dict[str, Any], named: str, tmp_path: Path) -> None:
@@ -447,11 +454,13 @@ PHOTOS = {"dataset": "demo", "codecs": {"jpeg": {"quality": "10..90:40"}}}
     ("files", "options", "made", "commands"),
     [
         ([], ["limit=16"], {"demo"}, ["--codec=uqdm", "--limit=16"]),
-        ([{"limit": 16}], [], {"demo"}, ["--codec=uqdm", "--limit=16"]),
+        proof([{"limit": 16}], [], {"demo"}, ["--codec=uqdm", "--limit=16"]),
         ([{"runs": {"photos": PHOTOS}}], ["limit=2"], {"photos"}, ["--codec=jpeg:quality=10..90:40", "--limit=2"]),
-        ([{"runs": {"photos": PHOTOS}}, {"runs": {"more": PHOTOS}}], [], {"photos", "more"}, []),
+        proof([{"runs": {"photos": PHOTOS}}, {"runs": {"more": PHOTOS}}], [], {"photos", "more"}, []),
         ([{"runs": {"demo": {"limit": 4}}}], [], {"demo"}, ["--codec=uqdm", "--limit=4"]),
-        ([], ["runs={photos: {dataset: demo, codecs: {jpeg: {quality: 9}}}}"], {"photos"}, ["--codec=jpeg:quality=9"]),
+        proof(
+            [], ["runs={photos: {dataset: demo, codecs: {jpeg: {quality: 9}}}}"], {"photos"}, ["--codec=jpeg:quality=9"]
+        ),
     ],
 )
 def test_own_runs_take_the_place_of_the_shipped_ones(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import report_run
 import toy_codecs
+from made_once import made_once
 from small_run import measure_run
 from toy_images import MemoryImages
 
@@ -40,7 +42,7 @@ def ray_on_two_cores(toys: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def measured_run(toys: Path, request: pytest.FixtureRequest) -> Path:
     """A run of the toy codecs on seven photographs, one of which is marked so that `toy-faulty` fails on it.
 
     Raw at two settings (lossless, lossy), a progressive codec, one that fails on an image, one that is not installed.
@@ -50,24 +52,28 @@ def measured_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for index, image in enumerate(images):
         image[0, 0, 0] = toy_codecs.RAISE if index == 3 else 0
     codecs = ["toy-raw", "toy-model", "toy-faulty", "toy-absent"]
-    return measure_run(tmp_path_factory.mktemp("measured") / "run", MemoryImages(images), *codecs)
+    return made_once(request, "measured", lambda folder: measure_run(folder, MemoryImages(images), *codecs))
 
 
 @pytest.fixture(scope="session")
-def reportable_run(toys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reportable_run(toys: Path, request: pytest.FixtureRequest) -> Path:
     """A run of real codecs with all content of a report; see ``report_run.py``. It has no report yet."""
-    return report_run.make_run(tmp_path_factory.mktemp("reportable"))
+    return made_once(request, "reportable", report_run.make_run)
 
 
 @pytest.fixture(scope="session")
-def finished_run(measured_run: Path) -> Path:
+def finished_run(measured_run: Path, request: pytest.FixtureRequest) -> Path:
     """The same run, summarized, plotted and reported."""
-    from uqdm.bench.analysis.summarize import summarize_run
-    from uqdm.bench.plots import all_plots, save_plot
-    from uqdm.bench.report import save_report
 
-    summarize_run(measured_run)
-    for plot in all_plots():
-        save_plot(plot, measured_run)
-    save_report(measured_run)
-    return measured_run
+    def make(folder: Path) -> None:
+        from uqdm.bench.analysis.summarize import summarize_run
+        from uqdm.bench.plots import all_plots, save_plot
+        from uqdm.bench.report import save_report
+
+        shutil.copytree(measured_run, folder)
+        summarize_run(folder)
+        for plot in all_plots():
+            save_plot(plot, folder)
+        save_report(folder)
+
+    return made_once(request, "finished", make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ CODECS = ("toy-model", "jpeg:quality=10", "jpeg:quality=50", "jpeg:quality=90", 
 CODECS += ("bpg:quality=40", "bpg:quality=20")
 
 
-def make_run(folder: Path) -> Path:
+def make_run(run_dir: Path) -> None:
     """Measures, summarizes, compares and plots; there are published figures for the data set's name."""
     demo = open_dataset("demo", limit=N_IMAGES)
     images = [demo.load(index).copy() for index in range(N_IMAGES)]
@@ -37,13 +38,18 @@ def make_run(folder: Path) -> Path:
         image[0, 0, 0] = 0  # no mark of the toy codecs
     dataset = MemoryImages(images, name="cifar10-like")
     dataset.ids[0] = NASTY
-    run_dir = measure_run(folder / "run", dataset, *CODECS)
+    measure_run(run_dir, dataset, *CODECS)
     summarize_run(run_dir)
     with_made_up_metrics(run_dir)
     write_deltas(run_dir)
+    draw_what_is_shown(run_dir)
+
+
+def draw_what_is_shown(run_dir: Path) -> None:
+    """Draws every plot in the one format that a report shows, which takes a third of the time of all three."""
     for plot in all_plots():
-        save_plot(plot, run_dir)
-    return run_dir
+        formats = (plot.shown,) if plot.shown in plot.formats else plot.formats
+        save_plot(replace(plot, formats=formats), run_dir)
 
 
 def with_made_up_metrics(run_dir: Path) -> None:

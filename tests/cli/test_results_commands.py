@@ -48,7 +48,7 @@ def test_the_three_commands_make_all_products(photograph_run: Path) -> None:
     assert not list(photograph_run.rglob(".*")), "temporary files are left"
 
 
-@pytest.fixture(params=["file", "package"])
+@pytest.fixture(params=[pytest.param("file", marks=pytest.mark.proof), "package"])  # every plot of ours is a file
 def added_plot(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A new plot: a file in the package of plots, or an entry point of another package."""
     if request.param == "file":

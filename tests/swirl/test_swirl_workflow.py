@@ -74,7 +74,13 @@ def test_second_run_does_nothing(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("section", "named"),
-    [({"steps": [3, 4]}, "lack 5"), ({"iterations": 0}, "iterations"), ({"step": [5]}, "step")],
+    [
+        ({"steps": [3, 4]}, "lack 5"),
+        pytest.param(
+            {"iterations": 0}, "iterations", marks=pytest.mark.proof
+        ),  # the schema, as tests/test_config_schema
+        pytest.param({"step": [5]}, "step", marks=pytest.mark.proof),
+    ],
 )
 def test_wrong_configuration_section_is_refused_before_work_starts(
     section: dict[str, Any], named: str, tmp_path: Path

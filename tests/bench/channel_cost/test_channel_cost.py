@@ -53,12 +53,14 @@ def table(folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "table.csv").fillna({"bias": ""})
 
 
+@pytest.mark.proof
 @pytest.mark.workflow
 def test_all_files_are_written(folder: Path) -> None:
     for name in ("table.csv", "table.md", "cost.png", "cost.svg"):
         assert (folder / name).stat().st_size > 500
 
 
+@pytest.mark.proof
 @pytest.mark.workflow
 def test_poisson_candidates_are_within_a_factor_of_2_of_w_max(table: pd.DataFrame) -> None:
     rows = table[table.method == "poisson"].set_index("kl_bits")
@@ -70,6 +72,7 @@ def test_poisson_candidates_are_within_a_factor_of_2_of_w_max(table: pd.DataFram
         assert rows.stopped[kl_bits] == 0
 
 
+@pytest.mark.proof
 @pytest.mark.workflow
 def test_universal_quantization_takes_one_draw_a_dimension_at_any_divergence(table: pd.DataFrame) -> None:
     rows = table[table.method == "universal quantization"]
@@ -77,6 +80,7 @@ def test_universal_quantization_takes_one_draw_a_dimension_at_any_divergence(tab
     assert rows.draws_high.tolist() == [1.0, 1.0, 1.0]
 
 
+@pytest.mark.proof
 @pytest.mark.workflow
 def test_all_methods_are_measured_with_intervals(table: pd.DataFrame) -> None:
     assert set(table.method) == {method.name for method in METHODS}

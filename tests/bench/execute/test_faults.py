@@ -93,6 +93,7 @@ def test_a_lost_node_does_not_change_the_rows(cluster: object, images: Path, und
     assert_undisturbed(tmp_path, undisturbed)
 
 
+@pytest.mark.proof
 def test_after_a_killed_driver_the_same_command_measures_the_missing_shards(
     cluster: object, images: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_codec_that_loads_on_no_node_fails_without_affecting_others(
     assert set(rows(tmp_path, "toy-picky")["error"]) == {"RuntimeError: the model does not load here"}
 
 
+@pytest.mark.proof
 def test_an_image_that_hangs_crashes_or_raises_affects_no_other(cluster: object, images: Path, tmp_path: Path) -> None:
     dataset = open_dataset(f"folder:{images}", limit=12)
     pixels = np.stack([dataset.load(index) for index in range(12)])
@@ -238,6 +240,7 @@ def test_classic_codecs_never_hold_a_gpu_and_models_share_one(images: Path, tmp_
     assert set(rows(tmp_path, "toy-beside-gpu")["device"]) == {"cpu"}
 
 
+@pytest.mark.proof
 def test_a_terminated_driver_leaves_finished_shards_and_no_process(images: Path, tmp_path: Path, toys: Path) -> None:
     driver = Driver(tmp_path, CODECS, f"folder:{images}", None, ("--cpus=2",))
     driver.wait_for_shards(2)

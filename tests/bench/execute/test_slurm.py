@@ -129,6 +129,7 @@ def test_an_evaluation_on_two_nodes_gives_the_rows_of_a_local_one(tmp_path: Path
         pd.testing.assert_frame_equal(there.drop(columns=measured), here.drop(columns=measured))
 
 
+@pytest.mark.proof
 @pytest.mark.cluster
 def test_a_killed_command_leaves_no_process(tmp_path: Path) -> None:
     terminated, killed = install(tmp_path), install(tmp_path)  # with a token each

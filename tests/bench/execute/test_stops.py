@@ -39,7 +39,13 @@ def _tree(driver: Driver) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize(
-    ("number", "after_s"), [(signal.SIGINT, 0.3), (signal.SIGINT, 2.5), (signal.SIGTERM, 1.0), (signal.SIGTERM, 4.0)]
+    ("number", "after_s"),
+    [
+        (signal.SIGINT, 0.3),
+        pytest.param(signal.SIGINT, 2.5, marks=pytest.mark.proof),
+        (signal.SIGTERM, 1.0),
+        pytest.param(signal.SIGTERM, 4.0, marks=pytest.mark.proof),
+    ],
 )
 def test_a_signal_while_ray_starts_ends_the_run_with_one_line(
     number: signal.Signals, after_s: float, tmp_path: Path

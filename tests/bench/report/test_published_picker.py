@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_run import draw_what_is_shown
 from small_run import measure_run
 from test_report_page import hover, traces
 from toy_images import MemoryImages
 
 from uqdm.bench.analysis.summarize import summarize_run
 from uqdm.bench.datasets import open_dataset
-from uqdm.bench.plots import all_plots, save_plot
 from uqdm.bench.report import save_report
 
 pytestmark = pytest.mark.slow
@@ -25,8 +25,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run_dir = tmp_path_factory.mktemp("named") / "run"
     measure_run(run_dir, MemoryImages(images, name="tecnick"), "jpeg:quality=10", "jpeg:quality=90")
     summarize_run(run_dir)
-    for plot in all_plots():
-        save_plot(plot, run_dir)
+    draw_what_is_shown(run_dir)
     return save_report(run_dir)
 
 

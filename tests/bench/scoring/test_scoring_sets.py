@@ -23,6 +23,7 @@ from uqdm.bench.features.statistics import Gaussian, frechet_distance
 from uqdm.bench.metrics.fd_clip import fd_clip
 from uqdm.bench.progress.progress import RunProgress
 from uqdm.bench.run.json_files import read_scores
+from uqdm.bench.run.metric_choice import MetricChoice
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.scoring.feature_source import FeatureSource
 from uqdm.bench.scoring.options import ScoringOptions
@@ -69,6 +70,11 @@ class Folder:
 
     def put(self, key: str, features: np.ndarray) -> None:
         np.save(self._folder / f"{key}.npy", features)
+
+
+def scored_here(run_dir: Path, dataset: MemoryImages, *codecs: str) -> None:
+    """Measures codecs with the metrics of single pictures, so that workers start only for those of sets."""
+    evaluate_here(run_dir, dataset, *codecs, metrics=MetricChoice(("psnr_db",)))
 
 
 def options_in(folder: Path, **bounds: int | None) -> ScoringOptions:
@@ -136,9 +142,9 @@ def test_values_equal_a_direct_computation_and_features_are_computed_once(tmp_pa
 @pytest.mark.proof
 def test_features_are_shared_by_runs(tmp_path: Path) -> None:
     dataset = photographs(6)
-    evaluate_here(tmp_path / "a", dataset, "jpeg:quality=50")
+    scored_here(tmp_path / "a", dataset, "jpeg:quality=50")
     first = score(tmp_path / "a", dataset, options_in(tmp_path))
-    evaluate_here(tmp_path / "b", dataset, "jpeg:quality=50", "png")
+    scored_here(tmp_path / "b", dataset, "jpeg:quality=50", "png")
     for path in (tmp_path / "b" / "streams" / "jpeg").iterdir():
         path.unlink()  # its pictures need not be decoded for their features
     second = score(tmp_path / "b", dataset, options_in(tmp_path))
@@ -151,7 +157,7 @@ def test_features_are_shared_by_runs(tmp_path: Path) -> None:
 def test_bounds_choose_images_and_settings_and_the_others_have_a_reason(tmp_path: Path) -> None:
     dataset, run_dir = photographs(9), tmp_path / "run"
     qualities = (10, 30, 50, 70, 90)
-    evaluate_here(run_dir, dataset, *(f"jpeg:quality={quality}" for quality in qualities), "toy-model")
+    scored_here(run_dir, dataset, *(f"jpeg:quality={quality}" for quality in qualities), "toy-model")
     lines = score(run_dir, dataset, options_in(tmp_path, images=5, settings=3))
     chosen = {line[1] for line, found in lines.items() if line[0] == "jpeg" and "fid" in found}
     assert chosen == {"quality=10", "quality=50", "quality=90"}
@@ -171,7 +177,7 @@ def test_large_pictures_have_features_of_their_patches(tmp_path: Path) -> None:
     tiles = [demo.load(index) for index in range(8)]
     images = [np.hstack([np.vstack(tiles[i : i + 2]), np.vstack(tiles[i + 2 : i + 4])]) for i in (0, 4)]
     dataset, run_dir = MemoryImages(images), tmp_path / "run"
-    evaluate_here(run_dir, dataset, "jpeg:quality=30")
+    scored_here(run_dir, dataset, "jpeg:quality=30")
     line = score(run_dir, dataset, options_in(tmp_path))["jpeg", "quality=30", "full", "decoded"]
     jpeg = get_codec("jpeg", quality=30)
     assert {image.shape for image in images} == {(128, 128, 3)}
@@ -192,7 +198,7 @@ def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_pat
     def absent(name: str, weights: Path | None) -> Means:
         raise RuntimeError("weights are not here; put them there")
 
-    evaluate_here(run_dir, dataset, "jpeg:quality=50")
+    scored_here(run_dir, dataset, "jpeg:quality=50")
     options = ScoringOptions(("fid", "kid"), tmp_path / "features", set_metrics=SetMetricBounds(least=2))
     (line, floor) = score(run_dir, dataset, options, FeatureSource(absent)).values()
     assert line["unscored"].items() >= dict.fromkeys(("fid", "kid"), "weights are not here; put them there").items()
@@ -205,7 +211,7 @@ def test_without_an_extractor_the_run_continues_and_rows_have_the_reason(tmp_pat
 @pytest.mark.proof
 def test_a_picture_that_cannot_be_decoded_affects_only_its_row(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
-    evaluate_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
+    scored_here(run_dir, dataset, "jpeg:quality=50", "jpeg:quality=80")
     scored = score_run(run_dir, ScoringOptions(("psnr_db",)), RunProgress(io.StringIO()), dataset)
     assert scored.scored == 12
     (gone, *_) = sorted((run_dir / "streams" / "jpeg").iterdir())
@@ -219,7 +225,7 @@ def test_a_picture_that_cannot_be_decoded_affects_only_its_row(tmp_path: Path) -
 
 def test_the_summary_has_the_columns_and_the_floor(tmp_path: Path) -> None:
     dataset, run_dir = photographs(8), tmp_path / "run"
-    evaluate_here(run_dir, dataset, "jpeg:quality=30", "png")
+    scored_here(run_dir, dataset, "jpeg:quality=30", "png")
     score(run_dir, dataset, options_in(tmp_path))
     assert json.loads((run_dir / "scores.json").read_text())["selection"] == {
         "images": 32,
@@ -251,7 +257,7 @@ class FewerMeans(Means):
 
 def test_metrics_of_several_extractors_are_computed_apart(tmp_path: Path) -> None:
     dataset, run_dir = photographs(6), tmp_path / "run"
-    evaluate_here(run_dir, dataset, "jpeg:quality=5")
+    scored_here(run_dir, dataset, "jpeg:quality=5")
 
     def load(name: str, weights: Path | None) -> Means:
         assert weights == (tmp_path / "clip.pt" if name == "clip" else None)
@@ -279,7 +285,7 @@ def test_metrics_of_several_extractors_are_computed_apart(tmp_path: Path) -> Non
 def test_features_are_stored_next_to_the_runs_by_default(tmp_path: Path) -> None:
     opened: list[Path] = []
     dataset, run_dir = photographs(4), tmp_path / "results" / "run"
-    evaluate_here(run_dir, dataset, "png")
+    scored_here(run_dir, dataset, "png")
     features = FeatureSource(features_in(tmp_path).load, lambda path, extractor: opened.append(path) or Folder(path))
     options = replace(options_in(tmp_path), features=None)
     score(run_dir, dataset, options, features)
