@@ -175,7 +175,7 @@ def test_killed_command_resumes_to_the_same_weights(write, tmp_path):
 def test_a_signal_keeps_every_iteration_and_says_how_to_go_on(write, tmp_path, number):
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    n = 200
+    n = 400
     file = write(recipe={**RECIPE, "n_iterations": n}, output={"report_every": 10, "checkpoint_every": 1000})
     out = tmp_path / "stopped"
     command = [sys.executable, "-m", "uqdm.cli.main", "train", str(file), "--out", str(out), "--workers=1"]
