@@ -123,19 +123,23 @@ class TransformCodec(Codec):
         files = [self._parse(stream) for stream in streams]
 
         def decode(places: Sequence[int]) -> list[Opened]:
-            return coder.decode(self._model, [files[place] for place in places])
+            try:
+                return coder.decode(self._model, [files[place] for place in places])
+            except StreamError as error:
+                used = f"decoding it by {self.name} with the model {self._model.name} {self._model.sha256[:8]}"
+                raise StreamError(f"{error} (the file is damaged, or of another model or codec; {used})") from error
 
         return _by_batches([header for header, _, _ in files], self._model.transforms.stride, decode)
 
     def parts(self, stream: bytes) -> Mapping[str, StreamParts]:
         """The stream; its check value; the header."""
-        _, end = parse(stream)
-        return {"full": StreamParts(len(stream) - end - CHECK_BYTES, CHECK_BYTES, end)}
+        _, header, coded = self._parse(stream)
+        return {"full": StreamParts(len(coded) - CHECK_BYTES, CHECK_BYTES, len(header))}
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """The picture, with its network calls and multiply-accumulates."""
         (opened,) = self.open([stream])
-        macs = _decoder_macs(self._model, *parse(stream)[0].padded(self._model.transforms.stride))
+        macs = _decoder_macs(self._model, *self._parse(stream)[0].padded(self._model.transforms.stride))
         yield Reconstruction(self.points(stream)[-1], "decoded", opened.picture, calls=1, macs=macs)
 
     def _header(self, height: int, width: int) -> Header:
@@ -145,14 +149,7 @@ class TransformCodec(Codec):
 
     def _parse(self, data: bytes) -> tuple[Header, bytes, bytes]:
         """Header, its bytes, and stream of a file."""
-        header, end = parse(data)
-        if header.quantization != self.quantization:
-            raise StreamError(f"the file is of {header.quantization} quantization; {self.name} has {self.quantization}")
-        if header.model_id != _model_id(self._model):
-            raise StreamError(
-                f"the file needs a model whose SHA-256 begins with {header.model_id:02x}, and that of "
-                f"{self._model.name} is {self._model.sha256[:6]}...: decode it with the model that it was made with"
-            )
+        header, end = parse(data, self.quantization, _model_id(self._model))
         return header, data[:end], data[end:]
 
 

@@ -123,6 +123,9 @@ def decode(model: Model, files: Sequence[tuple[Header, bytes, bytes]]) -> list[O
         readers = [Reader.short(stream) for _, _, stream in files]
         coding = Coding(level, header.seed, header.offsets)
         found = latents.read(readers, model, height // stride, width // stride, coding)
+        if not header.offsets:
+            for reader in readers:
+                reader.check()  # a stream that does not end here is damaged: do not compute a picture, maybe a large one
         in_levels = pictures.synthesize(model, found.y, level, height, width)
         opened = []
         for place, (own, packed, _) in enumerate(files):
@@ -131,10 +134,10 @@ def decode(model: Model, files: Sequence[tuple[Header, bytes, bytes]]) -> list[O
             shown = pictures.read(readers[place], cropped) if exact_with_offsets else pictures.plain(cropped)
             checked = shown if pictures.are_exact(model) else None
             if readers[place].check() != _check(model, packed, found, place, checked):
-                raise StreamError("the check value does not match: the file is damaged, or of another model")
+                raise StreamError("the check value does not match")
             opened.append(Opened(found.y[place : place + 1], shown))
     except DamagedStreamError as error:
-        raise StreamError(f"the file is damaged, or of another model: {error}") from error
+        raise StreamError(str(error)) from error
     return opened
 
 

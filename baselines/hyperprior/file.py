@@ -1,20 +1,22 @@
-"""The file, version 2 of the format: a header of 2 bytes or more, and one short stream of :mod:`uqdm.coding.ans`.
+"""The file, version 2 of the format: a header of 1 byte or more, and one short stream of :mod:`uqdm.coding.ans`.
+
+The short form is for pictures of the sizes in ``SIZES`` and qualities up to 8, without seed and offsets. Its byte is
+72 i + 8 s + quality - 1 for size s; i, from 0 to 2, is the remainder of the first byte of the model's SHA-256. The long
+form is
 
 ====================  =====================================================================================
 bytes                 content
 ====================  =====================================================================================
-1                     highest bit: universal quantization. The other seven bits are 8 s + q for a picture of
-                      size s in ``SIZES`` and quality q + 1 up to 8, or 112 + flags for what follows
+1                     224 + flags: 1 for offsets in the stream, 2 for a seed, 16 for universal quantization
 1                     the first byte of the model's SHA-256: networks, prior and tables
-with flags: 1         quality - 1
+1                     quality - 1
 1 to 4 each           height, width: seven bits a byte, least significant first, the highest bit: more follow
 4 (flag 2)            seed of the dither; 0 without the flag
-the rest              stream: side information, sections of latents; with flag 1 also offsets of the grids
 ====================  =====================================================================================
 
-The stream's check value of 16 bits is made of header, model, symbols, latents and, where it is exact, the picture.
-Besides its information a file of a usual size takes 2 bytes of header, 16 to 17 bits of the check, and less than a byte
-to fill the last one.
+The stream has side information, sections of latents, and with flag 1 offsets of the grids. Its check value of 16 bits
+is made of header, model, symbols, latents and, where it is exact, the picture. So besides its information a file of a
+usual size takes 1 byte of header, at most 18 bits for the check, and less than a byte to fill the last one.
 """
 
 from __future__ import annotations
@@ -31,11 +33,10 @@ SIZES = ((32, 32), (64, 64), (96, 96), (128, 128), (192, 192), (256, 256), (512,
 CHECK_BYTES = 2
 MAX_SEED = (1 << 32) - 1
 _SHORT_QUALITIES = 8
-_VERSION_1 = b"HP\x01"  # 72, its first byte, is past all short forms
-_UNIVERSAL = 0x80
-_LONG = 0x70
-_OFFSETS, _SEED = 1, 2
-_LONG_FORMS = 4
+_SHORT_CODES = _SHORT_QUALITIES * len(SIZES)
+_SHORT_IDS = 3
+_LONG = 224
+_OFFSETS, _SEED, _UNIVERSAL = 1, 2, 16
 _MAX_NUMBER_BYTES = 4
 _SEED_BYTES = 4
 
@@ -45,7 +46,7 @@ class Header:
     """What a file says before its stream.
 
     ``quality`` counts the levels of the model for this quantization, from 1 on. With ``offsets`` the stream has
-    offsets of all grids.
+    offsets of all grids. ``model_id`` is the first byte of the model's digest, which depends on the quantization.
     """
 
     quantization: str
@@ -64,45 +65,55 @@ class Header:
         """Its bytes.
 
         >>> Header(ROUNDING, 0xAB, 4, 64, 64).pack().hex(" "), Header(ROUNDING, 0xAB, 4, 64, 300).pack().hex(" ")
-        ('0b ab', '70 ab 03 40 ac 02')
+        ('0b', 'e0 ab 03 40 ac 02')
         """
-        high = _UNIVERSAL * (self.quantization == UNIVERSAL)
         size = (self.height, self.width)
         if size in SIZES and self.quality <= _SHORT_QUALITIES and not (self.seed or self.offsets):
-            return bytes([high | (SIZES.index(size) * _SHORT_QUALITIES + self.quality - 1), self.model_id])
-        flags = _OFFSETS * self.offsets | _SEED * bool(self.seed)
+            code = SIZES.index(size) * _SHORT_QUALITIES + self.quality - 1
+            return bytes([self.model_id % _SHORT_IDS * _SHORT_CODES + code])
+        flags = _OFFSETS * self.offsets | _SEED * bool(self.seed) | _UNIVERSAL * (self.quantization == UNIVERSAL)
         numbers = _number(self.height) + _number(self.width)
         seed = self.seed.to_bytes(_SEED_BYTES, "big") if self.seed else b""
-        return bytes([high | _LONG | flags, self.model_id, self.quality - 1]) + numbers + seed
+        return bytes([_LONG | flags, self.model_id, self.quality - 1]) + numbers + seed
 
 
-def parse(data: bytes) -> tuple[Header, int]:
-    """Header of a file, and its number of bytes; raises :class:`uqdm.codec.StreamError`."""
-    if len(data) < 2:
-        raise StreamError("the file ends within its header")
-    quantization = UNIVERSAL if data[0] & _UNIVERSAL else ROUNDING
-    code = data[0] & ~_UNIVERSAL
-    if code < len(SIZES) * _SHORT_QUALITIES:
+def parse(data: bytes, quantization: str, model_id: int) -> tuple[Header, int]:
+    """Header of a file for a quantization and a model, and its number of bytes.
+
+    Raises :class:`uqdm.codec.StreamError`, also where the file is seen to be of others.
+    """
+    header, end = _parse(data, quantization, model_id)
+    if header.quantization != quantization:
+        raise StreamError(f"the file is of {header.quantization} quantization, and this codec's is {quantization}")
+    if header.model_id != model_id:
+        raise StreamError("the file needs another model: decode it with the model that it was made with")
+    if not (header.height and header.width and header.height * header.width <= MAX_PIXELS):
+        raise StreamError(
+            f"the header claims {header.height} x {header.width} pixels; an image has 1 to {MAX_PIXELS:,}"
+        )
+    return header, end
+
+
+def _parse(data: bytes, quantization: str, model_id: int) -> tuple[Header, int]:
+    if not data:
+        raise StreamError("the file is empty")
+    if data[0] < _SHORT_IDS * _SHORT_CODES:
+        part_of_id, code = divmod(data[0], _SHORT_CODES)
         size, quality = divmod(code, _SHORT_QUALITIES)
-        return Header(quantization, data[1], quality + 1, *SIZES[size]), 2
-    if data[: len(_VERSION_1)] == _VERSION_1:
-        raise StreamError("version 1 of the format; this release reads version 2")
-    if not _LONG <= code < _LONG + _LONG_FORMS:
+        known = model_id if part_of_id == model_id % _SHORT_IDS else -1
+        return Header(quantization, known, quality + 1, *SIZES[size]), 1
+    flags = data[0] - _LONG
+    if flags & ~(_OFFSETS | _SEED | _UNIVERSAL):
         raise StreamError("not a file of this codec, or one of a later version of its format")
-    return _parse_long(data, quantization, code - _LONG)
-
-
-def _parse_long(data: bytes, quantization: str, flags: int) -> tuple[Header, int]:
     height, place = _read_number(data, 3)
     width, end = _read_number(data, place)
-    if not (height and width and height * width <= MAX_PIXELS):
-        raise StreamError(f"the header claims {height} x {width} pixels; an image has 1 to {MAX_PIXELS:,}")
     seed = 0
     if flags & _SEED:
         seed, end = int.from_bytes(data[end : end + _SEED_BYTES], "big"), end + _SEED_BYTES
     if len(data) < end:
         raise StreamError("the file ends within its header")
-    return Header(quantization, data[1], data[2] + 1, height, width, seed, bool(flags & _OFFSETS)), end
+    found = UNIVERSAL if flags & _UNIVERSAL else ROUNDING
+    return Header(found, data[1], data[2] + 1, height, width, seed, bool(flags & _OFFSETS)), end
 
 
 def _number(value: int) -> bytes:

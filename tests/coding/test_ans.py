@@ -170,3 +170,34 @@ def test_bytes_of_given_symbols_are_golden():
     writer.choices(rng.integers(0, counts), counts)
     stream, _ = writer.finish(check=0xDEADBEEF)
     assert hashlib.sha256(stream).hexdigest()[:32] == "1fe6ffbf6405015bc7b79508c7bdfccd"
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 2**10), st.integers(1, 16)), max_size=60), st.integers(0, 2**16 - 1))
+def test_short_streams_round_trip_at_their_information(values, check):
+    """Besides it 16 to 25 bits of the check, and less than a byte; also where no word or no whole state is there."""
+    items = [(value & ((1 << bits) - 1), bits) for value, bits in values]
+    writer = Writer()
+    for value, bits in items:
+        writer.raw(value, bits)
+    stream = writer.finish_short(check)
+    reader = Reader.short(stream)
+    assert [reader.raw(bits) for _, bits in items] == [value for value, _ in items]
+    assert reader.check() == check
+    information = sum(bits for _, bits in items)
+    assert information + 16 <= 8 * len(stream) < information + 25 + 8
+
+
+def test_damaged_short_streams_are_found():
+    writer = Writer()
+    values = np.random.default_rng(0).integers(0, 256, 50)
+    for value in values:
+        writer.raw(int(value), 8)
+    stream = writer.finish_short(4321)
+    for wrong in (*(stream[:end] for end in range(len(stream))), stream + b"\0", stream + b"\0\0", b"\0" + stream):
+        try:
+            reader = Reader.short(wrong)
+            found = [reader.raw(8) for _ in values]
+            assert (reader.check(), *found) != (4321, *values)
+        except DamagedStreamError:
+            pass

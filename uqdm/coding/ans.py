@@ -6,8 +6,10 @@ writer's initial state carries a check value of 32 bits, which the reader finds 
 
 A *short* stream is for small files that are read as a whole. Its initial state is 2^16 plus a check value of 16 bits:
 until the first word is due, the state may be below the usual range. The final state takes its own number of bytes, 3 to
-6, and the length of the stream tells how many. So a short stream has the information of its symbols, 16 to 17 bits of
-the initial state, and less than a byte to fill the last one.
+6, and the length of the stream tells how many. So a short stream has the information of its symbols, 16 to 25 bits of
+the initial state, and less than a byte to fill the last one. A symbol that is coded into a state below 2^24 takes more
+than its information, or less: zeros at the end of a table's symbols take nothing. With latents of images both together
+take 16 to 18 bits, or less.
 """
 
 from __future__ import annotations
@@ -259,20 +261,31 @@ def _pop_choices(state, words, n, least, counts, values):  # type: ignore[no-unt
     return state, n
 
 
+@njit(cache=True)
+def _slots_before_zero(row, edges, starts, firsts):  # type: ignore[no-untyped-def]
+    """Slots below those of symbol 0, the usual mode. The slots of a row are used from there on, in a circle.
+
+    A mode whose slots begin at 0 takes no more than its information in a state that is still small.
+    """
+    return edges[min(max(starts[row] - firsts[row], starts[row]), starts[row + 1] - 1)]
+
+
 @njit(cache=True, nogil=True)
 def _push_tabled(state, words, n, symbols, rows, edges, starts, firsts):  # type: ignore[no-untyped-def]
     for i in range(symbols.size - 1, -1, -1):
         row = rows[i]
         start, last = starts[row], starts[row + 1] - 1
         place = start + symbols[i] - firsts[row]
+        first, past = np.int64(0), edges[start]
         if place < start:
             state, n = _push_excess(state, words, n, start - 1 - place)
-            state, n = _push(state, words, n, 0, edges[start])
         elif place >= last:
             state, n = _push_excess(state, words, n, place - last)
-            state, n = _push(state, words, n, edges[last], TOTAL - edges[last])
+            first, past = edges[last], np.int64(TOTAL)
         else:
-            state, n = _push(state, words, n, edges[place], edges[place + 1] - edges[place])
+            first, past = edges[place], edges[place + 1]
+        before = _slots_before_zero(row, edges, starts, firsts)
+        state, n = _push(state, words, n, (first - before) & (TOTAL - 1), past - first)
     return state, n
 
 
@@ -281,15 +294,16 @@ def _pop_tabled(state, words, n, least, rows, edges, starts, firsts, symbols):  
     for i in range(symbols.size):
         row = rows[i]
         start, last = starts[row], starts[row + 1] - 1
-        slot = np.int64(state & np.uint64(TOTAL - 1))
+        before = _slots_before_zero(row, edges, starts, firsts)
+        slot = (np.int64(state & np.uint64(TOTAL - 1)) + before) & (TOTAL - 1)
         if slot < edges[start]:
-            state, n = _pop(state, words, n, least, 0, edges[start])
+            state, n = _pop(state, words, n, least, (-before) & (TOTAL - 1), edges[start])
             if n < 0:
                 return state, n
             excess, state, n = _pop_excess(state, words, n, least)
             symbols[i] = firsts[row] - 1 - excess
         elif slot >= edges[last]:
-            state, n = _pop(state, words, n, least, edges[last], TOTAL - edges[last])
+            state, n = _pop(state, words, n, least, (edges[last] - before) & (TOTAL - 1), TOTAL - edges[last])
             if n < 0:
                 return state, n
             excess, state, n = _pop_excess(state, words, n, least)
@@ -302,7 +316,8 @@ def _pop_tabled(state, words, n, least, rows, edges, starts, firsts, symbols):  
                     low = middle
                 else:
                     high = middle
-            state, n = _pop(state, words, n, least, edges[low], edges[low + 1] - edges[low])
+            first = (edges[low] - before) & (TOTAL - 1)
+            state, n = _pop(state, words, n, least, first, edges[low + 1] - edges[low])
             symbols[i] = firsts[row] + low - start
         if n < 0:
             return state, n
