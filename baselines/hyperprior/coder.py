@@ -125,7 +125,7 @@ def decode(model: Model, files: Sequence[tuple[Header, bytes, bytes]]) -> list[O
         found = latents.read(readers, model, height // stride, width // stride, coding)
         if not header.offsets:
             for reader in readers:
-                reader.check()  # a stream that does not end here is damaged: do not compute a picture, maybe a large one
+                reader.check()  # a stream that does not end here is damaged: no picture is computed
         in_levels = pictures.synthesize(model, found.y, level, height, width)
         opened = []
         for place, (own, packed, _) in enumerate(files):
