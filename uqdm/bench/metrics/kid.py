@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ N_SUBSETS = 100
 SUBSET_SIZE = 1000
 SEED = 2020
 """The seed of torch-fidelity, so that both draw equal subsets."""
+KERNEL = {"kid_kernel_poly_degree": 3, "kid_kernel_poly_gamma": None, "kid_kernel_poly_coef0": 1}
 MAX_KERNEL_SIDE = 4096
 """The most items for which the kernels of all pairs are kept: 128 MiB for each matrix."""
 
@@ -40,6 +42,8 @@ def kernel_distance(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     of 1,000 items or of half the smaller set, whichever is less: subsets as large as the set would all be the same, and
     their deviation 0. Needs 4 items on either side.
     """
+    from torch_fidelity.metric_kid import mmd2
+
     from uqdm.bench.features.statistics import check_features
 
     check_features(one)
@@ -50,29 +54,17 @@ def kernel_distance(one: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     draw = np.random.RandomState(SEED).choice  # the generator that torch-fidelity draws from
     kernel = _Kernel(one.astype(np.float64), other.astype(np.float64))
     drawn = ((draw(len(one), size, replace=False), draw(len(other), size, replace=False)) for _ in range(N_SUBSETS))
-    distances = [_unbiased(*kernel.between(*pair)) for pair in drawn]
+    distances = [mmd2(*kernel.between(*pair)) for pair in drawn]
     return float(np.mean(distances)), float(np.std(distances))
-
-
-def _unbiased(within: np.ndarray, across: np.ndarray, others: np.ndarray) -> float:
-    """The unbiased estimator of the squared distance, from kernels [m, m] within two sets and between them.
-
-    Not by torch-fidelity's function: its import takes seconds in every process.
-    """
-    m = len(within)
-    pairs = sum(kernel.sum() - kernel.trace() for kernel in (within, others))
-    return float(pairs / (m * (m - 1)) - 2 * across.sum() / m**2)
-
-
-def _polynomial(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """The kernel of each pair of items: [n, d] and [m, d] give [n, m]."""
-    return (one @ other.T / one.shape[1] + 1) ** 3
 
 
 class _Kernel:
     """The polynomial kernel within and between two sets; computed once for all pairs where these are not too many."""
 
     def __init__(self, one: np.ndarray, other: np.ndarray) -> None:
+        from torch_fidelity.metric_kid import kernel_poly
+
+        self._kernel = partial(kernel_poly, **KERNEL)
         self._sets = one, other
         few = max(len(one), len(other)) <= MAX_KERNEL_SIDE
         self._all = self._of(one, other) if few else None
@@ -85,7 +77,7 @@ class _Kernel:
         return within[np.ix_(first, first)], across[np.ix_(first, second)], others[np.ix_(second, second)]
 
     def _of(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        within, across, others = (_polynomial(*pair) for pair in ((one, one), (one, other), (other, other)))
+        within, across, others = (self._kernel(*pair) for pair in ((one, one), (one, other), (other, other)))
         return within, across, others
 
 
