@@ -28,7 +28,6 @@ from uqdm.codec import (
     get_codec,
     register_codec,
 )
-from uqdm.transform.zoo import shipped_transforms
 
 
 class Plain(Codec):
@@ -270,16 +269,11 @@ def test_an_object_that_is_not_a_codec_is_refused(install: Install) -> None:
         get_codec("number")
 
 
-def without_default() -> tuple[str, ...]:
-    """Codecs whose default setting names no program, or a model that is not in the package."""
-    return ("program",) if "ntc-demo" in shipped_transforms() else ("program", "hyperprior", "uq-ntc")
-
-
 @pytest.mark.parametrize("name", codec_names())
 def test_every_installed_codec_fulfils_the_contract(name: str) -> None:
     codec = codec_class(name)
     assert codec.summary
     assert codec.suffix.startswith(".")
     assert len({codec(**settings).setting for settings in codec.sweep}) == len(codec.sweep)
-    if codec.missing() is None and name not in without_default():
+    if codec.missing() is None and name not in ("program",):
         assert codec(**codec.sweep[0]).version

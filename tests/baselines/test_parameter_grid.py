@@ -10,14 +10,12 @@ import numpy as np
 import pytest
 
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, codec_class, codec_names
-from uqdm.transform.zoo import shipped_transforms
 
-_WITHOUT_MODEL = () if "ntc-demo" in shipped_transforms() else ("hyperprior", "uq-ntc")
 NAMES = [
     name
     for name in codec_names()
     if codec_class(name).__module__.partition(".")[0] == "baselines"
-    and name not in ("program", *_WITHOUT_MODEL)  # their default settings name no program, or a model that is not here
+    and name != "program"  # its default settings name no program
 ]
 EFFORTS = ("preset", "speed", "method", "effort", "scans")
 """Parameters whose values may give the same bytes."""

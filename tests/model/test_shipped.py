@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from uqdm.codec import get_codec
 from uqdm.diffusion.images import to_data
 from uqdm.diffusion.process import transmit
 from uqdm.model import zoo
 from uqdm.model.checkpoint import WEIGHTS
+from uqdm.transform import zoo as transform_zoo
+from uqdm.transform.quantization import ROUNDING
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +56,32 @@ def test_shipped_model_meets_its_model_card(shared, name):
     # Other noise moves the means: those of the last steps by some 0.1 %, those of the first by a few times as much.
     assert rates.mean(0).cumsum() == pytest.approx(rates_bpp, rel=0.02)
     assert quality.mean(0)[1:] == pytest.approx(psnr_db, abs=0.1)
+
+
+# Rates of files, bpp, and PSNR, dB, by quality, of the first 40 images; the card has those of 200.
+TRANSFORM_CARD = {
+    "hyperprior": {1: (0.0841, 20.593), 4: (0.4357, 25.973), 8: (2.6545, 35.671)},
+    "uq-ntc": {1: (0.3002, 20.660), 4: (0.6655, 25.896), 8: (2.8385, 35.477)},
+}
+
+
+def test_the_shipped_transform_is_small_and_has_a_card():
+    folder = transform_zoo.find("ntc-demo")
+    assert (folder / WEIGHTS).stat().st_size <= SIZE_LIMIT
+    weights = sum(value.numel() for value in transform_zoo.load_named("ntc-demo", ROUNDING).transforms.parameters())
+    card = (folder / "README.md").read_text()
+    assert f"{weights:,}" in card
+    assert "config/train/ntc-demo.yaml" in card
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", TRANSFORM_CARD)
+def test_files_of_the_shipped_transform_are_as_measured(shared, name):
+    images = list(np.load(shared / "data" / "imagenet64-sample.npz")["eval"][:40])
+    for quality, (rate_bpp, psnr_db) in TRANSFORM_CARD[name].items():
+        codec = get_codec(name, quality=quality)
+        files = codec.encode(images)
+        errors = [((a.astype(float) - b) ** 2).mean() for a, b in zip(codec.decode(files), images, strict=True)]
+        # Latents near a boundary may be rounded to its other side elsewhere: a few symbols in 80,000.
+        assert np.mean([8 * len(file) for file in files]) / 64**2 == pytest.approx(rate_bpp, rel=1e-3)
+        assert np.mean(10 * np.log10(255**2 / np.array(errors))) == pytest.approx(psnr_db, abs=0.01)

@@ -11,11 +11,10 @@ import safetensors.torch
 import torch
 
 from baselines.hyperprior import Hyperprior, UniversallyQuantized
-from uqdm.codec import CodecUnavailableError, ParameterError, StreamError
+from uqdm.codec import ParameterError, StreamError
 from uqdm.transform.checkpoint import load, model_of_tensors, read_tensors
 from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE
 from uqdm.transform.quantization import UNIVERSAL
-from uqdm.transform.zoo import shipped_transforms
 
 FOLDER = Path(__file__).with_name("compressai")
 """By benchmarks/compressai_checkpoints.py with CompressAI 1.2.8: random weights, and what its classes compute."""
@@ -70,14 +69,6 @@ def test_a_file_of_another_model_names_it() -> None:
     stream = Hyperprior(model=path_of(SCALE)).encode([image])[0]
     with pytest.raises(StreamError, match="the file needs another model"):
         Hyperprior(model=path_of(MEAN_SCALE)).decode([stream])
-
-
-@pytest.mark.skipif(bool(shipped_transforms()), reason="a model is shipped")
-def test_without_a_model_it_says_how_to_name_one() -> None:
-    with pytest.raises(CodecUnavailableError, match="hyperprior:model=FOLDER"):
-        _ = Hyperprior().version
-    with pytest.raises(CodecUnavailableError, match="uq-ntc:model=FOLDER"):
-        UniversallyQuantized.version_of()
 
 
 def test_a_checkpoint_has_one_quality() -> None:
