@@ -85,10 +85,10 @@ def test_densities_in_float64_are_those_of_the_networks(saved: Path) -> None:
     model, level = folder.load(saved), torch.tensor([0])
     side = torch.randn(1, 4, 2, 2, generator=torch.Generator().manual_seed(0))
     features = model.transforms.features(side, level)
-    exact = model.densities.features(side.double(), level)
+    exact = model.precise.features(side.double(), level)
     assert exact.dtype == torch.float64
     assert torch.allclose(features.double(), exact, atol=1e-5)
-    assert model.densities.section(0, exact, torch.zeros(1, 0, 4, 4).double(), level)[0].dtype == torch.float64
+    assert model.precise.section(0, exact, torch.zeros(1, 0, 4, 4).double(), level)[0].dtype == torch.float64
 
 
 def test_macs_grow_with_the_area(saved: Path) -> None:
@@ -122,8 +122,8 @@ def test_wrong_configurations_are_refused(saved: Path, changes: dict[str, object
     ("name", "value", "fault"),
     [
         (folder.SIDE_ROWS, torch.full((2, 4), N_ROWS, dtype=torch.uint8), "rows are below"),
-        (folder.SIDE_ROWS, torch.zeros(2, 3, dtype=torch.uint8), "must be torch.uint8 of shape"),
-        (folder.SIDE_MEDIANS, None, "must be torch.int16"),
+        (folder.SIDE_ROWS, torch.zeros(2, 3, dtype=torch.uint8), "must be uint8 of shape"),
+        (folder.SIDE_MEDIANS, None, "must be int16"),
         ("hyper_in.bias", torch.full((8,), float("nan")), "NaN or infinity"),
     ],
 )
