@@ -26,8 +26,9 @@ import numpy as np
 
 from uqdm.coding.ans import Reader, Writer
 from uqdm.coding.bounds import Bounds
+from uqdm.coding.frequencies import TOTAL
 from uqdm.coding.grids import Cells
-from uqdm.coding.logistic import TOTAL, bounded, bounded_cumulative, cumulative, half_window
+from uqdm.coding.logistic import bounded, bounded_cumulative, cumulative, half_window
 from uqdm.compiled import njit
 from uqdm.progressive.encoder import SentStep
 

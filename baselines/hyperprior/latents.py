@@ -30,7 +30,7 @@ import torch
 
 from uqdm.coding import offsets
 from uqdm.coding.ans import Reader, Writer
-from uqdm.coding.frequencies import Frequencies
+from uqdm.coding.frequencies import TOTAL_BITS, Frequencies
 from uqdm.coding.gaussian import (
     CELL_BITS,
     DITHERS,
@@ -41,7 +41,6 @@ from uqdm.coding.gaussian import (
     dithered_frequencies,
     gaussian_frequencies,
 )
-from uqdm.coding.logistic import TOTAL_BITS
 from uqdm.coding.offsets import Offsets
 from uqdm.coding.randomness import DITHER_LEVELS, dither
 from uqdm.transform.contract import MIN_DEVIATION

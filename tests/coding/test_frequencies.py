@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from uqdm.coding.ans import DamagedStreamError, Reader, Writer
-from uqdm.coding.frequencies import Frequencies, edges_of
+from uqdm.coding.frequencies import TOTAL, Frequencies, edges_of
 from uqdm.coding.gaussian import CELLS, MIN_OCTAVE, N_ROWS, gaussian_frequencies, normal_table
-from uqdm.coding.logistic import TOTAL
 
 GOLDEN = ["aa7e3aa700fb6315", "0e641fd35bf64cec", "a97f7e53213f1fb7"]
 

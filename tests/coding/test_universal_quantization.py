@@ -8,6 +8,7 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 
 from uqdm.coding.ans import Reader, Writer
+from uqdm.coding.frequencies import TOTAL, TOTAL_BITS
 from uqdm.coding.gaussian import (
     CELLS,
     DITHERS,
@@ -16,7 +17,6 @@ from uqdm.coding.gaussian import (
     dithered_frequencies,
     gaussian_frequencies,
 )
-from uqdm.coding.logistic import TOTAL, TOTAL_BITS
 from uqdm.coding.randomness import DITHER_LEVELS, dither
 
 ROWS = (8, 24, 33, 40, 64)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from uqdm.coding.bounds import Bounds
-from uqdm.coding.frequencies import Frequencies
-from uqdm.coding.logistic import TOTAL, TOTAL_BITS, bounded, bounded_cumulative, cumulative, half_window
+from uqdm.coding.frequencies import TOTAL, TOTAL_BITS, Frequencies
+from uqdm.coding.logistic import bounded, bounded_cumulative, cumulative, half_window
 from uqdm.compiled import njit
 
 _LOW = 1 << 32

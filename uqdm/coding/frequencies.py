@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uqdm.coding.logistic import TOTAL
+TOTAL_BITS = 24
+TOTAL = 1 << TOTAL_BITS
+"""Sum of the frequencies of a distribution."""
 
 
 @dataclass(frozen=True)

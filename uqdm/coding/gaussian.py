@@ -14,8 +14,7 @@ from decimal import Context, Decimal, localcontext
 
 import numpy as np
 
-from uqdm.coding.frequencies import Frequencies
-from uqdm.coding.logistic import TOTAL
+from uqdm.coding.frequencies import TOTAL, Frequencies
 
 CELL_BITS = 3
 """log2 of the number of deviations in an octave."""

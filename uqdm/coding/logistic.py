@@ -18,10 +18,9 @@ from decimal import Context, Decimal, localcontext
 
 import numpy as np
 
+from uqdm.coding.frequencies import TOTAL
 from uqdm.compiled import njit
 
-TOTAL_BITS = 24
-TOTAL = 1 << TOTAL_BITS
 LOCATION_BITS = 16
 """Fractional bits of a location."""
 SCALE_BITS = 11

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uqdm.coding.frequencies import Frequencies, edges_of
+from uqdm.coding.frequencies import TOTAL, Frequencies, edges_of
 from uqdm.coding.gaussian import DITHERS, N_ROWS, dither_values, dithered_frequencies, gaussian_frequencies
-from uqdm.coding.logistic import TOTAL
 from uqdm.transform.quantization import ROUNDING, UNIVERSAL
 
 MEDIAN_UNIT = 256
