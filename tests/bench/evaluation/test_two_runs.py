@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -80,11 +81,12 @@ def test_a_second_run_in_the_same_folder_is_refused_or_waits(
     first: subprocess.Popen[str], tmp_path: Path, environment: dict[str, str]
 ) -> None:
     run_dir = tmp_path / "run"
+    first.send_signal(signal.SIGSTOP)  # so that it cannot end before the others start, on a machine of any speed
     waiting = subprocess.Popen(evaluate_command(run_dir, "--wait"), stderr=subprocess.PIPE, text=True, env=environment)
     refused = subprocess.run(
         evaluate_command(run_dir, f"--log={tmp_path / 'run.log'}"), capture_output=True, text=True, env=environment
     )
-    assert first.poll() is None, "the first run ended before the second started"
+    first.send_signal(signal.SIGCONT)
     assert refused.returncode == 1
     (line,) = refused.stderr.splitlines()
     assert line.startswith(f"error: {run_dir}: in use by process {first.pid} on ")
