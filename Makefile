@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run check quick-tests test all-tests proofs lint lock clean-venv
+.PHONY: run check quick-tests test proofs lint lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
@@ -36,11 +36,7 @@ check: $(VENV)/.installed-test
 quick-tests: $(VENV)/.installed-test
 	$(PYTEST) -n 2 -m "not (cluster or workflow or browser or slow or proof)"
 
-# The linters use one core for most of a minute.
-test: $(VENV)/.installed-test
-	@$(MAKE) --no-print-directory --jobs=2 lint all-tests
-
-all-tests: $(VENV)/.installed-test
+test: lint
 	$(PYTEST) -n 3
 
 # Tests that take a minute or so each, and are left out of the others.

@@ -40,8 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     # Runs in tests do not compute metrics by large networks, unless a test asks for them by a fixture.
     os.environ["UQDM_PERCEPTUAL"] = str(GUARD.with_name("no-perceptual-weights"))
-    # Ray's workers have the lowest priority by default, and would starve beside tests in other processes.
-    os.environ.setdefault("RAY_worker_niceness", "0")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(GUARD), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
