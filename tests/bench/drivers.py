@@ -72,7 +72,7 @@ class Driver:
         """Waits until ``count`` shards are stored; the evaluation must still run then."""
         self.wait_until(lambda: len(stored(self.run_dir)) >= count)
 
-    def wait_until(self, holds: Callable[[], bool], timeout_s: float = 180) -> None:
+    def wait_until(self, holds: Callable[[], bool], timeout_s: float = 60) -> None:
         """Waits until ``holds`` returns True; fails if the evaluation ends first."""
         deadline = time.monotonic() + timeout_s
         while not holds():
