@@ -131,6 +131,17 @@ def is_model(folder: Path) -> bool:
     return (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (WEIGHTS, PUBLISHED_WEIGHTS))
 
 
+def format_named(name_or_path: str | os.PathLike[str]) -> str | None:
+    """The format of a model by name or path, as its configuration states it; None if there is none, or no such model.
+
+    >>> format_named("ntc-demo")
+    'uqdm-transform-1'
+    """
+    shipped = SHIPPED / str(name_or_path)
+    is_shipped = str(name_or_path) in (name for name, _ in _shipped())
+    return format_of(shipped if is_shipped else expand_path(name_or_path, "model"))
+
+
 def find(name_or_path: str | os.PathLike[str]) -> Path:
     """The folder of a shipped or fetched model, or of a path; raises :class:`uqdm.model.files.CheckpointError`."""
     name = str(name_or_path)

@@ -14,7 +14,7 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.model import schema
 from uqdm.model.files import CONFIG, CheckpointError
-from uqdm.model.zoo import find
+from uqdm.model.zoo import format_named
 from uqdm.training.config import TrainingConfig
 from uqdm.training.contract import Objective
 from uqdm.training.kinds.contract import LogColumns, ModelConfig, ModelKind
@@ -23,6 +23,7 @@ from uqdm.training.structure import TrainingConfigError
 from uqdm.training.transform_objective import TransformObjective, quantized
 from uqdm.transform import folder as folders
 from uqdm.transform.model import Level
+from uqdm.transform.zoo import find
 
 MODEL_KEYS = ("transform", "levels")
 _SEED = 2**31  # of the dither of validation
@@ -82,9 +83,9 @@ class TransformCoding(ModelKind):
 
     def named(self, name: str) -> tuple[dict[str, Any], int] | None:
         """See :meth:`ModelKind.named`."""
-        config = schema.read_json(find(name) / CONFIG)
-        if config.get("format") != folders.FORMAT:
+        if format_named(name) != folders.FORMAT:
             return None
+        config = schema.read_json(find(name) / CONFIG)
         return {key: config[key] for key in MODEL_KEYS}, int(config["image_size"])
 
     @float32_arithmetic()
