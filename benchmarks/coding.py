@@ -207,7 +207,7 @@ def _cell(value: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model", nargs="?", default="uqdm-demo")
+    parser.add_argument("model", nargs="?", default="uqdm-pixel")
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--images", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=15)

@@ -1,6 +1,6 @@
 """Files decoded in processes that compute in other ways than the encoder: every picture must be the same.
 
-    python benchmarks/decode_matrix.py [--model uqdm-demo] [--dataset npz:imagenet64-sample.npz#eval] [--images 200]
+    python benchmarks/decode_matrix.py [--model uqdm-pixel] [--dataset npz:imagenet64-sample.npz#eval] [--images 200]
 
 Files are made by the first cell and by the one that differs most from it, and decoded by every cell, each in its own
 process. Prints a row for each pair, and exits 1 if a single pixel of a single step's picture differs from that of
@@ -191,7 +191,7 @@ def show(rows: Sequence[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", default="uqdm-demo", help="name of a shipped model, or path of a model folder")
+    parser.add_argument("--model", default="uqdm-pixel", help="name of a shipped model, or path of a model folder")
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--cells", help="numbers of the cells to run, such as 0,2,6; all unless given")

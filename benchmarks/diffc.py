@@ -1,6 +1,6 @@
 """DiffC with files and UQDM on the same weights: real bits, ideal bits, and time.
 
-    python benchmarks/diffc.py [--dataset demo] [--images 16] [--size 16] [--model uqdm-demo]
+    python benchmarks/diffc.py [--dataset demo] [--images 16] [--size 16] [--model uqdm-pixel]
     python benchmarks/diffc.py --model PATH --steps 100 --deviation posterior     # VDM, steps merged
     python benchmarks/diffc.py --points PATH [--steps 100] [--blocks 16]          # a VDM of the swirl
 
@@ -163,7 +163,7 @@ def _cell(mean: float, low: float, high: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", default="uqdm-demo")
+    parser.add_argument("--model", default="uqdm-pixel")
     parser.add_argument("--dataset", default="demo")
     parser.add_argument("--images", type=int, default=16, help="patches, from as many images")
     parser.add_argument("--size", type=int, default=16, help="side of the patches, in pixels")

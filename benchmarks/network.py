@@ -172,7 +172,7 @@ def show(model: UQDM, threads: int, batch: int, found: dict[Variant, float], lar
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model", nargs="?", default="uqdm-demo")
+    parser.add_argument("model", nargs="?", default="uqdm-pixel")
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

@@ -155,7 +155,7 @@ def lines(bits: Bits) -> list[tuple[str, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model", nargs="?", default="uqdm-demo")
+    parser.add_argument("model", nargs="?", default="uqdm-pixel")
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--csv", type=Path, help="also writes the bits of every image here")

@@ -117,7 +117,7 @@ def _row(spent: list[Spent], first: list[Spent]) -> list[str]:
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", nargs="?", default="uqdm-demo")
+    parser.add_argument("model", nargs="?", default="uqdm-pixel")
     parser.add_argument("--sides", type=int, nargs="+", default=[64, 256, 512])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--busy", type=int, nargs="+", default=[0])

@@ -1,6 +1,6 @@
 """Differences of a network's outputs between ways to run it, in units of the tolerance of its files.
 
-    python benchmarks/tolerance.py [--model uqdm-demo] [--dataset npz:imagenet64-sample.npz#eval] [--images 32]
+    python benchmarks/tolerance.py [--model uqdm-pixel] [--dataset npz:imagenet64-sample.npz#eval] [--images 32]
 
 For every step but the first (which is always computed in float64, one tile at a time) each way is compared with
 float64: largest and root mean square difference of x_hat (of that which is coded with, and of that which is shown,
@@ -162,7 +162,7 @@ def levels_of(dataset: str, n_images: int, size: int) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", default="uqdm-demo", help="name of a shipped model, or path of a model folder")
+    parser.add_argument("--model", default="uqdm-pixel", help="name of a shipped model, or path of a model folder")
     parser.add_argument("--dataset", default="demo", help="data set, such as npz:PATH#KEY")
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--worker", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)

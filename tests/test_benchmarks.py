@@ -27,7 +27,7 @@ def benchmark(monkeypatch):
 
 def test_overhead_over_the_ideal_bits_is_itemized_and_small(benchmark, photographs_uint8):
     overhead_bits = benchmark("overhead_bits")
-    rows = overhead_bits.measure_all(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8))
+    rows = overhead_bits.measure_all(uqdm.load_model("uqdm-pixel"), np.stack(photographs_uint8))
     bits = overhead_bits.mean(rows)
     parts = {field.name: getattr(bits, field.name) for field in fields(bits)}
     # The file is the sum of its parts by construction of the coder's share: the test checks that share.
@@ -50,13 +50,13 @@ def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark,
 
 def test_coding_is_timed_on_the_compressors_own_bytes(benchmark, photographs_uint8):
     coding = benchmark("coding")
-    rows = coding.measure(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:2]), repeats=1)
+    rows = coding.measure(uqdm.load_model("uqdm-pixel"), np.stack(photographs_uint8[:2]), repeats=1)
     assert all(encode > 0 for _, encode, _ in rows)
 
 
 def test_coders_are_compared_on_the_same_symbols(benchmark, photographs_uint8):
     coding, coders = benchmark("coding"), benchmark("symbol_coders")
-    cases = coding.make_cases(uqdm.load_model("uqdm-demo"), np.stack(photographs_uint8[:1]))
+    cases = coding.make_cases(uqdm.load_model("uqdm-pixel"), np.stack(photographs_uint8[:1]))
     (symbols,) = coding.symbols_of(cases)
     for given in (symbols, replace(symbols, bounds=None)):  # models without bounds, too
         found = {row.label: row for row in coders.compare([given], rounds=1)}
@@ -68,7 +68,7 @@ def test_coders_are_compared_on_the_same_symbols(benchmark, photographs_uint8):
 
 def test_the_network_in_use_is_within_half_the_tolerance(benchmark, photographs_uint8):
     network = benchmark("network")
-    model = uqdm.load_model("uqdm-demo")
+    model = uqdm.load_model("uqdm-pixel")
     errors = network.errors(model, network.latents(model, np.stack(photographs_uint8[:3])))
     assert max(error for variant, error in errors.items() if variant.taken) < 0.5
     assert max(error for variant, error in errors.items() if variant.dtype == torch.float64) < 1e-6
@@ -77,7 +77,7 @@ def test_the_network_in_use_is_within_half_the_tolerance(benchmark, photographs_
 
 def test_diffc_and_uqdm_are_measured_on_the_same_patches(benchmark, photographs_uint8):
     diffc = benchmark("diffc")
-    model = uqdm.load_model("uqdm-demo").model
+    model = uqdm.load_model("uqdm-pixel").model
     patches = np.stack([photographs_uint8[0][:8, :8], photographs_uint8[1][:8, :8]])
     sent = diffc.patch_costs(model, patches, None, "matched", diffc.Limits(4, 4))
     beside = diffc.uqdm_patch_costs(model, patches)

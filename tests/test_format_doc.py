@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 PAGE = Path(__file__).parents[1] / "docs" / "format.md"
 GOLDEN = Path(__file__).parent / "progressive" / "golden-v1.uqdm"
 GOLDEN_MODEL = GOLDEN.parent / "golden-v1-model"
-GOLDEN_DEMO = GOLDEN.parent / "golden-demo.uqdm"
+GOLDEN_PIXEL = GOLDEN.parent / "golden-pixel.uqdm"
 
 # ---- header and index ---------------------------------------------------------------------------------------------
 
@@ -414,7 +414,7 @@ class Decoder:
 # ---- tests --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("model", "file"), [(GOLDEN_MODEL, GOLDEN), ("uqdm-demo", GOLDEN_DEMO)])
+@pytest.mark.parametrize(("model", "file"), [(GOLDEN_MODEL, GOLDEN), ("uqdm-pixel", GOLDEN_PIXEL)])
 def test_stored_files_decode_to_the_projects_pictures(model, file):
     model, data = load_named(model), file.read_bytes()
     from uqdm.progressive import UQDM  # what is compared with

@@ -18,7 +18,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model's folder inside the working directory of the test, which is also the home folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    shutil.copytree(SHIPPED / "uqdm-demo", tmp_path / "models/mine")
+    shutil.copytree(SHIPPED / "uqdm-pixel", tmp_path / "models/mine")
     (tmp_path / "link").symlink_to("models/mine")
     return tmp_path / "models/mine"
 
@@ -39,10 +39,10 @@ def test_a_setting_holds_in_another_working_directory(model: Path, monkeypatch: 
 
 
 def test_names_of_models_stay_names(model: Path) -> None:
-    (model.parent.parent / "uqdm-demo").mkdir()  # a shipped model takes precedence over a folder of that name
-    assert [absolute_name(name) for name in ("uqdm-demo", "uqdm-dmo")] == ["uqdm-demo", "uqdm-dmo"]
+    (model.parent.parent / "uqdm-pixel").mkdir()  # a shipped model takes precedence over a folder of that name
+    assert [absolute_name(name) for name in ("uqdm-pixel", "uqdm-pixl")] == ["uqdm-pixel", "uqdm-pixl"]
     assert absolute_name("link") == str(model.parent.parent / "link")
-    assert codec_class("uqdm").parameters[0].check("uqdm-demo") == "uqdm-demo"
+    assert codec_class("uqdm").parameters[0].check("uqdm-pixel") == "uqdm-pixel"
 
 
 def test_an_unknown_home_folder_is_an_error_of_the_parameter() -> None:

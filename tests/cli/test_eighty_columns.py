@@ -88,7 +88,7 @@ def test_lists_of_codecs_and_checks_fit_the_terminal() -> None:
 def test_a_list_of_models_has_no_markup() -> None:
     text = "\n".join(on_terminal(80, "models"))
     assert not re.search(r"`|\*\*|\]\(", text)
-    assert "uqdm-demo  here" in text
+    assert "uqdm-pixel  here" in text
 
 
 @pytest.mark.slow

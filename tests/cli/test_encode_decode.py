@@ -90,7 +90,7 @@ def test_too_few_bytes_are_refused_with_the_bytes_that_are_needed(folder):
 
 def test_info_has_ideal_bits_by_step(folder):
     info = json.loads(run("info", folder / "photo.uqdm", "--ideal-bits").stdout)
-    assert info["model"] == "uqdm-demo"
+    assert info["model"] == "uqdm-pixel"
     without = {name: value for name, value in info.items() if name != "ideal_bits"}
     assert json.loads(run("info", folder / "photo.uqdm").stdout) == without
     assert len(info["ideal_bits"]) == 5
@@ -110,7 +110,7 @@ def test_info_reads_header_and_index_alone(folder, monkeypatch):
     os.truncate(folder / "large.uqdm", len(head))
     before, count = _characters_read(), []
     monkeypatch.setattr(typer, "echo", lambda text: count.append((_characters_read(), json.loads(text))))
-    assert run("info", folder / "large.uqdm", "--model", "uqdm-demo").returncode == 0
+    assert run("info", folder / "large.uqdm", "--model", "uqdm-pixel").returncode == 0
     ((after, info),) = count
     assert info["bytes"]["file"] == len(head) > 1 << 25
     assert info["stages_held"] == whole.header.n_stages
@@ -137,9 +137,9 @@ def test_info_names_the_model_or_the_remedy(folder):
     assert json.loads(run("info", other, "--ideal-bits").stdout) == {**info, "ideal_bits": None}
     named = run("info", other, "--model", other.parent / "golden-v1-model", "--ideal-bits")
     assert len(json.loads(named.stdout)["ideal_bits"]) == 5  # of its four steps and the last stage
-    wrong = run("info", other, "--model", "uqdm-demo")
+    wrong = run("info", other, "--model", "uqdm-pixel")
     assert wrong.returncode == 1
-    assert "not with uqdm-demo" in wrong.stderr
+    assert "not with uqdm-pixel" in wrong.stderr
 
 
 def test_encode_says_that_alpha_was_composited_and_claims_these_pixels_only(folder):

@@ -14,7 +14,7 @@ from uqdm.bench.datasets import open_dataset
 from uqdm.cli import bench, main
 from uqdm.codec import codec_names
 
-GOLDEN = Path(__file__).parents[1] / "progressive" / "golden-demo.uqdm"
+GOLDEN = Path(__file__).parents[1] / "progressive" / "golden-pixel.uqdm"
 HEAVY = {"torch", "ray", "numba"}
 
 
@@ -82,7 +82,7 @@ def test_encode_and_decode_import_no_compiler_of_torch(tmp_path: Path) -> None:
     """Some settings of torch import its compiler, which takes as long as torch itself."""
     code = (
         "import numpy as np, uqdm\n"
-        "model = uqdm.load_model('uqdm-demo')\n"
+        "model = uqdm.load_model('uqdm-pixel')\n"
         "model.decompress(model.compress(np.zeros((8, 8, 3), np.uint8)))\n"
         "print([name for name in ('torch._dynamo', 'torch._inductor', 'sympy', 'triton') if name in sys.modules])"
     )

@@ -18,7 +18,7 @@ from uqdm.cli import main as cli
 from uqdm.errors import USER_ERRORS, UserError, message_of
 
 ROOT = Path(__file__).resolve().parents[2]
-TRAINING = str(ROOT / "config" / "train" / "uqdm-demo.yaml")
+TRAINING = str(ROOT / "config" / "train" / "uqdm-pixel.yaml")
 EVALUATE = ("bench", "evaluate", "--out=run", "--dataset=demo", "--limit=2")
 Run = Callable[..., tuple[int, str]]
 
@@ -53,7 +53,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "decode: unknown device": (("decode", "text.txt", "o.png", "--device=gpu"), "choose cpu, cuda or cuda:N"),
     "train: unknown device": (("train", TRAINING, "--out=m", "--device=gpu"), "choose cpu, cuda or cuda:N"),
     "encode: not an image": (("encode", "text.txt", "o.uqdm"), "text.txt"),
-    "encode: unknown model": (("encode", "picture.png", "o.uqdm", "--model=uqdm-dmo"), "did you mean uqdm-demo"),
+    "encode: unknown model": (("encode", "picture.png", "o.uqdm", "--model=uqdm-pixl"), "did you mean uqdm-pixel"),
     "encode: a folder without a model": (("encode", "picture.png", "o.uqdm", "--model=empty-model"), "empty-model"),
     "encode: a damaged model": (("encode", "picture.png", "o.uqdm", "--model=damaged-model"), "damaged-model"),
     "encode: unknown weights": (
@@ -78,7 +78,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "evaluate: not a choice": ((*EVALUATE, "--codec=avif:subsampling=1"), "codec avif: subsampling='1': choose one of"),
     "evaluate: unknown parameter": ((*EVALUATE, "--codec=jpeg:qualty=50"), "did you mean quality"),
     "evaluate: a device as parameter": ((*EVALUATE, "--codec=uqdm:device=cuda"), "no parameter 'device'"),
-    "evaluate: unknown model": ((*EVALUATE, "--codec=uqdm:model=uqdm-dmo"), "did you mean uqdm-demo"),
+    "evaluate: unknown model": ((*EVALUATE, "--codec=uqdm:model=uqdm-pixl"), "did you mean uqdm-pixel"),
     "evaluate: unknown metric": ((*EVALUATE, "--codec=png", "--metric=psnr"), "did you mean psnr_db"),
     "evaluate: unknown data set": (("bench", "evaluate", "--out=run", "--dataset=kodka", "--codec=png"), "kodak"),
     "evaluate: absent data set": (

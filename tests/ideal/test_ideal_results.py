@@ -190,7 +190,7 @@ def test_runs_of_the_configuration_name_known_codecs_and_models() -> None:
     assert {request.name for request in requests} == {"uqdm", "vdm", "jpeg"}
     for request in requests:
         found = check_parameters(codec_class(request.name), request.parameters or {})
-        assert found.get("model", "uqdm-demo") in {*KNOWN, *shipped_names()}
+        assert found.get("model", "uqdm-pixel") in {*KNOWN, *shipped_names()}
 
 
 def test_rows_with_file_and_ideal_rates_are_refused(rows: pd.DataFrame) -> None:

@@ -102,7 +102,7 @@ def test_excessive_sizes_are_refused() -> None:
 
 
 def test_mutated_configurations_raise_only_checkpoint_error() -> None:
-    shipped = json.loads((SHIPPED / "uqdm-demo" / "config.json").read_text())
+    shipped = json.loads((SHIPPED / "uqdm-pixel" / "config.json").read_text())
     del shipped["training"]
     rng, bases = random.Random(0), [STEPWISE, UNET, POINTS, SECTIONED, shipped]
     built = 0

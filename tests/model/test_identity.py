@@ -27,14 +27,14 @@ def test_identity_is_that_of_the_loaded_model(name: str) -> None:
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float32, torch.float64, torch.bfloat16])
 def test_identity_does_not_depend_on_the_type_of_stored_weights(tmp_path: Path, kind: torch.dtype) -> None:
-    folder = shutil.copytree(SHIPPED / "uqdm-demo", tmp_path / "model")
+    folder = shutil.copytree(SHIPPED / "uqdm-pixel", tmp_path / "model")
     tensors = safetensors.torch.load_file(folder / WEIGHTS)
     safetensors.torch.save_file({name: value.to(kind) for name, value in tensors.items()}, folder / WEIGHTS)
     assert identify(folder) == checkpoint.load(folder).identity
 
 
 def test_a_changed_weight_or_setting_changes_the_identity(tmp_path: Path) -> None:
-    folder = shutil.copytree(SHIPPED / "uqdm-demo", tmp_path / "model")
+    folder = shutil.copytree(SHIPPED / "uqdm-pixel", tmp_path / "model")
     before = identify(folder)
     config = json.loads((folder / CONFIG).read_text())
     config["schedule"]["gamma_max"] += 0.5
@@ -48,7 +48,7 @@ def test_a_changed_weight_or_setting_changes_the_identity(tmp_path: Path) -> Non
 
 
 def test_a_damaged_folder_is_reported(tmp_path: Path) -> None:
-    folder = shutil.copytree(SHIPPED / "uqdm-demo", tmp_path / "model")
+    folder = shutil.copytree(SHIPPED / "uqdm-pixel", tmp_path / "model")
     (folder / WEIGHTS).write_bytes(b"no weights")
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         identify(folder)
@@ -62,6 +62,6 @@ def test_a_folder_of_another_layout_has_no_identity_without_torch(tmp_path: Path
 
 
 def test_identity_needs_no_torch() -> None:
-    code = "import sys; from uqdm.model.zoo import identify; identify('uqdm-demo'); print('torch' in sys.modules)"
+    code = "import sys; from uqdm.model.zoo import identify; identify('uqdm-pixel'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -32,7 +32,7 @@ def test_shipped_models_are_small_and_have_a_card(name):
 
 # Cumulative ideal bpp and PSNR of x_hat of the first 40 images, as the cards' figures of 200 were measured.
 CARDS = {
-    "uqdm-demo": ("imagenet64-sample.npz", "eval", [0.500, 1.731, 5.623, 13.373], [21.15, 29.16, 42.22]),
+    "uqdm-pixel": ("imagenet64-sample.npz", "eval", [0.500, 1.731, 5.623, 13.373], [21.15, 29.16, 42.22]),
 }
 
 

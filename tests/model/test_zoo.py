@@ -116,10 +116,10 @@ def test_interrupted_transfer_is_an_error(source, monkeypatch):
 
 
 def test_unknown_names_suggest_similar_ones():
-    with pytest.raises(CheckpointError, match=r"did you mean uqdm-demo\?.*known: .*uqdm-demo.*uqdm-small-one"):
-        zoo.find("uqdm-dmo")
+    with pytest.raises(CheckpointError, match=r"did you mean uqdm-pixel\?.*known: .*uqdm-pixel.*uqdm-small-one"):
+        zoo.find("uqdm-pixl")
     with pytest.raises(CheckpointError, match="to fetch; there are: uqdm-small-one"):
-        zoo.fetch("uqdm-demo")
+        zoo.fetch("uqdm-pixel")
 
 
 def run(*arguments):
@@ -147,12 +147,12 @@ def test_models_command_lists_gets_and_converts(source, known, tmp_path):
     assert checkpoint.load(tmp_path / "theirs").sha256 == checkpoint.load(source).sha256
     with pytest.raises(ValueError, match="layout='theirs': choose one of own, published"):
         run("export", tmp_path / "mine", tmp_path / "x", "--layout", "theirs")
-    assert "uqdm-demo" in run()
+    assert "uqdm-pixel" in run()
 
 
 def test_shipped_model_is_listed_with_its_hash():
-    entry = listed("uqdm-demo")
-    weights = zoo.SHIPPED / "uqdm-demo" / "model.safetensors"
+    entry = listed("uqdm-pixel")
+    weights = zoo.SHIPPED / "uqdm-pixel" / "model.safetensors"
     assert entry["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
     assert entry["about"].startswith("A small universally quantized diffusion model")
 

@@ -41,7 +41,7 @@ def tiles_of(photographs_uint8: list[np.ndarray], size: int) -> list[np.ndarray]
 
 @pytest.mark.usefixtures("threads")
 def test_files_of_the_shipped_model(photographs_uint8: list[np.ndarray]) -> None:
-    check(uqdm.load_model("uqdm-demo"), tiles_of(photographs_uint8, 47))
+    check(uqdm.load_model("uqdm-pixel"), tiles_of(photographs_uint8, 47))
 
 
 @pytest.mark.usefixtures("threads")
@@ -75,7 +75,7 @@ def test_files_of_the_authors_checkpoint(shared: Path, photographs_uint8: list[n
 def test_files_made_on_a_gpu(photographs_uint8: list[np.ndarray]) -> None:
     """Files do not depend on a tile's position in the network batch either."""
     images = tiles_of(photographs_uint8, 47)
-    model = uqdm.load_model("uqdm-demo", device="cuda")
+    model = uqdm.load_model("uqdm-pixel", device="cuda")
     check(model, images)
-    for found, image in zip(uqdm.load_model("uqdm-demo").decompress(model.compress(images)), images, strict=True):
+    for found, image in zip(uqdm.load_model("uqdm-pixel").decompress(model.compress(images)), images, strict=True):
         np.testing.assert_array_equal(found, image)

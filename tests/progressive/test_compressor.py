@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def model():
-    return uqdm.load_model("uqdm-demo")
+    return uqdm.load_model("uqdm-pixel")
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,8 @@ GOLDEN = [
         "df47ab87d2523cb33822b9783b0e69a5",
     ),
     Golden(
-        "golden-demo.uqdm",
-        "uqdm-demo",
+        "golden-pixel.uqdm",
+        "uqdm-pixel",
         "e8e0ef64a823f89d",
         "9444ce51bfab7046fac74f8bef65245b",
         "4d3a6d47b3100462927aa5fa449fd528",

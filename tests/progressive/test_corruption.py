@@ -66,7 +66,7 @@ def small(tmp_path_factory, photographs_uint8):
 @pytest.fixture(scope="module")
 def shipped(photographs_uint8):
     """Files of the shipped model."""
-    codec = uqdm.load_model("uqdm-demo")
+    codec = uqdm.load_model("uqdm-pixel")
     return [sample(codec, photographs_uint8[1][20:28, 20:28]), sample(codec, photographs_uint8[2])]
 
 

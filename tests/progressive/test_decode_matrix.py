@@ -16,7 +16,7 @@ from uqdm.progressive.predictor import Outputs
 
 pytestmark = pytest.mark.slow
 
-MODEL = "uqdm-demo"
+MODEL = "uqdm-pixel"
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "decode_matrix.py"
 
 

@@ -75,7 +75,7 @@ def test_larger_batches_decode_to_the_same_pixels(
 def test_missing_device_error_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "black.png")
     (tmp_path / "black.uqdm").write_bytes(b"")
-    config = Path(__file__).parents[2] / "config" / "train" / "uqdm-demo.yaml"
+    config = Path(__file__).parents[2] / "config" / "train" / "uqdm-pixel.yaml"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     reasons = {"foo": "choose cpu, cuda or cuda:N", "cuda:9": "torch finds 2 GPUs here, cuda:0 to cuda:1"}

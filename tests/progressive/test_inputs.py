@@ -151,7 +151,7 @@ def test_forms_of_files(tmp_path: Path) -> None:
 
 
 def test_compress_and_decompress_one_or_several(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:
-    model: UQDM = uqdm.load_model("uqdm-demo")
+    model: UQDM = uqdm.load_model("uqdm-pixel")
     image = photographs_uint8[0][:20, :24]
     files = model.compress([image, image[:10]])
     for form in forms_of_one(image, tmp_path):
@@ -174,8 +174,8 @@ def test_compress_and_decompress_one_or_several(tmp_path: Path, photographs_uint
 
 
 def test_reprs_are_one_line(photographs_uint8: list[np.ndarray]) -> None:
-    model = uqdm.load_model("uqdm-demo")
-    assert repr(model).startswith("UQDM(uqdm-demo, 4 steps, ")
+    model = uqdm.load_model("uqdm-pixel")
+    assert repr(model).startswith("UQDM(uqdm-pixel, 4 steps, ")
     assert repr(model).endswith(f" parameters, cpu, weights sha256:{model.model.sha256[:16]})")
     (made,) = model.compress_detailed([photographs_uint8[0][:20, :24]])
     assert repr(made).startswith(f"Compressed({len(made.stream)} bytes, ")

@@ -90,7 +90,7 @@ def test_files_and_pixels_do_not_depend_on_threads(codec: UQDM, image: np.ndarra
 
 def test_threads_must_be_positive() -> None:
     with pytest.raises(ValueError, match="threads=0: must be at least 1"):
-        uqdm.load_model("uqdm-demo", threads=0)
+        uqdm.load_model("uqdm-pixel", threads=0)
 
 
 @pytest.mark.slow

@@ -31,12 +31,12 @@ def test_files_do_not_depend_on_the_reconstruction(photographs_uint8):
 
 
 def test_version_has_model_name_and_digest():
-    assert get_codec("uqdm").version.startswith("uqdm-demo sha256:")
+    assert get_codec("uqdm").version.startswith("uqdm-pixel sha256:")
 
 
 def test_unknown_model_error_lists_shipped_models():
-    with pytest.raises(ValueError, match="did you mean uqdm-demo"):
-        get_codec("uqdm", model="uqdm-dem")
+    with pytest.raises(ValueError, match="did you mean uqdm-pixel"):
+        get_codec("uqdm", model="uqdm-pixe")
     with pytest.raises(ParameterError, match="weights"):
         get_codec("uqdm", weights="best")
 

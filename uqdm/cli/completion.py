@@ -71,8 +71,8 @@ def plots(incomplete: str) -> list[str]:
 def models(incomplete: str) -> list[str]:
     """Names of shipped models.
 
-    >>> models("uqdm-d")
-    ['uqdm-demo']
+    >>> models("uqdm-p")
+    ['uqdm-pixel']
     """
     from uqdm.model.zoo import shipped_names
 

@@ -120,8 +120,8 @@ def _weights(entry: Listing) -> str:
 def _plain(markdown: str) -> str:
     """Text without marks of Markdown: code, bold, and links, of which the text stays.
 
-    >>> _plain("`uqdm-demo` on **a small part**; [docs/models.md](../docs/models.md) says more")
-    'uqdm-demo on a small part; docs/models.md says more'
+    >>> _plain("`uqdm-pixel` on **a small part**; [docs/models.md](../docs/models.md) says more")
+    'uqdm-pixel on a small part; docs/models.md says more'
     """
     return re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown).replace("`", "").replace("**", "")
 

@@ -46,7 +46,7 @@ class VDMCodec(IdealCodec):
     name = "vdm"
     summary = "Gaussian diffusion at ideal rates: DiffC-A and DiffC-F, no files"
     parameters = (
-        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
+        Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
         Parameter("deviation", str, "posterior", choices=DEVIATIONS, help="of p: VDM's, UQDM's, or the network's"),

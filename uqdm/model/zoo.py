@@ -182,8 +182,8 @@ def identify(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Iden
     Without torch if the folder has the project's own layout; a published checkpoint is loaded. Raises
     :class:`uqdm.model.files.CheckpointError`.
 
-    >>> str(identify("uqdm-demo"))
-    'uqdm-demo sha256:e8e0ef64a823f89d'
+    >>> str(identify("uqdm-pixel"))
+    'uqdm-pixel sha256:e8e0ef64a823f89d'
     """
     found = own_identity(find(name_or_path))
     if found is not None:

@@ -80,9 +80,9 @@ def load_model(
     ``cuda`` or ``cuda:N``. ``threads`` is as in :class:`UQDM`. Raises ValueError for a device that is not here, and
     :class:`uqdm.model.files.CheckpointError` for a folder that is no model.
 
-    >>> model = load_model("uqdm-demo")
+    >>> model = load_model("uqdm-pixel")
     >>> model
-    UQDM(uqdm-demo, 4 steps, 540,663 parameters, cpu, weights sha256:e8e0ef64a823f89d)
+    UQDM(uqdm-pixel, 4 steps, 540,663 parameters, cpu, weights sha256:e8e0ef64a823f89d)
     >>> files = model.compress(np.zeros((2, 64, 64, 3), np.uint8))
     >>> model.decompress(files).shape, model.decompress(files[0]).shape
     ((2, 64, 64, 3), (64, 64, 3))

@@ -129,15 +129,15 @@ def test_identity_needs_no_network(folder: str, quantization: str) -> None:
 def test_both_kinds_of_models_are_told_apart(folder: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=f"{folder} is a model of transform coding: use it as hyperprior:model="):
         find(folder)
-    for name in ("uqdm-demo", str(find("uqdm-demo"))):
+    for name in ("uqdm-pixel", str(find("uqdm-pixel"))):
         with pytest.raises(ParameterError, match="uqdm:model="):
             Hyperprior(model=name)
     shutil.copytree(folder, tmp_path / "ntc-other")
-    shutil.copytree(find("uqdm-demo"), tmp_path / "uqdm-demo")
+    shutil.copytree(find("uqdm-pixel"), tmp_path / "uqdm-pixel")
     monkeypatch.setattr("uqdm.model.zoo.SHIPPED", tmp_path)
     monkeypatch.setattr("uqdm.transform.zoo.SHIPPED", tmp_path)
     assert zoo.shipped_transforms() == ["ntc-other"]
-    assert zoo.shipped_names() == ["uqdm-demo"]
+    assert zoo.shipped_names() == ["uqdm-pixel"]
     assert zoo.find("ntc-other") == tmp_path / "ntc-other"
     with pytest.raises(CheckpointError, match="ntc-other is a model of transform coding"):
         find("ntc-other")

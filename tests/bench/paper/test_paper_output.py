@@ -32,7 +32,7 @@ from uqdm.cli.main import app
 
 pytestmark = pytest.mark.slow
 
-MODELS = [Model("tiny_50%", "uqdm-demo")]  # a label full of what LaTeX and Markdown take for markup
+MODELS = [Model("tiny_50%", "uqdm-pixel")]  # a label full of what LaTeX and Markdown take for markup
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory, photographs_uint8: list[np
     folder = tmp_path_factory.mktemp("paper") / "run"
     images = MemoryImages([image[:32, :32].copy() for image in photographs_uint8[:3]], name="cifar10-part_of_it")
     codecs = [*(f"jpeg:quality={quality}" for quality in (10, 50, 90)), "jpeg2000:layers=20,10", "bpg:quality=30"]
-    measure_run(folder, images, *codecs, "bpg:quality=20", "bpg:quality=40", "uqdm:model=uqdm-demo,seeds=1")
+    measure_run(folder, images, *codecs, "bpg:quality=20", "bpg:quality=40", "uqdm:model=uqdm-pixel,seeds=1")
     summarize_run(folder)
     return folder
 
@@ -203,7 +203,7 @@ def test_nothing_is_cut_off(run: Run, rows: pd.DataFrame, quantity: str) -> None
 
 
 def test_the_command_writes_everything_and_counts(run_dir: Path) -> None:
-    options = ["--run", str(run_dir), "--published", "cifar10", "--model", "tiny=uqdm-demo"]
+    options = ["--run", str(run_dir), "--published", "cifar10", "--model", "tiny=uqdm-pixel"]
     done = CliRunner().invoke(app, ["bench", "paper", *options])
     assert done.exit_code == 0, done.output
     figures = ("figures/rate_distortion.svg", "figures/rate_fid.png", "figures/progressive.png")

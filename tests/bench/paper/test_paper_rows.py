@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 
 SAME = Relation("same", "The images are the published ones.", 0.0)
 OTHER = Relation("other", "The images are others.", math.nan)
-DEMO = Model("demo", "uqdm-demo")
+DEMO = Model("demo", "uqdm-pixel")
 CHECKPOINT = Path(__file__).parents[2] / "baselines/hyperprior/compressai/bmshj2018-hyperprior.pth.tar"
 
 

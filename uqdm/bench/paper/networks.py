@@ -82,7 +82,7 @@ def network_of(path: str) -> Network | None:
 
     ``path`` is a model's folder, in the project's layout or the published one, or the name of a shipped model.
 
-    >>> network_of("uqdm-demo") is None
+    >>> network_of("uqdm-pixel") is None
     True
     """
     from uqdm.model.zoo import find
