@@ -40,7 +40,7 @@ def interpolate(
     If a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
     0..1; other points stay as they are. Raises :class:`uqdm.codec.ParameterError` for another ``lam``.
 
-    >>> interpolate(get_codec("uqdm"), [0, 0.5, 1], realistic="flow").names
+    >>> interpolate(get_codec("uqdm", model="uqdm-pixel"), [0, 0.5, 1], realistic="flow").names
     ('lambda 0', 'lambda 0.5', 'lambda 1')
     """
     values = [lam] if isinstance(lam, (int, float)) else lam

@@ -57,7 +57,7 @@ WRONG: dict[str, tuple[tuple[str, ...], str]] = {
     "encode: a folder without a model": (("encode", "picture.png", "o.uqdm", "--model=empty-model"), "empty-model"),
     "encode: a damaged model": (("encode", "picture.png", "o.uqdm", "--model=damaged-model"), "damaged-model"),
     "encode: unknown weights": (
-        ("encode", "picture.png", "o.uqdm", "--weights=best"),
+        ("encode", "picture.png", "o.uqdm", "--model=uqdm-pixel", "--weights=best"),
         "choose one of ema, as-released",
     ),
     "decode: not a file of ours": (("decode", "text.txt", "o.png"), "text.txt"),

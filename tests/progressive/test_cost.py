@@ -111,7 +111,7 @@ def test_macs_include_section_heads() -> None:
     assert cost.picture_macs(steps, None, "exact") == 3 * opening + (1 + 3 + 4 + 2) * section
 
 
-def test_macs_of_the_shipped_model_equal_those_of_its_grouped_heads() -> None:
+def test_macs_of_uqdm_pixel_equal_those_of_its_grouped_heads() -> None:
     """Section by section, a head's inputs are the sections before it: half of the grouped convolution's inputs."""
     model = uqdm.load_model("uqdm-pixel").model
     for step, network in zip(cost.step_macs(model)[1:], model.denoiser.networks, strict=True):
@@ -144,7 +144,7 @@ def test_macs_of_the_published_small_network(shared: Path) -> None:
 
 
 def test_rows_have_calls_and_macs_of_all_tiles() -> None:
-    codec = get_codec("uqdm")
+    codec = get_codec("uqdm", model="uqdm-pixel")
     image = np.zeros((65, 64, 3), np.uint8)  # two tiles, the second nearly all padding
     (encoded,) = codec.encode_detailed([image])
     steps = cost.step_macs(codec._model.model)

@@ -15,7 +15,7 @@ PARTS = ("payload_bits", "side_bits", "container_bits")
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
-        pytest.param("uqdm", {"reconstruct": "denoise", "seeds": 1}, marks=pytest.mark.slow),
+        pytest.param("uqdm", {"model": "uqdm-pixel", "reconstruct": "denoise", "seeds": 1}, marks=pytest.mark.slow),
         pytest.param("diffc", {"chunk_bits": 6, "margin_bits": 2, "send": 2}, marks=pytest.mark.slow),
         ("bpg", {"quality": 30}),
         ("bpg", {"lossless": True}),
@@ -39,7 +39,7 @@ def test_the_parts_of_every_row_add_up_to_its_file(
 
 @pytest.mark.slow
 def test_parts_of_a_file_are_those_of_its_index(photographs_uint8: list[np.ndarray]) -> None:
-    codec = get_codec("uqdm", seeds=1)
+    codec = get_codec("uqdm", model="uqdm-pixel", seeds=1)
     (stream,) = codec.encode([photographs_uint8[0][:40, :70]])
     file = container.parse(stream)
     parts = codec.parts(stream)
