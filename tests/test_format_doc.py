@@ -97,6 +97,34 @@ def parse(data):
     return head, streams, checks, ends
 
 
+def parse_staged(data):
+    """The fields of the header of version 3, by stage the segments of its chunks, and where header and stages end."""
+    assert data[:3] == b"UQ\3"
+    layout, flags = data[6:8]
+    tile, at, seed = 1 << (layout >> 4), 8, 0
+    assert flags & ~96 == 0
+    width, height = tile, tile
+    if flags & 32:
+        width, at = number(data, at)
+        height, at = number(data, at)
+    if flags & 64:
+        seed, at = number(data, at)
+    head = {"model": data[3:6], "tile": tile, "n_stages": (layout & 15) + 1, "seed": seed}
+    head |= {"width": width, "height": height, "n_tiles": -(-width // tile) * -(-height // tile)}
+    stages, ends = [], [at]
+    while len(stages) < head["n_stages"] and at < len(data):
+        lengths = []
+        for _ in range(-(-head["n_tiles"] // 16)):
+            length, at = number(data, at)
+            lengths.append(length)
+        stages.append([])
+        for length in lengths:
+            stages[-1].append(data[at : at + length])
+            at += length
+        ends.append(at)
+    return head, stages, ends
+
+
 # ---- the stream ---------------------------------------------------------------------------------------------------
 
 with localcontext(Context(prec=60)):
@@ -489,3 +517,25 @@ def test_the_example_on_the_page_is_the_stored_file():
     head, _, _, ends = parse(data)
     assert bytes.fromhex(example) == data[: ends[0]]
     assert (head["width"], head["height"], ends[-1]) == (64, 64, len(data))
+
+
+def test_the_example_of_version_3_on_the_page_is_what_it_says():
+    (example,) = re.findall(r"`(55 51 03 [0-9a-f ]+)`", PAGE.read_text())
+    data = bytes.fromhex(example)
+    head, stages, ends = parse_staged(data)
+    assert head == {
+        "model": b"\x50\xee\x11", "tile": 16, "n_stages": 2, "seed": 1, "width": 9, "height": 200, "n_tiles": 13
+    }  # fmt: skip
+    assert (stages, ends) == ([[b"one"], [b"three"]], [12, 16, 22])
+
+
+def test_containers_of_version_3_are_as_the_page_says():
+    from uqdm.coding.container import Header, pack_stages, parse
+
+    header = Header(b"abc", width=300, height=9, tile_size=8, n_stages=3, seed=70_000, version=3)
+    segments = [[bytes([chunk]) * (n + chunk) for n in (3, 200, 13_000)] for chunk in range(5)]
+    data = pack_stages(header, segments)
+    head, stages, ends = parse_staged(data)
+    assert [list(chunk) for chunk in zip(*stages, strict=True)] == segments
+    assert (head["width"], head["height"], head["seed"], head["n_tiles"]) == (300, 9, 70_000, 76)
+    assert ends == [parse(data).stage_end(stage) for stage in range(4)]

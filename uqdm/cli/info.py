@@ -26,7 +26,8 @@ def info(
 ) -> None:
     """Prints the properties of a file as JSON: format, model, sizes and checks by step.
 
-    Reads header and index alone, whatever the length of the file.
+    Reads header and index (in version 3: the lengths at the beginning of each step) alone, whatever the length of the
+    file.
     """
     if ideal_bits:
         typer.echo(json.dumps(_with_ideal_bits(file, model), indent=2))
@@ -35,7 +36,7 @@ def info(
 
     with opened(file) as stream, about(file):
         layout = read_layout(stream)
-        n_bytes = layout.stage_end(0) + bytes_left(stream)
+        n_bytes = layout.bytes_read + bytes_left(stream)
         layout.check_length(n_bytes)
         maker = _maker(layout.header.model_id.hex(), model)
     typer.echo(json.dumps({**describe(layout, n_bytes), **maker}, indent=2))
