@@ -52,7 +52,7 @@ def decode(
     else:
         with about(file), tile_progress("decoding") as report:
             used = loaded.prefix(data, step)
-            pixels = loaded.decompress(data, step, reconstruction, noise_seed=noise_seed, report=report)
+            (pixels,) = loaded.decompress([data], step, reconstruction, noise_seed=noise_seed, report=report)
     written, error = image_bytes(pixels, kind)
     write_output(image, written)
     steps = "lossless" if used.step is None else f"step {used.step} of {loaded.n_steps}"

@@ -14,6 +14,8 @@ PUBLISHED_WEIGHTS = "checkpoint.pt"
 """Weights in the published layout."""
 TRANSFORM_FORMAT = "uqdm-transform-1"
 """The ``format`` in the configuration of a model of transform coding (:mod:`uqdm.transform`)."""
+BANDED_FORMAT = "uqdm-banded-1"
+"""The ``format`` in the configuration of a model of a process in bands (:mod:`uqdm.banded`)."""
 WEIGHTS_CHOICES = ("ema", "as-released")
 """The weights that a published checkpoint holds: averages, and raw ones."""
 

@@ -36,12 +36,12 @@ class Trunk(nn.Module):
     """From z_t at full resolution to features of each block of pixels, and a residual of x_hat.
 
     Residual blocks at full resolution with the given dilations; after the first, ``inner`` blocks of twice the width at
-    half resolution, for a larger receptive field.
+    half resolution, for a larger receptive field. The input has ``channels`` channels.
     """
 
-    def __init__(self, width: int, dilations: Sequence[int], inner: Sequence[int]):
+    def __init__(self, width: int, dilations: Sequence[int], inner: Sequence[int] = (), channels: int = len(CHANNELS)):
         super().__init__()
-        self.conv_in = nn.Conv2d(len(CHANNELS), width, 3, padding=1)
+        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
         self.first = DilatedBlock(width, dilations[0])
         self.inner = nn.ModuleList()
         if inner:
@@ -52,7 +52,7 @@ class Trunk(nn.Module):
         self.conv_out = zero(nn.Conv2d(width, len(CHANNELS), 3, padding=1))
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Maps [B, C, H, W] to features [B, 4 width, H/2, W/2] and a residual [B, C, H, W]."""
+        """Maps [B, channels, H, W] to features [B, 4 width, H/2, W/2] and a residual [B, 3, H, W]."""
         h = self.first(self.conv_in(z))
         if self.inner:
             inside = h
@@ -172,7 +172,7 @@ class SectionedDenoiser(Denoiser):
         if step.index == 0:
             return Prediction(opened.x_hat, opened.features[0])
         # Only these coordinates of z_s are used; others may have any value.
-        known = _by_section(self._residuals(opened, z_t, z_s, step))[:, :index]
+        known = by_section(self._residuals(opened, z_t, z_s, step))[:, :index]
         out = self._network(step).heads.one(index, opened.features[0], known.to(self.mean.dtype))
         shift, scale = (
             values.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3)
@@ -185,9 +185,9 @@ class SectionedDenoiser(Denoiser):
         opened = self.begin(z_t, step)
         if step.index == 0:
             return opened, Prediction(opened.x_hat, opened.features[0])
-        residuals = _by_section(self._residuals(opened, z_t, z_s, step)).to(self.mean.dtype)
+        residuals = by_section(self._residuals(opened, z_t, z_s, step)).to(self.mean.dtype)
         out = self._network(step).heads(opened.features[0], residuals)
-        shift, scale = _in_data_units(_to_pixels(out[:, ::2]), _to_pixels(out[:, 1::2]), step)
+        shift, scale = _in_data_units(to_pixels(out[:, ::2]), to_pixels(out[:, 1::2]), step)
         return opened, Prediction(opened.x_hat.detach() + shift, scale)
 
     def _residuals(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, step: Step) -> torch.Tensor:
@@ -217,12 +217,12 @@ def _error(step: Step) -> float:
     return noise * SIGMA_DATA / total
 
 
-def _by_section(values: torch.Tensor) -> torch.Tensor:
+def by_section(values: torch.Tensor) -> torch.Tensor:
     """[B, 3, H, W] to [B, 12, H/2, W/2] in the order of coding."""
     return F.pixel_unshuffle(values, BLOCK)[:, list(ORDER)]
 
 
-def _to_pixels(values: torch.Tensor) -> torch.Tensor:
+def to_pixels(values: torch.Tensor) -> torch.Tensor:
     """Inverse of :func:`_by_section`."""
     place = sorted(range(N_SECTIONS), key=lambda section: ORDER[section])
     return F.pixel_shuffle(values[:, place], BLOCK)

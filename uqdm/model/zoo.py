@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from uqdm.model.files import CONFIG, PUBLISHED_WEIGHTS, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, format_of
+from uqdm.model.banded_identity import identify as identify_banded
+from uqdm.model.files import (
+    BANDED_FORMAT,
+    CONFIG,
+    PUBLISHED_WEIGHTS,
+    TRANSFORM_FORMAT,
+    WEIGHTS,
+    CheckpointError,
+    format_of,
+)
 from uqdm.model.identity import Identity, own_identity
 from uqdm.paths import absolute_text, expand_path
 from uqdm.places import cache_folder, writable_cache_folder
@@ -170,10 +179,13 @@ def absolute_name(name_or_path: str) -> str:
 
 
 def load_named(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Model:
-    """Loads a model by name or path (see :func:`uqdm.model.checkpoint.load`)."""
+    """Loads a model of the paper's process by name or path (see :func:`uqdm.model.checkpoint.load`)."""
     from uqdm.model.checkpoint import load  # needs torch, which takes seconds to import
 
-    return load(find(name_or_path), weights)
+    folder = find(name_or_path)
+    if format_of(folder) == BANDED_FORMAT:
+        raise CheckpointError(f"{name_or_path} is a model of a process in bands: use it as uqdm:model={name_or_path}")
+    return load(folder, weights)
 
 
 def identify(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Identity:
@@ -185,7 +197,10 @@ def identify(name_or_path: str | os.PathLike[str], weights: str = "ema") -> Iden
     >>> str(identify("uqdm-pixel"))
     'uqdm-pixel sha256:e8e0ef64a823f89d'
     """
-    found = own_identity(find(name_or_path))
+    folder = find(name_or_path)
+    if format_of(folder) == BANDED_FORMAT:
+        return identify_banded(folder)
+    found = own_identity(folder)
     if found is not None:
         return found
     model = load_named(name_or_path, weights)

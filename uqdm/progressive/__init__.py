@@ -5,22 +5,31 @@ The compressor needs torch, which takes seconds to import: it is imported when o
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from uqdm.progressive.codec import UQDMCodec
 
 if TYPE_CHECKING:
-    from uqdm.progressive.compressor import UQDM, Compressed, Picture, load_model
+    from uqdm.progressive.banded.compressor import BandedUQDM
+    from uqdm.progressive.compressor import UQDM
+    from uqdm.progressive.files import Compressed, Picture
+    from uqdm.progressive.load import load_model
 
-__all__ = ["UQDM", "Compressed", "Picture", "UQDMCodec", "load_model"]
+__all__ = ["UQDM", "BandedUQDM", "Compressed", "Picture", "UQDMCodec", "load_model"]
+_MODULES = {
+    "UQDM": "compressor",
+    "BandedUQDM": "banded.compressor",
+    "Compressed": "files",
+    "Picture": "files",
+    "load_model": "load",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from uqdm.progressive import compressor
-
-    return getattr(compressor, name)
+    return getattr(importlib.import_module(f"uqdm.progressive.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

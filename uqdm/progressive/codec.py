@@ -15,8 +15,8 @@ from uqdm.model.zoo import MODEL_HELP, absolute_name, identify
 from uqdm.progressive.seeds import MAX_SEEDS, SEEDS_FOR
 
 if TYPE_CHECKING:
+    from uqdm.progressive.banded.compressor import BandedUQDM
     from uqdm.progressive.compressor import UQDM
-    from uqdm.progressive.cost import StepMacs
 
 LOSSLESS = "lossless"
 ALL = "all"
@@ -51,7 +51,8 @@ class UQDMCodec(Codec):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
-        self._model: UQDM = _load(self.values["model"], self.values["weights"])
+        self._model: UQDM | BandedUQDM = _load(self.values["model"], self.values["weights"])
+        self._check_choices()
         self.batch_size = self._model.images_at_once
 
     @property
@@ -84,11 +85,9 @@ class UQDMCodec(Codec):
 
     def encode_detailed(self, images: Sequence[np.ndarray]) -> list[Encoded]:
         """Adds the ideal bits of the paper's accounting, and the seed (of the first tile)."""
-        from uqdm.progressive import cost
-
         made = self._model.compress_detailed(list(images), **self._seeds)
         names = [_step_name(step) for step in range(self._model.n_steps + 1)] + [LOSSLESS]
-        calls = len(cost.encoding_steps(self._model.n_steps))
+        calls = self._model.costs.encoding_calls
         return [Encoded(item.stream, dict(zip(names, item.ideal_bits, strict=True)), item.seed, calls) for item in made]
 
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
@@ -111,14 +110,13 @@ class UQDMCodec(Codec):
 
     def reconstructions(self, stream: bytes) -> Iterator[Reconstruction]:
         """Every picture of the stream; network calls that pictures share are made once."""
-        from uqdm.progressive import cost
-
+        costs = self._model.costs
         points = {point.name: point for point in self.points(stream)}
         n_tiles = self._model.open(stream).header.n_tiles
         for picture in self._model.pictures(stream, self._reconstructions, noise_seed=self.values["noise_seed"]):
             point = points[LOSSLESS if picture.step is None else _step_name(picture.step)]
-            calls = len(cost.opened_steps(self._model.n_steps, picture.step, picture.reconstruction))
-            macs = n_tiles * cost.picture_macs(self._step_macs, picture.step, picture.reconstruction)
+            calls = costs.calls(picture.step, picture.reconstruction)
+            macs = n_tiles * costs.macs(picture.step, picture.reconstruction)
             milliseconds = 1e3 * picture.seconds
             yield Reconstruction(point, picture.reconstruction, picture.image_uint8, milliseconds, calls, macs)
 
@@ -128,16 +126,19 @@ class UQDMCodec(Codec):
         values = self.values
         return {"seed": values["seed"], "seeds": values["seeds"] or None, "seeds_for": values["seeds_for"]}
 
-    @functools.cached_property
-    def _step_macs(self) -> tuple[StepMacs, ...]:
-        from uqdm.progressive.cost import step_macs
-
-        return step_macs(self._model.model)
+    def _check_choices(self) -> None:
+        """Raises ValueError for choices that the model does not have."""
+        name = self.values["model"]
+        missing = sorted(set(self._reconstructions) - set(self._model.reconstructions))
+        if missing:
+            known = ", ".join(self._model.reconstructions)
+            raise ValueError(f"reconstruct={self.values['reconstruct']}: {name} has no {missing[0]}; it has {known}")
+        self._model.check_seeds(**{key: value for key, value in self._seeds.items() if key != "seed"})
 
     @property
     def _reconstructions(self) -> tuple[str, ...]:
         wanted: str = self.values["reconstruct"]
-        return RECONSTRUCTIONS if wanted == ALL else tuple(wanted.split("+"))
+        return self._model.reconstructions if wanted == ALL else tuple(wanted.split("+"))
 
 
 def _step_name(step: int) -> str:
@@ -145,8 +146,8 @@ def _step_name(step: int) -> str:
 
 
 @functools.lru_cache(maxsize=4)
-def _load(model: str, weights: str) -> UQDM:
-    from uqdm.progressive.compressor import load_model  # needs torch, which takes seconds to import
+def _load(model: str, weights: str) -> UQDM | BandedUQDM:
     from uqdm.progressive.device import best_device
+    from uqdm.progressive.load import load_model  # needs torch, which takes seconds to import
 
     return load_model(model, weights=weights, device=best_device())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
@@ -18,77 +18,20 @@ from uqdm.coding.grids import MarginError
 from uqdm.diffusion.choices import DENOISE, RECONSTRUCTIONS
 from uqdm.model.checkpoint import Model
 from uqdm.model.weights import check_bits
-from uqdm.model.zoo import load_named
 from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
 from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
+from uqdm.progressive.cost import Costs, StepCosts, step_macs
 from uqdm.progressive.decoder import DecodedPicture, decode_chunks
 from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
+from uqdm.progressive.files import Compressed, Picture, Prefix
 from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
 from uqdm.progressive.predictor import Predictor
 from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
 from uqdm.text import counted
-
-
-@dataclass(frozen=True, repr=False)
-class Compressed:
-    """A file with its ideal bits by the paper's accounting: after 0, 1, ..., T steps, and lossless."""
-
-    stream: bytes
-    ideal_bits: list[float]
-    seed: int
-    """Seed of the first tile."""
-
-    def __repr__(self) -> str:
-        ideal = f", {self.ideal_bits[-1]:.0f} ideal bits" if self.ideal_bits else ""
-        return f"Compressed({len(self.stream)} bytes{ideal}, seed {self.seed})"
-
-
-@dataclass(frozen=True, repr=False)
-class Picture:
-    """A decoded image: after ``step`` 0..T in some reconstruction, or the lossless one (``step`` None)."""
-
-    step: int | None
-    reconstruction: str
-    image_uint8: np.ndarray
-    seconds: float
-    """Time from the file to this picture, without the time of other pictures; for a batch, the sum over its files."""
-
-    def __repr__(self) -> str:
-        height, width = self.image_uint8.shape[:2]
-        name = "lossless" if self.step is None else f"step {self.step}, {self.reconstruction}"
-        return f"Picture({name}, {width}x{height} pixels, {self.seconds:.3f} s)"
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """The beginning of a file that a picture needs: ``step`` 0..T, or None for the lossless image."""
-
-    step: int | None
-    n_bytes: int
-
-
-def load_model(
-    name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu", threads: int | None = None
-) -> UQDM:
-    """Loads a shipped model by name or a model folder by path, ready to compress.
-
-    ``weights`` matters for published checkpoints (see :func:`uqdm.model.checkpoint.load`). ``device`` is ``cpu``,
-    ``cuda`` or ``cuda:N``. ``threads`` is as in :class:`UQDM`. Raises ValueError for a device that is not here, and
-    :class:`uqdm.model.files.CheckpointError` for a folder that is no model.
-
-    >>> model = load_model("uqdm-pixel")
-    >>> model
-    UQDM(uqdm-pixel, 4 steps, 540,663 parameters, cpu, weights sha256:e8e0ef64a823f89d)
-    >>> files = model.compress(np.zeros((2, 64, 64, 3), np.uint8))
-    >>> model.decompress(files).shape, model.decompress(files[0]).shape
-    ((2, 64, 64, 3), (64, 64, 3))
-    """
-    checked_device(device)  # before weights are read
-    return UQDM(load_named(name_or_path, weights), device, threads=threads)
 
 
 class UQDM:
@@ -134,6 +77,16 @@ class UQDM:
     def n_steps(self) -> int:
         """T, the steps of a file before the lossless end."""
         return self.model.schedule.n_steps
+
+    @property
+    def reconstructions(self) -> tuple[str, ...]:
+        """The kinds of pictures of a step."""
+        return RECONSTRUCTIONS
+
+    @functools.cached_property
+    def costs(self) -> Costs:
+        """Network calls and multiply-accumulates."""
+        return StepCosts(step_macs(self.model))
 
     def predictor(self, double: bool = False) -> Predictor:
         """The network as the coder runs it; ``double`` for files with float64 in the header."""
@@ -227,6 +180,10 @@ class UQDM:
         except MarginError:
             # Rare: outputs of an image lie too close to boundaries of cells. In float64 the tolerance is small enough.
             return [self._compress_one(image, candidates, ideal) for image in images]
+
+    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
+        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
+        self._n_seeds(seeds, seeds_for)
 
     def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
         if seeds_for not in SEEDS_FOR:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -73,6 +74,40 @@ def picture_macs(steps: Sequence[StepMacs], step: int | None, reconstruction: st
     opened = opened_steps(len(steps), step, reconstruction)
     predicted = predicted_steps(len(steps), step, reconstruction)
     return sum(steps[index].opening for index in opened) + sum(steps[index].sections for index in predicted)
+
+
+class Costs(Protocol):
+    """Costs of a model's files and pictures."""
+
+    @property
+    def encoding_calls(self) -> int:
+        """Network calls of the encoder."""
+
+    def calls(self, step: int | None, reconstruction: str) -> int:
+        """Network calls for the picture after ``step``, or for the lossless one (None)."""
+
+    def macs(self, step: int | None, reconstruction: str) -> int:
+        """Multiply-accumulates for one tile of that picture."""
+
+
+@dataclass(frozen=True)
+class StepCosts(Costs):
+    """Costs by the multiply-accumulates of each step."""
+
+    steps: Sequence[StepMacs]
+
+    @property
+    def encoding_calls(self) -> int:
+        """See :attr:`Costs.encoding_calls`."""
+        return len(encoding_steps(len(self.steps)))
+
+    def calls(self, step: int | None, reconstruction: str) -> int:
+        """See :meth:`Costs.calls`."""
+        return len(opened_steps(len(self.steps), step, reconstruction))
+
+    def macs(self, step: int | None, reconstruction: str) -> int:
+        """See :meth:`Costs.macs`."""
+        return picture_macs(self.steps, step, reconstruction)
 
 
 @float32_arithmetic()

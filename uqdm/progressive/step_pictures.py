@@ -180,11 +180,18 @@ def _uniform(n_steps: int, size: int, positions: Sequence[int], noise_seed: int)
     """Noise of each tile from a stream of its own, so that it does not depend on the batch."""
 
     def draw(index: int, shape: torch.Size) -> torch.Tensor:
-        words = [
-            np.random.Philox(key=[noise_seed, _NOISE_STREAM + n_steps], counter=[0, position, index, 0])
-            for position in positions
-        ]
-        rows = [generator.random_raw(size) >> np.uint64(12) for generator in words]
-        return torch.from_numpy((np.stack(rows) + 0.5) * 2.0**-52).reshape(shape)
+        rows = [TileNoise(noise_seed, n_steps, position, index).uniform(size) for position in positions]
+        return torch.from_numpy(np.stack(rows)).reshape(shape)
 
     return draw
+
+
+class TileNoise:
+    """Numbers that are uniform in (0, 1), from a stream for each seed, number of decoded steps, tile and ``index``."""
+
+    def __init__(self, noise_seed: int, n_steps: int, position: int, index: int = 0):
+        self._words = np.random.Philox(key=[noise_seed, _NOISE_STREAM + n_steps], counter=[0, position, index, 0])
+
+    def uniform(self, size: int) -> np.ndarray:
+        """The next ``size`` numbers, float64."""
+        return ((self._words.random_raw(size) >> np.uint64(12)) + 0.5) * 2.0**-52

@@ -1,7 +1,8 @@
 """Recipes of training: the samples of each iteration, its learning rate, and the weights of the loss terms.
 
-There are three kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a diffusion model together,
-:class:`SeparateRecipe` each step by itself, and :class:`TransformRecipe` all levels of a model of transform coding.
+There are four kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a diffusion model together,
+:class:`SeparateRecipe` each step by itself, :class:`TransformRecipe` all levels of a model of transform coding, and
+:class:`BandedRecipe` all steps of a process in bands.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -194,27 +195,22 @@ class JointRecipe(LearningSettings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformRecipe(LearningSettings):
-    """Trains all levels of a model of transform coding together; each sample is trained at one of them.
-
-    A batch has each level equally often, as far as its size allows.
-    """
+class OneLoopRecipe(LearningSettings):
+    """Trains all parts of a model in one loop, with batches and crops of one size."""
 
     n_iterations: int
     batch_size: int
-    level_weights: list[float]
-    """Weight of each level's loss R + lambda D: losses of high rates are larger."""
+    """With several workers, the sum over all of them."""
     crop_size: int | None = None
     """By default the model's image size."""
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(min(self.level_weights, default=0) > 0, "level_weights", self.level_weights, "must be positive")
         for name in ("n_iterations", "batch_size"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 
-    def shortened(self, n_iterations: int) -> TransformRecipe:
+    def shortened(self, n_iterations: int) -> Self:
         """The same recipe with ``n_iterations`` in all."""
         return dataclasses.replace(self, n_iterations=n_iterations)
 
@@ -242,9 +238,8 @@ class TransformRecipe(LearningSettings):
         return self.seed, self.seed
 
     def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
-        """See :meth:`TrainingPlan.choose`: a level for each sample."""
-        levels = rng.permutation((np.arange(self.batch_size) + rng.integers(n_steps)) % n_steps)
-        return IterationPlan(levels, self.batch_size, self.crop_size)
+        """See :meth:`TrainingPlan.choose`: all steps."""
+        return IterationPlan(None, self.batch_size, self.crop_size)
 
     def x_hat_weight_at(self, iteration: int) -> float:
         """See :meth:`TrainingPlan.x_hat_weight_at`: there is no such term."""
@@ -253,6 +248,45 @@ class TransformRecipe(LearningSettings):
     def rate_at(self, iteration: int) -> float:
         """See :meth:`TrainingPlan.rate_at`: linear warm-up times a cosine down to 2 %."""
         return self.learning_rate * self.warm(iteration) * _cosine(iteration / self.n_iterations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformRecipe(OneLoopRecipe):
+    """Trains all levels of a model of transform coding together; each sample is trained at one of them.
+
+    A batch has each level equally often, as far as its size allows.
+    """
+
+    level_weights: list[float]
+    """Weight of each level's loss R + lambda D: losses of high rates are larger."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(min(self.level_weights, default=0) > 0, "level_weights", self.level_weights, "must be positive")
+
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """See :meth:`TrainingPlan.choose`: a level for each sample."""
+        levels = rng.permutation((np.arange(self.batch_size) + rng.integers(n_steps)) % n_steps)
+        return IterationPlan(levels, self.batch_size, self.crop_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandedRecipe(OneLoopRecipe):
+    """Trains all steps of a process in bands together: each sample goes through all of them."""
+
+    step_weights: list[float]
+    """Weight of the rate of each step, in bits per pixel: of the band steps, the pixel step and the last stage."""
+    picture_weights: list[float]
+    """Weight of the squared error of x_hat over the variance of the noise, after 0, 1, ... band steps and after the
+    pixel step."""
+    late_crop_size: int | None = None
+    """Side of the part of each sample that trains the networks of pixel step and last stage; by default all of it."""
+    unbounded_weight: float = 0.3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("step_weights", "picture_weights"):
+            require(min(getattr(self, name), default=0) > 0, name, getattr(self, name), "must be positive")
 
 
 def _cosine(share: float) -> float:

@@ -12,20 +12,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from uqdm.transform.basis import BLOCK, block_functions
 from uqdm.transform.contract import Transforms
 
 BLOCKS = "blocks"
-BLOCK = 8
 SECTIONS = (8, 24, 32, 64)
 SIDE_DEVIATION = 0.3
 """Deviation of the side information before training."""
-_COLOURS = np.array([[1, 1, 1], [1, 0, -1], [0.5, -1, 0.5]]) / np.sqrt(np.array([[3], [2], [1.5]]))
-_CHROMA_COST = 4.5  # a frequency of chroma counts as one of luma that is higher by this sum of both indices
 _LOG_DEVIATIONS = (-4.0, 8.0)
 
 
@@ -52,7 +49,7 @@ class BlockTransforms(Transforms):
         self.channels, self.side_channels, self.n_levels = sum(sections), side, len(steps)
         self.latent_stride, self.stride = BLOCK, 2 * BLOCK
         m, n, levels = self.channels, hyper_width, self.n_levels
-        basis = block_basis(m)
+        basis = torch.from_numpy(block_functions(m)).float()
         self.block_analysis = nn.Conv2d(3, m, BLOCK, stride=BLOCK, bias=False)
         self.block_synthesis = nn.ConvTranspose2d(m, 3, BLOCK, stride=BLOCK, bias=False)
         self.block_analysis.weight.data.copy_(basis)
@@ -109,21 +106,6 @@ class BlockTransforms(Transforms):
         means, logs = self.heads[index](features, known, level).chunk(2, 1)
         logs = (2 * logs + _at(self.log_deviation, level)[:, start:end]).clamp(*_LOG_DEVIATIONS)
         return means * log_gain[:, start:end].exp(), logs.exp()
-
-
-def block_basis(n: int) -> torch.Tensor:
-    """The ``n`` lowest frequencies of an 8 x 8 block: orthonormal functions [n, 3, 8, 8].
-
-    >>> flat = block_basis(10).flatten(1).double()
-    >>> bool(((flat @ flat.T - torch.eye(10)).abs() < 1e-6).all())
-    True
-    """
-    k = np.arange(BLOCK)
-    dct = np.cos(np.pi * k[:, None] * (2 * k + 1) / (2 * BLOCK)) * math.sqrt(2 / BLOCK)
-    dct[0] /= math.sqrt(2)
-    order = sorted((i + j + _CHROMA_COST * (c > 0), c, i, j) for c in range(3) for i in k for j in k)
-    functions = [_COLOURS[c][:, None, None] * np.outer(dct[i], dct[j]) for _, c, i, j in order[:n]]
-    return torch.from_numpy(np.array(functions)).float()
 
 
 class _Unit(nn.Module):

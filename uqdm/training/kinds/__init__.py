@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from uqdm.training.kinds.banded import Banded
 from uqdm.training.kinds.contract import ModelKind
 from uqdm.training.kinds.diffusion import Diffusion
 from uqdm.training.kinds.transform import TransformCoding
 
-KINDS: tuple[ModelKind, ...] = (TransformCoding(), Diffusion())
+KINDS: tuple[ModelKind, ...] = (TransformCoding(), Banded(), Diffusion())
 
 
 def kind_of(model: Mapping[str, Any]) -> ModelKind:

@@ -23,7 +23,7 @@ from uqdm.training.config import TrainingConfig
 from uqdm.training.contract import Objective
 from uqdm.training.kinds.contract import LogColumns, ModelConfig, ModelKind
 from uqdm.training.objective import DiffusionObjective, make_objective
-from uqdm.training.recipe import TrainingRecipe, TransformRecipe
+from uqdm.training.recipe import OneLoopRecipe, TrainingRecipe
 from uqdm.training.structure import TrainingConfigError
 from uqdm.training.validation import ValidationResult, pictures, validate
 
@@ -41,8 +41,8 @@ class Diffusion(ModelKind):
 
     def check(self, file: str, model: ModelConfig, image_size: int, recipe: TrainingRecipe, n_coded: int) -> None:
         """See :meth:`ModelKind.check`."""
-        if isinstance(recipe, TransformRecipe):
-            raise TrainingConfigError(f"{file}: recipe.level_weights: only models with a transform have levels")
+        if isinstance(recipe, OneLoopRecipe):
+            raise TrainingConfigError(f"{file}: recipe: it is one for models with a transform or with bands")
         try:
             denoiser, schedule = checkpoint.build(
                 dict(model), device="meta"
@@ -74,7 +74,7 @@ class Diffusion(ModelKind):
             denoiser.load_state_dict(load_named(config.init).denoiser.state_dict())
         denoiser = denoiser.to(memory_format=denoiser.memory_format)  # type: ignore[call-overload]
         process, levels = model.get("process", "uniform"), levels_of(dict(model))
-        assert not isinstance(config.recipe, TransformRecipe)
+        assert not isinstance(config.recipe, OneLoopRecipe)
         return make_objective(denoiser, schedule, config.recipe, process=process, levels=levels)
 
     def columns(self, model: ModelConfig, objective: Objective) -> LogColumns:

@@ -1,0 +1,386 @@
+"""Compression of images to files of version 3 with a model of a process in bands, and decompression."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from uqdm.arithmetic import float32_arithmetic
+from uqdm.banded.model import BandedModel
+from uqdm.codec import StreamError, check_images
+from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack_stages, parse
+from uqdm.diffusion.choices import ANCESTRAL, DENOISE
+from uqdm.model.weights import check_bits
+from uqdm.progressive import tiles
+from uqdm.progressive.banded.chunks import CodedChunk, Decoded, Group, TileChunk, decode, encode
+from uqdm.progressive.banded.costs import BandedCosts
+from uqdm.progressive.banded.rounding import Rounding
+from uqdm.progressive.banded.steps import Draws, Networks, advance
+from uqdm.progressive.banded.symbols import Sampled
+from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
+from uqdm.progressive.cost import Costs
+from uqdm.progressive.device import at_work, checked_device, images_at_once
+from uqdm.progressive.files import Compressed, Picture, Prefix
+from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
+from uqdm.progressive.seeds import SEEDS_FOR
+from uqdm.progressive.step_pictures import TileNoise, WantedPicture
+from uqdm.text import counted
+
+RECONSTRUCTIONS = (DENOISE, ANCESTRAL)
+"""Pictures of a step: the estimate, or a sample. There is no flow: coordinates are at different noise levels."""
+VERSION = 3
+
+
+class BandedUQDM:
+    """Compresses images of any size, uint8 [H, W, 3], to files of their own, and decodes prefixes of them.
+
+    It has the methods of :class:`uqdm.progressive.compressor.UQDM`. Networks run in float64, so that files decode to
+    the same pixels whatever the batch, the threads or the machine. ``threads`` and ``overlap`` are as there.
+    """
+
+    def __init__(
+        self, model: BandedModel, device: str = "cpu", *, overlap: int | None = None, threads: int | None = None
+    ):
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads={threads}: must be at least 1")
+        self.model, self.device, self.overlap, self.threads = model, device, overlap, threads
+        self._networks = Networks(model, checked_device(device))
+
+    def __repr__(self) -> str:
+        what = (
+            f"{self.model.name}, {counted(self.n_steps, 'step')}, {self.model.n_parameters:,} parameters, {self.device}"
+        )
+        return f"UQDM({what}, weights sha256:{self.model.sha256[:16]})"
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a file before the lossless end."""
+        return self.model.schedule.n_steps
+
+    @property
+    def reconstructions(self) -> tuple[str, ...]:
+        """The kinds of pictures of a step."""
+        return RECONSTRUCTIONS
+
+    @functools.cached_property
+    def costs(self) -> Costs:
+        """Network calls and multiply-accumulates."""
+        return BandedCosts.of(self._networks)
+
+    @property
+    def images_at_once(self) -> int:
+        """Number of images in a call that keeps the device busy."""
+        return images_at_once(torch.device(self.device))
+
+    # ---- compressing ----------------------------------------------------------------------------------------
+
+    def compress(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        *,
+        seed: int = 0,
+        seeds: int | None = None,
+        seeds_for: str = "step1",
+        report: TileReport | None = None,
+    ) -> Any:
+        """One image to its bytes, several to a list; see :meth:`uqdm.progressive.compressor.UQDM.compress`.
+
+        The first step does not depend on z_T, so that one seed is as good as another: ``seeds`` must be 1, if given.
+        """
+        listed, is_one = as_images(images)
+        made = self.compress_detailed(listed, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
+        return made[0].stream if is_one else [item.stream for item in made]
+
+    @float32_arithmetic()
+    def compress_detailed(
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        *,
+        seed: int = 0,
+        seeds: int | None = None,
+        seeds_for: str = "step1",
+        ideal: bool = True,
+        report: TileReport | None = None,
+    ) -> list[Compressed]:
+        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
+        check_images(list(images))
+        self.check_seeds(seeds, seeds_for)
+        headers = [self._header(image, seed) for image in images]
+        heads = [pack_stages(header, []) for header in headers]
+
+        def encoded(batch: list[Chunk]) -> list[CodedChunk]:
+            size = self.model.image_size
+            cut = [tiles.cut(images[chunk.item], size, chunk.tiles) for chunk in batch]
+            levels = tiles.to_coordinates(np.concatenate(cut)).reshape(-1, 3, size, size)
+            return encode(self._networks, levels, self._group(batch, headers, heads), ideal=ideal)
+
+        coded: list[list[CodedChunk]] = [[] for _ in headers]
+        for batch, results in overlapped(encoded, batches(headers), self._at_work, report, alone=self._alone):
+            for chunk, result in zip(batch, results, strict=True):
+                coded[chunk.item].append(result)
+        return [self._file(header, chunks, ideal) for header, chunks in zip(headers, coded, strict=True)]
+
+    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
+        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
+        if seeds_for not in SEEDS_FOR:
+            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
+        if seeds not in (None, 1) or seeds_for != SEEDS_FOR[0]:
+            what = f"seeds={seeds}" if seeds not in (None, 1) else f"seeds_for={seeds_for!r}"
+            raise ValueError(f"{what}: {self.model.name} gains nothing from several seeds; leave it out")
+
+    def _file(self, header: Header, chunks: list[CodedChunk], ideal: bool) -> Compressed:
+        stream = pack_stages(header, [chunk.segments for chunk in chunks])
+        if not ideal:
+            return Compressed(stream, [], header.seed)
+        bits = np.sum([chunk.ideal_bits for chunk in chunks], axis=0)
+        check_bits(bits, self.model.name)
+        return Compressed(stream, [0.0, *np.cumsum(bits).tolist()], header.seed)
+
+    def _header(self, image: np.ndarray, seed: int) -> Header:
+        header = Header(
+            model_id=self._model_id,
+            width=image.shape[1],
+            height=image.shape[0],
+            tile_size=self.model.image_size,
+            n_stages=self._n_stages,
+            seed=seed,
+            version=VERSION,
+        )
+        header.check()
+        return header
+
+    def _group(self, batch: Sequence[Chunk], headers: Sequence[Header], heads: Sequence[bytes]) -> Group:
+        """The chunks of a batch, with their shared randomness."""
+        return Group(
+            [
+                TileChunk(
+                    heads[chunk.item],
+                    chunk.number,
+                    Draws([headers[chunk.item].seed] * len(chunk.tiles), list(chunk.tiles)),
+                )
+                for chunk in batch
+            ]
+        )
+
+    @property
+    def _at_work(self) -> int:
+        return self.overlap or self.threads or at_work(torch.device(self.device))
+
+    @property
+    def _alone(self) -> bool:
+        """Whether each thread computes alone, and torch shares no operation among threads."""
+        return self.threads is not None
+
+    @property
+    def _model_id(self) -> bytes:
+        return bytes.fromhex(self.model.sha256)[:MODEL_ID_BYTES]
+
+    @property
+    def _n_stages(self) -> int:
+        return self.n_steps + 1
+
+    # ---- decompressing --------------------------------------------------------------------------------------
+
+    def decompress(
+        self,
+        files: CodedLike | Iterable[CodedLike],
+        step: int | None = None,
+        reconstruction: str = DENOISE,
+        *,
+        noise_seed: int = 0,
+        report: TileReport | None = None,
+    ) -> np.ndarray | list[np.ndarray]:
+        """Decodes files, or prefixes of files; see :meth:`uqdm.progressive.compressor.UQDM.decompress`."""
+        listed, is_one = as_files(files)
+        self._check_wanted(step, reconstruction)
+        containers = [self.open(data) for data in listed]
+        images: list[np.ndarray] = [np.empty(0)] * len(listed)
+        targets = [self._target(container, step) for container in containers]
+        for target in sorted(set(targets), key=repr):
+            members = [i for i, own in enumerate(targets) if own == target]
+            wanted = [WantedPicture(target, reconstruction, noise_seed)]
+            found = self._decode([containers[i] for i in members], wanted, report)
+            for i, pictures in zip(members, found, strict=True):
+                images[i] = pictures[0].image_uint8
+        if is_one:
+            return images[0]
+        same = len({image.shape for image in images}) == 1
+        return np.stack(images) if same else images
+
+    def prefix(self, data: bytes, step: int | None = None) -> Prefix:
+        """The step that :meth:`decompress` decodes a file or a prefix to, and the bytes up to the end of that step.
+
+        Raises :class:`uqdm.codec.StreamError` as it does, for a file that does not hold the step.
+        """
+        self._check_wanted(step, DENOISE)
+        container = self.open(data)
+        target = self._target(container, step)
+        return Prefix(target, container.stage_end(self._n_stages if target is None else target))
+
+    def pictures(
+        self, data: bytes, reconstructions: Sequence[str] = (DENOISE,), *, noise_seed: int = 0
+    ) -> list[Picture]:
+        """Decodes a file once to the pictures of all its whole steps, from 0 to T, and the lossless one."""
+        for name in reconstructions:
+            self._check_wanted(None, name)
+        container = self.open(data)
+        held = container.complete_stages()
+        steps = range(min(held, self.n_steps) + 1)
+        wanted = [WantedPicture(step, name, noise_seed) for step in steps for name in reconstructions]
+        if held == self._n_stages:
+            wanted.append(WantedPicture(None, "exact"))
+        return self._decode([container], wanted)[0]
+
+    def salvage(self, data: bytes) -> tuple[Picture, str]:
+        """The best picture of a damaged file, and what is wrong with the rest.
+
+        Raises :class:`uqdm.codec.StreamError` where there is none: the header or the first step is damaged.
+        """
+        container = self.open(data)
+        held = container.complete_stages()
+        targets = [None] if held == self._n_stages else []
+        reason = "nothing" if targets else f"the file is cut at {len(data)} bytes"
+        for step in [*targets, *range(min(held, self.n_steps), 0, -1)]:
+            try:
+                return self._decode([container], [WantedPicture(step)])[0][0], reason
+            except StreamError as error:
+                reason = str(error)
+        raise StreamError(f"nothing can be saved: {reason}")
+
+    @float32_arithmetic()
+    def ideal_bits(self, data: bytes) -> list[float]:
+        """Ideal bits of each step of a file, then of the last stage. Decodes the file."""
+        container = self.open(data)
+        held = container.complete_stages()
+        bits = np.zeros(held)
+        for batch in batches([container.header]):
+            group = self._group(batch, [container.header], [container.head])
+            found = list(self._stages([container], batch, group, held, ideal=True))
+            bits += [float(stage.ideal_bits.sum()) for stage in found[1:]]
+        return bits.tolist()
+
+    def open(self, data: bytes) -> Container:
+        """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
+        container = parse(data)
+        header = container.header
+        if header.model_id != self._model_id:
+            raise StreamError(
+                f"the file was made with model {header.model_id.hex()}, not with "
+                f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
+            )
+        if (header.version, header.tile_size, header.n_stages) != (VERSION, self.model.image_size, self._n_stages):
+            raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
+        return container
+
+    def _check_wanted(self, step: int | None, reconstruction: str) -> None:
+        if reconstruction not in RECONSTRUCTIONS:
+            known = ", ".join(RECONSTRUCTIONS)
+            raise ValueError(f"reconstruction={reconstruction!r}: {self.model.name} has {known}")
+        if step is not None and not 0 <= step <= self.n_steps:
+            raise ValueError(f"step={step}: must be in 0..{self.n_steps}, or None for the lossless image")
+
+    def _target(self, container: Container, step: int | None) -> int | None:
+        """The step to decode a file to; raises StreamError if the file does not hold it."""
+        held, n_bytes = container.complete_stages(), len(container.data)
+        if step is not None and held < step:
+            raise StreamError(f"the file holds {held} whole steps, not {step}: it is cut at {n_bytes} bytes")
+        if step is None and held == 0:
+            raise StreamError(f"the file is cut inside step 1: {n_bytes} bytes hold no whole step")
+        return held if step is None and held < self._n_stages else step
+
+    def _stages(
+        self,
+        containers: Sequence[Container],
+        batch: Sequence[Chunk],
+        group: Group,
+        n_stages: int,
+        *,
+        ideal: bool = False,
+    ) -> Iterator[Decoded]:
+        """The chunks of a batch before the first stage, and after each."""
+        segments = [
+            [containers[chunk.item].segment(chunk.number, stage) for stage in range(n_stages)] for chunk in batch
+        ]
+        return decode(self._networks, group, segments, n_stages, ideal=ideal)
+
+    @float32_arithmetic()
+    def _decode(
+        self, containers: list[Container], wanted: Sequence[WantedPicture], report: TileReport | None = None
+    ) -> list[list[Picture]]:
+        """The wanted pictures of each file."""
+        headers, heads = [container.header for container in containers], [container.head for container in containers]
+        n_stages = max(self._n_stages if item.step is None else item.step for item in wanted)
+
+        def decoded(batch: list[Chunk]) -> _Pictures:
+            group = self._group(batch, headers, heads)
+            found = _Pictures(wanted, self._networks, group.draws)
+            found.take(self._stages(containers, batch, group, n_stages))
+            return found
+
+        share = -(-sum(header.n_tiles for header in headers) // self._at_work)
+        at_most = max(share, CHUNK_TILES) if share < 2 * CHUNK_TILES else CHUNK_TILES
+        rows = [[np.empty((h.n_tiles, self._networks.n_coordinates), np.uint8) for _ in wanted] for h in headers]
+        seconds = np.zeros(len(wanted))
+        for batch, result in overlapped(decoded, batches(headers, at_most), self._at_work, report, alone=self._alone):
+            seconds += result.seconds
+            for number, levels in enumerate(result.levels):
+                begin = 0
+                for chunk in batch:
+                    end = begin + len(chunk.tiles)
+                    rows[chunk.item][number][chunk.tiles.start : chunk.tiles.stop] = levels[begin:end]
+                    begin = end
+        return [
+            [
+                Picture(item.step, item.reconstruction, _assembled(part, header), float(spent))
+                for item, part, spent in zip(wanted, row, seconds, strict=True)
+            ]
+            for header, row in zip(headers, rows, strict=True)
+        ]
+
+
+@dataclass
+class _Pictures:
+    """The wanted pictures of a batch of tiles."""
+
+    wanted: Sequence[WantedPicture]
+    networks: Networks
+    draws: Draws
+    levels: list[np.ndarray] = field(init=False)
+    """uint8 [B, D] of each picture."""
+    seconds: np.ndarray = field(init=False)
+    """Time of each picture, without that of others."""
+
+    def take(self, stages: Iterable[Decoded]) -> None:
+        """Makes the pictures from what is decoded before the first stage, and after each."""
+        self.levels = [np.empty(0)] * len(self.wanted)
+        self.seconds = np.zeros(len(self.wanted))
+        spent, since = 0.0, time.perf_counter()
+        for index, stage in enumerate(stages):
+            spent += time.perf_counter() - since
+            for number, item in enumerate(self.wanted):
+                if index == (self.networks.schedule.n_steps + 1 if item.step is None else item.step):
+                    begun = time.perf_counter()
+                    self.levels[number] = self._picture(stage, item).reshape(len(self.draws.seeds), -1)
+                    self.seconds[number] = spent + time.perf_counter() - begun
+            since = time.perf_counter()
+
+    def _picture(self, stage: Decoded, item: WantedPicture) -> np.ndarray:
+        if item.reconstruction != ANCESTRAL:
+            return stage.levels
+        noise = [TileNoise(item.noise_seed, stage.known.n_done, position) for position in self.draws.positions]
+        source = Sampled(lambda row, size: noise[row].uniform(size))
+        known, rounding = stage.known, Rounding([0] * len(noise))
+        while known.n_done <= self.networks.schedule.n_steps:
+            known, _ = advance(self.networks, known, self.draws, rounding, source)
+        assert known.window is not None
+        return known.window[0].astype(np.uint8)
+
+
+def _assembled(levels: np.ndarray, header: Header) -> np.ndarray:
+    return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)

@@ -1,0 +1,359 @@
+"""The steps of a process in bands, in exact integers: the same code encodes, decodes and samples.
+
+Latents are z = (k - w + 1/2) D with the symbol k and the dither w = (2 j + 1) / 512, j in 0..255 shared. A symbol is
+k = floor(((1 - e) z_t + e x) / D + w), and has the logistic distribution with location
+((1 - e) z_t + e x_hat) / D + w (eq. 8, Yang et al. 2025, coordinate by coordinate).
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from uqdm.arithmetic import float32_arithmetic
+from uqdm.banded.model import BandedModel
+from uqdm.banded.network import (
+    LATE_DEVIATIONS,
+    N_BAND_SECTIONS,
+    BandedNetworks,
+    BandState,
+    OpenedBands,
+    OpenedPixels,
+    PixelNetwork,
+    band_section,
+    known_before,
+)
+from uqdm.banded.schedule import CELLS_PER_OCTAVE, SENT_FROM
+from uqdm.coding.bounds import Bounds
+from uqdm.coding.logistic import LOCATION_BITS, MAX_SCALE, MIN_SCALE, SCALE_BITS, SCALE_UNITS
+from uqdm.coding.randomness import DITHER_LEVELS, dither
+from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION, bin_log_mass, bounded_log_mass
+from uqdm.diffusion.images import N_LEVELS
+from uqdm.model.sectioned import BLOCK, N_SECTIONS, ORDER
+from uqdm.progressive.banded.rounding import Rounding
+from uqdm.progressive.banded.symbols import Symbols
+
+MIDDLE = 127.5
+"""The level that networks see as 0."""
+_SCALE_CELL_BITS = int(math.log2(CELLS_PER_OCTAVE))
+_MEAN_CELL_BITS = 6
+_PICTURE_CELL_BITS = 0
+_DITHER_UNIT = 1 << (LOCATION_BITS - 9)  # of w = (2 j + 1) / 512 in a location
+_EXPONENTS = -16.0, 12.0  # of deviations, in octaves
+_MEANS = 2.0**20  # bins
+
+
+class Networks:
+    """A model's networks in float64 on a device, and integer constants of its steps."""
+
+    @float32_arithmetic()
+    def __init__(self, model: BandedModel, device: torch.device):
+        self.model, self.device, self.schedule = model, device, model.schedule
+        self.networks: BandedNetworks = copy.deepcopy(model.networks).to(device, torch.float64)
+        self.grid = model.image_size // 8
+
+    @property
+    def n_coordinates(self) -> int:
+        """Coordinates of a tile."""
+        return 3 * self.model.image_size**2
+
+    def coefficients(self, levels: np.ndarray) -> np.ndarray:
+        """Coefficients float64 [B, 192, h, w] of levels [B, 3, S, S]."""
+        picture = torch.from_numpy(levels - MIDDLE).to(self.device)
+        return self.networks.bands.coefficients(picture).cpu().numpy()
+
+    @functools.cached_property
+    def scale_offsets(self) -> np.ndarray:
+        """Of each band step and each last step of a coordinate: log2 of e s / D over s / sigma, int64 [K, K + 1]."""
+        rows = [
+            [
+                round(SCALE_UNITS * math.log2(e * LOGISTIC_SCALE_PER_DEVIATION * sigma / width))
+                for e, width in zip(constants.x_weight, constants.width, strict=True)
+            ]
+            for sigma, constants in zip(self.schedule.sigmas, self.schedule.constants, strict=True)
+        ]
+        return np.array(rows, np.int64)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is decoded of B tiles after some steps, with what the networks make of it."""
+
+    n_done: int
+    state: BandState
+    opened: OpenedBands
+    late: OpenedPixels | None = None
+    """The opened last stage, after the pixel step."""
+    window: tuple[np.ndarray, np.ndarray] | None = None
+    """First and last level that are possible after the pixel step, int64 [B, 3, S, S]."""
+
+    @property
+    def x_hat(self) -> np.ndarray:
+        """The estimate of the image in levels from -127.5 to 127.5, float64 [B, 3, S, S]."""
+        picture = self.opened.picture if self.late is None else self.late.x_hat
+        return picture.clamp(-N_LEVELS / 2, N_LEVELS / 2).cpu().numpy()
+
+    def picture(self, rounding: Rounding) -> np.ndarray:
+        """Levels uint8 [B, 3, S, S] of x_hat, the nearest possible ones."""
+        levels = rounding.cells(self.x_hat + N_LEVELS / 2, _PICTURE_CELL_BITS).clip(0, N_LEVELS - 1)
+        return (levels if self.window is None else levels.clip(*self.window)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """What a step coded, in the order of the stream, and its ideal bits by the unrounded densities, float64 [B]."""
+
+    symbols: list[list[np.ndarray]]
+    """By tile: the symbols int64 [N] of each section."""
+    ideal_bits: np.ndarray
+
+    @classmethod
+    def nothing(cls, n_tiles: int) -> Coded:
+        """Before the first section."""
+        return cls([[] for _ in range(n_tiles)], np.zeros(n_tiles))
+
+
+@float32_arithmetic()
+@torch.inference_mode()
+def begin(networks: Networks, n_tiles: int) -> Known:
+    """Before the first step."""
+    shape = (n_tiles, networks.networks.bands.basis.shape[0], networks.grid, networks.grid)
+    state = BandState.empty(torch.zeros(shape, dtype=torch.float64, device=networks.device))
+    return Known(0, state, networks.networks.bands.open(0, state))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """The shared randomness of B tiles: seeds, and positions in their images."""
+
+    seeds: Sequence[int]
+    positions: Sequence[int]
+
+    def dither(self, step: int, size: int) -> np.ndarray:
+        """j of a step, counted from 1: int64 [B, size], in 0..255."""
+        return np.stack([dither(s, step, p, size) for s, p in zip(self.seeds, self.positions, strict=True)])
+
+
+@float32_arithmetic()
+@torch.inference_mode()
+def advance(
+    networks: Networks, known: Known, draws: Draws, rounding: Rounding, symbols: Symbols, *, ideal: bool = False
+) -> tuple[Known, Coded]:
+    """Codes the next step: a band step, the pixel step, or the last stage, whose result has one level as its window.
+
+    ``symbols.data`` are coefficients for a band step, else levels [B, 3, S, S].
+    """
+    if known.n_done < networks.schedule.n_band_steps:
+        return _BandStep(networks, known, draws, rounding, ideal=ideal).run(symbols)
+    if known.late is None:
+        return _pixel_step(networks, known, draws, rounding, symbols, ideal=ideal)
+    return _last_stage(networks, known, rounding, symbols, ideal=ideal)
+
+
+# ---- band steps ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _BandStep:
+    """A step in bands; arrays are [B, 192, h, w]."""
+
+    networks: Networks
+    known: Known
+    draws: Draws
+    rounding: Rounding
+    ideal: bool = field(kw_only=True)
+
+    def run(self, symbols: Symbols) -> tuple[Known, Coded]:
+        bands, schedule = self.networks.networks.bands, self.networks.schedule
+        opened, index = self.known.opened, self.known.n_done
+        constants = schedule.constants[index]
+        self.z = self.known.state.z.cpu().numpy()
+        self.last = self.known.state.done.cpu().numpy()
+        self.e, self.width = constants.x_weight[self.last], constants.width[self.last]
+        self.centre = bands.coefficients(opened.picture.clamp(-N_LEVELS / 2, N_LEVELS / 2)).cpu().numpy()
+        self.spread = opened.spread.cpu().numpy()
+        self.unit = np.sqrt(self.spread**2 + (self.width / self.e) ** 2 / 12)
+        self.j = self.draws.dither(index + 1, self.z[0].size).reshape(self.z.shape)
+        self.n_s, self.done = self.z.copy(), self.last.copy()
+        residuals = torch.zeros_like(self.known.state.z)
+        coded = Coded.nothing(len(self.z))
+        for section in range(N_BAND_SECTIONS):
+            of, blocks = band_section(section, *self.z.shape[2:])
+            outputs = bands.section(section, index, opened, residuals[:, : known_before(section)])
+            mean, log_deviation = (found.double().cpu().numpy() for found in outputs)
+            self._section(of, blocks.numpy(), mean, log_deviation, symbols, coded)
+            told = (self.n_s[:, of] - (1 - self.e[:, of]) * self.z[:, of]) / self.e[:, of]
+            seen = np.where(self.done[:, of] == index + 1, (told - self.centre[:, of]) / self.unit[:, of], 0.0)
+            residuals[:, of] = torch.from_numpy(seen).to(residuals)
+        device = self.known.state.z.device
+        state = BandState(torch.from_numpy(self.n_s).to(device), torch.from_numpy(self.done).to(device))
+        return Known(index + 1, state, bands.open(index + 1, state)), coded
+
+    def _section(
+        self,
+        of: slice,
+        blocks: np.ndarray,
+        mean: np.ndarray,
+        log_deviation: np.ndarray,
+        symbols: Symbols,
+        coded: Coded,
+    ) -> None:
+        index = self.known.n_done
+        e, width, last, j = (values[:, of] for values in (self.e, self.width, self.last, self.j))
+        exponent = np.log2(self.spread[:, of]) + log_deviation / math.log(2)
+        exponent = _finite(exponent - math.log2(self.networks.schedule.sigmas[index]), *_EXPONENTS)
+        cell = self.rounding.cells(np.where(blocks, exponent, 0.5 / CELLS_PER_OCTAVE), _SCALE_CELL_BITS)
+        sent = (cell >= SENT_FROM) & blocks
+        estimate = self.centre[:, of] + self.spread[:, of] * mean
+        carried = (1 - e) * self.z[:, of] / width
+        location = _finite(carried + e * estimate / width, -_MEANS, _MEANS)
+        mean_cell = self.rounding.cells(np.where(sent, location, 0.5 / (1 << _MEAN_CELL_BITS)), _MEAN_CELL_BITS)
+        locations = self.rounding.middles(mean_cell, _MEAN_CELL_BITS, LOCATION_BITS) + (2 * j + 1) * _DITHER_UNIT
+        scales = self.rounding.middles(cell, _SCALE_CELL_BITS, SCALE_BITS) + self.networks.scale_offsets[index][last]
+        scales = scales.clip(MIN_SCALE, MAX_SCALE)
+        w = (2 * j + 1) / (2 * DITHER_LEVELS)
+        wanted = None
+        if symbols.data is not None:
+            wanted = np.floor(carried + e * symbols.data[:, of] / width + w).astype(np.int64)
+        for row in range(len(sent)):
+            at = sent[row]
+            k = symbols.free(row, locations[row][at], scales[row][at], None if wanted is None else wanted[row][at])
+            coded.symbols[row].append(k)
+            if self.ideal:
+                deviation = np.exp2(exponent[row][at]) * self.networks.schedule.sigmas[index]
+                in_bins = deviation * e[row][at] / width[row][at]
+                coded.ideal_bits[row] += free_bits(k, location[row][at] + w[row][at], in_bins)
+            self.n_s[row, of][at] = (k + 0.5 - w[row][at]) * width[row][at]
+            self.done[row, of][at] = index + 1
+
+
+def free_bits(symbols: np.ndarray, location: np.ndarray, deviation: np.ndarray) -> float:
+    """Information of symbols k, whose bins are [k, k + 1], under logistic densities in bins."""
+    z, mean, s = (torch.from_numpy(np.ascontiguousarray(v)) for v in (symbols + 0.5, location, deviation))
+    return float(bin_log_mass(z, mean, s, 1.0).sum()) / -math.log(2)
+
+
+def bounded_bits(symbols: np.ndarray, location: np.ndarray, deviation: np.ndarray, bounds: Bounds) -> float:
+    """The same for densities that are cut off at bounds."""
+    ends = (bounds.low / (1 << LOCATION_BITS), bounds.high / (1 << LOCATION_BITS))
+    z, mean, s, low, high = (torch.from_numpy(v) for v in (symbols + 0.5, location, deviation, *ends))
+    return float(bounded_log_mass(z, mean, s, 1.0, (low, high), least=1 / N_LEVELS).sum()) / -math.log(2)
+
+
+def _finite(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    # A NaN must not reach a conversion to integers, whose result differs between machines.
+    return np.nan_to_num(values, nan=0.0, posinf=high, neginf=low).clip(low, high)
+
+
+# ---- pixel step and last stage ---------------------------------------------------------------------
+
+
+def _pixel_step(
+    networks: Networks, known: Known, draws: Draws, rounding: Rounding, symbols: Symbols, *, ideal: bool
+) -> tuple[Known, Coded]:
+    """Leaves ``pixel_width`` levels of each coordinate: v = W k - j + 0, 1, ... W - 1 with a dither j in 0..W - 1."""
+    width, size = networks.schedule.pixel_width, networks.model.image_size
+    picture = known.opened.picture.clamp(-N_LEVELS / 2, N_LEVELS / 2)
+    opened = networks.networks.open_pixel_step(picture, networks.networks.misfit(known.state, picture))
+    j = draws.dither(known.n_done + 1, networks.n_coordinates) * width // DITHER_LEVELS
+    j = j.reshape(-1, 3, size, size)
+    bounds = Bounds(
+        (j << LOCATION_BITS) // width,
+        ((N_LEVELS + j) << LOCATION_BITS) // width,
+        j // width,
+        (N_LEVELS - 1 + j) // width,
+    )
+    step = _LateStep(networks.networks.late[0], opened, rounding, bounds, width=width, shift=j, ideal=ideal)  # type: ignore[arg-type]
+    k, coded = step.run(symbols)
+    window = (width * k - j).clip(0), (width * k - j + width - 1).clip(max=N_LEVELS - 1)
+    z = torch.from_numpy(width * k - j + (width - 1) / 2 - MIDDLE).to(picture)
+    late = networks.networks.open_last_stage(picture, networks.networks.misfit(known.state, picture), z)
+    return Known(known.n_done + 1, known.state, known.opened, late, window), coded
+
+
+def _last_stage(
+    networks: Networks, known: Known, rounding: Rounding, symbols: Symbols, *, ideal: bool
+) -> tuple[Known, Coded]:
+    """Chooses a level of each window."""
+    assert known.late is not None
+    assert known.window is not None
+    first, last = known.window
+    bounds = Bounds(first << LOCATION_BITS, (last + 1) << LOCATION_BITS, first, last)
+    network = networks.networks.late[1]
+    step = _LateStep(network, known.late, rounding, bounds, width=1, shift=np.zeros_like(first), ideal=ideal)  # type: ignore[arg-type]
+    levels, coded = step.run(symbols)
+    return Known(known.n_done + 1, known.state, known.opened, known.late, (levels, levels)), coded
+
+
+@dataclass
+class _LateStep:
+    """Coding of bounded symbols k = floor((v + shift) / width) of levels v; arrays are [B, 3, S, S]."""
+
+    network: PixelNetwork
+    opened: OpenedPixels
+    rounding: Rounding
+    bounds: Bounds
+    width: int = field(kw_only=True)
+    shift: np.ndarray = field(kw_only=True)
+    ideal: bool = field(kw_only=True)
+
+    def run(self, symbols: Symbols) -> tuple[np.ndarray, Coded]:
+        """The symbols, int64, section by section."""
+        found = np.zeros_like(self.shift)
+        coded = Coded.nothing(len(found))
+        values = torch.zeros_like(self.opened.x_hat)
+        for number in range(N_SECTIONS):
+            residuals = self.network.residuals(values, self.opened)
+            mean, log_deviation = (
+                out[:, 0].double().cpu().numpy() for out in self.network.section(number, self.opened, residuals)
+            )
+            place = _places(number)
+            self._section(place, mean, log_deviation, symbols, found, coded)
+            k = found[place]
+            middle = self.width * k - self.shift[place] + (self.width - 1) / 2 - MIDDLE
+            values[place] = torch.from_numpy(middle).to(values)
+        return found, coded
+
+    def _section(
+        self,
+        place: tuple[slice | int, ...],
+        mean: np.ndarray,
+        log_deviation: np.ndarray,
+        symbols: Symbols,
+        found: np.ndarray,
+        coded: Coded,
+    ) -> None:
+        """Arrays of the section are [B, S/2, S/2]."""
+        unit, width = LATE_DEVIATIONS[self.network.index], self.width
+        shift = self.shift[place]
+        level = self.opened.x_hat[place].cpu().numpy() + unit * mean + N_LEVELS / 2
+        location = _finite((level + shift) / width, -_MEANS, _MEANS)
+        exponent = math.log2(unit * LOGISTIC_SCALE_PER_DEVIATION / width) + log_deviation / math.log(2)
+        exponent = _finite(exponent, *_EXPONENTS)
+        cell = self.rounding.cells(exponent, _SCALE_CELL_BITS)
+        scales = self.rounding.middles(cell, _SCALE_CELL_BITS, SCALE_BITS).clip(MIN_SCALE, MAX_SCALE)
+        mean_cell = self.rounding.cells(location, _MEAN_CELL_BITS)
+        locations = self.rounding.middles(mean_cell, _MEAN_CELL_BITS, LOCATION_BITS)
+        wanted = None if symbols.data is None else (symbols.data[place] + shift) // width
+        for row in range(len(found)):
+            bounds = self.bounds.at(row, *place[1:]).flat
+            own = None if wanted is None else wanted[row].ravel()
+            k = symbols.bounded(row, locations[row].ravel(), scales[row].ravel(), bounds, own)
+            coded.symbols[row].append(k)
+            if self.ideal:
+                deviation = np.exp2(exponent[row].ravel()) / LOGISTIC_SCALE_PER_DEVIATION
+                coded.ideal_bits[row] += bounded_bits(k, location[row].ravel(), deviation, bounds)
+            found[(row, *place[1:])] = k.reshape(shift.shape[1:])
+
+
+def _places(number: int) -> tuple[slice | int, ...]:
+    """The coordinates of a section of a late step in arrays [B, 3, S, S]: one of each 2 x 2 block of one colour."""
+    channel, position = divmod(ORDER[number], BLOCK**2)
+    row, column = divmod(position, BLOCK)
+    return slice(None), channel, slice(row, None, BLOCK), slice(column, None, BLOCK)
