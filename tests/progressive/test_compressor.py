@@ -164,9 +164,9 @@ def test_damaged_files_never_decode_to_a_wrong_lossless_picture(model, images, f
             model.decompress([bytes(data)])
 
 
-@pytest.mark.parametrize("junk", [b"", b"U", b"UQ", b"UQ\x01", b"UQ\x03abcdefgh", b"\x89PNG\r\n", bytes(100)])
+@pytest.mark.parametrize("junk", [b"", b"U", b"UQ", b"UQ\x01", b"UQ\x04abcdefgh", b"\x89PNG\r\n", bytes(100)])
 def test_foreign_bytes_are_refused(model, junk):
-    with pytest.raises(StreamError, match=r"ends inside|not a UQDM file|version 3"):
+    with pytest.raises(StreamError, match=r"ends inside|not a UQDM file|version 4"):
         model.decompress([junk])
 
 

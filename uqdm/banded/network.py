@@ -11,6 +11,7 @@ All values are in levels, with 0 in the middle of the range 0..255.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -110,12 +111,12 @@ class BandNetwork(nn.Module):
 
     def coefficients(self, picture: torch.Tensor) -> torch.Tensor:
         """Coefficients [B, 192, H/8, W/8] of pictures [B, 3, H, W]."""
-        with torch.autocast(picture.device.type, enabled=False):  # bfloat16 would round them by whole levels
+        with _full_precision(picture):
             return F.conv2d(picture, self.basis.to(picture.dtype), stride=BLOCK)
 
     def pixels(self, coefficients: torch.Tensor) -> torch.Tensor:
         """The inverse of :meth:`coefficients`."""
-        with torch.autocast(coefficients.device.type, enabled=False):
+        with _full_precision(coefficients):
             return F.conv_transpose2d(coefficients, self.basis.to(coefficients.dtype), stride=BLOCK)
 
     def open(self, n_done: int, state: BandState) -> OpenedBands:
@@ -149,6 +150,12 @@ class BandNetwork(nn.Module):
         out = self.heads[index](features, residuals, n_done)
         mean, log_deviation = out.chunk(2, 1)
         return mean, log_deviation.clamp(*_LOG_DEVIATION)
+
+
+def _full_precision(like: torch.Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Without autocast: bfloat16 would round coefficients by whole levels."""
+    kind = like.device.type
+    return contextlib.nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
 def band_section(index: int, height: int, width: int) -> tuple[slice, torch.Tensor]:

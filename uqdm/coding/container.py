@@ -30,7 +30,7 @@ from uqdm.coding.layout import (
     Source,
     Stage,
 )
-from uqdm.coding.staged import pack_stages
+from uqdm.coding.staged import pack_head, pack_stages
 
 __all__ = [
     "CHUNK_TILES",
@@ -52,6 +52,7 @@ __all__ = [
     "describe",
     "is_coded_file",
     "pack",
+    "pack_head",
     "pack_stages",
     "parse",
     "read_layout",

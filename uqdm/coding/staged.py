@@ -38,14 +38,19 @@ def pack_stages(header: Header, segments: list[list[bytes]]) -> bytes:
     >>> pack_stages(header, [[b"first", b"second"]])
     b'UQ\\x03abca\\x00\\x05first\\x06second'
     """
+    head = pack_head(header)
+    if [len(chunk) for chunk in segments] != [header.n_stages] * header.n_chunks:
+        raise ValueError(f"the header states {header.n_stages} stages of {header.n_chunks} chunks, others were given")
+    return head + b"".join(_pack_stage(stage) for stage in zip(*segments, strict=True))
+
+
+def pack_head(header: Header) -> bytes:
+    """The header's bytes, from which check values start. Raises ValueError for a header with an invalid value."""
     if header.has_index:
         raise ValueError(f"files of version {header.version} have an index: use pack")
     header.check()
-    if [len(chunk) for chunk in segments] != [header.n_stages] * header.n_chunks:
-        raise ValueError(f"the header states {header.n_stages} stages of {header.n_chunks} chunks, others were given")
     layout, flags, size = pack_fields(header)
-    head = MAGIC + bytes([header.version]) + header.model_id + bytes([layout, flags]) + size
-    return head + b"".join(_pack_stage(stage) for stage in zip(*segments, strict=True))
+    return MAGIC + bytes([header.version]) + header.model_id + bytes([layout, flags]) + size
 
 
 def _pack_stage(segments: tuple[bytes, ...]) -> bytes:

@@ -14,7 +14,7 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded.model import BandedModel
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, Container, Header, pack_stages, parse
+from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, STAGED, Container, Header, pack_head, pack_stages, parse
 from uqdm.diffusion.choices import ANCESTRAL, DENOISE
 from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
@@ -34,7 +34,8 @@ from uqdm.text import counted
 
 RECONSTRUCTIONS = (DENOISE, ANCESTRAL)
 """Pictures of a step: the estimate, or a sample. There is no flow: coordinates are at different noise levels."""
-VERSION = 3
+_MAX_HEADER_PIXELS = 1 << 20
+"""Limit of the picture before the first step, for a file that ends with its header."""
 
 
 class BandedUQDM:
@@ -112,7 +113,7 @@ class BandedUQDM:
         check_images(list(images))
         self.check_seeds(seeds, seeds_for)
         headers = [self._header(image, seed) for image in images]
-        heads = [pack_stages(header, []) for header in headers]
+        heads = [pack_head(header) for header in headers]
 
         def encoded(batch: list[Chunk]) -> list[CodedChunk]:
             size = self.model.image_size
@@ -150,7 +151,7 @@ class BandedUQDM:
             tile_size=self.model.image_size,
             n_stages=self._n_stages,
             seed=seed,
-            version=VERSION,
+            version=STAGED,
         )
         header.check()
         return header
@@ -274,8 +275,11 @@ class BandedUQDM:
                 f"the file was made with model {header.model_id.hex()}, not with "
                 f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
             )
-        if (header.version, header.tile_size, header.n_stages) != (VERSION, self.model.image_size, self._n_stages):
+        if (header.version, header.tile_size, header.n_stages) != (STAGED, self.model.image_size, self._n_stages):
             raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
+        if not container.stages and header.width * header.height > _MAX_HEADER_PIXELS:
+            # Nothing in so short a file bears out the size that it claims.
+            raise StreamError(f"the file is cut inside step 1: {len(data)} bytes hold no whole step")
         return container
 
     def _check_wanted(self, step: int | None, reconstruction: str) -> None:
