@@ -5,7 +5,6 @@ The compressor needs torch, which takes seconds to import: it is imported when o
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 from uqdm.progressive.codec import UQDMCodec
@@ -17,19 +16,14 @@ if TYPE_CHECKING:
     from uqdm.progressive.load import load_model
 
 __all__ = ["UQDM", "BandedUQDM", "Compressed", "Picture", "UQDMCodec", "load_model"]
-_MODULES = {
-    "UQDM": "compressor",
-    "BandedUQDM": "banded.compressor",
-    "Compressed": "files",
-    "Picture": "files",
-    "load_model": "load",
-}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"uqdm.progressive.{_MODULES[name]}"), name)
+    from uqdm.progressive import files, load
+
+    return getattr(files if hasattr(files, name) else load, name)
 
 
 def __dir__() -> list[str]:

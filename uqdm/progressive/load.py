@@ -21,6 +21,7 @@ def load_model(
     ``cuda`` or ``cuda:N``. ``threads`` is as in :class:`UQDM`. Raises ValueError for a device that is not here, and
     :class:`uqdm.model.files.CheckpointError` for a folder that is no model.
 
+    >>> import numpy as np
     >>> model = load_model("uqdm-pixel")
     >>> model
     UQDM(uqdm-pixel, 4 steps, 540,663 parameters, cpu, weights sha256:e8e0ef64a823f89d)
