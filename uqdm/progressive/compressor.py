@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from uqdm.progressive import tiles, tolerance
 from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
 from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
-from uqdm.progressive.cost import Costs, StepCosts, step_macs
 from uqdm.progressive.decoder import DecodedPicture, decode_chunks
 from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
@@ -32,6 +31,9 @@ from uqdm.progressive.predictor import Predictor
 from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
 from uqdm.text import counted
+
+if TYPE_CHECKING:
+    from uqdm.progressive.cost import Costs
 
 
 class UQDM:
@@ -86,6 +88,8 @@ class UQDM:
     @functools.cached_property
     def costs(self) -> Costs:
         """Network calls and multiply-accumulates."""
+        from uqdm.progressive.cost import StepCosts, step_macs  # torch's counter imports a compiler
+
         return StepCosts(step_macs(self.model))
 
     def predictor(self, double: bool = False) -> Predictor:

@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,18 +19,19 @@ from uqdm.diffusion.choices import ANCESTRAL, DENOISE
 from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
 from uqdm.progressive.banded.chunks import CodedChunk, Decoded, Group, TileChunk, decode, encode
-from uqdm.progressive.banded.costs import BandedCosts
 from uqdm.progressive.banded.rounding import Rounding
 from uqdm.progressive.banded.steps import Draws, Networks, advance
 from uqdm.progressive.banded.symbols import Sampled
 from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
-from uqdm.progressive.cost import Costs
 from uqdm.progressive.device import at_work, checked_device, images_at_once
 from uqdm.progressive.files import Compressed, Picture, Prefix
 from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
 from uqdm.progressive.seeds import SEEDS_FOR
 from uqdm.progressive.step_pictures import TileNoise, WantedPicture
 from uqdm.text import counted
+
+if TYPE_CHECKING:
+    from uqdm.progressive.cost import Costs
 
 RECONSTRUCTIONS = (DENOISE, ANCESTRAL)
 """Pictures of a step: the estimate, or a sample. There is no flow: coordinates are at different noise levels."""
@@ -72,6 +73,8 @@ class BandedUQDM:
     @functools.cached_property
     def costs(self) -> Costs:
         """Network calls and multiply-accumulates."""
+        from uqdm.progressive.banded.costs import BandedCosts  # torch's counter imports a compiler
+
         return BandedCosts.of(self._networks)
 
     @property
