@@ -45,8 +45,10 @@ _SCALE_CELL_BITS = int(math.log2(CELLS_PER_OCTAVE))
 _MEAN_CELL_BITS = 6
 _PICTURE_CELL_BITS = 0
 _DITHER_UNIT = 1 << (LOCATION_BITS - 9)  # of w = (2 j + 1) / 512 in a location
-_EXPONENTS = -16.0, 12.0  # of deviations, in octaves
-_MEANS = 2.0**20  # bins
+# Limits lie in the middle of cells, since many values may be at them.
+_EXPONENTS = -16 + 0.5 / CELLS_PER_OCTAVE, 12 - 0.5 / CELLS_PER_OCTAVE  # of deviations, in octaves
+_MEANS = 2.0**20 + 0.5 / (1 << _MEAN_CELL_BITS)  # bins
+_EDGE = N_LEVELS / 2 - 0.5  # of a picture: the middle of the first and of the last level
 
 
 class Networks:
@@ -97,7 +99,7 @@ class Known:
     def x_hat(self) -> np.ndarray:
         """The estimate of the image in levels from -127.5 to 127.5, float64 [B, 3, S, S]."""
         picture = self.opened.picture if self.late is None else self.late.x_hat
-        return picture.clamp(-N_LEVELS / 2, N_LEVELS / 2).cpu().numpy()
+        return picture.clamp(-_EDGE, _EDGE).cpu().numpy()
 
     def picture(self, rounding: Rounding) -> np.ndarray:
         """Levels uint8 [B, 3, S, S] of x_hat, the nearest possible ones."""
