@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 config: Any = numba.core.config
 _PACKAGE = Path(__file__).parent
+_ROOMS = ("coding", "channel", "images", "progressive/banded")  # that have compiled functions
 
 
 def njit(*, cache: bool, nogil: bool = False) -> Callable[[F], F]:
@@ -35,7 +36,9 @@ def _find_place() -> bool:
     """Whether machine code can be cached; sets Numba's folder if its default cannot be used."""
     if config.CACHE_DIR:
         return _can_write(Path(config.CACHE_DIR))
-    if all(_can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel", "images")):
+    if all(
+        _can_write(_PACKAGE / name / "__pycache__") for name in ("coding", "channel", "images", "progressive/banded")
+    ):
         return True
     for folder in (cache_folder, private_temporary_folder):
         with contextlib.suppress(OSError):

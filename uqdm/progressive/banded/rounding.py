@@ -32,21 +32,16 @@ class Rounding:
         self._shifts = np.array(shifts, np.int64)
         self.clear = np.ones(len(shifts), bool)
 
-    def cells(self, values: np.ndarray, bits: int) -> np.ndarray:
-        """Cells of 2^-bits that hold values float64 [B, ...]: int64."""
-        scaled = np.ldexp(values, bits) + self._by_row(values) / SHIFT_UNITS
-        near = np.abs(scaled - np.rint(scaled)) <= np.ldexp(EPS, bits)
+    def shift(self, row: int) -> int:
+        """The shift of a tile."""
+        return int(self._shifts[row])
+
+    def levels(self, values: np.ndarray) -> np.ndarray:
+        """Values float64 [B, ...] in cells of 1: int64."""
+        shifted = values + self._shifts.reshape(-1, *([1] * (values.ndim - 1))) / SHIFT_UNITS
+        near = np.abs(shifted - np.rint(shifted)) <= EPS
         self.clear &= ~near.reshape(len(near), -1).any(1)
-        return np.floor(scaled).astype(np.int64)
-
-    def middles(self, cells: np.ndarray, bits: int, fraction_bits: int) -> np.ndarray:
-        """Middles of cells, fixed point with ``fraction_bits`` fractional bits; exact where cells have 64 units."""
-        unit_bits = fraction_bits - bits
-        middle = (cells << unit_bits) + (1 << unit_bits - 1)
-        return middle - ((self._by_row(cells) << unit_bits) // SHIFT_UNITS)
-
-    def _by_row(self, like: np.ndarray) -> np.ndarray:
-        return self._shifts.reshape(-1, *([1] * (like.ndim - 1)))
+        return np.floor(shifted).astype(np.int64)
 
 
 def write_shift(writer: Writer, shift: int) -> None:

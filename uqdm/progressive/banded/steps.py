@@ -29,25 +29,18 @@ from uqdm.banded.network import (
     band_section,
     known_before,
 )
-from uqdm.banded.schedule import CELLS_PER_OCTAVE, SENT_FROM
 from uqdm.coding.bounds import Bounds
-from uqdm.coding.logistic import LOCATION_BITS, MAX_SCALE, MIN_SCALE, SCALE_BITS, SCALE_UNITS
+from uqdm.coding.logistic import LOCATION_BITS, SCALE_UNITS
 from uqdm.coding.randomness import DITHER_LEVELS, dither
 from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION, bin_log_mass, bounded_log_mass
 from uqdm.diffusion.images import N_LEVELS
 from uqdm.model.sectioned import BLOCK, N_SECTIONS, ORDER
+from uqdm.progressive.banded import kernels
 from uqdm.progressive.banded.rounding import Rounding
 from uqdm.progressive.banded.symbols import Symbols
 
 MIDDLE = 127.5
 """The level that networks see as 0."""
-_SCALE_CELL_BITS = int(math.log2(CELLS_PER_OCTAVE))
-_MEAN_CELL_BITS = 6
-_PICTURE_CELL_BITS = 0
-_DITHER_UNIT = 1 << (LOCATION_BITS - 9)  # of w = (2 j + 1) / 512 in a location
-# Limits lie in the middle of cells, since many values may be at them.
-_EXPONENTS = -16 + 0.5 / CELLS_PER_OCTAVE, 12 - 0.5 / CELLS_PER_OCTAVE  # of deviations, in octaves
-_MEANS = 2.0**20 + 0.5 / (1 << _MEAN_CELL_BITS)  # bins
 _EDGE = N_LEVELS / 2 - 0.5  # of a picture: the middle of the first and of the last level
 
 
@@ -82,6 +75,11 @@ class Networks:
         ]
         return np.array(rows, np.int64)
 
+    @functools.cached_property
+    def log2_sigmas(self) -> list[float]:
+        """Binary logarithms of the noise levels."""
+        return [math.log2(sigma) for sigma in self.schedule.sigmas]
+
 
 @dataclass(frozen=True)
 class Known:
@@ -103,7 +101,7 @@ class Known:
 
     def picture(self, rounding: Rounding) -> np.ndarray:
         """Levels uint8 [B, 3, S, S] of x_hat, the nearest possible ones."""
-        levels = rounding.cells(self.x_hat + N_LEVELS / 2, _PICTURE_CELL_BITS).clip(0, N_LEVELS - 1)
+        levels = rounding.levels(self.x_hat + N_LEVELS / 2).clip(0, N_LEVELS - 1)
         return (levels if self.window is None else levels.clip(*self.window)).astype(np.uint8)
 
 
@@ -172,33 +170,28 @@ class _BandStep:
     ideal: bool = field(kw_only=True)
 
     def run(self, symbols: Symbols) -> tuple[Known, Coded]:
-        bands, schedule = self.networks.networks.bands, self.networks.schedule
-        opened, index = self.known.opened, self.known.n_done
-        constants = schedule.constants[index]
-        self.z = self.known.state.z.cpu().numpy()
-        self.last = self.known.state.done.cpu().numpy()
-        self.e, self.width = constants.x_weight[self.last], constants.width[self.last]
-        self.centre = bands.coefficients(opened.picture.clamp(-N_LEVELS / 2, N_LEVELS / 2)).cpu().numpy()
-        self.spread = opened.spread.cpu().numpy()
-        self.unit = np.sqrt(self.spread**2 + (self.width / self.e) ** 2 / 12)
-        self.j = self.draws.dither(index + 1, self.z[0].size).reshape(self.z.shape)
-        self.n_s, self.done = self.z.copy(), self.last.copy()
-        residuals = torch.zeros_like(self.known.state.z)
-        coded = Coded.nothing(len(self.z))
+        bands, index = self.networks.networks.bands, self.known.n_done
+        opened, state = self.known.opened, self.known.state
+        self._constants = self.networks.schedule.constants[index]
+        self._z, self._last = state.z.cpu().numpy(), state.done.cpu().numpy()
+        self._centre = bands.coefficients(opened.picture.clamp(-N_LEVELS / 2, N_LEVELS / 2)).cpu().numpy()
+        self._spread = opened.spread.cpu().numpy()
+        self._j = self.draws.dither(index + 1, self._z[0].size).reshape(self._z.shape)
+        self._n_s, self._done, self._residuals = self._z.copy(), self._last.copy(), np.zeros_like(self._z)
+        coded = Coded.nothing(len(self._z))
         for section in range(N_BAND_SECTIONS):
-            of, blocks = band_section(section, *self.z.shape[2:])
-            outputs = bands.section(section, index, opened, residuals[:, : known_before(section)])
-            mean, log_deviation = (found.double().cpu().numpy() for found in outputs)
-            self._section(of, blocks.numpy(), mean, log_deviation, symbols, coded)
-            told = (self.n_s[:, of] - (1 - self.e[:, of]) * self.z[:, of]) / self.e[:, of]
-            seen = np.where(self.done[:, of] == index + 1, (told - self.centre[:, of]) / self.unit[:, of], 0.0)
-            residuals[:, of] = torch.from_numpy(seen).to(residuals)
-        device = self.known.state.z.device
-        state = BandState(torch.from_numpy(self.n_s).to(device), torch.from_numpy(self.done).to(device))
-        return Known(index + 1, state, bands.open(index + 1, state)), coded
+            of, blocks = band_section(section, *self._z.shape[2:])
+            known = torch.from_numpy(self._residuals[:, : known_before(section)]).to(state.z)
+            outputs = bands.section(section, index, opened, known)
+            mean, log_deviation = (out.cpu().numpy().reshape(len(self._z), -1) for out in outputs)
+            for row in range(len(self._z)):
+                self._section(row, of, blocks.numpy().ravel(), mean[row], log_deviation[row], symbols, coded)
+        after = BandState(torch.from_numpy(self._n_s).to(state.z), torch.from_numpy(self._done).to(state.done))
+        return Known(index + 1, after, bands.open(index + 1, after)), coded
 
     def _section(
         self,
+        row: int,
         of: slice,
         blocks: np.ndarray,
         mean: np.ndarray,
@@ -206,33 +199,30 @@ class _BandStep:
         symbols: Symbols,
         coded: Coded,
     ) -> None:
+        """A section of one tile."""
         index = self.known.n_done
-        e, width, last, j = (values[:, of] for values in (self.e, self.width, self.last, self.j))
-        exponent = np.log2(self.spread[:, of]) + log_deviation / math.log(2)
-        exponent = _finite(exponent - math.log2(self.networks.schedule.sigmas[index]), *_EXPONENTS)
-        cell = self.rounding.cells(np.where(blocks, exponent, 0.5 / CELLS_PER_OCTAVE), _SCALE_CELL_BITS)
-        sent = (cell >= SENT_FROM) & blocks
-        estimate = self.centre[:, of] + self.spread[:, of] * mean
-        carried = (1 - e) * self.z[:, of] / width
-        location = _finite(carried + e * estimate / width, -_MEANS, _MEANS)
-        mean_cell = self.rounding.cells(np.where(sent, location, 0.5 / (1 << _MEAN_CELL_BITS)), _MEAN_CELL_BITS)
-        locations = self.rounding.middles(mean_cell, _MEAN_CELL_BITS, LOCATION_BITS) + (2 * j + 1) * _DITHER_UNIT
-        scales = self.rounding.middles(cell, _SCALE_CELL_BITS, SCALE_BITS) + self.networks.scale_offsets[index][last]
-        scales = scales.clip(MIN_SCALE, MAX_SCALE)
-        w = (2 * j + 1) / (2 * DITHER_LEVELS)
+        centre, spread, z, last, j, n_s, done, residuals = (
+            values[row, of].reshape(-1)
+            for values in (
+                self._centre, self._spread, self._z, self._last, self._j, self._n_s, self._done, self._residuals
+            )
+        )  # fmt: skip
+        weights, widths = self._constants.x_weight, self._constants.width
+        offsets = self.networks.scale_offsets[index]
+        places, locations, scales, exact, deviations, clear = kernels.band_outputs(
+            mean, log_deviation, centre, spread, z, last, j, blocks, weights, widths, offsets,
+            self.networks.log2_sigmas[index], self.rounding.shift(row),
+        )  # fmt: skip
+        self.rounding.clear[row] &= clear
         wanted = None
         if symbols.data is not None:
-            wanted = np.floor(carried + e * symbols.data[:, of] / width + w).astype(np.int64)
-        for row in range(len(sent)):
-            at = sent[row]
-            k = symbols.free(row, locations[row][at], scales[row][at], None if wanted is None else wanted[row][at])
-            coded.symbols[row].append(k)
-            if self.ideal:
-                deviation = np.exp2(exponent[row][at]) * self.networks.schedule.sigmas[index]
-                in_bins = deviation * e[row][at] / width[row][at]
-                coded.ideal_bits[row] += free_bits(k, location[row][at] + w[row][at], in_bins)
-            self.n_s[row, of][at] = (k + 0.5 - w[row][at]) * width[row][at]
-            self.done[row, of][at] = index + 1
+            wanted = kernels.band_symbols(symbols.data[row, of].reshape(-1), z, last, j, places, weights, widths)
+        k = symbols.free(row, locations, scales, wanted)
+        coded.symbols[row].append(k)
+        if self.ideal:
+            w = (2 * j[places] + 1) / (2 * DITHER_LEVELS)
+            coded.ideal_bits[row] += free_bits(k, exact + w, deviations)
+        kernels.band_latents(k, z, last, j, places, centre, spread, weights, widths, n_s, done, index + 1, residuals)
 
 
 def free_bits(symbols: np.ndarray, location: np.ndarray, deviation: np.ndarray) -> float:
@@ -246,11 +236,6 @@ def bounded_bits(symbols: np.ndarray, location: np.ndarray, deviation: np.ndarra
     ends = (bounds.low / (1 << LOCATION_BITS), bounds.high / (1 << LOCATION_BITS))
     z, mean, s, low, high = (torch.from_numpy(v) for v in (symbols + 0.5, location, deviation, *ends))
     return float(bounded_log_mass(z, mean, s, 1.0, (low, high), least=1 / N_LEVELS).sum()) / -math.log(2)
-
-
-def _finite(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    # A NaN must not reach a conversion to integers, whose result differs between machines.
-    return np.nan_to_num(values, nan=0.0, posinf=high, neginf=low).clip(low, high)
 
 
 # ---- pixel step and last stage ---------------------------------------------------------------------
@@ -313,7 +298,7 @@ class _LateStep:
         for number in range(N_SECTIONS):
             residuals = self.network.residuals(values, self.opened)
             mean, log_deviation = (
-                out[:, 0].double().cpu().numpy() for out in self.network.section(number, self.opened, residuals)
+                out[:, 0].cpu().numpy() for out in self.network.section(number, self.opened, residuals)
             )
             place = _places(number)
             self._section(place, mean, log_deviation, symbols, found, coded)
@@ -332,25 +317,23 @@ class _LateStep:
         coded: Coded,
     ) -> None:
         """Arrays of the section are [B, S/2, S/2]."""
-        unit, width = LATE_DEVIATIONS[self.network.index], self.width
+        unit = LATE_DEVIATIONS[self.network.index]
         shift = self.shift[place]
-        level = self.opened.x_hat[place].cpu().numpy() + unit * mean + N_LEVELS / 2
-        location = _finite((level + shift) / width, -_MEANS, _MEANS)
-        exponent = math.log2(unit * LOGISTIC_SCALE_PER_DEVIATION / width) + log_deviation / math.log(2)
-        exponent = _finite(exponent, *_EXPONENTS)
-        cell = self.rounding.cells(exponent, _SCALE_CELL_BITS)
-        scales = self.rounding.middles(cell, _SCALE_CELL_BITS, SCALE_BITS).clip(MIN_SCALE, MAX_SCALE)
-        mean_cell = self.rounding.cells(location, _MEAN_CELL_BITS)
-        locations = self.rounding.middles(mean_cell, _MEAN_CELL_BITS, LOCATION_BITS)
-        wanted = None if symbols.data is None else (symbols.data[place] + shift) // width
+        centre = self.opened.x_hat[place].cpu().numpy() + N_LEVELS / 2
+        log2_scale = math.log2(unit * LOGISTIC_SCALE_PER_DEVIATION / self.width)
+        wanted = None if symbols.data is None else (symbols.data[place] + shift) // self.width
         for row in range(len(found)):
+            locations, scales, exact, exponents, clear = kernels.late_outputs(
+                mean[row].ravel(), log_deviation[row].ravel(), centre[row].ravel(), shift[row].ravel(), unit,
+                self.width, log2_scale, self.rounding.shift(row),
+            )  # fmt: skip
+            self.rounding.clear[row] &= clear
             bounds = self.bounds.at(row, *place[1:]).flat
-            own = None if wanted is None else wanted[row].ravel()
-            k = symbols.bounded(row, locations[row].ravel(), scales[row].ravel(), bounds, own)
+            k = symbols.bounded(row, locations, scales, bounds, None if wanted is None else wanted[row].ravel())
             coded.symbols[row].append(k)
             if self.ideal:
-                deviation = np.exp2(exponent[row].ravel()) / LOGISTIC_SCALE_PER_DEVIATION
-                coded.ideal_bits[row] += bounded_bits(k, location[row].ravel(), deviation, bounds)
+                deviation = np.exp2(exponents) / LOGISTIC_SCALE_PER_DEVIATION
+                coded.ideal_bits[row] += bounded_bits(k, exact, deviation, bounds)
             found[(row, *place[1:])] = k.reshape(shift.shape[1:])
 
 
