@@ -25,6 +25,8 @@ CELLS_PER_OCTAVE = 8
 """Deviations are rounded to cells of 1/8 octave."""
 SENT_FROM = 2
 """A coordinate is sent in a step to sigma_s where its predicted deviation is at least sigma_s 2^(SENT_FROM / 8)."""
+_LEAST_FALL = 0.999
+"""Of two noise levels; bins of a step between more similar ones could be so narrow that symbols exceed 20 bits."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,9 @@ class BandSchedule:
     """Number of levels among which the pixel step leaves the last stage to choose."""
 
     def __post_init__(self) -> None:
-        falls = all(a > b for a, b in zip(self.sigmas, self.sigmas[1:], strict=False))
+        falls = all(b <= _LEAST_FALL * a for a, b in zip(self.sigmas, self.sigmas[1:], strict=False))
         if not self.sigmas or not falls or not 0.5 <= self.sigmas[-1] <= self.sigmas[0] <= 2000:
-            raise ValueError(f"sigmas {list(self.sigmas)}: must fall, and lie between 0.5 and 2000 levels")
+            raise ValueError(f"sigmas {list(self.sigmas)}: must fall by 0.1 % each, and be 0.5 to 2000 levels")
         if not 2 <= self.pixel_width <= 128:
             raise ValueError(f"pixel_width {self.pixel_width}: must be in 2..128")
 
