@@ -24,8 +24,6 @@ from uqdm.diffusion.density import bin_log_mass, bounded_log_mass
 from uqdm.training.contract import Batch, Objective, Rates
 from uqdm.training.recipe import BandedRecipe, TrainingPlan
 
-Window = tuple[slice, slice]
-"""Rows and columns of a part of an image."""
 MIDDLE = 127.5
 """The level that networks see as 0."""
 EDGE = 128.0
@@ -33,7 +31,7 @@ _CENTRE_UNIT = 64.0  # of the error before the first step
 
 
 @dataclass(frozen=True)
-class _Terms:
+class Terms:
     """Rates by step in bits per pixel, what is minimized in their place, and mean squared errors; one of each image."""
 
     rates: list[torch.Tensor]
@@ -86,53 +84,65 @@ class BandedObjective(Objective):
         noise = torch.empty(batch.n, schedule.n_band_steps, *x.shape[1:], device=device)
         noise = noise.uniform_(generator=generator)[batch.rows] - 0.5
         dither = torch.randint(schedule.pixel_width, (batch.n, *x.shape[1:]), generator=generator, device=device)
-        window = _window(x, plan.late_crop_size, generator)
-        return x, noise, dither[batch.rows], window, plan.unbounded_at(iteration)
+        return x, noise, dither[batch.rows], plan.unbounded_at(iteration), plan.trains_bands(iteration)
 
     def forward(
-        self, x: torch.Tensor, noise: torch.Tensor, dither: torch.Tensor, window: Window, unbounded_weight: float
+        self,
+        x: torch.Tensor,
+        noise: torch.Tensor,
+        dither: torch.Tensor,
+        unbounded_weight: float,
+        trains_bands: bool,
     ) -> tuple[torch.Tensor, Rates]:
         """The loss of images [B, 3, H, W]: levels minus 127.5.
 
         ``noise`` [B, K, 3, H, W] is uniform in (-1/2, 1/2), ``dither`` int64 [B, 3, H, W] in 0..pixel_width - 1. The
-        late steps see the part of the images in ``window``.
+        loss is that of the bands, or that of the late steps, whose inputs then have no gradients.
         """
+        terms = Terms([], [], [], [], [])
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.autocast):
-            terms = self._terms(x, noise, dither, window)
+            with torch.set_grad_enabled(trains_bands and torch.is_grad_enabled()):
+                state = self._band_steps(terms, x, noise)
+            if not trains_bands:
+                self._late_steps(terms, state, x, dither)
         torch.clear_autocast_cache()
         units = [_CENTRE_UNIT, *self.networks.schedule.sigmas, self.networks.schedule.pixel_width / math.sqrt(12)]
-        errors = [error.mean() / unit**2 for error, unit in zip(terms.errors, units, strict=True)]
-        loss = _weighted(self.step_weights, [rate.mean() for rate in terms.minimized])
-        loss = loss + _weighted(self.picture_weights, errors)
-        late = [rate.mean() for rate in terms.unbounded]
-        loss = loss + unbounded_weight * _weighted(self.step_weights[-2:], late)
-        rates = {f"step_{i + 1}": rate.mean() for i, rate in enumerate(terms.rates[:-1])}
-        rates |= {"last_stage": terms.rates[-1].mean(), "x_hat_error": torch.stack(errors).mean()}
+        errors = [error.mean() / unit**2 for error, unit in zip(terms.errors, units, strict=False)]
+        if trains_bands:
+            loss = _weighted(self.step_weights[:-2], terms.minimized) + _weighted(self.picture_weights[:-1], errors)
+        else:
+            loss = _weighted(self.step_weights[-2:], terms.minimized[-2:]) + self.picture_weights[-1] * errors[-1]
+            loss = loss + unbounded_weight * _weighted(self.step_weights[-2:], terms.unbounded)
+        names = [f"step_{i + 1}" for i in range(self.n_steps)] + ["last_stage"]
+        rates = {name: rate.mean() for name, rate in zip(names, terms.rates, strict=False)}
+        rates["x_hat_error"] = torch.stack(errors).mean()
         return loss, {name: value.detach() for name, value in rates.items()}
 
     def compile_networks(self) -> None:
         """See :meth:`Objective.compile_networks`."""
         self.networks.compile()
 
-    def _terms(self, x: torch.Tensor, noise: torch.Tensor, dither: torch.Tensor, window: Window) -> _Terms:
+    def terms(self, x: torch.Tensor, noise: torch.Tensor, dither: torch.Tensor) -> Terms:
+        """Rates, errors and pictures of all steps; arguments are those of :meth:`forward`."""
+        terms = Terms([], [], [], [], [])
+        self._late_steps(terms, self._band_steps(terms, x, noise), x, dither)
+        return terms
+
+    def _band_steps(self, terms: Terms, x: torch.Tensor, noise: torch.Tensor) -> BandState:
+        """The state after all band steps."""
         bands, schedule = self.networks.bands, self.networks.schedule
         coefficients = bands.coefficients(x)
         state = BandState.empty(coefficients)
-        terms = _Terms([], [], [], [], [])
-        for n_done in range(schedule.n_band_steps):
+        for n_done in range(schedule.n_band_steps + 1):
             opened = bands.open(n_done, state)
             terms.errors.append(_error(opened.picture, x))
             terms.pictures.append(opened.picture.detach())
-            u = noise[:, n_done].reshape(coefficients.shape)
-            state, rate, minimized = self._band_step(n_done, state, opened, coefficients, u)
-            terms.rates.append(rate)
-            terms.minimized.append(minimized)
-        opened = bands.open(schedule.n_band_steps, state)
-        terms.errors.append(_error(opened.picture, x))
-        terms.pictures.append(opened.picture.detach())
-        inputs = (opened.picture.detach(), self.networks.misfit(state, opened.picture.detach()), x, dither)
-        self._late_steps(terms, *(values[:, :, *window] for values in inputs))
-        return terms
+            if n_done < schedule.n_band_steps:
+                u = noise[:, n_done].reshape(coefficients.shape)
+                state, rate, minimized = self._band_step(n_done, state, opened, coefficients, u)
+                terms.rates.append(rate)
+                terms.minimized.append(minimized)
+        return state
 
     def _band_step(
         self, n_done: int, state: BandState, opened: OpenedBands, x: torch.Tensor, u: torch.Tensor
@@ -173,10 +183,10 @@ class BandedObjective(Objective):
         done = torch.where(sent, n_done + 1, state.done)
         return BandState(z, done), rate / pixels, minimized / pixels
 
-    def _late_steps(
-        self, terms: _Terms, picture: torch.Tensor, misfit: torch.Tensor, x: torch.Tensor, dither: torch.Tensor
-    ) -> None:
+    def _late_steps(self, terms: Terms, state: BandState, x: torch.Tensor, dither: torch.Tensor) -> None:
         networks, width = self.networks, self.networks.schedule.pixel_width
+        picture = terms.pictures[-1]
+        misfit = networks.misfit(state, picture)
         z = pixel_latent(x, dither, width)
         everything = torch.full_like(x, -EDGE), torch.full_like(x, EDGE)
         left = (z - width / 2).clamp(min=-EDGE), (z + width / 2).clamp(max=EDGE)
@@ -218,7 +228,7 @@ def measured(objective: BandedObjective, images_uint8: np.ndarray) -> Measuremen
     generator = torch.Generator(device).manual_seed(0)
     noise = torch.rand(len(x), schedule.n_band_steps, *x.shape[1:], generator=generator, device=device) - 0.5
     dither = torch.randint(schedule.pixel_width, x.shape, generator=generator, device=device)
-    terms = objective._terms(x, noise, dither, (slice(None), slice(None)))
+    terms = objective.terms(x, noise, dither)
     levels = [(picture.clamp(-MIDDLE, MIDDLE) + MIDDLE).round() for picture in terms.pictures]
     errors = [(shown - MIDDLE - x).square().flatten(1).mean(1).double() for shown in levels]
     psnr_db = [float((10 * torch.log10(255**2 / error)).mean()) for error in errors]
@@ -241,17 +251,8 @@ def pixel_latent(x: torch.Tensor, dither: torch.Tensor, width: int) -> torch.Ten
     return width * k - dither + (width - 1) / 2 - MIDDLE
 
 
-def _window(x: torch.Tensor, size: int | None, generator: torch.Generator) -> Window:
-    """A random part of images [B, 3, H, W], of ``size`` pixels a side from an even row and column on; or all of it."""
-    if size is None or size >= min(x.shape[2:]):
-        return slice(None), slice(None)
-    places = [(length - size) // 2 + 1 for length in x.shape[2:]]
-    row, column = (2 * int(torch.randint(n, (1,), generator=generator, device=x.device)) for n in places)
-    return slice(row, row + size), slice(column, column + size)
-
-
 def _weighted(weights: Sequence[float], values: Sequence[torch.Tensor]) -> torch.Tensor:
-    return torch.stack([weight * value for weight, value in zip(weights, values, strict=True)]).sum()
+    return torch.stack([weight * value.mean() for weight, value in zip(weights, values, strict=True)]).sum()
 
 
 def _error(picture: torch.Tensor, x: torch.Tensor) -> torch.Tensor:

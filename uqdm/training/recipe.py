@@ -279,14 +279,35 @@ class BandedRecipe(OneLoopRecipe):
     picture_weights: list[float]
     """Weight of the squared error of x_hat over the variance of the noise, after 0, 1, ... band steps and after the
     pixel step."""
-    late_crop_size: int | None = None
-    """Side of the part of each sample that trains the networks of pixel step and last stage; by default all of it."""
+    bands_until: int
+    """Iterations before this one train the network of the bands; the others train those of pixel step and last stage,
+    which see its pictures. The learning rate has a cosine for each part."""
     unbounded_weight: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("step_weights", "picture_weights"):
             require(min(getattr(self, name), default=0) > 0, name, getattr(self, name), "must be positive")
+        until, n = self.bands_until, self.n_iterations
+        require(0 <= until <= n, "bands_until", until, f"must be in 0..{n}, the number of iterations")
+
+    def shortened(self, n_iterations: int) -> Self:
+        """See :meth:`TrainingRecipe.shortened`; both parts keep their shares."""
+        until = round(self.bands_until * n_iterations / self.n_iterations)
+        return dataclasses.replace(self, n_iterations=n_iterations, bands_until=until)
+
+    def unbounded_at(self, iteration: int) -> float:
+        """See :meth:`LearningSettings.unbounded_at`, counted from the first iteration of the late steps."""
+        return super().unbounded_at(max(0, iteration - self.bands_until))
+
+    def trains_bands(self, iteration: int) -> bool:
+        """Whether an iteration trains the network of the bands."""
+        return iteration < self.bands_until
+
+    def rate_at(self, iteration: int) -> float:
+        """See :meth:`TrainingPlan.rate_at`: linear warm-up times a cosine down to 2 %, one for each part."""
+        begin, end = (0, self.bands_until) if self.trains_bands(iteration) else (self.bands_until, self.n_iterations)
+        return self.learning_rate * self.warm(iteration - begin) * _cosine((iteration - begin) / (end - begin))
 
 
 def _cosine(share: float) -> float:

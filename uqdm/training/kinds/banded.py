@@ -68,11 +68,11 @@ class Banded(ModelKind):
         for name in ("step_weights", "picture_weights"):
             if len(getattr(recipe, name)) != n_steps + 1:
                 raise TrainingConfigError(f"{file}: recipe.{name} needs {n_steps + 1} entries")
-        for name, size in (("crop_size", recipe.crop_size), ("late_crop_size", recipe.late_crop_size)):
-            if size is not None and (size % _LEAST_SIDE or size > (recipe.crop_size or image_size)):
-                raise TrainingConfigError(
-                    f"{file}: recipe.{name} is {size}; choose a multiple of {_LEAST_SIDE} that fits the samples"
-                )
+        size = recipe.crop_size or image_size
+        if size % _LEAST_SIDE or size > image_size:
+            raise TrainingConfigError(
+                f"{file}: recipe.crop_size is {size}; choose a multiple of {_LEAST_SIDE} of at most {image_size}"
+            )
         if n_coded:
             raise TrainingConfigError(
                 f"{file}: validation.coded: training in bands codes no files; set it to 0, and measure the model with "
