@@ -212,9 +212,12 @@ class Stream:
             inside = min(max(logistic((first + i << 16) - location, scale) - before, 0), mass)
             return i + (2**24 - count) * inside // mass
 
-        (i,) = [i for i in range(count) if c(i) <= self.x % 2**24 < c(i + 1)]
-        self.pop(c(i), c(i + 1) - c(i))
-        return first + i
+        slot, low, high = self.x % 2**24, 0, count
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if slot >= c(middle) else (low, middle)
+        self.pop(c(low), c(low + 1) - c(low))
+        return first + low
 
     def offsets(self, n):
         """The offset of each of n coordinates."""
