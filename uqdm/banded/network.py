@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -95,7 +96,9 @@ class BandNetwork(nn.Module):
         self.register_buffer("basis", torch.from_numpy(block_functions(N_BANDS)), persistent=False)
         noise = torch.tensor([math.inf, *schedule.sigmas], dtype=torch.float64)
         self.register_buffer("noise", noise, persistent=False)
-        self.log_deviation = nn.Parameter(6.4 - 0.9 * torch.arange(1.0, N_BANDS + 1).log())
+        # From NumPy: torch.arange on the device "meta", on which models are measured first, imports torch's compiler.
+        frequencies = torch.from_numpy(np.arange(1, N_BANDS + 1, dtype=np.float32))
+        self.log_deviation = nn.Parameter(6.4 - 0.9 * frequencies.log())
         self.mean = nn.Parameter(torch.zeros(3))
         self.begin = nn.Conv2d(2 * N_BANDS, width, 1)
         self.units = nn.ModuleList(_Unit(width, states) for _ in range(depth))

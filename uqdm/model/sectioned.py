@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -77,11 +78,15 @@ class Heads(nn.Module):
         self.hidden, self.kernel = hidden, kernel
         total = N_SECTIONS * hidden
         self.features = nn.Conv2d(n_features, total, 1)
-        self.decoded = nn.Parameter(torch.randn(total, N_SECTIONS, kernel, kernel) / (2.5 * kernel))
+        decoded = torch.empty(total, N_SECTIONS, kernel, kernel)
+        if not decoded.is_meta:  # shapes alone; arithmetic on them would import torch's compiler, which takes seconds
+            decoded.normal_().div_(2.5 * kernel)
+        self.decoded = nn.Parameter(decoded)
         self.middle = nn.Conv2d(total, total, 1, groups=N_SECTIONS)
         self.out = zero(nn.Conv2d(total, 2 * N_SECTIONS, 1, groups=N_SECTIONS))
-        before = torch.ones(N_SECTIONS, N_SECTIONS).tril(-1).repeat_interleave(hidden, 0)
-        self.register_buffer("mask", before[:, :, None, None], persistent=False)
+        before = np.tril(np.ones((N_SECTIONS, N_SECTIONS), np.float32), -1).repeat(hidden, 0)
+        mask = torch.from_numpy(before[:, :, None, None]).to(decoded.device)
+        self.register_buffer("mask", mask, persistent=False)
 
     def forward(self, features: torch.Tensor, residuals: torch.Tensor) -> torch.Tensor:
         """From the features and residuals [B, 12, H, W] in order of coding to [B, 24, H, W], in pairs."""
