@@ -320,8 +320,8 @@ def excess_of_allocation(ratio: np.ndarray) -> np.ndarray:
 def test_one_step_is_near_the_rate_distortion_function(spectrum: str, sigma: float) -> None:
     """At most 1/2 log2(2 pi e / 12) bits a coordinate sent above sum R_i(D_i), which is a little above R(sum D_i).
 
-    R_i(d) = 1/2 log2(v / d) (theorem 10.3.2 of Cover & Thomas), and d = v sigma^2 / (v + sigma^2) of the linear estimate
-    gives 1/2 log2(1 + v / sigma^2): the Gaussian channel, than which dithering costs at most that more (Zamir & Feder
+    R_i(d) = 1/2 log2(v / d) (theorem 10.3.2 of Cover & Thomas). The linear estimate has d = v sigma^2 / (v + sigma^2),
+    which gives 1/2 log2(1 + v / sigma^2): the Gaussian channel. Dithering costs at most that much more (Zamir & Feder
     1992). One noise for all is not quite what water-filling allots. As R is convex with the slope
     -1 / (2 theta ln 2) at the level theta = sigma^2, R(D) >= sum_i min_d [R_i(d) + (d - D_i) / (2 theta ln 2)]. A
     coordinate at r theta is (r - 1 - ln r) / (2 ln 2) bits above its minimum, but at it where D_i = v <= theta. One
