@@ -15,14 +15,15 @@ import torch
 from uqdm.model import checkpoint
 from uqdm.model.files import CONFIG, WEIGHTS, CheckpointError
 from uqdm.model.identity import own_identity
-from uqdm.model.zoo import SHIPPED, identify, load_named, shipped_names
+from uqdm.model.zoo import SHIPPED, identify, shipped_names
+from uqdm.progressive import load_model
 
 GOLDEN_MODEL = Path(__file__).parents[1] / "progressive" / "golden-v1-model"
 
 
 @pytest.mark.parametrize("name", [*shipped_names(), str(GOLDEN_MODEL)])
 def test_identity_is_that_of_the_loaded_model(name: str) -> None:
-    assert identify(name) == load_named(name).identity
+    assert identify(name) == load_model(name).model.identity
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float32, torch.float64, torch.bfloat16])

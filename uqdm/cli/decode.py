@@ -24,7 +24,7 @@ def decode(
     reconstruction: Annotated[str, typer.Option(help="denoise, ancestral or flow")] = "denoise",
     noise_seed: Annotated[int, typer.Option(help="Seed of ancestral sampling", min=0)] = 0,
     salvage: Annotated[bool, typer.Option("--salvage", help="Decode the steps before the damage")] = False,
-    model: ModelName = "uqdm-pixel",
+    model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     device: Device = "cpu",
     threads: Threads = None,

@@ -18,7 +18,7 @@ _OTHER_PICTURES = (".pgm", ".pbm", ".pam", ".pfm", ".jxl", ".heic", ".heif", ".h
 def encode(
     image: Annotated[Path, typer.Argument(help="Image of any size, or - for standard input")],
     file: Annotated[Path, typer.Argument(help="File to write, e.g. photo.uqdm, or - for standard output")],
-    model: ModelName = "uqdm-pixel",
+    model: ModelName = "uqdm-demo",
     weights: Weights = "ema",
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
     seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,

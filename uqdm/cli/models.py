@@ -27,6 +27,7 @@ app = typer.Typer(
 
 LAYOUTS = ("own", "published")
 OF_UQDM = ("uqdm", "vdm", "diffc")
+OF_BANDS = ("uqdm",)
 OF_TRANSFORM = ("hyperprior", "uq-ntc")
 
 
@@ -49,8 +50,10 @@ class Listing:
 def listings() -> list[Listing]:
     """All known models."""
     from uqdm.model import zoo
+    from uqdm.model.files import BANDED_FORMAT
 
-    shipped = [_shipped(name, OF_UQDM) for name in zoo.shipped_names()]
+    banded = [name for name in zoo.shipped_names() if zoo.format_named(name) == BANDED_FORMAT]
+    shipped = [_shipped(name, OF_BANDS if name in banded else OF_UQDM) for name in zoo.shipped_names()]
     transforms = [_shipped(name, OF_TRANSFORM) for name in zoo.shipped_transforms()]
     return [*shipped, *transforms, *(_known(known) for known in zoo.KNOWN.values())]
 

@@ -35,7 +35,7 @@ class UQDMCodec(Codec):
     name = "uqdm"
     summary = "universally quantized diffusion, progressive to lossless"
     parameters = (
-        Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
+        Parameter("model", str, "uqdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1 - MAX_SEEDS, help="first seed of z_T and dither"),
         Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="which pictures of each step"),
