@@ -12,6 +12,7 @@ All values are in levels, with 0 in the middle of the range 0..255.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -161,6 +162,7 @@ def _full_precision(like: torch.Tensor) -> contextlib.AbstractContextManager[Any
     return contextlib.nullcontext() if kind == "meta" else torch.autocast(kind, enabled=False)
 
 
+@functools.cache
 def band_section(index: int, height: int, width: int) -> tuple[slice, torch.Tensor]:
     """Frequencies of a section, and the blocks that it has, bool [h, w].
 

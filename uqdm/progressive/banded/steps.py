@@ -292,53 +292,74 @@ class _LateStep:
 
     def run(self, symbols: Symbols) -> tuple[np.ndarray, Coded]:
         """The symbols, int64, section by section."""
-        found = np.zeros_like(self.shift)
+        bounds = [_by_section(part) for part in vars(self.bounds).values()]
+        self._by_section = _Sections(
+            _by_section(self.opened.x_hat.cpu().numpy()) + N_LEVELS / 2, _by_section(self.shift), Bounds(*bounds)
+        )
+        data = None if symbols.data is None else _by_section(symbols.data)
+        found = np.zeros_like(self._by_section.shift)
+        residuals = torch.zeros(found.shape, dtype=torch.float64, device=self.opened.x_hat.device)
         coded = Coded.nothing(len(found))
-        values = torch.zeros_like(self.opened.x_hat)
         for number in range(N_SECTIONS):
-            residuals = self.network.residuals(values, self.opened)
-            mean, log_deviation = (
-                out[:, 0].cpu().numpy() for out in self.network.section(number, self.opened, residuals)
-            )
-            place = _places(number)
-            self._section(place, mean, log_deviation, symbols, found, coded)
-            k = found[place]
-            middle = self.width * k - self.shift[place] + (self.width - 1) / 2 - MIDDLE
-            values[place] = torch.from_numpy(middle).to(values)
-        return found, coded
+            outputs = self.network.section(number, self.opened, residuals)
+            mean, log_deviation = (out[:, 0].cpu().numpy() for out in outputs)
+            for row in range(len(found)):
+                self._section(number, row, mean[row].ravel(), log_deviation[row].ravel(), data, symbols, found, coded)
+            centre, shift = self._by_section.centre[:, number], self._by_section.shift[:, number]
+            middle = self.width * found[:, number] - shift + self.width / 2
+            residuals[:, number] = torch.from_numpy((middle - centre) / self.network.unit).to(residuals)
+        return _to_pixels(found), coded
 
     def _section(
         self,
-        place: tuple[slice | int, ...],
+        number: int,
+        row: int,
         mean: np.ndarray,
         log_deviation: np.ndarray,
+        data: np.ndarray | None,
         symbols: Symbols,
         found: np.ndarray,
         coded: Coded,
     ) -> None:
-        """Arrays of the section are [B, S/2, S/2]."""
+        """A section of one tile."""
         unit = LATE_DEVIATIONS[self.network.index]
-        shift = self.shift[place]
-        centre = self.opened.x_hat[place].cpu().numpy() + N_LEVELS / 2
+        centre, shift = (part[row, number].ravel() for part in (self._by_section.centre, self._by_section.shift))
         log2_scale = math.log2(unit * LOGISTIC_SCALE_PER_DEVIATION / self.width)
-        wanted = None if symbols.data is None else (symbols.data[place] + shift) // self.width
-        for row in range(len(found)):
-            locations, scales, exact, exponents, clear = kernels.late_outputs(
-                mean[row].ravel(), log_deviation[row].ravel(), centre[row].ravel(), shift[row].ravel(), unit,
-                self.width, log2_scale, self.rounding.shift(row),
-            )  # fmt: skip
-            self.rounding.clear[row] &= clear
-            bounds = self.bounds.at(row, *place[1:]).flat
-            k = symbols.bounded(row, locations, scales, bounds, None if wanted is None else wanted[row].ravel())
-            coded.symbols[row].append(k)
-            if self.ideal:
-                deviation = np.exp2(exponents) / LOGISTIC_SCALE_PER_DEVIATION
-                coded.ideal_bits[row] += bounded_bits(k, exact, deviation, bounds)
-            found[(row, *place[1:])] = k.reshape(shift.shape[1:])
+        locations, scales, exact, exponents, clear = kernels.late_outputs(
+            mean, log_deviation, centre, shift, unit, self.width, log2_scale, self.rounding.shift(row)
+        )
+        self.rounding.clear[row] &= clear
+        bounds = self._by_section.bounds.at(row, number).flat
+        wanted = None if data is None else (data[row, number].ravel() + shift) // self.width
+        k = symbols.bounded(row, locations, scales, bounds, wanted)
+        coded.symbols[row].append(k)
+        if self.ideal:
+            coded.ideal_bits[row] += bounded_bits(k, exact, np.exp2(exponents) / LOGISTIC_SCALE_PER_DEVIATION, bounds)
+        found[row, number] = k.reshape(found.shape[2:])
 
 
-def _places(number: int) -> tuple[slice | int, ...]:
-    """The coordinates of a section of a late step in arrays [B, 3, S, S]: one of each 2 x 2 block of one colour."""
-    channel, position = divmod(ORDER[number], BLOCK**2)
-    row, column = divmod(position, BLOCK)
-    return slice(None), channel, slice(row, None, BLOCK), slice(column, None, BLOCK)
+@dataclass(frozen=True)
+class _Sections:
+    """What the sections of a late step have, [B, 12, S/2, S/2] each: the centre in levels from 0 on, and integers."""
+
+    centre: np.ndarray
+    shift: np.ndarray
+    bounds: Bounds
+
+
+def _by_section(values: np.ndarray) -> np.ndarray:
+    """[B, 3, S, S] to [B, 12, S/2, S/2] in the order of coding: one of each 2 x 2 block of one colour.
+
+    >>> _by_section(np.arange(12).reshape(1, 3, 2, 2)).ravel().tolist()
+    [4, 0, 8, 7, 3, 11, 5, 1, 9, 6, 2, 10]
+    """
+    n, channels, height, width = values.shape
+    blocks = values.reshape(n, channels, height // BLOCK, BLOCK, width // BLOCK, BLOCK).transpose(0, 1, 3, 5, 2, 4)
+    return blocks.reshape(n, N_SECTIONS, height // BLOCK, width // BLOCK)[:, list(ORDER)]
+
+
+def _to_pixels(values: np.ndarray) -> np.ndarray:
+    """Inverse of :func:`_by_section`."""
+    n, _, height, width = values.shape
+    blocks = values[:, np.argsort(ORDER)].reshape(n, -1, BLOCK, BLOCK, height, width).transpose(0, 1, 4, 2, 5, 3)
+    return blocks.reshape(n, -1, BLOCK * height, BLOCK * width)
