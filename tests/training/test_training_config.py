@@ -48,6 +48,7 @@ MODEL_NAMES = {
     "swirl": "swirl",
     "swirl-vdm": "swirl-vdm",
     "uqdm-cifar": "uqdm-cifar",
+    "uqdm-demo": "uqdm-demo",
     "uqdm-pixel": "uqdm-pixel",
 }
 

@@ -17,6 +17,7 @@ from uqdm.banded.network import BandedNetworks
 from uqdm.banded.schedule import BandSchedule
 from uqdm.model import schema
 from uqdm.model.banded_identity import description, digest, read_config
+from uqdm.model.config import MAX_WEIGHTS
 from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError, write_file
 from uqdm.model.identity import Identity
 from uqdm.model.weights import fill
@@ -66,9 +67,14 @@ def load(folder: Path) -> BandedModel:
 
 
 def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> BandedNetworks:
-    """New networks of a configuration; raises :class:`uqdm.model.files.CheckpointError` for one that is not valid.
+    """New networks of a configuration; raises as :func:`checked_schedule`, before memory is allocated."""
+    return _networks(checked_schedule(config, where, n_weights=n_weights), config)
 
-    With ``n_weights``, one that describes another number of values is refused before memory is allocated.
+
+def checked_schedule(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> BandSchedule:
+    """The schedule of a configuration; raises :class:`uqdm.model.files.CheckpointError` for one that is not valid.
+
+    With ``n_weights``, one that describes another number of values is not valid either. No memory is allocated.
     """
     try:
         schema.check(dict(config), "banded.json", where)
@@ -78,9 +84,11 @@ def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None
         raise CheckpointError(message if message.startswith(where) else f"{where}: banded: {message}") from error
     with torch.device("meta"):
         wanted = sum(value.numel() for value in _networks(schedule, config).parameters())
+    if wanted > MAX_WEIGHTS:
+        raise CheckpointError(f"{where}: banded: describes {wanted} weights, more than {MAX_WEIGHTS}")
     if n_weights is not None and wanted != n_weights:
         raise CheckpointError(f"{where}: it describes {wanted} values, and {WEIGHTS} holds {n_weights}")
-    return _networks(schedule, config)
+    return schedule
 
 
 def _networks(schedule: BandSchedule, config: Mapping[str, Any]) -> BandedNetworks:
@@ -108,4 +116,4 @@ def save(folder: Path, config: Mapping[str, Any], networks: BandedNetworks, *, h
     write_file(folder / WEIGHTS, safetensors.torch.save(tensors))
 
 
-__all__ = ["BandedModel", "build", "in_memory", "load", "save"]
+__all__ = ["BandedModel", "build", "checked_schedule", "in_memory", "load", "save"]

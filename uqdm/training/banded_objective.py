@@ -185,7 +185,7 @@ class BandedObjective(Objective):
 
     def _late_steps(self, terms: Terms, state: BandState, x: torch.Tensor, dither: torch.Tensor) -> None:
         networks, width = self.networks, self.networks.schedule.pixel_width
-        picture = terms.pictures[-1]
+        picture = terms.pictures[-1].clamp(-EDGE, EDGE)  # as in coding
         misfit = networks.misfit(state, picture)
         z = pixel_latent(x, dither, width)
         everything = torch.full_like(x, -EDGE), torch.full_like(x, EDGE)

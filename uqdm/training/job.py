@@ -16,6 +16,7 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.machine import available_cores
 from uqdm.model import checkpoint
+from uqdm.model.files import BANDED_FORMAT, TRANSFORM_FORMAT
 from uqdm.paths import expand_path
 from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig
@@ -24,7 +25,6 @@ from uqdm.training.contract import Objective
 from uqdm.training.kinds import KINDS, kind_of
 from uqdm.training.kinds.contract import Measured, ModelKind
 from uqdm.training.trainer import TrainingError, TrainingProgress
-from uqdm.transform.folder import FORMAT as TRANSFORM_FORMAT
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,8 @@ def prepare(
         raise TrainingError(f"{out}: the folder holds a model already; name another folder")
     config_there = out / checkpoint.CONFIG
     if config_there.exists() and not any(
-        form in config_there.read_text(errors="replace") for form in (checkpoint.FORMAT, TRANSFORM_FORMAT)
+        form in config_there.read_text(errors="replace")
+        for form in (checkpoint.FORMAT, TRANSFORM_FORMAT, BANDED_FORMAT)
     ):
         raise TrainingError(
             f"{config_there}: it exists already and is not the configuration of a model; name another folder"

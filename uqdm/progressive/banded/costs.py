@@ -40,6 +40,7 @@ class BandedCosts(Costs):
             with FlopCounterMode(display=False) as opening:
                 opened = bands.open(0, state)
             with FlopCounterMode(display=False) as sections:
+                bands.coefficients(picture)
                 for index in range(N_BAND_SECTIONS):
                     bands.section(index, 0, opened, z[:, : known_before(index)])
             with FlopCounterMode(display=False) as first:

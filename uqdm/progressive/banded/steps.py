@@ -247,7 +247,8 @@ def _pixel_step(
     """Leaves ``pixel_width`` levels of each coordinate: v = W k - j + 0, 1, ... W - 1 with a dither j in 0..W - 1."""
     width, size = networks.schedule.pixel_width, networks.model.image_size
     picture = known.opened.picture.clamp(-N_LEVELS / 2, N_LEVELS / 2)
-    opened = networks.networks.open_pixel_step(picture, networks.networks.misfit(known.state, picture))
+    misfit = networks.networks.misfit(known.state, picture)
+    opened = networks.networks.open_pixel_step(picture, misfit)
     j = draws.dither(known.n_done + 1, networks.n_coordinates) * width // DITHER_LEVELS
     j = j.reshape(-1, 3, size, size)
     bounds = Bounds(
@@ -260,7 +261,7 @@ def _pixel_step(
     k, coded = step.run(symbols)
     window = (width * k - j).clip(0), (width * k - j + width - 1).clip(max=N_LEVELS - 1)
     z = torch.from_numpy(width * k - j + (width - 1) / 2 - MIDDLE).to(picture)
-    late = networks.networks.open_last_stage(picture, networks.networks.misfit(known.state, picture), z)
+    late = networks.networks.open_last_stage(picture, misfit, z)
     return Known(known.n_done + 1, known.state, known.opened, late, window), coded
 
 

@@ -13,7 +13,7 @@ import torch
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded import model as models
-from uqdm.model import schema
+from uqdm.model.banded_identity import read_config
 from uqdm.model.files import BANDED_FORMAT, CONFIG, CheckpointError
 from uqdm.model.zoo import find, format_named
 from uqdm.training.banded_objective import BandedObjective, Measurement, measured
@@ -61,15 +61,15 @@ class Banded(ModelKind):
         if not isinstance(recipe, BandedRecipe):
             raise TrainingConfigError(f"{file}: recipe.step_weights must be given for a model of a process in bands")
         try:
-            networks = models.build({"image_size": image_size, **model}, f"{file}: model")
+            schedule = models.checked_schedule({"image_size": image_size, **model}, f"{file}: model")
         except CheckpointError as error:
             raise TrainingConfigError(str(error)) from error
-        n_steps = networks.schedule.n_steps
+        n_entries = schedule.n_steps + 1
         for name in ("step_weights", "picture_weights"):
-            if len(getattr(recipe, name)) != n_steps + 1:
-                raise TrainingConfigError(f"{file}: recipe.{name} needs {n_steps + 1} entries")
-        size = recipe.crop_size or image_size
-        if size % _LEAST_SIDE or size > image_size:
+            if len(getattr(recipe, name)) != n_entries:
+                raise TrainingConfigError(f"{file}: recipe.{name} needs {n_entries} entries")
+        size = image_size if recipe.crop_size is None else recipe.crop_size
+        if not _LEAST_SIDE <= size <= image_size or size % _LEAST_SIDE:
             raise TrainingConfigError(
                 f"{file}: recipe.crop_size is {size}; choose a multiple of {_LEAST_SIDE} of at most {image_size}"
             )
@@ -83,7 +83,7 @@ class Banded(ModelKind):
         """See :meth:`ModelKind.named`."""
         if format_named(name) != BANDED_FORMAT:
             return None
-        config = schema.read_json(find(name) / CONFIG)
+        config = read_config(find(name))
         return {"banded": config["banded"]}, int(config["image_size"])
 
     @float32_arithmetic()
