@@ -4,6 +4,9 @@
 
 MODEL is a shipped model's name or a model folder; of larger images, tiles of the model's size are taken. The ideal
 bits are those of the same z_T and dither: the entropy estimates of the steps, and of the last stage given z_0.
+
+Of a model in bands they are the information of all symbols under the unrounded densities. Its files have a check value,
+a shift and an end of its stream in each stage, and lengths in place of an index.
 """
 
 from __future__ import annotations
@@ -14,15 +17,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 from tile_images import load_tiles
 
 from uqdm import load_model
 from uqdm.coding import grids, previews
-from uqdm.coding.ans import Writer
-from uqdm.coding.container import parse
+from uqdm.coding.ans import SHORT_CHECK_BITS, Reader, Writer
+from uqdm.coding.bounds import Bounds
+from uqdm.coding.container import Container, parse
+from uqdm.coding.logistic import LOCATION_BITS, SCALE_UNITS
+from uqdm.diffusion.density import LOGISTIC_SCALE_PER_DEVIATION
 from uqdm.progressive import UQDM, tiles
+from uqdm.progressive.banded.compressor import BandedUQDM
+from uqdm.progressive.banded.rounding import SHIFT_BITS, Rounding, read_shift
+from uqdm.progressive.banded.steps import Draws, Networks, advance, begin, bounded_bits, free_bits
+from uqdm.progressive.banded.symbols import Read
 from uqdm.progressive.encoder import SentStep, SentTile, in_bins, send_tiles, step_ideal_bits, write_chunk
 from uqdm.progressive.predictor import Outputs
 
@@ -116,12 +127,76 @@ def rounded_bits(step: SentStep, cells: grids.Cells) -> float:
     return float(step_ideal_bits(step.symbols[None], step.known[None], outputs, bounds)[0])
 
 
-def measure_all(model: UQDM, images: np.ndarray) -> list[Bits]:
-    """The bits of each image's file, all with seed 0."""
+# ---- models in bands ------------------------------------------------------------------------------------------
+
+
+class CountingRead(Read):
+    """Reads symbols, and adds up their information under the densities of the rounded locations and scales."""
+
+    bits = 0.0
+
+    def free(self, row: int, locations: np.ndarray, scales: np.ndarray, wanted: np.ndarray | None) -> np.ndarray:
+        """See :meth:`uqdm.progressive.banded.symbols.Read.free`."""
+        found = super().free(row, locations, scales, wanted)
+        self.bits += free_bits(found, *_in_bins(locations, scales))
+        return found
+
+    def bounded(
+        self, row: int, locations: np.ndarray, scales: np.ndarray, bounds: Bounds, wanted: np.ndarray | None
+    ) -> np.ndarray:
+        """See :meth:`uqdm.progressive.banded.symbols.Read.bounded`."""
+        found = super().bounded(row, locations, scales, bounds, wanted)
+        self.bits += bounded_bits(found, *_in_bins(locations, scales), bounds)
+        return found
+
+
+def _in_bins(locations: np.ndarray, scales: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Locations and deviations."""
+    return locations / (1 << LOCATION_BITS), np.exp2(scales / SCALE_UNITS) / LOGISTIC_SCALE_PER_DEVIATION
+
+
+def measure_banded(networks: Networks, container: Container) -> Bits:
+    """Splits the bits of a file of one tile by cause."""
+    header = container.header
+    known, draws = begin(networks, 1), Draws([header.seed], [0])
+    ideal, rounded, shifts = [], 0.0, 0
+    for stage in range(header.n_stages):
+        reader = Reader.short(container.segment(0, stage))
+        shift = read_shift(reader)
+        source = CountingRead([reader])
+        known, coded = advance(networks, known, draws, Rounding([shift]), source, ideal=True)
+        ideal.append(float(coded.ideal_bits[0]))
+        rounded += source.bits
+        shifts += 1 + SHIFT_BITS * (shift > 0)
+    container_bits = 8 * (container.header_bytes + container.index_bytes)
+    checks = SHORT_CHECK_BITS * header.n_stages
+    return Bits(
+        ideal_steps=sum(ideal[:-1]),
+        ideal_last_stage=ideal[-1],
+        offsets=shifts,
+        pictures=0.0,
+        grids=rounded - sum(ideal),
+        coder=8 * len(container.data) - container_bits - shifts - checks - rounded,
+        header=8 * container.header_bytes,
+        index=8 * container.index_bytes,
+        checks=checks,
+        window=ideal[-1],
+        file=8 * len(container.data),
+    )
+
+
+# ---- all images -----------------------------------------------------------------------------------------------
+
+
+def measure_all(model: UQDM | BandedUQDM, images: np.ndarray) -> list[Bits]:
+    """The bits of each image's file, all with seed 0; images have the size of a tile."""
+    if isinstance(model, BandedUQDM):
+        networks = Networks(model.model, torch.device(model.device))
+        return [measure_banded(networks, model.open(file)) for file in model.compress(images)]
     predictor = model.predictor()
     found = []
-    for begin in range(0, len(images), BATCH):
-        batch = images[begin : begin + BATCH]
+    for first in range(0, len(images), BATCH):
+        batch = images[first : first + BATCH]
         n = len(batch)
         sent = send_tiles(predictor, tiles.to_coordinates(batch), [0] * n, [0] * n, ideal=True)
         files = model.compress(batch, seeds=1)
@@ -138,15 +213,15 @@ def lines(bits: Bits) -> list[tuple[str, float]]:
     """Rows of the table: cause, and bits an image."""
     return [
         ("ideal: steps", bits.ideal_steps),
-        ("ideal: last stage given z_0", bits.ideal_last_stage),
+        ("ideal: last stage given z_0, or the windows", bits.ideal_last_stage),
         ("ideal, by the paper's accounting", bits.ideal),
-        ("coder: rANS and its state (which holds a check of 32 bits)", bits.coder),
+        ("coder: frequencies and ends of streams (a check of 32 bits, but in bands)", bits.coder),
         ("grids: rates lost by rounding", bits.grids),
-        ("offsets of the grids", bits.offsets),
+        ("offsets of the grids; in bands shifts of the cells", bits.offsets),
         ("offsets of pictures of several sections or bounded densities", bits.pictures),
         ("header", bits.header),
-        ("index: lengths of the stages", bits.index),
-        ("checks of header and stages", bits.checks),
+        ("index, or lengths of the stages", bits.index),
+        ("checks of header and stages; in bands of stages alone", bits.checks),
         ("all of these, before the last stage's gain", bits.overhead),
         ("last stage's gain: window of z_1 and z_0", bits.window - bits.ideal_last_stage),
         ("file against the paper's accounting", bits.file - bits.ideal),

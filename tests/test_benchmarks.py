@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from small_bands import small_bands_codec
 from small_run import measure_run
 
 import uqdm
@@ -37,6 +38,19 @@ def test_overhead_over_the_ideal_bits_is_itemized_and_small(benchmark, photograp
     assert bits.overhead < 510, parts
     assert bits.overhead < 0.01 * bits.ideal, parts
     assert bits.header + bits.index + bits.checks <= 8 * 28, parts
+
+
+def test_overhead_of_models_in_bands_is_itemized(benchmark, photographs_uint8):
+    overhead_bits = benchmark("overhead_bits")
+    codec = small_bands_codec()
+    rows = overhead_bits.measure_all(codec, np.stack([photograph[:16, :16] for photograph in photographs_uint8]))
+    for row in rows:
+        assert (row.checks, row.offsets, row.header) == (5 * 16, 5, 8 * 8)
+        assert row.ideal + row.overhead == pytest.approx(row.file)
+        # Floors of frequencies, the rest of a byte, and what a state below the usual range saves or costs.
+        assert -5 * 8 < row.coder < 5 * 16
+        assert 5 * 8 <= row.index <= 5 * 16
+        assert 0 < row.grids + 8 < 0.005 * row.ideal + 16
 
 
 def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark, shared):
