@@ -15,7 +15,7 @@ from uqdm.diffusion.choices import ANCESTRAL, DENOISE
 from uqdm.model.sectioned import N_SECTIONS, by_section
 from uqdm.progressive.banded.costs import BandedCosts
 from uqdm.progressive.banded.rounding import Rounding
-from uqdm.progressive.banded.steps import Draws, Known, Networks, _places, advance, begin
+from uqdm.progressive.banded.steps import Draws, Known, Networks, advance, begin
 from uqdm.progressive.banded.symbols import Symbols
 
 NOISE = 0.05  # of the weights, so that no output is 0
@@ -33,12 +33,19 @@ def test_sections_cover_each_coordinate_once(height: int, width: int) -> None:
     assert sum(BAND_SECTIONS) == N_BANDS
 
 
+def late_section(number: int) -> tuple[slice | int, ...]:
+    """A section of a late step in [B, 3, S, S]: upper left, lower right, upper right, lower left; green, red, blue."""
+    position, colour = divmod(number, 3)
+    row, column = ((0, 0), (1, 1), (0, 1), (1, 0))[position]
+    return slice(None), (1, 0, 2)[colour], slice(row, None, 2), slice(column, None, 2)
+
+
 def test_late_sections_cover_each_coordinate_once() -> None:
     """In the order in which the heads see them."""
     count, numbers = torch.zeros(1, 3, 4, 6), torch.zeros(1, 3, 4, 6)
     for number in range(N_SECTIONS):
-        count[_places(number)] += 1
-        numbers[_places(number)] = number
+        count[late_section(number)] += 1
+        numbers[late_section(number)] = number
     assert (count == 1).all()
     assert (by_section(numbers) == torch.arange(N_SECTIONS)[:, None, None]).all()
 
@@ -116,7 +123,7 @@ def test_densities_of_a_late_section_depend_on_earlier_sections_alone(
     low, high = (0, 255) if known.window is None else known.window
     opposite = np.where(levels - low > (high - low) / 2, low, high)
     for number in range(first, N_SECTIONS):
-        other[_places(number)] = opposite[_places(number)]
+        other[late_section(number)] = opposite[late_section(number)]
     (_, seen), (_, changed) = (advanced(networks, known, data) for data in (levels, other))
     assert len(seen) == N_SECTIONS
     assert all(np.array_equal(seen[number], changed[number]) for number in range(first + 1))
