@@ -1,8 +1,8 @@
 """Damaged, spliced and forged files of version 3: an error or the picture of the whole steps, in bounded memory.
 
 Each stage has a check value of 16 bits: of N damages inside the last stage that is decoded, N / 65,536 go unnoticed on
-average. The quick tests have some 350 such cases, of which 0.005 are expected to go unnoticed, and the proofs 6,500, of
-which 0.1 are; the seeds are fixed, and none does. Damage in an earlier stage is met by the checks of later ones, too.
+average. The quick tests have some 160 such cases, of which 0.003 are expected to go unnoticed (none does, as seeds are
+fixed), and the proofs 6,500, of which 0.1 are. Damage in an earlier stage is met by the checks of later ones, too.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 MIB = 1 << 20
 AMOUNTS = pytest.mark.parametrize(
-    "amount", [pytest.param(1, id="some cases"), pytest.param(20, id="many cases", marks=pytest.mark.proof)]
+    "amount", [pytest.param(1, id="some cases"), pytest.param(40, id="many cases", marks=pytest.mark.proof)]
 )
 
 
@@ -88,7 +88,7 @@ def check_flips(item, rng, n_each):
 @AMOUNTS
 def test_single_bits_in_each_stage_are_found(samples, amount):
     rng = np.random.default_rng(0)
-    for item, n_each in zip(samples, (25, 12, 2), strict=True):
+    for item, n_each in zip(samples, (12, 6, 1), strict=True):
         check_flips(item, rng, n_each * amount)
 
 
@@ -119,7 +119,7 @@ def damaged(data, other, rng):
 @AMOUNTS
 def test_damaged_files_give_an_error_or_the_picture_of_whole_steps(samples, amount):
     rng, n_cases, n_refused = np.random.default_rng(2), 0, 0
-    for index, n_each in ((0, 9), (1, 5), (2, 1)):
+    for index, n_each in ((0, 4), (1, 3), (2, 1)):
         item, other = samples[index], samples[index - 1].file
         for _ in range(n_each * amount):
             for name, data in damaged(item.file, other, rng):
@@ -128,7 +128,7 @@ def test_damaged_files_give_an_error_or_the_picture_of_whole_steps(samples, amou
                 found = outcome(item, data)
                 assert found != "wrong", name
                 n_cases, n_refused = n_cases + 1, n_refused + (found == "refused")
-    assert n_cases > 120 * amount
+    assert n_cases > 60 * amount
     assert n_refused > 0.8 * n_cases
 
 
