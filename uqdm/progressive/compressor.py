@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import functools
-import os
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from PIL.Image import Image
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MAX_EPS, MODEL_ID_BYTES, Container, Header, pack, parse
+from uqdm.coding.container import CHUNK_TILES, MAX_EPS, Container, Header, pack, parse
 from uqdm.coding.grids import MarginError
-from uqdm.diffusion.choices import DENOISE, RECONSTRUCTIONS
+from uqdm.diffusion.choices import RECONSTRUCTIONS
 from uqdm.model.checkpoint import Model
 from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles, tolerance
@@ -23,20 +20,19 @@ from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
 from uqdm.progressive.chunk_stream import FileChunk, IdealBits
 from uqdm.progressive.codable import check_codable
 from uqdm.progressive.decoder import DecodedPicture, decode_chunks
-from uqdm.progressive.device import at_work, checked_device, images_at_once
+from uqdm.progressive.device import checked_device
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
-from uqdm.progressive.files import Compressed, Picture, Prefix
-from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
+from uqdm.progressive.files import Compressed, Picture
 from uqdm.progressive.predictor import Predictor
+from uqdm.progressive.progressive_codec import ProgressiveCodec
 from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
-from uqdm.text import counted
 
 if TYPE_CHECKING:
     from uqdm.progressive.cost import Costs
 
 
-class UQDM:
+class UQDM(ProgressiveCodec):
     """Compresses images of any size, uint8 [H, W, 3], to files of their own, and decodes prefixes of them.
 
     Images are cut into tiles of the model's size. A file decodes to the same pixels whatever the batch, the threads
@@ -68,12 +64,6 @@ class UQDM:
         self._always_double = precision == "float64"
         self._predictors: dict[bool, Predictor] = {}
         self._tolerances: dict[bool, list[tolerance.StepTolerance]] = {}
-
-    def __repr__(self) -> str:
-        what = (
-            f"{self.model.name}, {counted(self.n_steps, 'step')}, {self.model.n_parameters:,} parameters, {self.device}"
-        )
-        return f"UQDM({what}, weights sha256:{self.model.sha256[:16]})"
 
     @property
     def n_steps(self) -> int:
@@ -107,63 +97,6 @@ class UQDM:
         return self._tolerances[double]
 
     # ---- compressing ----------------------------------------------------------------------------------------
-
-    @overload
-    def compress(  # type: ignore[overload-overlap]  # text is a path, although it can be iterated
-        self,
-        images: Image | str | os.PathLike[str],
-        *,
-        seed: int = ...,
-        seeds: int | None = ...,
-        seeds_for: str = ...,
-        report: TileReport | None = ...,
-    ) -> bytes: ...
-
-    @overload
-    def compress(
-        self,
-        images: np.ndarray,
-        *,
-        seed: int = ...,
-        seeds: int | None = ...,
-        seeds_for: str = ...,
-        report: TileReport | None = ...,
-    ) -> Any: ...  # bytes or a list, by the number of axes, which types do not tell
-
-    @overload
-    def compress(
-        self,
-        images: Iterable[ImageLike],
-        *,
-        seed: int = ...,
-        seeds: int | None = ...,
-        seeds_for: str = ...,
-        report: TileReport | None = ...,
-    ) -> list[bytes]: ...
-
-    def compress(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        *,
-        seed: int = 0,
-        seeds: int | None = None,
-        seeds_for: str = "step1",
-        report: TileReport | None = None,
-    ) -> bytes | list[bytes]:
-        """Compresses images, each to a file that stands alone: one image to its bytes, several to a list.
-
-        One image is an array uint8 [H, W, 3] or [3, H, W], a Pillow image without alpha, or the path of an image file.
-        Several are an array [N, H, W, 3] or [N, 3, H, W], or a list of images, whose sizes may differ. Raises
-        ValueError for anything else, with what to write instead (:func:`uqdm.progressive.inputs.as_images`).
-
-        For each tile the encoder takes the best of ``seeds`` seeds (a power of two up to 256) from ``seed`` on; None
-        means 16, or 1 where the model's first step does not depend on z_T (or has sections, which are slow to try).
-        The best seed has the fewest bits of what ``seeds_for`` names: ``step1``, the first step, which is fast, or
-        ``lossless``, the whole file, for which the tile is encoded with each seed (None then means 16 always).
-        """
-        listed, is_one = as_images(images)
-        made = self.compress_detailed(listed, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
-        return made[0].stream if is_one else [item.stream for item in made]
 
     @float32_arithmetic()
     def compress_detailed(
@@ -285,156 +218,10 @@ class UQDM:
         return header
 
     @property
-    def _at_work(self) -> int:
-        return self.overlap or self.threads or at_work(torch.device(self.device))
-
-    @property
-    def _alone(self) -> bool:
-        """Whether each thread computes alone, and torch shares no operation among threads."""
-        return self.threads is not None
-
-    @property
-    def images_at_once(self) -> int:
-        """Number of images in a call that keeps the device busy."""
-        return images_at_once(torch.device(self.device))
-
-    @property
-    def _model_id(self) -> bytes:
-        return bytes.fromhex(self.model.sha256)[:MODEL_ID_BYTES]
-
-    @property
     def _n_stages(self) -> int:
         return self.n_steps + (not self.predictor().lattice[-1].window_is_free)
 
     # ---- decompressing --------------------------------------------------------------------------------------
-
-    @overload
-    def decompress(
-        self,
-        files: CodedLike,
-        step: int | None = ...,
-        reconstruction: str = ...,
-        *,
-        noise_seed: int = ...,
-        report: TileReport | None = ...,
-    ) -> np.ndarray: ...
-
-    @overload
-    def decompress(
-        self,
-        files: Iterable[CodedLike],
-        step: int | None = ...,
-        reconstruction: str = ...,
-        *,
-        noise_seed: int = ...,
-        report: TileReport | None = ...,
-    ) -> np.ndarray | list[np.ndarray]: ...
-
-    def decompress(
-        self,
-        files: CodedLike | Iterable[CodedLike],
-        step: int | None = None,
-        reconstruction: str = "denoise",
-        *,
-        noise_seed: int = 0,
-        report: TileReport | None = None,
-    ) -> np.ndarray | list[np.ndarray]:
-        """Decodes files, or prefixes of files, to uint8 images.
-
-        One file, by its bytes or its path, gives one image [H, W, 3]. A list of files gives [N, H, W, 3], or a list
-        where sizes differ.
-
-        ``step`` 1..T gives the picture after that step, 0 that from z_T alone; None the lossless image, or that of the
-        last whole step of a cut file. ``reconstruction`` is ``denoise`` (the estimate of the image; the same pixels
-        everywhere), ``ancestral`` (the rest is sampled, with noise from ``noise_seed``) or ``flow`` (the rest follows
-        the probability flow). Raises :class:`uqdm.codec.StreamError` where a file is damaged, foreign, or does not
-        hold the step.
-        """
-        listed, is_one = as_files(files)
-        images = self._decompress(listed, step, reconstruction, noise_seed=noise_seed, report=report)
-        if is_one:
-            return images[0]
-        same = len({image.shape for image in images}) == 1
-        return np.stack(images) if same else images
-
-    @float32_arithmetic()
-    def _decompress(
-        self, files: list[bytes], step: int | None, reconstruction: str, *, noise_seed: int, report: TileReport | None
-    ) -> list[np.ndarray]:
-        self._check_wanted(step, reconstruction)
-        containers = [self.open(data) for data in files]
-        wanted = [WantedPicture(self._target(container, step), reconstruction, noise_seed) for container in containers]
-        images: list[np.ndarray] = [np.empty(0)] * len(files)
-        groups = {(item, container.header.double) for item, container in zip(wanted, containers, strict=True)}
-        for group in sorted(groups, key=repr):
-            members = [i for i, c in enumerate(containers) if (wanted[i], c.header.double) == group]
-            for i, found in zip(
-                members, self._decode([containers[i] for i in members], [group[0]], report), strict=True
-            ):
-                images[i] = found[0].image_uint8
-        return images
-
-    def prefix(self, data: bytes, step: int | None = None) -> Prefix:
-        """The step that :meth:`decompress` decodes a file or a prefix to, and the bytes up to the end of that step.
-
-        Raises :class:`uqdm.codec.StreamError` as it does, for a file that does not hold the step.
-        """
-        self._check_wanted(step, DENOISE)
-        container = self.open(data)
-        target = self._target(container, step)
-        return Prefix(target, container.stage_end(self._n_stages if target is None else target))
-
-    def _check_wanted(self, step: int | None, reconstruction: str) -> None:
-        if reconstruction not in RECONSTRUCTIONS:
-            raise ValueError(f"reconstruction={reconstruction!r}: choose one of {', '.join(RECONSTRUCTIONS)}")
-        if step is not None and not 0 <= step <= self.n_steps:
-            raise ValueError(f"step={step}: must be in 0..{self.n_steps}, or None for the lossless image")
-
-    def _target(self, container: Container, step: int | None) -> int | None:
-        """The step to decode a file to; raises StreamError if the file does not hold it."""
-        held, n_bytes = container.complete_stages(), len(container.data)
-        if step is not None and held < step:
-            cut = f"it is cut at {n_bytes} bytes, and step {step} needs the first {container.stage_end(step)}"
-            raise StreamError(f"the file holds {held} whole steps, not {step}: {cut}")
-        if step is None and held == 0:
-            needed = f"{n_bytes} bytes hold no whole step, the first step needs {container.stage_end(1)}"
-            raise StreamError(f"the file is cut inside step 1: {needed}")
-        return held if step is None and held < self._n_stages else step
-
-    @float32_arithmetic()
-    def pictures(
-        self, data: bytes, reconstructions: Sequence[str] = ("denoise",), *, noise_seed: int = 0
-    ) -> list[Picture]:
-        """Decodes a file once to the pictures of all its whole steps, from 0 to T, and the lossless one.
-
-        Network calls that pictures share are made once.
-        """
-        for name in reconstructions:
-            self._check_wanted(None, name)
-        container = self.open(data)
-        held = container.complete_stages()
-        steps = range(min(held, self.n_steps) + 1)
-        wanted = [WantedPicture(step, name, noise_seed) for step in steps for name in reconstructions]
-        if held == self._n_stages:
-            wanted.append(WantedPicture(None, "exact"))
-        return self._decode([container], wanted)[0]
-
-    @float32_arithmetic()
-    def salvage(self, data: bytes) -> tuple[Picture, str]:
-        """The best picture of a damaged file, and what is wrong with the rest.
-
-        Raises :class:`uqdm.codec.StreamError` where there is none: the header or the first step is damaged.
-        """
-        container = self.open(data)
-        held = container.complete_stages()
-        targets = [None] if held == self._n_stages else []
-        reason = "nothing" if targets else f"the file is cut at {len(data)} bytes"
-        for step in [*targets, *range(min(held, self.n_steps), 0, -1)]:
-            try:
-                return self._decode([container], [WantedPicture(step)])[0][0], reason
-            except StreamError as error:
-                reason = str(error)
-        raise StreamError(f"nothing can be saved: {reason}")
 
     @float32_arithmetic()
     def ideal_bits(self, data: bytes) -> list[float]:

@@ -6,15 +6,14 @@ import functools
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded.model import BandedModel
 from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MODEL_ID_BYTES, STAGED, Container, Header, pack_head, pack_stages, parse
+from uqdm.coding.container import CHUNK_TILES, STAGED, Container, Header, pack_head, pack_stages, parse
 from uqdm.diffusion.choices import ANCESTRAL, DENOISE
 from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
@@ -23,12 +22,11 @@ from uqdm.progressive.banded.rounding import Rounding
 from uqdm.progressive.banded.steps import Draws, Networks, advance
 from uqdm.progressive.banded.symbols import Sampled
 from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
-from uqdm.progressive.device import at_work, checked_device, images_at_once
-from uqdm.progressive.files import Compressed, Picture, Prefix
-from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
+from uqdm.progressive.device import checked_device
+from uqdm.progressive.files import Compressed, Picture
+from uqdm.progressive.progressive_codec import ProgressiveCodec
 from uqdm.progressive.seeds import SEEDS_FOR
 from uqdm.progressive.step_pictures import TileNoise, WantedPicture
-from uqdm.text import counted
 
 if TYPE_CHECKING:
     from uqdm.progressive.cost import Costs
@@ -39,7 +37,7 @@ _MAX_HEADER_PIXELS = 1 << 20
 """Limit of the picture before the first step, for a file that ends with its header."""
 
 
-class BandedUQDM:
+class BandedUQDM(ProgressiveCodec):
     """Compresses images of any size, uint8 [H, W, 3], to files of their own, and decodes prefixes of them.
 
     It has the methods of :class:`uqdm.progressive.compressor.UQDM`. Networks run in float64, so that files decode to
@@ -53,12 +51,6 @@ class BandedUQDM:
             raise ValueError(f"threads={threads}: must be at least 1")
         self.model, self.device, self.overlap, self.threads = model, device, overlap, threads
         self._networks = Networks(model, checked_device(device))
-
-    def __repr__(self) -> str:
-        what = (
-            f"{self.model.name}, {counted(self.n_steps, 'step')}, {self.model.n_parameters:,} parameters, {self.device}"
-        )
-        return f"UQDM({what}, weights sha256:{self.model.sha256[:16]})"
 
     @property
     def n_steps(self) -> int:
@@ -77,29 +69,7 @@ class BandedUQDM:
 
         return BandedCosts.of(self._networks)
 
-    @property
-    def images_at_once(self) -> int:
-        """Number of images in a call that keeps the device busy."""
-        return images_at_once(torch.device(self.device))
-
     # ---- compressing ----------------------------------------------------------------------------------------
-
-    def compress(
-        self,
-        images: ImageLike | Iterable[ImageLike],
-        *,
-        seed: int = 0,
-        seeds: int | None = None,
-        seeds_for: str = "step1",
-        report: TileReport | None = None,
-    ) -> Any:
-        """One image to its bytes, several to a list; see :meth:`uqdm.progressive.compressor.UQDM.compress`.
-
-        The first step does not depend on z_T, so that one seed is as good as another: ``seeds`` must be 1, if given.
-        """
-        listed, is_one = as_images(images)
-        made = self.compress_detailed(listed, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
-        return made[0].stream if is_one else [item.stream for item in made]
 
     @float32_arithmetic()
     def compress_detailed(
@@ -173,89 +143,10 @@ class BandedUQDM:
         )
 
     @property
-    def _at_work(self) -> int:
-        return self.overlap or self.threads or at_work(torch.device(self.device))
-
-    @property
-    def _alone(self) -> bool:
-        """Whether each thread computes alone, and torch shares no operation among threads."""
-        return self.threads is not None
-
-    @property
-    def _model_id(self) -> bytes:
-        return bytes.fromhex(self.model.sha256)[:MODEL_ID_BYTES]
-
-    @property
     def _n_stages(self) -> int:
         return self.n_steps + 1
 
     # ---- decompressing --------------------------------------------------------------------------------------
-
-    def decompress(
-        self,
-        files: CodedLike | Iterable[CodedLike],
-        step: int | None = None,
-        reconstruction: str = DENOISE,
-        *,
-        noise_seed: int = 0,
-        report: TileReport | None = None,
-    ) -> np.ndarray | list[np.ndarray]:
-        """Decodes files, or prefixes of files; see :meth:`uqdm.progressive.compressor.UQDM.decompress`."""
-        listed, is_one = as_files(files)
-        self._check_wanted(step, reconstruction)
-        containers = [self.open(data) for data in listed]
-        images: list[np.ndarray] = [np.empty(0)] * len(listed)
-        targets = [self._target(container, step) for container in containers]
-        for target in sorted(set(targets), key=repr):
-            members = [i for i, own in enumerate(targets) if own == target]
-            wanted = [WantedPicture(target, reconstruction, noise_seed)]
-            found = self._decode([containers[i] for i in members], wanted, report)
-            for i, pictures in zip(members, found, strict=True):
-                images[i] = pictures[0].image_uint8
-        if is_one:
-            return images[0]
-        same = len({image.shape for image in images}) == 1
-        return np.stack(images) if same else images
-
-    def prefix(self, data: bytes, step: int | None = None) -> Prefix:
-        """The step that :meth:`decompress` decodes a file or a prefix to, and the bytes up to the end of that step.
-
-        Raises :class:`uqdm.codec.StreamError` as it does, for a file that does not hold the step.
-        """
-        self._check_wanted(step, DENOISE)
-        container = self.open(data)
-        target = self._target(container, step)
-        return Prefix(target, container.stage_end(self._n_stages if target is None else target))
-
-    def pictures(
-        self, data: bytes, reconstructions: Sequence[str] = (DENOISE,), *, noise_seed: int = 0
-    ) -> list[Picture]:
-        """Decodes a file once to the pictures of all its whole steps, from 0 to T, and the lossless one."""
-        for name in reconstructions:
-            self._check_wanted(None, name)
-        container = self.open(data)
-        held = container.complete_stages()
-        steps = range(min(held, self.n_steps) + 1)
-        wanted = [WantedPicture(step, name, noise_seed) for step in steps for name in reconstructions]
-        if held == self._n_stages:
-            wanted.append(WantedPicture(None, "exact"))
-        return self._decode([container], wanted)[0]
-
-    def salvage(self, data: bytes) -> tuple[Picture, str]:
-        """The best picture of a damaged file, and what is wrong with the rest.
-
-        Raises :class:`uqdm.codec.StreamError` where there is none: the header or the first step is damaged.
-        """
-        container = self.open(data)
-        held = container.complete_stages()
-        targets = [None] if held == self._n_stages else []
-        reason = "nothing" if targets else f"the file is cut at {len(data)} bytes"
-        for step in [*targets, *range(min(held, self.n_steps), 0, -1)]:
-            try:
-                return self._decode([container], [WantedPicture(step)])[0][0], reason
-            except StreamError as error:
-                reason = str(error)
-        raise StreamError(f"nothing can be saved: {reason}")
 
     @float32_arithmetic()
     def ideal_bits(self, data: bytes) -> list[float]:
@@ -284,22 +175,6 @@ class BandedUQDM:
             # Nothing in so short a file bears out the size that it claims.
             raise StreamError(f"the file is cut inside step 1: {len(data)} bytes hold no whole step")
         return container
-
-    def _check_wanted(self, step: int | None, reconstruction: str) -> None:
-        if reconstruction not in RECONSTRUCTIONS:
-            known = ", ".join(RECONSTRUCTIONS)
-            raise ValueError(f"reconstruction={reconstruction!r}: {self.model.name} has {known}")
-        if step is not None and not 0 <= step <= self.n_steps:
-            raise ValueError(f"step={step}: must be in 0..{self.n_steps}, or None for the lossless image")
-
-    def _target(self, container: Container, step: int | None) -> int | None:
-        """The step to decode a file to; raises StreamError if the file does not hold it."""
-        held, n_bytes = container.complete_stages(), len(container.data)
-        if step is not None and held < step:
-            raise StreamError(f"the file holds {held} whole steps, not {step}: it is cut at {n_bytes} bytes")
-        if step is None and held == 0:
-            raise StreamError(f"the file is cut inside step 1: {n_bytes} bytes hold no whole step")
-        return held if step is None and held < self._n_stages else step
 
     def _stages(
         self,
