@@ -58,6 +58,23 @@ def test_shipped_model_meets_its_model_card(shared, name):
     assert quality.mean(0)[1:] == pytest.approx(psnr_db, abs=0.1)
 
 
+# Of uqdm-demo's first 3 images, measured with the card's 200: mean bits of the prefix, and PSNR in dB, by step.
+BANDS_CARD = {1: (314.667, 19.7795), 4: (1549.333, 25.3422), 7: (20984.0, 42.6237), None: (51314.667, np.inf)}
+
+
+@pytest.mark.shared
+def test_files_of_the_shipped_model_in_bands_are_as_measured(shared):
+    images = np.load(shared / "data" / "imagenet64-sample.npz")["eval"][:3]
+    model = load_model("uqdm-demo")
+    files = model.compress(images)
+    for step, (bits, psnr_db) in BANDS_CARD.items():
+        # Files and pictures are the same on every machine: the networks run in float64, and outputs are rounded.
+        assert np.mean([8 * model.prefix(file, step).n_bytes for file in files]) == pytest.approx(bits, abs=1e-3)
+        errors = ((model.decompress(files, step).astype(float) - images) ** 2).mean((1, 2, 3))
+        with np.errstate(divide="ignore"):
+            assert np.mean(10 * np.log10(255**2 / errors)) == pytest.approx(psnr_db, abs=1e-3)
+
+
 # Rates of files, bpp, and PSNR, dB, by quality, of the first 40 images; the card has those of 200.
 TRANSFORM_CARD = {
     "hyperprior": {1: (0.0841, 20.593), 4: (0.4357, 25.973), 8: (2.6545, 35.671)},
