@@ -244,7 +244,7 @@ def test_seeds_change_the_file_and_are_stored_in_it(codec, images, files):
     [
         (5, "denoise", r"step=5: must be in 0\.\.4"),
         (-1, "denoise", "step=-1"),
-        (2, "flow", "reconstruction='flow': small-bands has denoise, ancestral"),
+        (2, "flow", "reconstruction='flow': choose one of denoise, ancestral"),
         (None, "magic", "reconstruction='magic'"),
     ],
 )

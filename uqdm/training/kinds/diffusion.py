@@ -23,7 +23,7 @@ from uqdm.training.config import TrainingConfig
 from uqdm.training.contract import Objective
 from uqdm.training.kinds.contract import LogColumns, ModelConfig, ModelKind
 from uqdm.training.objective import DiffusionObjective, make_objective
-from uqdm.training.recipe import OneLoopRecipe, TrainingRecipe
+from uqdm.training.recipe import BandedRecipe, OneLoopRecipe, TrainingRecipe, TransformRecipe
 from uqdm.training.structure import TrainingConfigError
 from uqdm.training.validation import ValidationResult, pictures, validate
 
@@ -41,8 +41,10 @@ class Diffusion(ModelKind):
 
     def check(self, file: str, model: ModelConfig, image_size: int, recipe: TrainingRecipe, n_coded: int) -> None:
         """See :meth:`ModelKind.check`."""
-        if isinstance(recipe, OneLoopRecipe):
-            raise TrainingConfigError(f"{file}: recipe: it is one for models with a transform or with bands")
+        if isinstance(recipe, TransformRecipe):
+            raise TrainingConfigError(f"{file}: recipe.level_weights: only models with a transform have levels")
+        if isinstance(recipe, BandedRecipe):
+            raise TrainingConfigError(f"{file}: recipe.bands_until: only models with bands have two parts")
         try:
             denoiser, schedule = checkpoint.build(
                 dict(model), device="meta"
