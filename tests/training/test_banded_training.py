@@ -242,7 +242,7 @@ def test_wrong_recipes_name_the_key(write: Any, changes: dict[str, Any], fault: 
     ("changes", "fault"),
     [
         ({"recipe": RECIPE}, "recipe.step_weights must be given for a model of a process in bands"),
-        ({"model": MODEL}, "recipe: it is one for models with a transform or with bands"),
+        ({"model": MODEL}, "recipe.bands_until: only models with bands have two parts"),
         ({"image_size": 24}, "model: image_size 24 is unknown; known: 16, 32"),
         ({"model": {"banded": {**SMALL_BANDS, "sigmas": [1, 2]}}}, "model: banded: sigmas .* must fall"),
         ({"model": {"banded": {**SMALL_BANDS, "wide": 2}}}, "model: banded: unknown key 'wide'"),

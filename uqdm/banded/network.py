@@ -170,10 +170,13 @@ def band_section(index: int, height: int, width: int) -> tuple[slice, torch.Tens
     (slice(0, 8, None), [[False, True], [True, False]])
     """
     if index < 2:
-        black = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0
-        return slice(0, BAND_SECTIONS[0]), black if index == 0 else ~black
+        with torch.inference_mode(False):  # it is kept, and training may use it later
+            black = (torch.arange(height)[:, None] + torch.arange(width)) % 2 == 0
+            white = ~black
+        return slice(0, BAND_SECTIONS[0]), black if index == 0 else white
     start = sum(BAND_SECTIONS[: index - 1])
-    return slice(start, start + BAND_SECTIONS[index - 1]), torch.ones(height, width, dtype=torch.bool)
+    with torch.inference_mode(False):
+        return slice(start, start + BAND_SECTIONS[index - 1]), torch.ones(height, width, dtype=torch.bool)
 
 
 def known_before(index: int) -> int:
