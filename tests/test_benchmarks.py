@@ -58,7 +58,9 @@ def test_files_of_the_published_tiny_model_beat_the_papers_accounting(benchmark,
     images = np.load(shared / "data" / "imagenet64-sample.npz")["eval"][:8]
     bits = overhead_bits.mean(overhead_bits.measure_all(uqdm.load_model(shared / "checkpoints" / "uqdm-tiny"), images))
     # On 200 images 0.596 % and -1.83 %; the bits of the overhead hardly depend on the image.
-    assert bits.overhead < 420
+    assert bits.overhead - bits.offsets - bits.grids < 270
+    # Offsets and grids follow from how exact float32 is on a processor, which is measured: 144 to 184 bits were seen.
+    assert bits.overhead < 0.007 * bits.ideal
     assert bits.file < 0.985 * bits.ideal
 
 

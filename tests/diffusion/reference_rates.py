@@ -19,14 +19,16 @@ REFERENCE_SEEDS = (397586535, 16979904, 3832001682, 3451395051, 3070788420)
 
 def reference_noise(index, shape):
     generator = torch.Generator().manual_seed(REFERENCE_SEEDS[index])
-    return torch.randn(shape, generator=generator) if index == 0 else torch.rand(shape, generator=generator) - 0.5
+    noise = torch.randn(shape, generator=generator) if index == 0 else torch.rand(shape, generator=generator) - 0.5
+    return noise.double()
 
 
 def rates(model, images):
-    """Bits per dimension, [image, step]."""
+    """Bits per dimension, [image, step], in float64: networks in float32 differ between processors."""
+    model.denoiser.double()
     rows = []
     for image in images:
-        x = to_data(image[None])
+        x = to_data(image[None]).double()
         sent = list(transmit(model.denoiser, model.schedule, x, reference_noise, around_mean=True))
         bits = [one.bits.sum() for one in sent]
         last = last_stage_bits(x, sent[-1].z_s, sent[-1].step).sum()
@@ -36,5 +38,5 @@ def rates(model, images):
 
 if __name__ == "__main__":
     folder, weights, archive, count, out = sys.argv[1:]
-    torch.set_num_threads(1)  # as the reference values were made: a float's last digit can flip a rounding
+    torch.set_num_threads(1)
     np.save(out, rates(load(folder, weights), np.load(archive)["eval"][: int(count)]))

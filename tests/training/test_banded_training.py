@@ -212,6 +212,17 @@ def test_each_part_has_a_warm_up_and_a_cosine() -> None:
     assert (recipe.default_workers(8), recipe.x_hat_weight_at(0), recipe.all_batch_sizes) == (1, 0.0, {2})
 
 
+def test_late_steps_can_have_samples_of_their_own_sizes() -> None:
+    def sizes(recipe: BandedRecipe) -> list[tuple[int, int | None]]:
+        plans = (recipe.choose(iteration, 5, np.random.default_rng(0)) for iteration in (4, 5))
+        return [(plan.n, plan.size) for plan in plans]
+
+    assert sizes(BandedRecipe(**SHORT, crop_size=32)) == [(2, 32), (2, 32)]
+    own = BandedRecipe(**SHORT, late_batch_size=3, late_crop_size=16)
+    assert sizes(own) == [(2, None), (3, 16)]
+    assert own.all_batch_sizes == {2, 3}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -230,7 +241,9 @@ def test_each_part_has_a_warm_up_and_a_cosine() -> None:
         ({"crop_size": 0}, "recipe.crop_size is 0; choose"),
         ({"crop_size": -16}, "recipe.crop_size is -16; choose"),
         ({"unbounded_weight": -1.0}, "recipe.unbounded_weight=-1.0: must not be negative"),
-        ({"late_crop_size": 16}, "unknown key 'late_crop_size'"),
+        ({"late_batch_size": 0}, "recipe.late_batch_size=0: must be at least 1"),
+        ({"late_crop_size": 24}, "recipe.late_crop_size is 24; choose a multiple of 16 of at most 16"),
+        ({"late_size": 16}, "unknown key 'late_size'"),
     ],
 )
 def test_wrong_recipes_name_the_key(write: Any, changes: dict[str, Any], fault: str) -> None:

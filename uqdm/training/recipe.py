@@ -282,6 +282,10 @@ class BandedRecipe(OneLoopRecipe):
     bands_until: int
     """Iterations before this one train the network of the bands; the others train those of pixel step and last stage,
     which see its pictures. The learning rate has a cosine for each part."""
+    late_batch_size: int | None = None
+    """Of the iterations of pixel step and last stage; by default ``batch_size``."""
+    late_crop_size: int | None = None
+    """The same; by default ``crop_size``."""
     unbounded_weight: float = 0.3
 
     def __post_init__(self) -> None:
@@ -290,6 +294,8 @@ class BandedRecipe(OneLoopRecipe):
             require(min(getattr(self, name), default=0) > 0, name, getattr(self, name), "must be positive")
         until, n = self.bands_until, self.n_iterations
         require(0 <= until <= n, "bands_until", until, f"must be in 0..{n}, the number of iterations")
+        late = self.late_batch_size
+        require(late is None or late >= 1, "late_batch_size", late, "must be at least 1")
 
     def shortened(self, n_iterations: int) -> Self:
         """See :meth:`TrainingRecipe.shortened`; both parts keep their shares."""
@@ -303,6 +309,18 @@ class BandedRecipe(OneLoopRecipe):
     def trains_bands(self, iteration: int) -> bool:
         """Whether an iteration trains the network of the bands."""
         return iteration < self.bands_until
+
+    @property
+    def all_batch_sizes(self) -> set[int]:
+        """See :attr:`TrainingPlan.all_batch_sizes`."""
+        return {self.batch_size, self.late_batch_size or self.batch_size}
+
+    def choose(self, iteration: int, n_steps: int, rng: np.random.Generator) -> IterationPlan:
+        """See :meth:`TrainingPlan.choose`: all steps, with the sizes of the part that the iteration trains."""
+        if self.trains_bands(iteration):
+            return IterationPlan(None, self.batch_size, self.crop_size)
+        late_crop = self.late_crop_size or self.crop_size
+        return IterationPlan(None, self.late_batch_size or self.batch_size, late_crop)
 
     def rate_at(self, iteration: int) -> float:
         """See :meth:`TrainingPlan.rate_at`: linear warm-up times a cosine down to 2 %, one for each part."""

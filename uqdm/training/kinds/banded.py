@@ -68,11 +68,12 @@ class Banded(ModelKind):
         for name in ("step_weights", "picture_weights"):
             if len(getattr(recipe, name)) != n_entries:
                 raise TrainingConfigError(f"{file}: recipe.{name} needs {n_entries} entries")
-        size = image_size if recipe.crop_size is None else recipe.crop_size
-        if not _LEAST_SIDE <= size <= image_size or size % _LEAST_SIDE:
-            raise TrainingConfigError(
-                f"{file}: recipe.crop_size is {size}; choose a multiple of {_LEAST_SIDE} of at most {image_size}"
-            )
+        for name in ("crop_size", "late_crop_size"):
+            size = getattr(recipe, name)
+            if size is not None and (not _LEAST_SIDE <= size <= image_size or size % _LEAST_SIDE):
+                raise TrainingConfigError(
+                    f"{file}: recipe.{name} is {size}; choose a multiple of {_LEAST_SIDE} of at most {image_size}"
+                )
         if n_coded:
             raise TrainingConfigError(
                 f"{file}: validation.coded: training in bands codes no files; set it to 0, and measure the model with "
