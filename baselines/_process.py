@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def _check_regular(name: str, mode: int) -> None:
 @contextlib.contextmanager
 def call_folder() -> Iterator[CallFolder]:
     """A temporary folder for one call, locked as long as this process lives, and removed at the end."""
-    folder = _locked_folder()
+    folder = new_folder()
     try:
         yield folder
     finally:
@@ -90,7 +90,8 @@ def call_folder() -> Iterator[CallFolder]:
         os.close(folder.descriptor)
 
 
-def _locked_folder() -> CallFolder:
+def new_folder() -> CallFolder:
+    """A temporary folder that is locked as long as this process lives; the caller removes it."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -140,10 +141,13 @@ def _kill_those_in(path: str) -> None:
 # ---- the supervisor -------------------------------------------------------------------------------------------
 
 
-class _Supervisor:
-    """A running :mod:`baselines._supervisor`; it belongs to the process that started it."""
+class Supervisor:
+    """A running :mod:`baselines._supervisor`; it belongs to the process that started it.
 
-    def __init__(self) -> None:
+    It inherits ``channels``, descriptors for a program that is kept.
+    """
+
+    def __init__(self, channels: Sequence[int] = ()) -> None:
         self.owner = os.getpid()
         self._socket, theirs = socket.socketpair()
         command = [sys.executable, "-I", "-S", "-B", _supervisor.__file__, str(theirs.fileno())]
@@ -154,17 +158,32 @@ class _Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *channels],
                 start_new_session=True,  # a Ctrl-C in the terminal is for this process
             )
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """Runs a program; None if the supervisor is gone or does not answer."""
+        return self.receive(request["timeout_s"] + _ANSWER_S) if self.send(request) else None
+
+    def send(self, request: dict[str, Any]) -> bool:
+        """Sends a request, or a message that stops it; False if the supervisor is gone."""
         try:
-            _supervisor.send(self._socket.fileno(), request)
-            return _supervisor.receive(self._socket.fileno(), time.monotonic() + request["timeout_s"] + _ANSWER_S)
+            _supervisor.send(self.fileno(), request)
+        except OSError:
+            return False
+        return True
+
+    def receive(self, wait_s: float = _ANSWER_S) -> dict[str, Any] | None:
+        """The outcome of the request; None if the supervisor is gone or does not answer in time."""
+        try:
+            return _supervisor.receive(self.fileno(), time.monotonic() + wait_s)
         except (OSError, TimeoutError):
             return None
+
+    def fileno(self) -> int:
+        """Of its channel, which can be read when there is an outcome."""
+        return self._socket.fileno()
 
     def is_alive(self) -> bool:
         """Whether it can take requests."""
@@ -182,11 +201,11 @@ class _Supervisor:
             self._process.wait()
 
 
-_idle: list[_Supervisor] = []
+_idle: list[Supervisor] = []
 _lock = threading.Lock()
 
 
-def _take() -> _Supervisor:
+def _take() -> Supervisor:
     with _lock:
         while _idle:
             supervisor = _idle.pop()
@@ -194,7 +213,7 @@ def _take() -> _Supervisor:
                 return supervisor
             supervisor.close()
     sweep_folders()
-    return _Supervisor()
+    return Supervisor()
 
 
 @atexit.register
@@ -225,20 +244,7 @@ def execute(
     :class:`ProgramError` if it does not start, exceeds its time, prints over 256 MiB, or kills its parent.
     """
     name = arguments[0]
-    try:
-        texts = list(map(as_text, arguments))
-    except UnicodeEncodeError as error:
-        raise ProgramError(f"{name} does not start: {error}; set PYTHONUTF8=1") from error
-    request = {
-        "arguments": texts,
-        "folder": as_text(str(folder.path)),
-        "timeout_s": timeout_s,
-        "file_bytes": file_bytes,
-        "environment": {as_text(key): as_text(value) for key, value in os.environ.items()},
-    }
-    if any("\0" in argument for argument in arguments):
-        raise ProgramError(f"{name} does not start: a zero byte in an argument")
-    answer = _answer(name, request)
+    answer = _answer(name, make_request(arguments, folder, os.environ, timeout_s, file_bytes))
     printed = answer.get("printed", "")
     if "no_start" in answer:
         raise ProgramError(f"{name} does not start: {answer['no_start']}")
@@ -251,6 +257,30 @@ def execute(
     if "status" not in answer:
         raise ProgramError(f"{name} killed or stopped its supervisor")
     return answer["status"], printed
+
+
+def make_request(
+    arguments: Sequence[str],
+    folder: CallFolder,
+    environment: Mapping[str, str],
+    timeout_s: float,
+    file_bytes: int = MOST_FILE_BYTES,
+) -> dict[str, Any]:
+    """A supervisor's request to run a program; raises :class:`ProgramError` for text that no argument can hold."""
+    name = arguments[0]
+    try:
+        texts = list(map(as_text, arguments))
+    except UnicodeEncodeError as error:
+        raise ProgramError(f"{name} does not start: {error}; set PYTHONUTF8=1") from error
+    if any("\0" in argument for argument in arguments):
+        raise ProgramError(f"{name} does not start: a zero byte in an argument")
+    return {
+        "arguments": texts,
+        "folder": as_text(str(folder.path)),
+        "timeout_s": timeout_s,
+        "file_bytes": file_bytes,
+        "environment": {as_text(key): as_text(value) for key, value in environment.items()},
+    }
 
 
 def _answer(name: str, request: dict[str, Any]) -> dict[str, Any]:

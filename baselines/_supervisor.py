@@ -6,6 +6,9 @@ program and reads its output:
 
     user (a worker)  --socket-->  supervisor  --fork-->  monitor  --fork, exec-->  program and its children
 
+A program may instead be kept: a request with ``channels``, two descriptors that are its stdin and its stdout. Then only
+its stderr is read here, the call has no time limit, and a further message of the user stops it.
+
 On Linux supervisor and monitor adopt orphans (PR_SET_CHILD_SUBREAPER), so that all processes that a program leaves, in
 their own sessions or not, stay below them and are killed at the end of the call. Both watch the process above them: the
 supervisor ends a call, and itself, when the user is gone; the monitor ends when the supervisor is gone. If a program
@@ -18,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import resource
 import select
@@ -37,6 +41,8 @@ _LENGTH = struct.Struct("<I")
 _CHUNK = 1 << 18
 _GRACE_S = 5.0  # waiting time for killed processes, and for a late monitor
 _LOOK_S = 1.0  # between two checks whether the process above still exists
+_LOOK_AT_MEMORY_S = 0.2
+_LONGEST_WAIT_S = 1e6  # poll takes a 32-bit number of milliseconds
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _IGNORED: tuple[str, ...] = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE")
 _IGNORED += ("SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGVTALRM", "SIGPROF", "SIGXFSZ", "SIGXCPU", "SIGIO", "SIGPWR")
@@ -93,7 +99,7 @@ def ready(channels: Sequence[int], seconds: float) -> list[int]:
     watched = select.poll()  # select takes no descriptor over 1023
     for channel in channels:
         watched.register(channel, select.POLLIN)
-    return [channel for channel, _ in watched.poll(1e3 * max(0.0, seconds))]
+    return [channel for channel, _ in watched.poll(1e3 * min(max(0.0, seconds), _LONGEST_WAIT_S))]
 
 
 # ---- system calls ----------------------------------------------------------------------------------------------
@@ -289,8 +295,11 @@ def monitor(request: Message, prctl: Prctl, above: int, result: int) -> None:
         kill_below()
         send(result, {"no_start": error.strerror or str(error)})
         return
+    finally:
+        close_channels(request)
+    limits = Limits(request)
     try:
-        outcome = _watch(program, pipe, above, ended, printed, time.monotonic() + request["timeout_s"])
+        outcome = _watch(program, pipe, above, ended, printed, limits)
     finally:
         left = kill_below(program)
     _drain(pipe, printed)
@@ -329,9 +338,11 @@ def _become(request: Message, prctl: Prctl, monitor_id: int, printing: int) -> N
     """Turns a fork of the monitor into the program."""
     os.setsid()
     prctl.die_with(monitor_id)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for target, source in enumerate((nothing, printing, printing)):
+    reading, writing = request.get("channels") or (os.open(os.devnull, os.O_RDONLY), printing)
+    for target, source in enumerate((reading, writing, printing)):
         os.dup2(source, target)
+    for channel in request.get("channels", ()):
+        os.set_inheritable(channel, False)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _limit_files(request["file_bytes"])
     signal.set_wakeup_fd(-1)
@@ -345,6 +356,12 @@ def _become(request: Message, prctl: Prctl, monitor_id: int, printing: int) -> N
     )
 
 
+def close_channels(request: Message) -> None:
+    """Closes the descriptors of a kept program, where they are not the program's: so its end can be noticed."""
+    for channel in request.get("channels", ()):
+        os.close(channel)
+
+
 def _limit_files(n_bytes: int) -> None:
     """Limits the length of files that the program writes."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -352,23 +369,66 @@ def _limit_files(n_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
-def _watch(program: int, pipe: int, above: int, ended: int, printed: Printed, deadline: float) -> Message:
+class Limits:
+    """Of a call: when it ends at the latest, bytes that it may print, and resident bytes of all its processes.
+
+    What a kept program prints has no limit: only the end of it is held.
+    """
+
+    def __init__(self, request: Message):
+        self._deadline = time.monotonic() + request["timeout_s"]
+        self._most_printed = math.inf if request.get("channels") else MOST_PRINTED
+        self._memory_bytes = request.get("memory_bytes") or math.inf
+        self._look_s = _LOOK_S if math.isinf(self._memory_bytes) else _LOOK_AT_MEMORY_S
+        self._next_look = 0.0
+
+    @property
+    def wait_s(self) -> float:
+        """Time until the next look at what has no event."""
+        return max(0.0, min(self._deadline - time.monotonic(), self._look_s))
+
+    def exceeded(self, printed: Printed) -> Message | None:
+        """The outcome of a call that is over a limit."""
+        now = time.monotonic()
+        if now >= self._deadline:
+            return {"timed_out": True}
+        if printed.count > self._most_printed:
+            return {"flooded": True}
+        if not math.isinf(self._memory_bytes) and now >= self._next_look:
+            self._next_look = now + self._look_s
+            resident = resident_bytes(_below(os.getpid()))
+            if resident > self._memory_bytes:
+                return {"memory_bytes": resident}
+        return None
+
+
+def resident_bytes(processes: Sequence[int]) -> int:
+    """Resident memory of processes, memory that they share counted for each; 0 without /proc."""
+    total = 0
+    for process in processes:
+        with (
+            contextlib.suppress(OSError, IndexError, ValueError),  # gone by now
+            open(f"/proc/{process}/statm", "rb") as file,
+        ):
+            total += int(file.read().split()[1]) * resource.getpagesize()
+    return total
+
+
+def _watch(program: int, pipe: int, above: int, ended: int, printed: Printed, limits: Limits) -> Message:
     """Reads the program's output until it ends, exceeds a limit, or the call is cancelled."""
     watched = select.poll()
     for channel in (pipe, above, ended):
         watched.register(channel, select.POLLIN)
     supervisor = os.getppid()
     while True:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            return {"timed_out": True}
-        found = dict(watched.poll(1e3 * min(left_s, _LOOK_S)))
+        found = dict(watched.poll(1e3 * limits.wait_s))
         if above in found or os.getppid() != supervisor:
             return {"abandoned": True}
         if pipe in found and not printed.take(pipe):
             watched.unregister(pipe)
-        if printed.count > MOST_PRINTED:
-            return {"flooded": True}
+        outcome = limits.exceeded(printed)
+        if outcome is not None:
+            return outcome
         if ended in found:
             os.read(ended, 4096)
             status = _status_of(program)
@@ -415,6 +475,8 @@ def serve(channel: int) -> None:
         request = receive(channel)
         if request is None:
             return
+        if "stop" in request:  # of a call that has ended by itself
+            continue
         answer = _call(request, prctl, channel, user)
         if answer is None:
             remove_folder(os.fsdecode(_as_bytes(request["folder"])))
@@ -437,10 +499,13 @@ def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | 
             os._exit(0)
     os.close(above)
     os.close(result)
+    close_channels(request)
     try:
         answer = _await(reading, channel, user, time.monotonic() + request["timeout_s"] + 2 * _GRACE_S)
     finally:
         os.close(hold)
+    if answer is not None and "stop" in answer:  # the end of its pipe tells the monitor
+        answer = _await(reading, channel, user, time.monotonic() + 2 * _GRACE_S)
     if answer is None:  # the user is gone: the end of its pipe tells the monitor
         with contextlib.suppress(TimeoutError):
             receive(reading, time.monotonic() + 2 * _GRACE_S)
@@ -454,14 +519,19 @@ def _call(request: Message, prctl: Prctl, channel: int, user: int) -> Message | 
 
 
 def _await(reading: int, channel: int, user: int, deadline: float) -> Message | None:
-    """The monitor's answer; None if the user is gone. A monitor that was killed or stopped is replaced."""
+    """The monitor's answer; None if the user is gone. A monitor that was killed or stopped is replaced.
+
+    Where the user stops the call it is ``stop``.
+    """
     while True:
         left_s = deadline - time.monotonic()
         if left_s <= 0:
             return {"monitor_lost": True}
         found = ready([reading, channel], min(left_s, _LOOK_S))
-        if channel in found or os.getppid() != user:  # one request at a time, so this is the end
+        if os.getppid() != user:
             return None
+        if channel in found:  # one request at a time, so a further message stops it
+            return None if receive(channel) is None else {"stop": True}
         if reading in found:
             try:
                 return receive(reading, deadline) or {"monitor_lost": True}

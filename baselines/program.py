@@ -104,7 +104,9 @@ class Program(Codec):
         """
         parts = [self._printed_version()] if self._version_command else []
         files = [*self._files(self._encode_command), *self._files(self._decode_command)]
-        parts += [f"{path.name} sha256:{_sha256(path, path.stat().st_mtime_ns)[:12]}" for path in dict.fromkeys(files)]
+        parts += [
+            f"{path.name} sha256:{file_sha256(path, path.stat().st_mtime_ns)[:12]}" for path in dict.fromkeys(files)
+        ]
         return ", ".join(parts)
 
     @functools.cached_property
@@ -239,7 +241,8 @@ def _check_places(name: str, command: str, has_quality: bool) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _sha256(path: Path, modified_ns: int) -> str:
+def file_sha256(path: Path, modified_ns: int) -> str:
+    """Digest of a file, kept as long as it was last modified at that time."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

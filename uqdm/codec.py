@@ -251,8 +251,8 @@ class Codec(ABC):
     """Number of images that a benchmark passes to :meth:`encode` at once; it may depend on the device."""
     holds_model: ClassVar[bool] = False
     """True if construction is costly (weights are loaded): a worker then keeps the codec between shards."""
-    uses_gpu: ClassVar[bool] = False
-    """True if it computes on a GPU when its worker has one; other codecs get none."""
+    uses_gpu: bool = False
+    """True if it computes on a GPU when its worker has one; other codecs get none. It may depend on the parameters."""
     ideal: ClassVar[bool] = False
     """True for an ideal codec: its rates are information contents, and it makes no files (:class:`IdealCodec`)."""
     varying_reconstructions: frozenset[str] = frozenset()

@@ -304,7 +304,7 @@ def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: b
         version,
         suffix=suffix,
         holds_model=bool(codec.holds_model),
-        uses_gpu=bool(codec.uses_gpu),
+        uses_gpu=bool(made.uses_gpu),
         ideal=bool(codec.ideal),
         progressive=codec.points is not Codec.points,
         missing=one_line(f"codec {codec.name!r} cannot run here: {lack}") if lack else None,
