@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +70,19 @@ def test_a_broken_codec_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(module, "codec_class", fail)
     assert listing("broken").missing == "does not import"
+
+
+def test_the_host_file_is_printed_or_written(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["codecs", "host"])
+    assert printed.exit_code == 0
+    compile(printed.stdout, "uqdm_codec_host.py", "exec")
+    assert "def serve(" in printed.stdout
+    path = tmp_path / "uqdm_codec_host.py"
+    for _ in range(2):  # an earlier one is replaced
+        done = CliRunner().invoke(app, ["codecs", "host", "--out", str(path)])
+        assert done.exit_code == 0, done.output
+        assert path.read_text() == printed.stdout
+    path.write_text("my own script")
+    done = CliRunner().invoke(app, ["codecs", "host", "--out", str(path)])
+    assert done.exit_code != 0
+    assert path.read_text() == "my own script"

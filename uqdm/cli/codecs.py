@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from uqdm.cli.lazy import Group
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, broken_codecs, codec_class, codec_names
 from uqdm.plugins import contained, reason_of
 from uqdm.text import one_line
+
+app = typer.Typer(
+    cls=Group,
+    help="Lists every registered codec: version, parameters, and whether it works here.",
+    invoke_without_command=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
 
 
 @dataclass(frozen=True)
@@ -93,10 +103,14 @@ def _bounds_text(minimum: float | None, maximum: float | None) -> str:
     return "" if maximum is None else f", at most {maximum}"
 
 
+@app.callback()
 def codecs(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table")] = False,
 ) -> None:
     """Lists every registered codec: version, parameters, and whether it works here."""
+    if context.invoked_subcommand is not None:
+        return
     names = codec_names()
     listings = [listing(name) for name in names]
     left_out = [broken for broken in broken_codecs() if broken.name not in names]
@@ -122,3 +136,27 @@ def _print(listings: list[Listing]) -> None:
         show_pieces([(f"{entry.name}  ", None), (showable(f"{works}{settings}{ideal}"), colour)], width)
         for text in filter(None, (entry.summary, entry.version, *map(_parameter_text, entry.parameters))):
             show_pieces([(showable(text), None)], width, first="    ", further="        ")
+
+
+@app.command()
+def host(
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, for instance uqdm_codec_host.py; else it is printed")
+    ] = None,
+) -> None:
+    """Prints the file that lets a codec of any Python environment take part.
+
+    It needs Python 3.8 or newer, and numpy. docs/remote-codecs.md says how it is used.
+    """
+    remote: Any = codec_class("remote")
+    text = remote.host_file()
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    from uqdm.files import write_bytes
+    from uqdm.output import check_output
+
+    begin = text[:40].encode()
+    check_output(out, lambda head: head.startswith(begin), force=None)
+    write_bytes(out, text.encode())
+    typer.echo(f"{out}: written")

@@ -23,7 +23,7 @@ SUBCOMMANDS = {
     "info": "uqdm.cli.info:info",
     "train": "uqdm.cli.train:train",
     "models": "uqdm.cli.models:app",
-    "codecs": "uqdm.cli.codecs:codecs",
+    "codecs": "uqdm.cli.codecs:app",
     "doctor": "uqdm.cli.doctor:doctor",
     "bench": "uqdm.cli.bench:app",
     "swirl": "uqdm.cli.swirl:app",
