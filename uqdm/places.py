@@ -31,14 +31,19 @@ def home_cache_folder() -> Path:
 def writable_cache_folder(name: str) -> Path:
     """The folder ``name`` in the cache, created if needed; raises OSError with the remedy if it cannot be written."""
     folder = cache_folder() / name
+    check_writable(folder, CACHE_VARIABLE)
+    return folder
+
+
+def check_writable(folder: Path, variable: str) -> None:
+    """Creates a folder if needed; raises OSError, which names the variable to set, if no file can be written in it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OSError(f"{folder}: cannot be written ({reason}); set {CACHE_VARIABLE} to a folder that can") from error
-    return folder
+        raise OSError(f"{folder}: cannot be written ({reason}); set {variable} to a folder that can") from error
 
 
 def private_temporary_folder() -> Path:

@@ -1,4 +1,6 @@
-"""Names that a shell completes: codecs, data sets, metrics, plots, models, folders of runs. Nothing heavy is imported.
+"""Names that a shell completes: codecs, data sets, metrics, plots, models, environments, folders of runs.
+
+Nothing heavy is imported.
 
 Each function takes the beginning that the user has typed, and returns what it may become. Where nothing is returned,
 bash and zsh complete the names of files.
@@ -77,6 +79,13 @@ def models(incomplete: str) -> list[str]:
     from uqdm.model.zoo import shipped_names
 
     return _beginning(shipped_names(), incomplete)
+
+
+def environments(incomplete: str) -> list[str]:
+    """Names of the environments that are stored."""
+    from uqdm.environments.inventory import stored_names
+
+    return _beginning(stored_names(), incomplete)
 
 
 def runs(incomplete: str) -> list[str]:

@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "models": "uqdm.cli.models:app",
     "codecs": "uqdm.cli.codecs:app",
     "doctor": "uqdm.cli.doctor:doctor",
+    "environments": "uqdm.cli.environments:app",
     "bench": "uqdm.cli.bench:app",
     "swirl": "uqdm.cli.swirl:app",
 }
