@@ -59,7 +59,7 @@ def test_any_folder_name_is_accepted_unchanged(name: str, tmp_path: Path, monkey
 
 
 def test_names_of_runs_are_checked() -> None:
-    for name in ("a b", "a/b", "..", ".a", "-a", "", "a\n", "paper_x", "channel_cost", 12):
+    for name in ("a b", "a/b", "..", ".a", "-a", "", "a\n", "paper_x", "channel_cost", "environments", 12):
         with pytest.raises(ValueError, match=r"^runs: "):
             check_run_names([name])
     check_run_names(["a", "A.b_c-1"])

@@ -23,9 +23,11 @@ from uqdm.bench.grid.options import GridOptions
 from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
 from uqdm.bench.robustness.options import RobustnessOptions
 from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.run.environments import environments_of
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 from uqdm.codec import codec_class, codec_names
+from uqdm.environments import MadeEnvironment
 from uqdm.option_fields import arguments, check_bounds, errors_begin, from_section, has_options, option, option_fields
 from uqdm.swirl.settings import Settings, settings_of
 
@@ -74,6 +76,10 @@ class RunOptions:
     def codec_requests(self) -> list[str]:
         """The codecs as ``uqdm bench evaluate --codec`` takes them."""
         return [format_request(request) for request in requests_from_mapping(self.codecs)]
+
+    def environments(self) -> list[MadeEnvironment]:
+        """The environments that its codecs need made from files, each once."""
+        return environments_of(requests_from_mapping(self.codecs))
 
     def set_metric_bounds(self, usual: SetMetricBounds) -> SetMetricBounds:
         """The bounds for set metrics: the run's own, else all images and settings of official sets, else the usual.

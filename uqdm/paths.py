@@ -80,7 +80,7 @@ def check_run_names(names: Iterable[object]) -> None:
     for name in names:
         if not isinstance(name, str):
             raise ValueError(f"runs: {name!r} is not text; write the name of the run in quotes")
-        if name.startswith("paper_") or name == "channel_cost":
+        if name.startswith("paper_") or name in ("channel_cost", "environments"):
             raise ValueError(f"runs: {name!r}: the workflow itself uses that name; choose another")
         if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ValueError(

@@ -16,7 +16,6 @@ from uqdm.cli.lazy import Group
 from uqdm.text import counted, printable, shortened_list
 
 if TYPE_CHECKING:
-    from uqdm.environments import MadeEnvironment
     from uqdm.environments.inventory import StoredEnvironment
 
 app = typer.Typer(cls=Group, no_args_is_help=True, rich_markup_mode=None)
@@ -43,41 +42,32 @@ def make(
     It lies in the folder that UQDM_ENVIRONMENTS names, else in the cache. If the command is interrupted or fails, the
     next one makes the environment anew.
     """
-    from uqdm.files import write_bytes
+    from uqdm.environments.note import write_note
     from uqdm.output import check_output, is_json_object
 
     if note is not None:
         check_output(note, is_json_object, lock, force=None)
     made = [_made(file) for file in lock]
     if note is not None:
-        write_bytes(note, (json.dumps({"environments": made}, indent=2) + "\n").encode())
+        write_note(note, made)
 
 
 def _made(file: Path) -> dict[str, Any]:
-    """Makes an environment, and returns what a note says of it."""
+    """Makes an environment, says what it has, and returns its entry of a note."""
     from uqdm.environments import MadeEnvironment, environment
+    from uqdm.environments.note import entry
 
     found = environment(str(file))
     if not isinstance(found, MadeEnvironment):
         raise ValueError(f"{file}: not a lock file of pip (.txt) or a file of conda (.yaml)")
     found.make(lambda line: typer.echo(printable(line), err=True))
-    return _told(found)
-
-
-def _told(found: MadeEnvironment) -> dict[str, Any]:
-    """Prints what was made, and returns what a note says of it, which does not depend on the time."""
-    from uqdm.environments import EnvironmentMakeError
-
-    stamp = found.stamp()
-    if stamp is None:  # removed by now
-        raise EnvironmentMakeError(str(found.missing()))
-    packages = counted(len(stamp.packages), "package")
-    typer.echo(f"{found.folder.name}: {packages}, Python {stamp.python or 'none'}, in {shown(found.folder)}")
-    if stamp.unlocked:
-        names = shortened_list(stamp.unlocked)
+    made = entry(found)
+    packages = counted(len(made["packages"]), "package")
+    typer.echo(f"{found.folder.name}: {packages}, Python {made['python'] or 'none'}, in {shown(found.folder)}")
+    if made["unlocked"]:
+        names = shortened_list(made["unlocked"])
         typer.echo(f"note: {shown(found.file)} does not fix the versions of {names}; `pip freeze` there does", err=True)
-    kept = {name: value for name, value in asdict(stamp).items() if name not in ("lock", "made")}
-    return {"identity": found.identity, "folder": str(found.folder), **kept}
+    return made
 
 
 @app.command(name="list")

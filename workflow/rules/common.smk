@@ -47,6 +47,12 @@ def all_cores():
 shell.prefix(f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
+def notes_folder():
+    """The folder of files that record what rules depend on besides their inputs."""
+    digest = hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
+    return Path(".snakemake", "uqdm", digest)
+
+
 @functools.cache
 def note_images(run):
     """The file that records the images of a run. When they change it is rewritten, and is newer than the results.
@@ -55,17 +61,66 @@ def note_images(run):
     """
     from uqdm.bench.datasets import write_digest
 
-    folder = Path(
-        ".snakemake", "uqdm", hashlib.sha256(RESULTS.encode()).hexdigest()[:8]
-    )
     with errors_on_one_line(f"configuration: {key_of_run(run)}"):
         options = named_run(RUNS, run)
-        return str(write_digest(options.dataset, options.limit, folder / run))
+        return str(write_digest(options.dataset, options.limit, notes_folder() / run))
 
 
 def images_note(wildcards):
     """The input of the evaluation of a run."""
     return note_images(wildcards.run)
+
+
+@functools.cache
+def environments_of_run(run):
+    """The environments that codecs of a run need made from files, by the name of their note."""
+    with errors_on_one_line(f"configuration: {key_of_run(run)}"):
+        found = named_run(RUNS, run).environments()
+    return {one.short_name: one for one in found}
+
+
+def environment_note(name):
+    return f"{RESULTS}/environments/{name}.json"
+
+
+def environment_notes(run):
+    """The notes of the environments of a run. Rules that start its codecs wait for them."""
+    return [environment_note(name) for name in environments_of_run(run)]
+
+
+def notes_of_run(wildcards):
+    return environment_notes(wildcards.run)
+
+
+def notes_of_paper(wildcards):
+    return environment_notes(f"paper_{wildcards.paper}")
+
+
+def notes_of_runs(wildcards):
+    """The notes of all runs of the section `runs`."""
+    found = (note for run in CONFIGURATION.runs for note in environment_notes(run))
+    return list(dict.fromkeys(found))
+
+
+def environment_file(wildcards):
+    """The file that an environment is made from."""
+    name = wildcards.environment
+    known = (environments_of_run(run) for run in RUNS)
+    found = next((one[name] for one in known if name in one), None)
+    with errors_on_one_line("configuration: "):
+        if found is None:
+            raise LookupError(f"no codec of a run needs the environment {name!r}")
+    return str(found.file)
+
+
+def environment_state(wildcards):
+    """A file that is written anew when an environment that was made is not there any more."""
+    from uqdm.environments.note import refresh_state
+
+    name = wildcards.environment
+    state = notes_folder() / "environments" / name
+    refresh_state(Path(environment_note(name)), state)
+    return str(state)
 
 
 def evaluate_options(wildcards):
@@ -108,14 +163,13 @@ def paper_options(wildcards):
 def codec_identities(run):
     """Each codec and setting of a run with its version, or the reason why it cannot run. A change triggers the rule."""
     from uqdm.bench.run.codec_settings import parse_request, resolve
+    from uqdm.bench.run.environments import identity_of_setting
 
     with errors_on_one_line(f"configuration: {key_of_run(run)}"):
         resolved = resolve(map(parse_request, named_run(RUNS, run).codec_requests()))
-    return [
-        f"{one.name}:{one.setting} {one.missing or one.version}"
-        for found in resolved.values()
-        for one in found
-    ]
+        return [
+            identity_of_setting(one) for found in resolved.values() for one in found
+        ]
 
 
 def metric_identities():

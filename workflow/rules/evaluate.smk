@@ -7,6 +7,7 @@
 rule evaluate:
     input:
         images_note,
+        environments=notes_of_run,
     output:
         f"{RESULTS}/{{run}}/evaluation.json",
         directory(f"{RESULTS}/{{run}}/per_image"),

@@ -14,6 +14,7 @@ rule grid:
 rule pictures_at_equal_rates:
     input:
         f"{RESULTS}/{{run}}/summary.parquet",
+        environments=notes_of_run,
     output:
         report(
             f"{RESULTS}/{{run}}/grid/grid.png",

@@ -8,6 +8,7 @@ PAPER_PRODUCTS += ["figures/progressive.png"]
 rule paper:
     input:
         f"{RESULTS}/paper_{{paper}}/summary.parquet",
+        environments=notes_of_paper,
     output:
         multiext(f"{RESULTS}/paper_{{paper}}/table", ".csv", ".tex"),
         f"{RESULTS}/paper_{{paper}}/costs.csv",

@@ -11,6 +11,7 @@ rule report:
         f"{RESULTS}/{{run}}/bd_per_image.csv",
         f"{RESULTS}/{{run}}/{PLOTS}",
         imported_folder,
+        environments=notes_of_run,
     output:
         f"{RESULTS}/{{run}}/report.html",
         directory(f"{RESULTS}/{{run}}/report_pictures"),

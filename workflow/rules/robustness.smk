@@ -12,6 +12,7 @@ rule robustness:
 rule measure_robustness:
     input:
         f"{RESULTS}/{{run}}/evaluation.json",
+        environments=notes_of_run,
     output:
         f"{RESULTS}/{{run}}/robustness.csv",
         f"{RESULTS}/{{run}}/robustness.parquet",

@@ -6,6 +6,7 @@ rule score:
     input:
         f"{RESULTS}/{{run}}/evaluation.json",
         f"{RESULTS}/{{run}}/per_image",
+        environments=notes_of_run,
     output:
         f"{RESULTS}/{{run}}/scores.json",
     log:
