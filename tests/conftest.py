@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from made_once import made_once
 
 from uqdm.bench.datasets import open_dataset
 
@@ -107,6 +110,21 @@ def photographs_uint8() -> list[np.ndarray]:
     """The first eight images of the demo, uint8 [64, 64, 3]: one tile of each photograph, and one more."""
     dataset = open_dataset("demo", limit=8)
     return [dataset.load(index) for index in range(len(dataset))]
+
+
+@pytest.fixture(scope="session")
+def wheels(request: pytest.FixtureRequest) -> Path:
+    """Wheels of two small packages: idna, and python-dateutil, which requires six; skipped if pip cannot fetch them."""
+
+    def download(folder: Path) -> None:
+        options = ["--no-deps", "--only-binary=:all:", "--timeout=10", "--retries=1", "-d", str(folder)]
+        packages = ["idna==3.7", "python-dateutil==2.9.0.post0"]
+        command = [sys.executable, "-m", "pip", "download", *options, *packages]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"pip cannot download {', '.join(packages)}: {done.stderr.strip()[-300:]}")
+
+    return made_once(request, "wheels", download)
 
 
 @pytest.fixture(scope="session")

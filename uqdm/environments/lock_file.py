@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 _PYTHON = re.compile(r"#\s*python\s*:\s*(.*)", re.IGNORECASE)
 _VERSION = re.compile(r"\d+\.\d+")
 _NO_DEPS = "--no-deps"
-_OTHER_FILES = re.compile(r"(--requirement|--constraint|--editable|-[rce])(?![A-Za-z-])")
+_OTHER_FILES = re.compile(r"--(?:requirement|constraint|editable)\b|-[rce]")
 _TOOLS = {"pip", "setuptools", "wheel", "distribute"}
 """What a new virtual environment has, and a lock need not name."""
 

@@ -23,6 +23,8 @@ _NO_INDEX = re.compile(
     r"|SSLError|SSLCertVerificationError|Failed to establish a new connection|Temporary failure in name resolution"
     r"|Could not fetch URL|CondaHTTPError|Could not resolve host|Connection (?:refused|timed out)"
 )
+_NO_VERSION = "(from versions: none)"
+"""What pip says of a package that no index has, and also where it does not say that it reached none."""
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ def _program(words: Sequence[str]) -> str:
 
 
 def _index_hint(text: str) -> str:
-    """What else to do if the log says that no index of packages was reached; empty if it does not."""
+    """What else to check if the log says that no index of packages was reached, or that it may be so."""
     if not _NO_INDEX.search(text):
-        return ""
+        return " (check its name, the network and PIP_INDEX_URL)" if _NO_VERSION in text else ""
     return (
         " (no index of packages was reached: check the network, the proxy and PIP_INDEX_URL, or make it on a machine "
         "that reaches one, in a folder that both share by UQDM_ENVIRONMENTS)"
