@@ -46,7 +46,7 @@ def check_arguments(arguments: list[str]) -> None:
 @pytest.fixture
 def files_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files and folders that the commands name; those that must exist are looked for when the arguments are read."""
-    for name in ("photo.png", "photo.uqdm"):
+    for name in ("photo.png", "photo.uqdm", "lock.txt"):
         (tmp_path / name).touch()
     for name in ("FOLDER", "MODEL", *(f"results/{run}" for run in ("demo", "mine", "before", "after", "one", "other"))):
         (tmp_path / name).mkdir(parents=True)

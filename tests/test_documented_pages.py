@@ -28,6 +28,7 @@ NOT_RUN = {
     r"^uqdm models get|model=uqdm-tiny|^uqdm models export": "weights from the network",
     r"^uqdm train |^uqdm encode .*--model MODEL": "minutes or hours of training; tests/training has small ones",
     r"^python benchmarks/": "minutes or hours of measurements; tests/test_benchmarks.py has small ones",
+    r"/tmp/codec|^uqdm environments (make|remove)": "packages of the network; tests/environments has small ones",
     r"cjxl": "needs cjxl, which no package of the registry has",
     r"npz:IMAGES|^uqdm bench score --run RUN": "images that are not in the repository",
     r"^uqdm bench import theirs": "points of others; tests/bench/exchange has small files",
