@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_bands import small_bands_codec
+from small_bands import banded_codec
 from small_run import measure_run
 
 import uqdm
@@ -42,7 +42,7 @@ def test_overhead_over_the_ideal_bits_is_itemized_and_small(benchmark, photograp
 
 def test_overhead_of_models_in_bands_is_itemized(benchmark, photographs_uint8):
     overhead_bits = benchmark("overhead_bits")
-    codec = small_bands_codec()
+    codec = banded_codec()
     rows = overhead_bits.measure_all(codec, np.stack([photograph[:16, :16] for photograph in photographs_uint8]))
     for row in rows:
         assert (row.checks, row.offsets, row.header) == (5 * 16, 5, 8 * 8)

@@ -13,7 +13,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from small_bands import GOLDEN_FILE, GOLDEN_MODEL, constant_bands_model, small_bands_model
+from small_bands import GOLDEN_FILE, GOLDEN_MODEL, NOISE, banded_model, constant_model
 from test_format_doc import Stream, parse_staged, philox
 
 from uqdm.banded.model import load
@@ -293,18 +293,19 @@ def check_files(model, images, cut_at=None):
 
 def test_small_files_of_version_3_decode_to_the_projects_pictures_also_when_cut(photographs_uint8):
     photograph = photographs_uint8[0]
-    check_files(small_bands_model(), [(0, photograph[:16, :16]), (70_000, photograph[20:33, :20])], cut_at=2)
+    check_files(banded_model(noise=NOISE), [(0, photograph[:16, :16]), (70_000, photograph[20:33, :20])], cut_at=2)
 
 
 def test_files_of_several_chunks_and_of_other_numbers_of_steps(photographs_uint8):
     photograph = np.tile(photographs_uint8[1][:8], (1, 5, 1))
-    model = small_bands_model(sigmas=(30.0,), width=128)
+    model = banded_model(noise=NOISE, sigmas=(30.0,), pixel_width=128)
     check_files(model, [(5, photograph[:3, : 16 * 17 - 5])])
-    check_files(small_bands_model(sigmas=(500.0, 3.0, 2.9, 0.5), width=2, image_size=32), [(1, photograph[:5, :20])])
+    model = banded_model(32, noise=NOISE, sigmas=(500.0, 3.0, 2.9, 0.5), pixel_width=2)
+    check_files(model, [(1, photograph[:5, :20])])
 
 
 def test_files_with_shifted_cells(photographs_uint8):
-    check_files(constant_bands_model(), [(0, photographs_uint8[2][:16, :20])])
+    check_files(constant_model(), [(0, photographs_uint8[2][:16, :20])])
 
 
 def test_a_stored_file_of_version_3_decodes_to_the_projects_pictures():

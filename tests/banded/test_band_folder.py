@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from small_banded import SMALL_BANDS, banded_config, banded_networks
+from small_bands import NOISE, SMALL_BANDS, banded_config, banded_networks
 
 import uqdm
 from uqdm.banded import model as models
@@ -27,7 +27,7 @@ from uqdm.progressive.banded.compressor import BandedUQDM
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("banded") / "model"
-    models.save(folder, banded_config(), banded_networks(noise=0.05), half=True)
+    models.save(folder, banded_config(), banded_networks(noise=NOISE), half=True)
     return folder
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import integrate, special, stats
-from small_banded import banded_model, banded_networks
+from small_bands import banded_model, banded_networks
 
 from uqdm.banded.network import N_BAND_SECTIONS, N_BANDS, BandState, band_section
 from uqdm.banded.schedule import SENT_FROM, BandSchedule

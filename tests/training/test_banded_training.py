@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from small_banded import SMALL_BANDS, banded_model, banded_networks
+from small_bands import NOISE, SMALL_BANDS, banded_model, banded_networks
 from small_training import MODEL, RECIPE
 
 from uqdm.banded import model as models
@@ -95,10 +95,10 @@ class Given(Symbols):
 
 def test_rates_are_the_ideal_bits_of_files(photographs_uint8: list[np.ndarray]) -> None:
     """All steps of an image, with the dither of the file as noise: what is sent, latents, pictures and bits."""
-    networks = Networks(banded_model(noise=0.05), torch.device("cpu"))
+    networks = Networks(banded_model(noise=NOISE), torch.device("cpu"))
     schedule, draws = networks.schedule, Draws([5], [2])
     with torch.no_grad():
-        networks.networks.bands.log_deviation.copy_(6 - 0.01 * torch.arange(N_BANDS))
+        networks.networks.bands.log_deviation.copy_(6 - 0.025 * torch.arange(N_BANDS))  # each step sends a part
         networks.networks.bands.mean.fill_(30)  # so that the estimate leaves the range of levels in places
     objective = BandedObjective(networks.networks, STEPS, STEPS)
     levels = photographs_uint8[3][:16, :16].transpose(2, 0, 1)[None].astype(np.int64)
@@ -137,7 +137,7 @@ def test_rates_are_the_ideal_bits_of_files(photographs_uint8: list[np.ndarray]) 
 
 def test_gradients_reach_all_parameters(photographs_uint8: list[np.ndarray]) -> None:
     """The bands in the first part, the late steps in the second, and no others."""
-    objective, recipe = objective_of(noise=0.05), BandedRecipe(**SHORT)
+    objective, recipe = objective_of(noise=NOISE), BandedRecipe(**SHORT)
     batch = Batch(np.stack(photographs_uint8)[:2, :16, :16], 2, slice(0, 2), None)
     for iteration, own in ((0, "networks.bands."), (5, "networks.late.")):
         objective.zero_grad()
@@ -188,7 +188,7 @@ def test_noise_does_not_depend_on_the_number_of_workers(photographs_uint8: list[
 
 
 def test_measured_rates_are_those_of_the_loss(photographs_uint8: list[np.ndarray]) -> None:
-    found = measured(objective_of(noise=0.05), np.stack(photographs_uint8)[:2, :16, :16])
+    found = measured(objective_of(noise=NOISE), np.stack(photographs_uint8)[:2, :16, :16])
     assert len(found.rates_bpp) == len(found.psnr_db) == len(found.pictures_uint8) == 5
     assert {picture.shape for picture in found.pictures_uint8} == {(2, 16, 16, 3)}
     assert np.array_equal(*found.pictures_uint8[0])  # before the first step: one picture for all images
@@ -314,7 +314,7 @@ def test_a_resumed_run_has_the_weights_of_an_undisturbed_one(write: Any, tmp_pat
 
 
 def test_training_starts_from_a_model(write: Any, tmp_path: Path) -> None:
-    models.save(tmp_path / "first", {"image_size": 16, **MODEL_IN_BANDS}, banded_networks(noise=0.05), half=True)
+    models.save(tmp_path / "first", {"image_size": 16, **MODEL_IN_BANDS}, banded_networks(noise=NOISE), half=True)
     config = write(model=None, image_size=None, init=str(tmp_path / "first"))
     job = prepare(config, None, tmp_path / "second")
     assert job.image_size == 16

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 import pytest
 from deadline import no_hang
-from small_bands import small_bands_codec
+from small_bands import banded_codec
 
 from uqdm.codec import StreamError
 from uqdm.coding.container import MAX_PIXELS, Header, pack_head, pack_stages, parse
@@ -52,7 +52,7 @@ def sample(codec, image, seed):
 @pytest.fixture(scope="module")
 def samples(photographs_uint8):
     """Files of one tile, of two with a seed, and of two chunks."""
-    codec, wide = small_bands_codec(), np.concatenate(photographs_uint8[:5], 1)
+    codec, wide = banded_codec(), np.concatenate(photographs_uint8[:5], 1)
     images = (wide[:16, 100:116], wide[20:33, 10:30], wide[30:32, : 16 * 17])
     return [sample(codec, image, seed) for seed, image in enumerate(images)]
 
@@ -235,7 +235,7 @@ def test_forged_lengths_are_refused_in_bounded_memory(samples):
 
 
 def test_a_claim_of_the_largest_image_needs_its_lengths_and_no_memory(samples):
-    codec = small_bands_codec(image_size=128, sigmas=(50.0,))
+    codec = banded_codec(128, sigmas=(50.0,))
     item = Sample(codec, b"", [])
     header = replace(parse(codec.compress(samples[0].pictures[0])).header, width=1 << 14, height=1 << 14)
     assert header.width * header.height == MAX_PIXELS

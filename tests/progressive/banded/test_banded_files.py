@@ -8,10 +8,10 @@ import torch
 from small_bands import (
     GOLDEN_FILE,
     GOLDEN_MODEL,
-    constant_bands_model,
-    small_bands_codec,
-    small_bands_config,
-    small_bands_model,
+    banded_codec,
+    banded_config,
+    banded_model,
+    constant_model,
 )
 
 import uqdm
@@ -28,7 +28,7 @@ SIZES = [(16, 16), (19, 20), (1, 1), (7, 16 * 18 - 5)]  # of 1, 4, 1 and 18 tile
 
 @pytest.fixture(scope="module")
 def codec():
-    return small_bands_codec()
+    return banded_codec()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_files_cut_at_or_inside_a_stage_decode_to_their_whole_steps(codec, files
 
 
 def test_extreme_images_and_tile_sizes_round_trip():
-    codec = small_bands_codec(image_size=32, sigmas=(300.0, 0.5), width=128)
+    codec = banded_codec(32, sigmas=(300.0, 0.5), pixel_width=128)
     rng = np.random.default_rng(0)
     images = [np.zeros((5, 40, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)]
     images += [rng.integers(0, 256, (9, 33, 3), dtype=np.uint8), rng.choice([0, 255], (3, 5, 3)).astype(np.uint8)]
@@ -176,7 +176,7 @@ def shifts(monkeypatch):
 
 
 def test_values_on_boundaries_of_cells_lead_to_shifts(images, shifts):
-    codec = BandedUQDM(constant_bands_model())
+    codec = BandedUQDM(constant_model())
     files = codec.compress(images[:2])
     assert same(codec.decompress(files), images[:2])
     assert shifts[0] > 0
@@ -222,7 +222,7 @@ def make_noisy(networks, error, monkeypatch):
     [
         ({"seed": -1}, "seed"),
         ({"seed": 1 << 32}, "seed"),
-        ({"seeds": 2}, "seeds=2: small-bands gains nothing from several seeds"),
+        ({"seeds": 2}, "seeds=2: small gains nothing from several seeds"),
         ({"seeds_for": "rate"}, "seeds_for='rate': choose one of"),
         ({"seeds_for": "all"}, "seeds_for='all'"),
     ],
@@ -254,7 +254,7 @@ def test_unknown_steps_and_reconstructions_are_refused(codec, files, step, kind,
 
 
 def test_files_of_other_models_are_refused(codec, files):
-    other = small_bands_codec("other", seed=1)
+    other = banded_codec(name="other", seed=1)
     with pytest.raises(StreamError, match=f"made with model {codec.model.sha256[:6]}, not with other"):
         other.decompress(files[0])
     with pytest.raises(StreamError, match="made with model"):
@@ -264,7 +264,7 @@ def test_files_of_other_models_are_refused(codec, files):
 
 
 def test_saved_models_are_the_same_in_float32_and_others_in_float16(tmp_path):
-    model = small_bands_model()
+    model = banded_model()
     for half in (False, True):
         banded.save(tmp_path / str(half), model.config, model.networks, half=half)
     assert banded.load(tmp_path / "False").sha256 == model.sha256
@@ -276,11 +276,11 @@ def test_noise_levels_that_cannot_be_coded_are_refused(sigmas):
     with pytest.raises(ValueError, match=r"must fall by 0\.1 % each, and be 0\.5 to 2000 levels"):
         BandSchedule(sigmas, 9)
     with pytest.raises(CheckpointError, match=r"config\.json"):
-        banded.build(small_bands_config(sigmas=sigmas), "config.json")
+        banded.build(banded_config(sigmas=sigmas), "config.json")
 
 
 def test_most_similar_noise_levels_code_losslessly(images):
-    codec = small_bands_codec(sigmas=(0.501, 0.5))
+    codec = banded_codec(sigmas=(0.501, 0.5))
     rng = np.random.default_rng(1)
     image = rng.choice([0, 255], (16, 16, 3)).astype(np.uint8)
     assert np.array_equal(codec.decompress(codec.compress(image)), image)
