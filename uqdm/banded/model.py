@@ -16,8 +16,8 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded.network import BandedNetworks
 from uqdm.banded.schedule import BandSchedule
 from uqdm.model import schema
-from uqdm.model.banded_identity import description, digest, read_config
-from uqdm.model.config import MAX_WEIGHTS
+from uqdm.model.banded_identity import description, digest
+from uqdm.model.config import MAX_WEIGHTS, read_checked
 from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError, write_file
 from uqdm.model.identity import Identity
 from uqdm.model.weights import fill
@@ -56,7 +56,7 @@ class BandedModel:
 @float32_arithmetic()
 def load(folder: Path) -> BandedModel:
     """The model of a folder; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
-    config = read_config(folder)
+    config = read_checked(folder, BANDED_FORMAT)
     try:
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:

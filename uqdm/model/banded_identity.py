@@ -10,26 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from uqdm.model import schema
-from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError
+from uqdm.model.config import read_checked
+from uqdm.model.files import BANDED_FORMAT, WEIGHTS, CheckpointError
 from uqdm.model.identity import Identity
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """The checked configuration of a folder; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
-    file = folder / CONFIG
-    try:
-        config = schema.read_json(file)
-        if config.get("format") != BANDED_FORMAT:
-            raise CheckpointError(
-                f"{file}: format {config.get('format')!r} is not {BANDED_FORMAT!r}: not a model of a process in bands"
-            )
-        schema.check(config, "banded.json", str(file))
-    except OSError as error:
-        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from error
-    except schema.SchemaError as error:
-        raise CheckpointError(str(error)) from error
-    return config
 
 
 def description(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +37,7 @@ def identify(folder: Path) -> Identity:
     import safetensors
     from safetensors.numpy import load_file
 
-    config, file = read_config(folder), folder / WEIGHTS
+    config, file = read_checked(folder, BANDED_FORMAT), folder / WEIGHTS
     try:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.model import schema
-from uqdm.model.files import CONFIG, CheckpointError
+from uqdm.model.files import BANDED_FORMAT, CONFIG, TRANSFORM_FORMAT, CheckpointError
 from uqdm.text import counted
 
 FORMAT = "uqdm-model-1"
@@ -29,6 +29,36 @@ def read_config(folder: Path) -> dict[str, Any]:
         return schema.read_json(file)
     except schema.SchemaError as error:
         raise CheckpointError(str(error)) from error
+
+
+_OTHER_FORMATS = {
+    BANDED_FORMAT: ("banded.json", "a process in bands"),
+    TRANSFORM_FORMAT: ("transform.json", "transform coding"),
+}
+"""Of each format with one schema: the file of the schema, and what a model of the format is of."""
+
+
+def read_checked(folder: Path, form: str) -> dict[str, Any]:
+    """The content of a folder's ``config.json``, checked by the schema of its format.
+
+    ``form`` is the format that it must have, :data:`uqdm.model.files.BANDED_FORMAT` or
+    :data:`uqdm.model.files.TRANSFORM_FORMAT`. Raises :class:`CheckpointError`, which names the file.
+
+    >>> from uqdm.model.zoo import find
+    >>> read_checked(find("uqdm-demo"), BANDED_FORMAT)["image_size"]
+    64
+    """
+    file, (schema_name, kind) = folder / CONFIG, _OTHER_FORMATS[form]
+    try:
+        config = schema.read_json(file)
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from error
+    except schema.SchemaError as error:
+        raise CheckpointError(str(error)) from error
+    if config.get("format") != form:
+        raise CheckpointError(f"{file}: format {config.get('format')!r} is not {form!r}: not a model of {kind}")
+    _check(config, schema_name, str(file))
+    return config
 
 
 def check_own(config: dict[str, Any], where: str) -> None:

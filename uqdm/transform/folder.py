@@ -18,10 +18,11 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.gaussian import CELL_BITS, MIN_OCTAVE, N_ROWS
 from uqdm.model import schema
+from uqdm.model.config import read_checked
 from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, write_file
 from uqdm.model.weights import fill
 from uqdm.transform.blocks import BlockTransforms
-from uqdm.transform.identity import SIDE_MEDIANS, SIDE_ROWS, described, prior_of_folder, read_config
+from uqdm.transform.identity import SIDE_MEDIANS, SIDE_ROWS, described, prior_of_folder
 from uqdm.transform.model import Level, Model, model_of
 from uqdm.transform.prior import MEDIAN_UNIT
 from uqdm.transform.quantization import ROUNDING
@@ -33,7 +34,7 @@ _MEDIANS = 1 << 15
 @float32_arithmetic()
 def load(folder: Path, quantization: str = ROUNDING) -> Model:
     """The model of a folder; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
-    config = read_config(folder)
+    config = read_checked(folder, TRANSFORM_FORMAT)
     try:
         tensors = safetensors.torch.load_file(folder / WEIGHTS)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:

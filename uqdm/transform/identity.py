@@ -15,8 +15,8 @@ import numpy as np
 import safetensors
 from safetensors.numpy import load_file
 
-from uqdm.model import schema
-from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError
+from uqdm.model.config import read_checked
+from uqdm.model.files import TRANSFORM_FORMAT, WEIGHTS, CheckpointError
 from uqdm.model.identity import Identity
 from uqdm.transform.prior import Prior, normal_prior
 from uqdm.transform.quantization import ROUNDING
@@ -41,23 +41,6 @@ def described(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config[key] for key in ("transform", "levels")}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The checked configuration of a folder; raises :class:`uqdm.model.files.CheckpointError`, which names the file."""
-    file = folder / CONFIG
-    try:
-        config = schema.read_json(file)
-        if config.get("format") != TRANSFORM_FORMAT:
-            raise CheckpointError(
-                f"{file}: format {config.get('format')!r} is not {TRANSFORM_FORMAT!r}: not a model of transform coding"
-            )
-        schema.check(config, "transform.json", str(file))
-    except OSError as error:
-        raise CheckpointError(f"{file}: cannot be read ({error.strerror})") from error
-    except schema.SchemaError as error:
-        raise CheckpointError(str(error)) from error
-    return config
-
-
 def prior_of_folder(
     rows: np.ndarray | None, medians: np.ndarray | None, shape: tuple[int, int], file: Path, quantization: str
 ) -> Prior:
@@ -78,7 +61,7 @@ def identify(folder: Path, quantization: str = ROUNDING) -> Identity:
 
     Raises :class:`uqdm.model.files.CheckpointError`. Whether the weights fit the networks is not checked.
     """
-    config, file = read_config(folder), folder / WEIGHTS
+    config, file = read_checked(folder, TRANSFORM_FORMAT), folder / WEIGHTS
     try:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:

@@ -13,7 +13,7 @@ import torch
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded import model as models
-from uqdm.model.banded_identity import read_config
+from uqdm.model.config import read_checked
 from uqdm.model.files import BANDED_FORMAT, CONFIG, CheckpointError
 from uqdm.model.zoo import find, format_named
 from uqdm.training.banded_objective import BandedObjective, Measurement, measured
@@ -84,7 +84,7 @@ class Banded(ModelKind):
         """See :meth:`ModelKind.named`."""
         if format_named(name) != BANDED_FORMAT:
             return None
-        config = read_config(find(name))
+        config = read_checked(find(name), BANDED_FORMAT)
         return {"banded": config["banded"]}, int(config["image_size"])
 
     @float32_arithmetic()
