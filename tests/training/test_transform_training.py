@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import yaml
 from scipy.stats import norm
 from small_training import MODEL, RECIPE
 
+from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, CheckpointError
 from uqdm.training.config_file import read_config
 from uqdm.training.contract import Batch
 from uqdm.training.data.tiles import Tiles
@@ -101,6 +103,18 @@ def test_training_starts_from_a_model(write: Any, tmp_path: Path) -> None:
     assert job.image_size == 32
     first = folder.load(tmp_path / "first").transforms.state_dict()
     assert all(torch.equal(value, first[name]) for name, value in start_objective(job).transforms.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [({}, r"config\.json has no transform, levels"), (SMALL, r"config\.json has no image_size")]
+)
+def test_training_from_a_model_without_needed_keys_names_them(
+    write: Any, tmp_path: Path, content: dict[str, Any], fault: str
+) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / CONFIG).write_text(json.dumps({"format": TRANSFORM_FORMAT, **content}))
+    with pytest.raises(CheckpointError, match=fault):
+        prepare(write(model=None, image_size=None, init=str(tmp_path / "first")), None, tmp_path / "second")
 
 
 def test_the_loss_falls(photographs_uint8: list[np.ndarray]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.model import schema
+from uqdm.model.config import read_checked
 from uqdm.model.files import CONFIG, CheckpointError
 from uqdm.model.zoo import format_named
 from uqdm.training.config import TrainingConfig
@@ -85,7 +85,10 @@ class TransformCoding(ModelKind):
         """See :meth:`ModelKind.named`."""
         if format_named(name) != folders.FORMAT:
             return None
-        config = schema.read_json(find(name) / CONFIG)
+        folder = find(name)
+        config = read_checked(folder, folders.FORMAT)
+        if "image_size" not in config:
+            raise CheckpointError(f"{folder / CONFIG} has no image_size: add the size of the tiles to train on")
         return {key: config[key] for key in MODEL_KEYS}, int(config["image_size"])
 
     @float32_arithmetic()
