@@ -133,9 +133,10 @@ def write_model(job: TrainingJob, objective: Objective, n_tiles: int) -> None:
         "n_tiles": n_tiles,
         "torch": torch.__version__,
     }
+    config = json.loads(json.dumps({"image_size": job.image_size, **job.model, "training": provenance}))
     half = job.config.output.weights == "float16"
     with tempfile.TemporaryDirectory(prefix=".model-", dir=job.out) as folder:
         written = Path(folder)
-        job.kind.write(written, job.model, job.image_size, objective, provenance, half=half)
+        job.kind.write(written, config, objective, half=half)
         for name in (checkpoint.CONFIG, checkpoint.WEIGHTS):
             os.replace(written / name, job.out / name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,11 +105,6 @@ class Banded(ModelKind):
         psnr = (f"step_{i}_psnr_db" for i in (0, *steps))
         return LogColumns(training, ("ideal_bpp", *rates, "last_stage_bpp", *psnr))
 
-    def snapshot(self, name: str, model: ModelConfig, image_size: int, objective: Objective) -> BandedObjective:
-        """See :meth:`ModelKind.snapshot`: the objective itself."""
-        assert isinstance(objective, BandedObjective)
-        return objective
-
     def validate(self, snapshot: Any, images_uint8: np.ndarray, n_coded: int, device: str) -> BandedValues:
         """See :meth:`ModelKind.validate`; no files are coded."""
         found = _measured(snapshot, images_uint8)
@@ -122,20 +115,10 @@ class Banded(ModelKind):
         columns = [images_uint8, *_measured(snapshot, images_uint8).pictures_uint8]
         return np.concatenate([np.concatenate(row, axis=1) for row in zip(*columns, strict=True)])
 
-    def write(
-        self,
-        folder: Path,
-        model: ModelConfig,
-        image_size: int,
-        objective: Objective,
-        provenance: Mapping[str, Any],
-        *,
-        half: bool,
-    ) -> None:
+    def write(self, folder: Path, config: ModelConfig, objective: Objective, *, half: bool) -> None:
         """See :meth:`ModelKind.write`."""
         assert isinstance(objective, BandedObjective)
-        config = {"image_size": image_size, **model, "training": dict(provenance)}
-        models.save(folder, json.loads(json.dumps(config)), objective.networks, half=half)
+        models.save(folder, config, objective.networks, half=half)
 
 
 @float32_arithmetic()

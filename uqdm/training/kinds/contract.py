@@ -67,9 +67,9 @@ class ModelKind(ABC):
     def columns(self, model: ModelConfig, objective: Objective) -> LogColumns:
         """Columns of the logs."""
 
-    @abstractmethod
     def snapshot(self, name: str, model: ModelConfig, image_size: int, objective: Objective) -> Any:
-        """A model with the weights of an objective, to be measured."""
+        """A model with the weights of an objective, to be measured; by default the objective itself."""
+        return objective
 
     @abstractmethod
     def validate(self, snapshot: Any, images_uint8: np.ndarray, n_coded: int, device: str) -> Measured:
@@ -80,14 +80,8 @@ class ModelKind(ABC):
         """A sheet of pictures, uint8 [H, W, 3]."""
 
     @abstractmethod
-    def write(
-        self,
-        folder: Path,
-        model: ModelConfig,
-        image_size: int,
-        objective: Objective,
-        provenance: Mapping[str, Any],
-        *,
-        half: bool,
-    ) -> None:
-        """Writes a model's files into a folder; ``half`` stores weights as float16."""
+    def write(self, folder: Path, config: ModelConfig, objective: Objective, *, half: bool) -> None:
+        """Writes a model's files into a folder; ``half`` stores weights as float16.
+
+        ``config`` is the configuration that training started from, with its provenance.
+        """

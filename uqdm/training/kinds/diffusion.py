@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +90,8 @@ class Diffusion(ModelKind):
     def snapshot(self, name: str, model: ModelConfig, image_size: int, objective: Objective) -> Model:
         """See :meth:`ModelKind.snapshot`."""
         assert isinstance(objective, DiffusionObjective)
-        schedule = objective.schedule.fixed()
-        return checkpoint.as_model(name, objective.denoiser, model_config(model, image_size, schedule))
+        config = _with_schedule({"image_size": image_size, **model}, objective.schedule.fixed())
+        return checkpoint.as_model(name, objective.denoiser, config)
 
     def validate(self, snapshot: Any, images_uint8: np.ndarray, n_coded: int, device: str) -> ValidationResult:
         """See :meth:`ModelKind.validate`."""
@@ -103,24 +101,14 @@ class Diffusion(ModelKind):
         """See :meth:`ModelKind.pictures`."""
         return pictures(snapshot, images_uint8, device=device)
 
-    def write(
-        self,
-        folder: Path,
-        model: ModelConfig,
-        image_size: int,
-        objective: Objective,
-        provenance: Mapping[str, Any],
-        *,
-        half: bool,
-    ) -> None:
+    def write(self, folder: Path, config: ModelConfig, objective: Objective, *, half: bool) -> None:
         """See :meth:`ModelKind.write`."""
         assert isinstance(objective, DiffusionObjective)
-        config = {**model_config(model, image_size, objective.schedule.fixed()), "training": dict(provenance)}
-        checkpoint.save(folder, json.loads(json.dumps(config)), objective.denoiser, half=half)
-        if image_size > 1 and model.get("process", "uniform") == "uniform":
+        checkpoint.save(folder, _with_schedule(config, objective.schedule.fixed()), objective.denoiser, half=half)
+        if config["image_size"] > 1 and config.get("process", "uniform") == "uniform":
             tolerance.record(folder)
 
 
-def model_config(model: ModelConfig, image_size: int, schedule: Schedule) -> dict[str, Any]:
-    """The model's configuration, with the given (perhaps learned) schedule."""
-    return {"image_size": image_size, **model, "schedule": dataclasses.asdict(schedule)}
+def _with_schedule(config: ModelConfig, schedule: Schedule) -> dict[str, Any]:
+    """A model's configuration, with the given (perhaps learned) schedule."""
+    return {**config, "schedule": dataclasses.asdict(schedule)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,11 +108,6 @@ class TransformCoding(ModelKind):
         rates, psnr = (tuple(f"level_{i}_{unit}" for i in levels) for unit in ("bpp", "psnr_db"))
         return LogColumns(training, ("ideal_bpp", *rates, *psnr))
 
-    def snapshot(self, name: str, model: ModelConfig, image_size: int, objective: Objective) -> TransformObjective:
-        """See :meth:`ModelKind.snapshot`: the objective itself."""
-        assert isinstance(objective, TransformObjective)
-        return objective
-
     @float32_arithmetic()
     @torch.inference_mode()
     def validate(self, snapshot: Any, images_uint8: np.ndarray, n_coded: int, device: str) -> LevelValues:
@@ -131,20 +124,10 @@ class TransformCoding(ModelKind):
         columns = [images_uint8, *(quantized(snapshot, images_uint8, index)[0] for index in range(snapshot.n_choices))]
         return np.concatenate([np.concatenate(row, axis=1) for row in zip(*columns, strict=True)])
 
-    def write(
-        self,
-        folder: Path,
-        model: ModelConfig,
-        image_size: int,
-        objective: Objective,
-        provenance: Mapping[str, Any],
-        *,
-        half: bool,
-    ) -> None:
+    def write(self, folder: Path, config: ModelConfig, objective: Objective, *, half: bool) -> None:
         """See :meth:`ModelKind.write`."""
         assert isinstance(objective, TransformObjective)
-        config = {"image_size": image_size, **model, "training": dict(provenance)}
-        folders.save(folder, json.loads(json.dumps(config)), objective.transforms, half=half)
+        folders.save(folder, config, objective.transforms, half=half)
 
 
 def _psnr_db(pictures_uint8: np.ndarray, images_uint8: np.ndarray) -> float:
