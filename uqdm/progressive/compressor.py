@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, MAX_EPS, Container, Header, pack, parse
+from uqdm.coding.container import CHUNK_TILES, MAX_EPS, Container, Header, pack
 from uqdm.coding.grids import MarginError
 from uqdm.diffusion.choices import RECONSTRUCTIONS
 from uqdm.model.checkpoint import Model
@@ -24,7 +23,7 @@ from uqdm.progressive.device import checked_device
 from uqdm.progressive.encoder import CodedChunk, SentTile, choose_seed, in_bins, send_tiles, write_chunk
 from uqdm.progressive.files import Compressed, Picture
 from uqdm.progressive.predictor import Predictor
-from uqdm.progressive.progressive_codec import ProgressiveCodec
+from uqdm.progressive.progressive_codec import ProgressiveCodec, joined_pictures
 from uqdm.progressive.seeds import DEFAULT_SEEDS, MAX_SEEDS, SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
 
@@ -98,33 +97,7 @@ class UQDM(ProgressiveCodec):
 
     # ---- compressing ----------------------------------------------------------------------------------------
 
-    @float32_arithmetic()
-    def compress_detailed(
-        self,
-        images: Sequence[np.ndarray] | np.ndarray,
-        *,
-        seed: int = 0,
-        seeds: int | None = None,
-        seeds_for: str = "step1",
-        ideal: bool = True,
-        report: TileReport | None = None,
-    ) -> list[Compressed]:
-        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
-        check_images(list(images))
-        candidates = SeedCandidates(seed, self._n_seeds(seeds, seeds_for), seeds_for)
-        try:
-            return self._compress(images, candidates, ideal, double=False, report=report)
-        except MarginError:
-            # Rare: outputs of an image lie too close to boundaries of cells. In float64 the tolerance is small enough.
-            return [self._compress_one(image, candidates, ideal) for image in images]
-
-    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
-        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
-        self._n_seeds(seeds, seeds_for)
-
     def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
-        if seeds_for not in SEEDS_FOR:
-            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
         if seeds is None:
             return DEFAULT_SEEDS if seeds_for == "lossless" or self.predictor().seeds_are_cheap else 1
         if not 1 <= seeds <= MAX_SEEDS or seeds & (seeds - 1):
@@ -133,15 +106,24 @@ class UQDM(ProgressiveCodec):
             raise ValueError(f"seeds_for={seeds_for!r} with seeds=1: needs more than one seed")
         return seeds
 
+    def _compress(
+        self, images: Sequence[np.ndarray], candidates: SeedCandidates, ideal: bool, report: TileReport | None
+    ) -> list[Compressed]:
+        try:
+            return self._compress_in(images, candidates, ideal, double=False, report=report)
+        except MarginError:
+            # Rare: outputs of an image lie too close to boundaries of cells. In float64 the tolerance is small enough.
+            return [self._compress_one(image, candidates, ideal) for image in images]
+
     def _compress_one(self, image: np.ndarray, candidates: SeedCandidates, ideal: bool) -> Compressed:
         try:
-            return self._compress([image], candidates, ideal, double=False)[0]
+            return self._compress_in([image], candidates, ideal, double=False)[0]
         except MarginError:
-            return self._compress([image], candidates, ideal, double=True)[0]
+            return self._compress_in([image], candidates, ideal, double=True)[0]
 
-    def _compress(
+    def _compress_in(
         self,
-        images: Sequence[np.ndarray] | np.ndarray,
+        images: Sequence[np.ndarray],
         candidates: SeedCandidates,
         ideal: bool,
         *,
@@ -175,7 +157,7 @@ class UQDM(ProgressiveCodec):
 
     def _encode_batch(
         self,
-        images: Sequence[np.ndarray] | np.ndarray,
+        images: Sequence[np.ndarray],
         headers: list[Header],
         batch: list[Chunk],
         candidates: SeedCandidates,
@@ -212,10 +194,14 @@ class UQDM(ProgressiveCodec):
             double=double,
             mean_eps_bins=mean_eps_bins,
             scale_eps_octaves=scale_eps_octaves,
-            version=self.predictor().format_version,
+            version=self._version,
         )
         header.check()
         return header
+
+    @property
+    def _version(self) -> int:
+        return self.predictor().format_version
 
     @property
     def _n_stages(self) -> int:
@@ -238,21 +224,6 @@ class UQDM(ProgressiveCodec):
             bits.append(found.by_stage)
         return np.sum(bits, axis=0).tolist()
 
-    @float32_arithmetic()
-    def open(self, data: bytes) -> Container:
-        """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
-        container = parse(data)
-        header = container.header
-        if header.model_id != self._model_id:
-            raise StreamError(
-                f"the file was made with model {header.model_id.hex()}, not with "
-                f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
-            )
-        found = header.version, header.tile_size, header.n_stages
-        if found != (self.predictor().format_version, self.model.image_size, self._n_stages):
-            raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
-        return container
-
     def _decode(
         self, containers: list[Container], wanted: Sequence[WantedPicture], report: TileReport | None = None
     ) -> list[list[Picture]]:
@@ -274,14 +245,4 @@ class UQDM(ProgressiveCodec):
                 seconds[n] += decoded.seconds
                 for chunk, part in zip(batch, decoded.parts, strict=True):
                     rows[chunk.item][n][chunk.tiles.start : chunk.tiles.stop] = part
-        return [
-            [
-                Picture(item.step, item.reconstruction, _assemble(part, header), float(spent))
-                for item, part, spent in zip(wanted, row, seconds, strict=True)
-            ]
-            for header, row in zip(headers, rows, strict=True)
-        ]
-
-
-def _assemble(levels: np.ndarray, header: Header) -> np.ndarray:
-    return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
+        return joined_pictures(wanted, rows, headers, seconds)

@@ -12,13 +12,15 @@ import torch
 from PIL.Image import Image
 
 from uqdm.arithmetic import float32_arithmetic
-from uqdm.codec import StreamError
-from uqdm.coding.container import MODEL_ID_BYTES, Container
+from uqdm.codec import StreamError, check_images
+from uqdm.coding.container import MODEL_ID_BYTES, Container, Header, parse
 from uqdm.diffusion.choices import DENOISE
+from uqdm.progressive import tiles
 from uqdm.progressive.batches import TileReport
 from uqdm.progressive.device import at_work, images_at_once
 from uqdm.progressive.files import Compressed, Picture, Prefix
 from uqdm.progressive.inputs import CodedLike, ImageLike, as_files, as_images
+from uqdm.progressive.seeds import SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import WantedPicture
 from uqdm.text import counted
 
@@ -65,26 +67,20 @@ class ProgressiveCodec(ABC):
     def _n_stages(self) -> int:
         """Stages of a whole file: the steps, and the last stage unless it is free."""
 
+    @property
     @abstractmethod
-    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
-        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
+    def _version(self) -> int:
+        """Version of the format of the model's files."""
 
     @abstractmethod
-    def compress_detailed(
-        self,
-        images: Sequence[np.ndarray] | np.ndarray,
-        *,
-        seed: int = 0,
-        seeds: int | None = None,
-        seeds_for: str = "step1",
-        ideal: bool = True,
-        report: TileReport | None = None,
+    def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
+        """Number of seeds to try; raises ValueError for a number that does not fit the model or ``seeds_for``."""
+
+    @abstractmethod
+    def _compress(
+        self, images: Sequence[np.ndarray], candidates: SeedCandidates, ideal: bool, report: TileReport | None
     ) -> list[Compressed]:
-        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
-
-    @abstractmethod
-    def open(self, data: bytes) -> Container:
-        """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
+        """The files of checked images."""
 
     @abstractmethod
     def ideal_bits(self, data: bytes) -> list[float]:
@@ -173,7 +169,48 @@ class ProgressiveCodec(ABC):
         made = self.compress_detailed(listed, seed=seed, seeds=seeds, seeds_for=seeds_for, ideal=False, report=report)
         return made[0].stream if is_one else [item.stream for item in made]
 
+    @float32_arithmetic()
+    def compress_detailed(
+        self,
+        images: Sequence[np.ndarray] | np.ndarray,
+        *,
+        seed: int = 0,
+        seeds: int | None = None,
+        seeds_for: str = "step1",
+        ideal: bool = True,
+        report: TileReport | None = None,
+    ) -> list[Compressed]:
+        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
+        images = list(images)
+        check_images(images)
+        candidates = SeedCandidates(seed, self._checked_n_seeds(seeds, seeds_for), seeds_for)
+        return self._compress(images, candidates, ideal, report)
+
+    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
+        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
+        self._checked_n_seeds(seeds, seeds_for)
+
+    def _checked_n_seeds(self, seeds: int | None, seeds_for: str) -> int:
+        if seeds_for not in SEEDS_FOR:
+            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
+        return self._n_seeds(seeds, seeds_for)
+
     # ---- decompressing --------------------------------------------------------------------------------------
+
+    @float32_arithmetic()
+    def open(self, data: bytes) -> Container:
+        """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
+        container = parse(data)
+        header = container.header
+        if header.model_id != self._model_id:
+            raise StreamError(
+                f"the file was made with model {header.model_id.hex()}, not with "
+                f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
+            )
+        found = header.version, header.tile_size, header.n_stages
+        if found != (self._version, self.model.image_size, self._n_stages):
+            raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
+        return container
 
     @overload
     def decompress(
@@ -303,6 +340,23 @@ class ProgressiveCodec(ABC):
             except StreamError as error:
                 reason = str(error)
         raise StreamError(f"nothing can be saved: {reason}")
+
+
+def joined_pictures(
+    wanted: Sequence[WantedPicture], levels: list[list[np.ndarray]], headers: list[Header], seconds: np.ndarray
+) -> list[list[Picture]]:
+    """The wanted pictures of each file, from the levels uint8 [N, D] of its tiles for each picture."""
+    return [
+        [
+            Picture(item.step, item.reconstruction, _joined(part, header), float(spent))
+            for item, part, spent in zip(wanted, row, seconds, strict=True)
+        ]
+        for header, row in zip(headers, levels, strict=True)
+    ]
+
+
+def _joined(levels: np.ndarray, header: Header) -> np.ndarray:
+    return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
 
 
 def _needed(container: Container, step: int) -> str:

@@ -12,8 +12,8 @@ import numpy as np
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.banded.model import BandedModel
-from uqdm.codec import StreamError, check_images
-from uqdm.coding.container import CHUNK_TILES, STAGED, Container, Header, pack_head, pack_stages, parse
+from uqdm.codec import StreamError
+from uqdm.coding.container import CHUNK_TILES, STAGED, Container, Header, pack_head, pack_stages
 from uqdm.diffusion.choices import ANCESTRAL, DENOISE
 from uqdm.model.weights import check_bits
 from uqdm.progressive import tiles
@@ -24,8 +24,8 @@ from uqdm.progressive.banded.symbols import Sampled
 from uqdm.progressive.batches import Chunk, TileReport, batches, overlapped
 from uqdm.progressive.device import checked_device
 from uqdm.progressive.files import Compressed, Picture
-from uqdm.progressive.progressive_codec import ProgressiveCodec
-from uqdm.progressive.seeds import SEEDS_FOR
+from uqdm.progressive.progressive_codec import ProgressiveCodec, joined_pictures
+from uqdm.progressive.seeds import SEEDS_FOR, SeedCandidates
 from uqdm.progressive.step_pictures import TileNoise, WantedPicture
 
 if TYPE_CHECKING:
@@ -71,21 +71,10 @@ class BandedUQDM(ProgressiveCodec):
 
     # ---- compressing ----------------------------------------------------------------------------------------
 
-    @float32_arithmetic()
-    def compress_detailed(
-        self,
-        images: Sequence[np.ndarray] | np.ndarray,
-        *,
-        seed: int = 0,
-        seeds: int | None = None,
-        seeds_for: str = "step1",
-        ideal: bool = True,
-        report: TileReport | None = None,
+    def _compress(
+        self, images: Sequence[np.ndarray], candidates: SeedCandidates, ideal: bool, report: TileReport | None
     ) -> list[Compressed]:
-        """As :meth:`compress` of several images, uint8 [H, W, 3], with ideal bits (empty lists unless ``ideal``)."""
-        check_images(list(images))
-        self.check_seeds(seeds, seeds_for)
-        headers = [self._header(image, seed) for image in images]
+        headers = [self._header(image, candidates.first) for image in images]
         heads = [pack_head(header) for header in headers]
 
         def encoded(batch: list[Chunk]) -> list[CodedChunk]:
@@ -100,13 +89,11 @@ class BandedUQDM(ProgressiveCodec):
                 coded[chunk.item].append(result)
         return [self._file(header, chunks, ideal) for header, chunks in zip(headers, coded, strict=True)]
 
-    def check_seeds(self, seeds: int | None, seeds_for: str) -> None:
-        """Raises ValueError for a number or a choice of seeds that :meth:`compress` does not take."""
-        if seeds_for not in SEEDS_FOR:
-            raise ValueError(f"seeds_for={seeds_for!r}: choose one of {', '.join(SEEDS_FOR)}")
+    def _n_seeds(self, seeds: int | None, seeds_for: str) -> int:
         if seeds not in (None, 1) or seeds_for != SEEDS_FOR[0]:
             what = f"seeds={seeds}" if seeds not in (None, 1) else f"seeds_for={seeds_for!r}"
             raise ValueError(f"{what}: {self.model.name} gains nothing from several seeds; leave it out")
+        return 1
 
     def _file(self, header: Header, chunks: list[CodedChunk], ideal: bool) -> Compressed:
         stream = pack_stages(header, [chunk.segments for chunk in chunks])
@@ -124,7 +111,7 @@ class BandedUQDM(ProgressiveCodec):
             tile_size=self.model.image_size,
             n_stages=self._n_stages,
             seed=seed,
-            version=STAGED,
+            version=self._version,
         )
         header.check()
         return header
@@ -141,6 +128,10 @@ class BandedUQDM(ProgressiveCodec):
                 for chunk in batch
             ]
         )
+
+    @property
+    def _version(self) -> int:
+        return STAGED
 
     @property
     def _n_stages(self) -> int:
@@ -162,16 +153,8 @@ class BandedUQDM(ProgressiveCodec):
 
     def open(self, data: bytes) -> Container:
         """Parses a file and checks that this model made it; raises :class:`uqdm.codec.StreamError`."""
-        container = parse(data)
-        header = container.header
-        if header.model_id != self._model_id:
-            raise StreamError(
-                f"the file was made with model {header.model_id.hex()}, not with "
-                f"{self.model.name} ({self._model_id.hex()}): load the model that made it"
-            )
-        if (header.version, header.tile_size, header.n_stages) != (STAGED, self.model.image_size, self._n_stages):
-            raise StreamError("the file's version, tile size or stages are not this model's: its header is damaged")
-        if not container.stages and header.width * header.height > _MAX_HEADER_PIXELS:
+        container = super().open(data)
+        if not container.stages and container.header.width * container.header.height > _MAX_HEADER_PIXELS:
             # Nothing in so short a file bears out the size that it claims.
             raise StreamError(f"the file is cut inside step 1: {len(data)} bytes hold no whole step")
         return container
@@ -217,13 +200,7 @@ class BandedUQDM(ProgressiveCodec):
                     end = begin + len(chunk.tiles)
                     rows[chunk.item][number][chunk.tiles.start : chunk.tiles.stop] = levels[begin:end]
                     begin = end
-        return [
-            [
-                Picture(item.step, item.reconstruction, _assembled(part, header), float(spent))
-                for item, part, spent in zip(wanted, row, seconds, strict=True)
-            ]
-            for header, row in zip(headers, rows, strict=True)
-        ]
+        return joined_pictures(wanted, rows, headers, seconds)
 
 
 @dataclass
@@ -262,7 +239,3 @@ class _Pictures:
             known, _ = advance(self.networks, known, self.draws, rounding, source)
         assert known.window is not None
         return known.window[0].astype(np.uint8)
-
-
-def _assembled(levels: np.ndarray, header: Header) -> np.ndarray:
-    return tiles.join(tiles.from_coordinates(levels, header.tile_size), header.height, header.width)
