@@ -133,7 +133,7 @@ def test_all_late_sections_at_once_are_the_sections_one_by_one() -> None:
     networks = banded_networks(noise=NOISE).double()
     generator = torch.Generator().manual_seed(0)
     picture, misfit, values = 30 * torch.randn(3, 1, 3, 16, 16, generator=generator, dtype=torch.float64)
-    network: Any = networks.late[0]
+    network, _ = networks.late_networks
     opened = networks.open_pixel_step(picture, misfit / 100)
     residuals = network.residuals(values, opened)
     mean, log_deviation = (by_section(found) for found in network.all_sections(opened, residuals))

@@ -290,21 +290,24 @@ class BandedNetworks(nn.Module):
         self.bands = BandNetwork(schedule, **(bands or {}))
         self.late = nn.ModuleList(PixelNetwork(index, **options) for index, options in enumerate(late))
 
+    @property
+    def late_networks(self) -> tuple[PixelNetwork, PixelNetwork]:
+        """The networks of the pixel step and of the last stage."""
+        pixel_step, last_stage = self.late
+        assert isinstance(pixel_step, PixelNetwork)
+        assert isinstance(last_stage, PixelNetwork)
+        return pixel_step, last_stage
+
     def open_pixel_step(self, picture: torch.Tensor, misfit: torch.Tensor) -> OpenedPixels:
         """Opens the pixel step after all band steps, from their x_hat and :meth:`misfit`, [B, 3, H, W] each."""
-        return self._late(0).open([picture / _PICTURE_UNIT, misfit], picture)
+        return self.late_networks[0].open([picture / _PICTURE_UNIT, misfit], picture)
 
     def open_last_stage(self, picture: torch.Tensor, misfit: torch.Tensor, z: torch.Tensor) -> OpenedPixels:
         """Opens the last stage; z [B, 3, H, W] is the middle of the levels that the pixel step leaves."""
         inputs = [picture / _PICTURE_UNIT, misfit, (z - picture) / self.schedule.pixel_width]
-        return self._late(1).open(inputs, z)
+        return self.late_networks[1].open(inputs, z)
 
     def misfit(self, state: BandState, picture: torch.Tensor) -> torch.Tensor:
         """Latents minus x_hat where they were sent, as a picture [B, 3, H, W], in units of the last noise."""
         difference = torch.where(state.done > 0, state.z - self.bands.coefficients(picture), 0.0)
         return self.bands.pixels(difference) / self.schedule.sigmas[-1]
-
-    def _late(self, index: int) -> PixelNetwork:
-        network = self.late[index]
-        assert isinstance(network, PixelNetwork)
-        return network

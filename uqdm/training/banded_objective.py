@@ -15,7 +15,6 @@ from uqdm.banded.network import (
     BandedNetworks,
     BandState,
     OpenedBands,
-    PixelNetwork,
     band_section,
     known_before,
 )
@@ -194,11 +193,11 @@ class BandedObjective(Objective):
         last = networks.open_last_stage(picture, misfit, z)
         terms.errors.append(_error(last.x_hat, x))
         terms.pictures.append(last.x_hat.detach())
+        pixel_step, last_stage = networks.late_networks
         for network, step, values, size, bounds in (
-            (networks.late[0], first, z, width, everything),
-            (networks.late[1], last, x, 1, left),
+            (pixel_step, first, z, width, everything),
+            (last_stage, last, x, 1, left),
         ):
-            assert isinstance(network, PixelNetwork)
             mean, log_deviation = network.all_sections(step, network.residuals(values, step))
             mean = step.x_hat.detach() + network.unit * mean.float()
             deviation = network.unit * log_deviation.float().exp()

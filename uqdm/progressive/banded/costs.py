@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from uqdm.banded.network import N_BAND_SECTIONS, BandState, PixelNetwork, known_before
+from uqdm.banded.network import N_BAND_SECTIONS, BandState, known_before
 from uqdm.diffusion.choices import ANCESTRAL
 from uqdm.model.sectioned import N_SECTIONS
 from uqdm.progressive.banded.steps import Networks
@@ -48,8 +48,7 @@ class BandedCosts(Costs):
             with FlopCounterMode(display=False) as second:
                 shapes.open_last_stage(picture, picture, picture)
             late = []
-            for network in shapes.late:
-                assert isinstance(network, PixelNetwork)
+            for network in shapes.late_networks:
                 with FlopCounterMode(display=False) as own:
                     for index in range(N_SECTIONS):
                         network.section(index, pixel, network.residuals(picture, pixel))

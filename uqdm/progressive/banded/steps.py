@@ -257,7 +257,8 @@ def _pixel_step(
         j // width,
         (N_LEVELS - 1 + j) // width,
     )
-    step = _LateStep(networks.networks.late[0], opened, rounding, bounds, width=width, shift=j, ideal=ideal)  # type: ignore[arg-type]
+    network, _ = networks.networks.late_networks
+    step = _LateStep(network, opened, rounding, bounds, width=width, shift=j, ideal=ideal)
     k, coded = step.run(symbols)
     window = (width * k - j).clip(0), (width * k - j + width - 1).clip(max=N_LEVELS - 1)
     z = torch.from_numpy(width * k - j + (width - 1) / 2 - MIDDLE).to(picture)
@@ -273,8 +274,8 @@ def _last_stage(
     assert known.window is not None
     first, last = known.window
     bounds = Bounds(first << LOCATION_BITS, (last + 1) << LOCATION_BITS, first, last)
-    network = networks.networks.late[1]
-    step = _LateStep(network, known.late, rounding, bounds, width=1, shift=np.zeros_like(first), ideal=ideal)  # type: ignore[arg-type]
+    _, network = networks.networks.late_networks
+    step = _LateStep(network, known.late, rounding, bounds, width=1, shift=np.zeros_like(first), ideal=ideal)
     levels, coded = step.run(symbols)
     return Known(known.n_done + 1, known.state, known.opened, known.late, (levels, levels)), coded
 
