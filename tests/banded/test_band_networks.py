@@ -207,10 +207,10 @@ def test_macs_are_those_counted_by_hand(networks: Networks) -> None:
         sections += convolution(hidden, 2 * BAND_SECTIONS[max(index - 1, 0)])
     assert costs.sections == blocks * sections + transform  # that of x_hat: the centres of the densities
     own, heads = late["width"], late["hidden"]
-    chain = convolution(own, own, 3) * 2 + convolution(own, 3, 3)
+    chain = convolution(own, own, 3) * 2
     features = quarters * convolution(4 * own, N_SECTIONS * heads)
     first = pixels * (convolution(6, own, 3) + chain) + features
-    last = pixels * (convolution(9, own, 3) + chain) + features
+    last = pixels * (convolution(9, own, 3) + chain + convolution(own, 3, 3)) + features  # with a residual of x_hat
     assert costs.late_openings == (first + 2 * transform, last)  # with the misfit, there and back, once for both
     head = convolution(heads, heads) + convolution(heads, 2)
     decoded = sum(convolution(number, heads, 3) for number in range(N_SECTIONS))

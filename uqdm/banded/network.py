@@ -254,11 +254,14 @@ class PixelNetwork(nn.Module):
     def open(self, inputs: Sequence[torch.Tensor], centre: torch.Tensor) -> OpenedPixels:
         """Calls the trunk for inputs [B, 3, H, W] each; ``centre`` is the estimate before it.
 
-        The centre of the pixel step is that of the bands as it is; that of the last stage is corrected.
+        The centre of the pixel step is that of the bands as it is, and the output layer of its trunk, which model
+        folders hold, is not called. That of the last stage is corrected.
         """
-        features, residual = self.trunk(torch.cat(list(inputs), 1))
-        x_hat = centre + self.unit * residual.to(centre.dtype) if self.index else centre
-        return OpenedPixels(x_hat, self.heads.features(features))
+        joined = torch.cat(list(inputs), 1)
+        if self.index == 0:
+            return OpenedPixels(centre, self.heads.features(self.trunk.features(joined)))
+        features, residual = self.trunk(joined)
+        return OpenedPixels(centre + self.unit * residual.to(centre.dtype), self.heads.features(features))
 
     def residuals(self, values: torch.Tensor, opened: OpenedPixels) -> torch.Tensor:
         """Decoded values [B, 3, H, W] minus the centre, in units of the network, by section [B, 12, H/2, W/2]."""

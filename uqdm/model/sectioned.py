@@ -54,14 +54,21 @@ class Trunk(nn.Module):
 
     def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Maps [B, channels, H, W] to features [B, 4 width, H/2, W/2] and a residual [B, 3, H, W]."""
+        h = self._hidden(z)
+        return F.pixel_unshuffle(h, BLOCK), self.conv_out(h)
+
+    def features(self, z: torch.Tensor) -> torch.Tensor:
+        """The features alone, where the residual is not used."""
+        return F.pixel_unshuffle(self._hidden(z), BLOCK)
+
+    def _hidden(self, z: torch.Tensor) -> torch.Tensor:
         h = self.first(self.conv_in(z))
         if self.inner:
             inside = h
             for layer in self.inner:
                 inside = layer(inside)
             h = h + F.pixel_shuffle(inside, BLOCK)
-        h = F.relu(self.rest(h))
-        return F.pixel_unshuffle(h, BLOCK), self.conv_out(h)
+        return F.relu(self.rest(h))
 
 
 class Heads(nn.Module):
