@@ -95,7 +95,7 @@ def test_changes_are_followed_once_and_then_nothing_is_left_to_do(wheels: Path, 
     lock = tmp_path / "lock.txt"
     lock.write_text(f"--find-links {wheels}\nnumpy=={np.__version__}\n")
     configure(tmp_path, {"environment": "lock.txt"})
-    target = "results/small/report.html"
+    target = "results/small/scores.json"
     printed(snakemake(tmp_path, target))
     before = made(lock).identity
 

@@ -160,7 +160,12 @@ def test_a_stamp_of_another_lock_or_without_its_python_does_not_count(stored: Pa
     stamp = Stamp("codec.txt", codec.sha256, "3.11.7", [], [], "")
     stamp.write(codec.folder)
     assert codec.stamp() is None
-    assert "has a Python (/gone/python3) that is not on this machine; run" in str(codec.missing())
+    lacking = f"environment codec.txt cannot run on {socket.gethostname()}: its Python, /gone/python3, is not there; "
+    assert str(codec.missing()).startswith(lacking)
+    assert f"`uqdm environments remove {codec.folder.name}` and make it again" in str(codec.missing())
+    with pytest.raises(EnvironmentMakeError, match="its Python, /gone/python3, is not there"):
+        codec.make()  # other machines may use it
+    assert (codec.folder / STAMP).exists()
     (codec.folder / "bin" / "python").unlink()
     (codec.folder / "bin" / "python").symlink_to(sys.executable)
     assert codec.missing() is None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from uqdm.environments.contract import Environment, Report, variables_without_python
+from uqdm.environments.contract import Environment, EnvironmentMakeError, Report, variables_without_python
 from uqdm.environments.logged import LoggedPrograms
 from uqdm.environments.stamp import Stamp, read_stamp
 from uqdm.environments.storage import (
@@ -60,19 +60,21 @@ class MadeEnvironment(Environment):
 
     def stamp(self) -> Stamp | None:
         """The stamp; None if the environment is not made, or its Python is not on this machine."""
-        found = read_stamp(self.folder)
-        return found if found is not None and found.sha256 == self.sha256 and not self._lacks_python(found) else None
+        return None if self._lacks_python() else self._written_stamp()
 
     def missing(self) -> str | None:
         """Why commands cannot start here, with the remedy; None once it is made."""
         if self.stamp() is not None:
             return None
-        found = read_stamp(self.folder)
-        state = "is absent" if not self.folder.is_dir() else "is not complete"
-        if found is not None and self._lacks_python(found):
-            state = f"has a Python ({os.path.realpath(self.folder / 'bin' / 'python')}) that is not on this machine"
+        host = socket.gethostname()
+        if self._lacks_python():
+            return (
+                f"environment {self.name} cannot run on {host}: its Python, {os.path.realpath(self._python)}, is not "
+                f"there; install that, or run `uqdm environments remove {self.folder.name}` and make it again"
+            )
+        state = "is not complete" if self.folder.is_dir() else "is absent"
         return (
-            f"environment {self.name} is not made on {socket.gethostname()}: {self.folder} {state}; run "
+            f"environment {self.name} is not made on {host}: {self.folder} {state}; run "
             f"`uqdm environments make {self.file}` there, or set {VARIABLE} to a folder that all nodes share"
         )
 
@@ -80,10 +82,12 @@ class MadeEnvironment(Environment):
         """Makes it, unless it is made; one process of those that try at once does the work, and the others wait.
 
         Raises :class:`EnvironmentMakeError` if a program fails, and OSError if the folder cannot be written. A folder
-        that is not complete is removed first.
+        that is not complete is removed first; one whose Python is not here is kept, since other machines may use it.
         """
         if self.stamp() is not None:
             return
+        if self._lacks_python():
+            raise EnvironmentMakeError(str(self.missing()))
         self._check_tools()
         writable_environments_folder()
 
@@ -117,8 +121,18 @@ class MadeEnvironment(Environment):
     def _install(self, programs: LoggedPrograms, report: Report) -> Installed:
         """Makes the folder and all in it; raises :class:`EnvironmentMakeError` if that fails, or is not as locked."""
 
-    def _lacks_python(self, stamp: Stamp) -> bool:
-        return bool(stamp.python) and not os.access(self.folder / "bin" / "python", os.X_OK)
+    @property
+    def _python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def _written_stamp(self) -> Stamp | None:
+        found = read_stamp(self.folder)
+        return found if found is not None and found.sha256 == self.sha256 else None
+
+    def _lacks_python(self) -> bool:
+        """Whether it is complete, but its Python, which a virtual environment only links to, is not on this machine."""
+        found = self._written_stamp()
+        return found is not None and bool(found.python) and not os.access(self._python, os.X_OK)
 
     def _make(self, descriptor: int, report: Report) -> None:
         if self.folder.exists():
