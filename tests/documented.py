@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +27,15 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md", *cards]
 
 
-def commands() -> list[Command]:
+def recipe_pages() -> list[Path]:
+    """The pages of codecs of other people, whose commands need the network, weights and hours."""
+    return sorted((ROOT / "recipes").rglob("README.md"))
+
+
+def commands(of: Iterable[Path] | None = None) -> list[Command]:
     """Each command of each block for the shell, in the order of the page; a continued line is one command."""
     found = []
-    for page in pages():
+    for page in pages() if of is None else of:
         for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
             lines = (_COMMENT.sub("", line).strip() for line in block.replace("\\\n", " ").splitlines())
             found += [Command(str(page.relative_to(ROOT)), line) for line in lines if line]

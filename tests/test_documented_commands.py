@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from documented import ROOT, Command, commands, inline_commands
+from documented import ROOT, Command, commands, inline_commands, recipe_pages
 from typer import Context, TyperException
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from uqdm.cli.main import app
+
+TYPED = [*commands(), *commands(recipe_pages())]
 
 
 def split_arguments(text: str) -> Iterator[list[str]]:
@@ -50,12 +52,13 @@ def files_of_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (tmp_path / name).touch()
     for name in ("FOLDER", "MODEL", *(f"results/{run}" for run in ("demo", "mine", "before", "after", "one", "other"))):
         (tmp_path / name).mkdir(parents=True)
-    (tmp_path / "config").symlink_to(ROOT / "config")
+    for name in ("config", "recipes"):
+        (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.usefixtures("files_of_the_pages")
-@pytest.mark.parametrize("command", [one for one in commands() if "uqdm " in one.text], ids=lambda one: one.text[:60])
+@pytest.mark.parametrize("command", [one for one in TYPED if "uqdm " in one.text], ids=lambda one: one.text[:60])
 def test_each_command_has_options_that_exist_and_lacks_none(command: Command) -> None:
     for arguments in split_arguments(command.text):
         check_arguments(arguments)

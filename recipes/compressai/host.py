@@ -1,6 +1,6 @@
 """CompressAI's learned codecs as a host of the codec `remote`; see README.md beside it.
 
-    python host.py --model mbt2018-mean --quality 3 --checkpoint mbt2018-mean-3-e522738d.pth.tar
+    python host.py --model mbt2018-mean --quality 3 --checkpoint FOLDER_OF_THE_ZOO
 
 A file has, as numbers of seven bits a byte: height and width of the image, and each string with its length. Sizes of
 the latents follow from those of the image.
@@ -19,7 +19,7 @@ from compressai.models import google
 from compressai.ops import compute_padding
 from compressai.registry import MODELS
 from compressai.zoo import load_state_dict
-from compressai.zoo.image import cfgs
+from compressai.zoo.image import cfgs, model_urls
 from recipe_tools import digest, fields, pictures, rans, weights
 from uqdm_codec_host import serve
 
@@ -89,7 +89,7 @@ def _noted_decoder(made, symbols):
 def load(options):
     """The network of the options, ready to code, and what identifies its weights."""
     if options.checkpoint:
-        found, digits = weights.read_weights(options.checkpoint.format(quality=options.quality))
+        found, digits = weights.read_weights(checkpoint_path(options))
         try:
             net = MODELS[options.model].from_state_dict(load_state_dict(found.get("state_dict", found)))
         except (AttributeError, KeyError, RuntimeError) as error:
@@ -101,6 +101,18 @@ def load(options):
         identity = "random {} sha256:{}".format(options.random_weights, weights.tensors_sha256(net.state_dict()))
     net.update(force=options.new_tables)  # keeps the tables of a checkpoint: others may not decode its files
     return net.eval().to(options.device), identity
+
+
+def checkpoint_path(options):
+    """The file of weights: the one that is named, or in a folder the zoo's file of this model, metric and quality."""
+    path = Path(options.checkpoint)
+    if not path.is_dir():
+        return path
+    try:
+        address = model_urls[options.model][options.metric][options.quality]
+    except KeyError:
+        raise SystemExit("the zoo has no weights of {}: name a file by --checkpoint".format(options.model)) from None
+    return path / address.rpartition("/")[2]
 
 
 def spread(net):
@@ -115,14 +127,16 @@ def read_options(arguments=None):
     """The options of the command line; exits with a message for those that do not go together."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", choices=NAMES, required=True)
-    parser.add_argument("--quality", type=int, default=1, help="of the zoo; with a checkpoint part of its name only")
+    parser.add_argument("--quality", type=int, default=1, help="of the zoo; for a file of yours, a name")
     given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--checkpoint", metavar="PATH", help="weights of the zoo, or of a training; {quality} is replaced")
+    given.add_argument("--checkpoint", metavar="PATH", help="a file of weights, or a folder with those of the zoo")
     given.add_argument("--random-weights", type=int, metavar="SEED", help="for tests: pictures are noise")
     parser.add_argument("--metric", choices=("mse", "ms-ssim"), default="mse", help="that the weights were trained for")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument("--threads", type=int, default=1, help="of a processor; bytes may depend on it")
-    parser.add_argument("--new-tables", action="store_true", help="compute the coder's tables, even if the file has some")
+    parser.add_argument(
+        "--new-tables", action="store_true", help="compute the coder's tables, even if the file has some"
+    )
     options = parser.parse_args(arguments)
     if options.quality not in cfgs[options.model]:
         known = "{} to {}".format(min(cfgs[options.model]), max(cfgs[options.model]))

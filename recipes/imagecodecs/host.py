@@ -1,4 +1,4 @@
-"""JPEG XR, High-Throughput JPEG 2000 and JPEG-LS of imagecodecs as a host of the codec `remote`; see README.md beside it.
+"""JPEG XR, High-Throughput JPEG 2000 and JPEG-LS by imagecodecs, as a host of the codec `remote`; see README.md.
 
     python host.py --format jpegxr --level 80
 

@@ -4,7 +4,8 @@ Its decoder reads past the end of a string that is cut, and decodes damaged stri
 property to check: an encoder starts from the state 2^31, so a decoder that has read a whole, unharmed string is in that
 state, at the string's last word. Here the string is followed by two words that are known and by zeros, and a
 few symbols more are decoded: they show the low 16 bits of the state, and the known words only if the decoder
-stands at the end. A string that was changed passes with a probability of about 2^-16.
+stands at the end. Nearly every change of a string shows. Those of bits that stand for themselves do not: escapes
+of values out of a table, and its rarest symbols.
 """
 
 import struct
@@ -57,7 +58,7 @@ class CheckedRansDecoder:
 
 
 class CheckedCoder:
-    """In place of the coder of an entropy model of CompressAI: encodes alike, and checks each string that it decodes."""
+    """The coder of CompressAI's entropy models, with a check of each string that it decodes."""
 
     name = "ans"
 
