@@ -95,28 +95,27 @@ def test_changes_are_followed_once_and_then_nothing_is_left_to_do(wheels: Path, 
     lock = tmp_path / "lock.txt"
     lock.write_text(f"--find-links {wheels}\nnumpy=={np.__version__}\n")
     configure(tmp_path, {"environment": "lock.txt"})
-    target = "results/small/scores.json"
-    printed(snakemake(tmp_path, target))
+    printed(snakemake(tmp_path, EVALUATION))
     before = made(lock).identity
 
     (tmp_path / "host.py").write_text(HOST.replace('version="1"', 'version="2"'))
-    said = planned(tmp_path, target)
+    said = planned(tmp_path, EVALUATION)
     assert "rule evaluate:" in said
     assert "make_environment" not in said
     (tmp_path / "host.py").write_text(HOST)
 
     lock.write_text(lock.read_text() + "idna==3.7\n")
-    said = printed(snakemake(tmp_path, target))
+    said = printed(snakemake(tmp_path, EVALUATION))
     assert "1 of 2 images x settings are done already" in said
     rows = pd.read_parquet(tmp_path / "results" / "small" / "per_image" / "remote.parquet")
     assert rows.codec_version.str.contains(made(lock).identity, regex=False).all()
     assert not rows.codec_version.str.contains(before, regex=False).any()
-    assert "Nothing to be done" in planned(tmp_path, target)
+    assert "Nothing to be done" in planned(tmp_path, EVALUATION)
 
     shutil.rmtree(made(lock).folder)
-    said = printed(snakemake(tmp_path, target))
+    said = printed(snakemake(tmp_path, EVALUATION))
     assert "rule make_environment: " in said
-    assert "Nothing to be done" in planned(tmp_path, target)
+    assert "Nothing to be done" in planned(tmp_path, EVALUATION)
 
 
 def test_every_rule_that_starts_codecs_waits_for_their_environments(tmp_path: Path) -> None:
