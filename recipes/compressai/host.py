@@ -33,8 +33,8 @@ NAMES = (
     "cheng2020-attn",
 )
 
-SPREAD = 20
-"""Factor of the last weights of an analysis transform without training."""
+SPREAD = 8
+"""Factor of the weights of the last strided convolution of an analysis transform without training."""
 
 
 class Codec:
@@ -117,9 +117,9 @@ def checkpoint_path(options):
 
 def spread(net):
     """A network without training whose latents are not all rounded to 0, so that its files have something to hold."""
-    last = [module for module in net.g_a.modules() if hasattr(module, "weight") and module.weight.ndim == 4][-1]
+    strided = [one for one in net.g_a.modules() if isinstance(one, torch.nn.Conv2d) and one.stride == (2, 2)]
     with torch.no_grad():
-        last.weight.mul_(SPREAD)
+        strided[-1].weight.mul_(SPREAD)
     return net
 
 

@@ -21,7 +21,7 @@ from uqdm_codec_host import serve
 
 STEP = 64
 """Both sides of an image are padded to multiples of it, by the network itself."""
-SPREAD = 20
+SPREAD = 4
 """Factor of the last weights of an encoder without training, so that its latents are not all rounded to 0."""
 
 

@@ -4,8 +4,8 @@ Its decoder reads past the end of a string that is cut, and decodes damaged stri
 property to check: an encoder starts from the state 2^31, so a decoder that has read a whole, unharmed string is in that
 state, at the string's last word. Here the string is followed by two words that are known and by zeros, and a
 few symbols more are decoded: they show the low 16 bits of the state, and the known words only if the decoder
-stands at the end. Nearly every change of a string shows. Those of bits that stand for themselves do not: escapes
-of values out of a table, and its rarest symbols.
+stands at the end. Nearly every change of a string shows. One that replaces a symbol by another of equal frequency may
+not: among them are the rarest symbols of a table, and the bits of escapes.
 """
 
 import struct

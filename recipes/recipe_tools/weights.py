@@ -30,8 +30,9 @@ def read_weights(path):
         raise SystemExit("{} is damaged: its SHA-256 begins with {}, not as its name says".format(path, found[:8]))
     try:
         return torch.load(str(path), map_location="cpu", weights_only=True), found[:12]
-    except Exception as error:  # pickle raises many kinds for a damaged file
-        raise SystemExit("{} holds no weights that torch reads with weights_only: {}".format(path, error)) from error
+    except Exception as error:  # pickle raises many kinds for a damaged file, with pages of advice
+        kind = type(error).__name__
+        raise SystemExit("{} holds no weights that torch reads with weights_only ({})".format(path, kind)) from None
 
 
 def tensors_sha256(tensors):

@@ -13,6 +13,7 @@ import pytest
 from deadline import no_hang
 
 from baselines.remote import Remote
+from baselines.remote.session import HOST_FILE
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import CodecUnavailableError, StreamError
 from uqdm.environments import environment
@@ -191,3 +192,29 @@ def test_weights_of_the_zoo_and_of_a_training_are_read(
     path.rename(tmp_path / "bmshj2018-factorized-prior-1-446d5c7f.pth.tar")
     with pytest.raises(CodecUnavailableError, match=r"bmshj2018-factorized-prior-1-446d5c7f\.pth\.tar is damaged"):
         codec_of("compressai", f"--model bmshj2018-factorized --checkpoint {tmp_path}").version  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted({path.parent.name for path in RECIPES.glob("*/host.py")} - set(COMMANDS) - {"vtm"})
+)
+def test_a_host_that_was_not_run_names_a_clone_that_is_none(recipe: str, tmp_path: Path) -> None:
+    """What it imports before it needs other people's code is there, and its options are read."""
+    found = environment(str(RECIPES / "compressai" / "lock.txt"))
+    found.make()
+    arguments = REQUIRED[recipe].split()
+    words = found.command(["python", str(RECIPES / recipe / "host.py"), "--repository", str(tmp_path), *arguments])
+    variables = {**found.variables(), "PYTHONPATH": str(HOST_FILE.parent)}
+    done = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+    assert f"{tmp_path} is no clone of that repository" in done.stderr.replace(f"{tmp_path}/xparam", str(tmp_path))
+
+
+REQUIRED = {
+    "cdc": "--checkpoint w --parameterization x --lpips-weight 0.9",
+    "cool-chic": "--lmbda 1e-3",
+    "ctc": "--checkpoint w",
+    "dcvc-uf-intra": "--checkpoint w --qp 32",
+    "diffc": "--config configs/SD-1.5-base.yaml --timestep 200",
+    "perco": "--model m --rate 0.0313",
+    "stablecodec": "--sd s --elic e --codec c",
+}
+"""Options that a host needs beside its clone."""
