@@ -294,6 +294,11 @@ class Codec(ABC):
         return "cpu"
 
     @property
+    def progressive(self) -> bool:
+        """True if streams may have several points; by default, if :meth:`points` is overridden."""
+        return type(self).points is not Codec.points
+
+    @property
     def black_pixel_bits(self) -> int | None:
         """The overhead of the format: bits of the whole file of one black pixel at these parameters.
 

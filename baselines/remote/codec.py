@@ -115,6 +115,14 @@ class Remote(Codec):
             codec.session.close()
 
     @property
+    def progressive(self) -> bool:
+        """As the host tells it; False for one that cannot be asked."""
+        try:
+            return self.session.hello.progressive
+        except CodecUnavailableError:
+            return False
+
+    @property
     def batch_size(self) -> int:  # type: ignore[override]  # only a running host knows it
         """By the parameter ``batch``, or what the host asks for."""
         return self.values["batch"] or self.session.running_hello.batch_size

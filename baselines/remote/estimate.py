@@ -25,6 +25,11 @@ class RemoteEstimate(Remote, IdealCodec):
     summary = "as remote, for codecs whose bits are estimates and that make no files (docs/remote-codecs.md)"
     ideal = True
 
+    @property
+    def progressive(self) -> bool:
+        """False: there is one point."""
+        return False
+
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """Raises :class:`uqdm.codec.NoFileError`."""
         return IdealCodec.encode(self, images)

@@ -17,6 +17,7 @@ from hosts import CODEC, SERVE, codec_of
 from baselines._process import ProgramError
 from baselines.remote import frames, uqdm_codec_host
 from uqdm.bench.evaluation.measure import measure_images
+from uqdm.bench.run.codec_settings import requests_from_mapping, resolve
 from uqdm.codec import (
     CodecUnavailableError,
     NoFileError,
@@ -174,6 +175,20 @@ def test_points_and_their_rates_come_through(tmp_path: Path, photographs_uint8: 
     assert errors == [64, 32, 16, 8, 4, 2, 1, 0]
     # The picture of a point is that of its prefix alone.
     np.testing.assert_array_equal(codec.decode([stream[: 4 + 3 * size]])[0], pictures[2])
+
+
+def test_settings_share_a_label_unless_the_codec_is_progressive(tmp_path: Path) -> None:
+    (tmp_path / "host.py").write_text(CODEC + SERVE)
+    (tmp_path / "planes.py").write_text(PROGRESSIVE)
+
+    def labels(script: str) -> list[str | None]:
+        command = f"{sys.executable} {tmp_path / script} {{quality}}"
+        requests = requests_from_mapping({"remote": {"command": command, "quality": [1, 3], "label": "mine"}})
+        return [setting.label for found in resolve(requests).values() for setting in found]
+
+    assert labels("host.py") == ["mine", "mine"]
+    with pytest.raises(ParameterError, match="'mine' is given to two curves"):
+        labels("planes.py")
 
 
 def test_estimates_are_ideal_rates(tmp_path: Path, photographs_uint8: list[np.ndarray]) -> None:

@@ -126,7 +126,7 @@ def _measuring(job: MeasureJob, worker: Worker, image: np.ndarray) -> Measure:
     def make(place: int) -> tuple[Codec, Codec]:
         return _warm_codec(worker, codec_setting if codec_setting.search is None else codec_setting.at(place), image)
 
-    progressive = type(make(0)[0]).points is not Codec.points
+    progressive = make(0)[0].progressive
     metrics = (target.quantity,)
     process = worker.keep(("metrics", metrics), lambda: MetricProcess(metrics))  # starts when it is first asked
     score = score_of(process, target.quantity)

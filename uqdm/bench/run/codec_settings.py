@@ -292,6 +292,8 @@ def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: b
             lack = codec.missing()
         setting, values, suffix = setting_of(made)
         version = None if lack else _version(made)
+        with contained():
+            progressive = bool(made.progressive)
     except Exception as error:
         if is_asked_for and isinstance(error, _OF_THE_SETTING):
             raise
@@ -306,7 +308,7 @@ def _codec_setting(codec: Any, parameters: Mapping[str, Any], *, is_asked_for: b
         holds_model=bool(codec.holds_model),
         uses_gpu=bool(made.uses_gpu),
         ideal=bool(codec.ideal),
-        progressive=codec.points is not Codec.points,
+        progressive=progressive,
         missing=one_line(f"codec {codec.name!r} cannot run here: {lack}") if lack else None,
     )
 
