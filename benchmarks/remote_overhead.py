@@ -39,7 +39,7 @@ class BareProcess:
     def __init__(self, lock: str, images: Path, host: list[str]):
         found = environment(lock)
         variables = {**found.variables(), "PYTHONPATH": str(HOST_FILE.parent)}
-        command = found.command(["python", TIMED, "bare", str(images), *host])
+        command = found.command([python_of(lock), TIMED, "bare", str(images), *host])
         self._process = subprocess.Popen(
             command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -58,6 +58,11 @@ class BareProcess:
         self._process.communicate()
 
 
+def python_of(lock: str) -> str:
+    """The Python of an environment; without one, the Python that runs."""
+    return "python" if lock else sys.executable
+
+
 def timed(call: Callable[..., Any], items: list[Any], noted: Path) -> tuple[Any, float, float]:
     """The result of a call of `remote`, its seconds, and those that the codec in the host took for it."""
     noted.write_text("")
@@ -73,7 +78,7 @@ def measure(lock: str, host: list[str], images: np.ndarray, rounds: int) -> dict
         noted, stored = Path(folder) / "times", Path(folder) / "images.npy"
         np.save(stored, images)
         noted.touch()
-        codec = Remote(command=" ".join(["python", TIMED, "serve", str(noted), *host]), environment=lock)
+        codec = Remote(command=" ".join([python_of(lock), TIMED, "serve", str(noted), *host]), environment=lock)
         bare = BareProcess(lock, stored, host)
         found: dict[str, list[tuple[float, float, float]]] = {"encode": [], "decode": []}
         for number in range(rounds + 1):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from small_bands import banded_codec
 from small_run import measure_run
 
 import uqdm
+from baselines.remote import Remote
 from uqdm.bench.datasets import open_dataset
 from uqdm.progressive import compressor
 
@@ -185,3 +187,43 @@ def test_reasons_are_equal_as_text_and_as_a_map(benchmark):
     plain = benchmark("same_results").plain
     assert plain("fid: n=3; lpips: no weights") == plain([("lpips", "no weights"), ("fid", "n=3")])
     assert plain("fid: n=3") != plain([("fid", "n=4")])
+
+
+HOST = """
+import zlib
+import numpy as np
+from uqdm_codec_host import serve
+
+def encode(image):
+    return np.array(image.shape[:2], "<u4").tobytes() + zlib.compress(image.tobytes())
+
+def decode(stream):
+    height, width = np.frombuffer(stream[:8], "<u4")
+    return np.frombuffer(zlib.decompress(stream[8:]), np.uint8).reshape(height, width, 3)
+
+serve(encode, decode, name="zlib", version="1")
+"""
+
+
+def test_the_time_of_a_remote_call_has_the_codecs_own_time_in_it(benchmark, tmp_path, photographs_uint8):
+    (tmp_path / "host.py").write_text(HOST)
+    found = benchmark("remote_overhead").measure("", [str(tmp_path / "host.py")], np.stack(photographs_uint8[:3]), 2)
+    assert set(found) == {"encode", "decode"}
+    for seconds in found.values():
+        assert seconds.shape == (2, 3)
+        call, codec, bare = seconds.T
+        assert (call > codec).all()
+        assert (codec > 0).all()
+        assert (bare > 0).all()
+
+
+def test_damage_of_a_recipes_files_is_counted(benchmark, tmp_path, photographs_uint8):
+    checks = benchmark("recipe_checks")
+    (tmp_path / "host.py").write_text(HOST)
+    codec = Remote(command=f"{sys.executable} {tmp_path / 'host.py'}")
+    (found,) = checks.measure([codec], photographs_uint8[:2], 20)
+    assert len(found.n_bytes) == len(found.encode_ms) == len(found.decode_ms) == 2
+    assert found.decoded == 0
+    streams = checks.flipped(b"abc", 100)
+    assert len(set(streams)) == 24
+    assert b"abc" not in streams
