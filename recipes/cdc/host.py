@@ -143,7 +143,8 @@ def main():
     """Serves one network."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repository", required=True, help="a clone of CDC_compression")
-    parser.add_argument("--checkpoint", required=True, help="weights of the parameterization")
+    parser.add_argument("--checkpoint", required=True, help="weights of the parameterization, or their folder")
+    parser.add_argument("--file", default="", help="its name, if --checkpoint is a folder")
     parser.add_argument("--parameterization", choices=sorted(LOADERS), required=True, help="what the network predicts")
     parser.add_argument("--lpips-weight", type=float, choices=(0.0, 0.9), required=True, help="that of the weights")
     parser.add_argument("--steps", type=int, help="of the decoder; by default as CDC's scripts")
@@ -152,7 +153,7 @@ def main():
     options = parser.parse_args()
     folder = Path(options.repository, options.parameterization + "param")
     commit = use_repository(folder, "modules/denoising_diffusion.py")
-    found, digits = weights.read_weights(options.checkpoint)
+    found, digits = weights.read_weights(weights.path_in(options.checkpoint, options.file))
     net = LOADERS[options.parameterization](found, options.lpips_weight).eval()
     steps = options.steps or STEPS[options.parameterization]
     codec = Codec(net, options.device, options.parameterization, steps, options.gamma)

@@ -105,14 +105,10 @@ def load(options):
 
 def checkpoint_path(options):
     """The file of weights: the one that is named, or in a folder the zoo's file of this model, metric and quality."""
-    path = Path(options.checkpoint)
-    if not path.is_dir():
-        return path
-    try:
-        address = model_urls[options.model][options.metric][options.quality]
-    except KeyError:
-        raise SystemExit("the zoo has no weights of {}: name a file by --checkpoint".format(options.model)) from None
-    return path / address.rpartition("/")[2]
+    addresses = model_urls.get(options.model, {}).get(options.metric, {})
+    if options.quality not in addresses and Path(options.checkpoint).is_dir():
+        raise SystemExit("the zoo has no weights of {}: name a file by --checkpoint".format(options.model))
+    return weights.path_in(options.checkpoint, addresses.get(options.quality, "").rpartition("/")[2])
 
 
 def spread(net):

@@ -1,6 +1,6 @@
 """MS-ILLM of NeuralCompression as a host of the codec `remote`; see README.md beside it.
 
-    python host.py --checkpoint msillm_target_0.14bpp.ckpt
+    python host.py --checkpoint FOLDER_OF_THE_ZOO --rate 0.14
 
 A file has, as numbers of seven bits a byte: height and width of the image, and the strings of latents and of the
 hyperlatents with their lengths. Sizes of the latents follow from those of the image.
@@ -79,7 +79,8 @@ def load(options):
     torch.manual_seed(options.random_weights or 0)
     net = HiFiCAutoencoder().eval()
     if options.checkpoint:
-        found, digits = weights.read_weights(options.checkpoint)
+        path = weights.path_in(options.checkpoint, "msillm_target_{}bpp.ckpt".format(options.rate))
+        found, digits = weights.read_weights(path)
         try:
             net.load_state_dict(found)
         except (KeyError, RuntimeError) as error:
@@ -94,8 +95,9 @@ def read_options(arguments=None):
     """The options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument("--checkpoint", metavar="PATH", help="a file of weights of the zoo")
+    given.add_argument("--checkpoint", metavar="PATH", help="a file of weights, or a folder with those of the zoo")
     given.add_argument("--random-weights", type=int, metavar="SEED", help="for tests: pictures are noise")
+    parser.add_argument("--rate", default="0.14", help="of the file in a folder: 0.035, 0.07, 0.14, 0.3, 0.45 or 0.9")
     parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     parser.add_argument("--threads", type=int, default=1, help="of a processor; bytes may depend on it")
     return parser.parse_args(arguments)

@@ -1,6 +1,6 @@
 """PerCo (SD) as a host of the codec `remote`; see README.md. It was not run.
 
-    python host.py --repository PerCo --model MODEL_FOLDER --rate 0.0313
+    python host.py --repository PerCo --models FOLDER --rate 0.0313
 
 A file has, as numbers of seven bits a byte: height and width of the image, and the caption (zlib) and the indices (an
 arithmetic coder with equal probabilities) with their lengths. PerCo's own files are pickles of the same strings.
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
-from recipe_tools import digest, fields, pictures
+from recipe_tools import digest, fields, pictures, weights
 from recipe_tools.repository import use_repository
 from uqdm_codec_host import StreamError, serve
 
@@ -112,7 +112,7 @@ def main():
     """Serves one rate."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--repository", required=True, help="a clone of PerCo")
-    parser.add_argument("--model", required=True, help="folder of the trained pipeline")
+    parser.add_argument("--models", required=True, help="folder with the folder of each trained pipeline, by its rate")
     parser.add_argument("--rate", type=float, required=True, help="that the model was trained for, in bits per pixel")
     parser.add_argument("--steps", type=int, help="of the decoder; by default as PerCo's configuration")
     parser.add_argument("--device", default="cuda", help="cuda, or cpu")
@@ -128,7 +128,10 @@ def main():
     settings.global_path = source
     settings.target_rate = options.rate
     settings.num_inference_steps = options.steps or settings.num_inference_steps
-    codec = Codec(settings, options.model, options.device)
+    model = Path(options.models).resolve() / str(options.rate)
+    if not model.is_dir():
+        raise SystemExit("no pipeline in {}: put the folder of this rate there".format(model))
+    codec = Codec(settings, str(model), options.device)
     serve(
         codec.encode,
         codec.decode,
@@ -136,7 +139,7 @@ def main():
         version=commit,
         parameters={
             "rate": options.rate,
-            "model": Path(options.model).name,
+            "weights": "sha256:" + weights.folder_sha256(model),
             "steps": settings.num_inference_steps,
             "guidance": settings.guidance_scale,
             "recipe_tools": digest(),

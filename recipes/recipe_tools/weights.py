@@ -16,6 +16,19 @@ def file_sha256(path):
     return found.hexdigest()
 
 
+def folder_sha256(path):
+    """The first digits of a SHA-256 of all files of a folder: of their names and contents."""
+    found = hashlib.sha256()
+    for file in sorted(one for one in Path(path).rglob("*") if one.is_file()):
+        found.update("{}\0{}\0".format(file.relative_to(path).as_posix(), file_sha256(file)).encode())
+    return found.hexdigest()[:12]
+
+
+def path_in(path, name):
+    """The path itself, or the file of that name if it is a folder."""
+    return Path(path) / name if Path(path).is_dir() else Path(path)
+
+
 def read_weights(path):
     """The contents of a file of weights, on the CPU, and the first digits of its SHA-256.
 

@@ -1,6 +1,6 @@
 """StableCodec as a host of the codec `remote`; see README.md. It was not run.
 
-    python host.py --repository StableCodec --sd SD_TURBO --elic elic_official.pth --codec stablecodec_ft2.pkl
+    python host.py --repository StableCodec --sd SD_TURBO --elic elic_official.pth --codec FOLDER --tuning 2
 
 A file has height and width of the image as numbers of seven bits a byte, and what StableCodec writes into a file.
 """
@@ -84,8 +84,10 @@ def main():
     parser.add_argument("--repository", required=True, help="a clone of StableCodec")
     parser.add_argument("--sd", required=True, help="folder of SD-Turbo")
     parser.add_argument("--elic", required=True, help="elic_official.pth")
-    parser.add_argument("--codec", required=True, help="stablecodec_ftN.pkl; N from 2 to 32, a large one has few bits")
+    parser.add_argument("--codec", required=True, help="a file of weights, or a folder with stablecodec_ftN.pkl")
+    parser.add_argument("--tuning", default="2", help="N of the file in a folder: 2 to 32; a large one has few bits")
     options = parser.parse_args()
+    options.codec = weights.path_in(options.codec, "stablecodec_ft{}.pkl".format(options.tuning))
     for name in ("sd", "elic", "codec"):
         setattr(options, name, str(Path(getattr(options, name)).resolve()))
     commit = use_repository(options.repository, "src/StableCodec.py")

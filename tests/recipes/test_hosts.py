@@ -214,7 +214,7 @@ REQUIRED = {
     "ctc": "--checkpoint w",
     "dcvc-uf-intra": "--checkpoint w --qp 32",
     "diffc": "--config configs/SD-1.5-base.yaml --timestep 200",
-    "perco": "--model m --rate 0.0313",
+    "perco": "--models m --rate 0.0313",
     "stablecodec": "--sd s --elic e --codec c",
 }
 """Options that a host needs beside its clone."""

@@ -59,6 +59,24 @@ def test_the_hash_of_tensors_is_that_of_names_shapes_and_values(weights: ModuleT
     assert len({weights.tensors_sha256(other) for other in [one, *others]}) == 4
 
 
+def test_the_hash_of_a_folder_is_that_of_names_and_contents(weights: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "a.bin").write_bytes(b"a")
+    (tmp_path / "b.json").write_bytes(b"b")
+    before = weights.folder_sha256(tmp_path)
+    assert weights.folder_sha256(tmp_path) == before
+    (tmp_path / "unet" / "a.bin").write_bytes(b"b")
+    changed = weights.folder_sha256(tmp_path)
+    (tmp_path / "unet" / "a.bin").rename(tmp_path / "unet" / "c.bin")
+    assert len({before, changed, weights.folder_sha256(tmp_path)}) == 3
+
+
+def test_a_file_is_found_by_its_name_in_a_folder(weights: ModuleType, tmp_path: Path) -> None:
+    assert weights.path_in(tmp_path, "a.pth") == tmp_path / "a.pth"
+    (tmp_path / "a.pth").touch()
+    assert weights.path_in(tmp_path / "a.pth", "b.pth") == tmp_path / "a.pth"
+
+
 def test_images_come_back_and_values_are_clipped(pictures: ModuleType) -> None:
     image = np.arange(24, dtype=np.uint8).reshape(2, 4, 3) * 10
     tensor = pictures.to_tensor(image)
