@@ -24,7 +24,7 @@ from uqdm.environments import Environment
 from uqdm.files import write_bytes
 from uqdm.places import writable_cache_folder
 
-HOST_FILE = Path(__file__).with_name("uqdm_codec_host.py")
+HOST_FILE = Path(__file__).parent / "host_file" / "uqdm_codec_host.py"
 """The other side of the protocol: scripts import it as ``uqdm_codec_host``."""
 
 

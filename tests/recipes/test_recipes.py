@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.remote import uqdm_codec_host
+from baselines.remote.host_file import uqdm_codec_host
 from uqdm.environments.lock_file import parse_lock
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"

@@ -15,7 +15,8 @@ import pytest
 from hosts import CODEC, SERVE, codec_of
 
 from baselines._process import ProgramError
-from baselines.remote import frames, uqdm_codec_host
+from baselines.remote import frames
+from baselines.remote.host_file import uqdm_codec_host
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.codec_settings import requests_from_mapping, resolve
 from uqdm.codec import (
@@ -260,6 +261,16 @@ def _lives(process: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_modules_of_the_benchmark_do_not_hide_those_of_others(tmp_path: Path) -> None:
+    own = [file.stem for file in Path(frames.__file__).parent.glob("*.py") if file.stem != "__init__"]
+    assert "codec" in own
+    text = f"""import importlib.util
+found = [name for name in {own!r} if name != "host" and importlib.util.find_spec(name)]
+"""
+    codec = codec_of(tmp_path, text + CODEC + SERVE.replace('"1.0"', "str(found)"))
+    assert codec.version.startswith("mine [] ")
 
 
 def test_both_sides_have_one_protocol() -> None:
