@@ -275,5 +275,5 @@ def test_every_installed_codec_fulfils_the_contract(name: str) -> None:
     assert codec.summary
     assert codec.suffix.startswith(".")
     assert len({codec(**settings).setting for settings in codec.sweep}) == len(codec.sweep)
-    if codec.missing() is None and name != "program":
+    if codec.missing() is None and name not in ("program", "remote", "remote-estimate"):  # without a command
         assert codec(**codec.sweep[0]).version

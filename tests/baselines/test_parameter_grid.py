@@ -15,7 +15,7 @@ NAMES = [
     name
     for name in codec_names()
     if codec_class(name).__module__.partition(".")[0] == "baselines"
-    and name != "program"  # its default settings name no program
+    and name not in ("program", "remote", "remote-estimate")  # their default settings name no program
 ]
 EFFORTS = ("preset", "speed", "method", "effort", "scans")
 """Parameters whose values may give the same bytes."""

@@ -125,7 +125,7 @@ def test_it_is_made_and_its_packages_are_listed(stored: Path, tmp_path: Path) ->
     assert not {"python", "zlib", "idna", "pip"} & set(stamp.unlocked)
     assert codec.missing() is None
     assert sorted(path.name for path in stored.iterdir()) == sorted(
-        [f".{codec.folder.name}.lock", codec.folder.name, f"{codec.folder.name}.log"]
+        [f".{codec.folder.name}.making", codec.folder.name, f"{codec.folder.name}.log"]
     )
 
 
@@ -152,4 +152,7 @@ def test_a_failure_leaves_the_log_and_nothing_else(stored: Path, tmp_path: Path)
     ):
         codec.make()
     assert not codec.folder.exists()
-    assert sorted(path.name for path in stored.iterdir()) == [f".{codec.folder.name}.lock", f"{codec.folder.name}.log"]
+    assert sorted(path.name for path in stored.iterdir()) == [
+        f".{codec.folder.name}.making",
+        f"{codec.folder.name}.log",
+    ]

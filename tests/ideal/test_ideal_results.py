@@ -173,7 +173,7 @@ def test_printed_tables_state_the_kind_of_rate(run: Path) -> None:
     assert "rate_kind" in found.output
     assert "ideal_bpp" in found.output
     listed = CliRunner().invoke(app, ["codecs", "--json"])
-    assert {one["name"] for one in json.loads(listed.output) if one["ideal"]} == {"vdm"}
+    assert {one["name"] for one in json.loads(listed.output) if one["ideal"]} == {"vdm", "remote-estimate"}
 
 
 def test_doctor_tests_rates_and_pictures(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ MODEL_NAMES = {
     "swirl-vdm": "swirl-vdm",
     "uqdm-cifar": "uqdm-cifar",
     "uqdm-demo": "uqdm-demo",
+    "uqdm-demo-late": "uqdm-demo",
     "uqdm-pixel": "uqdm-pixel",
 }
 

@@ -36,7 +36,7 @@ def log_path(folder: Path) -> Path:
 
 def lock_path(folder: Path) -> Path:
     """The file that is locked while an environment is made or removed, beside its folder. It is never removed."""
-    return folder.with_name(f".{folder.name}.lock")
+    return folder.with_name(f".{folder.name}.making")
 
 
 @contextlib.contextmanager
