@@ -164,7 +164,7 @@ def export(
     ] = "own",
     weights: Annotated[str, typer.Option(help="Weights of a published checkpoint: ema, or as-released")] = "ema",
 ) -> None:
-    """Writes a model in another layout."""
+    """Writes a model with a denoiser in another layout; others have one layout alone."""
     from uqdm.model import checkpoint
     from uqdm.model.zoo import load_named
 
