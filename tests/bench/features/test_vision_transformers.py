@@ -149,9 +149,9 @@ def test_positions_are_resized_by_the_published_formula() -> None:
     weights = np.where(d <= 1, near, np.where(d < 2, far, 0))
     padded = np.pad(grid, ((2, 3), (2, 3), (0, 0)), mode="edge")
     expected = np.einsum("ij,kl,jlc->ikc", weights, weights, padded)
-    positions = torch.from_numpy(np.concatenate([np.ones((1, 2)), grid.reshape(-1, 2)])).float()
+    positions = torch.from_numpy(np.concatenate([np.ones((1, 2)), grid.reshape(-1, 2)]))
     found = resized_positions(positions, 16, offset=0.1)
-    np.testing.assert_allclose(found[1:].numpy().reshape(16, 16, 2), expected, rtol=0, atol=1e-5)  # float32
+    np.testing.assert_allclose(found[1:].numpy().reshape(16, 16, 2), expected, rtol=0, atol=1e-12)
     assert found[0].tolist() == [1, 1]
     assert resized_positions(positions, 37, offset=0.1) is positions
 

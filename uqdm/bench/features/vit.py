@@ -115,7 +115,8 @@ def resized_positions(positions: torch.Tensor, side: int, offset: float) -> torc
     square = math.isqrt(len(positions) - 1)
     if square == side:
         return positions
-    grid = positions[1:].float().reshape(1, square, square, -1).permute(0, 3, 1, 2)
+    positions = positions.to(torch.promote_types(positions.dtype, torch.float32))  # weights can be float16
+    grid = positions[1:].reshape(1, square, square, -1).permute(0, 3, 1, 2)
     scale = (side + offset) / square
     grid = F.interpolate(grid, scale_factor=(scale, scale), mode="bicubic")
-    return torch.cat([positions[:1].float(), grid[0].flatten(1).T])
+    return torch.cat([positions[:1], grid[0].flatten(1).T])
