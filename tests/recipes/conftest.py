@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from baselines.remote.session import HOST_FILE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -13,4 +15,4 @@ ROOT = Path(__file__).resolve().parents[2]
 def path_of_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the benchmark puts on a host's path, and what its script adds."""
     monkeypatch.syspath_prepend(ROOT / "recipes")
-    monkeypatch.syspath_prepend(ROOT / "baselines" / "remote")
+    monkeypatch.syspath_prepend(HOST_FILE.parent)
