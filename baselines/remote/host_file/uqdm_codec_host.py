@@ -134,7 +134,8 @@ class _Host:
 
     def check_itself(self, hello):
         """Codes a few small images, and prints sizes and errors."""
-        print("{name} {version}, {packages}".format(**hello))
+        packages = ", ".join(f"{name} {version}" for name, version in hello["packages"].items())
+        print("{} {}; Python {}, {}".format(hello["name"], hello["version"], hello["python"], packages))
         random = np.random.default_rng(0)
         ramp = np.add.outer(np.arange(64), np.arange(96))[:, :, None] * [1, 2, 1] % 256
         for what, image in (("ramp", ramp), ("noise", random.integers(0, 256, (64, 64, 3)))):
