@@ -53,7 +53,7 @@ VALUES = [
         ('"image_size": 8>"size": 8', "image_size must be given"),
         ('"widths": [4, 4]>"widths": [4, -4]', r"denoiser: widths\[1\]: must be at least 1, got int -4"),
         ('"widths": [4, 4]>"widths": [4096, 4096]', "its weights do not fit its configuration"),
-        ('"kind": "stepwise">"kind": "step"', "denoiser kind 'step' is unknown; known: points, sectioned"),
+        ('"kind": "stepwise">"kind": "step"', "denoiser kind 'step' is unknown; known: multiscale, points, sectioned"),
         ('"kind": "stepwise">"kind": "stepwise", "depth": 2', "denoiser: unknown key 'depth'; known: channels"),
         ('"x_hat": 1e-06>"x_hat": "1e-6"', r"tolerance\[0\].x_hat: expected a finite number, got str '1e-6'"),
         ('"x_hat": 1e-06>"x_hat": 0', r"tolerance\[0\].x_hat: must be more than 0"),

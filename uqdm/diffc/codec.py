@@ -19,7 +19,7 @@ from uqdm.codec import (
     check_parameters,
 )
 from uqdm.diffc import file
-from uqdm.diffusion.choices import DENOISE, DEVIATIONS, RECONSTRUCTIONS
+from uqdm.diffusion.choices import DENOISE, DEVIATIONS, OWN, RECONSTRUCTIONS
 from uqdm.model.files import WEIGHTS_CHOICES
 from uqdm.model.identity import Identity
 from uqdm.model.zoo import MODEL_HELP, absolute_name, identify, load_named
@@ -44,7 +44,7 @@ class DiffCCodec(Codec):
         Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=1000, help="T of the schedule; 0: the model's own"),
-        Parameter("deviation", str, "matched", choices=DEVIATIONS, help="of p: UQDM's, VDM's, or the network's"),
+        Parameter("deviation", str, OWN, choices=(OWN, *DEVIATIONS), help="of p: VDM's, UQDM's, the network's; or own"),
         Parameter("chunk_bits", int, 4, minimum=1, maximum=16, help="maximum bits of divergence in a message"),
         Parameter("margin_bits", int, 6, minimum=1, maximum=15, help="a search ends at 2^(chunk + margin) candidates"),
         Parameter("send", int, 0, minimum=0, maximum=1000, help="maximum steps in a file; 0: all"),

@@ -14,7 +14,7 @@ from uqdm.diffc import file
 from uqdm.diffc.chunks import Limits, Tally
 from uqdm.diffc.coder import GaussianCoder, Latent
 from uqdm.diffusion import gaussian
-from uqdm.diffusion.choices import DENOISE, FLOW, RECONSTRUCTIONS
+from uqdm.diffusion.choices import DENOISE, FLOW, OWN, RECONSTRUCTIONS
 from uqdm.diffusion.images import to_data, to_uint8
 from uqdm.diffusion.reconstruct import flow
 from uqdm.model.checkpoint import Model
@@ -50,11 +50,9 @@ class DiffC:
     together.
     """
 
-    def __init__(
-        self, model: Model, n_steps: int | None = None, deviation: str = "matched", limits: Limits | None = None
-    ):
+    def __init__(self, model: Model, n_steps: int | None = None, deviation: str = OWN, limits: Limits | None = None):
         self.model, self.limits = model, limits or Limits()
-        self.coder = GaussianCoder(model, n_steps, deviation, self.limits)
+        self.coder = GaussianCoder(model, n_steps, gaussian.deviation_for(model.process, deviation), self.limits)
         found = list(_faults(self.coder))
         if found:
             raise ValueError(f"model {model.name} cannot code DiffC files of images: {'; '.join(found)}")

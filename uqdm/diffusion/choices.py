@@ -8,5 +8,7 @@ RECONSTRUCTIONS = (DENOISE, ANCESTRAL, FLOW)
 process the last two are DiffC-A and DiffC-F (Theis et al. 2022)."""
 DEVIATIONS = ("posterior", "matched", "predicted")
 """Choices of p's deviation in the Gaussian process; see :func:`uqdm.diffusion.gaussian.reverse`."""
+OWN = "own"
+"""In codecs: the deviation that fits a model's process, ``predicted`` for a Gaussian one, else ``matched``."""
 STARTS = ("posterior", "prior")
 """Distributions of z_T: q(z_T | x), whose KL divergence is counted, or N(0, 1), which is free."""

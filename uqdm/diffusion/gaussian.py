@@ -16,15 +16,26 @@ from dataclasses import dataclass
 
 import torch
 
-from uqdm.diffusion.choices import DEVIATIONS, STARTS
+from uqdm.diffusion.choices import DEVIATIONS, OWN, STARTS
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels
 from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits, posterior_mean, reverse_mean
 from uqdm.diffusion.reconstruct import flow
 from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 
-__all__ = ["DEVIATIONS", "STARTS", "Nelbo", "ancestral", "first_latent", "flow", "nelbo"]
+__all__ = ["DEVIATIONS", "STARTS", "Nelbo", "ancestral", "deviation_for", "first_latent", "flow", "nelbo"]
 __all__ += ["prior_kl_bits", "reverse", "step_kl_bits", "transmit"]
+
+
+def deviation_for(process: str, wanted: str = OWN) -> str:
+    """The deviation of p for a model of a process: the wanted one, where ``own`` is the one that fits the process.
+
+    >>> deviation_for("gaussian"), deviation_for("uniform"), deviation_for("uniform", "posterior")
+    ('predicted', 'matched', 'posterior')
+    """
+    if wanted != OWN:
+        return wanted
+    return "predicted" if process == "gaussian" else "matched"
 
 
 def reverse(prediction: Prediction, step: Step, deviation: str) -> Prediction:

@@ -19,7 +19,7 @@ from uqdm.codec import (
     check_images,
     check_parameters,
 )
-from uqdm.diffusion.choices import ANCESTRAL, DENOISE, DEVIATIONS, RECONSTRUCTIONS, STARTS
+from uqdm.diffusion.choices import ANCESTRAL, DENOISE, DEVIATIONS, OWN, RECONSTRUCTIONS, STARTS
 from uqdm.ideal.record import SUFFIX, Record
 from uqdm.model.files import WEIGHTS_CHOICES
 from uqdm.model.identity import Identity
@@ -49,16 +49,13 @@ class VDMCodec(IdealCodec):
         Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
-        Parameter("deviation", str, "posterior", choices=DEVIATIONS, help="of p: VDM's, UQDM's, or the network's"),
+        Parameter("deviation", str, OWN, choices=(OWN, *DEVIATIONS), help="of p: VDM's, UQDM's, the network's; or own"),
         Parameter("start", str, "posterior", choices=STARTS, help="z_T from q(z_T | x) at its cost, or from the prior"),
         Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="pictures of each point"),
         Parameter("points", int, 6, minimum=0, help="latents that are shown, evenly spread over the steps; 0: all"),
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of the latents"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
-    sweep = (
-        {"deviation": "matched"},
-    )  # at T = 4 of the shipped model, the posterior's deviation is far from that of coding
     suffix = SUFFIX
     batch_size = 16
     holds_model = True
@@ -73,7 +70,7 @@ class VDMCodec(IdealCodec):
             self._twin = _twin(*(self.values[name] for name in ("model", "weights", "steps", "deviation", "start")))
         except ValueError as error:
             raise ParameterError(f"{self.name}: {error}") from error
-        self.values["steps"] = self._twin.n_steps
+        self.values |= {"steps": self._twin.n_steps, "deviation": self._twin.deviation}
         self.batch_size = images_at_once(self._twin.device)
 
     @property
@@ -178,8 +175,11 @@ def _model(model: str, weights: str) -> Model:
 
 @functools.lru_cache(maxsize=4)
 def _twin(model: str, weights: str, n_steps: int, deviation: str, start: str) -> GaussianTwin:
+    from uqdm.diffusion.gaussian import deviation_for
     from uqdm.ideal.twin import GaussianTwin
     from uqdm.progressive.device import best_device
 
     device = best_device()
-    return GaussianTwin(_model(model, weights), n_steps or None, deviation=deviation, start=start, device=device)
+    loaded = _model(model, weights)
+    own = deviation_for(loaded.process, deviation)
+    return GaussianTwin(loaded, n_steps or None, deviation=own, start=start, device=device)

@@ -23,6 +23,7 @@ from uqdm.model.config import FORMAT, check_model, check_own, least_weights, rea
 from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
 from uqdm.model.files import CONFIG, WEIGHTS, WEIGHTS_CHOICES, CheckpointError, write_file
 from uqdm.model.identity import Identity, described, digest, schedule_of
+from uqdm.model.multiscale import MultiscaleDenoiser
 from uqdm.model.points import PointsDenoiser
 from uqdm.model.schedule import Schedule
 from uqdm.model.sectioned import SectionedDenoiser
@@ -131,6 +132,7 @@ _KINDS: dict[str, Callable[[Schedule, dict[str, Any]], Denoiser]] = {
     "stepwise": lambda schedule, options: StepwiseDenoiser(schedule, **options),
     "sectioned": lambda schedule, options: SectionedDenoiser(schedule, **options),
     "unet": _unet,
+    "multiscale": lambda schedule, options: MultiscaleDenoiser(**options),
     "points": lambda schedule, options: PointsDenoiser(**options),
 }
 

@@ -12,7 +12,7 @@ from uqdm.text import counted
 
 FORMAT = "uqdm-model-1"
 """Format of a ``config.json`` in the project's own layout."""
-KINDS = ("points", "sectioned", "stepwise", "unet")
+KINDS = ("multiscale", "points", "sectioned", "stepwise", "unet")
 MAX_WEIGHTS = 1 << 31
 """Most weights of a model; each takes 4 bytes."""
 MAX_BLOCKS = 8192
@@ -161,7 +161,17 @@ def _sectioned_fault(options: dict[str, Any], n_steps: int) -> str | None:
     )
 
 
+def _multiscale_fault(options: dict[str, Any], n_steps: int) -> str | None:
+    widths, blocks = options["widths"], options["blocks"]
+    if len(widths) != len(blocks):
+        return (
+            f"widths has {counted(len(widths), 'entry', 'entries')}, blocks {len(blocks)}; each resolution needs both"
+        )
+    return _gamma_fault(options, -12.3, 6.0)
+
+
 _FAULTS: dict[str, Callable[[dict[str, Any], int], str | None]] = {
+    "multiscale": _multiscale_fault,
     "points": _points_fault,
     "sectioned": _sectioned_fault,
     "stepwise": _stepwise_fault,
@@ -174,6 +184,8 @@ def _data_fault(config: dict[str, Any], kind: str) -> str | None:
     size, levels = config.get("image_size"), config.get("levels")
     if size is not None and kind == "points" and size != 1:
         return f"image_size: a denoiser of kind points has images of 1 pixel, not {size}"
+    if size is not None and kind == "multiscale" and size % 2 ** (len(config["denoiser"]["widths"]) - 1):
+        return f"image_size: {size} pixels cannot be halved {len(config['denoiser']['widths']) - 1} times"
     if size is not None and kind == "sectioned" and size % 2:
         return f"image_size: a denoiser of kind sectioned has images of an even size, not {size}"
     if levels is None:
@@ -196,7 +208,7 @@ def _size_fault(kind: str, options: dict[str, Any]) -> str | None:
         return f"describes {weights} weights, more than {MAX_WEIGHTS}"
     lists = [*options.get("dilations", ()), *(network["dilations"] for network in options.get("networks", ()))]
     lists += [network.get("inner", ()) for network in options.get("networks", ())]
-    blocks = sum(map(len, lists))
+    blocks = sum(map(len, lists)) + sum(options["blocks"] if kind == "multiscale" else ())
     return f"describes {blocks} blocks, more than {MAX_BLOCKS}" if blocks > MAX_BLOCKS else None
 
 
@@ -227,11 +239,17 @@ def _unet_weights(options: dict[str, Any]) -> int:
     return 20 * width**2 + attention + (options["n_blocks"] + 2) * down + (options["n_blocks"] + 1) * up
 
 
+def _multiscale_weights(options: dict[str, Any]) -> int:
+    pairs = list(zip(options["widths"], options["blocks"], strict=False))
+    return sum(36 * width**2 * blocks for width, blocks in pairs) + 18 * pairs[0][0] ** 2
+
+
 def _points_weights(options: dict[str, Any]) -> int:
     return int(options.get("width", 512)) ** 2
 
 
 _WEIGHTS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "multiscale": _multiscale_weights,
     "points": _points_weights,
     "sectioned": _sectioned_weights,
     "stepwise": _stepwise_weights,
