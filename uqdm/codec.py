@@ -286,7 +286,7 @@ class Codec(ABC):
     @property
     def setting(self) -> str:
         """Canonical text of the parameters, e.g. ``"quality=50"``; parameters in their declared order, printable."""
-        return printable(",".join(f"{key}={_format(value)}" for key, value in self.values.items()))
+        return printable(",".join(f"{key}={value_text(value)}" for key, value in self.values.items()))
 
     @property
     def device(self) -> str:
@@ -338,6 +338,21 @@ class Codec(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
+class LatentCodec(Codec):
+    """A codec whose streams hold latents of a network, on a grid that is coarser than the pixels.
+
+    A second stage may generate pictures from them (:mod:`uqdm.refine`).
+    """
+
+    @abstractmethod
+    def latents(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """Decoded latents of each whole stream, float32 [C, h, w], in units that do not depend on the rate.
+
+        Each cell is a square of pixels, whose side is the power of two at which h cells or more cover the image; the
+        image may have been padded at its right and bottom. Raises :class:`StreamError`.
+        """
+
+
 class IdealCodec(Codec):
     """A codec whose rates no file reaches, such as Gaussian diffusion under ideal channel simulation.
 
@@ -358,7 +373,12 @@ class IdealCodec(Codec):
         """Ideal bits and a record of each image, uint8 [H, W, 3]."""
 
 
-def _format(value: Any) -> str:
+def value_text(value: Any) -> str:
+    """A parameter's value as text, as in :attr:`Codec.setting`.
+
+    >>> value_text(True), value_text(0.5)
+    ('true', '0.5')
+    """
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

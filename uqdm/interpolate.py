@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from uqdm import nested
 from uqdm.codec import (
     Codec,
-    CodecUnavailableError,
     Encoded,
     Parameter,
     ParameterError,
@@ -24,8 +24,6 @@ from uqdm.codec import (
     Reconstruction,
     StreamParts,
     check_parameters,
-    codec_class,
-    get_codec,
 )
 
 PREFIX = "lambda "
@@ -40,13 +38,14 @@ def interpolate(
     If a point has both, they are replaced by (1 - lambda) x_mmse + lambda x_realistic, rounded, for each ``lam`` in
     0..1; other points stay as they are. Raises :class:`uqdm.codec.ParameterError` for another ``lam``.
 
+    >>> from uqdm.codec import get_codec
     >>> interpolate(get_codec("uqdm", model="uqdm-pixel"), [0, 0.5, 1], realistic="flow").names
     ('lambda 0', 'lambda 0.5', 'lambda 1')
     """
     values = [lam] if isinstance(lam, (int, float)) else lam
     return Interpolated(
         inner=codec,
-        codec=":".join(filter(None, (codec.name, codec.setting.replace(",", ";")))),
+        codec=nested.text_of(codec),
         lam=",".join(map(str, values)),
         mmse=mmse,
         realistic=realistic,
@@ -62,27 +61,6 @@ def lambda_of(reconstruction: str) -> float | None:
     return float(reconstruction.removeprefix(PREFIX)) if reconstruction.startswith(PREFIX) else None
 
 
-def _parse(text: str) -> tuple[str, dict[str, str]]:
-    name, _, settings = text.partition(":")
-    pairs = [part.partition("=") for part in settings.split(";") if part]
-    if not all(equals for _, equals, _ in pairs):
-        raise ParameterError(f"codec={text!r}: expected NAME or NAME:key=value;key=value")
-    return name, {key: value for key, _, value in pairs}
-
-
-def _canonical(text: str) -> str:
-    """The same with the canonical spelling of each parameter, such as a path."""
-    name, parameters = _parse(text)
-    try:
-        known = {one.name: one for one in codec_class(name).parameters if one.canonical is not None}
-    except (LookupError, CodecUnavailableError):  # reported when the codec is constructed
-        return text
-    changed = {key: known[key].check(value) if key in known else value for key, value in parameters.items()}
-    if changed == parameters:
-        return text
-    return f"{name}:" + ";".join(f"{key}={value}" for key, value in changed.items())
-
-
 class Interpolated(Codec):
     """Another codec's streams, with interpolations of its faithful and its realistic reconstruction."""
 
@@ -94,7 +72,7 @@ class Interpolated(Codec):
             str,
             "uqdm:reconstruct=denoise+ancestral",
             help="NAME or NAME:key=value;key=value of the codec",
-            canonical=_canonical,
+            canonical=nested.canonical,
         ),
         Parameter("lam", str, "0,0.25,0.5,0.75,1", help="weights of the realistic picture, 0 to 1"),
         Parameter("mmse", str, "denoise", help="the codec's reconstruction of least squared error"),
@@ -110,7 +88,7 @@ class Interpolated(Codec):
             raise ParameterError(f"mmse and realistic are both {self._ends[0]!r}: name two reconstructions")
         self.lambdas = _lambdas(self.values["lam"])
         self.values["lam"] = ",".join(f"{lam:g}" for lam in self.lambdas)
-        self.inner = inner or _open(self.values["codec"])
+        self.inner = inner or nested.open_codec(self.values["codec"])
         if self.inner.ideal:
             raise ParameterError(f"interpolate: {self.inner.name} is an ideal codec, and has no files to decode")
         self.suffix, self.batch_size = self.inner.suffix, self.inner.batch_size
@@ -125,8 +103,7 @@ class Interpolated(Codec):
     @classmethod
     def version_of(cls, **values: Any) -> str:
         """As the inner codec."""
-        name, parameters = _parse(check_parameters(cls, values)["codec"])
-        return codec_class(name).version_of(**parameters)
+        return nested.version_of(check_parameters(cls, values)["codec"])
 
     @property
     def device(self) -> str:
@@ -241,9 +218,3 @@ def _lambdas(text: str) -> tuple[float, ...]:
     if len(set(map(_name, values))) < len(values):
         raise ParameterError(f"lam={text!r}: a value is repeated")
     return tuple(sorted(values))
-
-
-def _open(text: str) -> Codec:
-    """The codec that ``NAME`` or ``NAME:key=value;key=value`` names; commas separate the parameters of the wrapper."""
-    name, parameters = _parse(text)
-    return get_codec(name, **parameters)

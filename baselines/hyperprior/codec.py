@@ -11,9 +11,9 @@ import numpy as np
 
 from baselines.hyperprior.file import CHECK_BYTES, MAX_PIXELS, MAX_SEED, Header, parse
 from uqdm.codec import (
-    Codec,
     CodecUnavailableError,
     Encoded,
+    LatentCodec,
     Parameter,
     ParameterError,
     Reconstruction,
@@ -37,7 +37,7 @@ _BATCH_PIXELS = 1 << 18
 _Result = TypeVar("_Result")
 
 
-class TransformCodec(Codec):
+class TransformCodec(LatentCodec):
     """Transform coding by a model of :mod:`uqdm.transform`; a subclass says how latents are quantized.
 
     Latents decode to the same values on every machine. So do the pictures of the project's own models; those of
@@ -115,6 +115,16 @@ class TransformCodec(Codec):
     def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
         """See :meth:`uqdm.codec.Codec.decode`."""
         return [opened.picture for opened in self.open(streams)]
+
+    def latents(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        """Latents divided by the gains of the file's quality; see :meth:`uqdm.codec.LatentCodec.latents`."""
+        from baselines.hyperprior.coder import level_of
+
+        found = []
+        for stream, opened in zip(streams, self.open(streams), strict=True):
+            level = level_of(self._model, self._parse(stream)[0])
+            found.append(self._model.transforms.without_gain(opened.y, level)[0].float().numpy())
+        return found
 
     def open(self, streams: Sequence[bytes]) -> list[Opened]:
         """Latents and pictures of files; raises :class:`uqdm.codec.StreamError`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uqdm.model import schema
-from uqdm.model.files import BANDED_FORMAT, CONFIG, TRANSFORM_FORMAT, CheckpointError
+from uqdm.model.files import BANDED_FORMAT, CONFIG, REFINE_FORMAT, TRANSFORM_FORMAT, CheckpointError
 from uqdm.text import counted
 
 FORMAT = "uqdm-model-1"
@@ -33,6 +33,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 _OTHER_FORMATS = {
     BANDED_FORMAT: ("banded.json", "a process in bands"),
+    REFINE_FORMAT: ("refine.json", "a second stage"),
     TRANSFORM_FORMAT: ("transform.json", "transform coding"),
 }
 """Of each format with one schema: the file of the schema, and what a model of the format is of."""
@@ -41,8 +42,8 @@ _OTHER_FORMATS = {
 def read_checked(folder: Path, form: str) -> dict[str, Any]:
     """The content of a folder's ``config.json``, checked by the schema of its format.
 
-    ``form`` is the format that it must have, :data:`uqdm.model.files.BANDED_FORMAT` or
-    :data:`uqdm.model.files.TRANSFORM_FORMAT`. Raises :class:`CheckpointError`, which names the file.
+    ``form`` is the format that it must have, one of :mod:`uqdm.model.files` other than the project's own for
+    diffusion models. Raises :class:`CheckpointError`, which names the file.
 
     >>> from uqdm.model.zoo import find
     >>> read_checked(find("uqdm-demo"), BANDED_FORMAT)["image_size"]

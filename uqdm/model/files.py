@@ -16,6 +16,8 @@ TRANSFORM_FORMAT = "uqdm-transform-1"
 """The ``format`` in the configuration of a model of transform coding (:mod:`uqdm.transform`)."""
 BANDED_FORMAT = "uqdm-banded-1"
 """The ``format`` in the configuration of a model of a process in bands (:mod:`uqdm.banded`)."""
+REFINE_FORMAT = "uqdm-refine-1"
+"""The ``format`` in the configuration of a model of a second stage (:mod:`uqdm.refine`)."""
 WEIGHTS_CHOICES = ("ema", "as-released")
 """The weights that a published checkpoint holds: averages, and raw ones."""
 

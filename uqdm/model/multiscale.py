@@ -61,7 +61,8 @@ class MultiscaleNetwork(nn.Module):
 
     ``widths`` are the channels of each resolution, from the full one down, each half the one before. ``blocks`` are
     the numbers of blocks of each resolution on the way down; on the way up there are as many, and one more at the full
-    one. H and W must be multiples of ``2 ** (len(widths) - 1)``.
+    one. H and W must be multiples of ``2 ** (len(widths) - 1)``. Without ``attention`` the network is convolutional:
+    inputs more than :attr:`reach` pixels away have no effect.
     """
 
     def __init__(
@@ -72,6 +73,8 @@ class MultiscaleNetwork(nn.Module):
         blocks: Sequence[int],
         embedding: int,
         numbers: int = 1,
+        *,
+        attention: bool = True,
     ):
         super().__init__()
         self.embed = nn.Sequential(
@@ -84,11 +87,18 @@ class MultiscaleNetwork(nn.Module):
         pairs = list(itertools.pairwise(widths))
         self.down_blocks = nn.ModuleList(_row(w, n, embedding) for w, n in zip(widths, blocks, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(wide, narrow, 2, stride=2) for wide, narrow in pairs)
-        self.attention = PositionAttention(widths[-1])
+        self.attention = PositionAttention(widths[-1]) if attention else nn.Identity()
         counts = [n + (index == 0) for index, n in enumerate(blocks)]
+        self._n_blocks = [down + up for down, up in zip(blocks, counts, strict=True)]
         self.up_blocks = nn.ModuleList(_row(w, n, embedding) for w, n in zip(widths, counts, strict=True))
         self.up = nn.ModuleList(nn.Conv2d(narrow, 4 * wide, 1) for wide, narrow in pairs)
         self.conv_out = zero(nn.Conv2d(widths[0], outputs, 3, padding=1))
+
+    @property
+    def reach(self) -> int:
+        """Distance in pixels, at most, of inputs that an output depends on, if there is no attention."""
+        of_blocks = sum(2 * n << level for level, n in enumerate(self._n_blocks))
+        return 2 + of_blocks + (2 << len(self.down))  # both ends, and the cells of the resolutions
 
     def forward(self, x: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         """``numbers`` [1 or B, numbers], each about in [-1, 1], tell such things as how noisy the input is."""
@@ -96,15 +106,13 @@ class MultiscaleNetwork(nn.Module):
         h, skips = self.conv_in(x), []
         for index, row in enumerate(self.down_blocks):
             h = self.down[index - 1](h) if index else h
-            for block in row:
-                h = block(h, embedding)
+            h = row(h, embedding)
             skips.append(h)
         h = self.attention(h)
         for index in reversed(range(len(self.up_blocks))):
             if index < len(self.up):
                 h = skips[index] + F.pixel_shuffle(self.up[index](h), 2)
-            for block in self.up_blocks[index]:
-                h = block(h, embedding)
+            h = self.up_blocks[index](h, embedding)
         return self.conv_out(F.relu(h))
 
 
@@ -156,8 +164,17 @@ class MultiscaleDenoiser(Denoiser):
         return 2 * (gamma - self.gamma_min) / (self.gamma_max - self.gamma_min) - 1
 
 
-def _row(width: int, n: int, embedding: int) -> nn.ModuleList:
-    return nn.ModuleList(ConditionedBlock(width, embedding) for _ in range(n))
+class _Row(nn.ModuleList):
+    """Blocks one after the other."""
+
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+        for block in self:
+            x = block(x, embedding)
+        return x
+
+
+def _row(width: int, n: int, embedding: int) -> _Row:
+    return _Row(ConditionedBlock(width, embedding) for _ in range(n))
 
 
 def _waves(numbers: torch.Tensor) -> torch.Tensor:

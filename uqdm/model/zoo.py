@@ -18,6 +18,7 @@ from uqdm.model.files import (
     BANDED_FORMAT,
     CONFIG,
     PUBLISHED_WEIGHTS,
+    REFINE_FORMAT,
     TRANSFORM_FORMAT,
     WEIGHTS,
     CheckpointError,
@@ -108,18 +109,34 @@ KNOWN = {
 
 
 def shipped_names() -> list[str]:
-    """Names of the UQDM models inside the package."""
-    return [name for name, is_transform in _shipped() if not is_transform]
+    """Names of the diffusion models inside the package."""
+    return [name for name, form in _shipped() if form not in _USED_AS]
 
 
 def shipped_transforms() -> list[str]:
     """Names of the models of transform coding inside the package (:mod:`uqdm.transform`)."""
-    return [name for name, is_transform in _shipped() if is_transform]
+    return shipped_of(TRANSFORM_FORMAT)
 
 
-def _shipped() -> list[tuple[str, bool]]:
+def shipped_of(form: str) -> list[str]:
+    """Names of the models of a format inside the package.
+
+    >>> shipped_of(TRANSFORM_FORMAT)
+    ['ntc-demo']
+    """
+    return [name for name, found in _shipped() if found == form]
+
+
+_USED_AS = {
+    TRANSFORM_FORMAT: ("transform coding", "hyperprior"),
+    REFINE_FORMAT: ("a second stage", "refine"),
+}
+"""Formats of models that are no diffusion models of images: what each is of, and a codec that uses it."""
+
+
+def _shipped() -> list[tuple[str, str | None]]:
     folders = sorted(file.parent for file in SHIPPED.glob(f"*/{CONFIG}"))
-    return [(folder.name, format_of(folder) == TRANSFORM_FORMAT) for folder in folders]
+    return [(folder.name, format_of(folder)) for folder in folders]
 
 
 def cached_folder(name: str) -> Path:
@@ -158,8 +175,10 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if folder is not None:
         return folder
     path = expand_path(name_or_path, "model")
-    if name in shipped_transforms() or (path.is_dir() and format_of(path) == TRANSFORM_FORMAT):
-        raise CheckpointError(f"{name} is a model of transform coding: use it as hyperprior:model={name}")
+    form = dict(_shipped()).get(name) or (format_of(path) if path.is_dir() else None)
+    if form in _USED_AS:
+        kind, codec = _USED_AS[form]
+        raise CheckpointError(f"{name} is a model of {kind}: use it as {codec}:model={name}")
     if path.is_dir():
         return path
     if name in KNOWN:

@@ -79,7 +79,7 @@ class BandedObjective(Objective):
         """See :meth:`Objective.inputs`."""
         assert isinstance(plan, BandedRecipe)
         device, schedule = generator.device, self.networks.schedule
-        x = torch.from_numpy(batch.images_uint8).to(device).permute(0, 3, 1, 2).float() - MIDDLE
+        x = torch.from_numpy(batch.samples).to(device).permute(0, 3, 1, 2).float() - MIDDLE
         noise = torch.empty(batch.n, schedule.n_band_steps, *x.shape[1:], device=device)
         noise = noise.uniform_(generator=generator)[batch.rows] - 0.5
         dither = torch.randint(schedule.pixel_width, (batch.n, *x.shape[1:]), generator=generator, device=device)

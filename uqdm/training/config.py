@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from uqdm.training.recipe import BandedRecipe, JointRecipe, SeparateRecipe, TransformRecipe, require
+from uqdm.training.recipe import BandedRecipe, JointRecipe, RefineRecipe, SeparateRecipe, TransformRecipe, require
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class TrainingConfig:
     """A whole configuration. ``model`` is the model's own, as in the ``config.json`` of its folder."""
 
     name: str
-    recipe: BandedRecipe | TransformRecipe | JointRecipe | SeparateRecipe
+    recipe: BandedRecipe | RefineRecipe | TransformRecipe | JointRecipe | SeparateRecipe
     """Its kind is told by its keys."""
     data: Data = field(default_factory=Data)
     model: dict[str, Any] | None = None

@@ -18,9 +18,10 @@ Rates = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one iteration, uint8 [b, H, W, C]: this worker's part of ``n`` in all."""
+    """The samples of one iteration: this worker's part of ``n`` in all."""
 
-    images_uint8: np.ndarray
+    samples: Any
+    """What the source loads: images, uint8 [b, H, W, C], or :class:`uqdm.training.data.pairs.PairBatch`."""
     n: int
     rows: slice
     """Rows of the part in the whole batch."""

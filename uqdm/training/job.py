@@ -16,12 +16,13 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.machine import available_cores
 from uqdm.model import checkpoint
-from uqdm.model.files import BANDED_FORMAT, TRANSFORM_FORMAT
+from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT, TRANSFORM_FORMAT
 from uqdm.paths import expand_path
 from uqdm.progressive.device import checked_device
 from uqdm.training.config import TrainingConfig
 from uqdm.training.config_file import check_model, read_config
 from uqdm.training.contract import Objective
+from uqdm.training.data import Source
 from uqdm.training.kinds import KINDS, kind_of
 from uqdm.training.kinds.contract import Measured, ModelKind
 from uqdm.training.trainer import TrainingError, TrainingProgress
@@ -63,6 +64,10 @@ class TrainingJob:
         """The kind of the model."""
         return kind_of(self.model)
 
+    def open_source(self) -> Source:
+        """The source of training data."""
+        return self.kind.open_source(self.config, self.model, self.image_size)
+
     def snapshot(self, objective: Objective) -> Any:
         """A model of an objective's weights, to be measured."""
         return self.kind.snapshot(self.config.name, self.model, self.image_size, objective)
@@ -91,7 +96,7 @@ def prepare(
     config_there = out / checkpoint.CONFIG
     if config_there.exists() and not any(
         form in config_there.read_text(errors="replace")
-        for form in (checkpoint.FORMAT, TRANSFORM_FORMAT, BANDED_FORMAT)
+        for form in (checkpoint.FORMAT, TRANSFORM_FORMAT, BANDED_FORMAT, REFINE_FORMAT)
     ):
         raise TrainingError(
             f"{config_there}: it exists already and is not the configuration of a model; name another folder"

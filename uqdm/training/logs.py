@@ -17,7 +17,7 @@ from uqdm.training.trainer import TrainingProgress
 
 TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
 PICTURES, TENSORBOARD = "pictures", "tensorboard"
-NOT_RATES = ("x_hat_error", "distortion")
+NOT_RATES = ("x_hat_error", "distortion", "flow_error", "mean_error")
 """Parts of losses that are no rates: their columns have the same name."""
 
 

@@ -13,7 +13,6 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.interrupts import interrupts_held, noted, raise_if_interrupted
 from uqdm.training import state
 from uqdm.training.contract import Objective
-from uqdm.training.data import open_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
 from uqdm.training.logs import Logs
 from uqdm.training.recipe import TrainingPlan
@@ -40,7 +39,7 @@ def train_together(
     ``wrap`` is that of :class:`uqdm.training.trainer.Training`.
     """
     file = job.out / CHECKPOINT
-    source = open_source(job.config.data, job.image_size)
+    source = job.open_source()
     validator = Validator(job, callbacks)
     training = Training(
         start_objective(job),

@@ -125,8 +125,8 @@ class DiffusionObjective(Objective):
     def inputs(self, batch: Batch, plan: TrainingPlan, iteration: int, generator: torch.Generator) -> tuple[Any, ...]:
         """See :meth:`Objective.inputs`."""
         device = generator.device
-        x = self.levels.to_data(batch.images_uint8).to(device)
-        height, width, channels = batch.images_uint8.shape[1:]
+        x = self.levels.to_data(batch.samples).to(device)
+        height, width, channels = batch.samples.shape[1:]
 
         def blank() -> torch.Tensor:  # in the memory order of x; of all workers' samples
             return torch.empty((batch.n, height, width, channels), device=device).permute(0, 3, 1, 2)

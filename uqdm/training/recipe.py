@@ -1,8 +1,8 @@
 """Recipes of training: the samples of each iteration, its learning rate, and the weights of the loss terms.
 
-There are four kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a diffusion model together,
-:class:`SeparateRecipe` each step by itself, :class:`TransformRecipe` all levels of a model of transform coding, and
-:class:`BandedRecipe` all steps of a process in bands.
+There are five kinds, told apart by their keys: :class:`JointRecipe` trains all steps of a diffusion model together,
+:class:`SeparateRecipe` each step by itself, :class:`TransformRecipe` all levels of a model of transform coding,
+:class:`BandedRecipe` all steps of a process in bands, and :class:`RefineRecipe` a second stage.
 """
 
 from __future__ import annotations
@@ -268,6 +268,24 @@ class TransformRecipe(OneLoopRecipe):
         """See :meth:`TrainingPlan.choose`: a level for each sample."""
         levels = rng.permutation((np.arange(self.batch_size) + rng.integers(n_steps)) % n_steps)
         return IterationPlan(levels, self.batch_size, self.crop_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefineRecipe(OneLoopRecipe):
+    """Trains a second stage on pairs of an image and what a codec's stream says of it.
+
+    The pairs are made when training starts. Each is coded with one of the model's settings, in turn.
+    """
+
+    n_pairs: int
+    mean_share: float = 0.2
+    """Share of the samples that train the mean of the images that fit a stream (t = 0); the others have a t that is
+    uniform in (0, 1)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.n_pairs >= 1, "n_pairs", self.n_pairs, "must be at least 1")
+        require(0 <= self.mean_share <= 1, "mean_share", self.mean_share, "must be in 0..1")
 
 
 @dataclass(frozen=True, kw_only=True)

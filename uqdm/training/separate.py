@@ -18,7 +18,6 @@ from uqdm.bench.execute.ray_session import ray_session
 from uqdm.bench.execute.waiting import completed
 from uqdm.interrupts import interrupts_held, leaving_at_once, noted, raise_if_interrupted
 from uqdm.training import state
-from uqdm.training.data import open_source
 from uqdm.training.job import TrainingCallbacks, TrainingJob, start_objective, write_model
 from uqdm.training.logs import Logs
 from uqdm.training.loop import Validator
@@ -51,7 +50,7 @@ def train_steps(job: TrainingJob, plans: Sequence[StepPlan], n_processes: int, c
     with Logs(job.out, job.kind.columns(job.model, trained), done) as logs:
         validator.validate(model, done, logs)
         validator.picture(model, done, logs)
-    write_model(job, trained, len(open_source(job.config.data, job.image_size)))
+    write_model(job, trained, len(job.open_source()))
 
 
 @float32_arithmetic()
@@ -61,7 +60,7 @@ def train_step(job: TrainingJob, plan: StepPlan, callbacks: TrainingCallbacks) -
     file = _file(job, index)
     output = job.config.output
     with _one_thread():
-        source = open_source(job.config.data, job.image_size)
+        source = job.open_source()
         training = Training(start_objective(job), plan, source, job.image_size, device=job.device, only_step=index)
         if file.is_file():
             state.restore(training, job.identity, file)

@@ -64,7 +64,7 @@ class TransformObjective(Objective):
         """See :meth:`Objective.inputs`."""
         assert isinstance(batch.steps, np.ndarray)
         device, networks = generator.device, self.transforms
-        x = torch.from_numpy(batch.images_uint8).to(device).permute(0, 3, 1, 2).float() / 255
+        x = torch.from_numpy(batch.samples).to(device).permute(0, 3, 1, 2).float() / 255
         noises = []
         for channels, stride in (
             (networks.channels, networks.latent_stride),

@@ -71,6 +71,11 @@ class BlockTransforms(Transforms):
         self.side_mean = _table(levels, side, 0.0)
         self.side_log_deviation = _table(levels, side, math.log(SIDE_DEVIATION))
 
+    def without_gain(self, latents: torch.Tensor, level: int) -> torch.Tensor:
+        """See :meth:`Transforms.without_gain`."""
+        gain = (self.log_inverse[level] - self.log_gain[level]).cpu().exp()
+        return latents * gain[:, None, None]
+
     def analysis(self, image: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         """See :meth:`Transforms.analysis`."""
         blocks = self.block_analysis(image - 0.5)

@@ -45,6 +45,10 @@ class Transforms(nn.Module, ABC):
     def synthesis(self, latents: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         """The image of quantized latents, not clipped."""
 
+    def without_gain(self, latents: torch.Tensor, level: int) -> torch.Tensor:
+        """Latents [B, M, h, w] in units that do not depend on the level; by default they are."""
+        return latents
+
     @abstractmethod
     def hyper_analysis(self, latents: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         """Side information z [B, N, H / stride, W / stride]."""

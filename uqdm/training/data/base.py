@@ -31,8 +31,8 @@ class Source(Protocol):
     def draw(self, n: int, size: int, rng: np.random.Generator) -> DrawnBatch:
         """Draws a batch of ``n`` samples of ``size`` pixels a side."""
 
-    def load(self, drawn: DrawnBatch) -> np.ndarray:
-        """Reads a drawn batch or a part of one: uint8 [len(drawn), size, size, C]."""
+    def load(self, drawn: DrawnBatch) -> Any:
+        """Reads a drawn batch or a part of one: uint8 [len(drawn), size, size, C], or what else the objective takes."""
 
 
 def image_files(folder: Path) -> list[Path]:

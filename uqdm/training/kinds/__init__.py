@@ -8,9 +8,10 @@ from typing import Any
 from uqdm.training.kinds.banded import Banded
 from uqdm.training.kinds.contract import ModelKind
 from uqdm.training.kinds.diffusion import Diffusion
+from uqdm.training.kinds.refine import SecondStage
 from uqdm.training.kinds.transform import TransformCoding
 
-KINDS: tuple[ModelKind, ...] = (TransformCoding(), Banded(), Diffusion())
+KINDS: tuple[ModelKind, ...] = (TransformCoding(), SecondStage(), Banded(), Diffusion())
 
 
 def kind_of(model: Mapping[str, Any]) -> ModelKind:

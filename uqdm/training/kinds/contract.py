@@ -12,6 +12,7 @@ import numpy as np
 
 from uqdm.training.config import TrainingConfig
 from uqdm.training.contract import Objective
+from uqdm.training.data import Source, open_source
 from uqdm.training.recipe import TrainingRecipe
 
 ModelConfig = Mapping[str, Any]
@@ -62,6 +63,10 @@ class ModelKind(ABC):
     @abstractmethod
     def start(self, config: TrainingConfig, model: ModelConfig) -> Objective:
         """The objective with the weights that training starts from."""
+
+    def open_source(self, config: TrainingConfig, model: ModelConfig, image_size: int) -> Source:
+        """The source of training data; by default images as the configuration's ``data`` names them."""
+        return open_source(config.data, image_size)
 
     @abstractmethod
     def columns(self, model: ModelConfig, objective: Objective) -> LogColumns:

@@ -21,7 +21,7 @@ from uqdm.training.config import TrainingConfig
 from uqdm.training.contract import Objective
 from uqdm.training.kinds.contract import LogColumns, ModelConfig, ModelKind
 from uqdm.training.objective import DiffusionObjective, make_objective
-from uqdm.training.recipe import BandedRecipe, OneLoopRecipe, TrainingRecipe, TransformRecipe
+from uqdm.training.recipe import BandedRecipe, OneLoopRecipe, RefineRecipe, TrainingRecipe, TransformRecipe
 from uqdm.training.structure import TrainingConfigError
 from uqdm.training.validation import ValidationResult, pictures, validate
 
@@ -43,6 +43,8 @@ class Diffusion(ModelKind):
             raise TrainingConfigError(f"{file}: recipe.level_weights: only models with a transform have levels")
         if isinstance(recipe, BandedRecipe):
             raise TrainingConfigError(f"{file}: recipe.bands_until: only models with bands have two parts")
+        if isinstance(recipe, RefineRecipe):
+            raise TrainingConfigError(f"{file}: recipe.n_pairs: only second stages are trained on pairs")
         try:
             denoiser, schedule = checkpoint.build(
                 dict(model), device="meta"
