@@ -38,8 +38,11 @@ def write(tmp_path):
 
 
 MODEL_NAMES = {
+    "cdc-ntc": "cdc-ntc",
     "cifar10": "uqdm-cifar10",
     "finetune": "finetuned",
+    "hfd-bpg": "hfd-bpg",
+    "hfd-ntc": "hfd-ntc",
     "imagenet64-big": "uqdm-big",
     "imagenet64-medium": "uqdm-medium",
     "imagenet64-small": "uqdm-small",
@@ -51,6 +54,7 @@ MODEL_NAMES = {
     "uqdm-demo": "uqdm-demo",
     "uqdm-demo-late": "uqdm-demo",
     "uqdm-pixel": "uqdm-pixel",
+    "vdm-demo": "vdm-demo",
 }
 
 

@@ -166,9 +166,10 @@ class RefineCodec(Codec):
             yield Reconstruction(first.point, name, image, first.decode_ms + spent, (first.calls or 0) + calls, macs)
 
     def _conditions(self, stream: bytes, picture_uint8: np.ndarray) -> Conditions:
+        height, width = picture_uint8.shape[:2]
         if self._model.condition == LATENTS:
-            return conditions_of(self.inner, [stream], LATENTS)
-        rate = log2_bpp(len(stream), *picture_uint8.shape[:2])
+            return conditions_of(self.inner, [stream], LATENTS, height, width)
+        rate = log2_bpp(len(stream), height, width)
         return Conditions(np.array([rate], np.float32), pictures_uint8=picture_uint8[None])
 
     def _picture(self, name: str, conditions: Conditions, stream: bytes, height: int, width: int) -> np.ndarray:

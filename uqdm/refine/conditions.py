@@ -52,15 +52,13 @@ def check_codec(codec: Codec, kind: str) -> None:
         raise ParameterError(f"{codec.name} has no latents; a model of kind {LATENTS} needs a codec such as hyperprior")
 
 
-def conditions_of(codec: Codec, streams: Sequence[bytes], kind: str) -> Conditions:
+def conditions_of(codec: Codec, streams: Sequence[bytes], kind: str, height: int, width: int) -> Conditions:
     """The conditions of whole streams of images of one size.
 
     Raises :class:`uqdm.codec.StreamError` for a stream that does not decode.
     """
-    pictures = codec.decode(streams)
-    height, width = pictures[0].shape[:2]
     rates = np.array([log2_bpp(len(stream), height, width) for stream in streams], np.float32)
     if kind == PICTURE:
-        return Conditions(rates, pictures_uint8=np.stack(pictures))
+        return Conditions(rates, pictures_uint8=np.stack(codec.decode(streams)))
     assert isinstance(codec, LatentCodec)
     return Conditions(rates, latents=np.stack(codec.latents(streams)))

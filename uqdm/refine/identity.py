@@ -70,7 +70,8 @@ def find_for(codec: str) -> Path:
 
     Raises :class:`uqdm.model.files.CheckpointError` where there is none.
     """
-    trained_on = {name: read_checked(SHIPPED / name, REFINE_FORMAT)["refine"]["codec"] for name in names_shipped()}
+    names = shipped_of(REFINE_FORMAT)
+    trained_on = {name: read_checked(SHIPPED / name, REFINE_FORMAT)["refine"]["codec"] for name in names}
     found = [name for name, of in trained_on.items() if of == codec]
     if not found:
         known = ", ".join(sorted({str(of) for of in trained_on.values()})) or "no codec"
@@ -81,11 +82,7 @@ def find_for(codec: str) -> Path:
     return SHIPPED / found[0]
 
 
-def names_shipped() -> list[str]:
-    """Names of the models inside the package."""
-    return shipped_of(REFINE_FORMAT)
-
-
 def absolute_name(name_or_path: str) -> str:
     """A name of the model for any working directory: that of a shipped one, else the absolute path; empty if empty."""
-    return name_or_path if name_or_path in shipped_of(REFINE_FORMAT) else absolute_text(name_or_path)
+    is_path = "/" in name_or_path or name_or_path.startswith("~") or Path(name_or_path).is_dir()
+    return absolute_text(name_or_path) if is_path and name_or_path not in shipped_of(REFINE_FORMAT) else name_or_path

@@ -52,7 +52,8 @@ class RefineNetwork(nn.Module):
 
     def scale(self, log2_bpp: torch.Tensor) -> torch.Tensor:
         """Scale of the residual at a rate [B], as [B, 1, 1, 1]."""
-        rates, scales = (torch.tensor(values).to(log2_bpp) for values in zip(*self.knots, strict=True))
+        columns = zip(*self.knots, strict=True)
+        rates, scales = (torch.tensor(one, dtype=log2_bpp.dtype, device=log2_bpp.device) for one in columns)
         at = torch.searchsorted(rates, log2_bpp.contiguous()).clamp(1, max(1, len(rates) - 1))
         if len(rates) == 1:
             return scales.expand(len(log2_bpp))[:, None, None, None]

@@ -63,7 +63,7 @@ def coded(images_uint8: np.ndarray, codecs: Sequence[Codec], kind: str) -> Condi
             streams = [
                 stream for at in _batches(some, codec.batch_size) for stream in codec.encode(list(images_uint8[at]))
             ]
-            conditions = conditions_of(codec, streams, kind)
+            conditions = conditions_of(codec, streams, kind, *images_uint8.shape[1:3])
             found |= {place: conditions.rows([row]) for row, place in enumerate(some)}
     return _joined([found[place] for place in range(len(images_uint8))])
 
