@@ -126,7 +126,8 @@ def test_sections_are_sent_and_sampled_one_after_the_other():
         torch.testing.assert_close(sent.bits, gaussian.step_kl_bits(x, whole, sent.step))
     step = schedule.step(2)
     z_t = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(3))
-    drawn = gaussian.ancestral(z_t, [step], denoiser, torch.Generator().manual_seed(4)) * step.alpha_s
+    source = gaussian.normal_noise(torch.Generator().manual_seed(4))
+    drawn = gaussian.ancestral(z_t, [step], denoiser, source) * step.alpha_s
     whole = denoiser.predict_all(z_t, drawn, step)
     noise = torch.empty_like(z_t).normal_(generator=torch.Generator().manual_seed(4))
     expected = reverse_mean(z_t, whole, step) + whole.scale * noise

@@ -334,7 +334,8 @@ def test_samples_of_a_gaussian_source_have_the_distortions_of_diffc_a_and_diffc_
     rate = information_bits(variance, math.exp(-steps[0].gamma_t))
     opened = denoiser.begin(z_t, steps[0])
     last = math.exp(steps[-1].gamma_s)  # z_0 / alpha_0 still holds noise of this variance, in ancestral samples
-    drawn = gaussian.ancestral(z_t, steps, denoiser, torch.Generator().manual_seed(7), first=opened, levels=UNCLIPPED)
+    noise = gaussian.normal_noise(torch.Generator().manual_seed(7))
+    drawn = gaussian.ancestral(z_t, steps, denoiser, noise, first=opened, levels=UNCLIPPED)
     flown = gaussian.flow(denoiser, z_t, opened, steps)
     least = variance * 2 ** (-2 * rate)
     assert_mean((opened.x_hat - x).square().flatten(), least)

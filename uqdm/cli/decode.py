@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli.about import about
-from uqdm.cli.file_arguments import read_coded, shown, write_output
+from uqdm.cli.file_arguments import picture_format, read_coded, shown, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
-from uqdm.cli.progress import tile_progress
+from uqdm.cli.progress import counted_progress
 
 if TYPE_CHECKING:
     from uqdm.images.write import WrittenFormat
@@ -50,7 +50,7 @@ def decode(
         pixels, used = picture.image_uint8, loaded.prefix(data, picture.step)
         typer.echo(f"{shown(file)}: {_held(picture.step)} is whole; lost: {reason}", err=True)
     else:
-        with about(file), tile_progress("decoding") as report:
+        with about(file), counted_progress("decoding") as report:
             used = loaded.prefix(data, step)
             (pixels,) = loaded.decompress([data], step, reconstruction, noise_seed=noise_seed, report=report)
     written, error = image_bytes(pixels, kind)
@@ -63,14 +63,10 @@ def decode(
 
 
 def _format(image: Path, *, lossy: bool) -> WrittenFormat:
-    """The format to write, by the suffix; PNG if the name has no suffix for one."""
-    from uqdm.images.write import FORMAT_BY_SUFFIX, PNG, written_format
-    from uqdm.output import OutputError, is_stream
+    """The format to write; raises ValueError for a lossy one that is not allowed."""
+    from uqdm.output import OutputError
 
-    if is_stream(image) and image.suffix.lower() not in FORMAT_BY_SUFFIX:
-        return PNG
-    with about(image):
-        kind = written_format(image.suffix)
+    kind = picture_format(image)
     if not kind.exact and not lossy:
         raise OutputError(
             f"{image}: {kind.name} is lossy, so the picture would no longer be exact; use .png, or allow that: --lossy"

@@ -9,7 +9,7 @@ import typer
 
 from uqdm.cli.file_arguments import read_picture, say, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
-from uqdm.cli.progress import tile_progress
+from uqdm.cli.progress import counted_progress
 
 _OTHER_PICTURES = (".pgm", ".pbm", ".pam", ".pfm", ".jxl", ".heic", ".heif", ".hif", ".tga", ".bpg", ".jpx", ".jpf",
                    ".apng", ".ico", ".psd", ".svg", ".exr", ".hdr", ".qoi", ".dng")  # fmt: skip
@@ -38,7 +38,7 @@ def encode(
     check_output(file, is_coded_file, [image], force=force)
     pixels = read_picture(image)
     loaded = load_model(model, weights=weights, device=device, threads=used_threads(threads))
-    with tile_progress("encoding") as report:
+    with counted_progress("encoding") as report:
         (data,) = loaded.compress([pixels], seed=seed, seeds=seeds, seeds_for=seeds_for, report=report)
     write_output(file, data)
     height, width = pixels.shape[:2]

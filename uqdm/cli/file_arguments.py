@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
+from uqdm.cli.about import about
 from uqdm.output import STANDARD
 from uqdm.text import printable
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from uqdm.images.write import WrittenFormat
 
 _BLOCK = 1 << 20
 _HEAD = 64  # bytes that identify the format of a file
@@ -92,6 +95,20 @@ def write_output(path: Path, data: bytes) -> None:
         raise
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror}: standard output accepts no more; send it elsewhere") from error
+
+
+def picture_format(path: Path) -> WrittenFormat:
+    """The format of a picture to write, by the suffix; PNG for a device, FIFO or standard output without one.
+
+    Raises ValueError, which names the path, for a suffix of no known format.
+    """
+    from uqdm.images.write import FORMAT_BY_SUFFIX, PNG, written_format
+    from uqdm.output import is_stream
+
+    if is_stream(path) and path.suffix.lower() not in FORMAT_BY_SUFFIX:
+        return PNG
+    with about(path):
+        return written_format(path.suffix)
 
 
 def say(path: Path, text: str, *, to: Path | None = None) -> None:

@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "encode": "uqdm.cli.encode:encode",
     "decode": "uqdm.cli.decode:decode",
     "info": "uqdm.cli.info:info",
+    "sample": "uqdm.cli.sample:sample",
     "train": "uqdm.cli.train:train",
     "models": "uqdm.cli.models:app",
     "codecs": "uqdm.cli.codecs:app",

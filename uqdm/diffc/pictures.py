@@ -110,9 +110,9 @@ class DiffC:
         with torch.inference_mode():
             if name == FLOW:
                 return flow(self.model.denoiser, latent.z_t, latent.opened, left), len(left) - 1
-            generator = torch.Generator().manual_seed(noise_seed)
+            noise = gaussian.normal_noise(torch.Generator().manual_seed(noise_seed))
             network, deviation = self.model.denoiser, coder.deviation
-            found = gaussian.ancestral(latent.z_t, left, network, generator, first=latent.opened, deviation=deviation)
+            found = gaussian.ancestral(latent.z_t, left, network, noise, first=latent.opened, deviation=deviation)
             return found, len(left) - 1
 
     def _header(self, width: int, height: int, size: int, seed: int, n_steps: int = 1) -> file.Header:

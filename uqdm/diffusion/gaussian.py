@@ -24,7 +24,7 @@ from uqdm.model.denoiser import Denoiser, Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 
 __all__ = ["DEVIATIONS", "STARTS", "Nelbo", "ancestral", "deviation_for", "first_latent", "flow", "nelbo"]
-__all__ += ["prior_kl_bits", "reverse", "step_kl_bits", "transmit"]
+__all__ += ["normal_noise", "prior_kl_bits", "reverse", "step_kl_bits", "transmit"]
 
 
 def deviation_for(process: str, wanted: str = OWN) -> str:
@@ -168,12 +168,21 @@ def _of_samples(bits: torch.Tensor) -> torch.Tensor:
     return bits.double().flatten(1).sum(1)
 
 
+def normal_noise(generator: torch.Generator) -> NoiseSource:
+    """N(0, 1) from a generator, in the order of the calls, on the generator's device."""
+
+    def noise(index: int, shape: torch.Size) -> torch.Tensor:
+        return torch.empty(shape, device=generator.device).normal_(generator=generator)
+
+    return noise
+
+
 @torch.inference_mode()
 def ancestral(
     z_t: torch.Tensor,
     steps: list[Step],
     denoiser: Denoiser,
-    generator: torch.Generator,
+    noise: NoiseSource,
     *,
     first: Opened | None = None,
     deviation: str = "predicted",
@@ -181,18 +190,18 @@ def ancestral(
 ) -> torch.Tensor:
     """Samples z_0 from z_t [B, C, H, W] by p(z_s | z_t), step by step; returns z_0 / alpha_0. In coding: DiffC-A.
 
-    ``first`` is the denoiser's output for the first of ``steps``, if it is known. Noise is drawn on the device of
-    ``generator``. The alternative, DiffC-F, is the probability flow (:func:`uqdm.diffusion.reconstruct.flow`), which
-    is the same for both processes.
+    ``first`` is the denoiser's output for the first of ``steps``, if it is known. ``noise`` gives N(0, 1) for the index
+    of each step plus 1, as in :func:`transmit`. The alternative, DiffC-F, is the probability flow
+    (:func:`uqdm.diffusion.reconstruct.flow`), which is the same for both processes.
     """
     for index, step in enumerate(steps):
         opened = first if first is not None and index == 0 else denoiser.begin(z_t, step)
-        noise = torch.empty(z_t.shape, dtype=z_t.dtype, device=generator.device).normal_(generator=generator).to(z_t)
+        drawn = noise(step.index + 1, z_t.shape).to(z_t)
         section = denoiser.section_of(step, *z_t.shape[1:]).to(z_t.device)
         z_s = torch.zeros_like(z_t)
         for number in range(denoiser.n_sections(step)):
             prediction = reverse(denoiser.condition(opened, z_t, z_s, number, step), step, deviation)
-            sample = reverse_mean(z_t, prediction, step, levels) + prediction.scale * noise
+            sample = reverse_mean(z_t, prediction, step, levels) + prediction.scale * drawn
             z_s = torch.where(section == number, sample.to(z_t), z_s)
         z_t = z_s
     return z_t / steps[-1].alpha_s

@@ -139,7 +139,8 @@ class GaussianTwin:
             return x_hat
         if name == FLOW:
             return flow(self.denoiser, z_t, Opened(x_hat, ()), left)
-        return gaussian.ancestral(z_t, left, self.denoiser, generator, deviation=self.deviation)
+        noise = gaussian.normal_noise(generator)
+        return gaussian.ancestral(z_t, left, self.denoiser, noise, deviation=self.deviation)
 
     def _transmit(self, x: torch.Tensor, batch: Sequence[_Tile], seed: int) -> Iterator[gaussian.Transmission]:
         noise = self._noise(batch, seed)

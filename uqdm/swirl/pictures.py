@@ -71,7 +71,8 @@ def _rest(system: SwirlSystem, z: torch.Tensor, n_known: int, generator: torch.G
     if not left:
         estimate = z / steps[-1].alpha_s
     elif system.is_gaussian:
-        estimate = gaussian.ancestral(z, left, system.denoiser, generator, levels=system.levels)
+        noise = gaussian.normal_noise(generator)
+        estimate = gaussian.ancestral(z, left, system.denoiser, noise, levels=system.levels)
     else:
         estimate = _uniform_rest(system, z, left, generator)
     drawn = draw_levels(estimate.double(), steps[-1], generator, system.levels)

@@ -12,15 +12,15 @@ from PIL import Image
 
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.bench.datasets import open_dataset
-from uqdm.diffusion import gaussian, process, reconstruct
+from uqdm.diffusion import gaussian, process
 from uqdm.diffusion.images import to_uint8
 from uqdm.diffusion.levels import IMAGE_LEVELS, Levels, levels_of
 from uqdm.diffusion.process import NoiseSource, Transmission, last_stage_bits
-from uqdm.diffusion.window import Window
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Denoiser
 from uqdm.model.schedule import Schedule
 from uqdm.progressive import UQDM, tolerance
+from uqdm.sampling.diffusion import DiffusionSampler
 from uqdm.text import counted
 from uqdm.training.data.swirl import swirl_points
 from uqdm.training.structure import TrainingConfigError
@@ -199,24 +199,5 @@ def pictures(model: Model, images_uint8: np.ndarray, *, device: str = "cpu", see
     transmit = gaussian.transmit if is_gaussian else process.transmit
     columns = [to_uint8(sent.x_hat) for sent in transmit(model.denoiser, model.schedule, x, noise)]
     rows = [np.concatenate(row, axis=1) for row in zip(*columns, images_uint8, strict=True)]
-    drawn = samples(model, len(columns) + 1, device=device, seed=seed)
+    drawn = DiffusionSampler(model, seed=seed, device=device).draw(len(columns) + 1)
     return np.concatenate([*rows, np.concatenate(list(drawn), axis=1)])
-
-
-@float32_arithmetic()
-@torch.inference_mode()
-def samples(model: Model, n: int, *, device: str = "cpu", seed: int = 0) -> np.ndarray:
-    """Draws ``n`` images from the model by its reverse process, uint8 [n, S, S, 3]."""
-    generator = torch.Generator().manual_seed(seed)
-    steps = model.schedule.steps()
-    z = torch.empty((n, 3, model.image_size, model.image_size)).normal_(generator=generator).to(device)
-    if model.process == "gaussian":
-        return to_uint8(gaussian.ancestral(z, steps, model.denoiser, torch.Generator(device).manual_seed(seed)))
-
-    def uniform(index: int, shape: torch.Size) -> torch.Tensor:
-        return torch.empty(shape).uniform_(1e-6, 1 - 1e-6, generator=generator).to(device)
-
-    window = Window.everything(z) if model.denoiser.bounded else None
-    first = model.denoiser.begin(z, steps[0])
-    drawn = reconstruct.ancestral(model.denoiser, z, first, steps, uniform, window, density=model.denoiser.density)
-    return to_uint8(drawn)

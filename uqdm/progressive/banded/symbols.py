@@ -104,7 +104,8 @@ class Sampled(Symbols):
         """See :meth:`Symbols.bounded`."""
         location, scale = _in_bins(locations, scales)
         low, high = ((edge / (1 << LOCATION_BITS) - location) / scale for edge in (bounds.low, bounds.high))
-        below, above = 1 / (1 + np.exp(-low)), 1 / (1 + np.exp(-high))
+        with np.errstate(over="ignore"):  # far below the location exp is infinite, and the share is 0
+            below, above = 1 / (1 + np.exp(-low)), 1 / (1 + np.exp(-high))
         u = below + self._uniform(row, locations.size) * (above - below)
         # Far in a tail all digits of the distribution function are alike: then any place within bounds will do.
         flat = ~((u > below) & (u < above))
