@@ -56,6 +56,7 @@ class RefineCodec(Codec):
         Parameter("of", str, "", "the codec's reconstruction that is refined; by default its first"),
         Parameter("seed", int, 0, "seed of the noise of samples", minimum=0, maximum=(1 << 32) - 1),
     )
+    sweep = tuple({"codec": f"hyperprior:quality={quality}"} for quality in range(1, 7))
     holds_model = True
     uses_gpu = True
 

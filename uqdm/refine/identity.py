@@ -16,6 +16,7 @@ from uqdm.model.files import REFINE_FORMAT, WEIGHTS, CheckpointError
 from uqdm.model.identity import Identity
 from uqdm.model.zoo import SHIPPED, shipped_of
 from uqdm.paths import absolute_text, expand_path
+from uqdm.refine.conditions import PICTURE
 
 MODEL_HELP = "name of a shipped second stage, or path of a model folder; by default the shipped one for the codec"
 
@@ -66,20 +67,20 @@ def find(name_or_path: str) -> Path:
 
 
 def find_for(codec: str) -> Path:
-    """The first shipped model that was trained on a codec's streams.
+    """The shipped model that was trained on a codec's streams; one that sees pictures, if there are several.
 
     Raises :class:`uqdm.model.files.CheckpointError` where there is none.
     """
     names = shipped_of(REFINE_FORMAT)
-    trained_on = {name: read_checked(SHIPPED / name, REFINE_FORMAT)["refine"]["codec"] for name in names}
-    found = [name for name, of in trained_on.items() if of == codec]
+    described = {name: read_checked(SHIPPED / name, REFINE_FORMAT)["refine"] for name in names}
+    found = [name for name in names if described[name]["codec"] == codec]
     if not found:
-        known = ", ".join(sorted({str(of) for of in trained_on.values()})) or "no codec"
+        known = ", ".join(sorted({str(one["codec"]) for one in described.values()})) or "no codec"
         raise CheckpointError(
             f"no second stage for {codec} is shipped (there are some for {known}): train one by `uqdm train` with a "
             "configuration such as config/train/hfd-bpg.yaml, and name its folder as model"
         )
-    return SHIPPED / found[0]
+    return SHIPPED / min(found, key=lambda name: described[name]["condition"] != PICTURE)
 
 
 def absolute_name(name_or_path: str) -> str:
