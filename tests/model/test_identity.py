@@ -12,18 +12,19 @@ import pytest
 import safetensors.torch
 import torch
 
+from uqdm.banded import model as banded
 from uqdm.model import checkpoint
-from uqdm.model.files import CONFIG, WEIGHTS, CheckpointError
+from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError
 from uqdm.model.identity import own_identity
-from uqdm.model.zoo import SHIPPED, identify, shipped_names
-from uqdm.progressive import load_model
+from uqdm.model.zoo import SHIPPED, format_named, identify, load_named, shipped_names
 
 GOLDEN_MODEL = Path(__file__).parents[1] / "progressive" / "golden-v1-model"
 
 
 @pytest.mark.parametrize("name", [*shipped_names(), str(GOLDEN_MODEL)])
 def test_identity_is_that_of_the_loaded_model(name: str) -> None:
-    assert identify(name) == load_model(name).model.identity
+    is_banded = format_named(name) == BANDED_FORMAT
+    assert identify(name) == (banded.load(SHIPPED / name) if is_banded else load_named(name)).identity
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float32, torch.float64, torch.bfloat16])

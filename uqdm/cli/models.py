@@ -27,8 +27,10 @@ app = typer.Typer(
 
 LAYOUTS = ("own", "published")
 OF_UQDM = ("uqdm", "vdm", "diffc")
+OF_GAUSSIAN = ("vdm", "diffc", "ddcm")
 OF_BANDS = ("uqdm",)
 OF_TRANSFORM = ("hyperprior", "uq-ntc")
+OF_REFINE = ("refine",)
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,21 @@ class Listing:
 def listings() -> list[Listing]:
     """All known models."""
     from uqdm.model import zoo
-    from uqdm.model.files import BANDED_FORMAT
 
-    banded = [name for name in zoo.shipped_names() if zoo.format_named(name) == BANDED_FORMAT]
-    shipped = [_shipped(name, OF_BANDS if name in banded else OF_UQDM) for name in zoo.shipped_names()]
-    transforms = [_shipped(name, OF_TRANSFORM) for name in zoo.shipped_transforms()]
-    return [*shipped, *transforms, *(_known(known) for known in zoo.KNOWN.values())]
+    shipped = [_shipped(name, _codecs_of(name)) for name in zoo.all_shipped()]
+    return [*shipped, *(_known(known) for known in zoo.KNOWN.values())]
+
+
+def _codecs_of(name: str) -> tuple[str, ...]:
+    """The codecs that a shipped model is for."""
+    from uqdm.model import zoo
+    from uqdm.model.config import read_config
+    from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT, TRANSFORM_FORMAT
+
+    config = read_config(zoo.SHIPPED / name)
+    of_formats = {BANDED_FORMAT: OF_BANDS, TRANSFORM_FORMAT: OF_TRANSFORM, REFINE_FORMAT: OF_REFINE}
+    of_process = OF_GAUSSIAN if config.get("process") == "gaussian" else OF_UQDM
+    return of_formats.get(config["format"], of_process)
 
 
 def _shipped(name: str, codecs: tuple[str, ...]) -> Listing:

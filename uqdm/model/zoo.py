@@ -127,6 +127,12 @@ def shipped_of(form: str) -> list[str]:
     return [name for name, found in _shipped() if found == form]
 
 
+def all_shipped() -> list[str]:
+    """Names of all models inside the package: diffusion models first, then the others by format and name."""
+    others = [name for form in _USED_AS for name in shipped_of(form)]
+    return [*shipped_names(), *others]
+
+
 _USED_AS = {
     TRANSFORM_FORMAT: ("transform coding", "hyperprior"),
     REFINE_FORMAT: ("a second stage", "refine"),
