@@ -41,7 +41,7 @@ class DiffCCodec(Codec):
     name = "diffc"
     summary = "Gaussian diffusion in real files by channel simulation; slow, for small images"
     parameters = (
-        Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
+        Parameter("model", str, "vdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
         Parameter("steps", int, 0, minimum=0, maximum=1000, help="T of the schedule; 0: the model's own"),
         Parameter("deviation", str, OWN, choices=(OWN, *DEVIATIONS), help="of p: VDM's, UQDM's, the network's; or own"),

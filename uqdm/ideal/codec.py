@@ -46,9 +46,9 @@ class VDMCodec(IdealCodec):
     name = "vdm"
     summary = "Gaussian diffusion at ideal rates: DiffC-A and DiffC-F, no files"
     parameters = (
-        Parameter("model", str, "uqdm-pixel", help=MODEL_HELP, canonical=absolute_name),
+        Parameter("model", str, "vdm-demo", help=MODEL_HELP, canonical=absolute_name),
         Parameter("weights", str, "ema", choices=WEIGHTS_CHOICES, help="which weights of a published checkpoint"),
-        Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own"),
+        Parameter("steps", int, 0, minimum=0, maximum=100_000, help="T; 0: the model's own, 20 for vdm-demo"),
         Parameter("deviation", str, OWN, choices=(OWN, *DEVIATIONS), help="of p: VDM's, UQDM's, the network's; or own"),
         Parameter("start", str, "posterior", choices=STARTS, help="z_T from q(z_T | x) at its cost, or from the prior"),
         Parameter("reconstruct", str, ALL, choices=(ALL, *RECONSTRUCTIONS, *PAIRS), help="pictures of each point"),
