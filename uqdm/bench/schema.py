@@ -3,9 +3,10 @@
 ``ROWS`` has a row for each image, setting, point and reconstruction. ``SUMMARY`` has a row for each setting, point
 and reconstruction over a data set. ``BD`` has a row for each curve and metric of a run, compared with an anchor,
 and ``BD_OF_IMAGES`` a row for each image of these.
-``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``ROBUSTNESS`` has a row for each setting and
-kind of damage, and one for each setting and other process. ``STREAMS`` has the coded files themselves,
-``RECONSTRUCTIONS`` the pictures that were decoded from them, ``ORIGINALS`` originals.
+``COMPARISON`` has a row for each pair of pictures and metric of two runs. ``PLANE`` has a row for each realistic
+picture of a point, compared with a faithful one. ``ROBUSTNESS`` has a row for each setting and kind of damage, and one
+for each setting and other process. ``STREAMS`` has the coded files themselves, ``RECONSTRUCTIONS`` the pictures that
+were decoded from them, ``ORIGINALS`` originals.
 :mod:`uqdm.bench.metrics` adds the columns of metrics that are not named here, and the columns that describe the
 pictures of set metrics.
 """
@@ -396,6 +397,63 @@ COMPARISON = pa.schema(
         _field("equal", pa.int64(), "images on which both are equal to the last bit"),
         _field("same_pictures", pa.int64(), "images whose two pictures are equal in every pixel"),
         _field("reason", pa.string(), "reason why a figure is null"),
+    ]
+)
+
+PLANE = pa.schema(
+    [
+        _field("dataset", pa.string(), "name of the data set", nullable=False),
+        _field("fingerprint", pa.string(), "count and content hash of the data set", nullable=False),
+        _field("codec", pa.string(), "registered name of the codec", nullable=False),
+        _field("setting", pa.string(), "as in the rows", nullable=False),
+        _field("point", pa.string(), "as in the rows", nullable=False),
+        _field("reconstruction", pa.string(), "the realistic picture: drawn, or followed by a flow", nullable=False),
+        _field(
+            "mmse",
+            pa.string(),
+            "the faithful picture: a reconstruction of the same point, or the label of the curve at the same rate",
+            nullable=False,
+        ),
+        _field(
+            "basis",
+            pa.string(),
+            "'stream': both pictures are of the same bits; 'rate': the faithful one is a curve's at the same mean rate",
+            nullable=False,
+        ),
+        _field("rate_kind", pa.string(), "'file' or 'ideal', of the realistic picture", nullable=False),
+        _field("rate_bpp", pa.float64(), "its mean rate over the n images"),
+        _field(
+            "rate_gap", pa.float64(), "ratio of the rates of the curve's points on either side; null for one stream"
+        ),
+        _field("n", pa.int64(), "images that have both pictures"),
+        _field("mse", pa.float64(), "mean squared error of the realistic picture over these images"),
+        _field("mse_mmse", pa.float64(), "mean squared error of the faithful picture over these images"),
+        _field("ratio", pa.float64(), "mse over twice mse_mmse"),
+        _field("ratio_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+        _field("ratio_high", pa.float64(), "upper end of that interval"),
+        _field(
+            "verdict",
+            pa.string(),
+            "on 'at most twice the least squared error': 'holds' if ratio_high is at most 1, 'fails' if ratio_low is "
+            "over 1, else 'cannot be told'; null between the ends of a line, and where nothing is left to draw",
+        ),
+        _field("below", pa.int64(), "images whose own ratio is under 1; null at the same rate, as the next two"),
+        _field("above", pa.int64(), "images whose own ratio is over 1"),
+        _field("wilcoxon_p", pa.float64(), "two-sided p of Wilcoxon's signed-rank test of mse and twice mse_mmse"),
+        _field("gain_over", pa.string(), "the picture of the same point that gain_db is relative to; null without one"),
+        _field("gain_db", pa.float64(), "10 log10 of its mse over mse, dB; positive: this picture is nearer"),
+        _field("gain_db_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+        _field("gain_db_high", pa.float64(), "upper end of that interval"),
+        _field("lam", pa.float64(), "weight of the realistic end in a mixture of both; null for other pictures"),
+        _field(
+            "line_ratio",
+            pa.float64(),
+            "mse of a mixture over m + lam^2 (s - m), m and s those of the ends: 1 if the faithful end is the "
+            "conditional mean; null without both ends and at an end",
+        ),
+        _field("line_ratio_low", pa.float64(), "lower end of its 95 % bootstrap interval"),
+        _field("line_ratio_high", pa.float64(), "upper end of that interval"),
+        _field("reason", pa.string(), "reason why a figure, an interval or a verdict is null"),
     ]
 )
 

@@ -13,7 +13,7 @@ from calls import python_calls
 from small_run import measure_run
 
 from uqdm.bench.analysis import bootstrap
-from uqdm.bench.analysis.bd_table import MAX_UNDEFINED, bd_table, make_bd_table, write_bd_table
+from uqdm.bench.analysis.bd_table import bd_table, make_bd_table, write_bd_table
 from uqdm.bench.analysis.bjontegaard import (
     LARGE_SPREAD_PERCENT,
     Points,
@@ -243,7 +243,7 @@ def test_resamples_that_are_not_monotonic_are_reported() -> None:
     assert np.isfinite(found["bd_rate_percent"])
     assert math.isnan(found["bd_rate_low"])
     assert found["reason"].startswith("interval of BD-rate: ")
-    assert found["reason"].endswith(f"% of the resamples have none, {100 * MAX_UNDEFINED:g} % may")
+    assert found["reason"].endswith(f"% of the resamples have none, {100 * bootstrap.MAX_UNDEFINED:g} % may")
     assert np.isfinite(found["bd_quality_low"])
 
 

@@ -166,6 +166,7 @@ STATISTICS = (
     "bootstrap",
     "compare_runs",
     "paired",
+    "plane",
     "short_table",
     "summarize",
     "summary_csv",

@@ -51,9 +51,6 @@ from uqdm.files import replacing
 from uqdm.registry import suggest
 from uqdm.text import counted
 
-MAX_UNDEFINED = 0.01
-"""Largest share of resamples without a delta. Above it there is no interval: the others do not represent all."""
-
 
 class BdTables(NamedTuple):
     """The columns of ``BD``, a row for each curve and metric, and of ``BD_OF_IMAGES``, a row for each of its images."""
@@ -320,7 +317,10 @@ def _figures(metric: Metric | SetMetric, anchor: _Side, curve: _Side) -> dict[st
     rate, quality = bd_rate(*pair, metric.direction), bd_quality(*pair)
     rates = np.empty(0) if rate.reason else bd_rates(*resampled, direction=metric.direction)
     qualities = np.empty(0) if quality.reason else bd_qualities(*resampled)
-    rate_ends, quality_ends = _interval(rate.value, rates), _interval(quality.value, qualities)
+    rate_ends, quality_ends = (
+        bootstrap.defined_interval(rate.value, rates),
+        bootstrap.defined_interval(quality.value, qualities),
+    )
     reasons = {
         "BD-rate": rate.reason,
         "BD-quality": quality.reason,
@@ -370,16 +370,6 @@ def _joined(reasons: dict[str, str | None]) -> str | None:
     if rate is not None and rate == quality:
         return rate
     return "; ".join(f"{what}: {reason}" for what, reason in reasons.items() if reason) or None
-
-
-def _interval(delta: float, deltas: np.ndarray) -> tuple[float, float, str | None]:
-    """Ends of the interval of a delta from those of resamples [R]; NaN and a reason if too many resamples have none."""
-    if not len(deltas):
-        return np.nan, np.nan, None
-    undefined = float(np.isnan(deltas).mean())
-    if undefined > MAX_UNDEFINED:
-        return np.nan, np.nan, f"{100 * undefined:.1f} % of the resamples have none, {100 * MAX_UNDEFINED:g} % may"
-    return *bootstrap.interval_around(delta, deltas), None
 
 
 # ---- metrics of sets: from the summary -----------------------------------------------------------------------

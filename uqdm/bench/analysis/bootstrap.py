@@ -14,6 +14,8 @@ LEVEL = 0.95
 LEVEL_TEXT = f"{100 * LEVEL:g} %"
 N_RESAMPLES = 2000
 SEED = 0
+MAX_UNDEFINED = 0.01
+"""Largest share of resamples without a figure. Above it there is no interval: the others do not represent all."""
 
 _CHUNK_COUNTS = 2**22  # counts held at once: 32 MiB
 _LARGE = 2.0**900  # columns that reach it are scaled down, so that no sum overflows
@@ -108,6 +110,22 @@ def interval_around(value: float, resampled: np.ndarray, level: float = LEVEL) -
     """
     (low,), (high,) = quantiles(resampled[:, None], level)
     return float(min(low, value)), float(max(high, value))
+
+
+def defined_interval(value: float, resampled: np.ndarray) -> tuple[float, float, str | None]:
+    """As :func:`interval_around`, where resamples may have no figure, which is NaN; both ends NaN without resamples.
+
+    If too many have none, the ends are NaN, and the third value is the reason.
+
+    >>> defined_interval(2.0, np.array([np.nan, *range(5)]))
+    (nan, nan, '16.7 % of the resamples have none, 1 % may')
+    """
+    if not len(resampled):
+        return np.nan, np.nan, None
+    undefined = float(np.isnan(resampled).mean())
+    if undefined > MAX_UNDEFINED:
+        return np.nan, np.nan, f"{100 * undefined:.1f} % of the resamples have none, {100 * MAX_UNDEFINED:g} % may"
+    return *interval_around(value, resampled), None
 
 
 def resample_counts(n_images: int, n_resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -44,9 +44,13 @@ class ImageValues:
         self.bpp[place] = ok.rate_bpp.where(ok[metric].notna())
         self.quality[place] = ok[metric].where(np.isfinite(ok[metric]))
 
+    def column(self, picture: Mapping[str, str]) -> int:
+        """The column of a picture, named by ``PICTURE``; raises KeyError if no image has it."""
+        return self._column[tuple(picture[name] for name in PICTURE)]
+
     def columns(self, curve: Curve) -> list[int]:
         """The columns of a curve's points that have bits and a value, in order of their rate."""
-        found = [self._column[tuple(row[name] for name in PICTURE)] for row in records(curve.points_with_bits)]
+        found = [self.column(row) for row in records(curve.points_with_bits)]
         return [column for column in found if np.isfinite(self.quality[:, column]).any()]
 
     def of(self, common: np.ndarray, columns: Sequence[int]) -> CurveValues:

@@ -10,6 +10,10 @@ from uqdm.option_fields import option
 ANCHORS = ("jpeg", "jpeg-tuned")
 """Codecs that curves are compared with if no other is named: the first of these that has a curve."""
 
+FAITHFUL = ("denoise", "mean", "lambda 0")
+"""Reconstructions of least squared error, by their names in the rows."""
+REALISTIC = ("ancestral", "flow", "sample", "lambda 1")
+"""Reconstructions that look like samples of the data; gains are over the first of these that a point has."""
 
 PUBLISHED_HELP = (
     "Published curves beside those of a run on the same images: best, all, none, or names with commas between"

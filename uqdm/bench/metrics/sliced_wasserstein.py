@@ -11,6 +11,8 @@ from uqdm.bench.metrics import SetMetric
 N_DIRECTIONS = 512
 SEED = 0
 
+_MOST_VALUES = 2**22  # of a side that are sorted at once: 32 MiB
+
 
 def sliced_wasserstein(
     originals: np.ndarray, pictures: np.ndarray, *, order: int = 2, n_directions: int = N_DIRECTIONS
@@ -31,10 +33,22 @@ def sliced_wasserstein(
         raise ValueError(f"no points: shapes {originals.shape} and {pictures.shape}")
     directions = np.random.default_rng(SEED).normal(size=(originals.shape[1], n_directions))  # (d, K)
     directions /= np.linalg.norm(directions, axis=0)
-    first, second = (
-        np.sort(points.astype(np.float64) @ directions, axis=0) for points in (originals, pictures)
-    )  # (n, K)
-    return {"sliced_wasserstein": float(_distances(first, second, order).mean() ** (1 / order))}
+    first, second = (points.astype(np.float64) @ directions for points in (originals, pictures))  # (n, K)
+    return {"sliced_wasserstein": projected_distance(first, second, order)}
+
+
+def projected_distance(first: np.ndarray, second: np.ndarray, order: int = 2) -> float:
+    """The p-th root of the mean over columns of the p-th power of the p-Wasserstein distance of samples [n, K], [m, K].
+
+    >>> projected_distance(np.array([[0.0, 1.0], [2.0, 5.0]]), np.array([[2.0, 4.0], [3.0, 0.0]]))
+    1.3228756555322954
+    """
+    at_once = max(1, _MOST_VALUES // max(len(first), len(second)))  # columns
+    parts = []
+    for start in range(0, first.shape[1], at_once):
+        one, other = (np.sort(side[:, start : start + at_once].astype(np.float64), axis=0) for side in (first, second))
+        parts.append(_distances(one, other, order))
+    return float(np.concatenate(parts).mean() ** (1 / order))
 
 
 def _distances(first: np.ndarray, second: np.ndarray, order: int) -> np.ndarray:

@@ -46,8 +46,8 @@ class ScoringOptions(StageOptions):
         metric_choice(self.metrics)
 
     def weights(self, extractor: str) -> Path | None:
-        """The file of the weights of a feature extractor; None where none is named."""
-        named: Path | None = getattr(self, f"{extractor}_weights")
+        """The file of the weights of a feature extractor; None where none is named, or it has none."""
+        named: Path | None = getattr(self, f"{extractor}_weights", None)
         return named
 
     @property

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "summarize": "uqdm.cli.bench.summarize:summarize",
     "bd": "uqdm.cli.bench.bd:bd",
     "compare": "uqdm.cli.bench.compare:compare",
+    "plane": "uqdm.cli.bench.plane:plane",
     "published": "uqdm.cli.bench.published:published",
     "plot": "uqdm.cli.bench.plot:plot",
     "grid": "uqdm.cli.bench.grid:grid",

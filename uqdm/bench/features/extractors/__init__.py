@@ -19,7 +19,7 @@ def extractor_names() -> tuple[str, ...]:
     """The names of all extractors, sorted.
 
     >>> extractor_names()
-    ('clip', 'dinov2', 'inception')
+    ('clip', 'dinov2', 'inception', 'projections')
     """
     return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
 
