@@ -23,6 +23,7 @@ class Projections(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.directions: torch.Tensor
         self.register_buffer("directions", torch.from_numpy(directions()))
 
     def forward(self, pixels_uint8: torch.Tensor) -> torch.Tensor:
