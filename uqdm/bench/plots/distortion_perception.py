@@ -13,6 +13,7 @@ from uqdm import nested
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
 from uqdm.bench.metrics import Metric, SetMetric, declared, headline_set_metrics, labels_of, set_bases, set_basis
 from uqdm.bench.plots import NothingToDrawError, Plot
+from uqdm.bench.plots._panels import log_values
 from uqdm.bench.plots._style import error_bars, write_caption
 from uqdm.bench.run.setting_families import parameters_of
 from uqdm.bench.run.summary_reader import read_summary
@@ -37,6 +38,7 @@ _PANELS_ACROSS = 2
 _GUIDE_STYLE: dict[str, Any] = {"marker": "|", "ms": 15, "mew": 1.6, "ls": "none"}
 _FLOOR_STYLE: dict[str, Any] = {"color": "#444444", "lw": 0.9, "ls": (0, (1, 2))}
 _FLOOR_REACH = 0.5  # the floor is drawn up to this share of the curves' height outside of them
+_LOG_RATIO = 10  # of the largest value to the smallest, from which on the axis is logarithmic
 _GROUP = ["dataset", "codec", "title"]
 _CURVE = ["setting", "point_index", "point"]
 
@@ -60,7 +62,7 @@ def draw(run_dir: Path) -> Figure:
     figure = Figure(figsize=size)
     bottom = write_caption(figure, [caption(run_dir)])
     figure.subplots_adjust(
-        left=0.75 / size[0], right=1 - 0.15 / size[0], top=1 - 0.45 / size[1], bottom=bottom + 0.6 / size[1]
+        left=0.9 / size[0], right=1 - 0.15 / size[0], top=1 - 0.45 / size[1], bottom=bottom + 0.6 / size[1]
     )
     figure.subplots_adjust(wspace=0.24, hspace=0.35)
     panels = figure.subplots(lines * len(groups), across, squeeze=False).reshape(len(groups), -1)
@@ -85,7 +87,7 @@ def caption(run_dir: Path) -> str:
     interval = f"{LEVEL_TEXT} interval of {labels_of(of_pairs)} over images" if of_pairs else ""
     bars = f"Bars: {', '.join(filter(None, [spread, interval]))}. " if spread or interval else ""
     pairs = f"{labels_of(of_pairs)} compares each picture with its original, and is no realism. " if of_pairs else ""
-    floor = "Dotted: the originals, one half against the other, as many images as each half has. " if of_sets else ""
+    floor = "Dotted: one half of the originals against the other. " if of_sets else ""
     return (
         "Each curve is one point of a stream: pictures (1 - lambda) x_mmse + lambda x_realistic, from lambda 0 (the "
         "faithful picture, filled) to the largest (the realistic one, hollow). Down is more realistic, right is nearer "
@@ -179,10 +181,18 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: Metric | SetMetric, floo
         _draw_curve(axes, curve, metric, colour, f"{' '.join(filter(None, shown))}, {curve.bpp.iloc[0]:.2f} bpp")
     guide = Line2D([], [], color="#444444", label=f"{GUIDE:g}x MSE of lambda 0", **_GUIDE_STYLE)
     axes.margins(0.06, 0.1)
+    if _spans_decades(rows[metric.name].dropna().to_numpy(float)):
+        log_values(axes)
     axes.set_xlabel("PSNR, dB")
     axes.set_ylabel(f"{metric.label}, {metric.unit}" if metric.unit else metric.label)
     handles = [*axes.get_legend_handles_labels()[0], guide, *_draw_floor(axes, floor)]
     axes.legend(handles=handles, frameon=True, framealpha=0.9, edgecolor="#ddd")
+
+
+def _spans_decades(values: np.ndarray) -> bool:
+    """Whether positive values differ so much that a linear axis would flatten most curves; exact pictures aside."""
+    positive = values[values > 0]
+    return bool(len(positive) and (values >= 0).all() and positive.max() > _LOG_RATIO * positive.min())
 
 
 def _settings(settings: Sequence[str]) -> dict[str, str]:
@@ -231,8 +241,12 @@ def _draw_floor(axes: Axes, floor: float | None) -> list[Any]:
     if floor is None:
         return []
     low, high = axes.get_ylim()
-    reach = _FLOOR_REACH * (high - low)
-    near = low - reach <= floor <= high + reach
+    if axes.get_yscale() == "log":
+        reach = (high / low) ** _FLOOR_REACH
+        near = low / reach <= floor <= high * reach
+    else:
+        reach = _FLOOR_REACH * (high - low)
+        near = low - reach <= floor <= high + reach
     where = "" if near else f", {'above' if floor > high else 'below'} the panel"
     if near:
         axes.axhline(floor, label="_floor", **_FLOOR_STYLE)
