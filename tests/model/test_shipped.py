@@ -12,8 +12,9 @@ from uqdm.diffusion.images import to_data
 from uqdm.diffusion.process import transmit
 from uqdm.model import zoo
 from uqdm.model.checkpoint import WEIGHTS
-from uqdm.model.files import BANDED_FORMAT
+from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT
 from uqdm.progressive import load_model
+from uqdm.refine import model as refine_models
 from uqdm.transform import zoo as transform_zoo
 from uqdm.transform.quantization import ROUNDING
 
@@ -77,6 +78,16 @@ def test_files_of_the_shipped_model_in_bands_are_as_measured(shared):
         errors = ((model.decompress(files, step).astype(float) - images) ** 2).mean((1, 2, 3))
         with np.errstate(divide="ignore"):
             assert np.mean(10 * np.log10(255**2 / errors)) == pytest.approx(psnr_db, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", zoo.shipped_of(REFINE_FORMAT))
+def test_shipped_second_stages_are_small_and_have_a_card(name):
+    folder = zoo.SHIPPED / name
+    assert (folder / WEIGHTS).stat().st_size <= SIZE_LIMIT
+    weights = sum(value.numel() for value in refine_models.load(folder).network.parameters())
+    card = (folder / "README.md").read_text()
+    assert f"{weights:,}" in card
+    assert f"config/train/{name}.yaml" in card
 
 
 # Rates of files, bpp, and PSNR, dB, by quality, of the first 40 images; the card has those of 200.
