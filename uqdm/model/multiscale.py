@@ -26,10 +26,14 @@ MOST_LOG_ERROR = 3.0
 
 
 class ConditionedBlock(nn.Module):
-    """x + conv(relu(scale * conv(relu(x)) + shift)), with scale and shift from an embedding; it starts as identity."""
+    """x + conv(f(scale * conv(f(x)) + shift)), with scale and shift from an embedding; it starts as identity.
 
-    def __init__(self, width: int, embedding: int):
+    f is relu, or with ``leak`` its leaky form, whose slope is ``leak`` below 0.
+    """
+
+    def __init__(self, width: int, embedding: int, leak: float = 0.0):
         super().__init__()
+        self.leak = leak
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = zero(nn.Conv2d(width, width, 3, padding=1))
         self.modulation = zero(nn.Linear(embedding, 2 * width))
@@ -37,8 +41,8 @@ class ConditionedBlock(nn.Module):
     def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
         """Maps x [B, width, H, W] and an embedding [1 or B, E] to the shape of x."""
         scale, shift = self.modulation(embedding)[:, :, None, None].chunk(2, dim=1)
-        h = torch.addcmul(shift, self.conv1(F.relu(x)), 1 + scale)
-        return x + self.conv2(F.relu(h))
+        h = torch.addcmul(shift, self.conv1(_activation(x, self.leak)), 1 + scale)
+        return x + self.conv2(_activation(h, self.leak))
 
 
 class PositionAttention(nn.Module):
@@ -62,7 +66,8 @@ class MultiscaleNetwork(nn.Module):
     ``widths`` are the channels of each resolution, from the full one down, each half the one before. ``blocks`` are
     the numbers of blocks of each resolution on the way down; on the way up there are as many, and one more at the full
     one. H and W must be multiples of ``2 ** (len(widths) - 1)``. Without ``attention`` the network is convolutional:
-    inputs more than :attr:`reach` pixels away have no effect.
+    inputs more than :attr:`reach` pixels away have no effect. With a ``leak`` above 0 no part of the network can fall
+    silent at some of the numbers for good, as relu can.
     """
 
     def __init__(
@@ -75,8 +80,10 @@ class MultiscaleNetwork(nn.Module):
         numbers: int = 1,
         *,
         attention: bool = True,
+        leak: float = 0.0,
     ):
         super().__init__()
+        self.leak = leak
         self.embed = nn.Sequential(
             nn.Linear(numbers * (1 + 2 * N_FREQUENCIES), embedding),
             nn.SiLU(),
@@ -85,12 +92,12 @@ class MultiscaleNetwork(nn.Module):
         )
         self.conv_in = nn.Conv2d(inputs, widths[0], 3, padding=1)
         pairs = list(itertools.pairwise(widths))
-        self.down_blocks = nn.ModuleList(_row(w, n, embedding) for w, n in zip(widths, blocks, strict=True))
+        self.down_blocks = nn.ModuleList(_row(w, n, embedding, leak) for w, n in zip(widths, blocks, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(wide, narrow, 2, stride=2) for wide, narrow in pairs)
         self.attention = PositionAttention(widths[-1]) if attention else nn.Identity()
         counts = [n + (index == 0) for index, n in enumerate(blocks)]
         self._n_blocks = [down + up for down, up in zip(blocks, counts, strict=True)]
-        self.up_blocks = nn.ModuleList(_row(w, n, embedding) for w, n in zip(widths, counts, strict=True))
+        self.up_blocks = nn.ModuleList(_row(w, n, embedding, leak) for w, n in zip(widths, counts, strict=True))
         self.up = nn.ModuleList(nn.Conv2d(narrow, 4 * wide, 1) for wide, narrow in pairs)
         self.conv_out = zero(nn.Conv2d(widths[0], outputs, 3, padding=1))
 
@@ -113,7 +120,7 @@ class MultiscaleNetwork(nn.Module):
             if index < len(self.up):
                 h = skips[index] + F.pixel_shuffle(self.up[index](h), 2)
             h = self.up_blocks[index](h, embedding)
-        return self.conv_out(F.relu(h))
+        return self.conv_out(_activation(h, self.leak))
 
 
 class MultiscaleDenoiser(Denoiser):
@@ -173,8 +180,12 @@ class _Row(nn.ModuleList):
         return x
 
 
-def _row(width: int, n: int, embedding: int) -> _Row:
-    return _Row(ConditionedBlock(width, embedding) for _ in range(n))
+def _row(width: int, n: int, embedding: int, leak: float) -> _Row:
+    return _Row(ConditionedBlock(width, embedding, leak) for _ in range(n))
+
+
+def _activation(x: torch.Tensor, leak: float) -> torch.Tensor:
+    return F.leaky_relu(x, leak) if leak else F.relu(x)
 
 
 def _waves(numbers: torch.Tensor) -> torch.Tensor:

@@ -39,6 +39,7 @@ class RefineNetwork(nn.Module):
         latent_channels: int = 0,
         latent_stride: int = 8,
         features: int = 12,
+        leak: float = 0.0,
     ):
         super().__init__()
         self.knots = [(float(rate), float(scale)) for rate, scale in knots]
@@ -48,7 +49,9 @@ class RefineNetwork(nn.Module):
         if latent_channels:
             self.latent_synthesis = nn.ConvTranspose2d(latent_channels, features, latent_stride, stride=latent_stride)
             given = features
-        self.network = MultiscaleNetwork(CHANNELS + given, CHANNELS, widths, blocks, embedding, 2, attention=False)
+        self.network = MultiscaleNetwork(
+            CHANNELS + given, CHANNELS, widths, blocks, embedding, 2, attention=False, leak=leak
+        )
 
     def scale(self, log2_bpp: torch.Tensor) -> torch.Tensor:
         """Scale of the residual at a rate [B], as [B, 1, 1, 1]."""
