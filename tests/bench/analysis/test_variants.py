@@ -26,7 +26,8 @@ def test_a_label_is_the_name_whatever_else_the_run_has() -> None:
         (["model=/data/runs/7/best.pt,seed=0", "model=/data/runs/12/best.pt,seed=0"], ["7/best.pt", "12/best.pt"]),
         (["model=uqdm-demo,seed=0", "model=/home/me/ours,seed=0"], ["uqdm-demo", "ours"]),
         (["encode=cjxl {input} {output} -q {quality}", "encode=opj_compress -i {input}"], ["cjxl", "opj_compress"]),
-        (["codec=jpeg:quality=1;a=2,lam=0", "codec=webp,lam=0"], ["jpeg:quality=1;a=2", "webp"]),
+        (["codec=jpeg:quality=1;a=2,lam=0", "codec=webp,lam=0"], ["jpeg", "webp"]),
+        (["codec=uqdm:model=ours,lam=0", "codec=uqdm:model=theirs,lam=0"], ["ours", "theirs"]),
         (["model=a,seeds=1", "model=b,seeds=2"], ["a", "b"]),  # not by the seeds
     ],
 )

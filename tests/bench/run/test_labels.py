@@ -162,3 +162,14 @@ def measured(run_dir: Path) -> list[dict[str, object]]:
     """The rows with their times, which differ each time that an image is coded."""
     columns = ["image_id", "setting", "stream_sha256", "psnr_db", "encode_ms", "decode_ms"]
     return pq.read_table(rows_path(run_dir, "toy-raw"), columns=columns).to_pylist()
+
+
+def test_settings_of_a_codec_inside_a_codec_share_a_label() -> None:
+    """They are points of one curve; two codecs inside are two curves."""
+    qualities = [f"interpolate:codec=bpg:quality={quality},lam=0.5,label=ours" for quality in (20, 30, 40)]
+    other = "interpolate:codec=jpeg:quality=50,lam=0.5,label=ours"
+    settings = [CodecSetting("interpolate", setting=text.partition(":")[2], label="ours") for text in qualities]
+    check_labels({"interpolate": settings})
+    foreign = CodecSetting("interpolate", setting=other.partition(":")[2], label="ours")
+    with pytest.raises(ParameterError, match="label 'ours' is given to two curves"):
+        check_labels({"interpolate": [*settings, foreign]})

@@ -13,7 +13,14 @@ import numpy as np
 from uqdm.bench.analysis.variants import LONGEST_VALUE, Variant, heads, shortest_names, variant_of
 from uqdm.bench.run.found_settings import TARGET_POINT
 from uqdm.bench.run.rates import is_empty, is_ideal, labelled, with_rates
-from uqdm.bench.run.setting_families import NAMING, families, is_numeric, parameters_of, swept_parameter, values_of
+from uqdm.bench.run.setting_families import (
+    curve_parameters,
+    families,
+    is_naming,
+    is_numeric,
+    swept_parameter,
+    values_of,
+)
 from uqdm.bench.schema import STATUS_OK
 
 if TYPE_CHECKING:
@@ -40,9 +47,10 @@ class AtRate(NamedTuple):
 class Curve:
     """Rows of a summary in order of their rate: one variant of a codec on one data set, one kind of reconstruction.
 
-    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter, which
-    is none of :data:`~uqdm.bench.analysis.variants.NAMING`. The label of a request names its curves; other curves have
-    the codec's name with the least that distinguishes them.
+    The points of a progressive stream are a curve; other settings are joined where they differ in one parameter, also
+    of a codec inside the codec, which names no codec or model
+    (:func:`~uqdm.bench.run.setting_families.is_naming`). The label of a request names its curves; other curves have the
+    codec's name with the least that distinguishes them.
     Points at which every image is exact have no PSNR and are in no curve (see :func:`lossless`). ``settings`` describes
     the parameters that the points share, and where others switch (see :func:`described`).
 
@@ -210,7 +218,7 @@ def described(settings: Iterable[str], omitted: Collection[str] = ()) -> str:
     >>> described(["quality=10,chroma=4:2:0,speed=4", "quality=50,chroma=4:4:4,speed=4"])
     'chroma=4:2:0, 4:4:4 from quality=50; speed=4'
     """
-    parsed = [parameters_of(setting) for setting in settings]
+    parsed = [curve_parameters(setting) for setting in settings]
     swept = swept_parameter(parsed) if len(parsed) > 1 else None
     if swept and is_numeric(parsed, swept):
         parsed = sorted(parsed, key=lambda each: float(each[swept]))
@@ -246,7 +254,7 @@ def short_settings(settings: Iterable[str]) -> dict[str, str]:
     >>> short_settings(["quality=1,fast=true", "quality=2,fast=true"])
     {'quality=1,fast=true': 'quality=1', 'quality=2,fast=true': 'quality=2'}
     """
-    parsed = {setting: parameters_of(setting) for setting in settings}
+    parsed = {setting: curve_parameters(setting) for setting in settings}
     values = values_of(parsed.values())
     return {
         setting: ",".join(f"{name}={value}" for name, value in each.items() if len(values[name]) > 1)
@@ -260,7 +268,7 @@ def shared_parameters(settings: Iterable[str]) -> str:
     >>> shared_parameters(["quality=1,fast=true", "quality=2,fast=true"])
     'fast=true'
     """
-    parsed = [parameters_of(setting) for setting in settings]
+    parsed = [curve_parameters(setting) for setting in settings]
     values = values_of(parsed)
     return ",".join(f"{name}={next(iter(found))}" for name, found in values.items() if len(found) == 1)
 
@@ -277,7 +285,7 @@ def _stream_names(settings: Iterable[str]) -> dict[str, str]:
     >>> _stream_names(["steps=4,points=6", "steps=20,points=4"])
     {'steps=4,points=6': 'steps=4', 'steps=20,points=4': 'steps=20'}
     """
-    parsed = {setting: parameters_of(setting) for setting in settings}
+    parsed = {setting: curve_parameters(setting) for setting in settings}
     coded = [{name: value for name, value in each.items() if name not in _OF_PICTURES} for each in parsed.values()]
     names = shortest_names(coded)
     if len(set(names)) < len(parsed):
@@ -288,7 +296,7 @@ def _stream_names(settings: Iterable[str]) -> dict[str, str]:
 def _family_names(families_of: Mapping[str, str]) -> dict[str, str]:
     """The shortest name of each family of settings; ``families_of`` has the family of each setting."""
     found = list(dict.fromkeys(families_of.values()))
-    names = shortest_names([parameters_of(family) for family in found])
+    names = shortest_names([curve_parameters(family) for family in found])
     return dict(zip(found, names, strict=True))
 
 
@@ -318,7 +326,9 @@ def _curves_of(variant: Variant, head: str, ok: pd.DataFrame) -> list[Curve]:
         parts += [f"= {_ALSO_CALLED[way]}"] if ideal and way in _ALSO_CALLED else []
         label = labelled(" ".join(part.strip() for part in parts if part), ideal)
         points = points.sort_values(["rate_bpp", "point_index"], kind="stable")
-        omitted = {*parameters_of(short.get(name, "")), *(NAMING if head != variant.codec else ())}
+        omitted = {*curve_parameters(short.get(name, ""))}
+        if head != variant.codec:
+            omitted |= {one for setting in points["setting"] for one in curve_parameters(setting) if is_naming(one)}
         is_of_streams = is_stream or bool((points["point"] == TARGET_POINT).all())
         settings = "" if is_of_streams else described(points["setting"].unique(), omitted)
         found.append(Curve(variant.codec, label, points, ideal, way, settings, variant))

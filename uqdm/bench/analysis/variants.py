@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from uqdm.bench.run.setting_families import NAMING, parameters_of
+from uqdm.bench.run.setting_families import curve_parameters, is_naming
 
 LONGEST_VALUE = 24
 """Longest value in the name of a curve, in characters. Longer ones are commands and paths, and are shortened."""
@@ -15,7 +15,7 @@ LONGEST_VALUE = 24
 
 @dataclass(frozen=True, order=True)
 class Variant:
-    """A codec with the label of its request, or else with the values of its parameters in ``NAMING``.
+    """A codec with the label of its request, or else with the values of its naming parameters.
 
     It does not depend on what else a run has.
 
@@ -32,8 +32,8 @@ def variant_of(codec: str, label: str | None, setting: str) -> Variant:
     """The variant of a row of the results; ``label`` is null where its request has none."""
     if isinstance(label, str) and label:
         return Variant(codec, label)
-    parameters = parameters_of(setting)
-    return Variant(codec, names=",".join(f"{name}={parameters[name]}" for name in NAMING if name in parameters))
+    parameters = curve_parameters(setting)
+    return Variant(codec, names=",".join(f"{name}={value}" for name, value in parameters.items() if is_naming(name)))
 
 
 def heads(settings: Mapping[Variant, Sequence[str]]) -> dict[Variant, str]:
@@ -47,7 +47,7 @@ def heads(settings: Mapping[Variant, Sequence[str]]) -> dict[Variant, str]:
     """
     unlabelled = [variant for variant in settings if not variant.label]
     shared = [_shared(settings[variant]) for variant in unlabelled]
-    naming = [{name: value for name, value in each.items() if name in NAMING} for each in shared]
+    naming = [{name: value for name, value in each.items() if is_naming(name)} for each in shared]
     names = shortest_names(naming)
     if max(map(len, names), default=0) > LONGEST_VALUE:
         names = min(names, shortest_names(shared), key=lambda each: sum(map(len, each)))
@@ -57,7 +57,7 @@ def heads(settings: Mapping[Variant, Sequence[str]]) -> dict[Variant, str]:
 
 def _shared(settings: Sequence[str]) -> dict[str, str]:
     """The parameters that have one value in all settings."""
-    parsed = [parameters_of(setting) for setting in settings]
+    parsed = [curve_parameters(setting) for setting in settings]
     return {name: value for name, value in parsed[0].items() if all(each.get(name) == value for each in parsed)}
 
 
@@ -97,8 +97,8 @@ def _texts(
 
 
 def _text(name: str, value: str) -> str:
-    """A parameter in a name; the values of ``NAMING`` say by themselves what they are."""
-    return value if name in NAMING else f"{name}={value}"
+    """A parameter in a name; the values of naming ones say by themselves what they are."""
+    return value if is_naming(name) else f"{name}={value}"
 
 
 def _short_values(values: set[str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ from uqdm.bench.plots._panels import (
 from uqdm.bench.plots._style import write_caption
 from uqdm.bench.run.rates import image_rates
 from uqdm.bench.run.rows_reader import read_rows
-from uqdm.bench.run.setting_families import MODEL, parameters_of, swept_parameter
+from uqdm.bench.run.setting_families import MODEL, curve_parameters, swept_parameter
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.tables import records
 from uqdm.bench.schema import STATUS_OK
@@ -128,9 +128,9 @@ def _is_near(rates: np.ndarray, rate: float) -> bool:
 
 
 def _label(curve: Curve, point: dict[str, Any]) -> str:
-    parsed = [parameters_of(setting) for setting in curve.points["setting"].unique()]
+    parsed = [curve_parameters(setting) for setting in curve.points["setting"].unique()]
     swept = swept_parameter(parsed) if len(parsed) > 1 else None
-    value = parameters_of(point["setting"]).get(swept or "")
+    value = curve_parameters(point["setting"]).get(swept or "")
     value = Path(value).name if value and swept == MODEL else value
     where = point["point"] if curve.points["point"].nunique() > 1 else f"{swept}={value}" if value else ""
     return f"{curve.label}{f', {where}' if where else ''} ({point['rate_bpp']:.2f})"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uqdm.bench.analysis.curves import parameters_of
 from uqdm.bench.robustness.codec_process import Outcome
 from uqdm.bench.robustness.damages import ABOUT, DamageKind
 from uqdm.bench.robustness.measure import DAMAGE, ELSEWHERE, VARYING
 from uqdm.bench.run.codec_settings import format_value
+from uqdm.bench.run.setting_families import parameters_of
 from uqdm.bench.run.tables import records
 from uqdm.codec import codec_class
 

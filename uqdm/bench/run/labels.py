@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from uqdm.bench.run.setting_families import MODEL, NAMING, families, parameters_of
+from uqdm.bench.run.setting_families import MODEL, curve_parameters, families, is_naming, parameters_of
 from uqdm.codec import LABEL, ParameterError
 from uqdm.text import printable
 
@@ -91,11 +91,12 @@ def _are_one_curve(pair: Sequence[Labelled], named: Sequence[Labelled]) -> bool:
     """Whether two settings are points of one curve, among all that share their label."""
     if len({one.name for one in pair}) > 1 or any(one.progressive for one in pair):
         return False
-    names = [[parameters_of(one.setting).get(name) for name in NAMING if name != MODEL] for one in pair]
+    found = [curve_parameters(one.setting).items() for one in pair]
+    names = [{name: value for name, value in each if is_naming(name) and name != MODEL} for each in found]
     if names[0] != names[1]:
         return False
-    found = families(one.setting for one in named if one.name == pair[0].name and not _is_exact(one))
-    return len({found[one.setting] for one in pair if one.setting in found}) < 2
+    of = families(one.setting for one in named if one.name == pair[0].name and not _is_exact(one))
+    return len({of[one.setting] for one in pair if one.setting in of}) < 2
 
 
 def _is_exact(codec_setting: Labelled) -> bool:

@@ -6,12 +6,26 @@ import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from uqdm import nested
+from uqdm.codec import ParameterError
+
 AT = "@"
 """Before the target in the text of a setting, and before targets in requests: ``@bpp=0.5``."""
 NAMING = ("model", "codec", "encode", "decode")
 """Parameters whose values name what codes: a model, another codec, a program. Settings that differ in one of these are
 not points of one curve, except for models of one rate each that share a label."""
 MODEL = "model"
+_INNER = "codec"
+"""The parameter that names a codec inside a codec."""
+
+
+def is_naming(name: str) -> bool:
+    """Whether a parameter of :func:`curve_parameters` is one of ``NAMING``, of the codec or of one inside it.
+
+    >>> is_naming("codec.model"), is_naming("codec.quality")
+    (True, False)
+    """
+    return name.rpartition(".")[2] in NAMING
 
 
 def parameters_of(setting: str) -> dict[str, str]:
@@ -28,6 +42,33 @@ def parameters_of(setting: str) -> dict[str, str]:
         elif name:
             parameters[name] += f",{part}"
     return parameters
+
+
+def curve_parameters(setting: str) -> dict[str, str]:
+    """The parameters in the text of a setting, with those of a codec inside it as parameters of their own.
+
+    So settings of a codec that works on another one are points of a curve where the other one's settings are.
+
+    >>> curve_parameters("codec=bpg:quality=40;preset=fast,steps=8")
+    {'codec': 'bpg', 'codec.quality': '40', 'codec.preset': 'fast', 'steps': '8'}
+    >>> curve_parameters("codec=refine:codec=(bpg:quality=40),lam=0")
+    {'codec': 'refine', 'codec.codec': 'bpg', 'codec.codec.quality': '40', 'lam': '0'}
+    """
+    found: dict[str, str] = {}
+    for name, value in parameters_of(setting).items():
+        found |= _with_inner(name, value) if name == _INNER else {name: value}
+    return found
+
+
+def _with_inner(name: str, text: str) -> dict[str, str]:
+    try:
+        codec, parameters = nested.parse(text)
+    except ParameterError:  # the parameter of a plug-in that means something else
+        return {name: text}
+    found = {name: codec}
+    for inner, value in parameters.items():
+        found |= _with_inner(f"{name}.{inner}", value) if inner == _INNER else {f"{name}.{inner}": value}
+    return found
 
 
 def families(settings: Iterable[str]) -> dict[str, str]:
@@ -54,7 +95,7 @@ def families(settings: Iterable[str]) -> dict[str, str]:
     """
     kinds: dict[str, dict[str, dict[str, str]]] = {}
     for setting in settings:
-        kinds.setdefault(_target_of(parameters_of(setting)), {})[setting] = parameters_of(setting)
+        kinds.setdefault(_target_of(parameters_of(setting)), {})[setting] = curve_parameters(setting)
     found = {kind: _families_of_kind(parsed) for kind, parsed in kinds.items()}
     by_setting = {setting: (kind, family) for kind, of_kind in found.items() for setting, family in of_kind.items()}
     if len(kinds) == 1:
@@ -75,7 +116,7 @@ def _families_of_kind(parsed: Mapping[str, Mapping[str, str]]) -> dict[str, str]
     swept = swept_parameter(parsed.values())
     values = values_of(parsed.values())
     varied = [name for name in values if name != swept and len(values[name]) > 1]
-    if not set(varied) & set(NAMING) and _switches(list(parsed.values()), swept, varied):
+    if not any(map(is_naming, varied)) and _switches(list(parsed.values()), swept, varied):
         varied = []
     return {
         setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
@@ -91,7 +132,7 @@ def values_of(parsed: Iterable[Mapping[str, str]]) -> dict[str, set[str | None]]
 def swept_parameter(parsed: Iterable[Mapping[str, str]]) -> str | None:
     """The parameter with the most values, the first one of several; the model if no other parameter varies."""
     values = values_of(parsed)
-    swept = max((name for name in values if name not in NAMING), key=lambda name: len(values[name]), default=None)
+    swept = max((name for name in values if not is_naming(name)), key=lambda name: len(values[name]), default=None)
     if len(values.get(MODEL, ())) > 1 and (swept is None or len(values[swept]) == 1):
         return MODEL
     return swept
