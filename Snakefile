@@ -23,6 +23,7 @@ own_runs = copy.deepcopy(config.get("runs"))
 
 
 configfile: "config/config.yaml"
+configfile: "config/contest.yaml"
 
 
 with errors_on_one_line("configuration: "):
@@ -54,6 +55,7 @@ include: "workflow/rules/robustness.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/channel.smk"
 include: "workflow/rules/swirl.smk"
+include: "workflow/rules/contest.smk"
 
 
 rule all:

@@ -267,5 +267,16 @@ def test_the_common_limit_and_the_bounds_of_single_runs_replace_others() -> None
 
 def test_metrics_of_scoring_are_those_of_evaluation_too() -> None:
     found = Configuration.from_mapping({"runs": RUNS, "score": {"metrics": ["ssim", "fid"]}})
-    assert found.metric_arguments() == ["--metric=ssim", "--metric=fid"]
-    assert Configuration.from_mapping({"runs": RUNS}).metric_arguments() == []
+    assert found.metric_arguments(found.runs["small"]) == ["--metric=ssim", "--metric=fid"]
+    usual = Configuration.from_mapping({"runs": RUNS})
+    assert usual.metric_arguments(usual.runs["small"]) == []
+
+
+def test_a_run_may_have_metrics_of_its_own() -> None:
+    runs = {"small": {**RUNS["small"], "metrics": ["ssim"]}, "other": RUNS["small"]}
+    found = Configuration.from_mapping({"runs": runs, "score": {"metrics": ["fid"]}})
+    assert [found.metric_arguments(run) for run in found.runs.values()] == [["--metric=ssim"], ["--metric=fid"]]
+    assert "--metric=ssim" in found.score_arguments(found.runs["small"])
+    assert "--metric=fid" not in found.score_arguments(found.runs["small"])
+    with pytest.raises(ValueError, match=r"^runs: small: .*did you mean ssim"):
+        Configuration.from_mapping({"runs": {"small": {**RUNS["small"], "metrics": ["sism"]}}})

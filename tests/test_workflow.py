@@ -395,6 +395,28 @@ def test_dry_run_plans_every_stage_once_and_the_plot_of_another_package(
     assert not (tmp_path / "results").exists()
 
 
+def test_the_contest_has_a_page_with_those_that_were_not_run(tmp_path: Path) -> None:
+    configure(tmp_path, {"png": None})
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    contestants = [
+        {"name": "jpeg", "codec": "jpeg", "parameters": {"quality": [10, 50]}, "about": "'quoted', $HOME"},
+        {"name": "gone", "codec": "uqdm", "parameters": {"model": "uqdm-nowhere"}},
+    ]
+    page = {"bpp": [2], "lowest_bpp": 0.5, "highest_bpp": 4}
+    config["contest"] = {"limit": 2, "metrics": ["ssim"], "page": page, "contestants": contestants}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "results/contest/contest.html")
+    assert done.returncode == 0, done.stderr
+    page_html = (tmp_path / "results" / "contest" / "contest.html").read_text()
+    assert "not run: no model &#39;uqdm-nowhere&#39;" in page_html
+    assert "&#39;quoted&#39;, $HOME" in page_html
+    assert set(read(tmp_path / "results" / "contest", "per_image")["setting"]) == {"quality=10", "quality=50"}
+    planned = snakemake(tmp_path, "contest", "--dry-run")
+    assert not (tmp_path / "results" / "small").exists()
+    assert "rule report:" in planned.stdout + planned.stderr
+    assert "rule evaluate:" not in planned.stdout + planned.stderr
+
+
 def check_one_line(done: subprocess.CompletedProcess[str], named: str) -> None:
     """Checks that a command failed with one line of an error, which names the key or the remedy, and no stack."""
     assert done.returncode == 1

@@ -16,20 +16,25 @@ from typing import Any
 from uqdm.bench.analysis.options import PUBLISHED_DEFAULT, PUBLISHED_HELP, ComparisonOptions
 from uqdm.bench.analysis.published_systems import check_choice
 from uqdm.bench.channel_cost.options import ChannelCostOptions
+from uqdm.bench.contest.configuration import Contest
 from uqdm.bench.datasets import spec_of
 from uqdm.bench.evaluation.options import EvaluationOptions
 from uqdm.bench.execute.limits import WorkerLimits
 from uqdm.bench.grid.options import GridOptions
 from uqdm.bench.paper.configuration import PUBLISHED_ON, PublishedFigures
 from uqdm.bench.robustness.options import RobustnessOptions
-from uqdm.bench.run.codec_settings import format_request, requests_from_mapping
+from uqdm.bench.run.codec_settings import Request, format_request, requests_from_mapping
 from uqdm.bench.run.environments import environments_of
+from uqdm.bench.run.stage_options import metric_choice
 from uqdm.bench.scoring.options import ScoringOptions
 from uqdm.bench.scoring.selection import SetMetricBounds, bounds_of_run
 from uqdm.codec import codec_class, codec_names
 from uqdm.environments import MadeEnvironment
 from uqdm.option_fields import arguments, check_bounds, errors_begin, from_section, has_options, option, option_fields
 from uqdm.swirl.settings import Settings, settings_of
+
+CONTEST = "contest"
+"""Name of the run of the contest."""
 
 
 def chosen_runs(merged: Any, own: Any) -> Any:
@@ -62,24 +67,32 @@ class RunOptions:
     limit: int | None = option(None, "Only the first N images", none="all", minimum=1)
     set_metrics: SetMetricBounds | None = None
     """Images and settings that set metrics are computed on; None for those of the section ``score``."""
+    metrics: tuple[str, ...] | None = None
+    """Metrics that are computed; None for those of the section ``score``."""
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        metric_choice(self.metrics)
 
     @classmethod
     def from_mapping(cls, name: str, run: Mapping[str, Any]) -> RunOptions:
         """A run of the section ``runs``. A bound that its ``set_metrics`` omits is None."""
         bounds = bounds_of_run(run.get("set_metrics"), f"runs: {name}")
         with errors_begin(f"runs: {name}"):
-            return cls(spec_of(run["dataset"]), run["codecs"], run.get("limit"), bounds)
+            metrics = None if run.get("metrics") is None else tuple(run["metrics"])
+            return cls(spec_of(run["dataset"]), run["codecs"], run.get("limit"), bounds, metrics)
+
+    def requests(self) -> list[Request]:
+        """The codecs and settings to measure."""
+        return requests_from_mapping(self.codecs)
 
     def codec_requests(self) -> list[str]:
         """The codecs as ``uqdm bench evaluate --codec`` takes them."""
-        return [format_request(request) for request in requests_from_mapping(self.codecs)]
+        return [format_request(request) for request in self.requests()]
 
     def environments(self) -> list[MadeEnvironment]:
         """The environments that its codecs need made from files, each once."""
-        return environments_of(requests_from_mapping(self.codecs))
+        return environments_of(self.requests())
 
     def set_metric_bounds(self, usual: SetMetricBounds) -> SetMetricBounds:
         """The bounds for set metrics: the run's own, else all images and settings of official sets, else the usual.
@@ -98,6 +111,23 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
+class ContestRun(RunOptions):
+    """The run of the contest: those contestants that can take part, which is found out when it is asked for."""
+
+    contest: Contest = field(default_factory=Contest)
+
+    @classmethod
+    def of(cls, contest: Contest) -> ContestRun:
+        """With all images and settings for metrics of sets."""
+        every = SetMetricBounds(images=None, settings=None)
+        return cls(contest.dataset, {}, contest.limit, every, contest.metrics, contest)
+
+    def requests(self) -> list[Request]:
+        """See :meth:`RunOptions.requests`."""
+        return self.contest.requests()
+
+
+@dataclass(frozen=True)
 class Configuration:
     """A section is a field. Those that are left out have the defaults of their classes."""
 
@@ -113,6 +143,7 @@ class Configuration:
     robustness: RobustnessOptions = field(default_factory=RobustnessOptions)
     channel_cost: ChannelCostOptions = field(default_factory=ChannelCostOptions)
     swirl: Settings = field(default_factory=Settings)
+    contest: Contest = field(default_factory=Contest)
     paper: Mapping[str, PublishedFigures] = field(
         default_factory=lambda: {name: PublishedFigures(name) for name in PUBLISHED_ON}
     )
@@ -141,6 +172,8 @@ class Configuration:
         if "paper" in config:
             paper = config["paper"].items()
             found["paper"] = {name: PublishedFigures.from_mapping(one, f"paper: {name}") for name, one in paper}
+        if "contest" in config:
+            found["contest"] = Contest.from_mapping(config["contest"])
         runs = {name: RunOptions.from_mapping(name, run) for name, run in config["runs"].items()}
         return cls(runs, swirl=settings_of(config.get("swirl", {})), **found)
 
@@ -150,12 +183,12 @@ class Configuration:
         return {name: of for name, of in typing.get_type_hints(cls).items() if has_options(of)}
 
     def all_runs(self) -> dict[str, RunOptions]:
-        """The runs by name, those of the paper's figures too; the common limit takes the place of their own."""
+        """The runs by name, those of the paper's figures and of the contest too, with the common limit if it is set."""
         paper = {
             f"paper_{name}": RunOptions(one.dataset, one.codecs(), one.limit, one.set_metrics)
             for name, one in self.paper.items()
         }
-        runs = {**self.runs, **paper}
+        runs = {**self.runs, **paper, CONTEST: ContestRun.of(self.contest)}
         if self.limit is None:
             return runs
         return {name: dataclasses.replace(run, limit=self.limit) for name, run in runs.items()}
@@ -165,9 +198,12 @@ class Configuration:
         codecs = [f"--codec={request}" for request in run.codec_requests()]
         return [f"--dataset={run.dataset}", *codecs, *arguments(run), *arguments(self.evaluate)]
 
-    def metric_arguments(self) -> list[str]:
-        """Options of ``uqdm bench evaluate`` that name the metrics to compute during evaluation."""
-        return [f"--metric={name}" for name in self.score.metrics or ()]
+    def metric_arguments(self, run: RunOptions) -> list[str]:
+        """Options of ``uqdm bench evaluate`` that name the metrics to compute during the evaluation of a run."""
+        return [f"--metric={name}" for name in self._metrics(run) or ()]
+
+    def _metrics(self, run: RunOptions) -> tuple[str, ...] | None:
+        return self.score.metrics if run.metrics is None else run.metrics
 
     def worker_arguments(self) -> list[str]:
         """Options of workers, the same for ``uqdm bench evaluate`` and ``score``."""
@@ -175,7 +211,8 @@ class Configuration:
 
     def score_arguments(self, run: RunOptions) -> list[str]:
         """Options of ``uqdm bench score`` for a run, except those of workers."""
-        return arguments(dataclasses.replace(self.score, set_metrics=run.set_metric_bounds(self.score.set_metrics)))
+        bounds = run.set_metric_bounds(self.score.set_metrics)
+        return arguments(dataclasses.replace(self.score, metrics=self._metrics(run), set_metrics=bounds))
 
     def compare_arguments(self, run: RunOptions) -> list[str]:
         """Options of ``uqdm bench bd`` for a run; none if the run lacks the anchor: the command chooses another."""
@@ -198,6 +235,10 @@ class Configuration:
     def paper_arguments(self, name: str) -> list[str]:
         """Options of ``uqdm bench paper`` for the published figures of that name."""
         return self.paper[name].arguments()
+
+    def contest_arguments(self) -> list[str]:
+        """Options of ``uqdm bench contest``."""
+        return self.contest.arguments()
 
     def grid_arguments(self) -> list[str]:
         """Options of ``uqdm bench grid``."""

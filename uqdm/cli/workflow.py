@@ -68,8 +68,10 @@ def named_run(runs: Mapping[str, Run], name: str) -> Run:
 def key_of_run(run: str) -> str:
     """The keys of a run in the configuration, as messages begin.
 
-    >>> key_of_run("demo"), key_of_run("paper_cifar10")
-    ('runs: demo: ', 'paper: cifar10: ')
+    >>> key_of_run("demo"), key_of_run("paper_cifar10"), key_of_run("contest")
+    ('runs: demo: ', 'paper: cifar10: ', 'contest: ')
     """
+    if run == "contest":
+        return "contest: "
     section, _, name = run.partition("_")
     return f"paper: {name}: " if section == "paper" and name else f"runs: {run}: "

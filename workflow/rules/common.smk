@@ -15,10 +15,6 @@ with errors_on_one_line("configuration: "):
     RUNS = CONFIGURATION.all_runs()
 RESULTS = str(CONFIGURATION.results)
 
-# Metrics are computed during evaluation, but are not a parameter of that rule, since a change of a parameter triggers it: a
-# metric that is added later is computed by scoring, from the stored streams. They are passed as a resource instead.
-METRIC_OPTIONS = " ".join(CONFIGURATION.metric_arguments())
-
 
 PLOTS = str(layout.plots_dir(Path()))
 PRODUCTS = [
@@ -96,6 +92,10 @@ def notes_of_paper(wildcards):
     return environment_notes(f"paper_{wildcards.paper}")
 
 
+def notes_of_contest(wildcards):
+    return environment_notes("contest")
+
+
 def notes_of_runs(wildcards):
     """The notes of all runs of the section `runs`."""
     found = (note for run in CONFIGURATION.runs for note in environment_notes(run))
@@ -127,6 +127,20 @@ def evaluate_options(wildcards):
     """The options of the evaluation of a run, and those of the other stages of a run below."""
     with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
         return CONFIGURATION.evaluate_arguments(named_run(RUNS, wildcards.run))
+
+
+def metric_options(wildcards):
+    """Metrics are computed during evaluation, but are not a parameter of that rule, since a change of a parameter triggers
+    it: a metric that is added later is computed by scoring, from the stored streams. They are passed as a resource instead.
+    """
+    with errors_on_one_line(f"configuration: {key_of_run(wildcards.run)}"):
+        return " ".join(CONFIGURATION.metric_arguments(named_run(RUNS, wildcards.run)))
+
+
+def contest_options(wildcards):
+    """The options of the page of the contest. Whoever cannot take part is found out, which takes seconds."""
+    with errors_on_one_line("configuration: contest: "):
+        return CONFIGURATION.contest_arguments()
 
 
 def score_options(wildcards):

@@ -19,7 +19,7 @@ rule evaluate:
         "../envs/uqdm.yaml"
     threads: all_cores()
     resources:
-        metrics=METRIC_OPTIONS,
+        metrics=metric_options,
     params:
         out=subpath(output[0], parent=True),
         options=evaluate_options,

@@ -25,6 +25,7 @@
 ``imported/NAME.csv``           curves of others, imported to be shown beside those of the run
 ``plots/``, ``report.html``     figures and report
 ``grid/``                       pictures of codecs beside each other at equal rates
+``contest.html``                the page of a contest
 ``plots/not_drawn.json``        plots that the run has nothing to show in, and why
 ``status.json``, ``.lock``      progress while a run is under way; who works in the folder
 ``report_pictures/``            pictures that the report shows and that are too many for one page
@@ -224,6 +225,11 @@ def grid_dir(run_dir: Path) -> Path:
 def grid_path(folder: Path, suffix: str) -> Path:
     """The grid as a file of one kind, ``png``, ``pdf`` or ``html``, in a folder."""
     return folder / f"{_GRID}.{suffix}"
+
+
+def contest_path(run_dir: Path) -> Path:
+    """The page of a contest."""
+    return run_dir / "contest.html"
 
 
 def report_path(run_dir: Path) -> Path:

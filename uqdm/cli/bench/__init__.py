@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "published": "uqdm.cli.bench.published:published",
     "plot": "uqdm.cli.bench.plot:plot",
     "grid": "uqdm.cli.bench.grid:grid",
+    "contest": "uqdm.cli.bench.contest:contest",
     "paper": "uqdm.cli.bench.paper:paper",
     "report": "uqdm.cli.bench.report:report",
     "channel": "uqdm.cli.bench.channel:channel",
