@@ -17,16 +17,15 @@ from uqdm.diffc.chunks import Channel, Limits, Tally
 from uqdm.diffusion.gaussian import reverse
 from uqdm.diffusion.levels import Levels, levels_of
 from uqdm.diffusion.process import reverse_mean
+from uqdm.model.batches import begin_in_batches
 from uqdm.model.checkpoint import Model
 from uqdm.model.denoiser import Opened, Prediction
 from uqdm.model.schedule import Schedule, Step
 from uqdm.model.weights import check_bits
 from uqdm.text import counted
 
-MAX_PATCHES = 1024  # in a batch of the network: points, or tiles of 8x8
 MAX_NUMBERS = 1 << 38
 """Maximum of random numbers that a decoder draws for a file: about an hour of one core."""
-_MAX_INPUTS = 1 << 18
 _MAX_STEP_BITS = 13  # of the number of merged steps
 
 
@@ -148,11 +147,7 @@ class GaussianCoder:
         return torch.from_numpy(normals(seed << 48, math.prod(shape)).reshape(shape)).float()
 
     def _open(self, z_t: torch.Tensor, position: int) -> Opened:
-        step, size = self.schedule.step(position), max(1, min(MAX_PATCHES, _MAX_INPUTS // z_t[0].numel()))
-        with float32_arithmetic(), torch.inference_mode():
-            parts = [self.model.denoiser.begin(part, step) for part in z_t.split(size)]
-        features = zip(*(part.features for part in parts), strict=True)
-        return Opened(torch.cat([part.x_hat for part in parts]), tuple(torch.cat(feature) for feature in features))
+        return begin_in_batches(self.model.denoiser, z_t, self.schedule.step(position))
 
     def _predict(self, opened: Opened, z_t: torch.Tensor, z_s: torch.Tensor, section: int, step: Step) -> Prediction:
         with float32_arithmetic(), torch.inference_mode():

@@ -73,6 +73,9 @@ class Denoiser(nn.Module, ABC):
     channels: int = 3
     """Channels of the data."""
 
+    size_unit: int = 1
+    """Height and width of images must be multiples of it."""
+
     bounded: bool = False
     """Whether the base density is zero where x cannot be, given all latents up to z_t (not in the paper)."""
 

@@ -147,6 +147,7 @@ class MultiscaleDenoiser(Denoiser):
         super().__init__()
         self.channels, self.learned_scale = channels, learned_scale
         self.gamma_min, self.gamma_max = gamma_min, gamma_max
+        self.size_unit = 2 ** (len(widths) - 1)
         outputs = channels * (2 if learned_scale else 1)
         self.network = MultiscaleNetwork(channels, outputs, widths, blocks, embedding)
 
