@@ -48,7 +48,7 @@ def _parameters(steps: int, vectors: int, vectors_help: str, *more: Parameter) -
         Parameter("vectors", int, vectors, minimum=1, maximum=1024, help=vectors_help),
         *more,
         Parameter("gamma_end", float, None, help="-log SNR at the end of the steps with codewords; by default by rate"),
-        Parameter("spacing", float, 0.65, minimum=0, maximum=2.55, help="these steps are even in SNR^spacing"),
+        Parameter("spacing", float, 0.5, minimum=0, maximum=2.55, help="these steps are even in SNR^spacing"),
         Parameter("free", int, 8, minimum=1, maximum=255, help="steps without codewords after them, for flow"),
         Parameter("points", int, 6, minimum=0, help="steps that are shown, evenly spread over those coded; 0: all"),
         Parameter(

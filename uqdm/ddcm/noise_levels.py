@@ -20,6 +20,7 @@ DEPTH_UNITS = 8
 """Fractions of a nat in which the depth is stated."""
 SPACING_UNITS = 100
 _LEVEL_UNITS = 1 << 12
+_NEAR = 0.5
 _CONTEXT = Context(prec=50)
 
 
@@ -95,14 +96,19 @@ def _places(levels: NoiseLevels) -> list[int]:
 
 
 def depth_for(bpp: float, model_schedule: Schedule) -> int:
-    """A depth that fits a rate in bits per pixel: the coded steps end at gamma = -2 - 1.3 ln(bpp).
+    """A depth that fits a rate in bits per pixel: the coded steps end near gamma = -2.6 - 1.6 ln(bpp).
 
-    It was fitted on photographs of 64x64; a different depth by 4 (half a nat) costs about 0.1 dB.
+    They end at the noise level of the model's own schedule that is nearest, if one is within half a nat: a network that
+    was trained at few noise levels is best there. The formula was fitted on photographs of 64x64; see docs/codecs.md.
 
-    >>> schedule = Schedule(18.3, 6.0, 20)
-    >>> [6.0 - depth_for(bpp, schedule) / 8 for bpp in (0.1, 0.3, 1.0)]
-    [1.0, -0.375, -2.0]
+    >>> [6.0 - depth_for(bpp, Schedule(18.3, 6.0, 20)) / 8 for bpp in (0.1, 0.3, 1.0)]
+    [1.375, -0.375, -2.25]
+    >>> [6.0 - depth_for(bpp, Schedule(18.3, 6.0, 1000)) / 8 for bpp in (0.1, 0.3, 1.0)]
+    [1.125, -0.625, -2.625]
     """
-    wanted = model_schedule.gamma_max + 2 + 1.3 * math.log(bpp)
+    wanted = -2.6 - 1.6 * math.log(bpp)
+    own = [step.gamma_s for step in model_schedule.steps()[:-1]]
+    nearest = min(own, key=lambda gamma: abs(gamma - wanted), default=math.inf)
+    last = nearest if abs(nearest - wanted) <= _NEAR else wanted
     most = math.ceil((model_schedule.gamma_max - model_schedule.gamma(0.0)) * DEPTH_UNITS) - 1
-    return max(1, min(round(wanted * DEPTH_UNITS), most, 255))
+    return max(1, min(round((model_schedule.gamma_max - last) * DEPTH_UNITS), most, 255))

@@ -43,7 +43,7 @@ class Settings:
     n_coded: int = 20
     n_free: int = 8
     gamma_end: float | None = None
-    spacing: float = 0.65
+    spacing: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ class DDCM:
         with torch.inference_mode():
             if name == FLOW:
                 return flow(network, latent.z_t, latent.opened, left), len(left) - 1
-            generator = torch.Generator().manual_seed(noise_seed)
+            noise = gaussian.normal_noise(torch.Generator().manual_seed(noise_seed))
             deviation = gaussian.deviation_for(self.model.process)
-            found = gaussian.ancestral(latent.z_t, left, network, generator, first=latent.opened, deviation=deviation)
+            found = gaussian.ancestral(latent.z_t, left, network, noise, first=latent.opened, deviation=deviation)
             return found, len(left) - 1
 
     @property
