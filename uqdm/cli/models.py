@@ -27,7 +27,8 @@ app = typer.Typer(
 
 LAYOUTS = ("own", "published")
 OF_UQDM = ("uqdm", "vdm", "diffc")
-OF_GAUSSIAN = ("vdm", "diffc", "ddcm")
+OF_PUBLISHED = (*OF_UQDM, "ddcm", "turbo-ddcm")  # one network for all noise levels
+OF_GAUSSIAN = ("vdm", "diffc", "ddcm", "turbo-ddcm")
 OF_BANDS = ("uqdm",)
 OF_TRANSFORM = ("hyperprior", "uq-ntc")
 OF_REFINE = ("refine",)
@@ -85,11 +86,11 @@ def _known(known: PublishedModel) -> Listing:
     folder = zoo.folder_of(known.name)
     if folder is not None:
         return Listing(
-            known.name, OF_UQDM, known.about, known.page, _sha256(folder / PUBLISHED_WEIGHTS), str(folder), None
+            known.name, OF_PUBLISHED, known.about, known.page, _sha256(folder / PUBLISHED_WEIGHTS), str(folder), None
         )
     expected = next(item.sha256 for item in known.downloads if item.name == PUBLISHED_WEIGHTS)
     sha256 = expected[0] if expected else None
-    return Listing(known.name, OF_UQDM, known.about, known.page, sha256, None, f"uqdm models get {known.name}")
+    return Listing(known.name, OF_PUBLISHED, known.about, known.page, sha256, None, f"uqdm models get {known.name}")
 
 
 def _sha256(file: Path) -> str:

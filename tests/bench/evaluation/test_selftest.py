@@ -71,7 +71,7 @@ def _scaled(image: np.ndarray, gain: float, offset: float) -> np.ndarray:
     return np.clip(np.round(image * gain + offset), 0, 255).astype(np.uint8)
 
 
-SLOW = dict.fromkeys(("diffc", "interpolate", "uqdm"), pytest.mark.slow)
+SLOW = dict.fromkeys(("diffc", "ddcm", "turbo-ddcm", "interpolate", "uqdm"), pytest.mark.slow)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,37 @@ def test_a_codec_that_claims_to_be_lossless_must_be_exact(checks_of: Callable[..
 
     assert _failed(checks_of(one_level_off)) == set()
     assert _failed(checks_of(one_level_off, lossless=True)) >= {"lossless: noise"}
+
+
+class LowRate(Codec):
+    """WebP at a low quality, with swapped colours or not."""
+
+    name = "low-rate"
+    version = "1"
+    parameters = (Parameter("swapped", bool, False),)
+
+    def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
+        return get_codec("webp", quality=10).encode(images)
+
+    def decode(self, streams: Sequence[bytes]) -> list[np.ndarray]:
+        step = -1 if self.values["swapped"] else 1
+        return [np.ascontiguousarray(image[..., ::step]) for image in get_codec("webp").decode(streams)]
+
+
+def test_a_codec_of_low_rates_must_resemble_its_originals() -> None:
+    register_codec(LowRate)
+    try:
+        checks = self_test([CodecSetting("low-rate", {})])
+        assert _failed(checks) == set()
+        assert {check.name for check in checks} == {
+            "round trip",
+            "lossy: gradient",
+            "lossy: photograph",
+            "lossy: brightness in place",
+        }
+        assert "lossy: gradient" in _failed(self_test([CodecSetting("low-rate", {"swapped": True})]))
+    finally:
+        del registry.CODECS.registered["low-rate"]
 
 
 def test_blur_is_not_reported_as_a_shift(photographs_uint8: list[np.ndarray]) -> None:
