@@ -17,6 +17,7 @@ PARTS = ("payload_bits", "side_bits", "container_bits")
     [
         pytest.param("uqdm", {"model": "uqdm-pixel", "reconstruct": "denoise", "seeds": 1}, marks=pytest.mark.slow),
         pytest.param("diffc", {"chunk_bits": 6, "margin_bits": 2, "send": 2}, marks=pytest.mark.slow),
+        ("turbo-ddcm", {"codewords": 64, "steps": 3, "points": 0, "reconstruct": "denoise"}),
         ("bpg", {"quality": 30}),
         ("bpg", {"lossless": True}),
         ("jpeg", {}),
