@@ -261,3 +261,6 @@ def print_closing():
         print(showable(closing_message(results / run)))
     for name in CONFIGURATION.paper:
         print(showable(closing_line(results / f"paper_{name}")), end="")
+    contest = layout.contest_path(results / "contest")
+    if contest.is_file():
+        print(f"contest  {showable(str(contest))}")
