@@ -50,7 +50,7 @@ def _parameters(steps: int, vectors: int, vectors_help: str, *more: Parameter) -
         Parameter("gamma_end", float, None, help="-log SNR at the end of the steps with codewords; by default by rate"),
         Parameter("spacing", float, 0.5, minimum=0, maximum=2.55, help="these steps are even in SNR^spacing"),
         Parameter("free", int, 8, minimum=1, maximum=255, help="steps without codewords after them, for flow"),
-        Parameter("points", int, 6, minimum=0, help="steps that are shown, evenly spread over those coded; 0: all"),
+        Parameter("points", int, 6, minimum=0, help="coded steps that are shown, evenly spread; 1: the last; 0: all"),
         Parameter(
             "reconstruct",
             str,
@@ -66,7 +66,8 @@ def _parameters(steps: int, vectors: int, vectors_help: str, *more: Parameter) -
 class TurboDDCMCodec(Codec):
     """Turbo-DDCM (Vaisman et al. 2025): the noise of a step is a sum of ``vectors`` signed codewords.
 
-    Points are ``step 0`` (z_T alone) to the last coded step, of which ``points`` are reported.
+    Points are ``step 0`` (z_T alone) to the last coded step, of which ``points`` are reported. Noise levels fit the
+    rate of the whole file: with a single point, files of several settings are the points of one curve.
     """
 
     name = "turbo-ddcm"
@@ -111,6 +112,11 @@ class TurboDDCMCodec(Codec):
     def _version(cls, identity: Identity) -> str:
         return f"{cls.__name__.removesuffix('Codec')} of {identity}"
 
+    @property
+    def progressive(self) -> bool:
+        """Whether several steps are points."""
+        return bool(self.values["points"] != 1)
+
     def encode(self, images: Sequence[np.ndarray]) -> list[bytes]:
         """See :meth:`uqdm.codec.Codec.encode`."""
         return [made.stream for made in self._ddcm.compress(images, seed=self.values["seed"])]
@@ -153,6 +159,8 @@ class TurboDDCMCodec(Codec):
 
     def _shown(self, parsed: Parsed) -> list[int]:
         """The steps that are points: spread evenly, and each with a prefix of its own."""
+        if self.values["points"] == 1:
+            return [parsed.n_steps]
         count = self.values["points"] or parsed.n_steps + 1
         steps = np.unique(np.linspace(0, parsed.n_steps, max(count, 2)).round().astype(int)).tolist()
         own = {parsed.end(step): step for step in steps}

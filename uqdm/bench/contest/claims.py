@@ -81,8 +81,8 @@ def _same_rate(drawn: Sequence[Curve], plane: pd.DataFrame, against: Curve) -> C
     return _ratio_claim(
         "same-rate",
         f"Realism costs at most twice the squared error of {against.label}, the best faithful codec at the same rate",
-        "The same bound, of the best codec of this page. What is above 1 is lost in a codec's bits or in its samples. Below "
-        "1 perfect realism takes common randomness (Yan et al. 2021).",
+        "The same bound, of the best codec of this page. What is above 1 is lost in a codec's bits or in its samples. "
+        "Perfect realism below 1 takes common randomness (Yan et al. 2021).",
         [(curve, _rows_of(curve, plane[plane.basis == RATE])) for curve in drawn],
     )
 
