@@ -142,4 +142,4 @@ def test_settings_with_the_same_ends_share_their_panels(scored_run: Path) -> Non
     axes = draw(scored_run).axes
     assert len(axes) == 2
     assert axes[0].get_title("left") == "memory: distortion and realism of refine over hyperprior, mean to sample"
-    assert legend(axes[0])[:2] == ["codec=hyperprior:quality=1, 0.50 bpp", "codec=hyperprior:quality=5, 2.00 bpp"]
+    assert legend(axes[0])[:2] == ["codec.codec.quality=1, 0.50 bpp", "codec.codec.quality=5, 2.00 bpp"]

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uqdm import nested
 from uqdm.bench.analysis.bootstrap import LEVEL_TEXT
+from uqdm.bench.analysis.curves import short_settings
 from uqdm.bench.metrics import Metric, SetMetric, declared, headline_set_metrics, labels_of, set_bases, set_basis
 from uqdm.bench.plots import NothingToDrawError, Plot
 from uqdm.bench.plots._panels import log_values
 from uqdm.bench.plots._style import error_bars, write_caption
-from uqdm.bench.run.setting_families import parameters_of
+from uqdm.bench.run.setting_families import curve_parameters
 from uqdm.bench.run.summary_reader import read_summary
 from uqdm.bench.run.unscored import unscored_text
 from uqdm.bench.schema import ALL_METRICS, STATUS_OK, STATUS_REFERENCE
-from uqdm.codec import ParameterError
 from uqdm.interpolate import lambda_of
 
 if TYPE_CHECKING:
@@ -127,21 +126,10 @@ def title_of(codec: str, setting: str) -> str:
     >>> title_of("interpolate", "codec=refine:codec=(hyperprior:quality=3),lam=0,1,mmse=mean,realistic=sample")
     'refine over hyperprior, mean to sample'
     """
-    parameters = parameters_of(setting)
-    names = list(_names(parameters.get("codec", "")))
+    parameters = curve_parameters(setting)
+    names = [value for name, value in parameters.items() if set(name.split(".")) == {"codec"}]
     ends = [parameters[name] for name in ("mmse", "realistic") if name in parameters]
     return ", ".join(filter(None, [" over ".join(names) or codec, " to ".join(ends)]))
-
-
-def _names(text: str) -> Iterator[str]:
-    """The name of a codec, and of the codec inside it; none for a text that is no codec's."""
-    try:
-        name, parameters = nested.parse(text)
-    except ParameterError:
-        return
-    if name:
-        yield name
-        yield from _names(parameters.get("codec", ""))
 
 
 def _metrics() -> list[Metric | SetMetric]:
@@ -172,7 +160,7 @@ def _draw_panel(axes: Axes, rows: pd.DataFrame, metric: Metric | SetMetric, floo
     from matplotlib.colors import to_hex
     from matplotlib.lines import Line2D
 
-    settings = _settings(list(map(str, rows.setting.unique())))
+    settings = short_settings(rows.setting.unique())
     points = sorted(rows.groupby(_CURVE, sort=False), key=lambda found: float(found[1].bpp.mean()))
     for index, (names, curve) in enumerate(points):
         setting, _, point = map(str, names)
@@ -193,22 +181,6 @@ def _spans_decades(values: np.ndarray) -> bool:
     """Whether positive values differ so much that a linear axis would flatten most curves; exact pictures aside."""
     positive = values[values > 0]
     return bool(len(positive) and (values >= 0).all() and positive.max() > _LOG_RATIO * positive.min())
-
-
-def _settings(settings: Sequence[str]) -> dict[str, str]:
-    """For each setting the parameters of the codec inside in which it differs from the others."""
-    parsed: dict[str, Mapping[str, str]] = {}
-    for setting in settings:
-        outer = parameters_of(setting)
-        try:
-            parsed[setting] = nested.parse(outer.get("codec", ""))[1] | {"lam": outer.get("lam", "")}
-        except ParameterError:
-            parsed[setting] = outer
-    names = {name for each in parsed.values() for name in each}
-    varied = sorted(name for name in names if len({each.get(name) for each in parsed.values()}) > 1)
-    return {
-        setting: ",".join(f"{name}={each[name]}" for name in varied if name in each) for setting, each in parsed.items()
-    }
 
 
 def _draw_curve(axes: Axes, curve: pd.DataFrame, metric: Metric | SetMetric, colour: str, label: str) -> None:
