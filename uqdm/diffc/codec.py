@@ -52,7 +52,8 @@ class DiffCCodec(Codec):
         Parameter("seed", int, 0, minimum=0, maximum=(1 << 16) - 1, help="seed of shared randomness"),
         Parameter("noise_seed", int, 0, minimum=0, maximum=(1 << 32) - 1, help="seed of ancestral sampling"),
     )
-    # After nine of 14 steps single coordinates have more bits than a message should; searches of 256 candidates are fast.
+    # After nine of 14 steps single coordinates have more bits than a message should. Searches of 256 candidates are
+    # fast.
     sweep = ({"steps": 14, "chunk_bits": 6, "margin_bits": 2, "send": 9},)
     suffix = ".diffc"
     holds_model = True
