@@ -40,6 +40,11 @@ PRINTED = "printed.txt"
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so independently of the code that wrote the rows
+EXACT = 1e-12
+"""Relative difference of scores of equal pictures: both are exact up to one rounding."""
+ROUNDED = 1e-3
+"""Of pictures that a codec declares to vary: this process decodes with other batches and threads, and some values of
+some channels round to the next level."""
 PRODUCTS = ("scores.json", "summary.parquet", "summary.csv", "summary_columns.csv", "bd.csv", "report.html")
 PRODUCTS += tuple(f"plots/rate_distortion.{suffix}" for suffix in ("png", "svg", "pdf"))
 
@@ -187,15 +192,16 @@ def test_psnr_equals_that_of_pictures_decoded_anew_from_the_streams(
         codec = get_codec(stream.codec)  # decoding must not need the encoder's settings
         for picture in codec.reconstructions(stream.stream):
             key = (stream.codec, stream.setting, stream.image_index, picture.point.name, picture.name)
-            check_scores(pictures.loc[key], images_uint8[stream.image_index], picture.image_uint8)
+            rel = ROUNDED if picture.name in codec.varying_reconstructions else EXACT
+            check_scores(pictures.loc[key], images_uint8[stream.image_index], picture.image_uint8, rel)
 
 
-def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray) -> None:
+def check_scores(row: Any, original: np.ndarray, decoded: np.ndarray, rel: float = EXACT) -> None:
     error = np.mean((original.astype(np.float64) - decoded) ** 2)
-    assert row.mse == pytest.approx(error, rel=1e-12)  # both are exact up to one rounding
+    assert row.mse == pytest.approx(error, rel=rel)
     if error:
         expected = peak_signal_noise_ratio(original, decoded, data_range=255)
-        assert row.psnr_db == pytest.approx(expected, rel=1e-12)
+        assert row.psnr_db == pytest.approx(expected, rel=rel)
     else:
         assert row.psnr_db == np.inf
 

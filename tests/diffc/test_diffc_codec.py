@@ -17,6 +17,8 @@ from uqdm.model import checkpoint
 from uqdm.model.checkpoint import Model, as_model
 from uqdm.training.data.swirl import swirl_points
 
+FOUR_STEPS = "uqdm-pixel"
+"""A model of four steps, of which every file has all."""
 UNET = {
     "image_size": 16,
     "schedule": {"slope": 14.0, "gamma_max": 5.0, "n_steps": 4},
@@ -38,7 +40,7 @@ def model_of(config: dict) -> Model:
 
 @pytest.fixture(scope="module")
 def codec():
-    return get_codec("diffc", chunk_bits=5, margin_bits=3)
+    return get_codec("diffc", model=FOUR_STEPS, chunk_bits=5, margin_bits=3)
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_file_size_is_within_four_times_the_ideal_bits(encoded):
 
 
 def test_all_reconstructions_are_returned(patch):
-    codec = get_codec("diffc", reconstruct="all", send=2, margin_bits=4)
+    codec = get_codec("diffc", model=FOUR_STEPS, reconstruct="all", send=2, margin_bits=4)
     (stream,) = codec.encode([patch])
     found = [(shown.point.name, shown.name, shown.calls) for shown in codec.reconstructions(stream)]
     assert found[:3] == [("step 0", "denoise", 1), ("step 0", "ancestral", 4), ("step 0", "flow", 4)]
@@ -136,7 +138,7 @@ def test_damage_and_another_model_are_detected(codec, encoded):
 
 
 def test_decoder_uses_the_settings_of_the_file(codec, encoded):
-    other = get_codec("diffc")  # with other chunks
+    other = get_codec("diffc", model=FOUR_STEPS)  # with other chunks
     assert other.values["chunk_bits"] != codec.values["chunk_bits"]
     assert (other.decode([encoded.stream])[0] == codec.decode([encoded.stream])[0]).all()
 
@@ -170,7 +172,7 @@ def test_forged_headers_are_refused(codec, encoded):
 
 def test_wrong_settings_are_refused():
     with pytest.raises(ParameterError, match="keep to its own T"):
-        get_codec("diffc", steps=100)
+        get_codec("diffc", model=FOUR_STEPS, steps=100)
     with pytest.raises(ValueError, match="of points"):
         DiffC(model_of(POINTS))
 

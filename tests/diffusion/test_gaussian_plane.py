@@ -41,8 +41,8 @@ def samples(source: GaussianSource, steps: list[Step], seed: int = 5):
     x = source.draw(N, seed)
     z_t = source.latent(x, steps[0], seed + 1)
     opened = source.begin(z_t, steps[0])
-    generator = torch.Generator().manual_seed(seed + 2)
-    drawn = gaussian.ancestral(z_t, steps, source, generator, first=opened, deviation="posterior", levels=UNCLIPPED)
+    noise = normal_noise(seed + 2)
+    drawn = gaussian.ancestral(z_t, steps, source, noise, first=opened, deviation="posterior", levels=UNCLIPPED)
     return x, opened.x_hat, drawn, gaussian.flow(source, z_t, opened, steps)
 
 

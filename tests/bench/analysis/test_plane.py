@@ -47,8 +47,8 @@ def pictures(n: int, seed: int = 0) -> tuple[torch.Tensor, dict[str, torch.Tenso
     x = SOURCE.draw(n, seed)
     z_t = SOURCE.latent(x, STEPS[0], seed + 1)
     opened = SOURCE.begin(z_t, STEPS[0])
-    generator = torch.Generator().manual_seed(seed + 2)
-    drawn = gaussian.ancestral(z_t, STEPS, SOURCE, generator, first=opened, levels=UNCLIPPED)
+    noise = gaussian.normal_noise(torch.Generator().manual_seed(seed + 2))
+    drawn = gaussian.ancestral(z_t, STEPS, SOURCE, noise, first=opened, levels=UNCLIPPED)
     flown = gaussian.flow(SOURCE, z_t, opened, STEPS)
     return x, {"denoise": opened.x_hat, "ancestral": drawn, "flow": flown}
 

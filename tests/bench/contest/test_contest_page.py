@@ -146,7 +146,7 @@ def test_a_plane_joins_the_pictures_of_a_contestant_at_each_rate() -> None:
     points = points.assign(bpp=points.rate_bpp, rate_kind="file", mse=1.0, ideal_bpp=np.nan)
     ways = [Curve("toy", f"toy {way}", points, reconstruction=way) for way in ("denoise", "ancestral")]
     one = Entrant("toy", "", "toy", tuple(ways))
-    page = PageOptions(bpp=(0.2, 0.5), lowest_bpp=0.1, highest_bpp=1.0)
+    page = PageOptions(bpp=(0.2, 0.5), lowest_bpp=0.1, highest_bpp=1.0, realism=("lpips", "kid"))
     names = [drawing.name for drawing in drawings([one], shown_metrics([one]), page)]
     assert names[-2:] == ["plane-lpips", "plane-kid"]
 

@@ -40,11 +40,11 @@ class Drawing:
 
 
 def drawings(entrants: Sequence[Entrant], metrics: Sequence[Metric | SetMetric], page: PageOptions) -> list[Drawing]:
-    """A plot of each metric against rate, and a plane of realism and distortion for each metric of realism."""
+    """A plot of each metric against rate, and a plane of realism and distortion for each metric of ``page.realism``."""
     drawn = [curve for one in entrants for curve in one.curves]
     styles = curve_styles(drawn)
     found = [_against_rate(drawn, styles, metric, page) for metric in metrics]
-    planes = [_plane(entrants, styles, metric, page) for metric in metrics if metric.name in ("lpips", "kid")]
+    planes = [_plane(entrants, styles, metric, page) for metric in metrics if metric.name in page.realism]
     return [one for one in [*found, *planes] if one is not None]
 
 

@@ -17,6 +17,9 @@ class PageOptions:
     )
     lowest_bpp: float = option(0.1, "Lowest rate of the plots and of the verdicts, bits per pixel", above=0)
     highest_bpp: float = option(1.0, "Highest rate of these", above=0)
+    realism: tuple[str, ...] = option(
+        ("lpips",), "Metrics that are drawn against distortion at each of the rates", joined=True
+    )
     images: tuple[str, ...] | None = option(
         None, "Images that are shown, by index or id", none="three, of low to high PSNR", joined=True
     )

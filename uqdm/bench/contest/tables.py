@@ -19,7 +19,6 @@ _COSTS: tuple[tuple[str, str, str, Callable[[float], str]], ...] = (
     ("encode_ms", "encode, ms", "time to encode the whole stream of one picture", lambda value: significant(value, 3)),
     ("decode_ms", "decode, ms", "time from the stream to the picture", lambda value: significant(value, 3)),
 )
-_FIRST = ("psnr_db", "lpips", "dists", "kid", "fid")
 _ROUGH = "~"
 
 
@@ -32,7 +31,7 @@ class RateTable:
 
 
 def shown_metrics(entrants: Sequence[Entrant]) -> list[Metric | SetMetric]:
-    """The metrics that some curve has, the first ones first; not the squared error, which PSNR tells."""
+    """The metrics that some curve has, PSNR first, those of sets last; not the squared error, which PSNR tells."""
     drawn = [curve for one in entrants for curve in one.curves]
     found = [
         metric
@@ -40,7 +39,7 @@ def shown_metrics(entrants: Sequence[Entrant]) -> list[Metric | SetMetric]:
         if metric.name != "mse"
         and any(metric.name in one.points and one.points[metric.name].notna().any() for one in drawn)
     ]
-    return sorted(found, key=lambda metric: _FIRST.index(metric.name) if metric.name in _FIRST else len(_FIRST))
+    return sorted(found, key=lambda metric: (metric.unit != "dB", isinstance(metric, SetMetric)))
 
 
 def rate_table(entrants: Sequence[Entrant], metrics: Sequence[Metric | SetMetric], rate_bpp: float) -> RateTable:
