@@ -61,6 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     codecs = [f"{codec}:quality={quality}" for codec in ("jpeg", "webp") for quality in (10, 50, 90)]
     folder = small_run.measure_run(tmp_path_factory.mktemp("fast") / "run", open_dataset("demo", 3), *codecs)
     summarize_run(folder)
+    of_command("bench", "plot", "--run", str(folder))  # the report shows the plots
     return folder
 
 
