@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # All cores write the byte code, which pip would do by one; some packages have files for other versions of Python.
 INSTALL := $(PIP) install --no-compile
-COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib uqdm baselines || true
+COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib uqdm uqdm_baselines || true
 LOCK := requirements.lock
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 

@@ -58,9 +58,9 @@ def main() -> None:
         for model in arguments.models:
             print(compare(arguments.inside, model, arguments.batch), flush=True)
         return
-    from baselines.remote.session import HOST_FILE
     from uqdm.bench.datasets import open_dataset
     from uqdm.environments import environment
+    from uqdm_baselines.remote.session import HOST_FILE
 
     found = environment(str(RECIPE / "lock.txt"))
     found.make(print)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from baselines.remote import Remote
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import StreamError
+from uqdm_baselines.remote import Remote
 
 
 @dataclass

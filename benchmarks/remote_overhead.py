@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from baselines.remote import Remote
-from baselines.remote.session import HOST_FILE
 from uqdm.bench.datasets import open_dataset
 from uqdm.environments import environment
+from uqdm_baselines.remote import Remote
+from uqdm_baselines.remote.session import HOST_FILE
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "recipes" / "compressai" / "lock.txt"

@@ -149,8 +149,8 @@ def timed_apart(clock: NetworkTime, call: Callable[[], Any], n: int, repeats: in
 
 def constriction_figures(model: str, images: Sequence[np.ndarray], quality: int) -> None:
     """The symbols of images by the tables here, and by constriction's models in groups of one row."""
-    from baselines.hyperprior import latents
     from uqdm.coding.ans import Reader, Writer
+    from uqdm_baselines.hyperprior import latents
 
     codec = make_codec("hyperprior", model, quality)
     pieces: list[list[tuple[Any, ...]]] = []

@@ -70,8 +70,8 @@ def test_a_codec_of_another_package_is_found_and_round_trips(blocks: list[tuple[
 
 def test_a_codec_in_this_project_takes_one_file_and_one_line(blocks: list[tuple[str, str]], tmp_path: Path) -> None:
     site = tmp_path / "site"
-    shutil.copytree(ROOT / "baselines", site / "baselines", ignore=shutil.ignore_patterns("__pycache__"))
-    (site / "baselines" / "tiff.py").write_text(_text(blocks, "baselines/tiff.py"))
+    shutil.copytree(ROOT / "uqdm_baselines", site / "uqdm_baselines", ignore=shutil.ignore_patterns("__pycache__"))
+    (site / "uqdm_baselines" / "tiff.py").write_text(_text(blocks, "uqdm_baselines/tiff.py"))
     ((name, value),) = tomllib.loads(_text(blocks, "pyproject.toml", occurrence=1)).items()
     _register_by_hand(site, f"{name} = {value}")
     lines = _try(blocks, "tiff", site, tmp_path)

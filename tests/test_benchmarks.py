@@ -14,9 +14,9 @@ from small_bands import banded_codec
 from small_run import measure_run
 
 import uqdm
-from baselines.remote import Remote
 from uqdm.bench.datasets import open_dataset
 from uqdm.progressive import compressor
+from uqdm_baselines.remote import Remote
 
 pytestmark = pytest.mark.slow
 

@@ -197,7 +197,7 @@ def test_another_class_of_a_registered_name_is_a_clash(fresh_registry: None) -> 
 
 
 def test_a_registered_class_cannot_take_the_name_of_an_installed_one(fresh_registry: None) -> None:
-    with pytest.raises(CodecClashError, match=r"'jpeg' is taken by baselines\.jpeg:JPEG"):
+    with pytest.raises(CodecClashError, match=r"'jpeg' is taken by uqdm_baselines\.jpeg:JPEG"):
         register_codec(type("Mine", (Plain,), {"name": "jpeg"}))
 
 

@@ -137,12 +137,12 @@ def test_tests_of_bench_mirror_its_rooms():
 def test_the_package_does_not_import_the_baselines():
     texts = {file: file.read_text() for file in parts()}
     assert [
-        file for file, text in texts.items() if re.search(r"^\s*(from|import) baselines\b", text, re.MULTILINE)
+        file for file, text in texts.items() if re.search(r"^\s*(from|import) uqdm_baselines\b", text, re.MULTILINE)
     ] == []
 
 
 def test_the_baselines_import_only_the_contract_lower_parts_the_coder_and_transforms():
-    files = [*(ROOT / "baselines").rglob("*.py")]
+    files = [*(ROOT / "uqdm_baselines").rglob("*.py")]
     allowed = ["coding", "transform", *rooms()[rooms().index("codec") :]]
     assert {name for file in files for name in imported(file)} - {""} <= set(allowed)
 

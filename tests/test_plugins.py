@@ -125,8 +125,8 @@ def test_names_unsafe_in_paths_or_command_lines_are_left_out(plugins: Path) -> N
     left_out = {one.name: one.reason for one in broken_codecs()}
     assert {"../up", "a:b", "a,b", ".zz", "zz b", r"\x1b[31m", "jpeg", "JPEG"} <= left_out.keys()
     assert "letters, digits" in left_out["../up"]
-    assert "'jpeg' is taken by baselines.jpeg:JPEG of uqdm" in left_out["jpeg"]
-    assert codec_class("jpeg").__module__ == "baselines.jpeg"
+    assert "'jpeg' is taken by uqdm_baselines.jpeg:JPEG of uqdm" in left_out["jpeg"]
+    assert codec_class("jpeg").__module__ == "uqdm_baselines.jpeg"
     with pytest.raises(UnknownCodecError, match=r"no codec '\.\./up'.*left out: codec '\.\./up' \(zzcodec:Good of zzc"):
         codec_class("../up")
 

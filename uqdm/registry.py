@@ -311,8 +311,8 @@ def load(entry_point: EntryPoint) -> Any:
 def origin(entry_point: EntryPoint) -> str:
     """The object that an entry point names, and its package.
 
-    >>> origin(EntryPoint("jpeg", "baselines.jpeg:JPEG", "uqdm.codecs"))
-    'baselines.jpeg:JPEG of an unnamed package'
+    >>> origin(EntryPoint("jpeg", "uqdm_baselines.jpeg:JPEG", "uqdm.codecs"))
+    'uqdm_baselines.jpeg:JPEG of an unnamed package'
     """
     return f"{one_line(entry_point.value, 200)} of {_package(entry_point) or 'an unnamed package'}"
 

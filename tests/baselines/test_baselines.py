@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from baselines import _pillow
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import Codec, ParameterError, StreamError, codec_class, get_codec
+from uqdm_baselines import _pillow
 
 NAMES = (
     "jpeg",

@@ -14,12 +14,12 @@ from deadline import no_hang
 
 pytest.importorskip("av")
 
-from baselines.bpg import nal
-from baselines.bpg.file import read_file
-from baselines.bpg.header import MAX_PIXELS, FileHeader, PixelFormat, read_header
-from baselines.bpg.tools import read_tools
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import ParameterError, StreamError, codec_class, get_codec
+from uqdm_baselines.bpg import nal
+from uqdm_baselines.bpg.file import read_file
+from uqdm_baselines.bpg.header import MAX_PIXELS, FileHeader, PixelFormat, read_header
+from uqdm_baselines.bpg.tools import read_tools
 
 SIZES = [(1, 1), (9, 16), (15, 33), (17, 23), (45, 61), (64, 64), (99, 201), (8, 8), (3, 200)]
 

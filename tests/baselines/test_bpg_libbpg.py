@@ -12,16 +12,16 @@ import pytest
 
 pytest.importorskip("av")
 
-from baselines.bpg.header import ColourSpace, PixelFormat, read_header
 from uqdm.codec import ParameterError, StreamError, codec_class, get_codec
+from uqdm_baselines.bpg.header import ColourSpace, PixelFormat, read_header
 
 # Checks its arguments as bpgenc 0.9.8 does, and codes with the built-in writer.
 _ENCODER = """
 import sys
 import numpy as np
 from PIL import Image
-from baselines.bpg.file import write_file
-from baselines.bpg.header import ColourSpace, FileHeader, PixelFormat
+from uqdm_baselines.bpg.file import write_file
+from uqdm_baselines.bpg.header import ColourSpace, FileHeader, PixelFormat
 
 arguments = sys.argv[1:]
 chroma, quantiser, lossless, files, target = "420", 29, False, [], "out.bpg"
@@ -55,7 +55,7 @@ open(target, "wb").write(write_file(image, header, None if lossless else quantis
 _DECODER = """
 import sys
 from PIL import Image
-from baselines.bpg.file import read_file
+from uqdm_baselines.bpg.file import read_file
 
 Image.fromarray(read_file(open(sys.argv[3], "rb").read())).save(sys.argv[2])
 """

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("av")
 
-from baselines.bpg import colour, hevc, libbpg, nal
-from baselines.bpg.bits import BitReader, BitWriter, read_ue7, write_ue7
-from baselines.bpg.colour import to_image, to_planes
-from baselines.bpg.file import read_file
-from baselines.bpg.header import ColourSpace, FileHeader, PixelFormat, read_header
-from baselines.bpg.parameter_sets import read_sequence_set, write_parameter_sets
-from baselines.bpg.tools import CodingTools, PulseCode, RangeExtension, check_payload, read_tools, write_tools
 from uqdm.codec import CodecUnavailableError, ParameterError, StreamError, get_codec
+from uqdm_baselines.bpg import colour, hevc, libbpg, nal
+from uqdm_baselines.bpg.bits import BitReader, BitWriter, read_ue7, write_ue7
+from uqdm_baselines.bpg.colour import to_image, to_planes
+from uqdm_baselines.bpg.file import read_file
+from uqdm_baselines.bpg.header import ColourSpace, FileHeader, PixelFormat, read_header
+from uqdm_baselines.bpg.parameter_sets import read_sequence_set, write_parameter_sets
+from uqdm_baselines.bpg.tools import CodingTools, PulseCode, RangeExtension, check_payload, read_tools, write_tools
 
 pytestmark = pytest.mark.slow
 

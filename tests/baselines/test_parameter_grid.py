@@ -14,7 +14,7 @@ from uqdm.codec import Codec, CodecUnavailableError, Parameter, ParameterError, 
 NAMES = [
     name
     for name in codec_names()
-    if codec_class(name).__module__.partition(".")[0] == "baselines"
+    if codec_class(name).__module__.partition(".")[0] == "uqdm_baselines"
     and name not in ("program", "remote", "remote-estimate")  # their default settings name no program
 ]
 EFFORTS = ("preset", "speed", "method", "effort", "scans")

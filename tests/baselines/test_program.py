@@ -17,12 +17,12 @@ import pytest
 import yaml
 from deadline import no_hang
 
-from baselines._process import FOLDER_PREFIX, call_folder
-from baselines.program import Program
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.codec_settings import format_request, parse_request, requests_from_mapping, resolve
 from uqdm.bench.run.picture_hash import picture_sha256
 from uqdm.codec import Codec, CodecUnavailableError, ParameterError, StreamError, get_codec, register_codec
+from uqdm_baselines._process import FOLDER_PREFIX, call_folder
+from uqdm_baselines.program import Program
 
 pytestmark = pytest.mark.slow
 
@@ -296,7 +296,9 @@ def test_a_program_dies_with_the_worker_that_is_killed(
 ) -> None:
     pids = tmp_path / "pids"
     body = HEAD.replace("{pids!r}", repr(str(pids))) + "child(); child(start_new_session=True); time.sleep(60)"
-    worker = f"import numpy as np; from baselines.program import Program\nProgram(encode={_script(tmp_path, body)!r}, "
+    worker = (
+        f"import numpy as np; from uqdm_baselines.program import Program\nProgram(encode={_script(tmp_path, body)!r}, "
+    )
     worker += f"decode={COPY!r}).encode([np.zeros((2, 2, 3), np.uint8)])"
     environment = {**os.environ, "TMPDIR": str(own_temporary_folder)}
     process = subprocess.Popen([sys.executable, "-c", worker], env=environment)
@@ -334,7 +336,7 @@ def test_only_folders_of_killed_runs_are_removed(own_temporary_folder: Path) -> 
     (own_temporary_folder / "other").mkdir()
     (own_temporary_folder / f"{FOLDER_PREFIX}link").symlink_to(own_temporary_folder / "other")
     with call_folder() as mine:
-        script = "from baselines._process import sweep_folders; sweep_folders()"
+        script = "from uqdm_baselines._process import sweep_folders; sweep_folders()"
         environment = {**os.environ, "TMPDIR": str(own_temporary_folder)}
         subprocess.run([sys.executable, "-c", script], env=environment, check=True)
         names = {path.name for path in own_temporary_folder.iterdir()}

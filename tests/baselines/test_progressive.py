@@ -15,11 +15,11 @@ import pytest
 from deadline import no_hang
 from PIL import Image
 
-from baselines._jpeg2000_packets import layer_ends, packet_ends, read_header
-from baselines._prefixes import PrefixCodec
-from baselines.jpeg_progressive import scan_ends
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import StreamError, get_codec
+from uqdm_baselines._jpeg2000_packets import layer_ends, packet_ends, read_header
+from uqdm_baselines._prefixes import PrefixCodec
+from uqdm_baselines.jpeg_progressive import scan_ends
 
 CASES: list[tuple[str, dict[str, Any], int]] = [
     ("jpeg-progressive", {"quality": 90}, 10),

@@ -55,7 +55,7 @@ def test_jpeg2000_reproduces_the_protocol(layers: str, cifar10_uint8: list[np.nd
 
 
 # The published curve was made with IJG libjpeg 9; what libjpeg-turbo does otherwise at the upper end is a property of
-# the library (see baselines/jpeg.py). Up to 90 the bounds are 0.6 % of rate, and 0.1 dB.
+# the library (see uqdm_baselines/jpeg.py). Up to 90 the bounds are 0.6 % of rate, and 0.1 dB.
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("index", "psnr_change_db"), [*((index, 0.0) for index in range(10)), (10, -0.33), (11, -2.65)]

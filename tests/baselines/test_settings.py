@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from baselines import _pillow
-from baselines.jxl import _size
 from uqdm.codec import CodecUnavailableError, ParameterError, codec_class, get_codec
+from uqdm_baselines import _pillow
+from uqdm_baselines.jxl import _size
 
 
 def _sampling_factors(stream: bytes) -> list[int]:

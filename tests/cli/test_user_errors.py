@@ -150,14 +150,14 @@ def test_a_cluster_that_does_not_answer_is_one_line(tmp_path: Path) -> None:
 
 # ---- the classes of errors ----------------------------------------------------------------------------------
 
-INTERNAL = {"baselines/bpg/file.py"}
+INTERNAL = {"uqdm_baselines/bpg/file.py"}
 """Files whose RuntimeErrors are faults of the program: what they check cannot be mended by a user."""
 
 
 def test_runtime_errors_of_our_own_are_of_a_class_that_the_command_line_prints_as_a_line() -> None:
     plain = [
         str(file.relative_to(ROOT))
-        for folder in ("uqdm", "baselines")
+        for folder in ("uqdm", "uqdm_baselines")
         for file in (ROOT / folder).rglob("*.py")
         for node in ast.walk(ast.parse(file.read_text()))
         if _raises_runtime_error(node) or _derives_from_runtime_error(node)
@@ -178,12 +178,12 @@ def _is_runtime_error(node: ast.AST) -> bool:
 
 
 def test_the_classes_of_missing_codecs_and_lost_parts_are_user_errors() -> None:
-    from baselines._process import ProgramError
     from uqdm.bench.checked_calls import MeasurementError
     from uqdm.bench.execute.ray_watch import RayLostError
     from uqdm.bench.features.weight_files import WeightsError
     from uqdm.codec import CodecClashError, CodecUnavailableError, NoFileError
     from uqdm.plugins import PluginError
+    from uqdm_baselines._process import ProgramError
 
     classes = [CodecClashError, CodecUnavailableError, NoFileError, PluginError]
     classes += [ProgramError, MeasurementError, RayLostError, WeightsError]

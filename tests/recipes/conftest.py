@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baselines.remote.session import HOST_FILE
+from uqdm_baselines.remote.session import HOST_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from deadline import no_hang
 
-from baselines.remote import Remote
-from baselines.remote.session import HOST_FILE
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import CodecUnavailableError, StreamError
 from uqdm.environments import environment
+from uqdm_baselines.remote import Remote
+from uqdm_baselines.remote.session import HOST_FILE
 
 pytestmark = pytest.mark.proof
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from baselines.remote.host_file import uqdm_codec_host
 from uqdm.environments.lock_file import parse_lock
+from uqdm_baselines.remote.host_file import uqdm_codec_host
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 HOSTS = sorted(RECIPES.glob("*/host.py"))

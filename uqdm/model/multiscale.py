@@ -3,7 +3,7 @@
 Residual blocks at full, half, quarter ... resolution, conditioned on the noise level by a scale and a shift of each
 channel; attention over all positions of the lowest resolution. The output is scaled as in Karras et al. (2022), so the
 network needs no norms. It serves any schedule, and with inputs beside the latent the second stages of
-:mod:`baselines.refine`.
+:mod:`uqdm.refine`.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from baselines.hyperprior import Hyperprior, UniversallyQuantized
 from uqdm.codec import ParameterError, StreamError
 from uqdm.transform.checkpoint import load, model_of_tensors, read_tensors
 from uqdm.transform.hyperpriors import FACTORIZED, MEAN_SCALE, SCALE
 from uqdm.transform.quantization import UNIVERSAL
+from uqdm_baselines.hyperprior import Hyperprior, UniversallyQuantized
 
 FOLDER = Path(__file__).with_name("compressai")
 """By benchmarks/compressai_checkpoints.py with CompressAI 1.2.8: random weights, and what its classes compute."""

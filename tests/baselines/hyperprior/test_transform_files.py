@@ -13,9 +13,6 @@ import pytest
 import torch
 from small_transform import LEVELS, save_small_transform
 
-from baselines.hyperprior import Hyperprior, UniversallyQuantized, latents, pictures
-from baselines.hyperprior.codec import TransformCodec, _model_id
-from baselines.hyperprior.file import MAX_PIXELS, SIZES, Header, parse
 from uqdm.bench.datasets import open_dataset
 from uqdm.codec import ParameterError, StreamError
 from uqdm.model.files import CheckpointError
@@ -23,6 +20,9 @@ from uqdm.model.zoo import find
 from uqdm.transform import zoo
 from uqdm.transform.folder import load
 from uqdm.transform.quantization import QUANTIZATIONS, ROUNDING, UNIVERSAL
+from uqdm_baselines.hyperprior import Hyperprior, UniversallyQuantized, latents, pictures
+from uqdm_baselines.hyperprior.codec import TransformCodec, _model_id
+from uqdm_baselines.hyperprior.file import MAX_PIXELS, SIZES, Header, parse
 
 CODECS = (Hyperprior, UniversallyQuantized)
 GOLDEN = Path(__file__).with_name("golden")

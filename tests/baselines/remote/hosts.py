@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from baselines.remote import Remote
 from uqdm.codec import get_codec
+from uqdm_baselines.remote import Remote
 
 CODEC = """
 import os, sys, time, zlib

@@ -10,9 +10,9 @@ import pytest
 from deadline import no_hang
 from hosts import CODEC, RAW, SERVE, codec_of
 
-from baselines._process import ProgramError
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.codec import StreamError
+from uqdm_baselines._process import ProgramError
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,6 @@ import numpy as np
 import pytest
 from hosts import CODEC, SERVE, codec_of
 
-from baselines._process import ProgramError
-from baselines.remote import frames
-from baselines.remote.host_file import uqdm_codec_host
 from uqdm.bench.evaluation.measure import measure_images
 from uqdm.bench.run.codec_settings import requests_from_mapping, resolve
 from uqdm.codec import (
@@ -26,6 +23,9 @@ from uqdm.codec import (
     StreamError,
     get_codec,
 )
+from uqdm_baselines._process import ProgramError
+from uqdm_baselines.remote import frames
+from uqdm_baselines.remote.host_file import uqdm_codec_host
 
 pytestmark = pytest.mark.slow
 

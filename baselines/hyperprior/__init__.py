@@ -1,5 +1,0 @@
-"""Learned transform codes in files: a factorized prior or a hyperprior, and rounding or universal quantization."""
-
-from baselines.hyperprior.codec import Hyperprior, UniversallyQuantized
-
-__all__ = ["Hyperprior", "UniversallyQuantized"]
