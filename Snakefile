@@ -2,9 +2,11 @@
 # Snakemake manages the files and their order; inside the rules `evaluate` and `score`, Ray manages the cores.
 
 import copy
+from pathlib import Path
 
 from snakemake.logging import logger
 from snakemake.utils import min_version
+from uqdm.cli.packaged import configuration_file
 from uqdm.cli.workflow import check_configuration, errors_on_one_line
 from uqdm.cli.workflow_log import shorten
 from uqdm.cli.workflow_stop import StopSignals
@@ -22,8 +24,8 @@ STOP_SIGNALS = StopSignals()
 own_runs = copy.deepcopy(config.get("runs"))
 
 
-configfile: "config/config.yaml"
-configfile: "config/contest.yaml"
+configfile: str(configuration_file("config.yaml", Path(workflow.basedir)))
+configfile: str(configuration_file("contest.yaml", Path(workflow.basedir)))
 
 
 with errors_on_one_line("configuration: "):

@@ -18,6 +18,8 @@ from uqdm.interrupts import interrupts_raised, noted, raise_if_interrupted
 from uqdm.text import printable
 
 SUBCOMMANDS = {
+    "init": "uqdm.cli.init:init",
+    "run": "uqdm.cli.run:run",
     "encode": "uqdm.cli.encode:encode",
     "decode": "uqdm.cli.decode:decode",
     "info": "uqdm.cli.info:info",
