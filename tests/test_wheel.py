@@ -94,7 +94,7 @@ def test_the_unpacked_wheel_plans_the_shipped_run_in_an_empty_folder(unpacked: P
     copied = {str(path.relative_to(tmp_path)) for path in (tmp_path / "config").rglob("*") if path.is_file()}
     assert copied == tracked("config")
     own = tmp_path / "config" / "config.yaml"
-    own.write_text(own.read_text().replace("runs:", "runs: {}\nmistaken:", 1))
+    own.write_text(own.read_text().replace("results: results", "result: results", 1))
     refused = uqdm("run", "--", "--dry-run")
     assert refused.returncode == 1
-    assert "mistaken" in refused.stderr
+    assert "result: unknown" in refused.stdout + refused.stderr
