@@ -97,4 +97,4 @@ def test_the_unpacked_wheel_plans_the_shipped_run_in_an_empty_folder(unpacked: P
     own.write_text(own.read_text().replace("results: results", "result: results", 1))
     refused = uqdm("run", "--", "--dry-run")
     assert refused.returncode == 1
-    assert "result: unknown" in refused.stdout + refused.stderr
+    assert "no key 'result' (did you mean results?)" in refused.stderr

@@ -100,7 +100,7 @@ def test_columns_are_sorted_in_parts_with_the_same_result(monkeypatch: pytest.Mo
     sides = generator.normal(size=(2, 50, 12))
     whole = projected_distance(*sides)
     monkeypatch.setattr("uqdm.bench.metrics.sliced_wasserstein._MOST_VALUES", 100)
-    assert projected_distance(*sides) == whole
+    assert projected_distance(*sides) == pytest.approx(whole, rel=1e-13)  # the parts are added in another order
 
 
 @pytest.mark.slow
