@@ -19,7 +19,7 @@ from uqdm.bench.datasets import open_dataset
 
 NOT_RUN = {
     r"^make |^python3 -m venv|^pip install -c|^\. \.venv": "set-up of the environment that runs this test",
-    r"^pip install \"uqdm-|^uqdm (init|run)\\b": "an installed wheel; tests/test_wheel.py, benchmarks/installed_wheel.py",
+    r"^pip install \"uqdm-|^uqdm (init|run)\b": "an installed wheel, as in benchmarks/installed_wheel.py",
     r"^pytest|^ruff ": "these tests and linters themselves",
     r"^snakemake .*paper_|^snakemake --workflow-profile": "hours, or SLURM; tests/test_workflow.py has small ones",
     r"^snakemake .*robustness": "a run of the demo, and the command that the same page runs",
