@@ -18,7 +18,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 CACHE = $(or $(XDG_CACHE_HOME),$(shell test -n "$$HOME" && mkdir -p "$$HOME/.cache" 2>/dev/null \
 	&& test -w "$$HOME/.cache" && echo "$$HOME/.cache" || echo "$(CURDIR)/$(VENV)/cache"))
 
-.PHONY: run check quick-tests test proofs lint lock clean-venv
+.PHONY: run check quick-tests test proofs lint site site-check lock clean-venv
 
 # What the workflow prints at its end only where it had something to do, `uqdm bench show` prints always.
 run: $(VENV)/.installed
@@ -49,6 +49,20 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 
+# The documentation site in build/site: the plots and the report of a small run, the notebooks with their results, and all
+# pages. `make site-check` builds it from what is there, and fails on a broken link.
+SITE_RUN := results/site
+
+site: $(VENV)/.installed-docs $(SITE_RUN)/report.html
+	$(BIN)/python -m docs_tools.notebooks
+	UQDM_SITE_RUN=$(SITE_RUN) NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+site-check: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(SITE_RUN)/report.html: | $(VENV)/.installed-docs
+	$(BIN)/python -m docs_tools.demo_run $(SITE_RUN)
+
 # The versions of .venv as they are now, for everyone. Local suffixes (+cpu) are no published versions.
 lock: $(VENV)/.installed-test
 	{ echo "# Versions that are known to work together; written by \`make lock\`, read by pip as constraints."; \
@@ -64,8 +78,12 @@ $(VENV)/.installed: pyproject.toml $(LOCK) | $(BIN)/python
 	touch $@
 
 $(VENV)/.installed-test: pyproject.toml $(LOCK) | $(BIN)/python
-	$(INSTALL) -c $(LOCK) -e ".[codecs,test]"
+	$(INSTALL) -c $(LOCK) -e ".[codecs,test,docs]"
 	@$(COMPILE)
+	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml $(LOCK) | $(BIN)/python
+	$(INSTALL) -c $(LOCK) -e ".[codecs,docs]"
 	touch $@ $(VENV)/.installed
 
 $(BIN)/python:
