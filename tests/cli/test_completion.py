@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,10 +42,33 @@ def completed(line: str, folder: Path) -> list[str]:
         ("uqdm bench run --codec jpeg2000-", ["jpeg2000-progressive", "jpeg2000-tuned"]),
         ("uqdm bench run ko", ["kodak"]),
         ("uqdm doctor we", ["webp"]),
+        ("uqdm encode a.png b.uqdm --model uqdm-p", ["uqdm-pixel"]),
+        ("uqdm encode a.png b.uqdm --seeds-for l", ["lossless"]),
+        ("uqdm models get uqdm-t", ["uqdm-tiny"]),
+        ("uqdm bench run demo --metric ps", ["psnr_db"]),
+        ("uqdm bench compare a b --codec-a jx", ["jxl"]),
+        ("uqdm bench published --family autoe", ["autoencoder"]),
     ],
 )
 def test_commands_options_and_names_are_completed(line: str, expected: list[str], tmp_path: Path) -> None:
     assert completed(line, tmp_path) == expected
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+def test_the_script_that_is_installed_completes_in_bash(tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+        "PATH": f"{UQDM.parent}:{os.environ['PATH']}",
+    }
+    subprocess.run([UQDM, "--install-completion", "bash"], env=environment, check=True, capture_output=True)
+    line = (
+        'source "$HOME/.bashrc"; COMP_WORDS=(uqdm bench sh); COMP_CWORD=2; '
+        '$(complete -p uqdm | sed "s/.*-F \\([^ ]*\\).*/\\1/") uqdm; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", line], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == "show\n"
 
 
 def test_folders_of_runs_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

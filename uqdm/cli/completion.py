@@ -9,7 +9,7 @@ bash and zsh complete the names of files.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 RESULTS = Path("results")
@@ -48,6 +48,17 @@ def metrics(incomplete: str) -> list[str]:
     return _beginning([metric.name for metric in declared()], incomplete)
 
 
+def families(incomplete: str) -> list[str]:
+    """Families of systems with published curves.
+
+    >>> families("autoe")
+    ['autoencoder']
+    """
+    from uqdm.bench.analysis.published_systems import FAMILIES
+
+    return _beginning(FAMILIES, incomplete)
+
+
 def published(incomplete: str) -> list[str]:
     """Sets of images with published curves.
 
@@ -81,6 +92,17 @@ def models(incomplete: str) -> list[str]:
     return _beginning(shipped_names(), incomplete)
 
 
+def published_models(incomplete: str) -> list[str]:
+    """Names of published models, which can be fetched.
+
+    >>> published_models("uqdm-t")
+    ['uqdm-tiny']
+    """
+    from uqdm.model.zoo import KNOWN
+
+    return _beginning(KNOWN, incomplete)
+
+
 def environments(incomplete: str) -> list[str]:
     """Names of the environments that are stored."""
     from uqdm.environments.inventory import stored_names
@@ -97,6 +119,19 @@ def runs(incomplete: str) -> list[str]:
         return _beginning(dict.fromkeys(str(path) for path in sorted(found) if is_run(path)), incomplete)
     except OSError:
         return []
+
+
+def one_of(*choices: str) -> Callable[[str], list[str]]:
+    """A function that completes one of a few words.
+
+    >>> one_of("cpu", "cuda")("cu")
+    ['cuda']
+    """
+
+    def complete(incomplete: str) -> list[str]:
+        return _beginning(choices, incomplete)
+
+    return complete
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:

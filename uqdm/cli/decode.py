@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.about import about
 from uqdm.cli.file_arguments import picture_format, read_coded, shown, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
@@ -21,7 +22,12 @@ def decode(
     image: Annotated[Path, typer.Argument(help="Image to write, e.g. photo.png, or - for a PNG on standard output")],
     step: Annotated[int | None, typer.Option(help="Stop after this step; without it, lossless", min=0)] = None,
     n_bytes: Annotated[int | None, typer.Option("--bytes", help="Use only the first N bytes", min=0)] = None,
-    reconstruction: Annotated[str, typer.Option(help="denoise, ancestral or flow")] = "denoise",
+    reconstruction: Annotated[
+        str,
+        typer.Option(
+            help="denoise, ancestral or flow", autocompletion=completion.one_of("denoise", "ancestral", "flow")
+        ),
+    ] = "denoise",
     noise_seed: Annotated[int, typer.Option(help="Seed of ancestral sampling", min=0)] = 0,
     salvage: Annotated[bool, typer.Option("--salvage", help="Decode the steps before the damage")] = False,
     model: ModelName = "uqdm-demo",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.file_arguments import read_picture, say, write_output
 from uqdm.cli.model_options import Device, Force, ModelName, Threads, Weights, used_threads
 from uqdm.cli.progress import counted_progress
@@ -23,7 +24,11 @@ def encode(
     seed: Annotated[int, typer.Option(help="First seed of the shared randomness", min=0)] = 0,
     seeds: Annotated[int | None, typer.Option(help="Seeds tried for each tile, a power of two")] = None,
     seeds_for: Annotated[
-        str, typer.Option(help="Choose the seed with the fewest bits of: step1 (fast), or lossless (the whole file)")
+        str,
+        typer.Option(
+            help="Choose the seed with the fewest bits of: step1 (fast), or lossless (the whole file)",
+            autocompletion=completion.one_of("step1", "lossless"),
+        ),
     ] = "step1",
     device: Device = "cpu",
     threads: Threads = None,

@@ -18,8 +18,14 @@ ModelName = Annotated[
         "--model", help="Name of a shipped model, or path of a model folder", autocompletion=completion.models
     ),
 ]
-Weights = Annotated[str, typer.Option(help="Weights of a published checkpoint: ema, or as-released")]
-Device = Annotated[str, typer.Option(help="cpu, or cuda")]
+Weights = Annotated[
+    str,
+    typer.Option(
+        help="Weights of a published checkpoint: ema, or as-released",
+        autocompletion=completion.one_of("ema", "as-released"),
+    ),
+]
+Device = Annotated[str, typer.Option(help="cpu, or cuda", autocompletion=completion.one_of("cpu", "cuda"))]
 Threads = Annotated[
     int | None,
     typer.Option(help=f"Threads that compute, each on its own tiles [all cores, at most {MAX_THREADS}]", min=1),

@@ -13,6 +13,7 @@ import typer
 from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
 from uqdm.cli.lazy import Group
+from uqdm.cli.model_options import Weights
 
 if TYPE_CHECKING:
     from uqdm.model.zoo import PublishedModel
@@ -143,7 +144,7 @@ def _plain(markdown: str) -> str:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="Name of a published model")],
+    name: Annotated[str, typer.Argument(help="Name of a published model", autocompletion=completion.published_models)],
     source: Annotated[
         str | None, typer.Option("--from", help="A folder, or the address of one, that holds its files")
     ] = None,
@@ -172,9 +173,13 @@ def export(
     ],
     out: Annotated[Path, typer.Argument(help="Folder to write", file_okay=False)],
     layout: Annotated[
-        str, typer.Option(help="own: config.json and model.safetensors; published: the layout of the authors' code")
+        str,
+        typer.Option(
+            help="own: config.json and model.safetensors; published: the layout of the authors' code",
+            autocompletion=completion.one_of(*LAYOUTS),
+        ),
     ] = "own",
-    weights: Annotated[str, typer.Option(help="Weights of a published checkpoint: ema, or as-released")] = "ema",
+    weights: Weights = "ema",
 ) -> None:
     """Writes a model with a denoiser in another layout; others have one layout alone."""
     from uqdm.model import checkpoint

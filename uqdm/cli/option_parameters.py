@@ -11,7 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.option_fields import OptionField, has_options, option_fields, option_groups
+
+_COMPLETED = {"--codec": completion.codecs, "--metric": completion.metrics}
+"""What a shell completes the values of an option with."""
 
 
 def with_option_parameters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -87,6 +91,7 @@ def _option(field: OptionField) -> Any:
         max=maximum,
         dir_okay=path_may_be_folder,
         file_okay=path_may_be_file,
+        autocompletion=_COMPLETED.get(field.flag),
     )
 
 

@@ -33,7 +33,8 @@ def sample(
     deviation: Annotated[
         str,
         typer.Option(
-            help="Deviation of each step of a Gaussian model: posterior (fixed), predicted, or own (predicted)"
+            help="Deviation of each step of a Gaussian model: posterior (fixed), predicted, or own (predicted)",
+            autocompletion=completion.one_of("posterior", "predicted", "own"),
         ),
     ] = "own",
     columns: Annotated[int | None, typer.Option(help="Samples in a row [as many as rows]", min=1)] = None,

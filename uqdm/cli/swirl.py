@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
 from uqdm.cli.lazy import Group
 from uqdm.cli.model_options import Force
 from uqdm.swirl.settings import Settings
@@ -24,7 +25,12 @@ def swirl() -> None:
 
 @app.command()
 def train(
-    kind: Annotated[str, typer.Option(help="vdm, learned, fixed or wide")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="vdm, learned, fixed or wide", autocompletion=completion.one_of("vdm", "learned", "fixed", "wide")
+        ),
+    ],
     steps: Annotated[list[int], typer.Option(help="Numbers of steps T, one model each", min=1)],
     iterations: Annotated[int, typer.Option(help="Iterations of training for each model", min=1)],
     seed: Seed,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli.file_arguments import shown
+from uqdm.cli.model_options import Device
 
 if TYPE_CHECKING:
     from uqdm.training.job import TrainingCallbacks
@@ -29,7 +30,7 @@ def train(
         str | None, typer.Option(help="A folder of photographs, or npz:PATH[#KEY]; overrides data.source")
     ] = None,
     iterations: Annotated[int | None, typer.Option(help="Override the configuration's n_iterations", min=1)] = None,
-    device: Annotated[str, typer.Option(help="cpu, or cuda")] = "cpu",
+    device: Device = "cpu",
     workers: Annotated[
         int | None,
         typer.Option(

@@ -30,8 +30,14 @@ def compare(
             autocompletion=completion.runs,
         ),
     ],
-    codec_a: Annotated[str | None, typer.Option(help=f"Only this of A: {_CHOICE} [as --codec-b, or all]")] = None,
-    codec_b: Annotated[str | None, typer.Option(help="Only this of B, in the same form [as --codec-a]")] = None,
+    codec_a: Annotated[
+        str | None,
+        typer.Option(help=f"Only this of A: {_CHOICE} [as --codec-b, or all]", autocompletion=completion.codecs),
+    ] = None,
+    codec_b: Annotated[
+        str | None,
+        typer.Option(help="Only this of B, in the same form [as --codec-a]", autocompletion=completion.codecs),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(

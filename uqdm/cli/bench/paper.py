@@ -7,10 +7,23 @@ from typing import Annotated
 
 import typer
 
+from uqdm.cli import completion
+
 
 def paper(
-    run: Annotated[Path, typer.Option(help="Folder of the run, e.g. results/paper_cifar10", file_okay=False)],
-    published: Annotated[str, typer.Option(help="The published figures: cifar10 or imagenet64")],
+    run: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the run, e.g. results/paper_cifar10", file_okay=False, autocompletion=completion.runs
+        ),
+    ],
+    published: Annotated[
+        str,
+        typer.Option(
+            help="The published figures: cifar10 or imagenet64",
+            autocompletion=completion.one_of("cifar10", "imagenet64"),
+        ),
+    ],
     model: Annotated[
         list[str] | None,
         typer.Option(help="LABEL=PATH of a UQDM model in the run, to compare with the published one; may be repeated"),

@@ -24,7 +24,10 @@ def published(
             help="List the systems on this set, e.g. kodak [list the sets]", autocompletion=completion.published
         ),
     ] = None,
-    family: Annotated[list[str] | None, typer.Option(help="Only systems of this family; may be repeated")] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option(help="Only systems of this family; may be repeated", autocompletion=completion.families),
+    ] = None,
     as_csv: AsCsv = False,
 ) -> None:
     """Lists published curves: the sets, or the systems on one set with their sources; with --csv every point.
