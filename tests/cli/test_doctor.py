@@ -80,7 +80,7 @@ def test_a_codec_that_fails_is_red_and_exits_1(name: str, reason: str) -> None:
 
 def test_json_has_every_figure() -> None:
     status, text = _doctor("--json", "png", "dark")
-    png, dark = json.loads(text)
+    png, dark = json.loads(text)["codecs"]
     assert status == 1
     assert {check["name"]: check["detail"] for check in png["checks"]}["lossless: noise"] == "exact"
     assert next(check["name"] for check in dark["checks"] if not check["ok"]) == "lossy: gradient"

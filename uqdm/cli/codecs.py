@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from uqdm.cli.json_output import print_json
 from uqdm.cli.lazy import Group
 from uqdm.codec import Codec, CodecUnavailableError, Parameter, broken_codecs, codec_class, codec_names
 from uqdm.plugins import contained, reason_of
@@ -116,7 +116,7 @@ def codecs(
     left_out = [broken for broken in broken_codecs() if broken.name not in names]
     listings += [Listing(broken.name, missing=f"SKIPPED ({broken.origin}): {broken.reason}") for broken in left_out]
     if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in listings], indent=2, default=str))
+        print_json([asdict(entry) for entry in listings])
         return
     _print(listings)
 

@@ -6,7 +6,6 @@ It says how to get missing parts, and lists plug-ins of other packages that are 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli import completion
+from uqdm.cli.json_output import plain, print_json, without_user
 
 if TYPE_CHECKING:
     from uqdm.bench.evaluation.selftest import Check
@@ -125,7 +125,9 @@ def doctor(
             autocompletion=completion.codecs,
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with the figures of every check")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: also versions and the machine, without your name or home")
+    ] = False,
 ) -> None:
     """Tests every codec: its version, whether its pictures come back correctly, or how to get it.
 
@@ -133,20 +135,28 @@ def doctor(
     are named. Exits 1 if an installed codec fails, or if Ray could not start here. A missing codec, or a plug-in that
     is left out, is not a failure.
     """
-    found = []
+    found: list[Diagnosis] = []
     tests: list[Callable[[], Diagnosis]] = [partial(diagnose, *asked) for asked in _asked(codec or []).items()]
     for diagnosis in itertools.chain((test() for test in tests), () if codec else _others()):
         found.append(diagnosis)
         if not as_json:
             _print(diagnosis)
     if as_json:
-        typer.echo(json.dumps([asdict(each) for each in found], indent=2))
+        _print_json(found, len(tests))
     else:
         counts = {status: sum(each.status == status for each in found) for status in _COLOURS}
         shown = [f"{count} {status}" for status, count in counts.items() if count or status != SKIPPED]
         typer.echo(", ".join(shown))
     if any(each.status == FAILS for each in found):
         raise typer.Exit(1)
+
+
+def _print_json(found: list[Diagnosis], n_codecs: int) -> None:
+    """Prints everything that a report of a fault needs, without the user's name and home, as it may be published."""
+    from uqdm.cli.installation import installation
+
+    listed = [{"name": each.codec, **{k: v for k, v in asdict(each).items() if k != "codec"}} for each in found]
+    print_json(without_user(plain({**installation(), "codecs": listed[:n_codecs], "others": listed[n_codecs:]})))
 
 
 def _others() -> Iterator[Diagnosis]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
+from uqdm.cli.json_output import print_json
 from uqdm.cli.lazy import Group
 from uqdm.text import counted, printable, shortened_list
 
@@ -80,7 +80,7 @@ def list_stored(
 
     found = stored_environments()
     if as_json:
-        typer.echo(json.dumps(list(map(_entry, found)), indent=2))
+        print_json(list(map(_entry, found)))
         return
     for one in found:
         _print(one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ import typer
 from uqdm.cli import completion
 from uqdm.cli.about import about
 from uqdm.cli.file_arguments import bytes_left, opened, read_coded
+from uqdm.cli.json_output import print_json
 
 
 def info(
@@ -30,7 +30,7 @@ def info(
     file.
     """
     if ideal_bits:
-        typer.echo(json.dumps(_with_ideal_bits(file, model), indent=2))
+        print_json(_with_ideal_bits(file, model))
         return
     from uqdm.coding.container import describe, read_layout
 
@@ -39,7 +39,7 @@ def info(
         n_bytes = layout.bytes_read + bytes_left(stream)
         layout.check_length(n_bytes)
         maker = _maker(layout.header.model_id.hex(), model)
-    typer.echo(json.dumps({**describe(layout, n_bytes), **maker}, indent=2))
+    print_json({**describe(layout, n_bytes), **maker})
 
 
 def _maker(model_id: str, given: str | None) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from uqdm.cli import completion
 from uqdm.cli.file_arguments import shown
+from uqdm.cli.json_output import print_json
 from uqdm.cli.lazy import Group
 from uqdm.cli.model_options import Weights
 
@@ -110,7 +110,7 @@ def models(
     if context.invoked_subcommand is not None:
         return
     if as_json:
-        typer.echo(json.dumps([asdict(entry) for entry in listings()], indent=2))
+        print_json([asdict(entry) for entry in listings()])
         return
     for entry in listings():
         _print(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from uqdm.bench.analysis.options import ANCHORS
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
 from uqdm.cli.bench._parameters import RunFolder
+from uqdm.cli.json_output import json_rows, print_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +48,10 @@ def bd(
             help="Print also where BD-rates come from: of single images, without one of them, and at single qualities",
         ),
     ] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print JSON: curves, and with --per-image also images; null for no value"),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="File to write alone [bd.csv and bd_per_image.csv in the run]", dir_okay=False)
     ] = None,
@@ -68,18 +74,34 @@ def bd(
     for name in metric or ():
         if name not in known:
             raise LookupError(f"no deltas by {name!r}{suggest(name, known)}; there are some by: {', '.join(known)}")
-    shown = titles(read_summary(run))
-    for (dataset, by), rows in table.groupby(["dataset", "metric"], sort=False):
-        if not metric or by in metric:
-            _print(str(dataset), str(by), rows, shown)
+    if as_json:
+        _print_json(tables, metric or known, per_image=per_image)
+    else:
+        _print_tables(tables, metric or known, titles(read_summary(run)), per_image=per_image)
+    note_unfilled(run)
+    _write(tables, run, out, to_stderr=as_json)
+
+
+def _print_json(tables: BdTables, metrics: Sequence[str], *, per_image: bool) -> None:
+    from uqdm.bench.schema import BD, BD_OF_IMAGES
+
+    curves = tables.curves[tables.curves.metric.isin(metrics)]
+    images = tables.images[tables.images.metric.isin(metrics)]
+    print_json({"curves": json_rows(curves, BD), **({"images": json_rows(images, BD_OF_IMAGES)} if per_image else {})})
+
+
+def _print_tables(
+    tables: BdTables, metrics: Sequence[str], titles: dict[tuple[str, str], str], *, per_image: bool
+) -> None:
+    for (dataset, by), rows in tables.curves.groupby(["dataset", "metric"], sort=False):
+        if by in metrics:
+            _print(str(dataset), str(by), rows, titles)
             if per_image:
                 of_images = tables.images[(tables.images.dataset == dataset) & (tables.images.metric == by)]
-                _print_images(rows, of_images, shown)
-    note_unfilled(run)
-    _write(tables, run, out)
+                _print_images(rows, of_images, titles)
 
 
-def _write(tables: BdTables, run: Path, out: Path | None) -> None:
+def _write(tables: BdTables, run: Path, out: Path | None, *, to_stderr: bool) -> None:
     """Writes the tables; for a read-only run a note says that they were not written."""
     from uqdm.bench.analysis.bd_table import save_bd_tables, write_bd_table
     from uqdm.bench.run.layout import bd_of_images_path, bd_path
@@ -96,8 +118,8 @@ def _write(tables: BdTables, run: Path, out: Path | None) -> None:
         typer.echo(f"note: {bd_path(run)} was not written: {reason}; --out FILE writes it elsewhere", err=True)
         return
     if out is None:
-        typer.echo(bd_of_images_path(run))
-    typer.echo(out or bd_path(run))
+        typer.echo(bd_of_images_path(run), err=to_stderr)
+    typer.echo(out or bd_path(run), err=to_stderr)
 
 
 def _print(dataset: str, metric: str, rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:

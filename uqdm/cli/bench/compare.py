@@ -9,14 +9,16 @@ import typer
 
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
-from uqdm.cli.bench._parameters import AsCsv
+from uqdm.cli.bench._parameters import AsCsv, AsJson, one_form
 from uqdm.cli.folding import show_text
+from uqdm.cli.json_output import json_rows, print_json
 
 if TYPE_CHECKING:
     from uqdm.bench.analysis.compare_runs import Comparison, Key
 
 _CHOICE = "CODEC[:key=value,...][@POINT[/RECONSTRUCTION]], e.g. 'uqdm@step 2/denoise'"
 _FIGURES = ("A", "B", "B - A", "95 % interval", "p", "effect", "better", "worse", "equal", "same pixels", "images")
+_KEY = ("codec", "setting", "point", "reconstruction")
 _LISTED = 12  # unpaired pictures that are named
 
 
@@ -46,6 +48,7 @@ def compare(
         ),
     ] = None,
     as_csv: AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compares two runs image by image: paired differences with intervals, and a signed-rank test.
 
@@ -56,12 +59,25 @@ def compare(
     from uqdm.bench.schema import COMPARISON
     from uqdm.cli.bench._table import print_csv
 
+    one_form(as_csv=as_csv, as_json=as_json)
     found = compare_runs(a, b, codec_a, codec_b, metric or ())
     note_unfilled(a, b)
     if as_csv:
         print_csv(found.table, COMPARISON)
         return
+    if as_json:
+        _print_json(found, a, b)
+        return
     _print(found, a, b)
+
+
+def _print_json(found: Comparison, a: Path, b: Path) -> None:
+    from uqdm.bench.schema import COMPARISON
+
+    only = {side: [dict(zip(_KEY, key, strict=True)) for key in getattr(found, f"only_{side}")] for side in ("a", "b")}
+    about = {"a": a, "b": b, "dataset": found.dataset, "fingerprint": found.fingerprint, "notes": found.notes}
+    rows = json_rows(found.table, COMPARISON)
+    print_json({**about, "rows": rows, "only_a": only["a"], "only_b": only["b"]})
 
 
 def _print(found: Comparison, a: Path, b: Path) -> None:
@@ -103,9 +119,7 @@ def _print_metric(name: str, rows: list[dict[str, Any]], labels: dict[str, dict[
 
 
 def _key(row: dict[str, Any], side: str) -> Key:
-    codec, setting, point, reconstruction = (
-        row[f"{n}_{side}"] for n in ("codec", "setting", "point", "reconstruction")
-    )
+    codec, setting, point, reconstruction = (row[f"{name}_{side}"] for name in _KEY)
     return codec, setting, point, reconstruction
 
 

@@ -10,8 +10,9 @@ import typer
 
 from uqdm.bench.analysis.options import FAITHFUL, REALISTIC
 from uqdm.cli import completion
-from uqdm.cli.bench._parameters import AsCsv
+from uqdm.cli.bench._parameters import AsCsv, AsJson, one_form
 from uqdm.cli.folding import show_text
+from uqdm.cli.json_output import json_rows, print_json
 
 if TYPE_CHECKING:
     from uqdm.bench.analysis.compare_runs import Key
@@ -37,6 +38,7 @@ def plane(
         ),
     ] = None,
     as_csv: AsCsv = False,
+    as_json: AsJson = False,
     out: Annotated[
         Path | None, typer.Option(help="Write the table to this file, .csv or .json", dir_okay=False)
     ] = None,
@@ -50,16 +52,19 @@ def plane(
     from uqdm.bench.schema import PLANE
     from uqdm.cli.bench._table import print_csv
 
+    one_form(as_csv=as_csv, as_json=as_json)
     if out is not None:
         _check(out)
     table = make_plane(run, faithful, realistic, against)
     if as_csv:
         print_csv(table, PLANE)
+    elif as_json:
+        print_json(json_rows(table, PLANE))
     else:
         _print(table)
     if out is not None:
         write_plane(table, out)
-        typer.echo(out, err=as_csv)
+        typer.echo(out, err=as_csv or as_json)
 
 
 def _check(out: Path) -> None:

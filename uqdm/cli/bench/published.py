@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli import completion
-from uqdm.cli.bench._parameters import AsCsv
+from uqdm.cli.bench._parameters import AsCsv, AsJson, one_form
+from uqdm.cli.json_output import json_rows, print_json
 from uqdm.text import counted
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from uqdm.bench.analysis.published_systems import PublishedSystem
 
 _TEXTS = ("set", "images", "system", "family", "name", "metrics", "rate", "source", "note")
@@ -29,13 +32,15 @@ def published(
         typer.Option(help="Only systems of this family; may be repeated", autocompletion=completion.families),
     ] = None,
     as_csv: AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Lists published curves: the sets, or the systems on one set with their sources; with --csv every point.
+    """Lists published curves: the sets, or the systems on one set with their sources; with --csv or --json every point.
 
     Reports and plots of a run on the same images show these curves. They enter no statistics.
     """
     from uqdm.bench.analysis.published_systems import check_families, published_systems, set_names
 
+    one_form(as_csv=as_csv, as_json=as_json)
     check_families(family or ())
     if dataset is None:
         names = set_names()
@@ -43,7 +48,9 @@ def published(
         published_systems(dataset)  # raises an error that lists the sets
         names = [dataset]
     if as_csv:
-        _print_points(names, family or ())
+        typer.echo(_points(names, family or ()).to_csv(index=False), nl=False)
+    elif as_json:
+        print_json(json_rows(_points(names, family or ())))
     elif dataset is None:
         _print_sets(names, family or ())
     else:
@@ -88,14 +95,13 @@ def _kinds(systems: Sequence[PublishedSystem]) -> str:
     return "; ".join(f"{kind}, {text}" for kind, text in RATE_KINDS.items() if kind in used)
 
 
-def _print_points(names: Sequence[str], families: Sequence[str]) -> None:
+def _points(names: Sequence[str], families: Sequence[str]) -> pd.DataFrame:
     import pandas as pd
 
     from uqdm.bench.analysis.published_systems import point_table
 
     table = pd.concat([point_table(name) for name in names], ignore_index=True)
-    chosen = table[table.family.isin(families)] if families else table
-    typer.echo(chosen.to_csv(index=False), nl=False)
+    return table[table.family.isin(families)] if families else table
 
 
 def _of(name: str, families: Sequence[str]) -> list[PublishedSystem]:

@@ -11,7 +11,8 @@ import typer
 
 from uqdm.cli import completion
 from uqdm.cli.bench._notes import note_unfilled
-from uqdm.cli.bench._parameters import AsCsv
+from uqdm.cli.bench._parameters import AsCsv, AsJson, one_form
+from uqdm.cli.json_output import json_rows, print_json
 from uqdm.text import counted
 
 if TYPE_CHECKING:
@@ -68,19 +69,25 @@ def show(
     descending: Annotated[bool, typer.Option("--descending", help="Largest first")] = False,
     limit: Annotated[int | None, typer.Option(help="Only the first N", min=1)] = None,
     as_csv: AsCsv = False,
+    as_json: AsJson = False,
 ) -> None:
     """Prints finished runs: the short table and its files; or, with any option, their means or single rows."""
+    one_form(as_csv=as_csv, as_json=as_json)
     patterns = {"codec": codec, "setting": setting, "point": point, "reconstruction": reconstruction}
     named = [name.strip() for name in columns.split(",")] if columns else []
     query = _Query({k: v or () for k, v in patterns.items()}, where or (), named, sort, descending, limit)
     folders = run or _finished_runs()
-    if not (rows or as_csv or query.anything()):
+    if not (rows or as_csv or as_json or query.anything()):
         _print_short(folders)
         return
     from uqdm.bench.metrics import rows_schema, summary_schema
     from uqdm.bench.run.layout import rows_dir
 
-    _print(_chosen(folders, query, rows=rows), query, rows_schema() if rows else summary_schema(), as_csv=as_csv)
+    schema = rows_schema() if rows else summary_schema()
+    if as_json:
+        print_json(json_rows(_with_columns(_chosen(folders, query, rows=rows), query), schema))
+    else:
+        _print(_chosen(folders, query, rows=rows), query, schema, as_csv=as_csv)
     note_unfilled(*(folder for folder in folders if rows_dir(folder).is_dir()))
 
 
@@ -132,7 +139,7 @@ def _print(frame: pd.DataFrame, query: _Query, schema: pa.Schema, *, as_csv: boo
     from uqdm.cli.bench._table import cell, print_csv, print_table
 
     if as_csv:
-        print_csv(choose(frame, query.columns) if query.columns else frame, schema)
+        print_csv(_with_columns(frame, query), schema)
         return
     shown, everywhere = (choose(frame, query.columns), []) if query.columns else _shortened(frame)
     texts = {"psnr_db": EXACT}
@@ -142,6 +149,13 @@ def _print(frame: pd.DataFrame, query: _Query, schema: pa.Schema, *, as_csv: boo
     for text in everywhere:
         typer.echo(text)
     typer.echo(counted(len(frame), "row"))
+
+
+def _with_columns(frame: pd.DataFrame, query: _Query) -> pd.DataFrame:
+    """The columns that were asked for; all of them by default."""
+    from uqdm.cli.bench._row_filter import choose
+
+    return choose(frame, query.columns) if query.columns else frame
 
 
 def _shortened(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from uqdm.cli import completion
+from uqdm.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from uqdm.bench.progress.status import RunStatus
@@ -34,7 +34,7 @@ def status(
         return [run_status(run) for run in find_runs(folder)]
 
     if as_json:
-        _watch(look, lambda runs: typer.echo(json.dumps([run.to_json() for run in runs])), watch=watch)
+        _watch(look, lambda runs: print_json([run.to_json() for run in runs], indent=None), watch=watch)
     elif watch and sys.stdout.isatty():
         _watch_live(look, report)
     else:
