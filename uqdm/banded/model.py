@@ -18,7 +18,7 @@ from uqdm.banded.schedule import BandSchedule
 from uqdm.model import schema
 from uqdm.model.banded_identity import description, digest
 from uqdm.model.config import MAX_WEIGHTS, read_checked
-from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError, write_file
+from uqdm.model.files import BANDED_FORMAT, CONFIG, WEIGHTS, CheckpointError, name_of, write_file
 from uqdm.model.identity import Identity
 from uqdm.model.weights import fill
 
@@ -63,7 +63,7 @@ def load(folder: Path) -> BandedModel:
         raise CheckpointError(f"{folder / WEIGHTS}: not a safetensors file ({error})") from error
     networks = build(config, str(folder / CONFIG), n_weights=sum(value.numel() for value in tensors.values()))
     fill(networks, tensors, folder / WEIGHTS)
-    return in_memory(folder.name, config, networks)
+    return in_memory(name_of(folder), config, networks)
 
 
 def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> BandedNetworks:

@@ -15,7 +15,9 @@ MAX_THREADS = 8
 ModelName = Annotated[
     str,
     typer.Option(
-        "--model", help="Name of a shipped model, or path of a model folder", autocompletion=completion.models
+        "--model",
+        help="Name of a shipped model, path of a model folder, or hf:OWNER/NAME[@REVISION]",
+        autocompletion=completion.models,
     ),
 ]
 Weights = Annotated[

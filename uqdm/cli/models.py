@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_HUB = "in the cache of huggingface_hub"
 LAYOUTS = ("own", "published")
 OF_UQDM = ("uqdm", "vdm", "diffc")
 OF_PUBLISHED = (*OF_UQDM, "ddcm", "turbo-ddcm")  # one network for all noise levels
@@ -53,22 +54,29 @@ class Listing:
 
 def listings() -> list[Listing]:
     """All known models."""
-    from uqdm.model import zoo
+    from uqdm.model import hub, zoo
 
-    shipped = [_shipped(name, _codecs_of(name)) for name in zoo.all_shipped()]
-    return [*shipped, *(_known(known) for known in zoo.KNOWN.values())]
+    shipped = [_shipped(name, _codecs_of(zoo.SHIPPED / name)) for name in zoo.all_shipped()]
+    cached = [_of_hub(name, folder) for name, folder in hub.cached_models()]
+    return [*shipped, *(_known(known) for known in zoo.KNOWN.values()), *cached]
 
 
-def _codecs_of(name: str) -> tuple[str, ...]:
-    """The codecs that a shipped model is for."""
-    from uqdm.model import zoo
+def _codecs_of(folder: Path) -> tuple[str, ...]:
+    """The codecs that a model of this project's layout is for."""
     from uqdm.model.config import read_config
     from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT, TRANSFORM_FORMAT
 
-    config = read_config(zoo.SHIPPED / name)
+    config = read_config(folder)
     of_formats = {BANDED_FORMAT: OF_BANDS, TRANSFORM_FORMAT: OF_TRANSFORM, REFINE_FORMAT: OF_REFINE}
     of_process = OF_GAUSSIAN if config.get("process") == "gaussian" else OF_UQDM
     return of_formats.get(config["format"], of_process)
+
+
+def _of_hub(name: str, folder: Path) -> Listing:
+    from uqdm.model import hub
+
+    weights = next((sha256 for file, sha256 in hub.hashes(name).items() if file != hub.CONFIG), None)
+    return Listing(name, _codecs_of(folder), _HUB, name.partition("@")[0], weights, str(folder), None)
 
 
 def _shipped(name: str, codecs: tuple[str, ...]) -> Listing:
@@ -144,12 +152,22 @@ def _plain(markdown: str) -> str:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="Name of a published model", autocompletion=completion.published_models)],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a published model, or hf:OWNER/NAME[@REVISION]", autocompletion=completion.published_models
+        ),
+    ],
     source: Annotated[
         str | None, typer.Option("--from", help="A folder, or the address of one, that holds its files")
     ] = None,
 ) -> None:
-    """Fetches a published model into the cache and checks its hashes."""
+    """Fetches a published model, or one of the Hugging Face Hub, into the cache and checks its hashes."""
+    from uqdm.model.hub import is_hub_name
+
+    if is_hub_name(name):
+        _get_of_hub(name, source)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -166,10 +184,24 @@ def get(
     typer.echo(f"{name} is in {zoo.cached_folder(name)}")
 
 
+def _get_of_hub(name: str, source: str | None) -> None:
+    from uqdm.model import hub
+
+    if source is not None:
+        raise ValueError(f"--from is for published models, and {name} is one of the hub; leave it out")
+    pinned = hub.pinned_name(name)
+    for file, sha256 in hub.hashes(pinned).items():
+        typer.echo(f"{sha256}  {file}")
+    typer.echo(f"{pinned} is in {hub.hub_folder(pinned)}")
+
+
 @app.command()
 def export(
     model: Annotated[
-        str, typer.Argument(help="Name of a model, or path of a model folder", autocompletion=completion.models)
+        str,
+        typer.Argument(
+            help="Name of a model, path of a model folder, or hf:OWNER/NAME", autocompletion=completion.models
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder to write", file_okay=False)],
     layout: Annotated[

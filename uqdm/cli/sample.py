@@ -18,7 +18,8 @@ def sample(
     model: Annotated[
         str,
         typer.Argument(
-            help="Name of a shipped diffusion model, or path of a model folder", autocompletion=completion.models
+            help="Name of a shipped diffusion model, path of a model folder, or hf:OWNER/NAME",
+            autocompletion=completion.models,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Picture to write, e.g. sheet.png, or - for a PNG on standard output")],

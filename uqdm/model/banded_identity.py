@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from uqdm.model.config import read_checked
-from uqdm.model.files import BANDED_FORMAT, WEIGHTS, CheckpointError
+from uqdm.model.files import BANDED_FORMAT, WEIGHTS, CheckpointError, name_of
 from uqdm.model.identity import Identity
 
 
@@ -42,4 +42,4 @@ def identify(folder: Path) -> Identity:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: not a safetensors file ({error})") from error
-    return Identity(folder.name, digest(description(config), tensors.items()))
+    return Identity(name_of(folder), digest(description(config), tensors.items()))

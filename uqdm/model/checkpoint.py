@@ -21,7 +21,7 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.model import published
 from uqdm.model.config import FORMAT, check_model, check_own, least_weights, read_config
 from uqdm.model.denoiser import DENSITY_NAMES, Denoiser
-from uqdm.model.files import CONFIG, WEIGHTS, WEIGHTS_CHOICES, CheckpointError, write_file
+from uqdm.model.files import CONFIG, WEIGHTS, WEIGHTS_CHOICES, CheckpointError, name_of, write_file
 from uqdm.model.identity import Identity, described, digest, schedule_of
 from uqdm.model.multiscale import MultiscaleDenoiser
 from uqdm.model.points import PointsDenoiser
@@ -181,13 +181,13 @@ def _load_own(path: Path, config: dict[str, Any]) -> Model:
         tensors = safetensors.torch.load_file(path / WEIGHTS)
     except (safetensors.SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"{path / WEIGHTS}: not a safetensors file ({error})") from error
-    return as_model(path.name, _filled(config, tensors, path / WEIGHTS), config)
+    return as_model(name_of(path), _filled(config, tensors, path / WEIGHTS), config)
 
 
 def _load_published(path: Path, config: dict[str, Any], weights: str) -> Model:
     own, tensors = published.read(path, config, averaged=weights == "ema")
     check_model(own, str(path / CONFIG))
-    return as_model(path.name, _filled(own, tensors, path / published.WEIGHTS), own)
+    return as_model(name_of(path), _filled(own, tensors, path / published.WEIGHTS), own)
 
 
 def _filled(config: dict[str, Any], tensors: dict[str, Any], file: Path) -> Denoiser:

@@ -26,6 +26,17 @@ class CheckpointError(ValueError):
     """A model folder cannot be read. The message names the file and the remedy."""
 
 
+def name_of(folder: Path) -> str:
+    """The name of a folder's model: that of the folder; of a commit in the cache of huggingface_hub, the repository's.
+
+    >>> name_of(Path("models/mine")), name_of(Path("hub/models--owner--theirs/snapshots/0123abcd"))
+    ('mine', 'theirs')
+    """
+    if folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--"):
+        return folder.parent.parent.name.rpartition("--")[2]
+    return folder.name
+
+
 def format_of(folder: Path) -> str | None:
     """The ``format`` of a folder's configuration; None if it has none that can be read."""
     try:

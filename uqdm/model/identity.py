@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from uqdm.model.config import check_own, read_config
-from uqdm.model.files import CONFIG, WEIGHTS, CheckpointError
+from uqdm.model.files import CONFIG, WEIGHTS, CheckpointError, name_of
 from uqdm.model.schedule import Schedule
 
 _DESCRIBING = ("image_size", "denoiser", "density", "process", "levels")  # keys that files of a model depend on
@@ -71,4 +71,4 @@ def own_identity(folder: Path) -> Identity | None:
         return None
     except (safetensors.SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{weights}: not a safetensors file ({error})") from error
-    return Identity(folder.name, digest(schedule_of(config), described(config), tensors.items()))
+    return Identity(name_of(folder), digest(schedule_of(config), described(config), tensors.items()))

@@ -24,6 +24,7 @@ from uqdm.model.files import (
     CheckpointError,
     format_of,
 )
+from uqdm.model.hub import hub_folder, is_hub_name, pinned_name
 from uqdm.model.identity import Identity, own_identity
 from uqdm.paths import absolute_text, expand_path
 from uqdm.places import cache_folder, writable_cache_folder
@@ -37,7 +38,7 @@ _ADDRESS = f"{_PAGE}/resolve/main/checkpoints"
 _CONFIGS = "https://raw.githubusercontent.com/mandt-lab/uqdm"  # configurations are in the published code's repository
 _CHUNK = 1 << 20
 
-MODEL_HELP = "name of a shipped model, or path of a model folder"
+MODEL_HELP = "name of a shipped model, path of a model folder, or hf:OWNER/NAME[@REVISION]"
 
 DownloadCallback = Callable[[int, int | None], Any]
 """Callback with the bytes downloaded so far, and the total if it is known."""
@@ -169,18 +170,22 @@ def format_named(name_or_path: str | os.PathLike[str]) -> str | None:
     >>> format_named("ntc-demo")
     'uqdm-transform-1'
     """
+    if is_hub_name(name_or_path):
+        return format_of(hub_folder(str(name_or_path)))
     shipped = SHIPPED / str(name_or_path)
     is_shipped = str(name_or_path) in (name for name, _ in _shipped())
     return format_of(shipped if is_shipped else expand_path(name_or_path, "model"))
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """The folder of a shipped or fetched model, or of a path; raises :class:`uqdm.model.files.CheckpointError`."""
+    """The folder of a shipped or fetched model, of a path, or of a model of the hub.
+
+    Raises :class:`uqdm.model.files.CheckpointError`."""
     name = str(name_or_path)
     folder = folder_of(name)
     if folder is not None:
         return folder
-    path = expand_path(name_or_path, "model")
+    path = hub_folder(name) if is_hub_name(name) else expand_path(name_or_path, "model")
     form = dict(_shipped()).get(name) or (format_of(path) if path.is_dir() else None)
     if form in _USED_AS:
         kind, codec = _USED_AS[form]
@@ -196,7 +201,12 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def absolute_name(name_or_path: str) -> str:
-    """A name of the model for any working directory: its known name, else the absolute path of its folder."""
+    """A name of the model for any working directory: its known name, else the absolute path of its folder.
+
+    That of a model of the hub has its commit (:func:`uqdm.model.hub.pinned_name`).
+    """
+    if is_hub_name(name_or_path):
+        return pinned_name(name_or_path)
     if folder_of(name_or_path) is not None:
         return name_or_path
     is_path = "/" in name_or_path or name_or_path.startswith("~") or Path(name_or_path).is_dir()

@@ -15,7 +15,9 @@ from uqdm.progressive.device import checked_device
 def load_model(
     name_or_path: str | os.PathLike[str], *, weights: str = "ema", device: str = "cpu", threads: int | None = None
 ) -> UQDM | BandedUQDM:
-    """Loads a shipped model by name or a model folder by path, ready to compress.
+    """Loads a shipped model by name, a model folder by path, or a model of the hub, ready to compress.
+
+    The name of the last is ``hf:OWNER/NAME[/FOLDER][@REVISION][#sha256=HEX]`` (see :mod:`uqdm.model.hub`).
 
     ``weights`` matters for published checkpoints (see :func:`uqdm.model.checkpoint.load`). ``device`` is ``cpu``,
     ``cuda`` or ``cuda:N``. ``threads`` is as in :class:`UQDM`. Raises ValueError for a device that is not here, and

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from uqdm.model.config import read_checked
-from uqdm.model.files import REFINE_FORMAT, WEIGHTS, CheckpointError
+from uqdm.model.files import REFINE_FORMAT, WEIGHTS, CheckpointError, name_of
+from uqdm.model.hub import hub_folder, is_hub_name, pinned_name
 from uqdm.model.identity import Identity
 from uqdm.model.zoo import SHIPPED, shipped_of
 from uqdm.paths import absolute_text, expand_path
 from uqdm.refine.conditions import PICTURE
 
-MODEL_HELP = "name of a shipped second stage, or path of a model folder; by default the shipped one for the codec"
+MODEL_HELP = (
+    "name of a shipped second stage, path of a model folder, or hf:OWNER/NAME; by default the shipped one for the codec"
+)
 
 
 def description(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def identify(folder: Path) -> Identity:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{file}: not a safetensors file ({error})") from error
-    return Identity(folder.name, digest(description(config), tensors.items()))
+    return Identity(name_of(folder), digest(description(config), tensors.items()))
 
 
 def find(name_or_path: str) -> Path:
@@ -57,7 +60,7 @@ def find(name_or_path: str) -> Path:
     names = shipped_of(REFINE_FORMAT)
     if name_or_path in names:
         return SHIPPED / name_or_path
-    path = expand_path(name_or_path, "model")
+    path = hub_folder(name_or_path) if is_hub_name(name_or_path) else expand_path(name_or_path, "model")
     if path.is_dir():
         return path
     near = difflib.get_close_matches(name_or_path, names, n=1)
@@ -84,6 +87,11 @@ def find_for(codec: str) -> Path:
 
 
 def absolute_name(name_or_path: str) -> str:
-    """A name of the model for any working directory: that of a shipped one, else the absolute path; empty if empty."""
+    """A name of the model for any working directory: that of a shipped one, else the absolute path; empty if empty.
+
+    That of a model of the hub has its commit (:func:`uqdm.model.hub.pinned_name`).
+    """
+    if is_hub_name(name_or_path):
+        return pinned_name(name_or_path)
     is_path = "/" in name_or_path or name_or_path.startswith("~") or Path(name_or_path).is_dir()
     return absolute_text(name_or_path) if is_path and name_or_path not in shipped_of(REFINE_FORMAT) else name_or_path

@@ -14,7 +14,7 @@ import torch
 from uqdm.arithmetic import float32_arithmetic
 from uqdm.model import schema
 from uqdm.model.config import MAX_WEIGHTS, read_checked
-from uqdm.model.files import CONFIG, REFINE_FORMAT, WEIGHTS, CheckpointError, write_file
+from uqdm.model.files import CONFIG, REFINE_FORMAT, WEIGHTS, CheckpointError, name_of, write_file
 from uqdm.model.identity import Identity
 from uqdm.model.weights import fill
 from uqdm.refine.conditions import LATENTS
@@ -62,7 +62,7 @@ def load(folder: Path) -> RefineModel:
         raise CheckpointError(f"{folder / WEIGHTS}: not a safetensors file ({error})") from error
     network = build(config, str(folder / CONFIG), n_weights=sum(value.numel() for value in tensors.values()))
     fill(network, tensors, folder / WEIGHTS)
-    return in_memory(folder.name, config, network)
+    return in_memory(name_of(folder), config, network)
 
 
 def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> RefineNetwork:

@@ -19,7 +19,7 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.coding.gaussian import CELL_BITS, MIN_OCTAVE, N_ROWS
 from uqdm.model import schema
 from uqdm.model.config import read_checked
-from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, write_file
+from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, name_of, write_file
 from uqdm.model.weights import fill
 from uqdm.transform.blocks import BlockTransforms
 from uqdm.transform.identity import SIDE_MEDIANS, SIDE_ROWS, described, prior_of_folder
@@ -43,7 +43,7 @@ def load(folder: Path, quantization: str = ROUNDING) -> Model:
     transforms = build(config, str(folder / CONFIG), n_weights=sum(value.numel() for value in tensors.values()))
     fill(transforms, tensors, folder / WEIGHTS)
     prior = prior_of_folder(rows, medians, _side_shape(transforms), folder / WEIGHTS, quantization)
-    return model_of(folder.name, transforms, prior, _levels(config), described(config))
+    return model_of(name_of(folder), transforms, prior, _levels(config), described(config))
 
 
 def build(config: Mapping[str, Any], where: str, *, n_weights: int | None = None) -> BlockTransforms:

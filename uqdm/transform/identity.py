@@ -16,7 +16,7 @@ import safetensors
 from safetensors.numpy import load_file
 
 from uqdm.model.config import read_checked
-from uqdm.model.files import TRANSFORM_FORMAT, WEIGHTS, CheckpointError
+from uqdm.model.files import TRANSFORM_FORMAT, WEIGHTS, CheckpointError, name_of
 from uqdm.model.identity import Identity
 from uqdm.transform.prior import Prior, normal_prior
 from uqdm.transform.quantization import ROUNDING
@@ -69,4 +69,4 @@ def identify(folder: Path, quantization: str = ROUNDING) -> Identity:
     rows, medians = tensors.pop(SIDE_ROWS, None), tensors.pop(SIDE_MEDIANS, None)
     shape = (len(config["levels"]), 0 if rows is None or rows.ndim < 2 else rows.shape[1])
     prior = prior_of_folder(rows, medians, shape, file, quantization)
-    return Identity(folder.name, digest(tensors, prior, described(config)))
+    return Identity(name_of(folder), digest(tensors, prior, described(config)))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uqdm.model.files import CONFIG, TRANSFORM_FORMAT, WEIGHTS, CheckpointError, format_of
+from uqdm.model.hub import hub_folder, is_hub_name, pinned_name
 from uqdm.model.identity import Identity
 from uqdm.model.zoo import SHIPPED, is_model, shipped_names, shipped_transforms
 from uqdm.paths import absolute_text, expand_path
@@ -15,7 +16,10 @@ from uqdm.transform.quantization import ROUNDING
 if TYPE_CHECKING:
     from uqdm.transform.model import Model
 
-MODEL_HELP = "name of a shipped model of transform coding, path of a model folder, or of a checkpoint of CompressAI"
+MODEL_HELP = (
+    "name of a shipped model of transform coding, path of a model folder or of a checkpoint of CompressAI, or "
+    "hf:OWNER/NAME"
+)
 
 
 def find(name_or_path: str) -> Path:
@@ -24,7 +28,7 @@ def find(name_or_path: str) -> Path:
         return SHIPPED / name_or_path
     if name_or_path in shipped_names():
         raise CheckpointError(f"{name_or_path} is a model of UQDM: use it as uqdm:model={name_or_path}")
-    path = expand_path(name_or_path, "model")
+    path = hub_folder(name_or_path) if is_hub_name(name_or_path) else expand_path(name_or_path, "model")
     if path.is_dir() and is_model(path) and format_of(path) != TRANSFORM_FORMAT:
         raise CheckpointError(f"{path} is no model of transform coding; if it is one of UQDM: uqdm:model={path}")
     if path.exists() or "/" in name_or_path or "." in name_or_path:
@@ -38,7 +42,12 @@ def find(name_or_path: str) -> Path:
 
 
 def absolute_name(name_or_path: str) -> str:
-    """A name of the model for any working directory: that of a shipped one, else the absolute path."""
+    """A name of the model for any working directory: that of a shipped one, else the absolute path.
+
+    That of a model of the hub has its commit (:func:`uqdm.model.hub.pinned_name`).
+    """
+    if is_hub_name(name_or_path):
+        return pinned_name(name_or_path)
     if name_or_path in shipped_transforms() or name_or_path in shipped_names():
         return name_or_path
     is_path = "/" in name_or_path or "." in name_or_path or name_or_path.startswith("~") or Path(name_or_path).exists()

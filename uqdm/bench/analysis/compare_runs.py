@@ -5,6 +5,7 @@ Pictures are paired on the same images only: the fingerprints of the data sets m
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -68,6 +69,10 @@ class Selector:
         )
 
 
+_HUB_NAME = re.compile(r"=hf:[^@,;=]+$")
+"""A model of the hub, which a revision may follow, in place of a point."""
+
+
 def parse_selector(text: str) -> Selector:
     """Reads ``CODEC[:key=value,...][@TARGET][@POINT[/RECONSTRUCTION]]``; ``*`` and ``?`` are wildcards in a point.
 
@@ -77,11 +82,13 @@ def parse_selector(text: str) -> Selector:
     Selector(codec='uqdm', parameters={}, point='step 2', reconstruction='denoise')
     >>> parse_selector("jpeg:quality=50").parameters
     {'quality': '50'}
+    >>> parse_selector("uqdm:model=hf:owner/model@v1").parameters
+    {'model': 'hf:owner/model@v1'}
     >>> parse_selector("jpeg@bpp=0.5|1").parameters
     {'@bpp': '0.5|1'}
     """
     before, at, behind = text.rpartition(AT)
-    if is_target(behind):
+    if is_target(behind) or _HUB_NAME.search(before):
         before, at, behind = "", "", text
     request = parse_request(before if at else behind)
     if request.label is not None:
