@@ -21,6 +21,9 @@ _LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".py": "python", ".cff": "yaml", 
 INDEX_OF_DOCS = "docs/README.md"
 """The index of the guides in a repository browser; on the site the navigation is in its place."""
 
+NOTEBOOKS = "notebooks"
+"""Their folder, here and on the site; :mod:`docs_tools.notebooks` makes their pages."""
+
 
 def page_places(root: Path = ROOT) -> dict[str, str]:
     """Paths on the site by files of the repository: all of ``docs/``, and READMEs and the like elsewhere."""
@@ -34,6 +37,8 @@ def page_places(root: Path = ROOT) -> dict[str, str]:
     for folder, place in (("recipes", "recipes"), ("uqdm/pretrained", "cards")):
         for page in sorted((root / folder).glob("*/README.md")):
             places[page.relative_to(root).as_posix()] = f"{place}/{page.parent.name}.md"
+    notebooks = sorted((root / NOTEBOOKS).glob("*.md"))
+    places |= {f"{NOTEBOOKS}/{page.name}": f"{NOTEBOOKS}/{page.name}" for page in notebooks}
     return places | {INDEX_OF_DOCS: "index.md"}
 
 

@@ -37,17 +37,18 @@ class Site:
     def make(cls, run_dir: Path) -> Site:
         """Makes all pages; the gallery shows the run in ``run_dir``."""
         places = repository.page_places()
+        texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in places if file.endswith(".md")}
+        texts.pop(repository.INDEX_OF_DOCS)
+        sources = repository.source_places(texts, places)
         made = [codecs.page(), metrics.page(), configuration.page(), columns.page()]
         sections = {
             "reference": Section(tuple(made)),
             "command-line": command_line.section(),
             "python": python.section(),
             "gallery": gallery.section(run_dir),
-            "notebooks": notebooks.section(),
+            "notebooks": notebooks.section({**places, **sources}),
         }
-        texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in places if file.endswith(".md")}
-        texts.pop(repository.INDEX_OF_DOCS)
-        return cls(sections, places, texts, repository.source_places(texts, places))
+        return cls(sections, places, texts, sources)
 
     def navigation(self, name: str) -> list[Any]:
         """The entries of a made section, or of a folder of the site (``recipes/``)."""
@@ -61,7 +62,7 @@ class Site:
         moved = [
             MadePage(place, file, links.for_site(self.texts[file], file, everywhere))
             for file, place in self.places.items()
-            if file in self.texts and not file.startswith("docs/")
+            if file in self.texts and file.partition("/")[0] not in ("docs", repository.NOTEBOOKS)
         ]
         shown = [repository.source_page(file, place) for file, place in self.sources.items()]
         made = [page for section in self.sections.values() for page in section.pages]
