@@ -16,13 +16,15 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from uqdm.bench.execute.job import Done, Job
 from uqdm.bench.execute.limits import ActorResources
-from uqdm.bench.execute.worker import Worker
+from uqdm.bench.execute.worker import Worker, limit_threads
 from uqdm.bench.execute.worker_loss import why_not_started
 from uqdm.text import counted
 
 QUEUE = 2
 """Jobs of an actor: the one that it runs, and the next, so that it need not wait for the driver."""
 
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""What libraries take their number of threads from when they are loaded."""
 _LOOK_SECONDS = 2.0
 """Time between two checks of the cluster's free resources."""
 _STARTS = 3
@@ -35,8 +37,9 @@ class ActorProcess:
     """The class of the actors: runs jobs in sequence, and measures the time of each."""
 
     def __init__(self, threads: int, *, holds_gpu: bool) -> None:
-        # Snakemake sets it to all cores of a rule, and Ray keeps that; programs and libraries loaded later read it.
-        os.environ["OMP_NUM_THREADS"] = str(threads)
+        # Snakemake sets them to all cores of a rule, and Ray keeps that; programs and libraries loaded later read them.
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        limit_threads(threads)
         self._worker = Worker(threads, holds_gpu=holds_gpu)
 
     def hello(self, job_class: type) -> str:

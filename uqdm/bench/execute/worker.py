@@ -36,7 +36,14 @@ class Worker:
 
 
 def limit_threads(count: int = 1) -> None:
-    """Has torch use ``count`` threads, if it is imported: Ray sets OMP_NUM_THREADS too late for torch."""
+    """Has torch, if it is imported, and the libraries of linear algebra that are loaded use ``count`` threads.
+
+    Variables of the environment come too late for libraries that are loaded already. Snakemake sets them to the cores
+    of a rule, and two workers with two threads each wait for each other most of the time.
+    """
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(limits=count)
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(count)
