@@ -19,8 +19,8 @@ from uqdm.cli.main import app
 from uqdm.model import checkpoint
 from uqdm.progressive import load_model
 from uqdm.training import state
+from uqdm.training.boards import has_tensorboard
 from uqdm.training.job import TrainingCallbacks, prepare
-from uqdm.training.logs import has_tensorboard
 from uqdm.training.loop import CHECKPOINT
 from uqdm.training.remote import cause
 from uqdm.training.run import train

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from uqdm.training.boards import LOGGERS, TENSORBOARD
 from uqdm.training.recipe import BandedRecipe, JointRecipe, RefineRecipe, SeparateRecipe, TransformRecipe, require
 
 
@@ -50,15 +51,18 @@ class Validation:
 
 @dataclass(frozen=True)
 class Output:
-    """Intervals of outputs, in iterations, and the precision of the model's weights."""
+    """Intervals of outputs, in iterations, the precision of the model's weights, and the logger."""
 
     report_every: int = 500
     checkpoint_every: int = 1000
     pictures_every: int = 5000
     weights: str = "float16"
+    logger: str = TENSORBOARD
+    """``tensorboard`` (where it is installed), ``wandb`` or ``none``, beside the CSV files."""
 
     def __post_init__(self) -> None:
         require(self.weights in ("float16", "float32"), "weights", self.weights, "choose float16 or float32")
+        require(self.logger in LOGGERS, "logger", self.logger, f"choose one of {', '.join(LOGGERS)}")
         for name in ("report_every", "checkpoint_every", "pictures_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "must be at least 1")
 

@@ -19,6 +19,7 @@ from uqdm.model import checkpoint
 from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT, TRANSFORM_FORMAT
 from uqdm.paths import expand_path
 from uqdm.progressive.device import checked_device
+from uqdm.training.boards import BoardRun, check_logger
 from uqdm.training.config import TrainingConfig
 from uqdm.training.config_file import check_model, read_config
 from uqdm.training.contract import Objective
@@ -58,6 +59,12 @@ class TrainingJob:
         config = dataclasses.asdict(self.config) | {"model": self.model, "image_size": self.image_size}
         left_out = ("output", "validation", "name")
         return json.loads(json.dumps({key: value for key, value in config.items() if key not in left_out}))
+
+    @property
+    def board_run(self) -> BoardRun:
+        """The run as a logger shows it: without the paths of this machine."""
+        settings = {**self.identity, "data": {**self.identity["data"], "source": None}, "init": None}
+        return BoardRun(self.config.output.logger, self.out, self.config.name, settings)
 
     @property
     def kind(self) -> ModelKind:
@@ -103,6 +110,7 @@ def prepare(
         )
     try:
         checked_device(device)
+        check_logger(config.output.logger)
     except ValueError as error:
         raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)

@@ -1,9 +1,8 @@
-"""Logs of a training run: two CSV files, and TensorBoard logs where it is installed. A resumed run continues them."""
+"""Logs of a training run: two CSV files, and a board (:mod:`uqdm.training.boards`). A resumed run continues them."""
 
 from __future__ import annotations
 
 import csv
-import importlib.util
 import math
 from pathlib import Path
 from types import TracebackType
@@ -12,28 +11,30 @@ from typing import Any, Self, TextIO
 import numpy as np
 from PIL import Image
 
+from uqdm.training.boards import BoardRun, open_board
 from uqdm.training.kinds.contract import LogColumns, Measured
 from uqdm.training.trainer import TrainingProgress
 
 TRAINING_LOG, VALIDATION_LOG = "log.csv", "validation.csv"
-PICTURES, TENSORBOARD = "pictures", "tensorboard"
+PICTURES = "pictures"
 NOT_RATES = ("x_hat_error", "distortion", "flow_error", "mean_error")
 """Parts of losses that are no rates: their columns have the same name."""
 
 
 class Logs:
-    """Writes logs below ``folder``. Rows after iteration ``since``, from a killed run, are removed.
+    """Writes logs below the folder of ``run``. Rows after iteration ``since``, from a killed run, are removed.
 
     ``only_step`` is the step, where each is trained by itself: each then has files of its own.
     """
 
-    def __init__(self, folder: Path, columns: LogColumns, since: int, *, only_step: int | None = None):
+    def __init__(self, run: BoardRun, columns: LogColumns, since: int, *, only_step: int | None = None):
+        folder = run.folder
         name = "" if only_step is None else f"step-{only_step + 1}-"
         training = ["iteration", "seconds", "total_bpp", *columns.training]
         self._training = _Table(folder / f"{name}{TRAINING_LOG}", training, since)
         self._validation = _Table(folder / f"{name}{VALIDATION_LOG}", ["iteration", *columns.validation], since)
         self._pictures = folder / PICTURES
-        self._board = _board(folder / TENSORBOARD / name, since) if has_tensorboard() else None
+        self._board = open_board(run, name, since)
 
     def progress(self, progress: TrainingProgress) -> None:
         """Adds a row to the training log."""
@@ -61,13 +62,13 @@ class Logs:
         self._pictures.mkdir(exist_ok=True)
         Image.fromarray(sheet_uint8).save(self._pictures / f"{iteration:08d}.png")
         if self._board is not None:
-            self._board.add_image("pictures", sheet_uint8, iteration, dataformats="HWC")
+            self._board.picture(sheet_uint8, iteration)
 
     def _scalars(self, group: str, values: dict[str, Any], iteration: int) -> None:
         if self._board is not None:
-            for name, value in values.items():
-                if name != "iteration" and value is not None and math.isfinite(value):
-                    self._board.add_scalar(f"{group}/{name}", value, iteration)
+            finite = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+            shown = {f"{group}/{name}": value for name, value in finite.items() if name != "iteration"}
+            self._board.scalars(shown, iteration)
 
     def __enter__(self) -> Self:
         return self
@@ -79,17 +80,6 @@ class Logs:
         self._validation.close()
         if self._board is not None:
             self._board.close()
-
-
-def has_tensorboard() -> bool:
-    """Whether TensorBoard logs can be written."""
-    return importlib.util.find_spec("tensorboard") is not None
-
-
-def _board(folder: Path, since: int) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    return SummaryWriter(str(folder), purge_step=since + 1)
 
 
 class _Table:

@@ -59,7 +59,7 @@ def train_together(
             training.advance()
         return
     columns = job.kind.columns(job.model, training.objective)
-    with Logs(job.out, columns, training.iteration) as logs:
+    with Logs(job.board_run, columns, training.iteration) as logs:
         if training.iteration == 0:
             validator.validate(job.snapshot(training.averages.module), 0, logs)
         with interrupts_held():

@@ -33,7 +33,7 @@ def train_steps(job: TrainingJob, plans: Sequence[StepPlan], n_processes: int, c
     order = sorted(plans, key=lambda plan: -plan.n_iterations)
     if not any(_file(job, plan.index).exists() for plan in order):
         start = start_objective(job)
-        with Logs(job.out, job.kind.columns(job.model, start), 0) as logs:
+        with Logs(job.board_run, job.kind.columns(job.model, start), 0) as logs:
             validator.validate(job.snapshot(start), 0, logs)
     if n_processes > 1:
         _in_processes(job, order, n_processes, callbacks)
@@ -47,7 +47,7 @@ def train_steps(job: TrainingJob, plans: Sequence[StepPlan], n_processes: int, c
     trained.load_state_dict(weights)
     model = job.snapshot(trained)
     done = sum(plan.n_iterations for plan in plans)
-    with Logs(job.out, job.kind.columns(job.model, trained), done) as logs:
+    with Logs(job.board_run, job.kind.columns(job.model, trained), done) as logs:
         validator.validate(model, done, logs)
         validator.picture(model, done, logs)
     write_model(job, trained, len(job.open_source()))
@@ -66,7 +66,7 @@ def train_step(job: TrainingJob, plan: StepPlan, callbacks: TrainingCallbacks) -
             state.restore(training, job.identity, file)
             callbacks.resumed(training.iteration, index)
         columns = job.kind.columns(job.model, training.objective)
-        logs = Logs(job.out, columns, training.iteration, only_step=index)
+        logs = Logs(job.board_run, columns, training.iteration, only_step=index)
         with logs, interrupts_held():
             while training.iteration < plan.n_iterations:
                 progress = training.advance()
