@@ -72,7 +72,7 @@ def _report_page(run_dir: Path) -> MadePage:
         "---\nhide:\n  - navigation\n  - toc\n---\n\n"
         "# A report\n\n"
         "`uqdm bench run` ends with a report: one page that loads nothing from the network. This is the one of the run "
-        f"whose plots are in the [gallery](index.md). [Open it alone](run/{name}){{ .md-button target=_blank }}\n\n"
+        f"whose plots are in the [gallery](index.md).\n\n[Open it alone](run/{name}){{ .md-button target=_blank }}\n\n"
         f'<iframe class="report" src="run/{name}" title="Report of a run of the demo"></iframe>\n'
     )
     return MadePage(f"{_FOLDER}/report.md", "Report", body)

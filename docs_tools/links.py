@@ -1,4 +1,4 @@
-"""Links of pages that are readable in the repository, for their place on the site."""
+"""Text of pages that are readable in the repository, for their place on the site: links, and pipes in tables."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 _FENCED = re.compile(r"(^ *(`{3,})[^\n]*\n.*?^ *\2`*$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
+_CODE_IN_TABLE = re.compile(r"`[^`\n]*`")
 _ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]*:|/|#")
 
 
@@ -61,7 +62,18 @@ def for_site(markdown: str, page: str, places: Mapping[str, str]) -> str:
             return shown[1:-1] if shown.startswith("[") else ""
         return f"{shown}({posixpath.relpath(places[link.path], here or '.')}{link.anchor})"
 
-    return "".join(text if is_code else _LINK.sub(moved, text) for text, is_code in _pieces(markdown))
+    return "".join(text if is_code else _LINK.sub(moved, _bare_pipes(text)) for text, is_code in _pieces(markdown))
+
+
+def _bare_pipes(text: str) -> str:
+    r"""Code in tables without the backslashes that GitHub wants before pipes.
+
+    >>> _bare_pipes(r"| `a\|b` | \| |")
+    '| `a|b` | \\| |'
+    """
+    lines = text.split("\n")
+    unescaped = (_CODE_IN_TABLE.sub(lambda code: code.group().replace(r"\|", "|"), line) for line in lines)
+    return "\n".join(new if line.startswith("|") else line for line, new in zip(lines, unescaped, strict=True))
 
 
 def _pieces(markdown: str) -> Iterator[tuple[str, bool]]:

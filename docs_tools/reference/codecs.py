@@ -45,5 +45,5 @@ def page() -> MadePage:
         "The codecs of this project with all parameters. [Codecs](../codecs.md) explains them; "
         f"{code('uqdm doctor')} tells which work on a machine, and how to get the others.\n"
     )
-    parts = ["# Codecs and their parameters\n", about, table(("codec", ""), rows), *map(_codec, codecs)]
+    parts = ["# Codecs and their parameters\n", about, table(("codec", "what it is"), rows), *map(_codec, codecs)]
     return MadePage("reference/codecs.md", "Codecs", "\n".join(parts))

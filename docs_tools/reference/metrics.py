@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from docs_tools.markdown import code, table, text
+from docs_tools.markdown import code, text
 from docs_tools.pages import MadePage
 from uqdm.bench.metrics import Metric, SetMetric, all_metrics, all_set_metrics, columns_of, is_of_another_package
 
@@ -16,6 +16,7 @@ def _range(metric: Metric | SetMetric) -> str:
 
 def _facts(metric: Metric | SetMetric) -> list[tuple[str, str]]:
     facts = [
+        ("column", code(metric.name)),
         ("computed", text(metric.comment)),
         ("defined in", text(metric.source)),
         ("unit", text(metric.unit or "none")),
@@ -23,14 +24,17 @@ def _facts(metric: Metric | SetMetric) -> list[tuple[str, str]]:
         ("images", f"sides of at least {metric.smallest_side} pixels"),
     ]
     if isinstance(metric, SetMetric):
-        facts += [(code(name), text(about)) for name, about in columns_of(metric).items() if name != metric.name]
+        facts += [
+            (f"column {code(name)}", text(about)) for name, about in columns_of(metric).items() if name != metric.name
+        ]
         facts += [("computed by default on", f"at least {metric.meaningful_set} {metric.items}")]
     return facts
 
 
 def _metric(metric: Metric | SetMetric) -> str:
     heading = f"### {text(metric.label)} {{#{metric.name}}}"
-    return f"{heading}\n\nColumn {code(metric.name)}.\n\n{table(('', ''), _facts(metric))}"
+    listed = "".join(f"- **{name}**: {about}\n" for name, about in _facts(metric))
+    return f"{heading}\n\n{listed}"
 
 
 def page() -> MadePage:

@@ -24,9 +24,9 @@ PARTS = (
     Part(
         "models",
         "Models and files",
-        "Loads a model, and makes and reads progressive files. `uqdm.load_model` is the first function.",
+        "Loads a model, and makes and reads progressive files. `load_model` returns a `ProgressiveCodec`.",
         {
-            "uqdm.progressive.load.load_model": (),
+            "uqdm.load_model": (),
             "uqdm.progressive.progressive_codec.ProgressiveCodec": (),
             "uqdm.progressive.files.Compressed": (),
             "uqdm.progressive.files.Picture": (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,9 @@ def test_a_site_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:
     section = gallery.section(tmp_path)
     assert section.files == {}
     assert all("make site" in page.markdown for page in section.pages)
+
+
+def test_every_guide_is_in_the_navigation() -> None:
+    named = set(re.findall(r"^ +- (?:\w+: )?([\w-]+\.md)$", (repository.ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
+    guides = {page.name for page in (repository.ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert named == guides, "each page of docs/ has its place in the navigation of mkdocs.yml"
