@@ -40,7 +40,7 @@ PRINTED = "printed.txt"
 OWN = importlib.metadata.distribution("uqdm").entry_points.select(group=ENTRY_POINT_GROUP)
 CODECS = sorted(entry_point.name for entry_point in OWN)  # not those of packages that happen to be installed too
 PILLOW_READS = {"jpeg", "jpeg2000", "png", "webp"}  # without a plugin, so independently of the code that wrote the rows
-QUICK = {"ddcm": {"steps": 8}, "turbo-ddcm": {"vectors": [2, 5], "points": 2}}
+QUICK = {"ddcm": {"steps": 8}, "turbo-ddcm": {"vectors": [2, 5]}}
 """Settings of codecs whose default ones call a network some hundred times for a picture."""
 EXACT = 1e-12
 """Relative difference of scores of equal pictures: both are exact up to one rounding."""
