@@ -57,11 +57,11 @@ def handles(pid: int, number: int) -> bool:
 
 @pytest.mark.skipif(os.name != "posix", reason="no signals")
 def test_the_page_lists_every_command_that_exits_1_by_what_it_finds() -> None:
-    """Found in the sources: a command that raises Exit(1), or calls what refuses a run of failures alone."""
+    """Found in the sources: one that raises Exit(1), refuses a run of failures alone, or becomes another program."""
     files = (ROOT / "uqdm" / "cli").rglob("*.py")
     found = {
         " ".join(["uqdm", *file.relative_to(ROOT / "uqdm" / "cli").with_suffix("").parts])
         for file in files
-        if not file.name.startswith("_") and re.search(r"typer\.Exit\(1\)|refuse_only_failures\(", file.read_text())
+        if not file.name.startswith("_") and re.search(r"typer\.Exit\(1\)|refuse_only_failures\(|os\.execv\(", file.read_text())
     }
     assert found == set(re.findall(r"^\| `(uqdm [a-z ]+)` \|", PAGE, re.MULTILINE))
