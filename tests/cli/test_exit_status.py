@@ -62,6 +62,7 @@ def test_the_page_lists_every_command_that_exits_1_by_what_it_finds() -> None:
     found = {
         " ".join(["uqdm", *file.relative_to(ROOT / "uqdm" / "cli").with_suffix("").parts])
         for file in files
-        if not file.name.startswith("_") and re.search(r"typer\.Exit\(1\)|refuse_only_failures\(|os\.execv\(", file.read_text())
+        if not file.name.startswith("_")
+        and re.search(r"typer\.Exit\(1\)|refuse_only_failures\(|os\.execv\(", file.read_text())
     }
     assert found == set(re.findall(r"^\| `(uqdm [a-z ]+)` \|", PAGE, re.MULTILINE))
