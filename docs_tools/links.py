@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from docs_tools.pages import ROOT
+
 _FENCED = re.compile(r"(^ *(`{3,})[^\n]*\n.*?^ *\2`*$)", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 _CODE_IN_TABLE = re.compile(r"`[^`\n]*`")
@@ -45,10 +47,11 @@ def linked_files(markdown: str, page: str) -> Iterator[str]:
 def for_site(markdown: str, page: str, places: Mapping[str, str]) -> str:
     """The text of the repository's file ``page`` with the links of its page on the site.
 
-    ``places`` maps files of the repository to their paths on the site. A link to another file becomes its text.
+    ``places`` maps files of the repository to their paths on the site. A link to a folder becomes its
+    text. A link to a file that is missing stays, and a strict build reports it.
 
     >>> places = {"README.md": "project/overview.md", "docs/runs.md": "runs.md"}
-    >>> for_site("see [it](../README.md#a) or [that](../x/)", "docs/runs.md", places)
+    >>> for_site("see [it](../README.md#a) or [that](../uqdm/)", "docs/runs.md", places)
     'see [it](project/overview.md#a) or that'
     """
     here = posixpath.dirname(places[page])
@@ -58,9 +61,9 @@ def for_site(markdown: str, page: str, places: Mapping[str, str]) -> str:
         link = Link.of(target, page)
         if link is None:
             return match.group()
-        if link.path not in places:
-            return shown[1:-1] if shown.startswith("[") else ""
-        return f"{shown}({posixpath.relpath(places[link.path], here or '.')}{link.anchor})"
+        if link.path in places:
+            return f"{shown}({posixpath.relpath(places[link.path], here or '.')}{link.anchor})"
+        return shown[1:-1] if (ROOT / link.path).is_dir() else match.group()
 
     return "".join(text if is_code else _LINK.sub(moved, _bare_pipes(text)) for text, is_code in _pieces(markdown))
 

@@ -25,7 +25,11 @@ def test_links_within_a_page_to_addresses_and_in_code_stay() -> None:
     assert links.for_site(text, "docs/a.md", PLACES) == text
 
 
-def test_a_link_to_a_file_that_is_not_on_the_site_becomes_text() -> None:
+def test_a_link_to_a_missing_file_stays_for_the_strict_build_to_report() -> None:
+    assert links.for_site("[a](gone.md)", "docs/a.md", PLACES) == "[a](gone.md)"
+
+
+def test_a_link_to_a_folder_becomes_text() -> None:
     assert links.for_site("see [`the` code](../uqdm/)", "docs/a.md", PLACES) == "see `the` code"
 
 
