@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,20 @@ def test_docstrings_are_linked_and_examples_are_code(site: Path) -> None:
 def test_files_outside_the_guides_are_linked(site: Path) -> None:
     assert "source/config/config.yaml.html" in (site / "codecs.html").read_text(encoding="utf-8")
     assert "recipes/compressai.html" in (site / "systems.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("site")  # without the broken anchor the build succeeds
+def test_a_broken_anchor_fails_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import Abort
+
+    monkeypatch.setenv("UQDM_SITE_RUN", str(tmp_path / "no-run"))
+    docs = tmp_path / "docs"
+    shutil.copytree(ROOT / "docs", docs)
+    with (docs / "glossary.md").open("a") as page:
+        page.write("\nSee [a part](runs.md#no-such-part).\n")
+    places = {"docs_dir": str(docs), "site_dir": str(tmp_path / "site")}
+    with pytest.raises(Abort):
+        build(load_config(str(ROOT / "mkdocs.yml"), **places))
