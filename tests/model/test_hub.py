@@ -18,14 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from small_models import small_codec
 
+from uqdm.bench.run.rows_reader import read_rows
 from uqdm.model.files import CheckpointError
 from uqdm.model.hub import parse
 from uqdm.model.zoo import identify
 
 FIRST, SECOND = "1" * 40, "2" * 40
 BRANCH = "main"
+RECIPE = {
+    "n_iterations": 8,
+    "step_shares": [0.1, 0.3, 0.3, 0.3],
+    "batch_sizes": [1] * 4,
+    "crop_sizes": [8] * 4,
+    "warm_up": 1,
+    "bfloat16": False,
+}
 LOAD = """
 import json, sys
 import numpy as np
@@ -46,6 +56,7 @@ class Hub:
         """Contents of ``OWNER/NAME@COMMIT`` by path."""
         self.branch = FIRST
         self.requests: list[str] = []
+        self.downloads: list[str] = []
         hub = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -74,6 +85,7 @@ class Hub:
                 self.send_header("Content-Length", str(len(files[name])))
                 self.end_headers()
                 if body:
+                    hub.downloads.append(self.path)
                     self.wfile.write(files[name])
 
             def log_message(self, *arguments: Any) -> None:
@@ -146,6 +158,33 @@ def test_a_model_is_fetched_once_pinned_and_then_loads_offline(hub: Hub, local: 
     listed = json.loads(run(hub, tmp_path, "-m", "uqdm", "models", "--json", HF_HUB_OFFLINE="1").stdout)
     (found,) = [model for model in listed if model["name"] == pinned]
     assert (found["sha256"], found["codecs"][0]) == (weights, "uqdm")
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_workers_take_the_pinned_model_from_the_cache(hub: Hub, local: Path, tmp_path: Path) -> None:
+    hub.files["someone/small@" + FIRST] = files_of(local)
+    arguments = ["--dataset", "demo", "--limit", "2", "--shard-size", "1", "--cpus", "2", "--metric", "psnr_db"]
+    out = tmp_path / "run"
+    codec = "uqdm:model=hf:someone/small"
+    done = run(hub, tmp_path, "-m", "uqdm", "bench", "evaluate", *arguments, "--codec", codec, "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    got = [path for path in hub.downloads if path.endswith("model.safetensors")]
+    assert got == [f"/someone/small/resolve/{FIRST}/model.safetensors"]
+    rows = read_rows(out, ["status", "setting", "codec_version"]).drop_duplicates()
+    assert rows.status.tolist() == ["ok"]
+    assert f"model=hf:someone/small@{FIRST}" in rows.setting.iloc[0]
+    assert rows.codec_version.tolist() == [str(identify(local))]
+
+
+@pytest.mark.slow
+def test_training_from_a_model_of_the_hub_stores_its_commit(hub: Hub, local: Path, tmp_path: Path) -> None:
+    hub.files["someone/small@" + FIRST] = files_of(local)
+    file = tmp_path / "train.yaml"
+    file.write_text(yaml.safe_dump({"name": "tuned", "init": "hf:someone/small", "recipe": RECIPE}))
+    code = "import sys; from uqdm.training.job import prepare; print(prepare(sys.argv[1], None, 'out').config.init)"
+    done = run(hub, tmp_path, "-c", code, str(file))
+    assert done.stdout == f"hf:someone/small@{FIRST}\n", done.stderr
 
 
 @pytest.mark.slow

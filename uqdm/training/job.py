@@ -17,6 +17,7 @@ from uqdm.arithmetic import float32_arithmetic
 from uqdm.machine import available_cores
 from uqdm.model import checkpoint
 from uqdm.model.files import BANDED_FORMAT, REFINE_FORMAT, TRANSFORM_FORMAT
+from uqdm.model.hub import is_hub_name, pinned_name
 from uqdm.paths import expand_path
 from uqdm.progressive.device import checked_device
 from uqdm.training.boards import BoardRun, check_logger
@@ -90,7 +91,7 @@ def prepare(
     device: str = "cpu",
 ) -> TrainingJob:
     """Reads and checks a configuration before training starts; arguments override its values."""
-    config, out = read_config(config_file), Path(out)
+    config, out = _with_pinned_init(read_config(config_file)), Path(out)
     if images is not None:
         source = f"folder:{images}" if expand_path(images, "--images").is_dir() else str(images)
         config = dataclasses.replace(config, data=dataclasses.replace(config.data, source=source))
@@ -115,6 +116,13 @@ def prepare(
         raise TrainingError(str(error)) from error
     model, image_size = _model_config(config, config_file)
     return TrainingJob(config, out, model, image_size, device)
+
+
+def _with_pinned_init(config: TrainingConfig) -> TrainingConfig:
+    """A model of the hub to start from has its commit, so that a run that resumes starts from the same one."""
+    if config.init is None or not is_hub_name(config.init):
+        return config
+    return dataclasses.replace(config, init=pinned_name(config.init))
 
 
 def _model_config(config: TrainingConfig, file: str | os.PathLike[str]) -> tuple[dict[str, Any], int]:
