@@ -53,9 +53,9 @@ def configuration(folder: Path, logger: str) -> Path:
     return file
 
 
-def train(folder: Path, file: Path, *options: str) -> None:
+def train(folder: Path, file: Path, *options: str, mode: str = "offline") -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    offline = {"WANDB_MODE": "offline", "HOME": str(folder)}
+    chosen = {"WANDB_MODE": mode, "HOME": str(folder), "WANDB_BASE_URL": "http://127.0.0.1:9"}
     command = [
         sys.executable,
         "-m",
@@ -68,14 +68,14 @@ def train(folder: Path, file: Path, *options: str) -> None:
         "1",
         *options,
     ]
-    subprocess.run(command, check=True, env={**environment, **offline}, capture_output=True)
+    return subprocess.run(command, check=False, env={**environment, **chosen}, capture_output=True, text=True)
 
 
 @pytest.mark.slow
 def test_weights_and_biases_has_the_curves_of_a_run(tmp_path: Path) -> None:
     pytest.importorskip("wandb")
     file = configuration(tmp_path, "wandb")
-    train(tmp_path, file, "--iterations", "4")
+    assert train(tmp_path, file, "--iterations", "4").returncode == 0
     kept = (tmp_path / "out" / "wandb-id").read_text()
     (stored,) = (tmp_path / "out" / "wandb").glob("offline-run-*/*.wandb")
     about, rows = json.loads(subprocess.check_output([sys.executable, "-c", READ, str(stored)], text=True))
@@ -87,6 +87,16 @@ def test_weights_and_biases_has_the_curves_of_a_run(tmp_path: Path) -> None:
     values = dict(zip(logged[0].split(","), logged[1].split(","), strict=True))
     assert float(row["train/total_bpp"]) == pytest.approx(float(values["total_bpp"]), rel=1e-5)
     assert not (tmp_path / "out" / "tensorboard").exists()
+
+
+@pytest.mark.slow
+def test_without_a_login_the_error_names_the_remedy(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    done = train(tmp_path, configuration(tmp_path, "wandb"), mode="online")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: logger=wandb: ")
+    assert last.endswith("set WANDB_API_KEY, or set WANDB_MODE=offline")
 
 
 def test_a_resumed_run_and_each_step_keep_their_id(tmp_path: Path) -> None:

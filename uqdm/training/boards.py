@@ -95,20 +95,12 @@ class _WandbBoard:
     def __init__(self, run: BoardRun, part: str) -> None:
         import wandb
 
-        part = part.removesuffix("-")
         self._wandb: Any = wandb
-        self._run: Any = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", PROJECT),
-            name=f"{run.name} {part}".strip(),
-            group=run.name if part else None,
-            id=_kept_id(run.folder, part),
-            resume="allow",
-            dir=str(run.folder),
-            config=run.settings,
-            settings=wandb.Settings(
-                console="off", silent=True, disable_git=True, disable_code=True, save_code=False, x_disable_meta=True
-            ),
-        )
+        try:
+            self._run: Any = _started(run, part.removesuffix("-"))
+        except wandb.Error as error:
+            remedy = "log in by `wandb login`, set WANDB_API_KEY, or set WANDB_MODE=offline"
+            raise ValueError(f"logger=wandb: {' '.join(str(error).split())}; {remedy}") from error
         self._run.define_metric("iteration")
         self._run.define_metric("*", step_metric="iteration")
 
@@ -120,6 +112,23 @@ class _WandbBoard:
 
     def close(self) -> None:
         self._run.finish()
+
+
+def _started(run: BoardRun, part: str) -> Any:
+    import wandb
+
+    return wandb.init(
+        project=os.environ.get("WANDB_PROJECT", PROJECT),
+        name=f"{run.name} {part}".strip(),
+        group=run.name if part else None,
+        id=_kept_id(run.folder, part),
+        resume="allow",
+        dir=str(run.folder),
+        config=run.settings,
+        settings=wandb.Settings(
+            console="off", silent=True, disable_git=True, disable_code=True, save_code=False, x_disable_meta=True
+        ),
+    )
 
 
 def _kept_id(folder: Path, part: str) -> str:
