@@ -14,6 +14,8 @@ _NAMED = {
     "README.md": "project/overview.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
+    "SECURITY.md": "project/security.md",
+    "CODE_OF_CONDUCT.md": "project/code-of-conduct.md",
     "uqdm/published/README.md": "project/published-curves.md",
     "recipes/README.md": "recipes/index.md",
 }
@@ -43,9 +45,13 @@ def page_places(root: Path = ROOT) -> dict[str, str]:
 
 
 def source_places(texts: Mapping[str, str], places: Mapping[str, str], root: Path = ROOT) -> dict[str, str]:
-    """Paths on the site of further files that pages link to; ``texts`` are the pages by their file."""
+    """Paths on the site of further files that pages link to; ``texts`` are the pages by their file.
+
+    MkDocs leaves out names that begin with a dot, so that they lose it.
+    """
     linked = {path for page, text in texts.items() for path in linked_files(text, page)}
-    return {path: f"source/{path}.md" for path in sorted(linked - places.keys()) if (root / path).is_file()}
+    files = [path for path in sorted(linked - places.keys()) if (root / path).is_file()]
+    return {path: "/".join(["source", *(part.lstrip(".") for part in f"{path}.md".split("/"))]) for path in files}
 
 
 def source_page(path: str, place: str, root: Path = ROOT) -> MadePage:

@@ -34,11 +34,11 @@ def test_a_link_to_a_folder_becomes_text() -> None:
 
 
 def test_files_that_pages_link_to_get_pages_of_their_own(tmp_path: Path) -> None:
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "c.yaml").write_text("a: 1\n")
-    found = repository.source_places({"docs/a.md": "[c](../config/c.yaml) [d](../gone.py)"}, PLACES, tmp_path)
-    assert found == {"config/c.yaml": "source/config/c.yaml.md"}
-    page = repository.source_page("config/c.yaml", found["config/c.yaml"], tmp_path)
+    (tmp_path / ".config").mkdir()
+    (tmp_path / ".config" / "c.yaml").write_text("a: 1\n")
+    found = repository.source_places({"docs/a.md": "[c](../.config/c.yaml) [d](../gone.py)"}, PLACES, tmp_path)
+    assert found == {".config/c.yaml": "source/config/c.yaml.md"}
+    page = repository.source_page(".config/c.yaml", found[".config/c.yaml"], tmp_path)
     assert "```yaml\na: 1\n```" in page.markdown
 
 
