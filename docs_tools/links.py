@@ -50,9 +50,9 @@ def for_site(markdown: str, page: str, places: Mapping[str, str]) -> str:
     ``places`` maps files of the repository to their paths on the site. A link to a folder becomes its
     text. A link to a file that is missing stays, and a strict build reports it.
 
-    >>> places = {"README.md": "project/overview.md", "docs/runs.md": "runs.md"}
+    >>> places = {"README.md": "overview.md", "docs/runs.md": "runs.md"}
     >>> for_site("see [it](../README.md#a) or [that](../uqdm/)", "docs/runs.md", places)
-    'see [it](project/overview.md#a) or that'
+    'see [it](overview.md#a) or that'
     """
     here = posixpath.dirname(places[page])
 

@@ -11,7 +11,7 @@ from docs_tools.markdown import fence
 from docs_tools.pages import ROOT, MadePage
 
 _NAMED = {
-    "README.md": "project/overview.md",
+    "README.md": "overview.md",
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
     "SECURITY.md": "project/security.md",

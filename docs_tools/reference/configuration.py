@@ -15,6 +15,7 @@ from docs_tools.pages import ROOT, MadePage
 
 SCHEMA = ROOT / "workflow" / "schemas" / "config.schema.yaml"
 SHIPPED = (ROOT / "config" / "config.yaml", ROOT / "config" / "contest.yaml")
+ABSENT: Any = object()
 _NAME = "NAME"
 """What stands for a name that the user chooses."""
 _SHORT = 60
@@ -23,11 +24,11 @@ _SHORT = 60
 
 @dataclass(frozen=True)
 class Key:
-    """A key of the configuration, its part of the schema, and its shipped value (None if it has none)."""
+    """A key of the configuration, its part of the schema, and its shipped value (``ABSENT`` if it has none)."""
 
     path: tuple[str, ...]
     schema: Mapping[str, Any]
-    shipped: Any = None
+    shipped: Any = ABSENT
 
 
 def keys(schema: Mapping[str, Any], shipped: Any) -> Iterator[Key]:
@@ -37,7 +38,7 @@ def keys(schema: Mapping[str, Any], shipped: Any) -> Iterator[Key]:
 
 def _below(path: tuple[str, ...], part: Mapping[str, Any], shipped: Any, root: Mapping[str, Any]) -> Iterator[Key]:
     for name, child in _children(part, root).items():
-        value = shipped.get(name) if isinstance(shipped, dict) else None
+        value = shipped.get(name, ABSENT) if isinstance(shipped, dict) else ABSENT
         yield Key((*path, name), child, value)
         yield from _below((*path, name), child, value, root)
 
@@ -86,8 +87,8 @@ def _alternatives(schema: Mapping[str, Any]) -> list[str]:
 
 def _value(key: Key) -> str:
     """The shipped value, or else the default of the schema; empty for a mapping and where there is neither."""
-    value = key.schema.get("default", "") if key.shipped is None else key.shipped
-    if isinstance(value, dict) or value == "":
+    value = key.schema.get("default", ABSENT) if key.shipped is ABSENT else key.shipped
+    if isinstance(value, dict) or value is ABSENT:
         return ""
     shown = json.dumps(value, ensure_ascii=False)
     return code(shown.strip('"')) if len(shown) <= _SHORT else "see the file"

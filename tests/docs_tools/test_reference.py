@@ -68,8 +68,11 @@ def test_each_shipped_key_of_the_configuration_is_listed() -> None:
 
 
 def test_the_shipped_value_of_a_key_is_shown() -> None:
-    (line,) = (one for one in configuration.page().markdown.splitlines() if one.startswith("| `evaluate.shard_size` |"))
-    assert line.endswith("| integer, at least 1 | `50` |")
+    lines = configuration.page().markdown.splitlines()
+    (shard_size,) = (line for line in lines if line.startswith("| `evaluate.shard_size` |"))
+    (seeds,) = (line for line in lines if line.startswith("| `swirl.seeds` |"))
+    assert shard_size.endswith("| integer, at least 1 | `50` |")
+    assert seeds.endswith("| list of integer or null | `null` |")
 
 
 def test_each_column_is_listed_with_its_comment() -> None:
