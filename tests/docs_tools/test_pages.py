@@ -63,4 +63,4 @@ def test_a_site_without_a_run_says_how_to_make_one(tmp_path: Path) -> None:
 def test_every_guide_is_in_the_navigation() -> None:
     named = set(re.findall(r"^ +- (?:\w+: )?([\w-]+\.md)$", (repository.ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
     guides = {page.name for page in (repository.ROOT / "docs").glob("*.md")} - {"README.md"}
-    assert named == guides, "each page of docs/ has its place in the navigation of mkdocs.yml"
+    assert guides - named == set(), "each page of docs/ has its place in the navigation of mkdocs.yml"
