@@ -113,6 +113,13 @@ def test_actions_are_pinned_and_get_no_credentials_to_keep() -> None:
     assert "secrets." not in "".join(path.read_text() for path in WORKFLOWS)
 
 
+def test_scripts_of_steps_can_be_parsed() -> None:
+    for where, step in steps():
+        if "run" in step:
+            done = subprocess.run(["bash", "-n", "-c", step["run"]], capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stderr) == (0, ""), where
+
+
 def test_targets_of_make_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     called = {target for line in commands() for target in re.findall(r"\bmake ([a-z-]+)", line)}
