@@ -102,7 +102,8 @@ def _ratio_claim(name: str, text: str, source: str, rows: Iterable[tuple[Curve, 
 
 def _ratio_cells(curve: Curve, rows: list[Row], said: str) -> list[Cell]:
     largest = max(rows, key=lambda row: row["ratio"])
-    interval = f"{largest['ratio_low']:.2f} to {largest['ratio_high']:.2f}"
+    ends = largest["ratio_low"], largest["ratio_high"]
+    interval = "no interval" if any(map(math.isnan, ends)) else f"{ends[0]:.2f} to {ends[1]:.2f}"
     ratios = Cell(_span([row["ratio"] for row in rows]), largest["ratio"], interval)
     return [*_place_cells(curve, rows), ratios, Cell(said, said)]
 
