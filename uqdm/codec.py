@@ -245,6 +245,8 @@ class Codec(ABC):
     """The parameters that the constructor takes."""
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     """The settings that a benchmark runs by default, as keyword arguments of the constructor."""
+    check_sweep: ClassVar[tuple[Mapping[str, Any], ...] | None] = None
+    """The settings that ``uqdm doctor`` checks; None for those of ``sweep``, if these take seconds."""
     suffix: str = ".bin"
     """File name suffix of a stream."""
     batch_size: int = 1
@@ -477,7 +479,7 @@ def _check_class(name: str, codec: Any) -> type[Codec]:
         raise TypeError(f"codec {name!r}: a parameter is named {TARGET!r}, which names targets; rename the parameter")
     if not isinstance(codec.summary, str):
         raise TypeError(f"codec {name!r}: its summary is {type(codec.summary).__name__}, not text")
-    for settings in codec.sweep:
+    for settings in (*codec.sweep, *(codec.check_sweep or ())):
         check_parameters(codec, settings)
     return codec  # type: ignore[no-any-return]
 

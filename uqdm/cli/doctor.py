@@ -167,12 +167,13 @@ def _others() -> Iterator[Diagnosis]:
 
 
 def _asked(texts: list[str]) -> dict[str, list[Request]]:
-    from uqdm.bench.run.codec_settings import Request, parse_request
+    from uqdm.bench.run.codec_settings import Request, parse_request, requests_to_check
     from uqdm.codec import codec_names
 
     asked: dict[str, list[Request]] = {}
-    for request in map(parse_request, texts) if texts else map(Request, codec_names()):
-        asked.setdefault(request.name, []).append(request)
+    for request in map(parse_request, texts or codec_names()):
+        named = Request(request.name) != request and request.name in codec_names()
+        asked.setdefault(request.name, []).extend([request] if named else requests_to_check(request.name))
     unknown = set(asked) - set(codec_names())
     if unknown:
         from uqdm.codec import codec_class

@@ -74,6 +74,7 @@ class TurboDDCMCodec(Codec):
     summary = "Gaussian diffusion whose noise is a sum of several signed codewords a step (Turbo-DDCM)"
     parameters = _parameters(20, 5, "M: codewords in the noise of a step, chosen by thresholding")
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = tuple({"vectors": vectors} for vectors in (1, 2, 5, 10, 20))
+    check_sweep: ClassVar[tuple[Mapping[str, Any], ...] | None] = ({"steps": 10, "vectors": 20, "points": 1},)
     suffix = ".ddcm"
     holds_model = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)
@@ -187,6 +188,7 @@ class DDCMCodec(TurboDDCMCodec):
         Parameter(_COEFFICIENT_BITS, int, 3, minimum=1, maximum=8, help="bits of the weight of each further codeword"),
     )
     sweep = ({"steps": 32}, {"steps": 64}, {"steps": 128})
+    check_sweep = ({"steps": 24, "codewords": 512, "vectors": 3, "points": 1},)
 
 
 def _step_name(step: int) -> str:

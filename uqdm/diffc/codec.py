@@ -55,6 +55,7 @@ class DiffCCodec(Codec):
     # After nine of 14 steps single coordinates have more bits than a message should. Searches of 256 candidates are
     # fast.
     sweep = ({"steps": 14, "chunk_bits": 6, "margin_bits": 2, "send": 9},)
+    check_sweep = ({"steps": 14, "chunk_bits": 5, "margin_bits": 2, "send": 6},)
     suffix = ".diffc"
     holds_model = True
     varying_reconstructions = frozenset(RECONSTRUCTIONS)

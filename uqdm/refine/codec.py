@@ -57,6 +57,7 @@ class RefineCodec(Codec):
         Parameter("seed", int, 0, "seed of the noise of samples", minimum=0, maximum=(1 << 32) - 1),
     )
     sweep = tuple({"codec": f"hyperprior:quality={quality}"} for quality in range(1, 7))
+    check_sweep = ({"codec": "hyperprior:quality=3", "steps": 4},)
     holds_model = True
     uses_gpu = True
 

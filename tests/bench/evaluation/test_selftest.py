@@ -10,7 +10,7 @@ from PIL import Image
 
 from uqdm import codec as registry
 from uqdm.bench.evaluation.selftest import Check, self_test, shift_of
-from uqdm.bench.run.codec_settings import CodecSetting, Request, resolve
+from uqdm.bench.run.codec_settings import CodecSetting, requests_to_check, resolve
 from uqdm.codec import Codec, Parameter, codec_names, get_codec, register_codec
 
 pytestmark = pytest.mark.slow
@@ -78,7 +78,7 @@ SLOW = dict.fromkeys(("diffc", "ddcm", "turbo-ddcm", "interpolate", "uqdm"), pyt
     "name", [pytest.param(name, marks=SLOW.get(name, ())) for name in codec_names() if name != "program"]
 )
 def test_every_available_codec_passes_all_checks(name: str) -> None:
-    codec_settings = resolve([Request(name)])[name]
+    codec_settings = resolve(requests_to_check(name))[name]
     if codec_settings[0].missing is not None:
         pytest.skip(codec_settings[0].missing)
     assert _failed(self_test(codec_settings)) == set()

@@ -36,6 +36,19 @@ class Request:
     target: str | None = None
 
 
+def requests_to_check(name: str) -> list[Request]:
+    """The settings of a codec that ``uqdm doctor`` checks, if nobody names any.
+
+    >>> requests_to_check("png")
+    [Request(name='png', parameters=None, label=None, target=None)]
+    """
+    try:
+        settings = codec_class(name).check_sweep
+    except Exception:  # of a broken codec, which resolve() reports
+        settings = None
+    return [Request(name)] if settings is None else [Request(name, parameters) for parameters in settings]
+
+
 TARGETS_JOINED_BY = "; "
 """Between the targets of one setting that several searches found."""
 
