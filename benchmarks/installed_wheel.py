@@ -28,6 +28,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PROMPT = "$ "
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+PROGRESS = re.compile(
+    r"^(evaluate|score) \w+: ([\d,]+/|the slowest|features|\S+: \d+ ok|\S+ \(\d+ settings?\))"
+    r"|^  \S+ \S+, images 0-|^NOT SCORED|^Using workflow"
+)
+"""Lines that the transcript leaves out: progress, and what nobody asked for."""
 CHECK = """
 import pandas as pd
 from pathlib import Path
@@ -71,11 +76,16 @@ class Walk:
         printed = ESCAPES.sub("", done.stdout).replace("\r", "\n").rstrip().splitlines()
         if done.returncode != 0:
             sys.exit("\n".join([f"{command}: exit status {done.returncode}", *printed[-60:]]))
-        kept = printed if keep is None else printed[-keep:]
-        self.lines += [PROMPT + (shown or command), *(["..."] if len(kept) < len(printed) else []), *kept]
+        told = [line for line in map(self._without_folders, printed) if not PROGRESS.search(line)]
+        kept = told if keep is None else told[len(told) - keep :]
+        self.lines += [PROMPT + (shown or command), *(["..."] if 0 < len(kept) < len(told) else []), *kept]
         self.lines += [f"# {seconds:.0f} seconds"] * (seconds >= 10)
-        print("\n".join([PROMPT + command, *kept, f"# {seconds:.1f} s"]), flush=True)
+        print("\n".join([PROMPT + command, *printed, f"# {seconds:.1f} s"]), flush=True)
         return done.stdout
+
+    def _without_folders(self, line: str) -> str:
+        """A line without the temporary folder of this walk."""
+        return line.replace(f"{self.folder}/", "").replace(str(self.folder.parent), "~")
 
 
 def build(kind: str, folder: Path) -> Path:
@@ -119,16 +129,14 @@ def walk(python: str, distribution: Path, folder: Path, options: argparse.Namesp
         variables = clean_environment(environment / "bin", None)
     walked = Walk(work, variables, options.user, installing.lines)
     walked.run("python --version")
-    walked.run("uqdm doctor")
     walked.run("uqdm init")
     walked.run(f"uqdm run -- --config limit={options.limit}")
-    walked.run(f"python -c {shlex.quote(CHECK.replace('LIMIT', str(options.limit)))}", shown="ls results/demo", keep=0)
-    walked.lines.pop()
+    Walk(work, variables, options.user).run(f"python -c {shlex.quote(CHECK.replace('LIMIT', str(options.limit)))}")
     walked.run("ls results/demo")
-    walked.run("uqdm bench extract results/demo --image 0 --codec png --out files", keep=3)
-    walked.run("uqdm encode $(ls -d files/*.png files/*/*.png 2>/dev/null | head -1) photo.uqdm", keep=3)
-    walked.run("uqdm decode photo.uqdm photo.png", keep=3)
-    walked.run("ls -l photo.uqdm photo.png | awk '{print $5, $9}'")
+    walked.run("uqdm bench extract results/demo --image 0 --codec png --out files")
+    walked.run("uqdm encode files/image0__original.png photo.uqdm")
+    walked.run("uqdm decode photo.uqdm photo.png")
+    walked.run("uqdm doctor", keep=7)
     return walked
 
 
