@@ -29,6 +29,12 @@ def work(times: int = 12) -> None:
         hashlib.sha256(BLOCK).digest()
 
 
+def work_until(end: float) -> None:
+    """Works on one core until a time of ``time.perf_counter``."""
+    while time.perf_counter() < end:
+        hashlib.sha256(BLOCK[: 2**18]).digest()
+
+
 @pytest.fixture
 def pool() -> Iterator[ThreadPoolExecutor]:
     """Three threads that stay."""
@@ -53,7 +59,12 @@ def test_work_of_the_calling_thread_is_one() -> None:
 
 @linux
 def test_threads_that_work_at_once_are_counted(pool: ThreadPoolExecutor) -> None:
-    assert threads_of(lambda: list(pool.map(work, [12] * 3))) == 3
+    """All three work for the same time: of threads with equal work, one may end long before the others."""
+
+    def at_once() -> None:
+        list(pool.map(work_until, [time.perf_counter() + 0.5] * 3))
+
+    assert threads_of(at_once) == 3
 
 
 @linux

@@ -101,10 +101,10 @@ def test_a_group_ends_with_its_jobs_for_any_expected_number(starts: list[int], e
 @pytest.mark.usefixtures("ray_on_two_cores")
 def test_items_that_crash_or_hang_do_not_affect_others() -> None:
     jobs = [SquareJob(range(13, 14)), SquareJob(range(16, 18)), SquareJob(range(20, 22))]
-    results = run(Group(SquareJob, jobs, 3), time_limit_s=0.5)
+    results = run(Group(SquareJob, jobs, 3), time_limit_s=3)  # on a busy machine even a crash can take a second
     (crashed,) = results.found[13]
     assert crashed.startswith("13: worker lost 3 times on this number (crash, kill or out of memory): ")
-    assert results.found[16] == [256, "17: took more than the time limit of 0.5 s, 2 times"]
+    assert results.found[16] == [256, "17: took more than the time limit of 3 s, 2 times"]
     assert results.found[20] == [400, 441]
     assert results.tries == {13: 4, 16: 3, 20: 1}
 
