@@ -12,7 +12,10 @@ from uqdm.cli.main import app
 from uqdm.cli.run import cache_variables, snakemake_command, split
 
 
-@pytest.mark.parametrize("given", [["--cores", "2"], ["-c2"], ["-j", "1"], ["--profile", "slurm"], ["--cores=1"]])
+@pytest.mark.parametrize(
+    "given",
+    [["--cores", "2"], ["-c2"], ["-j", "1"], ["--profile", "slurm"], ["--workflow-profile", "slurm"], ["--cores=1"]],
+)
 def test_cores_are_those_of_the_options(given: list[str]) -> None:
     assert "all" not in snakemake_command(Path(), None, given)
 
@@ -55,8 +58,9 @@ def test_init_keeps_files_that_are_there(tmp_path: Path) -> None:
     assert "files written" in first.stdout
     own = folder / "config" / "config.yaml"
     own.write_text("limit: 3\n")
-    second = CliRunner().invoke(app, ["init", str(folder), "--recipes"])
+    second = CliRunner().invoke(app, ["init", str(folder), "--recipes", "--profiles"])
     assert f"kept {own}" in second.stderr
     assert own.read_text() == "limit: 3\n"
     assert (folder / "recipes" / "README.md").is_file()
+    assert (folder / "workflow" / "profiles" / "slurm" / "config.yaml").is_file()
     assert "every file is there already" in CliRunner().invoke(app, ["init", str(folder)]).stdout

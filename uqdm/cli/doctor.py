@@ -121,7 +121,7 @@ def doctor(
     codec: Annotated[
         list[str] | None,
         typer.Argument(
-            help="NAME, or NAME:key=value,... for one setting of high quality [every codec, default settings]",
+            help="NAME, or NAME:key=value,... for one setting of high quality [every codec, at settings of seconds]",
             autocompletion=completion.codecs,
         ),
     ] = None,

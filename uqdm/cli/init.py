@@ -11,6 +11,7 @@ import typer
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder to start in; created if needed")] = Path(),
     recipes: Annotated[bool, typer.Option("--recipes", help="Copy the recipes of codecs of other people, too")] = False,
+    profiles: Annotated[bool, typer.Option("--profiles", help="Copy the profile for SLURM, too")] = False,
 ) -> None:
     """Copies the default configuration into a folder, for uqdm run.
 
@@ -20,7 +21,7 @@ def init(
     from uqdm.files import write_bytes
 
     shipped = workflow_folder()
-    parts = ("config", "recipes") if recipes else ("config",)
+    parts = ["config", *["recipes"] * recipes, *["workflow/profiles"] * profiles]
     written = 0
     for file in files_of(shipped, *parts):
         target = folder / file

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 _CORES = ("--cores", "-c", "--jobs", "-j")
-_NEED_NO_CORES = ("--profile", "--executor", "-e", "--help", "-h", "--version", "-v")
+_NEED_NO_CORES = ("--profile", "--workflow-profile", "--executor", "-e", "--help", "-h", "--version", "-v")
 _CACHE = "XDG_CACHE_HOME"
 _CONFIG_FILES = (".yaml", ".yml", ".json")
 
